@@ -1,0 +1,1 @@
+"""Matching, counting, balancing and sampling of image-text pairs."""

@@ -1,0 +1,81 @@
+"""Between Arrow and NumPy: the buffers of strings, list arrays from ids, and folders of arrays that are memory-mapped."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metadata.errors import InputError
+
+
+def string_array(values, what: str) -> pa.Array:
+    """Return strings, given as a sequence or an Arrow array, as one array of type large_string.
+
+    `what` names them in the sentence that refuses anything else; nulls pass.
+    """
+    try:
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        if not isinstance(values, pa.Array):
+            values = pa.array(values, pa.large_string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+        raise InputError(f"{what} must be strings of valid Unicode; {error}") from None
+    if not (pa.types.is_large_string(values.type) or pa.types.is_null(values.type)):
+        if not (pa.types.is_string(values.type) or pa.types.is_string_view(values.type)):
+            raise InputError(f"{what} must be strings; got an array of {values.type}: cast it first")
+    return values.cast(pa.large_string())
+
+
+def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets (int64) and UTF-8 bytes (uint8) of a string array; a null reads as an empty string."""
+    array = array.cast(pa.large_string())
+    if array.null_count:
+        array = array.fill_null("")
+    _, offsets, data = array.buffers()
+    if offsets is None or len(array) == 0:
+        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
+    ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
+    return ends, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+
+
+def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array:
+    """Return list<int32> with ids[offsets[k]:offsets[k + 1]] in row k, null where `like` is null."""
+    if offsets[-1] > np.iinfo(np.int32).max:
+        raise InputError(f"{offsets[-1]:,} matches in one batch are too many for one Arrow array: pass smaller batches")
+    mask = pc.is_null(like) if like.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids, pa.int32()), mask=mask)
+
+
+def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as .npy files and then `name`, a JSON file of the header and the checksum of each array."""
+    directory.mkdir(parents=True, exist_ok=True)
+    checksums = {}
+    for key, array in arrays.items():
+        np.save(directory / f"{key}.npy", array, allow_pickle=False)
+        checksums[key] = zlib.crc32(np.ascontiguousarray(array).data)
+    whole = json.dumps(header | {"arrays": checksums}, indent=1)
+    partial = directory / f"{name}.partial"
+    partial.write_text(whole, encoding="utf-8")
+    partial.replace(directory / name)
+
+
+def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return header and arrays, mapped into memory; a folder of another version or with other bytes is refused."""
+    try:
+        header = json.loads((directory / name).read_text(encoding="utf-8"))
+        if header.get("version") != version:
+            raise InputError(
+                f"{directory} holds version {header.get('version')}; this program reads {version}: build it again"
+            )
+        arrays = {key: np.load(directory / f"{key}.npy", mmap_mode="r") for key in header["arrays"]}
+    except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): build it again") from None
+    for key, array in arrays.items():
+        if zlib.crc32(np.ascontiguousarray(array).data) != header["arrays"][key]:
+            raise InputError(f"{directory / key}.npy is damaged (its checksum differs): build it again")
+    return header, arrays

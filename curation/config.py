@@ -1,0 +1,60 @@
+"""The numbers that decide which pairs are kept, with their sources.
+
+[1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
+"""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from metadata.errors import InputError
+from metadata.text import RULES
+
+ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
+ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
+SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
+MATCHERS = ("trie", "ahocorasick")
+
+
+@dataclass(frozen=True)
+class CurationConfig:
+    """The parameters of one curation; their defaults are those of the command line."""
+
+    english_threshold: int = 20_000  # OpenAI CLIP's 400M from 1.6B pairs; [1] took 170_000 at 10.7B, DataComp 60_000
+    target_size: int | None = None  # images to keep; the English threshold is then searched for
+    tail_share: float | None = None  # p itself, instead of the one that the English threshold implies
+    seed: int = 0
+    rules: str = "unicode"
+    matcher: str = "trie"
+    max_texts: int = 64  # texts of one image; a spacer image has millions
+    min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
+    rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
+    row_group_rows: int = 100_000
+
+    def __post_init__(self):
+        for name in ("english_threshold", "max_texts", "rows_per_file", "row_group_rows"):
+            _require_integer(name, getattr(self, name), minimum=1)
+        if self.target_size is not None:
+            _require_integer("target_size", self.target_size, minimum=1)
+        if self.tail_share is not None:
+            _require_share("tail_share", self.tail_share)
+        _require_integer("seed", self.seed)
+        _require_share("min_language_score", self.min_language_score)
+        _require_one_of("rules", self.rules, RULES)
+        _require_one_of("matcher", self.matcher, MATCHERS)
+
+
+def _require_integer(name, value, minimum=None):
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; it must be an integer")
+    if minimum is not None and value < minimum:
+        raise InputError(f"{name} is {value}; it must be at least {minimum}")
+
+
+def _require_share(name, value):
+    if not isinstance(value, Real) or not 0 <= value <= 1:
+        raise InputError(f"{name} is {value!r}; it must be a number from 0 to 1")
+
+
+def _require_one_of(name, value, choices):
+    if value not in choices:
+        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")

@@ -1,0 +1,103 @@
+"""Readers: how a batch of texts, or of entries, becomes symbols. Each rule set has one or two.
+
+Under `meta` an entry padded on both sides is a sequence of words between single spaces, any other one a sequence of
+characters of the padded text; so each text is read twice where there are entries of both kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from curation.arrays import string_buffers
+from curation.kernels.symbols import read_characters, read_symbols, read_words, unnormalised
+from metadata.characters import CharacterTable
+from metadata.text import normalise
+
+BLOCK_BYTES = 1 << 15  # texts read at a time: their symbols stay in the processor's second cache
+BLOCK_TEXTS = 1 << 12
+
+
+class Reader(NamedTuple):
+    """A kernel of `kernels.symbols`, and what it is told when it reads texts and when it reads entries."""
+
+    read: Callable
+    of_texts: Any
+    of_entries: Any
+
+
+class Symbols(NamedTuple):
+    """The symbols of the texts first to last, as the kernels lay them out."""
+
+    first: int
+    last: int
+    keys: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+    bounds: np.ndarray
+    count: int
+
+
+def readers(rules: str, table: CharacterTable | None) -> tuple[Reader, ...]:
+    """Return the readers of a rule set: one for `unicode`, words and characters for `meta`."""
+    if rules == "meta":
+        return Reader(read_words, True, False), Reader(read_characters, True, False)
+    pages = (table.pages, table.classes, table.twins)
+    return (Reader(read_symbols, pages, pages),)
+
+
+def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
+    """Return the texts as the `unicode` rules read them; only those that may differ are touched."""
+    offsets, data = string_buffers(texts)
+    unsure = np.empty(len(texts), bool)
+    unnormalised(offsets, data, table.pages, table.order, unsure)
+    if not unsure.any():
+        return texts
+    mask = pa.array(unsure)
+    forms = pa.array([None if t is None else normalise(t) for t in texts.filter(mask).to_pylist()], texts.type)
+    return pa.compute.replace_with_mask(texts, mask, forms)
+
+
+def blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) over all texts, in blocks of about BLOCK_BYTES; a longer text is a block of its own."""
+    first, texts = 0, len(offsets) - 1
+    while first < texts:
+        last = int(np.searchsorted(offsets, offsets[first] + BLOCK_BYTES, "right")) - 1
+        last = min(max(last, first + 1), first + BLOCK_TEXTS, texts)
+        yield first, last
+        first = last
+
+
+def read_blocks(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
+    """Yield the symbols of all texts, block by block; the arrays are used again for the next block."""
+    space = _space(0)
+    for first, last in blocks(offsets):
+        size = _most_symbols(offsets, first, last)
+        if size > len(space[0]):
+            space = _space(size)
+        yield _read(reader.read, reader.of_texts, offsets, data, first, last, space)
+
+
+def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols]:
+    """Return the entries' bytes and their symbols as one block."""
+    offsets, data = string_buffers(entries)
+    space = _space(_most_symbols(offsets, 0, len(entries)))
+    return data, _read(reader.read, reader.of_entries, offsets, data, 0, len(entries), space)
+
+
+def _read(read, how, offsets, data, first, last, space) -> Symbols:
+    bounds = np.empty(last - first + 1, np.int64)
+    count = read(offsets, data, first, last, how, *space, bounds)
+    return Symbols(first, last, *space, bounds, count)
+
+
+def _most_symbols(offsets, first, last) -> int:
+    """Return how many keys can come of the texts: three a byte (a wrapped mark as characters), three a text."""
+    return 3 * int(offsets[last] - offsets[first] + last - first)
+
+
+def _space(size: int) -> tuple[np.ndarray, ...]:
+    return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)

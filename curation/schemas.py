@@ -1,0 +1,73 @@
+"""The Arrow schema at each stage boundary, and `require`, the door through which batches come in."""
+
+import pyarrow as pa
+
+from metadata.errors import InputError
+
+ENTRY_IDS = pa.list_(pa.int32())
+
+# One row per (image URL, text) as a page or table states it. A row whose url is null is a tally: `text` names what was
+# counted (see crawl.py and tables.py) and `tally` says how many. Tallies travel with the data, through the same
+# shuffle, so that a task that runs twice is not counted twice.
+CANDIDATES = pa.schema(
+    [
+        pa.field("url", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("kind", pa.string()),  # alt, title or data-image-title on pages; text in tables
+        pa.field("page_url", pa.string()),
+        pa.field("uid", pa.string()),  # the table's own; null: MD5 of the URL
+        pa.field("language", pa.string()),  # the table's own; null: to be identified
+        pa.field("tally", pa.int64()),
+    ]
+)
+
+CANDIDATE = pa.struct(
+    [
+        pa.field("text", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("lid_score", pa.float32()),  # null where the input brought the language
+        pa.field("entries", ENTRY_IDS),
+    ]
+)
+
+# One row per image that has a text with a match.
+MATCHED = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("page_url", pa.string()),
+        pa.field("candidates", pa.list_(CANDIDATE)),
+    ]
+)
+
+CURATED = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("lid_score", pa.float32()),
+        pa.field("entries", ENTRY_IDS),
+        pa.field("probability", pa.float64()),
+        pa.field("page_url", pa.string()),
+    ]
+)
+
+COUNTS = pa.schema(
+    [
+        pa.field("id", pa.int32()),
+        pa.field("language", pa.string()),
+        pa.field("entry", pa.string()),
+        pa.field("count", pa.int64()),
+        pa.field("rate", pa.float32()),
+    ]
+)
+
+
+def require(batch, schema: pa.Schema):
+    """Return `batch` with exactly the columns of `schema`, or say which are missing."""
+    missing = [name for name in schema.names if name not in batch.schema.names]
+    if missing:
+        raise InputError(f"missing columns {missing}; got {batch.schema.names}")
+    return batch.select(schema.names).cast(schema)

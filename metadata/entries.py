@@ -1,0 +1,170 @@
+"""Entries: the metadata entries of every language in one order, with the digest that names them.
+
+An entry's id is its position over all languages, which come in the order of languages.csv.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metadata import schemas
+from metadata.errors import InputError
+from metadata.languages import LANGUAGES, language
+
+VERSION = 1  # of the saved form
+
+
+@dataclass(frozen=True)
+class Entries:
+    """All entries; `table` has the columns of schemas.ENTRIES, and `languages` maps each code to its slice of ids."""
+
+    table: pa.Table
+    languages: dict[str, slice]
+
+    @classmethod
+    def build(cls, lists, source: str = "list") -> Entries:
+        """Return the entries given as {language code: strings}; a repeated, empty or null entry is refused."""
+        columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
+        rows = [
+            pa.table({"language": pa.repeat(known.code, len(columns[known.code])), "entry": columns[known.code]})
+            for known in LANGUAGES
+            if known.code in columns
+        ]
+        if not rows:
+            raise InputError("there are no entries; give those of at least one language")
+        table = pa.concat_tables(rows)
+        sources = pa.array([[source]], schemas.ENTRIES.field("sources").type).take(pa.repeat(0, len(table)))
+        return cls.of_table(
+            table.append_column("sources", sources).append_column("score", pa.nulls(len(table), pa.float64()))
+        )
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Entries:
+        """Return the entries of a table with the columns language, entry, sources and score, in its order."""
+        if len(table) > np.iinfo(np.int32).max:
+            raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
+        table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
+        table = schemas.require(table, schemas.ENTRIES).combine_chunks()
+        runs = pc.run_end_encode(table["language"].combine_chunks()) if len(table) else None
+        ends = runs.run_ends.to_pylist() if runs else []
+        codes = runs.values.to_pylist() if runs else []
+        return cls(table, {code: slice(a, b) for code, a, b in zip(codes, [0, *ends], ends, strict=False)})
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def strings(self) -> pa.Array:
+        """The entries themselves, at their ids."""
+        return _one_chunk(self.table["entry"])
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hex digits that change with any entry, its language or its place."""
+        parts = [f"{code} {digest_of(self.of(code))}" for code in self.languages]
+        return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+    def entry(self, id: int) -> str:
+        """Return the entry with that id."""
+        return self.strings[self._known(id)].as_py()
+
+    def language(self, id: int) -> str:
+        """Return the code of the language to which the entry with that id belongs."""
+        return self.table["language"][self._known(id)].as_py()
+
+    def ids(self, code: str) -> slice:
+        """Return the ids of a language as a slice, empty where it has no entries."""
+        return self.languages.get(language(code).code, slice(0, 0))
+
+    def of(self, code: str) -> pa.Array:
+        """Return the entries of a language: a slice, without a copy, of `strings`."""
+        ids = self.ids(code)
+        return self.strings[ids.start : ids.stop]
+
+    def save(self, directory) -> None:
+        """Write entries.parquet and metadata.json."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        _replace(directory / "entries.parquet", lambda path: pq.write_table(self.table, path))
+        counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
+        facts = {"version": VERSION, "digest": self.digest, "entries": len(self), "languages": counts}
+        text = json.dumps(facts, indent=1, ensure_ascii=False)
+        _replace(directory / "metadata.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def open(cls, directory) -> Entries:
+        """Read saved entries; a folder that is damaged, or of another version or digest, is refused."""
+        directory = Path(directory)
+        try:
+            facts = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
+            table = pq.read_table(directory / "entries.parquet")
+            version, digest = facts["version"], facts["digest"]
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise InputError(
+                f"{directory} holds no readable metadata ({error}); expected metadata.json and entries.parquet "
+                "as build_metadata writes them"
+            ) from None
+        if version != VERSION:
+            raise InputError(f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again")
+        entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
+        if entries.digest != digest:
+            raise InputError(
+                f"{directory / 'entries.parquet'} has the digest {entries.digest}, metadata.json names {digest}: "
+                "one of them was changed or is damaged; build them again"
+            )
+        return entries
+
+
+def digest_of(strings: pa.Array) -> str:
+    """Return 32 hex digits that change with any of the strings or their order."""
+    strings = strings.cast(pa.large_string())
+    hashed = blake2b(np.diff(_offsets(strings)).tobytes(), digest_size=16)
+    offsets, data = _offsets(strings), strings.buffers()[2]
+    if data is not None:
+        hashed.update(memoryview(data)[offsets[0] : offsets[-1]])
+    return hashed.hexdigest()
+
+
+def _offsets(strings: pa.LargeStringArray) -> np.ndarray:
+    if len(strings) == 0:
+        return np.zeros(1, np.int64)
+    return np.frombuffer(strings.buffers()[1], np.int64, len(strings) + 1, strings.offset * 8)
+
+
+def _distinct(code: str, strings) -> pa.Array:
+    """Return the entries of one language, or say which of them cannot be one."""
+    try:
+        strings = strings if isinstance(strings, pa.Array) else pa.array(strings, pa.string())
+        strings = strings.cast(pa.string())
+    except (pa.ArrowException, UnicodeEncodeError, TypeError) as error:
+        raise InputError(f"entries of {code} must be strings of valid Unicode; {error}") from None
+    if strings.null_count:
+        raise InputError(f"entry {pc.index(pc.is_null(strings), True)} of {code} is null: leave it out")
+    empty = pc.index(pc.binary_length(strings), pa.scalar(0, pa.int32())).as_py()
+    if empty >= 0:
+        raise InputError(f"entry {empty} of {code} is empty: leave it out")
+    counts = pc.value_counts(strings)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        raise InputError(f"entry {repeated.field('values')[0].as_py()!r} of {code} is repeated: keep one of them")
+    return strings
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _replace(path: Path, write) -> None:
+    """Let `write` make a file beside `path` and put it there whole."""
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    partial.replace(path)

@@ -1,0 +1,60 @@
+"""The two rule sets: how a text and an entry are read before they are compared.
+
+`unicode` reads both as sequences of symbols; `meta` pads both with spaces, as Meta CLIP's reference does. Here is the
+definition in plain Python; the table that lets curation's kernels read by it is in `characters`.
+"""
+
+import unicodedata
+
+import regex
+
+RULES = ("unicode", "meta")
+
+REMAPPED = "™℠\u2018\u2019\u02bc\u00b4"  # read as a space or an apostrophe, whatever NFKC makes of them
+_REMAPPED = regex.compile(f"[{REMAPPED}]")
+_SIGNS = str.maketrans(REMAPPED, "  ''''")
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
+
+META_WRAPPED = ",.;:?!`"
+META_SPACES = "\t\n\r"
+_META_SPACING = str.maketrans({mark: f" {mark} " for mark in META_WRAPPED} | dict.fromkeys(META_SPACES, " "))
+# What needs no space beside it under `meta`: ASCII and CJK punctuation, ideographs and radicals, and the blocks of
+# Thai, Lao, Myanmar, Khmer and Tibetan. Kana are not among them.
+_META_OPEN = regex.compile(
+    r"[!-/:-@\[-`{-~，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
+    r"\u4E00-\u9FFF\u3400-\u4DBF\U00020000-\U0002A6DF\U0002A700-\U0002B73F\U0002B740-\U0002B81F\U0002B820-\U0002CEAF"
+    r"\U0002CEB0-\U0002EBEF\uF900-\uFAFF\u2E80-\u2EFF\u2F00-\u2FDF\u2FF0-\u2FFF"
+    r"\u0E00-\u0E7F\u0E80-\u0EFF\u1000-\u109F\u1780-\u17FF\u0F00-\u0FFF]"
+)
+
+
+def normalise(text: str) -> str:
+    """Return `text` as the `unicode` rules read it: NFKC, one kind of apostrophe, trade mark signs as spaces.
+
+    >>> normalise("LEGO™ l’été ＡＢＣ")
+    "LEGO  l'été ABC"
+    """
+    if _REMAPPED.search(text):
+        text = text.translate(_SIGNS)
+    text = unicodedata.normalize("NFKC", text)
+    return text.translate(_APOSTROPHES) if _REMAPPED.search(text) else text
+
+
+def meta_text(text: str) -> str:
+    """Return `text` as the `meta` rules search it.
+
+    >>> meta_text("a dog, a cat")
+    ' a dog ,  a cat '
+    """
+    return f" {text.translate(_META_SPACING)} "
+
+
+def meta_entry(entry: str) -> str:
+    """Return the string that the `meta` rules look for: padded on each side that is not open.
+
+    >>> meta_entry("C++"), meta_entry("dog")
+    (' C++', ' dog ')
+    """
+    before = "" if _META_OPEN.match(entry[0]) else " "
+    after = "" if _META_OPEN.match(entry[-1]) else " "
+    return f"{before}{entry}{after}"
