@@ -41,12 +41,26 @@ def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return ends, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
 
 
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; without a copy where it is one already."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+
+
 def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array:
     """Return list<int32> with ids[offsets[k]:offsets[k + 1]] in row k, null where `like` is null."""
     if offsets[-1] > np.iinfo(np.int32).max:
         raise InputError(f"{offsets[-1]:,} matches in one batch are too many for one Arrow array: pass smaller batches")
     mask = pc.is_null(like) if like.null_count else None
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids, pa.int32()), mask=mask)
+
+
+def save_array(path: Path, array: np.ndarray) -> str:
+    """Write one array as .npy, whole under its name; return the path for workers to map."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    partial.replace(path)
+    return str(path)
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:

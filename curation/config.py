@@ -35,6 +35,10 @@ class CurationConfig:
             _require_integer(name, getattr(self, name), minimum=1)
         if self.target_size is not None:
             _require_integer("target_size", self.target_size, minimum=1)
+            if self.tail_share is not None:
+                raise InputError(
+                    "target_size and tail_share are both given; a target size implies the tail share: give one"
+                )
         if self.tail_share is not None:
             _require_share("tail_share", self.tail_share)
         _require_integer("seed", self.seed)

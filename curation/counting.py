@@ -6,7 +6,7 @@ What the counts are for is in `balancing`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import fsspec
+import fsspec.core
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,7 +67,7 @@ class EntryCounts:
         """Write one Parquet row per entry to `path`, with its rate where rates are given."""
         self._require_digest(entries.digest, "the entries")
         schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
-        filesystem, path = fsspec.url_to_fs(str(path))
+        filesystem, path = fsspec.core.url_to_fs(str(path))
         partial = f"{path}.partial"  # so that a file under the final name is always whole
         with filesystem.open(partial, "wb") as file, pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
             for table in self._tables(entries, rates, schema):
@@ -78,7 +78,7 @@ class EntryCounts:
     def open(cls, path: str, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
         try:
-            with fsspec.open(str(path), "rb") as file:
+            with fsspec.core.open(str(path), "rb") as file:
                 counts = cls._read(pq.ParquetFile(file, page_checksum_verification=True))
         except FileNotFoundError as error:
             raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
@@ -114,7 +114,7 @@ class EntryCounts:
             columns = [
                 pa.array(np.arange(ids.start, ids.stop, dtype=np.int32)),
                 pa.repeat(language, len(values)),
-                entries.strings[ids],
+                entries.strings[ids].cast(pa.string()),
                 pa.array(values),
                 pa.nulls(len(values), pa.float32()) if rates is None else pa.array(rates[ids], pa.float32()),
             ]

@@ -21,6 +21,20 @@ CANDIDATES = pa.schema(
     ]
 )
 
+# The same after Spark has given each row a uid, and a hash by which an image's texts are ordered.
+SORTED_CANDIDATES = CANDIDATES.append(pa.field("hash", pa.int64()))
+
+# One row per image, with all its distinct texts.
+TEXT = pa.struct([pa.field("text", pa.string()), pa.field("kind", pa.string()), pa.field("language", pa.string())])
+IMAGES = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("page_url", pa.string()),  # the smallest of its pages
+        pa.field("texts", pa.list_(TEXT)),
+    ]
+)
+
 CANDIDATE = pa.struct(
     [
         pa.field("text", pa.string()),

@@ -81,6 +81,11 @@ class Entries:
         """Return the code of the language to which the entry with that id belongs."""
         return self.table["language"][self._known(id)].as_py()
 
+    def _known(self, id: int) -> int:
+        if not 0 <= id < len(self):
+            raise InputError(f"there is no entry {id}; ids go from 0 to {len(self) - 1}")
+        return id
+
     def ids(self, code: str) -> slice:
         """Return the ids of a language as a slice, empty where it has no entries."""
         return self.languages.get(language(code).code, slice(0, 0))
@@ -114,7 +119,9 @@ class Entries:
                 "as build_metadata writes them"
             ) from None
         if version != VERSION:
-            raise InputError(f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again")
+            raise InputError(
+                f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
+            )
         entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
         if entries.digest != digest:
             raise InputError(

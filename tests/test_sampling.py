@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_sampling import naive_expected_size, naive_keep_probability, naive_sample
 
@@ -55,6 +55,7 @@ def test_hand_values_of_the_paper_come_out():
     assert keep_probability(pa.array([[0, 1]], LISTS), rates_at([6, 10], 3))[0] == pytest.approx(0.65, abs=1e-7)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(TEXTS, st.integers(0, 20), st.integers(0, 20))
 def test_probabilities_are_those_of_the_definition_in_every_slice(texts, start, length):
     for kind in (LISTS, pa.large_list(pa.int32())):
@@ -136,6 +137,7 @@ def test_rows_kept_are_those_of_the_definition():
         assert found.to_pylist() == naive_sample(nasty(), RATES.tolist(), seed)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.integers(0, 45), st.integers(0, 45))
 def test_rows_are_kept_alike_however_the_batch_is_cut(start, length):
     rows = nasty()[start : start + length]

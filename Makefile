@@ -1,0 +1,52 @@
+# Needed beforehand: make, and a Python from 3.10 to 3.13. `.ci/setup` puts all else into .venv.
+
+SAMPLE := .demo/sample
+LANGUAGES := $(basename $(notdir $(wildcard tests/sample/words/*.txt)))
+ENTRIES := $(foreach language,$(LANGUAGES),$(language)=$(SAMPLE)/entries/$(language).txt)
+
+# The tests of modules that run kernels: numba notices a read out of bounds only when told to.
+KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py)
+KERNEL_TESTS := $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py))
+
+.PHONY: help demo test bench clean
+
+help:
+	@echo "make demo    curate a small made-up crawl in twenty languages into .demo/curated"
+	@echo "make test    format, lint, import contracts and all tests"
+	@echo "make bench   the matcher against its peers"
+	@echo "make clean   remove .venv, .demo and whatever was compiled or cached"
+	@echo "All set themselves up in .venv; PYTHON=/path/to/python3.12 chooses the Python."
+
+demo: $(SAMPLE)/made
+	@.ci/setup
+	@echo "spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs \\"
+	@echo "    --entries en=$(SAMPLE)/entries/en.txt ja=... (20 languages) --english-threshold 20 --output .demo/curated"
+	@.ci/in-venv spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs \
+		--entries $(ENTRIES) --english-threshold 20 --output .demo/curated
+	@echo "The curated manifest: .demo/curated/curated/*.parquet"
+	@echo "What was done, to read in a browser: .demo/curated/report.html"
+
+# Made anew only when a source changed: a second demo finds the same inputs, and so does not match again.
+$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.py metadata/* jobs/*.py)
+	@.ci/setup
+	@rm -rf .demo
+	@.ci/in-venv python tests/sample/make_sample.py $(SAMPLE)
+	@touch $@
+
+test:
+	@.ci/setup test
+	.ci/in-venv ruff format --check
+	.ci/in-venv ruff check
+	.ci/in-venv lint-imports
+	.ci/in-venv pytest
+	@echo "The kernel tests once more, with bounds checked:"
+	@cache=$$(mktemp -d) && trap 'rm -r "$$cache"' EXIT && \
+		NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$$cache" .ci/in-venv pytest -m "not spark and not shared" $(KERNEL_TESTS)
+
+bench:
+	@.ci/setup bench
+	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
+
+clean:
+	rm -rf .venv .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find curation metadata jobs tests -name __pycache__ -prune -exec rm -rf {} +

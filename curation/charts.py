@@ -1,0 +1,153 @@
+"""Plots as inline SVG: arrays in, markup out. Their colours are classes that the page's style sheet fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, log10
+
+import numpy as np
+
+from curation.markup import Markup, markup, number, percent, short, tag
+
+WIDTH, HEIGHT = 420, 290
+LEFT, RIGHT, TOP, BOTTOM = 52, 406, 14, 246  # of the area between the axes
+POINTS = 160  # of a line, evenly spaced where the axis is logarithmic
+LABELLED = 24  # dots that may get a label
+LABEL_ROOM = (34, 13)  # width and height that a label takes
+
+
+@dataclass(frozen=True)
+class LogAxis:
+    """A logarithmic axis from 1 to `high`, at least a decade, drawn from pixel `begin` to `end`."""
+
+    high: float
+    begin: float
+    end: float
+
+    def place(self, values):
+        """Return the pixels of values; those below 1 lie at 1."""
+        decades = log10(max(self.high, 10))
+        return self.begin + (self.end - self.begin) * np.log10(np.maximum(values, 1)) / decades
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return pixel and label of the decades, or of every second where they are many."""
+        decades = floor(log10(max(self.high, 10)) + 1e-9)
+        return [(self.place(10**i), short(10**i)) for i in range(0, decades + 1, 1 + decades // 7)]
+
+
+@dataclass(frozen=True)
+class ShareAxis:
+    """An axis from 0 to 100 %, drawn from pixel `begin` to `end`."""
+
+    begin: float
+    end: float
+
+    def place(self, values):
+        """Return the pixels of shares."""
+        return self.begin + (self.end - self.begin) * np.asarray(values)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return pixel and label of the quarters."""
+        return [(self.place(quarter / 4), f"{25 * quarter} %") for quarter in range(5)]
+
+
+def counts_by_rank(ascending: np.ndarray, t: int) -> Markup:
+    """Plot the counts of the entries, most frequent first, with t and below it what balancing leaves of them."""
+    counts = ascending[::-1]
+    ranks = _ranks(len(counts))
+    x = LogAxis(len(counts), LEFT, RIGHT)
+    y = LogAxis(1.25 * max(counts[0], t), BOTTOM, TOP)  # some room above for the label of t
+    across, level = x.place(ranks), float(y.place(t))
+    left = _points(across, y.place(np.minimum(counts[ranks - 1], t)))
+    area = f"{LEFT},{BOTTOM} {left} {across[-1]:.1f},{BOTTOM}"
+    return _figure(
+        f"Counts of {number(len(counts))} entries by rank; t is {number(t)}",
+        _axes(x, y, "entries by rank, most frequent first", "count"),
+        tag("polygon", points=area, class_="area"),
+        tag("polyline", points=_points(across, y.place(counts[ranks - 1])), class_="line before"),
+        _line(LEFT, level, RIGHT, level, "t"),
+        _label(RIGHT, level - 5, f"t = {number(t)}", "end", "t"),
+    )
+
+
+def cumulative_mass(ascending: np.ndarray, t: int) -> Markup:
+    """Plot the share of all matches on the most frequent entries, with all texts and with each entry at its rate."""
+    counts = ascending[::-1]
+    ranks = _ranks(len(counts))
+    x, y = LogAxis(len(counts), LEFT, RIGHT), ShareAxis(BOTTOM, TOP)
+    head = len(counts) - int(np.searchsorted(ascending, t))
+    lines = [
+        tag("polyline", points=_points(x.place(ranks), y.place(_shares(of)[ranks - 1])), class_=f"line {name}")
+        for name, of in (("before", counts), ("after", np.minimum(counts, t)))
+    ]
+    border = x.place(head)
+    at_end = border < (LEFT + RIGHT) / 2
+    return _figure(
+        f"Cumulative share of matches before and after balancing; {number(head)} entries are counted t or more",
+        _axes(x, y, "entries by rank, most frequent first", "share of matches"),
+        head and _line(border, TOP, border, BOTTOM, "t"),
+        head and _label(border + (5 if at_end else -5), TOP + 9, f"{number(head)} in the head", "start" if at_end else "end", "t"),
+        *lines,
+    )
+
+
+def thresholds(rows: list[tuple[str, int, int]]) -> Markup:
+    """Plot t over the matches of each language, given as (code, matches, t), those to be labelled first."""
+    x = LogAxis(3 * max(matches for _, matches, _ in rows), LEFT, RIGHT)
+    y = LogAxis(2 * max(t for _, _, t in rows), BOTTOM, TOP)
+    dots = [(code, float(x.place(matches)), float(y.place(t)), matches, t) for code, matches, t in rows]
+    return _figure(
+        "Threshold of each language over its number of matches",
+        _axes(x, y, "matches of the language", "t"),
+        *(
+            tag("circle", tag("title", f"{code}: t = {number(t)}, {number(matches)} matches"), cx=f"{a:.1f}", cy=f"{b:.1f}", r=4)
+            for code, a, b, matches, t in dots
+        ),
+        *(_label(a + 6, b + 4, code) for code, a, b in _apart(dots)),
+    )
+
+
+def _ranks(number: int) -> np.ndarray:
+    return np.unique(np.geomspace(1, number, POINTS).round().astype(np.int64))
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    sums = np.cumsum(counts)
+    return sums / sums[-1]
+
+
+def _apart(dots: list) -> list[tuple[str, float, float]]:
+    """Return code and place of the dots whose label hides no earlier one."""
+    placed: list[tuple[str, float, float]] = []
+    width, height = LABEL_ROOM
+    for code, a, b, *_ in dots[:LABELLED]:
+        if all(abs(a - other_a) > width or abs(b - other_b) > height for _, other_a, other_b in placed):
+            placed.append((code, a, b))
+    return placed
+
+
+def _figure(title: str, *shapes) -> Markup:
+    shapes = [shape for shape in shapes if shape]
+    return tag("svg", tag("title", title), *shapes, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
+
+
+def _axes(x, y, x_title: str, y_title: str) -> Markup:
+    across = [markup(_line(a, TOP, a, BOTTOM, "grid"), _label(a, BOTTOM + 17, label, "middle")) for a, label in x.ticks()]
+    up = [markup(_line(LEFT, b, RIGHT, b, "grid"), _label(LEFT - 6, b + 4, label, "end")) for b, label in y.ticks()]
+    titles = [
+        _label((LEFT + RIGHT) / 2, HEIGHT - 8, x_title, "middle"),
+        tag("text", y_title, transform=f"translate(13 {(TOP + BOTTOM) / 2}) rotate(-90)", text_anchor="middle"),
+    ]
+    return markup(*across, *up, *titles)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, name: str) -> Markup:
+    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=name)
+
+
+def _label(x: float, y: float, text: str, anchor: str = "start", name: str | None = None) -> Markup:
+    return tag("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_=name)
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> str:
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

@@ -1,0 +1,98 @@
+"""Text files of rows: unpacked, cut into lines, and read as JSON objects or as fields. A broken row is counted."""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+
+
+def unpack(file: BinaryIO, path: str) -> BinaryIO:
+    """Return `file` unpacked, by the ending of its path, in lower case."""
+    if path.endswith(".gz"):
+        return gzip.GzipFile(fileobj=file)
+    if path.endswith(".zst"):
+        return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+    return file
+
+
+def lines(file: BinaryIO, tally: Counter) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file with their ends; bytes that are none become lone surrogates.
+
+    A packed file that is cut or broken ends there, and is counted; a disk or network that fails is still an OSError.
+    """
+    try:
+        with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
+            yield from text
+    except EOFError:
+        tally["dropped.truncated"] += 1
+    except (zlib.error, gzip.BadGzipFile):
+        tally["dropped.corrupt_gzip"] += 1
+    except OSError as error:  # Arrow has no type of its own for a broken zstd stream
+        if "Truncated compressed stream" in str(error):
+            tally["dropped.truncated"] += 1
+        elif "ZSTD" in str(error):
+            tally["dropped.corrupt_zstd"] += 1
+        else:
+            raise
+
+
+def json_objects(text: Iterable[str], tally: Counter) -> Iterator[dict[str, Any]]:
+    """Yield the object of each line."""
+    for line in text:
+        if not line.strip():
+            continue
+        tally["records"] += 1
+        value = _json(line)
+        if type(value) is dict:
+            yield value
+        else:
+            tally["dropped.bad_json"] += 1
+
+
+def _json(line):
+    try:
+        return orjson.loads(line)
+    except (
+        ValueError
+    ):  # also lone surrogates, which only the standard library lets pass: they are counted as what they are
+        pass
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def tsv_rows(text: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the fields of each line that is not blank. Captions are full of stray quotes, so a quote means nothing."""
+    return (line.rstrip("\r\n").split("\t") for line in text if line.strip())
+
+
+def csv_rows(text: Iterable[str]) -> Iterator[list[str] | None]:
+    """Yield the fields of each row that is not blank, None for a broken one; a quoted field may hold line ends."""
+    reader = csv.reader(text)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:  # a quote that never ends stops at csv's limit for one field, 128 KB
+            row = None
+        if row != []:
+            yield row
+
+
+def rows_of_width(rows: Iterable[list[str] | None], width: int, tally: Counter) -> Iterator[list[str]]:
+    """Yield the rows that have `width` fields."""
+    for row in rows:
+        tally["records"] += 1
+        if row is not None and len(row) == width:
+            yield row
+        else:
+            tally["dropped.bad_row"] += 1

@@ -1,0 +1,52 @@
+"""Tallies: named sums, per language where that makes sense, that workers send to the driver as rows.
+
+They are rows of a stage's result, not Spark accumulators: a task that runs twice is counted once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+SCHEMA = pa.schema([pa.field("name", pa.string()), pa.field("language", pa.string()), pa.field("value", pa.float64())])
+
+
+class Tallies:
+    """Sums by (name, language); whole numbers are exact up to 2^53."""
+
+    def __init__(self, rows: Iterable[dict] = ()):
+        self._sums: dict[tuple[str, str | None], float] = defaultdict(float)
+        for row in rows:
+            self.add(row["name"], row["value"], row["language"])
+
+    def add(self, name: str, value: float = 1, language: str | None = None) -> None:
+        """Add `value` to the sum of that name, and of that language if one is given."""
+        self._sums[name, language] += value
+
+    def __getitem__(self, name: str) -> float:
+        """The sum over all languages; a whole one is an int."""
+        return _number(sum(value for (own, _), value in self._sums.items() if own == name))
+
+    def by_language(self, name: str) -> dict[str, float]:
+        """Return the sums of that name per language."""
+        return {code: _number(v) for (own, code), v in sorted(self._sums.items(), key=str) if own == name and code}
+
+    def beginning(self, prefix: str) -> dict[str, float]:
+        """Return the sums whose names begin with `prefix`, without it, largest first."""
+        names = sorted({name for name, _ in self._sums if name.startswith(prefix)})
+        return dict(sorted(((n.removeprefix(prefix), self[n]) for n in names), key=lambda item: -item[1]))
+
+    def rows(self) -> list[dict]:
+        """Return one row of SCHEMA per sum, in a fixed order."""
+        keys = sorted(self._sums, key=lambda key: (key[0], key[1] or ""))
+        return [{"name": name, "language": code, "value": self._sums[name, code]} for name, code in keys]
+
+    def batch(self) -> pa.RecordBatch:
+        """Return the rows as a batch."""
+        return pa.RecordBatch.from_pylist(self.rows(), schema=SCHEMA)
+
+
+def _number(value: float) -> float:
+    return int(value) if value == int(value) else value

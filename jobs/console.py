@@ -1,0 +1,102 @@
+"""What a person sees while a job runs: a session without Spark's noise, progress by stage, and one line if it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from metadata.errors import InputError
+
+_LOOK_EVERY = 0.5  # seconds
+_LINE_EVERY = 30.0  # seconds between lines where the console is a file
+_SETTINGS = {
+    "spark.log.level": "ERROR",
+    "spark.ui.showConsoleProgress": "false",
+    # Batches that stay in a core's cache between the steps of a stage.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+}
+
+
+def session(name: str) -> SparkSession:
+    """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
+    builder = SparkSession.builder.appName(name)
+    for key, value in _SETTINGS.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def say(text: str) -> None:
+    """Print a line for the person at the console."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def one_line_errors(job: str) -> Iterator[None]:
+    """End the program with one sentence instead of a trace: status 2 for bad input, 1 where Spark failed."""
+    try:
+        yield
+    except InputError as error:
+        _end(f"{job}: {error}", 2)
+    except (PySparkException, Py4JError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if "Error" in line]
+        refused = [line.partition("InputError: ")[2] for line in lines if "InputError: " in line]
+        _end(f"{job}: {refused[0]}", 2) if refused else _end(f"{job}: Spark failed: {(lines or [error])[-1]}", 1)
+    except KeyboardInterrupt:
+        _end(f"{job}: stopped; run the same command again to go on", 130)
+
+
+def _end(sentence: str, status: int) -> None:
+    say(sentence)
+    sys.exit(status)
+
+
+@contextmanager
+def stage(spark: SparkSession, title: str) -> Iterator[None]:
+    """Show the progress of what the block lets Spark do, and at its end how long it took."""
+    begin, over = time.monotonic(), threading.Event()
+    watcher = threading.Thread(target=_watch, args=(spark, title, over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+    _show(f"{title}: {time.monotonic() - begin:.1f} s", last=True)
+
+
+def _watch(spark: SparkSession, title: str, over: threading.Event) -> None:
+    """Write the running stages' tasks and rows per second until `over`."""
+    begin = shown = time.monotonic()
+    while not over.wait(_LOOK_EVERY):
+        now = time.monotonic()
+        if sys.stderr.isatty() or now - shown > _LINE_EVERY:
+            _show(f"{title}: {_progress(spark, now - begin)}")
+            shown = now
+
+
+def _progress(spark: SparkSession, seconds: float) -> str:
+    try:
+        store = spark.sparkContext._jsc.sc().statusStore()
+        active = [store.lastStageAttempt(id) for id in spark.sparkContext.statusTracker().getActiveStageIds()]
+        done, tasks = sum(s.numCompleteTasks() for s in active), sum(s.numTasks() for s in active)
+        rows = max((max(s.shuffleReadRecords(), s.shuffleWriteRecords()) for s in active), default=0)
+    except Py4JError:  # a stage that has just gone, or a Spark that keeps its figures elsewhere
+        return f"{seconds:.0f} s"
+    speed = f", {rows:,} rows, {rows / seconds:,.0f} rows/s" if rows else ""
+    return f"{done}/{tasks} tasks{speed}, {seconds:.0f} s"
+
+
+def _show(line: str, last: bool = False) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="\n" if last else "", file=sys.stderr, flush=True)
+    else:
+        say(line)

@@ -1,0 +1,118 @@
+"""The metadata languages: one row of languages.csv each, in the order that gives entries their ids.
+
+What other programs call a language (Wikipedia, the wordnets, language-ID models) is looked up here and nowhere else.
+
+How the table was decided:
+
+- A Wikipedia has a row of its own if some language-ID model has a label for its language, be it lid.176 (the default),
+  OpenLID, NLLB's lid218e or GlotLID; the few that none of them is known to reach are merged into `other`. To ask for a
+  label of lid.176 would merge Hausa and Zulu too: no gain for lid.176, whose one label for `other` is lrc, and a loss
+  for the models that know them. map_bms and roa_tara, without a label, serve tables that bring their own languages.
+- A variety that lid.176 knows only under the name of a larger language is merged into that one, so that the default
+  model finds its entries: ary into ar, hyw into hy, nds_nl into nds, be_tarask (whose dump is be_x_old) into be,
+  simple into en. Where lid.176 tells varieties apart (arz, azb, pnb; sh beside bs, hr and sr), each is a language.
+- Chinese in Han characters is one language, whatever lid.176 has labels for: of 1,650 Chinese Wikipedia phrases and
+  titles it called one Wu and none Cantonese, too few to balance. Southern Min and Hakka, whose Wikipedias are in Latin
+  letters, would only crowd Chinese words out, and stay apart.
+- `als` is Albanian (sq) as a wordnet and in als_Latn, by ISO 639-3; Wikipedia and lid.176 call Alemannic so.
+- Among the labels are three that tables of pairs bring: iw, fil and nb.
+"""
+
+import csv
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+
+from metadata.errors import InputError
+
+
+@dataclass(frozen=True)
+class Language:
+    """A metadata language, and what others call it."""
+
+    code: str
+    name: str
+    wikipedia: tuple[str, ...]  # Wikipedia codes, with underscores
+    wordnet: tuple[str, ...]  # ISO 639-3, as wordnets use it
+    labels: tuple[str, ...]  # of language-ID models, without __label__
+    spaced: bool  # whether spaces separate words
+
+
+def _read() -> tuple[Language, ...]:
+    text = files("metadata").joinpath("languages.csv").read_text("utf-8")
+    return tuple(_of_row(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _of_row(row: dict[str, str]) -> Language:
+    called = {column: tuple(row[column].split()) for column in ("wikipedia", "wordnet", "labels")}
+    return Language(row["code"], row["name"], spaced=row["spaced"] == "yes", **called)
+
+
+LANGUAGES = _read()
+OTHER = LANGUAGES[-1]  # whatever has no language of its own
+
+
+def _index(column: str) -> dict[str, Language]:
+    return {name: language for language in LANGUAGES for name in getattr(language, column)}
+
+
+_BY_CODE = {language.code: language for language in LANGUAGES}
+_BY_WIKIPEDIA = _index("wikipedia")
+_BY_WORDNET = _index("wordnet")
+_BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # a model's own label comes before a code that looks like it
+_BY_NAME = {language.name.lower(): language for language in LANGUAGES}
+
+
+def language(code: str) -> Language:
+    """Return the language whose metadata code is `code`."""
+    if code not in _BY_CODE:
+        raise InputError(f"{code!r} is no metadata language; {_advice(code)}")
+    return _BY_CODE[code]
+
+
+def of_label(label: str) -> Language:
+    """Return the language that a label of a language-ID model means; a label that is not in the table means `other`.
+
+    >>> of_label("__label__jpn_Jpan").code, of_label("ja").code, of_label("tlh_Latn").code
+    ('ja', 'ja', 'other')
+    """
+    return _BY_LABEL.get(_plain(label.removeprefix("__label__")), OTHER)
+
+
+def of_wikipedia(code: str) -> Language:
+    """Return the language into which a Wikipedia is merged.
+
+    >>> of_wikipedia("zh-yue").code, of_wikipedia("simple").code, of_wikipedia("als").code
+    ('zh', 'en', 'als')
+    """
+    if not is_wikipedia(code):
+        raise InputError(f"{code!r} is no Wikipedia that languages.csv knows; {_advice(code)}")
+    return _BY_WIKIPEDIA[_plain(code)]
+
+
+def is_wikipedia(code: str) -> bool:
+    """Return whether `code` names a Wikipedia of the table; other Wikimedia projects, such as commons, are none."""
+    return _plain(code) in _BY_WIKIPEDIA
+
+
+def of_wordnet(code: str) -> Language:
+    """Return the language of a wordnet with the ISO 639-3 code `code`.
+
+    >>> of_wordnet("als").code, of_wordnet("cmn").code
+    ('sq', 'zh')
+    """
+    if code not in _BY_WORDNET:
+        raise InputError(f"{code!r} is no wordnet language that languages.csv knows; {_advice(code)}")
+    return _BY_WORDNET[code]
+
+
+def _plain(code: str) -> str:
+    return code.replace("-", "_")
+
+
+def _advice(code: str) -> str:
+    known = _BY_NAME | _BY_WORDNET | _BY_LABEL
+    name = _plain(code).lower()
+    near = [name] if name in known else get_close_matches(name, known, n=3, cutoff=0.7)
+    codes = dict.fromkeys(known[each].code for each in near)
+    return f"did you mean {' or '.join(codes)}?" if codes else "languages.csv lists all, such as en, ja or sw"

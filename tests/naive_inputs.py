@@ -1,0 +1,79 @@
+"""Plain twins of the readers, written from their definitions."""
+
+import gzip
+import json
+import re
+from urllib.parse import urljoin, urlsplit
+
+
+def naive_resolve(page, base, link):
+    """Return the URL a link of a page means, or the reason why it means none."""
+    if base:
+        try:
+            joined = urljoin(page, naive_trim(base))
+        except ValueError:
+            joined = ""
+        page = joined if naive_is_http(joined) else page
+    link = naive_trim(link)
+    if link == "":
+        return "dropped.empty_url"
+    scheme = re.match("([a-z][a-z0-9+.-]*):", link, re.I)
+    if scheme and scheme[1].lower() not in ("http", "https"):
+        return "dropped.not_http"
+    try:
+        if naive_is_http(link):
+            urlsplit(link)
+            return link
+        url = urljoin(page, link)
+    except ValueError:
+        return "dropped.bad_url"
+    return url if naive_is_http(url) else "dropped.not_http"
+
+
+def naive_trim(link):
+    while link and ord(link[0]) <= 32:
+        link = link[1:]
+    while link and ord(link[-1]) <= 32:
+        link = link[:-1]
+    return "".join(character for character in link if character not in "\t\r\n")
+
+
+def naive_is_http(url):
+    scheme, colon, rest = url.partition("://")
+    return scheme.lower() in ("http", "https") and rest[:1] not in ("", "/", "?", "#")
+
+
+def naive_clean(text):
+    for end in ("\r\n", "\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"):
+        text = text.strip().replace(end, " ")
+    return text.strip()
+
+
+def naive_wat(packed):
+    """Return url, text, kind and page of each pair of a sound WAT file."""
+    pairs = []
+    for record in gzip.decompress(packed).split(b"WARC/1.0\r\n")[1:]:
+        head, _, body = record.partition(b"\r\n\r\n")
+        if b"application/json" not in head:
+            continue
+        envelope = json.loads(body)["Envelope"]
+        html = envelope["Payload-Metadata"].get("HTTP-Response-Metadata", {}).get("HTML-Metadata", {})
+        page = envelope["WARC-Header-Metadata"].get("WARC-Target-URI")
+        for link in html.get("Links", []):
+            if link["path"] == "IMG@/src":
+                url = naive_resolve(page, html.get("Head", {}).get("Base"), link.get("url", ""))
+                for kind in ("alt", "title", "data-image-title"):
+                    text = naive_clean(link.get(kind, ""))
+                    if text and not url.startswith("dropped."):
+                        pairs.append((url, text, kind, page))
+    return pairs
+
+
+def naive_pair(url, text):
+    """Return the (url, text) that a row of a table gives, or the reason why it gives none."""
+    if url is None or url == "":
+        return "dropped.empty_url"
+    if not naive_is_http(url):
+        return "dropped.not_http"
+    text = naive_clean(text or "")
+    return (url, text) if text else "dropped.empty_text"

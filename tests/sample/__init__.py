@@ -1,0 +1,1 @@
+"""A crawl of made-up pages in twenty languages, with entries to match it: `python tests/sample/make_sample.py DIR`."""
