@@ -4,9 +4,9 @@ SAMPLE := .demo/sample
 LANGUAGES := $(basename $(notdir $(wildcard tests/sample/words/*.txt)))
 ENTRIES := $(foreach language,$(LANGUAGES),$(language)=$(SAMPLE)/entries/$(language).txt)
 
-# The tests of modules that run kernels: numba notices a read out of bounds only when told to.
-KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py)
-KERNEL_TESTS := $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py))
+# The tests of modules that run kernels, and those that name one.
+KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py tests/test_*.py)
+KERNEL_TESTS := $(sort $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py)))
 
 .PHONY: help demo test bench clean
 
@@ -27,7 +27,7 @@ demo: $(SAMPLE)/made
 	@echo "What was done, to read in a browser: .demo/curated/report.html"
 
 # Made anew only when a source changed: a second demo finds the same inputs, and so does not match again.
-$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.py metadata/* jobs/*.py)
+$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* jobs/*.*)
 	@.ci/setup
 	@rm -rf .demo
 	@.ci/in-venv python tests/sample/make_sample.py $(SAMPLE)
@@ -39,7 +39,7 @@ test:
 	.ci/in-venv ruff check
 	.ci/in-venv lint-imports
 	.ci/in-venv pytest
-	@echo "The kernel tests once more, with bounds checked:"
+	@echo "The kernel tests once more: numba notices a read out of bounds only when told to."
 	@cache=$$(mktemp -d) && trap 'rm -r "$$cache"' EXIT && \
 		NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$$cache" .ci/in-venv pytest -m "not spark and not shared" $(KERNEL_TESTS)
 

@@ -1,7 +1,7 @@
 """What crawl and tables share: how a text is cleaned, and how rows and tallies become batches of candidates.
 
 A tally counts what one file held and what of it was dropped: `files`, `records` (WARC records, or rows of a table),
-`pages` (those with an image), `images`, `pairs` (rows given on) and `dropped.REASON`. A dropped pair
+`pages` (those with an image), `image_links`, `pairs` (rows given on) and `dropped.REASON`. A dropped pair
 counts once.
 """
 

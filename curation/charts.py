@@ -7,7 +7,7 @@ from math import floor, log10
 
 import numpy as np
 
-from curation.markup import Markup, markup, number, percent, short, tag
+from curation.markup import Markup, markup, number, short, tag
 
 WIDTH, HEIGHT = 420, 290
 LEFT, RIGHT, TOP, BOTTOM = 52, 406, 14, 246  # of the area between the axes
@@ -18,21 +18,28 @@ LABEL_ROOM = (34, 13)  # width and height that a label takes
 
 @dataclass(frozen=True)
 class LogAxis:
-    """A logarithmic axis from 1 to `high`, at least a decade, drawn from pixel `begin` to `end`."""
+    """A logarithmic axis from the decade of `low` to `high`, at least a decade, drawn from pixel `begin` to `end`."""
 
     high: float
     begin: float
     end: float
+    low: float = 1
 
     def place(self, values):
-        """Return the pixels of values; those below 1 lie at 1."""
-        decades = log10(max(self.high, 10))
-        return self.begin + (self.end - self.begin) * np.log10(np.maximum(values, 1)) / decades
+        """Return the pixels of values."""
+        low, high = self._bounds()
+        return self.begin + (self.end - self.begin) * (np.log10(values) - low) / (high - low)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return pixel and label of the decades, or of every second where they are many."""
-        decades = floor(log10(max(self.high, 10)) + 1e-9)
-        return [(self.place(10**i), short(10**i)) for i in range(0, decades + 1, 1 + decades // 7)]
+        low, high = self._bounds()
+        decades = range(low, floor(high + 1e-9) + 1, 1 + int(high - low) // 7)
+        return [(self.place(10**i), short(10**i)) for i in decades]
+
+    def _bounds(self) -> tuple[int, float]:
+        """Return the ends as powers of 10."""
+        low = floor(log10(self.low) + 1e-9)
+        return low, max(log10(self.high), low + 1)
 
 
 @dataclass(frozen=True)
@@ -86,21 +93,31 @@ def cumulative_mass(ascending: np.ndarray, t: int) -> Markup:
         f"Cumulative share of matches before and after balancing; {number(head)} entries are counted t or more",
         _axes(x, y, "entries by rank, most frequent first", "share of matches"),
         head and _line(border, TOP, border, BOTTOM, "t"),
-        head and _label(border + (5 if at_end else -5), TOP + 9, f"{number(head)} in the head", "start" if at_end else "end", "t"),
+        head
+        and _label(
+            border + (5 if at_end else -5), TOP + 9, f"{number(head)} in the head", "start" if at_end else "end", "t"
+        ),
         *lines,
     )
 
 
 def thresholds(rows: list[tuple[str, int, int]]) -> Markup:
     """Plot t over the matches of each language, given as (code, matches, t), those to be labelled first."""
-    x = LogAxis(3 * max(matches for _, matches, _ in rows), LEFT, RIGHT)
+    matches = [matches for _, matches, _ in rows]
+    x = LogAxis(3 * max(matches), LEFT, RIGHT, low=min(matches))
     y = LogAxis(2 * max(t for _, _, t in rows), BOTTOM, TOP)
     dots = [(code, float(x.place(matches)), float(y.place(t)), matches, t) for code, matches, t in rows]
     return _figure(
         "Threshold of each language over its number of matches",
         _axes(x, y, "matches of the language", "t"),
         *(
-            tag("circle", tag("title", f"{code}: t = {number(t)}, {number(matches)} matches"), cx=f"{a:.1f}", cy=f"{b:.1f}", r=4)
+            tag(
+                "circle",
+                tag("title", f"{code}: t = {number(t)}, {number(matches)} matches"),
+                cx=f"{a:.1f}",
+                cy=f"{b:.1f}",
+                r=4,
+            )
             for code, a, b, matches, t in dots
         ),
         *(_label(a + 6, b + 4, code) for code, a, b in _apart(dots)),
@@ -132,7 +149,9 @@ def _figure(title: str, *shapes) -> Markup:
 
 
 def _axes(x, y, x_title: str, y_title: str) -> Markup:
-    across = [markup(_line(a, TOP, a, BOTTOM, "grid"), _label(a, BOTTOM + 17, label, "middle")) for a, label in x.ticks()]
+    across = [
+        markup(_line(a, TOP, a, BOTTOM, "grid"), _label(a, BOTTOM + 17, label, "middle")) for a, label in x.ticks()
+    ]
     up = [markup(_line(LEFT, b, RIGHT, b, "grid"), _label(LEFT - 6, b + 4, label, "end")) for b, label in y.ticks()]
     titles = [
         _label((LEFT + RIGHT) / 2, HEIGHT - 8, x_title, "middle"),

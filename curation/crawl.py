@@ -129,7 +129,7 @@ def _rows(page, tally) -> Iterable[tuple[str, str, str, str]]:
         tally["dropped.bad_page_url"] += 1
         return
     tally["pages"] += 1
-    tally["images"] += len(page.images)
+    tally["image_links"] += len(page.images)
     for link, attributes in page.images:
         texts = _texts(attributes, tally)
         if not texts:

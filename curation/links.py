@@ -13,9 +13,10 @@ _has_http_scheme = re.compile(r"(?i)https?:").match
 
 # The URL standard trims C0 controls and spaces, and removes tabs and line ends anywhere.
 _TRIMMED = "".join(map(chr, range(0x21)))
-# Dot segments, and what has a part that may be empty.
-_ALTERED = ("./", ".?", ";", "#")
 _REMOVED = str.maketrans("", "", "\t\n\r")
+
+# Dot segments, and parts that urljoin drops where they are empty.
+_ALTERED = ("./", ".?", ";", "#")
 
 
 class Links:

@@ -15,7 +15,9 @@ def markup(*parts) -> Markup:
     >>> markup(Markup("<br>"), "a < b", None)
     '<br>a &lt; b'
     """
-    return Markup("".join(part if isinstance(part, Markup) else escape(str(part)) for part in parts if part is not None))
+    return Markup(
+        "".join(part if isinstance(part, Markup) else escape(str(part)) for part in parts if part is not None)
+    )
 
 
 def tag(name: str, *children, **attributes) -> Markup:

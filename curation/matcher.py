@@ -38,8 +38,7 @@ class Matcher:
     @classmethod
     def build(cls, entries, rules: str = "unicode") -> Matcher:
         """Return the matcher of a sequence or an Arrow array of strings; an empty or null entry is refused."""
-        if rules not in RULES:
-            raise InputError(f"rules are {rules!r}; there are {' and '.join(RULES)}")
+        require_rules(rules)
         entries = require_entries(entries)
         table = character_table() if rules == "unicode" else None
         groups = _by_reader(entries, rules, table)
@@ -90,6 +89,12 @@ class Matcher:
         count = sum(name.startswith("vocabulary") for name in arrays)
         tries = tuple(Trie(*(arrays[f"{name}{i}"] for name in Trie._fields)) for i in range(count))
         return cls(header["rules"], header["digest"], header["size"], tries, table)
+
+
+def require_rules(rules: str) -> None:
+    """Refuse what names no rule set."""
+    if rules not in RULES:
+        raise InputError(f"rules are {rules!r}; there are {' and '.join(RULES)}")
 
 
 def require_entries(entries) -> pa.Array:

@@ -71,7 +71,10 @@ class Run:
         return sorted({*self.entries.languages, *texts}, key=lambda code: (-texts.get(code, 0), code))
 
     def _rows(self) -> dict:
-        read = {name: self.matched[name] for name in ("files", "records", "pages", "pairs", "images", "texts")}
+        read = {
+            name: self.matched[name]
+            for name in ("files", "records", "pages", "image_links", "pairs", "images", "texts")
+        }
         identified = sum(self.matched.by_language("language.identified").values())
         return read | {
             "identified": identified,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -17,8 +18,8 @@ from metadata.errors import InputError
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
+_LOUD = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 _SETTINGS = {
-    "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
     # Batches that stay in a core's cache between the steps of a stage.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
@@ -28,10 +29,20 @@ _SETTINGS = {
 def session(name: str) -> SparkSession:
     """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
+    _quieten()
     builder = SparkSession.builder.appName(name)
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def _quieten() -> None:
+    """Silence the JVM's log of its start, and the traces of failing tasks, whose reason `one_line_errors` gives."""
+    SparkContext._ensure_initialized()
+    log4j = SparkContext._jvm.org.apache.logging.log4j
+    log4j.core.config.Configurator.setRootLevel(log4j.Level.ERROR)
+    for logger in _LOUD:
+        log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
 
 
 def say(text: str) -> None:

@@ -160,7 +160,7 @@ def test_each_text_of_an_image_is_a_candidate():
     pairs, tally = of_wat(wat(image(alt=" ein\r\nHund ", title="犬", **{"data-image-title": "dog", "id": "x"})))
     url = "https://example.org/news/a.jpg"
     assert pairs == [(url, "ein Hund", "alt", PAGE), (url, "犬", "title", PAGE), (url, "dog", "data-image-title", PAGE)]
-    assert tally == {"files": 1, "records": 1, "pages": 1, "images": 1, "pairs": 3}
+    assert tally == {"files": 1, "records": 1, "pages": 1, "image_links": 1, "pairs": 3}
 
 
 def test_what_is_no_pair_is_counted_once_by_reason():
@@ -177,13 +177,13 @@ def test_what_is_no_pair_is_counted_once_by_reason():
     assert not pairs
     reasons = {"empty_text": 3, "no_text": 1, "empty_url": 2, "not_http": 2, "bad_url": 2, "bad_text": 2}
     assert dropped(tally) == reasons
-    assert tally["images"] == 11
+    assert tally["image_links"] == 11
 
 
 def test_other_links_are_no_images():
     pairs, tally = of_wat(wat({"path": "A@/href", "url": "b.html", "alt": "x"}, image(alt="a")))
     assert [text for _, text, _, _ in pairs] == ["a"]
-    assert tally["images"] == 1
+    assert tally["image_links"] == 1
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ y'><IMG SRC="//b.org/b.png" data-image-title=c><img alt=e><!-- <img src=d alt=d>
         (first, "x y", "title", PAGE),
         ("https://b.org/b.png", "c", "data-image-title", PAGE),
     ]
-    assert tally == {"files": 1, "records": 1, "pages": 1, "images": 2, "pairs": 3}
+    assert tally == {"files": 1, "records": 1, "pages": 1, "image_links": 2, "pairs": 3}
 
 
 def test_an_attribute_without_value_is_empty():

@@ -11,7 +11,7 @@ from curation.tallies import Tallies
 
 
 def candidates(*rows) -> pa.Table:
-    """Return sorted candidates of (uid, text, page_url) or (uid, text, page_url, url); the hash is the text's length."""
+    """Return sorted candidates of (uid, text, page_url) or with url too; the hash is the text's length."""
     columns = {name: [] for name in SORTED_CANDIDATES.names}
     for uid, text, page_url, *url in rows:
         values = {

@@ -1,6 +1,5 @@
 """Matching a batch of images: identified, matched by language, and left out where nothing is found."""
 
-
 import numpy as np
 import pyarrow as pa
 

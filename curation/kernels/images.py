@@ -28,7 +28,7 @@ def less(data, begin, end, other_begin, other_end):
 
 @kernel
 def smallest(offsets, data, valid, bounds, out):
-    """out[image] = the row from bounds[image] on, below bounds[image + 1], with the smallest string; -1 if none is valid."""
+    """out[image] = the row from bounds[image] to bounds[image + 1] with the smallest string; -1 if none is valid."""
     for image in range(len(out)):
         best = np.int64(-1)
         for row in range(bounds[image], bounds[image + 1]):

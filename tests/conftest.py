@@ -1,0 +1,41 @@
+"""What several test modules share: the folder of real data, the sample, and command lines run as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sample.make_sample import make_sample
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; tests that need it skip where it is missing."""
+    folder = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Path:
+    """The embedded sample, made once."""
+    folder = tmp_path_factory.mktemp("sample")
+    make_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def submit():
+    """Run spark-submit on a job with these arguments; return the finished process."""
+
+    def run(*arguments, master: str = "local[2]") -> subprocess.CompletedProcess:
+        command = ["spark-submit", "--master", master, *map(str, arguments)]
+        here = str(Path(sys.executable).parent)
+        environment = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+
+    return run

@@ -1,0 +1,138 @@
+"""The curate job as a user runs it: what it writes, that it writes the same bytes every time, and how it refuses."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.schemas import COUNTS, CURATED, MATCHED
+
+pytestmark = pytest.mark.spark
+
+
+def arguments(sample: Path, output: Path, *more, inputs=None) -> list[str]:
+    entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
+    inputs = inputs or [sample / "crawl", sample / "pairs"]
+    return ["jobs/curate.py", "--input", *inputs, "--entries", *entries, "--output", output, *more]
+
+
+@pytest.fixture(scope="module")
+def run(submit, sample, tmp_path_factory):
+    """Curate the sample, or other inputs, into a new folder or the one given; return the folder."""
+
+    def curate_sample(*more, output=None, master="local[2]", inputs=None) -> Path:
+        output = output or tmp_path_factory.mktemp("run") / "out"
+        done = submit(*arguments(sample, output, "--english-threshold", 20, *more, inputs=inputs), master=master)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return output
+
+    return curate_sample
+
+
+@pytest.fixture(scope="module")
+def first(run) -> Path:
+    return run()
+
+
+def curated(output: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((output / "curated").iterdir())}
+
+
+def facts(output: Path) -> dict:
+    return json.loads((output / "run.json").read_text())
+
+
+def test_the_output_is_what_the_format_says(first):
+    assert pq.read_schema(first / "curated" / "00000.parquet").equals(CURATED)
+    assert pq.read_table(first / "matched").schema.equals(MATCHED)
+    assert pq.read_schema(first / "counts.parquet").equals(COUNTS)
+    assert not (first / ".work").exists()
+    assert (first / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_figures_agree_with_the_files(first):
+    rows, counts = facts(first)["rows"], pq.read_table(first / "counts.parquet")
+    matched = pq.read_table(first / "matched")
+    entries = matched["candidates"].combine_chunks().flatten().field("entries")
+    assert rows["kept"] == pq.read_table(first / "curated").num_rows
+    assert rows["matched"] == matched.num_rows
+    assert rows["matched_texts"] == len(entries)
+    expected = np.bincount(entries.flatten().to_numpy(), minlength=len(counts))
+    np.testing.assert_array_equal(counts["count"].to_numpy(), expected)
+
+
+def test_the_kept_images_are_near_the_expected(first):
+    expected = facts(first)["expected"]
+    assert abs(facts(first)["rows"]["kept"] - expected["kept"]) < 4 * expected["standard_deviation"]
+
+
+def test_each_curated_row_is_one_of_its_image_s_candidates(first):
+    candidates = {row["uid"]: row["candidates"] for row in pq.read_table(first / "matched").to_pylist()}
+    for row in pq.read_table(first / "curated").to_pylist():
+        assert [row["text"], row["entries"]] in [[c["text"], c["entries"]] for c in candidates[row["uid"]]]
+
+
+def test_no_language_with_matches_vanishes(first):
+    languages = json.loads((first / "thresholds.json").read_text())["languages"]
+    kept = set(pq.read_table(first / "curated")["language"].to_pylist())
+    assert {code for code, row in languages.items() if row["matches"] > 100} <= kept
+
+
+def test_bytes_are_the_same_on_one_core_and_from_one_file_or_sixteen(first, run, sample, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    regroup(sample, whole, files=1)
+    regroup(sample, parts, files=16)
+    assert curated(run(master="local[1]", inputs=[whole])) == curated(first)
+    assert curated(run(inputs=[parts])) == curated(first)
+
+
+def test_a_new_seed_or_threshold_costs_no_matching(first, run):
+    before = {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()}
+    bytes_before = curated(first)
+    run("--seed", 1, output=first)
+    assert curated(first) != bytes_before
+    run(output=first)
+    assert curated(first) == bytes_before
+    assert {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()} == before
+
+
+def test_a_target_size_is_met(submit, sample, first, tmp_path):
+    done = submit(*arguments(sample, tmp_path / "out", "--target-size", 5000))
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = facts(tmp_path / "out")["expected"]
+    assert expected["kept"] >= 5000
+    assert abs(facts(tmp_path / "out")["rows"]["kept"] - 5000) < 4 * expected["standard_deviation"] + 100
+
+
+def test_both_engines_give_the_same_bytes_under_the_meta_rules(run):
+    assert curated(run("--rules", "meta")) == curated(run("--rules", "meta", "--matcher", "ahocorasick"))
+
+
+def regroup(sample: Path, folder: Path, files: int) -> None:
+    """Put the records of the sample's archives, and its rows of pairs, into as many files."""
+    folder.mkdir()
+    for path in sorted((sample / "crawl").iterdir()):
+        ending = ".warc.wat.gz" if path.name.endswith(".wat.gz") else ".warc.gz"
+        members = gzip_members(path.read_bytes())
+        for number, some in enumerate(np.array_split(np.arange(len(members)), files)):
+            name = folder / (f"{number:02}" + ("" if files == 1 else path.name[:-8]) + ending)
+            with name.open("ab") as file:
+                file.writelines(members[i] for i in some)
+    table = pa.concat_tables(pq.read_table(path) for path in sorted((sample / "pairs").iterdir()))
+    for number, some in enumerate(np.array_split(np.arange(len(table)), files)):
+        pq.write_table(table.take(pa.array(some)), folder / f"{number:02}.parquet")
+
+
+def gzip_members(data: bytes) -> list[bytes]:
+    """Return the members of a gzip file, each as it is."""
+    members = []
+    while data:
+        reader = zlib.decompressobj(wbits=31)
+        reader.decompress(data)
+        members.append(data[: len(data) - len(reader.unused_data)])
+        data = reader.unused_data
+    return members
