@@ -16,12 +16,14 @@ def string_array(values, what: str) -> pa.Array:
 
     `what` names them in the sentence that refuses anything else; nulls pass.
     """
+    if isinstance(values, str | bytes):
+        raise InputError(f"{what} must be a sequence of strings; got one, {values[:40]!r}: put it into a list")
     try:
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()
         if not isinstance(values, pa.Array):
             values = pa.array(values, pa.large_string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+    except (pa.ArrowInvalid, TypeError, UnicodeEncodeError) as error:
         raise InputError(f"{what} must be strings of valid Unicode; {error}") from None
     if not (pa.types.is_large_string(values.type) or pa.types.is_null(values.type)):
         if not (pa.types.is_string(values.type) or pa.types.is_string_view(values.type)):
@@ -64,15 +66,15 @@ def save_array(path: Path, array: np.ndarray) -> str:
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as .npy files and then `name`, a JSON file of the header and the checksum of each array."""
+    """Write arrays as .npy files and then `name`, a JSON file of the header with its checksum and that of each array."""
     directory.mkdir(parents=True, exist_ok=True)
     checksums = {}
     for key, array in arrays.items():
         np.save(directory / f"{key}.npy", array, allow_pickle=False)
         checksums[key] = zlib.crc32(np.ascontiguousarray(array).data)
-    whole = json.dumps(header | {"arrays": checksums}, indent=1)
+    header = header | {"arrays": checksums}
     partial = directory / f"{name}.partial"
-    partial.write_text(whole, encoding="utf-8")
+    partial.write_text(json.dumps(header | {"checksum": _checksum(header)}, indent=1), encoding="utf-8")
     partial.replace(directory / name)
 
 
@@ -84,6 +86,8 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
             raise InputError(
                 f"{directory} holds version {header.get('version')}; this program reads {version}: build it again"
             )
+        if header.pop("checksum") != _checksum(header):
+            raise InputError(f"{directory / name} is damaged (its checksum differs): build it again")
         arrays = {key: np.load(directory / f"{key}.npy", mmap_mode="r") for key in header["arrays"]}
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
@@ -93,3 +97,7 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
         if zlib.crc32(np.ascontiguousarray(array).data) != header["arrays"][key]:
             raise InputError(f"{directory / key}.npy is damaged (its checksum differs): build it again")
     return header, arrays
+
+
+def _checksum(header: dict) -> int:
+    return zlib.crc32(json.dumps(header, sort_keys=True).encode())

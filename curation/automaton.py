@@ -1,6 +1,6 @@
 """The second engine: pyahocorasick's automaton behind the same `find`, slower, and the oracle of the matcher's tests.
 
-It is built from the entries in each process and never pickled: pickling its automata leaks memory in pyahocorasick 2.3.1.
+It is built from the entries in each process and never pickled: pickling leaks memory in pyahocorasick 2.3.1.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 420, 290
 LEFT, RIGHT, TOP, BOTTOM = 52, 406, 14, 246  # of the area between the axes
 POINTS = 160  # of a line, evenly spaced where the axis is logarithmic
 LABELLED = 24  # dots that may get a label
-LABEL_ROOM = (34, 13)  # width and height that a label takes
+LABEL_ROOM = (26, 11)  # width and height that a label takes
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,10 @@ def cumulative_mass(ascending: np.ndarray, t: int) -> Markup:
         tag("polyline", points=_points(x.place(ranks), y.place(_shares(of)[ranks - 1])), class_=f"line {name}")
         for name, of in (("before", counts), ("after", np.minimum(counts, t)))
     ]
-    border = x.place(head)
-    at_end = border < (LEFT + RIGHT) / 2
     return _figure(
         f"Cumulative share of matches before and after balancing; {number(head)} entries are counted t or more",
         _axes(x, y, "entries by rank, most frequent first", "share of matches"),
-        head and _line(border, TOP, border, BOTTOM, "t"),
-        head
-        and _label(
-            border + (5 if at_end else -5), TOP + 9, f"{number(head)} in the head", "start" if at_end else "end", "t"
-        ),
+        _border_of_head(x, head) if head else None,
         *lines,
     )
 
@@ -124,6 +118,13 @@ def thresholds(rows: list[tuple[str, int, int]]) -> Markup:
     )
 
 
+def _border_of_head(x: LogAxis, head: int) -> Markup:
+    border = float(x.place(head))
+    anchor, beside = ("start", border + 5) if border < RIGHT - 130 else ("end", border - 5)
+    label = _label(beside, BOTTOM - 8, f"{number(head)} in the head", anchor, "t")  # where no line passes
+    return markup(_line(border, TOP, border, BOTTOM, "t"), label)
+
+
 def _ranks(number: int) -> np.ndarray:
     return np.unique(np.geomspace(1, number, POINTS).round().astype(np.int64))
 
@@ -134,17 +135,17 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 
 
 def _apart(dots: list) -> list[tuple[str, float, float]]:
-    """Return code and place of the dots whose label hides no earlier one."""
-    placed: list[tuple[str, float, float]] = []
+    """Return code and place of the dots whose label, at their right, hides no other dot and no earlier label."""
     width, height = LABEL_ROOM
+    placed: list[tuple[str, float, float]] = []
     for code, a, b, *_ in dots[:LABELLED]:
-        if all(abs(a - other_a) > width or abs(b - other_b) > height for _, other_a, other_b in placed):
+        hides_dot = any(0 < other - a < width and abs(at - b) < height for _, other, at, *_ in dots)
+        if not hides_dot and all(abs(a - other) > width or abs(b - at) > height for _, other, at in placed):
             placed.append((code, a, b))
     return placed
 
 
 def _figure(title: str, *shapes) -> Markup:
-    shapes = [shape for shape in shapes if shape]
     return tag("svg", tag("title", title), *shapes, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from curation.arrays import string_buffers
 from curation.kernels.symbols import read_characters, read_symbols, read_words, unnormalised
 from metadata.characters import CharacterTable
+from metadata.errors import InputError
 from metadata.text import normalise
 
 BLOCK_BYTES = 1 << 15  # texts read at a time: their symbols stay in the processor's second cache
@@ -57,7 +58,10 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
     if not unsure.any():
         return texts
     mask = pa.array(unsure)
-    forms = pa.array([None if t is None else normalise(t) for t in texts.filter(mask).to_pylist()], texts.type)
+    try:
+        forms = pa.array([None if t is None else normalise(t) for t in texts.filter(mask).to_pylist()], texts.type)
+    except UnicodeDecodeError as error:
+        raise InputError(f"a string holds bytes that are no UTF-8 ({error}); clean or drop it first") from None
     return pa.compute.replace_with_mask(texts, mask, forms)
 
 

@@ -46,7 +46,7 @@ def _matches(row: dict, run: Run, rates) -> list[Match]:
 def _sample(row: dict, matches: list[Match]) -> Markup:
     return tag(
         "article",
-        tag("p", highlighted(row["text"], matches), class_="text", dir="auto"),
+        tag("p", highlighted(row["text"], matches), class_="text", lang=row["language"].replace("_", "-"), dir="auto"),
         tag("p", _reason(row["probability"], matches), class_="reason"),
         tag("ul", *(_listed(match) for match in matches[:SHOWN_ENTRIES]), _rest(matches), class_="entries"),
         tag("p", *_origin(row), class_="origin"),
@@ -56,13 +56,17 @@ def _sample(row: dict, matches: list[Match]) -> Markup:
 def highlighted(text: str, matches: list[Match]) -> Markup:
     """Return the beginning of the text with the entries marked that stand in it literally, longer ones first."""
     shown = text[:SHOWN_CHARACTERS]
-    owners: list[Match | None] = [None] * len(shown)
+    taken: list[tuple[int, int, Match]] = []
     for match in sorted(matches, key=lambda match: -len(match.entry)):
         for begin, end in _occurrences(match.entry, shown):
-            if not any(owners[begin:end]):
-                owners[begin:end] = [match] * (end - begin)
-    parts = [_marked(shown[begin:end], owners[begin]) for begin, end in _runs(owners)]
-    return markup(*parts, "…" if len(shown) < len(text) else None)
+            if all(end <= other or last <= begin for other, last, _ in taken):
+                taken.append((begin, end, match))
+    parts, place = [], 0
+    for begin, end, match in sorted(taken, key=lambda span: span[0]):
+        title = f"{match.entry}: {_worth(match)}"
+        parts += [shown[place:begin], tag("mark", shown[begin:end], class_=match.kind, title=title)]
+        place = end
+    return markup(*parts, shown[place:], "…" if len(shown) < len(text) else None)
 
 
 def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
@@ -70,18 +74,6 @@ def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
     plain = re.escape(entry)
     found = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
     return [match.span() for match in found]
-
-
-def _runs(owners: list) -> list[tuple[int, int]]:
-    borders = [i for i in range(1, len(owners)) if owners[i] is not owners[i - 1]]
-    bounds = [0, *borders, len(owners)]
-    return list(zip(bounds, bounds[1:], strict=False))
-
-
-def _marked(text: str, match: Match | None) -> Markup:
-    if match is None:
-        return markup(text)
-    return tag("mark", text, class_=match.kind, title=f"{match.entry}: {_worth(match)}")
 
 
 def _worth(match: Match) -> str:
@@ -94,13 +86,14 @@ def _reason(probability: float, matches: list[Match]) -> Markup:
     if not matches:
         return markup(kept, ".")
     best = matches[0]
+    quoted = markup("“", foreign(best.entry), "”")
     if best.kind == "tail":
         texts = "text" if best.count == 1 else "texts"
         why = f" is in {number(best.count)} {texts}, not more than t = {number(best.t)}: all of them are kept."
-        return markup(kept, ": ", foreign(best.entry), why)
+        return markup(kept, ": ", quoted, why)
     if len(matches) == 1:
-        return markup(kept, ": the rate of its one entry, ", foreign(best.entry), ".")
-    return markup(kept, f": {len(matches)} entries, each a chance; the best is ", foreign(best.entry), ".")
+        return markup(kept, ": the rate of its one entry, ", quoted, ".")
+    return markup(kept, f": {len(matches)} entries, each a chance; the best is ", quoted, ".")
 
 
 def _listed(match: Match) -> Markup:

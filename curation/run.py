@@ -110,7 +110,11 @@ class Run:
         notes = []
         if self.thresholds.assumed:
             notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
-        if self.sized and not self.sized.reached:
+        if self.sized and self.thresholds.assumed:
+            notes.append(
+                "A target size is met through the threshold of English, which has no match here: it had no effect."
+            )
+        elif self.sized and not self.sized.reached:
             notes.append(
                 f"Even without a threshold only {self.sized.size:,.0f} images are expected, "
                 f"fewer than the {self.config.target_size:,} asked for: all matched images are kept."

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JError
-from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -20,6 +19,7 @@ _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
 _LOUD = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 _SETTINGS = {
+    "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
     # Batches that stay in a core's cache between the steps of a stage.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
@@ -29,18 +29,17 @@ _SETTINGS = {
 def session(name: str) -> SparkSession:
     """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
-    _quieten()
     builder = SparkSession.builder.appName(name)
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+    _quieten(spark)
+    return spark
 
 
-def _quieten() -> None:
-    """Silence the JVM's log of its start, and the traces of failing tasks, whose reason `one_line_errors` gives."""
-    SparkContext._ensure_initialized()
-    log4j = SparkContext._jvm.org.apache.logging.log4j
-    log4j.core.config.Configurator.setRootLevel(log4j.Level.ERROR)
+def _quieten(spark: SparkSession) -> None:
+    """Silence the traces of failing tasks; `one_line_errors` gives their reason."""
+    log4j = spark.sparkContext._jvm.org.apache.logging.log4j
     for logger in _LOUD:
         log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
 

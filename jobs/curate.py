@@ -5,10 +5,11 @@ spark-submit jobs/curate.py --input crawl/*.wat.gz --entries en=words.txt --outp
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from dataclasses import asdict, fields
 from itertools import count
 
+from arguments import parse_curate
 from console import one_line_errors, say, session, stage
 
 from curation import inputs, stages
@@ -21,7 +22,7 @@ from curation.balancing import (
     threshold_for_size,
     unlimited_threshold,
 )
-from curation.config import ENGLISH, MATCHERS, CurationConfig
+from curation.config import ENGLISH, CurationConfig
 from curation.counting import EntryCounts
 from curation.identify import Identifier
 from curation.output import Output
@@ -31,17 +32,16 @@ from curation.run import Run
 from curation.tables import TableOptions
 from metadata.entries import Entries
 from metadata.lists import read_lists
-from metadata.text import RULES
 
 
 def main(argv=None) -> None:
     """Run the job on a command line; bad input ends in one sentence and status 2."""
-    args = parse(argv)
+    args = parse_curate(argv)
     with one_line_errors("curate"):
         curate(args)
 
 
-def curate(args: argparse.Namespace) -> None:
+def curate(args: Namespace) -> None:
     """Run all stages; what can be known to be wrong is refused before Spark starts."""
     config = CurationConfig(**{name: value for name, value in vars(args).items() if name in CONFIG})
     columns = TableOptions(args.url_column, args.text_column)
@@ -131,90 +131,6 @@ def sample(spark, parts, rates, images: int, config, output):
         )
     output.finish("curated")
     return tallies
-
-
-def parse(argv=None) -> argparse.Namespace:
-    """Return the values of a command line."""
-    parser = argparse.ArgumentParser(
-        prog="curate.py",
-        description="Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
-        "derive a threshold per language, sample, and write the curated manifest.",
-    )
-    read = parser.add_argument_group("what is read")
-    read.add_argument(
-        "--input",
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs",
-    )
-    source = read.add_mutually_exclusive_group(required=True)
-    source.add_argument("--metadata", metavar="DIR", help="what build_metadata.py wrote")
-    source.add_argument(
-        "--entries",
-        nargs="+",
-        metavar="LANGUAGE=FILE",
-        help="lists of entries, as they are: a JSON array or one per line",
-    )
-    read.add_argument(
-        "--url-column",
-        metavar="NAME",
-        help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
-    )
-    read.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
-    read.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
-    write = parser.add_argument_group("what is written")
-    write.add_argument(
-        "--output",
-        required=True,
-        metavar="DIR",
-        help="folder of the results; matched/ in it is used again for the same inputs",
-    )
-    write.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
-    write.add_argument("--rows-per-file", type=int, metavar="N", help="largest mean number of rows of a curated file")
-    balance = parser.add_argument_group("how much is kept")
-    size = balance.add_mutually_exclusive_group()
-    size.add_argument(
-        "--english-threshold",
-        type=int,
-        metavar="T",
-        help="t of English; the other languages follow through its tail share",
-    )
-    size.add_argument(
-        "--target-size",
-        type=int,
-        metavar="N",
-        help="images to keep: take the smallest English t that is expected to give them",
-    )
-    balance.add_argument(
-        "--tail-share",
-        type=float,
-        metavar="P",
-        help="tail share of all languages but English, instead of the one that English has at its t",
-    )
-    balance.add_argument("--seed", type=int, metavar="N", help="another seed keeps other pairs")
-    how = parser.add_argument_group("how texts are matched")
-    how.add_argument(
-        "--rules",
-        choices=RULES,
-        help="what counts as a match: symbols of normalised text, or padded substrings as Meta CLIP's reference has them",
-    )
-    how.add_argument("--matcher", choices=MATCHERS, help="the engine; both give the same matches")
-    how.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
-    how.add_argument(
-        "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
-    )
-    return with_defaults(parser).parse_args(argv)
-
-
-def with_defaults(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Take the defaults from CurationConfig, and name them in the help."""
-    defaults = {field.name: field.default for field in fields(CurationConfig)}
-    for action in parser._actions:
-        if defaults.get(action.dest) is not None:
-            action.help += " (default: %(default)s)"
-    parser.set_defaults(**defaults)
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,114 @@
+"""The command lines: flags, their help, and their defaults, which the configs hold."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+
+try:
+    from curation.config import MATCHERS, CurationConfig
+    from metadata.text import RULES
+except ModuleNotFoundError as error:
+    print(
+        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
+        "install it there with `pip install .`",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+def parse_curate(argv=None) -> argparse.Namespace:
+    """Return the values of curate's command line."""
+    parser = argparse.ArgumentParser(
+        prog="curate.py",
+        description="Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
+        "derive a threshold per language, sample, and write the curated manifest.",
+    )
+    _add_inputs(parser.add_argument_group("what is read"))
+    _add_outputs(parser.add_argument_group("what is written"))
+    _add_amounts(parser.add_argument_group("how much is kept"))
+    _add_rules(parser.add_argument_group("how texts are matched"))
+    return _with_defaults(parser, CurationConfig).parse_args(argv)
+
+
+def _add_inputs(group) -> None:
+    group.add_argument(
+        "--input",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs",
+    )
+    entries = group.add_mutually_exclusive_group(required=True)
+    entries.add_argument("--metadata", metavar="DIR", help="metadata of all languages, as Entries.save writes it")
+    entries.add_argument(
+        "--entries",
+        nargs="+",
+        metavar="LANGUAGE=FILE",
+        help="lists of entries, as they are: a JSON array or one per line",
+    )
+    group.add_argument(
+        "--url-column",
+        metavar="NAME",
+        help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
+    )
+    group.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
+    group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
+
+
+def _add_outputs(group) -> None:
+    group.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder of the results; matched/ in it is used again for the same inputs",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")
+
+
+def _add_amounts(group) -> None:
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--english-threshold",
+        type=int,
+        metavar="T",
+        help="t of English; the other languages follow through its tail share",
+    )
+    amount.add_argument(
+        "--target-size",
+        type=int,
+        metavar="N",
+        help="images to keep: take the smallest English t that is expected to give them",
+    )
+    group.add_argument(
+        "--tail-share",
+        type=float,
+        metavar="P",
+        help="tail share of all languages but English, instead of the one that English has at its t",
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="another seed keeps other pairs")
+
+
+def _add_rules(group) -> None:
+    group.add_argument(
+        "--rules",
+        choices=RULES,
+        help="what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
+    )
+    group.add_argument("--matcher", choices=MATCHERS, help="the engine; both give the same matches")
+    group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
+    group.add_argument(
+        "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
+    )
+
+
+def _with_defaults(parser: argparse.ArgumentParser, config: type) -> argparse.ArgumentParser:
+    """Take the defaults from a config, and name them in the help."""
+    defaults = {field.name: field.default for field in fields(config)}
+    for action in parser._actions:
+        if defaults.get(action.dest) is not None:
+            action.help += " (default: %(default)s)"
+    parser.set_defaults(**defaults)
+    return parser
