@@ -23,8 +23,6 @@ demo: $(SAMPLE)/made
 	@echo "    --entries en=$(SAMPLE)/entries/en.txt ja=... (20 languages) --english-threshold 20 --output .demo/curated"
 	@.ci/in-venv spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs \
 		--entries $(ENTRIES) --english-threshold 20 --output .demo/curated
-	@echo "The curated manifest: .demo/curated/curated/*.parquet"
-	@echo "What was done, to read in a browser: .demo/curated/report.html"
 
 # Made anew only when a source changed: a second demo finds the same inputs, and so does not match again.
 $(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* jobs/*.*)

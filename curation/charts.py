@@ -10,7 +10,7 @@ import numpy as np
 from curation.markup import Markup, markup, number, short, tag
 
 WIDTH, HEIGHT = 420, 290
-LEFT, RIGHT, TOP, BOTTOM = 52, 406, 14, 246  # of the area between the axes
+LEFT, RIGHT, TOP, BOTTOM = 58, 406, 14, 246  # of the area between the axes
 POINTS = 160  # of a line, evenly spaced where the axis is logarithmic
 LABELLED = 24  # dots that may get a label
 LABEL_ROOM = (26, 11)  # width and height that a label takes
@@ -121,7 +121,7 @@ def thresholds(rows: list[tuple[str, int, int]]) -> Markup:
 def _border_of_head(x: LogAxis, head: int) -> Markup:
     border = float(x.place(head))
     anchor, beside = ("start", border + 5) if border < RIGHT - 130 else ("end", border - 5)
-    label = _label(beside, BOTTOM - 8, f"{number(head)} in the head", anchor, "t")  # where no line passes
+    label = _label(beside, BOTTOM - 8, f"{number(head)} in the head", anchor, "t")  # few lines pass there
     return markup(_line(border, TOP, border, BOTTOM, "t"), label)
 
 

@@ -14,6 +14,7 @@ from curation.config import CurationConfig
 from curation.counting import EntryCounts
 from curation.tallies import Tallies
 from metadata.entries import Entries
+from metadata.languages import OTHER
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language
@@ -75,7 +76,7 @@ class Run:
             name: self.matched[name]
             for name in ("files", "records", "pages", "image_links", "pairs", "images", "texts")
         }
-        identified = sum(self.matched.by_language("language.identified").values())
+        identified = self.matched["language.texts"] - self.matched.by_language("language.texts").get(OTHER.code, 0)
         return read | {
             "identified": identified,
             "matched_texts": self.matched["language.matched"],

@@ -8,8 +8,11 @@ import regex
 SPACELESS = r"[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]"
 
 OPEN_MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" + "，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
-OPEN_RANGES = """4E00–9FFF 3400–4DBF 20000–2A6DF 2A700–2B73F 2B740–2B81F 2B820–2CEAF 2CEB0–2EBEF F900–FAFF 2E80–2EFF
+OPEN_RANGES = [
+    [int(bound, 16) for bound in both.split("–")]
+    for both in """4E00–9FFF 3400–4DBF 20000–2A6DF 2A700–2B73F 2B740–2B81F 2B820–2CEAF 2CEB0–2EBEF F900–FAFF 2E80–2EFF
 2F00–2FDF 2FF0–2FFF 0E00–0E7F 0E80–0EFF 1000–109F 1780–17FF 0F00–0FFF""".split()
+]
 
 
 def naive_form(text: str) -> str:
@@ -45,8 +48,7 @@ def naive_symbols(text: str) -> list[str]:
 
 
 def naive_is_open(character: str) -> bool:
-    ranges = [[int(bound, 16) for bound in both.split("–")] for both in OPEN_RANGES]
-    return character in OPEN_MARKS or any(low <= ord(character) <= high for low, high in ranges)
+    return character in OPEN_MARKS or any(low <= ord(character) <= high for low, high in OPEN_RANGES)
 
 
 def naive_meta_text(text: str) -> str:

@@ -414,11 +414,13 @@ def lemmas(path: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def real_texts(shared_data):
     """Every distinct text of the real data."""
-    paths = [str(shared_data / folder) for folder in ("wat", "warc", "pairs/wit")]
+    paths = [str(shared_data / folder) for folder in ("wat", "warc", "pairs/web_1000.parquet")]
     batches = [batch for source in inputs.find(paths) for batch in inputs.read(source)]
     texts = [text for batch in batches for text in batch.filter(batch["url"].is_valid())["text"].to_pylist()]
     captions = (shared_data / "pairs/cc3m_validation.tsv").read_text("utf-8").splitlines()
-    return [*dict.fromkeys(texts + [line.split("\t")[0] for line in captions])]
+    lines = [line for path in (shared_data / "pairs/wit").iterdir() for line in path.read_text("utf-8").splitlines()]
+    texts += [line.split("\t")[0] for line in captions]
+    return [*dict.fromkeys(texts + [json.loads(line)["caption_reference_description"] for line in lines])]
 
 
 @pytest.mark.shared
