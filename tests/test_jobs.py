@@ -112,6 +112,26 @@ def test_both_engines_give_the_same_bytes_under_the_meta_rules(run):
     assert curated(run("--rules", "meta")) == curated(run("--rules", "meta", "--matcher", "ahocorasick"))
 
 
+def test_broken_files_are_counted_and_the_rest_is_kept(submit, sample, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    first, second, third = sorted((sample / "crawl").glob("*.wat.gz"))
+    (folder / "cut.wat.gz").write_bytes(first.read_bytes()[:-100_000])
+    damaged = bytearray(second.read_bytes())
+    damaged[200_000:200_100] = bytes(100)
+    (folder / "damaged.wat.gz").write_bytes(damaged)
+    (folder / "no_archive.wat.gz").write_bytes(b"no archive at all")
+    (folder / "whole.wat.gz").write_bytes(third.read_bytes())
+    table = pa.table({"url": ["http://a/1.jpg", None, "http://a/3.jpg"], "text": [None, "a dog", "a dog"]})
+    pq.write_table(table, folder / "nulls.parquet")
+    done = submit(*arguments(sample, tmp_path / "out", inputs=[folder]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    dropped = facts(tmp_path / "out")["dropped"]
+    assert {"truncated", "corrupt_gzip", "bad_file", "bad_json", "empty_text", "empty_url"} <= set(dropped)
+    assert facts(tmp_path / "out")["rows"]["files"] == 5
+    assert facts(tmp_path / "out")["rows"]["pages"] > 1500
+
+
 def regroup(sample: Path, folder: Path, files: int) -> None:
     """Put the records of the sample's archives, and its rows of pairs, into as many files."""
     folder.mkdir()

@@ -1,0 +1,124 @@
+"""The sources of one language become its entries, in one order, each once.
+
+The first source that brings an entry owns its place and score; all that bring it are recorded.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from metadata.characters import symbols
+from metadata.errors import InputError
+from metadata.schemas import ENTRIES
+from metadata.text import META_SPACES, META_WRAPPED, meta_entry, normalise
+
+_MARK = f"[{re.escape(META_WRAPPED)}]"
+_UNFINDABLE = re.compile(rf"[{META_SPACES}]|[^ ]{_MARK}|{_MARK}[^ ]|{_MARK} {_MARK}")
+
+NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
+LONGEST = 256  # characters of an entry
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one source brings for a language: entries, best first, and a score of each where it has some."""
+
+    name: str
+    entries: Sequence[str]
+    scores: Sequence[float] | None = None
+
+    def __post_init__(self):
+        if self.scores is not None and len(self.scores) != len(self.entries):
+            raise InputError(f"source {self.name} has {len(self.entries)} entries and {len(self.scores)} scores")
+
+    def rows(self) -> Iterable[tuple[str, float | None]]:
+        """Yield each entry with its score."""
+        return zip(self.entries, self.scores or [None] * len(self.entries), strict=True)
+
+
+@dataclass
+class Merged:
+    """The entries of one language, and those that were left out, by reason."""
+
+    language: str
+    sources: dict[str, list[str]] = field(default_factory=dict)  # of each entry, in the entries' order
+    scores: dict[str, float | None] = field(default_factory=dict)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+
+    def table(self) -> pa.Table:
+        """Return language, entry, sources and score, in the entries' order."""
+        columns = {
+            "language": [self.language] * len(self.sources),
+            "entry": list(self.sources),
+            "sources": list(self.sources.values()),
+            "score": list(self.scores.values()),
+        }
+        return pa.table({name: pa.array(values, ENTRIES.field(name).type) for name, values in columns.items()})
+
+    def by_source(self) -> dict[str, int]:
+        """Return how many entries each source owns."""
+        return dict(Counter(names[0] for names in self.sources.values()))
+
+
+def merge(language: str, sources: Iterable[Source], rules: str = "unicode") -> Merged:
+    """Return the entries of a language in the form in which the rules find them.
+
+    >>> merge("en", [Source("wordnet", ["dog", "l’été"]), Source("titles", ["dog", "..."], [70, 80])]).sources
+    {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
+    """
+    form, merged = _FORMS[rules], Merged(language)
+    for source in sources:
+        for written, score in source.rows():
+            entry = form(written)
+            reason = _refusal(entry, rules)
+            if reason:
+                merged.dropped.setdefault(reason, []).append(written)
+                continue
+            names = merged.sources.setdefault(entry, [])
+            merged.scores.setdefault(entry, score)
+            if source.name not in names:
+                names.append(source.name)
+    return merged
+
+
+def _unicode_form(entry: str) -> str:
+    return " ".join(normalise(entry).split())
+
+
+def _meta_form(entry: str) -> str:
+    return entry.strip()
+
+
+_FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": _meta_form}
+
+
+def _refusal(entry: str, rules: str) -> str | None:
+    """Return why a string is no entry, or None if it is one."""
+    if not entry:
+        return "empty"
+    if len(entry) > LONGEST:
+        return "too_long"
+    if all(unicodedata.category(character)[0] == "P" for character in entry):
+        return "punctuation"
+    return None if _MATCHABLE[rules](entry) else "never_matches"
+
+
+def _has_symbols(entry: str) -> bool:
+    return entry.isalnum() or bool(symbols(entry))
+
+
+def _fits_padded_text(entry: str) -> bool:
+    """Return whether some text, padded as the `meta` rules do, can hold the entry.
+
+    Each wrapped mark of such a text has spaces of its own on both sides, and no other white space is left.
+    """
+    return not _UNFINDABLE.search(meta_entry(entry))
+
+
+_MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}
