@@ -1,8 +1,6 @@
 # Needed beforehand: make, and a Python from 3.10 to 3.13. `.ci/setup` puts all else into .venv.
 
 SAMPLE := .demo/sample
-LANGUAGES := $(basename $(notdir $(wildcard tests/sample/words/*.txt)))
-ENTRIES := $(foreach language,$(LANGUAGES),$(language)=$(SAMPLE)/entries/$(language).txt)
 
 # The tests of modules that run kernels, and those that name one.
 KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py tests/test_*.py)
@@ -11,7 +9,7 @@ KERNEL_TESTS := $(sort $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py))
 .PHONY: help demo test bench clean
 
 help:
-	@echo "make demo    curate a small made-up crawl in twenty languages into .demo/curated"
+	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make test    format, lint, import contracts and all tests"
 	@echo "make bench   the matcher against its peers"
 	@echo "make clean   remove .venv, .demo and whatever was compiled or cached"
@@ -19,12 +17,16 @@ help:
 
 demo: $(SAMPLE)/made
 	@.ci/setup
-	@echo "spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs \\"
-	@echo "    --entries en=$(SAMPLE)/entries/en.txt ja=... (20 languages) --english-threshold 20 --output .demo/curated"
-	@.ci/in-venv spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs \
-		--entries $(ENTRIES) --english-threshold 20 --output .demo/curated
+	@echo "spark-submit jobs/build_metadata.py --wordnet $(SAMPLE)/wordnet --wikipedia $(SAMPLE)/wikipedia \\"
+	@echo "    --pageviews $(SAMPLE)/pageviews --output .demo/metadata"
+	@.ci/in-venv spark-submit jobs/build_metadata.py --wordnet $(SAMPLE)/wordnet --wikipedia $(SAMPLE)/wikipedia \
+		--pageviews $(SAMPLE)/pageviews --output .demo/metadata
+	@echo "spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs --metadata .demo/metadata \\"
+	@echo "    --english-threshold 20 --output .demo/curated"
+	@.ci/in-venv spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs --metadata .demo/metadata \
+		--english-threshold 20 --output .demo/curated
 
-# Made anew only when a source changed: a second demo finds the same inputs, and so does not match again.
+# Made anew only when a source changed: a second demo finds the same inputs, and so neither counts nor matches again.
 $(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* jobs/*.*)
 	@.ci/setup
 	@rm -rf .demo

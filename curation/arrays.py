@@ -1,4 +1,4 @@
-"""Between Arrow and NumPy: the buffers of strings, list arrays from ids, and folders of arrays that are memory-mapped."""
+"""Between Arrow and NumPy: the buffers of strings, list arrays from ids, folders of arrays that are memory-mapped."""
 
 import json
 import zlib
@@ -66,7 +66,7 @@ def save_array(path: Path, array: np.ndarray) -> str:
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as .npy files and then `name`, a JSON file of the header with its checksum and that of each array."""
+    """Write arrays as .npy files and then `name`, a JSON file of the header with the checksums of all."""
     directory.mkdir(parents=True, exist_ok=True)
     checksums = {}
     for key, array in arrays.items():

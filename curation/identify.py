@@ -1,13 +1,14 @@
 """The language of each text, and how sure the model is of it.
 
-Which language a model's label means is in languages.csv; that a model's file is whole is checked in `model_file`.
+Which language a model's label means is in languages.csv; that a model's file is whole is checked in `model_file`. Two
+engines give the same answers: `language_model` for models of lid.176.ftz's shape, and fastText itself for all others.
 """
 
 from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
 from importlib.util import find_spec
 from os import PathLike
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import string_array
+from curation.language_model import LanguageModel
 from curation.model_file import require_classifier
 from metadata.errors import InputError
 from metadata.languages import OTHER, of_label
@@ -32,7 +34,7 @@ class Identifier:
     """A fastText model that tells the language of texts."""
 
     path: Path
-    engine: FastText
+    engine: LanguageModel | FastText
 
     @classmethod
     def open(cls, path: str | PathLike | None = None) -> Identifier:
@@ -44,12 +46,13 @@ class Identifier:
 
         Null gives null. Scores are fastText's own, up to 0.00001 above 1.
         """
-        texts = pc.replace_substring(string_array(texts, "texts"), "\n", " ").dictionary_encode()
-        labels, scores = self.engine.predict(texts.dictionary)  # each distinct text once, and no null
-        codes = pa.array([of_label(label).code for label in labels.dictionary.to_pylist()], pa.string())
-        doubtful = pc.less(scores, pa.scalar(min_score, pa.float32()))
-        languages = pc.if_else(doubtful, OTHER.code, codes.take(labels.indices))
-        return languages.take(texts.indices), scores.take(texts.indices)
+        labels, scores = self.engine.predict(string_array(texts, "texts"))
+        codes = [*map(_code, labels.dictionary.to_pylist()), OTHER.code]
+        indices = labels.indices
+        if min_score > 0:
+            doubtful = pc.less(scores, pa.scalar(min_score, pa.float32()))
+            indices = pc.if_else(doubtful, pa.scalar(len(codes) - 1, indices.type), indices)
+        return pa.array(codes, pa.string()).take(indices), scores
 
     @property
     def name(self) -> str:
@@ -73,12 +76,16 @@ class FastText:
             raise InputError(f"{path} cannot be loaded by fastText ({error}); download it again") from None
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
-        """Return the likeliest label of each text and its score; no text holds a line feed or is null."""
+        """Return the likeliest label of each text and its score; null gives null."""
+        texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
         # The wheels' batch call returns labels without scores, and is no faster than this loop. A label that is no
         # UTF-8 is unknown, not an error: hence "replace".
-        found = [(self._predict(text + "\n", 1, 0.0, "replace") or _NOTHING)[0] for text in texts.to_pylist()]
+        found = [
+            (self._predict(text + "\n", 1, 0.0, "replace") or _NOTHING)[0] for text in texts.dictionary.to_pylist()
+        ]
         labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
-        return labels, pa.array(np.array([score for score, _ in found], np.float32))
+        scores = pa.array(np.array([score for score, _ in found], np.float32))
+        return labels.take(texts.indices), scores.take(texts.indices)
 
 
 def default_model() -> Path:
@@ -93,4 +100,9 @@ def default_model() -> Path:
 @lru_cache
 def _opened(path: Path) -> Identifier:
     require_classifier(path)
-    return Identifier(path, FastText(path))
+    return Identifier(path, LanguageModel.open(path) or FastText(path))
+
+
+@cache
+def _code(label: str) -> str:
+    return of_label(label).code

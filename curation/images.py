@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from curation.arrays import one_array, string_buffers
 from curation.kernels.images import rank_texts, smallest
 from curation.schemas import IMAGES, SORTED_CANDIDATES, TEXT, require
-from curation.tallies import Tallies
+from metadata.tallies import Tallies
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"

@@ -14,15 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import list_array, open_arrays, save_arrays, string_array, string_buffers
-from curation.kernels.trie import Trie, look_up, merge, walk
+from curation.kernels.finding import look_up, step, walk
+from curation.kernels.ids import merge
+from curation.kernels.trie import Trie
 from curation.reading import Reader, normal_form, read_blocks, readers
 from curation.tries import build_trie
 from metadata.characters import CharacterTable, character_table
 from metadata.entries import digest_of
 from metadata.errors import InputError
-from metadata.text import RULES, meta_entry
+from metadata.text import RULES, meta_can_match, meta_entry
 
-VERSION = 1  # of the saved form
+VERSION = 3  # of the saved form
+LEVELS = 4  # symbols that all walks of a block take in step
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Matcher:
             build_trie(strings, positions, len(entries), reader)
             for reader, (strings, positions) in zip(readers(rules, table), groups, strict=True)
         ]
+        if rules == "meta":
+            tries[1] = tries[1]._replace(borders=_borders(groups[1][0]))
         return cls(rules, digest_of(entries), len(entries), tuple(tries), table)
 
     def find(self, texts) -> pa.Array | pa.ChunkedArray:
@@ -116,20 +121,37 @@ def _by_reader(entries: pa.Array, rules: str, table) -> list[tuple[pa.Array, np.
         return [(normal_form(entries, table), positions)]
     padded = [meta_entry(entry) for entry in entries.to_pylist()]
     words = np.array([len(p) == len(e) + 2 for p, e in zip(padded, entries.to_pylist(), strict=True)], bool)
-    others = pa.array([p for p, is_words in zip(padded, words, strict=True) if not is_words], pa.large_string())
-    return [(entries.filter(pa.array(words)), positions[words]), (others, positions[~words])]
+    others = [place for place in np.flatnonzero(~words) if meta_can_match(padded[place])]
+    characters = pa.array([padded[place] for place in others], pa.large_string())
+    return [(entries.filter(pa.array(words)), positions[words]), (characters, np.array(others, np.int64))]
+
+
+def _borders(padded: pa.Array) -> np.ndarray:
+    """Return the table of the bytes that begin an open character at either end of an entry."""
+    borders = np.zeros(256, np.uint8)
+    ends = {character for entry in padded.to_pylist() for character in (entry[0], entry[-1])}
+    borders[[character.encode()[0] for character in ends - {" "}]] = 1
+    return borders
 
 
 def _find(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (offsets, ids) of the entries of one trie in all texts."""
+    if len(trie.borders):
+        reader = reader._replace(of_texts=(True, trie.borders))
     out = np.zeros(len(offsets), np.int64)
-    ids = np.empty(16 * len(offsets) + int(trie.sizes[1]), np.int32)
-    stamps = np.full(int(trie.sizes[1]), -1, np.int32)
+    ids = np.empty(16 * len(offsets) + int(trie.sizes[1]) + 100, np.int32)
+    stamps = np.zeros(int(trie.sizes[1]), np.int32)  # memory that the system gives only where it is written
+    space = np.empty((3 + LEVELS, 0), np.int64)
     for block in read_blocks(reader, offsets, data):
-        numbers = np.empty(block.count, np.int64)
-        look_up(data, block.keys, block.begins, block.ends, block.count, trie, numbers)
+        if block.count + LEVELS > space.shape[1]:
+            space = np.empty((3 + LEVELS, 2 * block.count + LEVELS), np.int64)
+        codes, places, buckets, nodes = *space[:3], space[3:]
+        look_up(data, block.lows, block.highs, block.begins, block.count, trie, codes)
+        nodes = nodes[: step(codes, block.count, trie, places, buckets, nodes)]
         ends, text = out[block.first : block.last + 1], 0
-        while (text := walk(numbers, block.bounds, text, trie, stamps, block.first, ids, ends)) < len(ends) - 1:
+        while (text := walk(codes, nodes, block.bounds, text, trie, stamps, block.first + 1, ids, ends)) < len(
+            ends
+        ) - 1:
             ids = np.concatenate([ids, np.empty_like(ids)])
     return out, ids[: out[-1]]
 
@@ -137,7 +159,7 @@ def _find(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -> 
 def _merged(found: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
     if not found:
         return np.zeros(texts + 1, np.int64), np.zeros(0, np.int32)
-    if len(found) == 1:
+    if len(found) == 1 or not len(found[1][1]):
         return found[0]
     (offsets, ids), (other_offsets, other_ids) = found
     out_offsets, out = np.empty_like(offsets), np.empty(len(ids) + len(other_ids), np.int32)

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from curation.identify import Identifier
 from curation.lists import parts
 from curation.schemas import CANDIDATE, ENTRY_IDS, IMAGES, MATCHED, require
-from curation.tallies import Tallies
 from metadata.languages import of_label
+from metadata.tallies import Tallies
 
 
 class Finder(Protocol):

@@ -11,11 +11,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.parquet import first_rows, part_files
 from curation.report import write_report
 from curation.run import Run
-from curation.tallies import Tallies
 from metadata.errors import InputError
+from metadata.parquet import first_rows, part_files
+from metadata.parts import Parts, read_json, write_json
+from metadata.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 20  # curated rows that the report shows
@@ -56,31 +57,19 @@ class Output:
         """The folder of matched images."""
         return self.path / "matched"
 
+    @property
+    def parts(self) -> Parts:
+        """The parts of the output that come to their names whole."""
+        return Parts(self.path, self.work)
+
     def matched_tallies(self) -> Tallies | None:
         """Return the tallies of a matched/ that is there already, or None."""
-        stamp = _read_json(self.matched / "_matched.json")
+        stamp = self.parts.stamp("matched")
         return Tallies(stamp["tallies"]) if stamp else None
 
-    def begin(self, name: str) -> Path:
-        """Return an empty folder for the files of the part `name`, to be finished with `finish`."""
-        folder = self.work / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        return folder
-
-    def finish(self, name: str) -> None:
-        """Give the files of `begin(name)` their place; what was there before goes."""
-        old = self.work / f"{name}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        if (self.path / name).exists():
-            (self.path / name).rename(old)
-        (self.work / name).rename(self.path / name)
-        shutil.rmtree(old, ignore_errors=True)
-
     def finish_matched(self, tallies: Tallies) -> None:
-        """Stamp the matched files with their description and tallies, and give them their place."""
-        write_json(self.work / "matched" / "_matched.json", self._stamp() | {"tallies": tallies.rows()})
-        self.finish("matched")
+        """Give the matched files their place, stamped with their description and tallies."""
+        self.parts.finish("matched", self._stamp() | {"tallies": tallies.rows()})
 
     def write_results(self, run: Run, rates) -> None:
         """Write what describes the run, run.json last: where it is, all is there."""
@@ -102,7 +91,7 @@ class Output:
     def _require_own(self) -> None:
         if not self.path.exists() or not any(self.path.iterdir()):
             return
-        stamp = _read_json(self.matched / "_matched.json") or _read_json(self.work / "run.json")
+        stamp = self.parts.stamp("matched") or read_json(self.work / "run.json")
         if stamp is None:
             raise InputError(
                 f"output {self.path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
@@ -111,7 +100,7 @@ class Output:
         if stamp.get("version") != VERSION or differing:
             what = ", ".join(differing) or "version of this program"
             raise InputError(
-                f"output {self.path} holds another run (other {what}); give another folder, or --overwrite to replace it"
+                f"output {self.path} holds another run (other {what}); give another folder, or --overwrite this"
             )
 
     def _same(self, stamp: dict, name: str) -> bool:
@@ -124,17 +113,3 @@ class Output:
                 shutil.rmtree(part)
             else:
                 part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content) -> None:
-    """Write `content` so that the file is whole under its name."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def _read_json(path: Path) -> dict | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.arrays import string_buffers
-from curation.kernels.symbols import read_characters, read_symbols, read_words, unnormalised
+from curation.kernels.symbols import read_symbols, unnormalised
+from curation.kernels.words import read_characters, read_words
 from metadata.characters import CharacterTable
 from metadata.errors import InputError
 from metadata.text import normalise
@@ -35,9 +36,9 @@ class Symbols(NamedTuple):
 
     first: int
     last: int
-    keys: np.ndarray
+    lows: np.ndarray
+    highs: np.ndarray
     begins: np.ndarray
-    ends: np.ndarray
     bounds: np.ndarray
     count: int
 
@@ -45,7 +46,8 @@ class Symbols(NamedTuple):
 def readers(rules: str, table: CharacterTable | None) -> tuple[Reader, ...]:
     """Return the readers of a rule set: one for `unicode`, words and characters for `meta`."""
     if rules == "meta":
-        return Reader(read_words, True, False), Reader(read_characters, True, False)
+        of_texts, of_entries = (True, np.zeros(0, np.uint8)), (False, np.zeros(0, np.uint8))
+        return Reader(read_words, of_texts, of_entries), Reader(read_characters, of_texts, of_entries)
     pages = (table.pages, table.classes, table.twins)
     return (Reader(read_symbols, pages, pages),)
 
@@ -57,12 +59,25 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
     unnormalised(offsets, data, table.pages, table.order, unsure)
     if not unsure.any():
         return texts
-    mask = pa.array(unsure)
     try:
-        forms = pa.array([None if t is None else normalise(t) for t in texts.filter(mask).to_pylist()], texts.type)
+        strings = texts.filter(pa.array(unsure)).to_pylist()
     except UnicodeDecodeError as error:
         raise InputError(f"a string holds bytes that are no UTF-8 ({error}); clean or drop it first") from None
-    return pa.compute.replace_with_mask(texts, mask, forms)
+    forms = pa.array([None if t is None else normalise(t) for t in strings], texts.type)
+    return _woven(texts, forms, unsure)
+
+
+def _woven(texts: pa.Array, others: pa.Array, mask: np.ndarray) -> pa.Array:
+    """Return the texts, with `others` in their order where the mask is true; runs of either are copied as one."""
+    bounds = np.flatnonzero(np.diff(mask, prepend=~mask[:1], append=~mask[-1:])).tolist()
+    runs, taken = [], 0
+    for begin, end in zip(bounds, bounds[1:], strict=False):
+        if mask[begin]:
+            runs.append(others.slice(taken, end - begin))
+            taken += end - begin
+        else:
+            runs.append(texts.slice(begin, end - begin))
+    return pa.concat_arrays(runs)
 
 
 def blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -12,9 +12,9 @@ import numpy as np
 from curation.balancing import Distribution, SizedThreshold, Thresholds
 from curation.config import CurationConfig
 from curation.counting import EntryCounts
-from curation.tallies import Tallies
 from metadata.entries import Entries
 from metadata.languages import OTHER
+from metadata.tallies import Tallies
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language

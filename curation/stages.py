@@ -1,12 +1,8 @@
-"""The stages as DataFrame → DataFrame; the only module of this package that knows Spark.
-
-Workers get paths and numbers, and open what they name. Stages that end in files write them in the worker and return
-tallies: the rows need not go back through the JVM.
-"""
+"""The stages as DataFrame → DataFrame; the only module of this package that knows Spark."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -20,9 +16,8 @@ import pyarrow.parquet as pq
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation import inputs, sampling, schemas, tallies
+from curation import inputs, sampling, schemas
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
 from curation.draws import draws
@@ -31,10 +26,12 @@ from curation.identify import Identifier
 from curation.images import group
 from curation.lists import parts
 from curation.matching import Matching
-from curation.parquet import PartWriter
 from curation.tables import TableOptions
-from curation.tallies import Tallies
 from metadata.entries import Entries
+from metadata.parquet import PartWriter
+from metadata.spark import map_batches, over
+from metadata.tallies import SCHEMA as TALLIES
+from metadata.tallies import Tallies
 
 MATCHED_ROW_GROUP = 50_000  # images; what a worker holds at a time when it reads them again
 
@@ -64,14 +61,12 @@ class MatchPlan:
 
 def build_matchers(spark: SparkSession, metadata: str, codes: list[str], rules: str, matchers: str) -> DataFrame:
     """Stage 0: the saved matcher of each language; returns their number as a tally."""
-    return _over(
-        spark, codes, partial(_build_matcher, metadata=metadata, rules=rules, matchers=matchers), tallies.SCHEMA
-    )
+    return over(spark, codes, partial(_build_matcher, metadata=metadata, rules=rules, matchers=matchers), TALLIES)
 
 
 def candidates(spark: SparkSession, files: list[inputs.Input], columns: TableOptions) -> DataFrame:
     """Stage 1: the (image, text) candidates of all inputs, each with a uid and a hash, and tally rows."""
-    rows = _over(spark, files, partial(_read, columns=columns), schemas.CANDIDATES)
+    rows = over(spark, files, partial(_read, columns=columns), schemas.CANDIDATES)
     uid = F.coalesce("uid", F.md5("url"))
     return rows.withColumn("uid", uid).withColumn("hash", F.xxhash64("uid", "text"))
 
@@ -84,50 +79,29 @@ def sorted_candidates(rows: DataFrame) -> DataFrame:
 
 def match(rows: DataFrame, plan: MatchPlan) -> DataFrame:
     """Stage 3: images with the entries of their texts, written to the plan's output; returns tallies."""
-    return _map(rows, partial(_match, plan=plan), tallies.SCHEMA)
+    return map_batches(rows, partial(_match, plan=plan), TALLIES)
 
 
 def count(spark: SparkSession, files: list[Path], entries: int) -> DataFrame:
     """Stage 4: the number of texts that contain each entry, as id and count."""
-    seen = _over(spark, files, partial(_count, entries=entries), SEEN)
+    seen = over(spark, files, partial(_count, entries=entries), SEEN)
     return seen.groupBy("id").agg(F.sum("count").alias("count"))
 
 
 def expected_sizes(spark: SparkSession, files: list[Path], rates: str) -> DataFrame:
     """Stage 5, asked several times: expected kept images for each column of the rates saved as [id, column]."""
-    return _over(spark, files, partial(_expected_sizes, rates=rates), tallies.SCHEMA)
+    return over(spark, files, partial(_expected_sizes, rates=rates), TALLIES)
 
 
 def sample(spark: SparkSession, files: list[Path], rates: str, seed: int, curated_files: int) -> DataFrame:
     """Stage 6: the pairs that balanced sampling keeps, each with its place in the curated order, and tally rows."""
-    return _over(spark, files, partial(_sample, rates=rates, seed=seed, files=curated_files), DRAWN)
+    return over(spark, files, partial(_sample, rates=rates, seed=seed, files=curated_files), DRAWN)
 
 
 def write_curated(drawn: DataFrame, curated_files: int, directory: str, row_group_rows: int) -> DataFrame:
     """Stage 7: the curated files, each in the order of draws; returns tallies."""
     by_file = drawn.repartition(curated_files, "file").sortWithinPartitions("file", "draw", "uid")
-    return _map(by_file, partial(_write_curated, directory=directory, row_group_rows=row_group_rows), tallies.SCHEMA)
-
-
-def collected(rows: DataFrame) -> Tallies:
-    """Return the tallies that a stage returned."""
-    return Tallies(row.asDict() for row in rows.collect())
-
-
-def _map(rows: DataFrame, function: Callable, schema: pa.Schema) -> DataFrame:
-    return rows.mapInArrow(function, from_arrow_schema(schema))
-
-
-def _over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema) -> DataFrame:
-    """Return what `function(item)` yields for each item, with one task an item."""
-    numbers = spark.range(0, len(items), 1, max(1, len(items)))
-    return _map(numbers, partial(_each, items=items, function=function), schema)
-
-
-def _each(batches: Iterable[pa.RecordBatch], items: list, function: Callable) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for number in batch["id"].to_pylist():
-            yield from function(items[number])
+    return map_batches(by_file, partial(_write_curated, directory=directory, row_group_rows=row_group_rows), TALLIES)
 
 
 def _build_matcher(code: str, metadata: str, rules: str, matchers: str) -> Iterator[pa.RecordBatch]:

@@ -83,6 +83,20 @@ def stage(spark: SparkSession, title: str) -> Iterator[None]:
     _show(f"{title}: {time.monotonic() - begin:.1f} s", last=True)
 
 
+class Shown:
+    """A callback that passes its calls on to `progress` and shows what that has to say, not more often than is read."""
+
+    def __init__(self, progress):
+        self._progress, self._shown = progress, 0.0
+
+    def __call__(self, *event) -> None:
+        self._progress(*event)
+        now = time.monotonic()
+        if now - self._shown > (_LOOK_EVERY if sys.stderr.isatty() else _LINE_EVERY):
+            _show(str(self._progress))
+            self._shown = now
+
+
 def _watch(spark: SparkSession, title: str, over: threading.Event) -> None:
     """Write the running stages' tasks and rows per second until `over`."""
     begin = shown = time.monotonic()

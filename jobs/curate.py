@@ -26,12 +26,13 @@ from curation.config import ENGLISH, CurationConfig
 from curation.counting import EntryCounts
 from curation.identify import Identifier
 from curation.output import Output
-from curation.parquet import part_files, require_rows
 from curation.report import summary
 from curation.run import Run
 from curation.tables import TableOptions
 from metadata.entries import Entries
 from metadata.lists import read_lists
+from metadata.parquet import part_files, require_rows
+from metadata.spark import collected
 
 
 def main(argv=None) -> None:
@@ -90,11 +91,11 @@ def match(spark, files, columns, entries, model, config, output):
     entries.save(metadata)
     if config.matcher == "trie":
         with stage(spark, "build matchers"):
-            stages.collected(stages.build_matchers(spark, metadata, list(entries.languages), config.rules, matchers))
-    plan = stages.MatchPlan.of(config, metadata, matchers, model, str(output.begin("matched")))
+            collected(stages.build_matchers(spark, metadata, list(entries.languages), config.rules, matchers))
+    plan = stages.MatchPlan.of(config, metadata, matchers, model, str(output.parts.begin("matched")))
     with stage(spark, f"match {len(files)} files"):
         candidates = stages.candidates(spark, files, columns)
-        tallies = stages.collected(stages.match(stages.sorted_candidates(candidates), plan))
+        tallies = collected(stages.match(stages.sorted_candidates(candidates), plan))
     output.finish_matched(tallies)
     return tallies
 
@@ -111,7 +112,7 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
         rates = rates_of_each(counts.values, entries.languages, each)
         path = save_array(output.work / f"rates{next(passes)}.npy", rates)
         with stage(spark, f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"):
-            sizes = stages.collected(stages.expected_sizes(spark, parts, path))
+            sizes = collected(stages.expected_sizes(spark, parts, path))
         return [sizes[f"size.{column}"] for column in range(len(each))]
 
     upper = unlimited_threshold(counts.by_language(entries.languages).get(ENGLISH, []))
@@ -126,10 +127,10 @@ def sample(spark, parts, rates, images: int, config, output):
     output.retract_results()
     with stage(spark, "sample"):
         drawn = stages.sample(spark, parts, path, config.seed, files)
-        tallies = stages.collected(
-            stages.write_curated(drawn, files, str(output.begin("curated")), config.row_group_rows)
+        tallies = collected(
+            stages.write_curated(drawn, files, str(output.parts.begin("curated")), config.row_group_rows)
         )
-    output.finish("curated")
+    output.parts.finish("curated")
     return tallies
 
 

@@ -95,14 +95,14 @@ class Entries:
         ids = self.ids(code)
         return self.strings[ids.start : ids.stop]
 
-    def save(self, directory) -> None:
-        """Write entries.parquet and metadata.json."""
+    def save(self, directory, facts: dict | None = None) -> None:
+        """Write entries.parquet and metadata.json, which says `facts` too: where the entries come from."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         _replace(directory / "entries.parquet", lambda path: pq.write_table(self.table, path))
         counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
-        facts = {"version": VERSION, "digest": self.digest, "entries": len(self), "languages": counts}
-        text = json.dumps(facts, indent=1, ensure_ascii=False)
+        own = {"version": VERSION, "digest": self.digest, "entries": len(self), "languages": counts}
+        text = json.dumps(own | (facts or {}), indent=1, ensure_ascii=False)
         _replace(directory / "metadata.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     @classmethod

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from metadata.characters import symbols
+from metadata.config import MetadataConfig
 from metadata.errors import InputError
 from metadata.schemas import ENTRIES
 from metadata.text import META_SPACES, META_WRAPPED, meta_entry, normalise
@@ -22,7 +23,6 @@ _MARK = f"[{re.escape(META_WRAPPED)}]"
 _UNFINDABLE = re.compile(rf"[{META_SPACES}]|[^ ]{_MARK}|{_MARK}[^ ]|{_MARK} {_MARK}")
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
-LONGEST = 256  # characters of an entry
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ class Merged:
         return dict(Counter(names[0] for names in self.sources.values()))
 
 
-def merge(language: str, sources: Iterable[Source], rules: str = "unicode") -> Merged:
-    """Return the entries of a language in the form in which the rules find them.
+def merge(
+    language: str, sources: Iterable[Source], rules: str = "unicode", longest: int = MetadataConfig.longest_entry
+) -> Merged:
+    """Return the entries of a language, at most `longest` characters each, in the form in which the rules find them.
 
     >>> merge("en", [Source("wordnet", ["dog", "l’été"]), Source("titles", ["dog", "..."], [70, 80])]).sources
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
@@ -76,7 +78,7 @@ def merge(language: str, sources: Iterable[Source], rules: str = "unicode") -> M
     for source in sources:
         for written, score in source.rows():
             entry = form(written)
-            reason = _refusal(entry, rules)
+            reason = _refusal(entry, rules, longest)
             if reason:
                 merged.dropped.setdefault(reason, []).append(written)
                 continue
@@ -98,11 +100,11 @@ def _meta_form(entry: str) -> str:
 _FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": _meta_form}
 
 
-def _refusal(entry: str, rules: str) -> str | None:
+def _refusal(entry: str, rules: str, longest: int) -> str | None:
     """Return why a string is no entry, or None if it is one."""
     if not entry:
         return "empty"
-    if len(entry) > LONGEST:
+    if len(entry) > longest:
         return "too_long"
     if all(unicodedata.category(character)[0] == "P" for character in entry):
         return "punctuation"

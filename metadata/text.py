@@ -18,6 +18,7 @@ _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
 META_WRAPPED = ",.;:?!`"
 META_SPACES = "\t\n\r"
 _META_SPACING = str.maketrans({mark: f" {mark} " for mark in META_WRAPPED} | dict.fromkeys(META_SPACES, " "))
+_META_IMPOSSIBLE = regex.compile(rf"[{META_SPACES}]|[^ ][{META_WRAPPED}]|[{META_WRAPPED}][^ ]", regex.DOTALL)
 # What needs no space beside it under `meta`: ASCII and CJK punctuation, ideographs and radicals, and the blocks of
 # Thai, Lao, Myanmar, Khmer and Tibetan. Kana are not among them.
 _META_OPEN = regex.compile(
@@ -58,3 +59,12 @@ def meta_entry(entry: str) -> str:
     before = "" if _META_OPEN.match(entry[0]) else " "
     after = "" if _META_OPEN.match(entry[-1]) else " "
     return f"{before}{entry}{after}"
+
+
+def meta_can_match(padded: str) -> bool:
+    """Return whether any text can hold a padded entry: texts have spaces around each wrapped mark, and no line ends.
+
+    >>> meta_can_match(" Yahoo!"), meta_can_match(" C++")
+    (False, True)
+    """
+    return not _META_IMPOSSIBLE.search(padded)

@@ -7,7 +7,7 @@ from naive_images import naive_group
 
 from curation.images import DUPLICATE, OVER_LIMIT, group
 from curation.schemas import IMAGES, SORTED_CANDIDATES
-from curation.tallies import Tallies
+from metadata.tallies import Tallies
 
 
 def candidates(*rows) -> pa.Table:

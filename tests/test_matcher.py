@@ -208,6 +208,19 @@ def test_a_repeated_entry_answers_with_every_position(build, rules):
     assert answers(build(["b", "a", "a", "b", "a"], rules), ["a", "a b"]) == [[1, 2, 4], [0, 1, 2, 3, 4]]
 
 
+@pytest.mark.parametrize("rules", RULES)
+def test_an_entry_repeated_thousands_of_times_answers_with_every_position(build, rules):
+    entries = ["a"] * 5_000 + ["b"] + ["c"] * 40
+    texts = ["a b", "c", "c b c", "a"] * 20
+    assert answers(build(entries, rules), texts) == naive_matches(texts, entries, rules)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_word_of_more_bytes_than_a_key_can_tell_is_refused(rules):
+    with pytest.raises(InputError, match="16 MB"):
+        Matcher.build(["a", "x" * (1 << 24)], rules)
+
+
 def test_entries_equal_once_normalised_all_answer(build):
     entries = ["l'été", "l’e\u0301te\u0301", "ﬁn", "fin", "LEGO", "LEGO™", "\u2018a", "'a"]
     assert answers(build(entries, "unicode"), ["l’été fin LEGO 'a"]) == [list(range(8))]
@@ -401,7 +414,7 @@ WORDNETS = {
     "ja": "wiktionary/wn-wikt-jpn.tab",
     "zh": "omw/cow/wn-data-cmn.tab",
     "bg": "omw/bul/wn-data-bul.tab",
-    "ar": "omw/arb/wn-data-arb.tab",
+    "fa": "omw/fas/wn-data-fas.tab",
 }
 
 

@@ -7,8 +7,8 @@ from curation.finders import Finders
 from curation.matcher import Matcher
 from curation.matching import Matching
 from curation.schemas import IMAGES, MATCHED
-from curation.tallies import Tallies
 from metadata import Entries
+from metadata.tallies import Tallies
 
 ENTRIES = Entries.build({"en": ["photo", "dog", "of"], "ja": ["猫", "写真"], "de": ["Hund", "of"]})
 

@@ -5,15 +5,15 @@ import json
 import pytest
 
 from curation.output import Output
-from curation.tallies import Tallies
 from metadata import InputError
+from metadata.tallies import Tallies
 
 DESCRIPTION = {"inputs": ["a.wat.gz"], "rules": "unicode"}
 
 
 def with_matched(path) -> Output:
     output = Output.claim(path, DESCRIPTION)
-    (output.begin("matched") / "00000.parquet").write_text("rows")
+    (output.parts.begin("matched") / "00000.parquet").write_text("rows")
     output.finish_matched(Tallies([{"name": "images", "language": None, "value": 7}]))
     return output
 
@@ -25,10 +25,10 @@ def test_matched_images_of_the_same_description_are_used_again(tmp_path):
 
 def test_matched_images_of_an_unfinished_run_are_not_used(tmp_path):
     output = Output.claim(tmp_path / "out", DESCRIPTION)
-    (output.begin("matched") / "00000.parquet").write_text("some of the rows")
+    (output.parts.begin("matched") / "00000.parquet").write_text("some of the rows")
     again = Output.claim(tmp_path / "out", DESCRIPTION)
     assert again.matched_tallies() is None
-    assert list(again.begin("matched").iterdir()) == []
+    assert list(again.parts.begin("matched").iterdir()) == []
 
 
 def test_another_description_is_refused_and_names_what_differs(tmp_path):
@@ -50,14 +50,14 @@ def test_overwrite_removes_the_other_run_and_nothing_else(tmp_path):
 def test_a_part_takes_the_place_of_the_earlier_one_when_it_is_finished(tmp_path):
     output = Output.claim(tmp_path / "out", DESCRIPTION)
     for content in ("first", "second"):
-        (output.begin("curated") / "00000.parquet").write_text(content)
-        output.finish("curated")
+        (output.parts.begin("curated") / "00000.parquet").write_text(content)
+        output.parts.finish("curated")
     assert [path.read_text() for path in (tmp_path / "out" / "curated").iterdir()] == ["second"]
 
 
 def test_files_of_another_version_are_refused(tmp_path):
     with_matched(tmp_path / "out")
-    stamp = tmp_path / "out" / "matched" / "_matched.json"
+    stamp = tmp_path / "out" / "matched" / "_made_from.json"
     stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"version": 0}))
     with pytest.raises(InputError, match="version of this program"):
         Output.claim(tmp_path / "out", DESCRIPTION)

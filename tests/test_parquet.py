@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.parquet import PartWriter, first_rows, part_files, require_rows
 from metadata import InputError
+from metadata.parquet import PartWriter, first_rows, part_files, require_rows
 
 SCHEMA = pa.schema([("text", pa.string()), ("ids", pa.list_(pa.int32()))])
 

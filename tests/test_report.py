@@ -20,9 +20,9 @@ from curation.funnel import DROPPED
 from curation.reasons import SHOWN_CHARACTERS, Match, highlighted
 from curation.report import render, summary, write_report
 from curation.run import Run
-from curation.tallies import Tallies
 from metadata.entries import Entries
 from metadata.languages import LANGUAGES
+from metadata.tallies import Tallies
 
 LISTS = {"en": ["dog", "cat", "the", "red dog", "<script>alert(1)</script>"], "he": ["כלב", "חתול"], "ja": ["犬", "猫"]}
 COUNTS = [900, 40, 12_000, 7, 3, 500, 2, 60, 0]

@@ -1,5 +1,6 @@
 """The sample of `make demo` holds what a crawl holds, so that the demo shows what the program does about it."""
 
+import bz2
 import gzip
 import json
 from collections import Counter, defaultdict
@@ -13,8 +14,12 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from sample.archives import BROKEN
 from sample.make_sample import make_sample
 from sample.texts import LANGUAGES, SPACELESS, entries, names, sections, sentence, zipf
+from sample.views import OTHER_PROJECTS
+from sample.wikipedias import MARKUP
+from sample.wordnets import CODES
 
 from curation.identify import default_model
+from metadata import wikifiles, wordnet
 from metadata.entries import Entries
 
 
@@ -55,7 +60,8 @@ def texts(images):
 def test_the_same_bytes_are_made_every_time(directory, tmp_path):
     make_sample(tmp_path)
     files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]
-    assert len(files) == 3 + 1 + 1 + len(LANGUAGES)
+    wordnets = 4 + len(CODES)
+    assert len(files) == 3 + 1 + 1 + len(LANGUAGES) + len(LANGUAGES) + 1 + wordnets
     assert all((tmp_path / file).read_bytes() == (directory / file).read_bytes() for file in files)
 
 
@@ -140,6 +146,33 @@ def test_entries_are_a_list_that_can_be_read(directory):
     lists = {path.stem: path.read_text("utf-8").splitlines() for path in directory.glob("entries/*.txt")}
     assert lists.keys() == set(LANGUAGES)
     assert len(Entries.build(lists)) == sum(map(len, lists.values())) > 4000
+
+
+def test_a_dump_has_what_a_reader_must_leave_out(directory):
+    for path in directory.glob("wikipedia/*.xml.bz2"):
+        dump = bz2.decompress(path.read_bytes()).decode()
+        assert all(each in dump for each in (*MARKUP, "#REDIRECT [[", "<ns>1</ns>", "&lt;ref&gt;", "[["))
+
+
+def test_a_dump_is_of_the_wikipedia_that_its_name_and_head_tell(directory):
+    files = wikifiles.find([directory / "wikipedia"])
+    assert sorted(file.wikipedia for file in files) == LANGUAGES
+    assert not any(file.conflict for file in files)
+
+
+def test_page_views_are_of_all_languages_mobile_and_other_projects(directory):
+    (path,) = directory.glob("pageviews/*.gz")
+    lines = [line.split(" ") for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+    assert {len(line) for line in lines} == {4}
+    projects = {line[0] for line in lines}
+    assert projects == {*LANGUAGES, *(f"{language}.m" for language in LANGUAGES), *OTHER_PROJECTS}
+
+
+def test_wordnets_can_be_read_in_both_forms(directory):
+    files, tally = wordnet.find([directory / "wordnet"]), Counter()
+    assert {file.language.code for file in files} == {"en", *CODES}
+    assert all(len(wordnet.lemmas(file, tally)) > 20 for file in files)
+    assert tally["other_keys"] > 100
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

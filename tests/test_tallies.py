@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from curation.tallies import SCHEMA, Tallies
+from metadata.tallies import SCHEMA, Tallies
 
 
 def tallies() -> Tallies:

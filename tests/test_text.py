@@ -13,9 +13,10 @@ from naive_matching import (
     naive_symbols,
 )
 
+from curation.kernels.masks import PLAIN_LEADS
 from curation.reading import normal_form
 from metadata.characters import SPACELESS_SCRIPTS, character_classes, character_table, symbols
-from metadata.text import meta_entry, meta_text, normalise
+from metadata.text import meta_can_match, meta_entry, meta_text, normalise
 
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
     [
@@ -77,6 +78,19 @@ def test_meta_spacing_is_that_of_the_definition(text):
 
 def test_every_open_character_of_meta_is_that_of_the_definition():
     assert [c for c in CODE_POINTS if (meta_entry(c)[0] != " ") != naive_is_open(c) and c != " "] == []
+
+
+def test_bytes_that_are_skipped_begin_only_characters_that_stay_as_they_are():
+    table = character_table()
+    for low, high in PLAIN_LEADS:
+        for code in (ord(c) for c in CODE_POINTS[0x80:] if low <= c.encode()[0] <= high):
+            assert table.order[int(table.pages[code >> 8]) << 8 | code & 255] == 0
+            assert normalise(chr(code)) == chr(code)
+
+
+def test_an_entry_that_no_meta_text_can_hold_is_told():
+    padded = ["Yahoo!", "a , b", "e.g.", "!", "C++", ",a", "a\nb", " . "]
+    assert [meta_can_match(entry) for entry in padded] == [False, True, False, True, True, False, False, True]
 
 
 def test_the_character_table_is_that_of_this_pythons_unicode():

@@ -10,19 +10,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from curation.kernels.masks import pointer
+from curation.kernels.masks import separator_mask as separator_mask
+
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
-_BYTES = ir.VectorType(_BYTE, 64)
-_IDS = ir.VectorType(ir.IntType(32), 16)
-
-
-def _pointer(context, builder, array_type, array, i, to):
-    """Return the address of the i-th element of an array, as one of type `to`."""
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [i]), to.as_pointer())
-
-
-def _splat(vector, value):
-    return ir.Constant(vector, [value] * vector.count)
+_LINE = ir.VectorType(_WORD, 8)
+_IDS = ir.VectorType(ir.IntType(32), 32)
 
 
 @intrinsic
@@ -30,53 +23,41 @@ def load_word(typingctx, data, i):
     """Return data[i:i + 8] of a byte array as one int64, the first byte lowest."""
 
     def generate(context, builder, signature, args):
-        return builder.load(_pointer(context, builder, signature.args[0], *args, _WORD), align=1)
+        return builder.load(pointer(context, builder, signature.args[0], *args, _WORD), align=1)
 
     return types.int64(data, types.int64), generate
 
 
 @intrinsic
-def ascii_masks(typingctx, data, i):
-    """Return three int64, of which bit k tells whether data[i + k] is a letter or digit, a mark, or no ASCII."""
+def product(typingctx, a, b):
+    """Return the lowest 64 bits of a * b. Numba's own product of int64 may be anything once it overflows."""
 
     def generate(context, builder, signature, args):
-        text = builder.load(_pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        word = builder.or_(
-            _within(builder, builder.or_(text, _splat(_BYTES, 32)), ord("a"), ord("z")),
-            _within(builder, text, ord("0"), ord("9")),
-        )
-        visible = _within(builder, text, 33, 126)
-        mark = builder.and_(visible, builder.not_(word))
-        high = _within(builder, text, 128, 255)
-        masks = [builder.bitcast(mask, _WORD) for mask in (word, mark, high)]
-        return context.make_tuple(builder, signature.return_type, masks)
+        return builder.mul(*args)
 
-    return types.UniTuple(types.int64, 3)(data, types.int64), generate
+    return types.int64(types.int64, types.int64), generate
 
 
 @intrinsic
-def meta_masks(typingctx, data, i):
-    """Return two int64, of which bit k tells whether data[i + k] ends a word under `meta`, or is a wrapped mark."""
+def lowest(typingctx, count):
+    """Return an int64 of which the lowest `count` bits, 0 to 64, are set."""
 
     def generate(context, builder, signature, args):
-        text = builder.load(_pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        wrapped = _one_of(builder, text, b",.:;?!`")
-        ends = builder.or_(wrapped, _one_of(builder, text, b" \t\n\r"))
-        masks = [builder.bitcast(mask, _WORD) for mask in (ends, wrapped)]
-        return context.make_tuple(builder, signature.return_type, masks)
+        one, every = ir.Constant(_WORD, 1), ir.Constant(_WORD, -1)
+        bits = builder.sub(builder.shl(one, args[0]), one)
+        return builder.select(builder.icmp_signed("<", args[0], ir.Constant(_WORD, 64)), bits, every)
 
-    return types.UniTuple(types.int64, 2)(data, types.int64), generate
+    return types.int64(types.int64), generate
 
 
-def _within(builder, text, low, high):
-    return builder.icmp_unsigned("<=", builder.sub(text, _splat(_BYTES, low)), _splat(_BYTES, high - low))
+@intrinsic
+def without_lowest(typingctx, bits):
+    """Return an int64 without the lowest of the bits that are set in it."""
 
+    def generate(context, builder, signature, args):
+        return builder.and_(args[0], builder.sub(args[0], ir.Constant(_WORD, 1)))
 
-def _one_of(builder, text, characters):
-    found = builder.icmp_unsigned("==", text, _splat(_BYTES, characters[0]))
-    for character in characters[1:]:
-        found = builder.or_(found, builder.icmp_unsigned("==", text, _splat(_BYTES, character)))
-    return found
+    return types.int64(types.int64), generate
 
 
 @intrinsic
@@ -111,14 +92,14 @@ def run_length(typingctx, bits, i):
 
 @intrinsic
 def count_below(typingctx, ids, value, count):
-    """Return how many of ids[:count], an int32 array of at least 16 elements, are below `value`; `count` is up to 16."""
+    """Return how many of ids[:count], of at least 32 int32, are below `value`; `count` is up to 32."""
 
     def generate(context, builder, signature, args):
-        start = ir.Constant(_WORD, 0)
-        found = builder.load(_pointer(context, builder, signature.args[0], args[0], start, _IDS), align=4)
+        first = ir.Constant(_WORD, 0)
+        found = builder.load(pointer(context, builder, signature.args[0], args[0], first, _IDS), align=4)
         one = builder.insert_element(ir.Constant(_IDS, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0))
-        every = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), 16), [0] * 16))
-        below = builder.bitcast(builder.icmp_signed("<", found, every), ir.IntType(16))
+        every = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), 32), [0] * 32))
+        below = builder.bitcast(builder.icmp_signed("<", found, every), ir.IntType(32))
         bits = builder.zext(below, _WORD)
         inside = builder.sub(builder.shl(ir.Constant(_WORD, 1), args[2]), ir.Constant(_WORD, 1))
         return builder.ctpop(builder.and_(bits, inside))
@@ -127,15 +108,51 @@ def count_below(typingctx, ids, value, count):
 
 
 @intrinsic
+def matches(typingctx, table, i, even, odd):
+    """Return an int64 of which bit k tells, for k from 0 to 7, whether table[i + k] is `even`, or `odd` where k is."""
+
+    def generate(context, builder, signature, args):
+        line = builder.load(pointer(context, builder, signature.args[0], *args[:2], _LINE), align=8)
+        wanted = ir.Constant(_LINE, ir.Undefined)
+        for place in range(8):
+            wanted = builder.insert_element(wanted, args[2 + place % 2], ir.Constant(ir.IntType(32), place))
+        return builder.zext(builder.bitcast(builder.icmp_signed("==", line, wanted), _BYTE), _WORD)
+
+    return types.int64(table, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def half_word(typingctx, table, i, half):
+    """Return the 32 bits that come `half` times 32 bits behind the beginning of table[i], of an int64 array."""
+
+    def generate(context, builder, signature, args):
+        number = ir.IntType(32)
+        begin = pointer(context, builder, signature.args[0], *args[:2], number)
+        return builder.zext(builder.load(builder.gep(begin, [args[2]], source_etype=number), align=4), _WORD)
+
+    return types.int64(table, types.int64, types.int64), generate
+
+
+@intrinsic
 def prefetch(typingctx, array, i):
     """Ask for the cache line of array[i], of a one-dimensional array, and go on without it."""
 
     def generate(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature.args[0], *args, _BYTE)
+        address = pointer(context, builder, signature.args[0], *args, _BYTE)
         number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(function, [pointer, ir.Constant(number, 0), ir.Constant(number, 3), ir.Constant(number, 1)])
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
+        builder.call(function, [address, ir.Constant(number, 0), ir.Constant(number, 3), ir.Constant(number, 1)])
         return context.get_dummy_value()
 
     return types.none(array, types.int64), generate
+
+
+@intrinsic
+def ones(typingctx, bits):
+    """Return the number of bits that are set in an int64."""
+
+    def generate(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), generate

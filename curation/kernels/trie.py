@@ -1,280 +1,150 @@
-"""A trie over symbols in two hash tables, its vocabulary and its edges: building it, and finding entries with it.
+"""A trie over symbols in two hash tables, its vocabulary and its edges, and how to look into them.
 
 A number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a walk
-needs no look-up. Nodes below `terminals` are ends of entries (the node is the entry's position), nodes from there to `nodes`
-are inside entries, and numbers from `nodes` on are symbols with which no entry begins. DESIGN.md says why.
+needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one), nodes from there to
+`nodes` are inside entries, and numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is
+a number with what there is to know of it. DESIGN.md says why all is laid out as it is.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels import inline, kernel
-from curation.kernels.symbols import HASHED
+from curation.kernels import inline
+from curation.kernels.keys import HASHED, MOST_BYTES
+from curation.kernels.machine import half_word, matches, product, trailing_zeros
 
+NUMBER = (1 << 29) - 1  # the bits of a code that are the number
+SHARED = 1 << 29  # set where several entries end
+FOLLOWS = 1 << 30  # set where the symbol stands in an entry after another one
+OPENS = 1 << 31  # set where the node has children
+
+WORDS, EDGES = 3, 5  # keys in a bucket
+LINE = 8  # int64 in a bucket, a cache line
+LOW_HALF = 0xFFFFFFFF
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
-_LOW_HALF = 0xFFFFFFFF
-_FEW = 40  # ids below which insertion sort is faster
+_OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
 
 
 class Trie(NamedTuple):
     """The arrays of a trie.
 
-    `vocabulary` and `edges` are open-addressed tables, int64 of shape (slots, 2): a key, 0 where the slot is free, and a
-    value. The vocabulary maps a symbol's key to its number, and above 32 bits to the place in `pool` (uint8) where the
-    bytes of a hashed symbol follow their length in three bytes. An edge maps (node + 1) << 32 | symbol to the child.
+    `vocabulary` and `edges` are hash tables of buckets of 8 int64, filled from the left; a search ends at the first
+    bucket that has room. A bucket of the vocabulary holds three keys of two integers and then three codes of 32 bits;
+    an edge's key is node << 32 | symbol, of which a bucket holds five, and then five codes of the child. The high
+    integer of a hashed symbol's key also holds, above 24 bits, the place of its bytes in `pool` (uint8).
+    `hints` (uint8) has a bit set for each edge, by which most pairs that are none are told without a look at the edges.
     `same` (int32) leads from an entry to the next one with the same symbols, or -1; it is empty where there is none.
     `sizes` (int64) is nodes, terminals, and the most symbols of an entry.
+    `characters` (uint32, 65,536 or none) holds the codes of symbols of three bytes once more, by code point.
+    `borders` (uint8, 256 or none) tells whether a byte begins an open character at either end of an entry, for the
+    characters of `meta`: a text with none of these has no entry.
     """
 
     vocabulary: np.ndarray
     pool: np.ndarray
     edges: np.ndarray
+    hints: np.ndarray
     same: np.ndarray
     sizes: np.ndarray
+    characters: np.ndarray
+    borders: np.ndarray
 
 
 @inline
-def slot_of(key, slots):
-    """Return the slot at which the search for `key` begins."""
-    mixed = (key ^ key >> 32) * _FACTOR
-    return ((mixed >> 32 & _LOW_HALF) * slots) >> 32
-
-
-@inline
-def same_bytes(data, begin, end, pool, place):
-    """Return whether the bytes that the pool holds at `place` are data[begin:end]."""
-    size = end - begin
-    if np.int64(pool[place]) | np.int64(pool[place + 1]) << 8 | np.int64(pool[place + 2]) << 16 != size:
-        return False
-    for i in range(size):
-        if data[begin + i] != pool[place + 3 + i]:
-            return False
-    return True
-
-
-@inline
-def find_symbol(key, data, begin, end, vocabulary, pool):
-    """Return the vocabulary's slot of the symbol data[begin:end], or the free slot where it would go."""
-    slot = slot_of(key, len(vocabulary))
-    while vocabulary[slot, 0] != 0:
-        if vocabulary[slot, 0] == key:
-            if key < HASHED or same_bytes(data, begin, end, pool, vocabulary[slot, 1] >> 32):
-                break
-        slot += 1
-        if slot == len(vocabulary):
-            slot = 0
-    return slot
-
-
-@inline
-def find_key(key, table):
-    """Return the slot of `key`, or the free slot where it would go."""
-    slot = slot_of(key, len(table))
-    while table[slot, 0] != 0 and table[slot, 0] != key:
-        slot += 1
-        if slot == len(table):
-            slot = 0
-    return slot
+def bucket_of_word(low, high, vocabulary):
+    """Return the place of the bucket at which the search for a symbol's key begins."""
+    mixed = product(low, _FACTOR) ^ product(high, _OTHER_FACTOR)
+    mixed = product(mixed ^ mixed >> 29, _FACTOR)
+    return ((mixed >> 32 & LOW_HALF) * (len(vocabulary) >> 3) >> 32) << 3
 
 
 @inline
 def edge_key(node, symbol):
-    """Return the key of the edge from `node` by `symbol`; never 0."""
-    return (node + 1) << 32 | symbol
-
-
-# Finding.
-
-
-@kernel
-def look_up(data, keys, begins, ends, count, trie, out):
-    """out[i] = number of the i-th symbol of a block, or -1 where no entry holds it."""
-    vocabulary, pool = trie.vocabulary, trie.pool
-    for i in range(count):
-        slot = find_symbol(keys[i], data, begins[i], ends[i], vocabulary, pool)
-        out[i] = vocabulary[slot, 1] & _LOW_HALF if vocabulary[slot, 0] != 0 else -1
-
-
-@kernel
-def walk(numbers, bounds, first, trie, stamps, stamp, ids, ends):
-    """Find the entries in a block's texts from `first` on, as long as `ids` is sure to hold those of the next text.
-
-    ids[ends[k]:ends[k + 1]] become the positions of the entries in text k, ascending, each once, where ends[first] is
-    given. `stamps` holds an int32 per entry, none of them `stamp` + k for a text k. Return the first text not read.
-    """
-    edges, same = trie.edges, trie.same
-    nodes, terminals, depth = trie.sizes[0], trie.sizes[1], trie.sizes[2]
-    used = ends[first]
-    for text in range(first, len(bounds) - 1):
-        begin, end = bounds[text], bounds[text + 1] - 1
-        if used + min(terminals, (end - begin) * depth) > len(ids):
-            return text
-        for start in range(begin, end):
-            node = numbers[start]
-            if node >= nodes:
-                continue
-            i = start
-            while node >= 0:
-                if node < terminals and stamps[node] != stamp + text:
-                    stamps[node] = stamp + text
-                    ids[used] = node
-                    used += 1
-                i += 1
-                if numbers[i] < 0:
-                    break
-                slot = find_key(edge_key(node, numbers[i]), edges)
-                node = edges[slot, 1] if edges[slot, 0] != 0 else -1
-        if len(same):
-            for i in range(ends[text], used):
-                twin = same[ids[i]]
-                while twin >= 0:
-                    ids[used] = twin
-                    used += 1
-                    twin = same[twin]
-        sort(ids, ends[text], used)
-        ends[text + 1] = used
-    return len(bounds) - 1
+    """Return the key of the edge from a node by a symbol, given by their codes."""
+    return (node & NUMBER) << 32 | symbol & NUMBER
 
 
 @inline
-def sort(ids, begin, end):
-    """Sort ids[begin:end]."""
-    if end - begin > _FEW:
-        ids[begin:end].sort()
-        return
-    for i in range(begin + 1, end):
-        value = ids[i]
-        j = i
-        while j > begin and ids[j - 1] > value:
-            ids[j] = ids[j - 1]
-            j -= 1
-        ids[j] = value
+def mixed_edge(key):
+    """Return 64 irregular bits for an edge's key; the highest are the best."""
+    return product(key ^ key >> 32, _FACTOR)
 
 
-@kernel
-def merge(offsets, ids, other_offsets, other_ids, out_offsets, out):
-    """Merge two lists of ascending ids per text, which have no id in common, into ascending lists."""
-    used = 0
-    out_offsets[0] = 0
-    for text in range(len(offsets) - 1):
-        i, j = offsets[text], other_offsets[text]
-        while i < offsets[text + 1] or j < other_offsets[text + 1]:
-            if j == other_offsets[text + 1] or (i < offsets[text + 1] and ids[i] < other_ids[j]):
-                out[used] = ids[i]
-                i += 1
-            else:
-                out[used] = other_ids[j]
-                j += 1
-            used += 1
-        out_offsets[text + 1] = used
+@inline
+def bucket_of_mixed(mixed, edges):
+    """Return the place of the bucket at which the search for an edge begins."""
+    return ((mixed >> 32 & LOW_HALF) * (len(edges) >> 3) >> 32) << 3
 
 
-# Building.
+@inline
+def bucket_of_edge(key, edges):
+    """Return the place of the bucket at which the search for an edge's key begins."""
+    return bucket_of_mixed(mixed_edge(key), edges)
 
 
-@kernel
-def number_symbols(data, keys, begins, ends, count, vocabulary, pool, out):
-    """Number the distinct symbols by first appearance, 0 and up; return how many there are and the pool's bytes used.
-
-    out[i] is the number of the i-th symbol, or -1 at a text's end. `vocabulary` has more slots than there are symbols.
-    """
-    distinct, used = 0, 0
-    for i in range(count):
-        out[i] = -1
-        if keys[i] == 0:
-            continue
-        slot = find_symbol(keys[i], data, begins[i], ends[i], vocabulary, pool)
-        if vocabulary[slot, 0] == 0:
-            vocabulary[slot, 0] = keys[i]
-            vocabulary[slot, 1] = distinct
-            if keys[i] >= HASHED:
-                vocabulary[slot, 1] |= used << 32
-                size = ends[i] - begins[i]
-                for byte in range(3):
-                    pool[used + byte] = size >> (8 * byte) & 255
-                for byte in range(size):
-                    pool[used + 3 + byte] = data[begins[i] + byte]
-                used += 3 + size
-            distinct += 1
-        out[i] = vocabulary[slot, 1] & _LOW_HALF
-    return distinct, used
+@inline
+def hint_of_mixed(mixed, hints):
+    """Return the place of the bit that hints at an edge."""
+    return (mixed >> 32 & LOW_HALF) * (len(hints) << 3) >> 32
 
 
-@kernel
-def insert_entries(numbers, bounds, positions, edges, terminal, same):
-    """Insert the entries of a block, of which the k-th has positions[k], below root 0; return the number of nodes.
-
-    terminal[node] becomes the position of the first entry that ends there; it comes filled with -1, as does `same`.
-    """
-    nodes = 1
-    for k in range(len(bounds) - 1):
-        node = 0
-        for i in range(bounds[k], bounds[k + 1] - 1):
-            key = edge_key(node, numbers[i])
-            slot = find_key(key, edges)
-            if edges[slot, 0] == 0:
-                edges[slot, 0] = key
-                edges[slot, 1] = nodes
-                nodes += 1
-            node = edges[slot, 1]
-        if node == 0:
-            continue
-        if terminal[node] < 0:
-            terminal[node] = positions[k]
-        else:
-            same[positions[k]] = same[terminal[node]]
-            same[terminal[node]] = positions[k]
-    return nodes
+@inline
+def next_bucket(bucket, table):
+    """Return the place of the bucket after one; after the last comes the first."""
+    return bucket + LINE if bucket + LINE < len(table) else 0
 
 
-@kernel
-def renumber_nodes(terminal, terminals, out):
-    """out[node] = its final number: the position of its entry, else `terminals` and up; return the sum of both kinds."""
-    inner = 0
-    for node in range(1, len(out)):
-        if terminal[node] >= 0:
-            out[node] = terminal[node]
-        else:
-            out[node] = terminals + inner
-            inner += 1
-    return terminals + inner
+@inline
+def word_code(low, high, bucket, vocabulary):
+    """Return the code of a symbol that is not hashed, or 0."""
+    while True:
+        both = matches(vocabulary, bucket, low, high)
+        place = trailing_zeros(both & both >> 1 & 0b010101 | 0b1000000)
+        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # of the fourth, which there is not: 0
+        if (place < 2 * WORDS) | (vocabulary[bucket + 2 * WORDS - 1] == 0):
+            break
+        bucket = next_bucket(bucket, vocabulary)
+    return code
 
 
-@kernel
-def renumber_symbols(edges, node_numbers, nodes, out):
-    """out[symbol] = the final number of the root's child by it, else `nodes` and up."""
-    out[:] = -1
-    for slot in range(len(edges)):
-        if edges[slot, 0] >> 32 == 1:
-            out[edges[slot, 0] & _LOW_HALF] = node_numbers[edges[slot, 1]]
-    others = 0
-    for symbol in range(len(out)):
-        if out[symbol] < 0:
-            out[symbol] = nodes + others
-            others += 1
+@inline
+def edge_code(key, bucket, edges):
+    """Return the code of the child to which an edge leads, or 0."""
+    while True:
+        place = trailing_zeros(matches(edges, bucket, key, key) & 0b11111 | 0b100000)
+        code = half_word(edges, bucket, 2 * EDGES + place)  # of the sixth, which there is not: 0
+        if (place < EDGES) | (edges[bucket + EDGES - 1] == 0):
+            break
+        bucket = next_bucket(bucket, edges)
+    return code
 
 
-@kernel
-def renumber_edges(edges, node_numbers, symbol_numbers, out):
-    """Copy the edges, but for the root's, to the table `out` under their final numbers."""
-    for slot in range(len(edges)):
-        node, symbol = (edges[slot, 0] >> 32) - 1, edges[slot, 0] & _LOW_HALF
-        if node > 0:
-            key = edge_key(node_numbers[node], symbol_numbers[symbol])
-            place = find_key(key, out)
-            out[place, 0] = key
-            out[place, 1] = node_numbers[edges[slot, 1]]
+@inline
+def find_hashed(low, high, data, begin, vocabulary, pool):
+    """Return the bucket and the slot of a hashed symbol, or of the room where it would go."""
+    bucket, slot = bucket_of_word(low, high, vocabulary), 0
+    while True:
+        there = vocabulary[bucket + 2 * slot + 1]
+        alike = there >= HASHED and vocabulary[bucket + 2 * slot] == low and there & MOST_BYTES == high & MOST_BYTES
+        if there == 0 or (alike and same_bytes(data, begin, pool, there - HASHED >> 24, there & MOST_BYTES)):
+            break
+        slot += 1
+        if slot == WORDS:
+            bucket, slot = next_bucket(bucket, vocabulary), 0
+    return bucket, slot
 
 
-@kernel
-def renumber_vocabulary(vocabulary, symbol_numbers, out):
-    """Copy the vocabulary to the table `out` under its final numbers."""
-    for slot in range(len(vocabulary)):
-        key, value = vocabulary[slot, 0], vocabulary[slot, 1]
-        if key != 0:
-            place = slot_of(key, len(out))  # hashed keys may be equal: the next free slot, whatever its neighbours
-            while out[place, 0] != 0:
-                place = place + 1 if place + 1 < len(out) else 0
-            out[place, 0] = key
-            out[place, 1] = value >> 32 << 32 | symbol_numbers[value & _LOW_HALF]
+@inline
+def same_bytes(data, begin, pool, place, size):
+    """Return whether data[begin:begin + size] are the bytes of the pool from `place` on."""
+    alike = 0
+    while alike < size and data[begin + alike] == pool[place + alike]:
+        alike += 1
+    return alike == size
+
+
+@inline
+def code_at(table, bucket, keys, slot):
+    """Return the code in a slot of a bucket, of which the codes begin after `keys` integers."""
+    return table[bucket + keys + (slot >> 1)] >> (32 * (slot & 1)) & LOW_HALF

@@ -1,0 +1,56 @@
+"""The numbers that decide what becomes an entry, with their sources.
+
+[1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
+"""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from metadata.errors import InputError
+
+ENGLISH = "en"  # has a least count or views instead of a share [1]
+BIGRAM_SCORES = ("association", "pmi")
+
+
+@dataclass(frozen=True)
+class MetadataConfig:
+    """The parameters of one build; their defaults are those of the command line."""
+
+    unigram_share: float = 0.10  # of a language's distinct words [2]
+    unigram_limit: int = 251_465  # English in [1]; the most for every language in [2]
+    english_unigram_count: int = 100  # [1]
+    bigram_share: float = 0.40  # of a language's unigram entries: 100,646 / 251,465 in [1]
+    bigram_limit: int = 100_646  # as unigram_limit
+    title_share: float = 0.76  # of a language's titles [2]
+    title_limit: int = 61_235  # as unigram_limit
+    english_title_views: int = 70  # [1]
+    bigram_score: str = "association"  # [2, appendix]; "pmi" is the rule of [1]
+    pmi_percentile: float = 30.0  # PMI that counts as none [2, appendix]
+    count_exponent: float = 0.7  # weight of a pair's count against its PMI [2, appendix]
+    bigram_min_pmi: float = 30.0  # of the rule "pmi" [1]; no corpus below 2^30 words can have more
+    longest_entry: int = 256  # characters
+
+    def __post_init__(self):
+        for name in ("unigram_limit", "bigram_limit", "title_limit"):
+            _require_integer(name, getattr(self, name), minimum=0)
+        for name in ("english_unigram_count", "english_title_views", "longest_entry"):
+            _require_integer(name, getattr(self, name), minimum=1)
+        for name in ("unigram_share", "bigram_share", "title_share"):
+            _require_number(name, getattr(self, name), 0, 1)
+        _require_number("pmi_percentile", self.pmi_percentile, 0, 100)
+        _require_number("count_exponent", self.count_exponent, 0, 10)
+        _require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
+        if self.bigram_score not in BIGRAM_SCORES:
+            raise InputError(f"bigram_score is {self.bigram_score!r}; it must be one of {', '.join(BIGRAM_SCORES)}")
+
+
+def _require_integer(name, value, minimum):
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; it must be an integer")
+    if value < minimum:
+        raise InputError(f"{name} is {value}; it must be at least {minimum}")
+
+
+def _require_number(name, value, least, most):
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"{name} is {value!r}; it must be a number from {least} to {most}")

@@ -1,0 +1,217 @@
+"""The bytes of a dump → its pages: MediaWiki's XML, and the JSON lines of Cirrus search dumps.
+
+XML is cut at <page> and </page> before it is parsed, page by page: so a page that is no XML costs that page and not the
+rest of the file, memory is bounded by a page, and a document type, which could define entities, is never parsed.
+"""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
+from xml.etree import ElementTree
+
+import fsspec
+import orjson
+
+CHUNK = 1 << 20  # bytes read at a time
+PAGE_BYTES = 32 << 20  # of XML; a page of Wikipedia has at most 2 MiB of wikitext
+
+_BYTE_ORDERS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ENCODING = re.compile(rb"""<\?xml[^>]*\bencoding\s*=\s*["']([\w.:-]+)["']""")
+_BEGIN, _END = b"<page>", b"</page>"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as a dump tells it; None where it does not."""
+
+    title: str | None
+    text: str | None
+    namespace: str | None = None
+    model: str | None = None
+    redirect: bool = False
+
+
+def drop(tally: Counter, reason: str, pages: int = 1) -> None:
+    """Count pages that are left out."""
+    if pages:
+        tally["pages"] += pages
+        tally[f"dropped.{reason}"] += pages
+
+
+class CutError(Exception):
+    """The file ends before its content does; `reason` is truncated or corrupt."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+def unpacked(path: str) -> Iterator[bytes]:
+    """Yield the content of a file as UTF-8, unpacked by its ending; CutError where it is cut or damaged."""
+    return _as_utf8(_unpacked(path))
+
+
+def xml_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[Page]:
+    """Yield the pages of a MediaWiki dump."""
+    for page in _cut(chunks, tally):
+        try:
+            yield _of_xml(ElementTree.fromstring(page))
+        except ElementTree.ParseError:
+            drop(tally, "bad_xml")
+
+
+def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[Page]:
+    """Yield the pages of a Cirrus search dump; its index lines, one before each page, say nothing of use."""
+    for line in _lines(chunks):
+        source = _json(line)
+        if source is None:
+            drop(tally, "bad_json")
+        elif "index" not in source or "title" in source:
+            yield _of_cirrus(source)
+
+
+def first_source(chunks: Iterable[bytes]) -> dict | None:
+    """Return the first page of a Cirrus search dump, or None if there is none among the first lines."""
+    head = (line for _, line in zip(range(10), _lines(chunks), strict=False))
+    return next((source for line in head if (source := _json(line)) and "title" in source and "text" in source), None)
+
+
+def _unpacked(path: str) -> Iterator[bytes]:
+    reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
+    with fsspec.open(path, "rb") as file:
+        try:
+            yield from reader(file)
+        except EOFError:
+            raise CutError("truncated") from None
+
+
+def _plain(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def _gzip(file: BinaryIO) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=file) as content:
+            while chunk := content.read1(CHUNK):  # read would lose what stands right before the damage
+                yield chunk
+    except (gzip.BadGzipFile, zlib.error):
+        raise CutError("corrupt") from None
+
+
+def _streams(file: BinaryIO, decompressor: Callable) -> Iterator[bytes]:
+    """Yield the content of all streams; bz2.open ends in silence where a later stream is damaged in its first bytes."""
+    packed = file.read(CHUNK)
+    while packed:
+        stream = decompressor()
+        while not stream.eof:
+            yield _decompressed(stream, packed)
+            packed = file.read(CHUNK) if stream.needs_input else b""
+            if stream.needs_input and not packed:
+                raise EOFError
+        packed = stream.unused_data + packed or file.read(CHUNK)
+
+
+def _decompressed(stream, packed: bytes) -> bytes:
+    try:
+        return stream.decompress(packed, CHUNK)
+    except (OSError, lzma.LZMAError):
+        raise CutError("corrupt") from None
+
+
+_READERS = {
+    ".bz2": partial(_streams, decompressor=bz2.BZ2Decompressor),
+    ".gz": _gzip,
+    ".xz": partial(_streams, decompressor=lzma.LZMADecompressor),
+}
+
+
+def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(chunks, b"")
+    encoding = "utf-16" if first.startswith(_BYTE_ORDERS) else _declared(first)
+    if encoding == "utf-8":
+        yield first
+        yield from chunks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    yield decoder.decode(first).encode()
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode()
+
+
+def _declared(head: bytes) -> str:
+    found = _ENCODING.search(head[:200])
+    try:
+        return codecs.lookup(found[1].decode()).name if found else "utf-8"
+    except LookupError:
+        return "utf-8"  # pages with bytes that are not are dropped, and counted
+
+
+def _cut(chunks: Iterable[bytes], tally: Counter) -> Iterator[bytes]:
+    """Yield each <page>…</page>; a page that never ends, or is beyond PAGE_BYTES, is counted."""
+    buffer, too_long = b"", False
+    for chunk in chunks:
+        buffer += chunk
+        position = 0
+        while (end := buffer.find(_END, position)) >= 0:
+            begin = buffer.rfind(_BEGIN, position, end)
+            drop(tally, "bad_xml", buffer.count(_BEGIN, position, max(position, begin)))  # those that were never closed
+            if begin >= 0:
+                yield buffer[begin : end + len(_END)]
+            else:
+                drop(tally, "bad_xml", pages=not too_long)
+            position, too_long = end + len(_END), False
+        buffer = buffer[position:]
+        if len(buffer) > PAGE_BYTES:
+            drop(tally, "too_long", pages=not too_long)
+            buffer, too_long = buffer[-len(_BEGIN) :], True
+    if _BEGIN in buffer:
+        raise CutError("truncated")
+
+
+def _of_xml(page: ElementTree.Element) -> Page:
+    revision = ([page, *page.findall("revision")])[-1]  # of several, the latest comes last
+    text = revision.find("text")
+    return Page(
+        title=page.findtext("title"),
+        text=None if text is None else text.text,
+        namespace=page.findtext("ns"),
+        model=revision.findtext("model"),
+        redirect=page.find("redirect") is not None,
+    )
+
+
+def _of_cirrus(source: dict) -> Page:
+    title, text, model = (_string(source.get(name)) for name in ("title", "text", "content_model"))
+    namespace = source.get("namespace")
+    return Page(title, text, None if namespace is None else str(namespace), model)
+
+
+def _string(value) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(bytes.strip, lines)
+        rest = rest[:PAGE_BYTES]  # a longer line is none of a dump, and bad JSON when it ends
+    if rest.strip():
+        yield rest
+
+
+def _json(line: bytes) -> dict | None:
+    try:
+        value = orjson.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,64 @@
+"""Titles of page-view lines from the definition, line by line in plain Python, sharing no code with the package."""
+
+import re
+from collections import Counter
+from urllib.parse import unquote_to_bytes
+
+WIKIPEDIAS = {"en", "de", "ko", "zh-yue", "fr", "simple"}
+NAMESPACES = {
+    "": {"talk", "user", "user talk", "special", "file", "category", "wikipedia", "en", "de", "zh-yue", "wikt"},
+    "de": {"datei", "spezial", "benutzer diskussion"},
+    "ko": {"특수", "사용자토론"},
+}
+MAIN_PAGES = {"": {"Main Page"}, "de": {"Hauptseite"}, "fr": {"Accueil principal"}}
+
+
+def naive_titles(content: bytes) -> tuple[list[tuple[str, str, int]], Counter]:
+    """Return the rows kept of a page-view file, in order, and the count of each reason to drop a line."""
+    rows, tally = [], Counter()
+    for line in content.split(b"\n")[:-1]:
+        row = _row(line)
+        if isinstance(row, str):
+            tally[row] += 1
+        else:
+            rows.append(row)
+    return rows, tally
+
+
+def _row(line: bytes):
+    fields = line.split(b" ")
+    if len(fields) not in (4, 6):
+        return "fields"
+    code, _, site = fields[0].decode("latin-1").partition(".")
+    if code not in WIKIPEDIAS or site not in ("", "m", "zero", "wikipedia"):
+        return "other_project"
+    if len(fields) != (6 if site == "wikipedia" else 4):
+        return "fields"
+    views = fields[2] if len(fields) == 4 else fields[4]
+    if not re.fullmatch(rb"[0-9]{1,9}", views) or int(views) == 0:
+        return "views"
+    try:
+        title = unquote_to_bytes(fields[1]).decode("utf-8")
+    except UnicodeDecodeError:
+        return "encoding"
+    title = re.sub("[ _]+", " ", title).strip(" ")
+    return _refusal(code, title) or (code.replace("-", "_"), title, int(views))
+
+
+def _refusal(code: str, title: str) -> str | None:
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            if title.encode(encoding).decode("utf-8") != title:
+                return "encoding"
+        except UnicodeError:
+            pass
+    illegal = set("#<>[]{|}\ufffd\x7f") | {chr(code) for code in range(32)}
+    escape = re.search("%[0-9A-Fa-f]{2}|&#?[A-Za-z0-9]+;", title)
+    if not title or title[0] == ":" or illegal & set(title) or escape or len(title.encode()) > 255:
+        return "title"
+    if title in MAIN_PAGES[""] | MAIN_PAGES.get(code, set()):
+        return "main_page"
+    prefix, colon, _ = title.partition(":")
+    if colon and prefix.strip().lower() in NAMESPACES[""] | NAMESPACES.get(code, set()):
+        return "namespace"
+    return None
