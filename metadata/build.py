@@ -124,6 +124,7 @@ class Build:
             "rules": self.rules,
             "parameters": asdict(self.config),
             "sources": {each.language: each.by_source() for each in merged},
+            "missing": sorted(set(self.wanted or []) - {each.language for each in merged}),
             "dropped": {each.language: _listed(each.dropped) for each in merged if each.dropped},
             "wordnet": dict(sorted(tally.items())),
             "wikipedia": {code: self._tally(f"ngrams/{code}") for code in self.counted},
@@ -170,7 +171,8 @@ def table(facts: dict) -> str:
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
-    return "\n".join("  ".join(line) for line in lines)
+    missing = [f"no source has entries of {language(code).name} ({code})" for code in facts["missing"]]
+    return "\n".join(["  ".join(line) for line in lines] + missing)
 
 
 def _identity(path: str) -> list:

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -15,12 +14,8 @@ from sample.texts import LANGUAGES
 from sample.views import OTHER_PROJECTS
 from sample.wikipedias import MARKUP
 
-from metadata import Entries, wordnet
-from metadata.build import Build
-from metadata.config import MetadataConfig
-from metadata.parts import Parts
+from metadata import Entries
 from metadata.schemas import ENTRIES
-from metadata.wikifiles import WikipediaFile
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
 import build_metadata  # noqa: E402
@@ -195,6 +190,15 @@ def view_halves(path: Path, folder: Path) -> list[Path]:
     return paths
 
 
+def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(sample, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(build_metadata, "session", lambda name: pytest.fail("Spark was started"))
+    sources = ["--wordnet", str(sample / "wordnet"), "--languages", "ja", "ko"]
+    build_metadata.main([*sources, "--output", str(tmp_path / "out")])
+    assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
+    assert facts(tmp_path / "out")["missing"] == ["ko"]
+    assert "no source has entries of Korean (ko)" in capsys.readouterr().err
+
+
 @pytest.fixture
 def refused(capsys, monkeypatch):
     """Run the job; return the sentence with which it refused."""
@@ -209,58 +213,6 @@ def refused(capsys, monkeypatch):
         return error.strip().splitlines()[-1]
 
     return run
-
-
-def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), **numbers) -> Build:
-    """Return a build of the dumps, and of an empty file of page views, as a command line would plan it."""
-    views = folder / "pageviews-20240601-000000"
-    views.touch()
-    config = MetadataConfig(**numbers)
-    parts = Parts(folder / "sources", folder / ".work")
-    return Build(config, "unicode", wordnet.find(wordnets), list(dumps), [str(views)], {}, None, parts)
-
-
-def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
-    path.touch()
-    return WikipediaFile(str(path), "xml", "de", namespaces=tuple(enumerate(namespaces, 1)))
-
-
-def test_titles_are_counted_anew_once_a_dump_tells_more_namespaces(tmp_path):
-    bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
-    assert planned(tmp_path, bare).titles_made_from() != planned(tmp_path, telling).titles_made_from()
-
-
-def test_of_a_dump_in_two_files_either_may_tell_the_namespaces(tmp_path):
-    bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
-    assert planned(tmp_path, bare, telling).namespaces == planned(tmp_path, telling, bare).namespaces
-    assert planned(tmp_path, bare, telling).namespaces == {"de": ["Schublade"]}
-
-
-@pytest.mark.parametrize(
-    ("number", "ngrams_stay", "titles_stay"),
-    [
-        ({"english_title_views": 7}, True, False),
-        ({"title_limit": 7}, True, False),
-        ({"unigram_limit": 7}, False, True),
-        ({"bigram_score": "pmi"}, False, True),
-        ({"longest_entry": 7}, False, False),
-    ],
-)
-def test_a_number_counts_anew_only_what_depends_on_it(tmp_path, number, ngrams_stay, titles_stay):
-    dump = dump_of(tmp_path / "a.xml")
-    before, after = planned(tmp_path, dump), planned(tmp_path, dump, **number)
-    assert (before.ngrams_made_from("de") == after.ngrams_made_from("de")) is ngrams_stay
-    assert (before.titles_made_from() == after.titles_made_from()) is titles_stay
-
-
-def test_the_order_of_two_wordnets_of_a_language_does_not_matter(tmp_path):
-    for name, lemma in (("a", "Hund"), ("b", "Apfel")):
-        (tmp_path / f"{name}.tab").write_text(f"# X\tdeu\thttps://example.org\tCC0\n1-n\tlemma\t{lemma}\n")
-    files = [str(tmp_path / "a.tab"), str(tmp_path / "b.tab")]
-    entries = [
-        planned(tmp_path, wordnets=order).sources_of("de", Counter())[1].entries for order in (files, files[::-1])
-    ]
-    assert entries == [["Apfel", "Hund"]] * 2
 
 
 @pytest.mark.parametrize("source", ["wordnet", "wikipedia", "pageviews"])

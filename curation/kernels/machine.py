@@ -128,7 +128,7 @@ def half_word(typingctx, table, i, half):
     def generate(context, builder, signature, args):
         number = ir.IntType(32)
         begin = pointer(context, builder, signature.args[0], *args[:2], number)
-        return builder.zext(builder.load(builder.gep(begin, [args[2]], source_etype=number), align=4), _WORD)
+        return builder.zext(builder.load(builder.gep(begin, [args[2]]), align=4), _WORD)
 
     return types.int64(table, types.int64, types.int64), generate
 
