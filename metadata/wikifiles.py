@@ -99,7 +99,7 @@ def _files(path: str) -> list[str]:
             raise InputError(f"no file or folder at {path}, or an empty one; {_EXPECTED}")
     except (ValueError, ImportError, OSError) as error:
         raise error if isinstance(error, InputError) else InputError(f"cannot open {path} ({error})") from error
-    kept = [each for each in inside if _is_sought(each)] if inside else [path]
+    kept = [each for each in inside if _is_sought(each)] if inside else [root if "file" in system.protocol else path]
     if not kept:
         raise InputError(f"{path} holds no dump; {_EXPECTED}")
     return kept if not inside or "file" in system.protocol else [system.unstrip_protocol(each) for each in kept]

@@ -88,7 +88,7 @@ def _members(path: str) -> list[str]:
     if not files.exists(root):
         raise InputError(f"no file or folder at {path}; {_EXPECTED}")
     if not files.isdir(root):
-        return [path]
+        return [root if "file" in files.protocol else path]
     inside = sorted(files.find(root))
     return inside if "file" in files.protocol else [files.unstrip_protocol(each) for each in inside]
 
