@@ -116,7 +116,7 @@ def _add_inputs(group) -> None:
         help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs",
     )
     entries = group.add_mutually_exclusive_group(required=True)
-    entries.add_argument("--metadata", metavar="DIR", help="metadata of all languages, as Entries.save writes it")
+    entries.add_argument("--metadata", metavar="DIR", help="metadata of all languages, as build_metadata.py writes it")
     entries.add_argument(
         "--entries",
         nargs="+",

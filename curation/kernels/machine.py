@@ -11,7 +11,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from curation.kernels.masks import pointer
-from curation.kernels.masks import separator_mask as separator_mask
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
 _LINE = ir.VectorType(_WORD, 8)
