@@ -1,21 +1,22 @@
-"""The files that paths, folders, globs and URLs stand for, each refused here if it cannot be used; how to read one."""
+"""The files that paths, folders, globs, URLs and crawls stand for, each refused if it cannot be used; how to read one.
 
-import os
-import re
+Where files lie is in `file_systems`, what fails for a moment in `retrying`.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
-from glob import has_magic
-from itertools import chain
 from typing import BinaryIO
 
-import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
-from curation import crawl, rows, tables
+from curation import commoncrawl, crawl, file_systems, rows, tables
+from curation.candidates import tallies
+from curation.draws import draws
+from curation.file_systems import ListedFile, Version
+from curation.remote import A_GLANCE, AHEAD, AS_ASKED
+from curation.row_groups import open_parquet
 from curation.tables import TableOptions
 from metadata.errors import InputError
 
@@ -30,6 +31,7 @@ EXPECTED = (
     "expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or .zst)"
 )
 SPLIT_BYTES = 128 << 20  # compressed bytes of a Parquet file that one task reads
+TYPICAL_BYTES = {"wat": 200 << 20, "warc": 1 << 30}  # about what files of Common Crawl have, for tasks of like size
 OPENED_AT_ONCE = 16  # files whose columns are looked up at the same time: remote ones take 50 ms each
 
 
@@ -39,25 +41,49 @@ class Input:
 
     path: str
     format: str  # wat, warc, parquet, json or csv
-    size: int  # compressed bytes
+    size: int  # compressed bytes; of what no one tells without being asked for each file, a typical number
     modified: int | None = None  # nanoseconds since 1970, where the file system tells
     row_groups: tuple[int, int] | None = None
+    etag: str | None = None  # likewise
+    file_size: int | None = None  # bytes of the whole file, likewise
 
 
-def find(paths: list[str], options: TableOptions | None = None) -> list[Input]:
-    """Return the files that `paths` stand for, by path; refuse what is missing, unknown or lacks the columns."""
+def find(
+    paths: list[str], options: TableOptions | None = None, sample_files: int | None = None, seed: int = 0
+) -> list[Input]:
+    """Return the files that `paths` stand for, by path; refuse what is missing, unknown or lacks the columns.
+
+    `sample_files` takes that many of them: which depends on the seed and each one's path only, so that a larger sample
+    holds a smaller one.
+    """
     options = options or TableOptions()
     files = {file.path: file for path in paths for file in _files(path)}
+    chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
-        found = pool.map(lambda path: _checked(files[path], options), sorted(files))
+        found = pool.map(lambda path: _checked(files[path], options), chosen)
         return [each for inputs in found for each in inputs]
 
 
 def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input, and its tallies; OSError if it cannot be opened any more."""
+    """Yield the candidates of one input, and its tallies.
+
+    InputError if the file is not the one that was found, before or after it is read; OSError if it cannot be read.
+    """
     options = options or TableOptions()
-    with _open(source.path) as file:
-        yield from _READERS[source.format](file, source, options)
+    file = _listed(source)
+    try:
+        yield from _batches(file, source, options)
+    except OSError:
+        file.check()  # that it has changed says more than what came of it
+        raise
+    file.check()
+    if file.retries:
+        yield tallies(Counter(retries=file.retries))
+
+
+def _batches(file, source, options):
+    with file.open(AS_ASKED if source.format == "parquet" else AHEAD) as opened:
+        yield from _READERS[source.format](opened, source, options)
 
 
 _READERS: dict[str, Callable[[BinaryIO, Input, TableOptions], Iterator[pa.RecordBatch]]] = {
@@ -75,91 +101,54 @@ def _unpack(file, source):
     return rows.unpack(file, _name(source.path))
 
 
-def _open(path):
+def _listed(file):
     try:
-        system, inner = _system(path)
-        return system.open(inner, "rb")
-    except (OSError, ImportError, ValueError) as error:
-        raise OSError(f"{path} cannot be opened: {error}") from error
+        return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
+    except (ImportError, ValueError) as error:
+        raise OSError(f"{file.path} cannot be opened: {error}") from error
 
 
-def _system(path):
-    if "://" not in path:  # a local name may hold what fsspec reads as a chain of systems
-        return fsspec.filesystem("file"), os.path.abspath(path)
-    return fsspec.core.url_to_fs(path)
+def _sample(paths, number, seed):
+    if number < 1:
+        raise InputError(f"sample_files is {number}; it must be at least 1")
+    draw = dict(zip(paths, draws(seed, "files", paths), strict=True))
+    return sorted(sorted(paths, key=lambda path: (draw[path], path))[:number])
 
 
 def _files(path) -> list[Input]:
-    """Return the files that one path, folder, glob or URL stands for; nothing in them is looked at yet."""
+    """Return the files that one path, folder, glob, URL or crawl stands for; nothing in them is looked at yet."""
+    if commoncrawl.is_reference(path):
+        kind, found = commoncrawl.files(path)
+        return [_input(each, kind, Version()) for each in found]
     try:
-        system, inner = _system(path)
-        if system.isfile(inner):
-            return [_file(system, system.info(inner), _format(path))]
-        infos = _infos(system, inner)
-    except InputError:
-        raise
+        found = file_systems.files(path)
     except (OSError, ImportError, ValueError) as error:
         raise InputError(f"{path} cannot be looked up: {error}") from error
-    if infos is None:
+    if found is None:
         raise InputError(f"{path} does not exist; expected a file, a folder, a glob or a URL")
-    known = [_file(system, info, _format_or_none(info["name"])) for info in infos if _format_or_none(info["name"])]
-    if not known:
-        raise InputError(f"{path} holds no file that can be read; {EXPECTED}")
-    return known
+    return _known(path, found)
 
 
-def _infos(system, inner):
-    """Return the files of a folder, or of all that a glob matches; None if there is nothing."""
-    if system.isdir(inner):
-        return _in_folder(system, inner)
-    if not has_magic(inner):
-        return None
-    matches = system.glob(inner, detail=True)
-    shown = {name: info for name, info in matches.items() if not _is_hidden(name.rpartition("/")[2])}
-    found = [_in_folder(system, name) if info["type"] == "directory" else [info] for name, info in shown.items()]
-    return list(chain.from_iterable(found)) or None
+def _known(path, found):
+    """Return the files that can be read: of several, those with a known ending."""
+    formats = [_format(each) for each, _ in found]
+    if not any(formats):
+        what = "has an unknown ending" if [each for each, _ in found] == [path] else "holds no file that can be read"
+        raise InputError(f"{path} {what}; {EXPECTED}")
+    return [_input(each, format, version) for (each, version), format in zip(found, formats, strict=True) if format]
 
 
-def _in_folder(system, folder):
-    """Return all files below a folder that are not hidden."""
-    found = system.find(folder, detail=True)
-    below = len(folder.rstrip("/")) + 1
-    return [info for name, info in found.items() if not _is_hidden(name[below:])]
-
-
-def _is_hidden(path):
-    """Say whether a file, or a folder it is in, is what Spark and Hadoop take for hidden."""
-    return re.search(r"(^|/)[._]", path) is not None
-
-
-def _file(system, info, format):
-    """Return a file as an Input whose path means the same on every machine."""
-    if isinstance(system, LocalFileSystem):
-        return Input(info["name"], format, info["size"], os.stat(info["name"]).st_mtime_ns)
-    return Input(system.unstrip_protocol(info["name"]), format, info["size"] or 0, _modified(info))
-
-
-def _modified(info):
-    """Return the time of the last change in nanoseconds; file systems have four names and two types for it."""
-    value = next((info[key] for key in ("mtime", "LastModified", "last_modified", "updated") if key in info), None)
-    if isinstance(value, datetime):
-        value = value.timestamp()
-    return round(value * 1e6) * 1000 if isinstance(value, int | float) else None
+def _input(path, format, version):
+    size = TYPICAL_BYTES.get(format, 0) if version.size is None else version.size
+    return Input(path, format, size, version.modified, etag=version.etag, file_size=version.size)
 
 
 def _name(path):
     return path.partition("?")[0].lower() if "://" in path else path.lower()
 
 
-def _format_or_none(path):
-    return next((format for ending, format in ENDINGS.items() if _name(path).endswith(ending)), None)
-
-
 def _format(path):
-    format = _format_or_none(path)
-    if format is None:
-        raise InputError(f"{path} has an unknown ending; {EXPECTED}")
-    return format
+    return next((format for ending, format in ENDINGS.items() if _name(path).endswith(ending)), None)
 
 
 def _checked(file: Input, options) -> list[Input]:
@@ -167,7 +156,7 @@ def _checked(file: Input, options) -> list[Input]:
     if file.format in ("wat", "warc"):
         return [file]
     try:
-        with _open(file.path) as opened:
+        with _listed(file).open(AS_ASKED if file.format == "parquet" else A_GLANCE) as opened:
             if file.format == "parquet":
                 return _parquet_parts(opened, file, options)
             check = tables.check_json if file.format == "json" else tables.check_csv
@@ -180,7 +169,7 @@ def _checked(file: Input, options) -> list[Input]:
 
 
 def _parquet_parts(opened, file, options):
-    table = pq.ParquetFile(opened)
+    table = open_parquet(opened)
     tables.parquet_columns(table.schema_arrow, options, file.path)
     if file.size <= SPLIT_BYTES:
         return [file]

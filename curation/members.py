@@ -1,10 +1,11 @@
 """A file of many gzip members, one for each record, read so that a broken member costs that member only."""
 
 import io
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
+
+from isal import isal_zlib as zlib  # twice as fast
 
 CHUNK = 1 << 16  # bytes read at once; more makes short members slower, as what follows each is copied
 WHOLE = 64 << 20  # a member up to this size is checked to its end before it is given on

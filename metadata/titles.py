@@ -4,11 +4,14 @@ A line is of the hourly files, `project title views bytes`, or of the daily comp
 views hourly`: the number of its fields tells. What is no article is a matter of `namespaces`.
 """
 
+import gzip
 import lzma
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 import fsspec
@@ -72,7 +75,7 @@ def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
 def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
     begun = False
     try:
-        with fsspec.open(path, "rb", compression="infer") as file:
+        with _opened(path) as file:
             read = getattr(file, "read1", file.read)  # read would lose what it has when a compressed file breaks off
             while piece := read(_BLOCK):
                 begun = True
@@ -81,6 +84,13 @@ def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
         if not begun or getattr(error, "errno", None):  # a disk or server that fails sets errno, damaged data do not
             raise InputError(f"{path} cannot be read ({error}); expected a page-view file") from error
         counts["dropped.rest_of_file"] += 1
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    is_gzip = path.endswith(".gz")  # for which fsspec takes isal where it is installed: that loses what came last, too
+    with fsspec.open(path, "rb", compression=None if is_gzip else "infer") as file:
+        yield gzip.GzipFile(fileobj=file) if is_gzip else file
 
 
 def _of_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBatch:

@@ -65,7 +65,7 @@ def test_a_file_is_listed_once_however_it_is_named(folder, monkeypatch):
 def test_an_input_knows_size_and_time(folder):
     path = folder / "b.jsonl"
     os.utime(path, ns=(1, 1_700_000_000_123_456_789))
-    assert find([str(path)]) == [Input(str(path), "json", len(LINE), 1_700_000_000_123_456_789)]
+    assert find([str(path)]) == [Input(str(path), "json", len(LINE), 1_700_000_000_123_456_789, file_size=len(LINE))]
 
 
 def test_a_name_may_look_like_a_glob_or_a_url(tmp_path):
@@ -106,8 +106,19 @@ def test_a_big_parquet_file_is_split_at_its_row_groups(tmp_path, monkeypatch):
     assert [each.row_groups[0] for each in parts[1:]] == [each.row_groups[1] for each in parts[:-1]]
     assert (parts[0].row_groups[0], parts[-1].row_groups[1]) == (0, 8)
     assert all(each.size >= 2 * group for each in parts[:-1])
+    assert {each.file_size for each in parts} == {path.stat().st_size}
     assert texts(parts) == texts(whole)
     assert len(texts(whole)) == 4000
+
+
+def test_a_sample_of_files_is_of_files_not_of_their_parts(tmp_path, monkeypatch):
+    for name in "abcd":
+        (tmp_path / f"{name}.parquet").write_bytes(parquet(row_group_size=500))
+    monkeypatch.setattr(inputs, "SPLIT_BYTES", 5000)
+    whole = find([str(tmp_path)])
+    sampled = find([str(tmp_path)], sample_files=2, seed=1)
+    assert len({each.path for each in sampled}) == 2
+    assert sampled == [each for each in whole if each.path in {each.path for each in sampled}]
 
 
 @pytest.mark.parametrize(
@@ -156,12 +167,16 @@ def test_columns_can_be_given(tmp_path):
     assert texts(find([str(path)], options), options) == ["a dog"]
 
 
-def test_a_file_that_vanished_is_an_error_of_the_system(tmp_path):
+def test_a_file_that_cannot_be_opened_any_more_is_an_error_of_the_system(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     path.write_text(LINE)
     (found,) = find([str(path)])
-    path.unlink()
-    with pytest.raises(OSError, match=r"a\.jsonl cannot be opened"):
+
+    def refuse(*_):
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr("builtins.open", refuse)  # a mode would not stop root
+    with pytest.raises(OSError, match=r"a\.jsonl cannot be opened: not yours"):
         list(read(found))
 
 
