@@ -15,6 +15,12 @@ _has_http_scheme = re.compile(r"(?i)https?:").match
 _TRIMMED = "".join(map(chr, range(0x21)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
 
+# A page whose directory, root and scheme can be read off: nothing in it that urljoin would alter. Most are.
+_plain_page = re.compile(
+    r"(?P<directory>(?P<root>(?P<scheme>https?:)//[A-Za-z0-9.-]+)/(?:(?!\.)[^/?#;\x00-\x20\x7f-\U0010ffff]+/)*)"
+    r"[^/?#;\x00-\x20\x7f-\U0010ffff]*(?:\?[!\"$-~]*)?"
+).fullmatch
+
 # Dot segments, and parts that urljoin drops where they are empty.
 _ALTERED = ("./", ".?", ";", "#")
 
@@ -23,10 +29,18 @@ class Links:
     """The links of one page; a `page` that cannot be parsed is a ValueError."""
 
     def __init__(self, page: str, base: str | None = None):
-        self._base = _base_url(page, base)
-        self._scheme = urlsplit(self._base).scheme + ":"
-        self._root = urljoin(self._base, "/x")[:-2]
-        self._directory = urljoin(self._base, "x")[:-1]
+        self._base = page if not base and _plain_page(page) else _base_url(page, base)
+        if plain := _plain_page(self._base):
+            self._directory, self._root, self._scheme = plain.groups()
+        else:
+            self._scheme = urlsplit(self._base).scheme + ":"
+            self._root = urljoin(self._base, "/x")[:-2]
+            self._directory = urljoin(self._base, "x")[:-1]
+
+    @property
+    def prefixes(self) -> tuple[str, str, str] | None:
+        """What stands before a plain link that is relative to the directory, the root, the scheme; None off the web."""
+        return (self._directory, self._root, self._scheme) if _is_http(self._base) else None
 
     def resolve(self, link: str) -> tuple[str | None, str | None]:
         """Return the absolute http(s) URL that `link` means and None, or None and the reason why there is none.

@@ -107,5 +107,6 @@ def images(html: str) -> tuple[str | None, list[dict[str, str | None]]]:
     if not re.search("<im", html, re.I):  # <image> is read as <img>
         return None, []
     tree = LexborHTMLParser(html)
-    base = tree.css_first("base[href]")
-    return base.attributes["href"] if base is not None else None, [image.attributes for image in tree.css("img[src]")]
+    found = tree.css("base[href], img[src]")  # in one walk over the tree, which is a quarter of the parser's time
+    base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
+    return base, [element.attributes for element in found if element.tag != "base"]

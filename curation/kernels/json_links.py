@@ -1,0 +1,225 @@
+"""Where the images of WAT records stand in their JSON: one walk over the bytes, in which nothing is decoded.
+
+A record is read here only if it is sound and of the usual form: no name that counts is escaped or comes twice, links
+are objects, what should be a string is one, numbers are short integers, nesting is shallow. Any other is left to the
+slow path, which knows what to say of it.
+"""
+
+import numpy as np
+
+from curation.kernels import inline, lean
+from curation.kernels.json_masks import byte_at
+from curation.kernels.json_tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, scalar_end, string_end
+from curation.kernels.machine import load_word, lowest
+
+DEEPEST = 60  # containers within containers
+
+# Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes.
+READ, PAGE, BASE, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 6, 7
+
+# Columns of `images`: the record, then the spans of url, alt, title and data-image-title. An absent url is empty.
+RECORD, URL, TEXTS, IMAGE_COLUMNS = 0, 1, 3, 9
+
+# What a value is, by its name and the object it is in. The first are arrays, the next objects, the last strings.
+_OTHER_LIST, _LINKS, _OTHER, _LINK, _ROOT, _ENVELOPE, _PAYLOAD, _RESPONSE, _HTML, _HEAD, _HEADER = range(11)
+_PATH, _BASE_HREF, _TARGET, _LINK_URL, _ALT, _TITLE, _DATA_TITLE = range(11, 18)
+_NAMES = {
+    _ROOT: {"Envelope": _ENVELOPE},
+    _ENVELOPE: {"Payload-Metadata": _PAYLOAD, "WARC-Header-Metadata": _HEADER},
+    _PAYLOAD: {"HTTP-Response-Metadata": _RESPONSE},
+    _RESPONSE: {"HTML-Metadata": _HTML},
+    _HTML: {"Head": _HEAD, "Links": _LINKS},
+    _HEADER: {"WARC-Target-URI": _TARGET},
+    _HEAD: {"Base": _BASE_HREF},
+    _LINK: {"path": _PATH, "url": _LINK_URL, "alt": _ALT, "title": _TITLE, "data-image-title": _DATA_TITLE},
+}
+_LONGEST = 24  # bytes of a name that counts
+
+
+def _words(name):
+    return [int.from_bytes(name.encode()[k : k + 8], "little") for k in (0, 8, 16)]
+
+
+# The names of all objects, those of object `role` from _FIRST[role] on: size, bytes as three integers, what it names.
+_TABLE = np.array([[len(name), *_words(name), of] for _, names in sorted(_NAMES.items()) for name, of in names.items()])
+_FIRST = np.array([sum(len(_NAMES.get(role, ())) for role in range(end)) for end in range(_HEADER + 2)])
+
+# Bits of `seen`: one for each meaning, and one for a link that is an image.
+_IS_IMAGE = 1 << _DATA_TITLE + 1
+_OF_LINK = sum(1 << of for of in _NAMES[_LINK].values()) | _IS_IMAGE
+_SAID = 1 << _ALT | 1 << _TITLE | 1 << _DATA_TITLE
+_NEEDED = 1 << _LINKS | 1 << _TARGET
+
+_COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
+_IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
+_PATH_NAME, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'"path"', b'":"'))
+_3_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 48) - 1
+
+
+@lean
+def scan(data, begins, ends, stack, pages, images):
+    """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
+
+    A control stands behind each record, and SLACK bytes behind the last. `stack` has DEEPEST int64. `images` has room
+    for one row more than there can be.
+    """
+    count = 0
+    for record in range(len(begins)):
+        pages[record, PAGE:IMAGE_LINKS] = -1
+        pages[record, IMAGE_LINKS:] = 0
+        end, rows = scan_record(data, begins[record], record, stack, pages[record], images, count)
+        pages[record, READ] = end == ends[record]
+        if end == ends[record]:
+            count = rows
+    return count
+
+
+@lean
+def scan_record(data, begin, record, stack, page, images, count):
+    """Return the end of the JSON that begins at data[begin], or -1, and the number of images then.
+
+    `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
+    """
+    depth, role, of, seen = 0, _OTHER_LIST, _ROOT, 0
+    i = after_space(data, begin)
+    while i >= 0:
+        fresh = opens(byte_at(data, i), of) and depth < DEEPEST
+        if fresh:
+            stack[depth], role = role, container(byte_at(data, i), of)
+            depth += 1
+            seen |= 1 << role
+            if role == _LINK:
+                seen &= ~_OF_LINK
+                clear_image(record, images, count)
+            i = after_space(data, i + 1)
+        else:
+            i, seen = read_leaf(data, i, of, seen, page, images, count)
+            if role == _OTHER or (role == _LINK and seen & (1 << _PATH | _IS_IMAGE) == 1 << _PATH):
+                i = after_strings(data, i)
+        while i >= 0 and byte_at(data, i) == closing(role):
+            count += close_link(seen, page) if role == _LINK else 0
+            depth -= 1
+            if depth == 0:
+                return (i + 1 if seen & _NEEDED == _NEEDED else -1), count
+            role, fresh = stack[depth], False
+            i = after_space(data, i + 1)
+        if i >= 0:
+            i, of = read_name(data, i, role, seen, fresh)
+    return -1, count
+
+
+@inline
+def opens(byte, of):
+    """Return whether the byte begins the container that a value should be; any is a value without meaning."""
+    return (byte == _OPEN and _OTHER <= of <= _HEADER) or (byte == _OPEN_LIST and (of == _OTHER or of == _LINKS))
+
+
+@inline
+def container(byte, of):
+    """Return what the container is that `byte` opens."""
+    return _OTHER_LIST if byte == _OPEN_LIST and of == _OTHER else of
+
+
+@inline
+def closing(role):
+    """Return the byte that ends a container."""
+    return _CLOSE if role >= _OTHER else _CLOSE_LIST
+
+
+@lean
+def read_name(data, i, role, seen, fresh):
+    """Return where the next value of a container begins, or -1, and what it is; a comma is before it unless `fresh`."""
+    if not fresh:
+        if byte_at(data, i) != _COMMA:
+            return -1, 0
+        i = after_space(data, i + 1)
+    if role < _OTHER:
+        return i, (_LINK if role == _LINKS else _OTHER)
+    end = string_end(data, i + 1, PLAIN if role != _OTHER else ANY) if byte_at(data, i) == QUOTE else -1
+    if end < 0:
+        return -1, 0
+    of = meaning(data, i + 1, end, role) if role != _OTHER else _OTHER
+    i = after_space(data, end + 1)
+    if byte_at(data, i) != _COLON or (of != _OTHER and seen >> of & 1):
+        return -1, 0
+    return after_space(data, i + 1), of
+
+
+@inline
+def meaning(data, begin, end, role):
+    """Return what a value is that has the name data[begin:end] in an object."""
+    size, of = end - begin, _OTHER
+    if size <= _LONGEST:
+        first = load_word(data, begin) & lowest(min(8 * size, 64))
+        for k in range(_FIRST[role], _FIRST[role + 1]):
+            if _TABLE[k, 0] == size and _TABLE[k, 1] == first:
+                second = load_word(data, begin + 8) & lowest(max(0, min(8 * size - 64, 64)))
+                third = load_word(data, begin + 16) & lowest(max(0, min(8 * size - 128, 64)))
+                if _TABLE[k, 2] == second and _TABLE[k, 3] == third:
+                    of = _TABLE[k, 4]
+    return of
+
+
+@lean
+def read_leaf(data, i, of, seen, page, images, count):
+    """Return the place behind a value that is no container, or -1, and what is seen then."""
+    if byte_at(data, i) != QUOTE:
+        return after_space(data, scalar_end(data, i)) if of == _OTHER else -1, seen
+    if _OTHER < of < _PATH or of == _LINKS:
+        return -1, seen
+    kind = ANY if of == _OTHER else PLAIN if of == _PATH else WHOLE
+    end = string_end(data, i + 1, kind)
+    if end >= 0 and of != _OTHER:
+        seen |= 1 << of
+        if of == _PATH:
+            seen |= _IS_IMAGE if is_image(data, i + 1, end) else 0
+        elif of <= _TARGET:
+            column = BASE if of == _BASE_HREF else PAGE
+            page[column], page[column + 1] = i + 1, end
+        else:
+            column = URL + 2 * (of - _LINK_URL)
+            images[count, column], images[count, column + 1] = i + 1, end
+    return after_space(data, end + 1) if end >= 0 else -1, seen
+
+
+@lean
+def after_strings(data, i):
+    """Return the place behind the members that follow in an object, as long as they are plain strings and no `path`.
+
+    Nearly all that a record says is said in such: of links that are no images, and in the head of the page.
+    """
+    while i >= 0 and byte_at(data, i) == _COMMA and byte_at(data, i + 1) == QUOTE:
+        name_end = string_end(data, i + 2, PLAIN) if load_word(data, i + 1) & _6_BYTES != _PATH_NAME else -1
+        if name_end < 0 or load_word(data, name_end) & _3_BYTES != _STRING_FOLLOWS:
+            break
+        end = string_end(data, name_end + 3, ANY)
+        if end < 0:
+            break
+        i = end + 1
+    return after_space(data, i)
+
+
+@inline
+def is_image(data, begin, end):
+    """Return whether data[begin:end] is the path of an image, its slash escaped or not."""
+    first, size = load_word(data, begin), end - begin
+    escaped = size == 9 and first == _ESCAPED_IMAGE and byte_at(data, begin + 8) == ord("c")
+    return escaped or (size == 8 and first == _IMAGE)
+
+
+@inline
+def clear_image(record, images, row):
+    """Make a row that of an image without anything."""
+    images[row, RECORD] = record
+    images[row, URL] = images[row, URL + 1] = 0
+    for column in range(TEXTS, IMAGE_COLUMNS):
+        images[row, column] = -1
+
+
+@inline
+def close_link(seen, page):
+    """Count a link that is an image, in `page`; return 1 if it has a text, else 0."""
+    image, said = seen & _IS_IMAGE != 0, seen & _SAID != 0
+    page[IMAGE_LINKS] += image
+    page[NO_TEXT] += image and not said
+    return np.int64(image and said)
