@@ -1,93 +1,138 @@
-"""All texts of an image in one row: the streaming group over candidates that come sorted.
+"""Pairs of the same image brought together: each text once, of many those with the smallest hash, one row an image.
 
-An image's exact duplicates count once, and of many texts those with the smallest hash stay, so that a logo with five
-million alts takes no more memory than any other image.
+`combine` may be used on parts first and on what is left of them again: what is dropped in a part would be dropped in
+the whole, so a logo with five million alts takes no more memory than any other image.
 """
-
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.arrays import one_array, string_buffers
+from curation.arrays import string_buffers
 from curation.kernels.images import rank_texts, smallest
-from curation.schemas import IMAGES, SORTED_CANDIDATES, TEXT, require
+from curation.schemas import CANDIDATE, MATCHED
 from metadata.tallies import Tallies
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
+ORDER = ("key", "uid", "hash", "text", "kind", "given")  # of rows; the first of equal texts stays
 
 
-def group(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield IMAGES batches of SORTED_CANDIDATES batches, which are ordered by uid, hash and text.
+def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
+    """Return KEYED rows or PAIRS in ORDER, each text of an image once and at most `max_texts` of them.
 
-    Tally rows among them are added to `tallies`, as are the texts left out and the images and texts given on.
+    Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
+    smallest url and page_url of its image.
     """
-    rest = SORTED_CANDIDATES.empty_table()
-    for batch in batches:
-        table = _without_tallies(pa.Table.from_batches([require(batch, SORTED_CANDIDATES)]), tallies)
-        table = pa.concat_tables([rest, table]).combine_chunks()
-        if len(table) == 0:
-            continue
-        kept, bounds = _distinct(table, max_texts, tallies)
-        # The last image may go on in the next batch.
-        rest = kept.slice(bounds[-2])
-        yield from _images(kept, bounds[:-1], tallies)
-    yield from _images(rest, np.array([0, len(rest)] if len(rest) else [0]), tallies)
-
-
-def _without_tallies(table: pa.Table, tallies: Tallies) -> pa.Table:
-    is_tally = pc.is_null(table["url"])
-    for row in table.filter(is_tally).select(["text", "tally"]).to_pylist():
-        tallies.add(row["text"], row["tally"])
-    return table.filter(pc.invert(is_tally))
-
-
-def _distinct(table: pa.Table, max_texts: int, tallies: Tallies) -> tuple[pa.Table, np.ndarray]:
-    """Return the rows that stay, and the bounds of each image in them; each row has its image's url and page_url."""
-    new_image = _differs(table["uid"])
-    new_text = new_image | _differs(table["text"])
-    rank = np.empty(len(table), np.int64)
+    order, new_image, new_text = _ordered(rows)
+    rank = np.empty(len(order), np.int64)
     rank_texts(new_image, new_text, rank)
-    over = rank >= max_texts
-    tallies.add(OVER_LIMIT, int(over.sum()))
-    tallies.add(DUPLICATE, int((~over & ~new_text).sum()))
+    texts = np.flatnonzero(new_text)
+    copies = _sums(rows["copies"].to_numpy()[order], texts)
+    stays = rank[texts] < max_texts
+    tallies.add(OVER_LIMIT, int(copies[~stays].sum()))
 
-    images = np.cumsum(new_image) - 1
-    starts = np.append(np.flatnonzero(new_image), len(table))
+    image_of_text = np.cumsum(new_image)[texts[stays]] - 1
+    images = np.append(np.flatnonzero(new_image), len(order))
+    kept = pa.array(order[texts[stays]])
+    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in ("url", "page_url", "copies")}
     for name in ("url", "page_url"):
-        of_image = _smallest(table[name], starts).take(pa.array(images))
-        table = table.set_column(table.schema.get_field_index(name), name, of_image)
-    stays = new_text & ~over
-    bounds = np.append(0, np.cumsum(np.bincount(images[stays])))
-    return table.filter(pa.array(stays)), bounds
+        columns[name] = _smallest(rows[name], order, images, image_of_text)
+    columns["copies"] = pa.array(copies[stays], pa.int32())
+    return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
 
-def _differs(column: pa.ChunkedArray) -> np.ndarray:
+def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
+    """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
+
+    `tallies` gets images, texts and duplicates, and per language the texts, those that the model identified and their
+    scores, and those matched. `unique`: each row is an image of its own.
+    """
+    new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
+    found = pc.greater(pc.list_value_length(rows["entries"]), 0)
+    tallies.add("images", int(new_image.sum()))
+    tallies.add("texts", rows.num_rows)
+    tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
+    _tally_languages(rows, found, tallies)
+    return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+
+
+def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the positions of rows in ORDER, and whether each begins a new image and a new text."""
+    keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
+    order = np.lexsort((hashes, keys))
+    new_image = _new_images(rows, order)
+    if not np.array_equal(new_image, _differs(keys[order])):  # two uids with one key, a matter of 2^-64, lie mixed
+        order = _exact_order(rows, order)
+        new_image = _new_images(rows, order)
+    new_text = new_image | _differs(hashes[order])
+    tied = ~new_text
+    tied[:-1] |= tied[1:]
+    order[tied] = _exact_order(rows, order[tied])
+    alike = np.flatnonzero(~new_text)
+    new_text[alike] = _differs_before(rows["text"], order, alike)
+    return order, new_image, new_text
+
+
+def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
+    """Return whether each row, in this order, is of another image than the one before."""
+    new = _differs(rows["key"].to_numpy()[order])
+    alike = np.flatnonzero(~new)
+    new[alike] = _differs_before(rows["uid"], order, alike)
+    return new
+
+
+def _exact_order(rows: pa.RecordBatch, positions: np.ndarray) -> np.ndarray:
+    """Return `positions` in the ORDER of their rows."""
+    columns = {name: rows[name].take(pa.array(positions)) for name in ORDER}
+    columns["given"] = pc.fill_null(columns["given"], "")  # none comes first; no input gives an empty one
+    keys = [(name, "ascending") for name in ORDER]
+    return positions[pc.sort_indices(pa.table(columns), sort_keys=keys).to_numpy()]
+
+
+def _differs(values: np.ndarray) -> np.ndarray:
     """Return whether each value differs from the one before; the first does."""
-    values = one_array(column)
     out = np.ones(len(values), bool)
-    out[1:] = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    np.not_equal(values[1:], values[:-1], out=out[1:])
     return out
 
 
-def _smallest(column: pa.ChunkedArray, bounds: np.ndarray) -> pa.Array:
-    values = one_array(column)
-    offsets, data = string_buffers(values)
+def _differs_before(strings: pa.Array, order: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return whether the string at each place `at` of the order differs from the one at the place before."""
+    own, before = strings.take(pa.array(order[at])), strings.take(pa.array(order[at - 1]))
+    return pc.not_equal(own, before).to_numpy(zero_copy_only=False)
+
+
+def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the sum of the values from each start to the next."""
+    return np.add.reduceat(values, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
+
+
+def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
+    """Return the smallest string of each of `images`, null if it has none; `bounds` are theirs in the order."""
+    offsets, data = string_buffers(column)
     rows = np.empty(len(bounds) - 1, np.int64)
-    smallest(offsets, data, values.is_valid().to_numpy(zero_copy_only=False), bounds, rows)
-    return values.take(pa.array(rows, mask=rows < 0))
+    smallest(offsets, data, column.is_valid().to_numpy(zero_copy_only=False), order, bounds, rows)
+    rows = rows[images]
+    return column.take(pa.array(rows, mask=rows < 0))
 
 
-def _images(table: pa.Table, bounds: np.ndarray, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the images whose rows `bounds` limits, as one batch, if there are any."""
-    if len(bounds) < 2:
-        return
-    tallies.add("images", len(bounds) - 1)
-    tallies.add("texts", int(bounds[-1]))
-    rows = {name: one_array(table[name].slice(0, bounds[-1])) for name in table.schema.names}
-    texts = pa.StructArray.from_arrays([rows[field.name] for field in TEXT], fields=list(TEXT))
-    lists = pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), texts)
-    columns = [rows[name].take(pa.array(bounds[:-1])) for name in ("uid", "url", "page_url")]
-    yield pa.RecordBatch.from_arrays([*columns, lists], schema=IMAGES)
+def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:
+    table = pa.table({"language": rows["language"], "score": rows["lid_score"], "found": found.cast(pa.int64())})
+    sums = table.group_by("language", use_threads=False).aggregate(
+        [("found", "count"), ("found", "sum"), ("score", "count"), ("score", "sum")]
+    )
+    for row in sums.to_pylist():
+        tallies.add("language.texts", row["found_count"], row["language"])
+        tallies.add("language.matched", row["found_sum"], row["language"])
+        tallies.add("language.identified", row["score_count"], row["language"])
+        tallies.add("language.score", row["score_sum"] or 0.0, row["language"])
+
+
+def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
+    """Return the images of rows that come image after image, given the number of each row's image."""
+    starts = np.flatnonzero(_differs(image))
+    candidates = pa.StructArray.from_arrays([rows[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
+    lists = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
+    columns = [rows[name].take(pa.array(starts)) for name in ("uid", "url", "page_url")]
+    return pa.RecordBatch.from_arrays([*columns, lists], schema=MATCHED)

@@ -1,4 +1,4 @@
-"""From images with texts to images with the entries of each text: identifying, matching, and leaving out the rest."""
+"""From texts to pairs: in which language a text is, and which entries of that language it holds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 
 from curation.identify import Identifier
 from curation.lists import parts
-from curation.schemas import CANDIDATE, ENTRY_IDS, IMAGES, MATCHED, require
+from curation.schemas import ENTRY_IDS, KEYED, PAIRS, require
 from metadata.languages import of_label
-from metadata.tallies import Tallies
 
 
 class Finder(Protocol):
@@ -38,30 +37,22 @@ class Matching:
     finders: Finders
     min_language_score: float = 0.0
 
-    def match(self, batch: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
-        """Return the MATCHED rows of an IMAGES batch: images with a match, and of their texts those with one.
+    def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it."""
+        rows = require(batch, KEYED)
+        languages, scores = self._languages(rows["text"], rows["given"])
+        entries = self._entries(rows["text"], languages)
+        return pa.RecordBatch.from_arrays([*rows.columns, languages, scores, entries], schema=PAIRS)
 
-        `tallies` gets, per language, the texts, those that the model identified and their scores, and those matched.
-        """
-        batch = require(batch, IMAGES)
-        texts, offsets = parts(batch["texts"])
-        languages, scores = self._languages(texts)
-        entries = self._entries(texts.field("text"), languages)
-        found = pc.greater(pc.list_value_length(entries), 0)
-        _tally(languages, scores, found, tallies)
-        columns = [texts.field("text"), texts.field("kind"), languages, scores, entries]
-        candidates = pa.StructArray.from_arrays(columns, fields=list(CANDIDATE)).filter(found)
-        return _images_with(batch, candidates, offsets, found.to_numpy(zero_copy_only=False))
-
-    def _languages(self, texts: pa.StructArray) -> tuple[pa.Array, pa.Array]:
+    def _languages(self, texts: pa.Array, given: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Return the language of each text, as the input or else the model states it, and the model's score."""
-        given = texts.field("language")
-        if given.null_count < len(given):
-            labels = given.dictionary_encode()
-            codes = [None if label is None else of_label(label).code for label in labels.dictionary.to_pylist()]
-            given = pa.array(codes, pa.string()).take(labels.indices)
+        if given.null_count == len(given):
+            return self.identifier.identify(texts, self.min_language_score)
+        labels = given.dictionary_encode()
+        codes = [None if label is None else of_label(label).code for label in labels.dictionary.to_pylist()]
+        given = pa.array(codes, pa.string()).take(labels.indices)
         unknown = given.is_null()
-        names, scores = self.identifier.identify(texts.field("text").filter(unknown), self.min_language_score)
+        names, scores = self.identifier.identify(texts.filter(unknown), self.min_language_score)
         no_scores = pa.nulls(len(texts), pa.float32())
         return pc.replace_with_mask(given, unknown, names), pc.replace_with_mask(no_scores, unknown, scores)
 
@@ -86,25 +77,3 @@ class Matching:
         finder, first = known
         ids, offsets = parts(finder.find(texts))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids.to_numpy() + np.int32(first)))
-
-
-def _tally(languages: pa.Array, scores: pa.Array, found: pa.Array, tallies: Tallies) -> None:
-    table = pa.table({"language": languages, "score": scores, "found": found.cast(pa.int64())})
-    sums = table.group_by("language", use_threads=False).aggregate(
-        [("found", "count"), ("found", "sum"), ("score", "count"), ("score", "sum")]
-    )
-    for row in sums.to_pylist():
-        tallies.add("language.texts", row["found_count"], row["language"])
-        tallies.add("language.matched", row["found_sum"], row["language"])
-        tallies.add("language.identified", row["score_count"], row["language"])
-        tallies.add("language.score", row["score_sum"] or 0.0, row["language"])
-
-
-def _images_with(batch, candidates: pa.Array, offsets: np.ndarray, found: np.ndarray) -> pa.RecordBatch:
-    """Return the images of which at least one text is among `candidates`, with those."""
-    found_before = np.append(0, np.cumsum(found))
-    bounds = found_before[offsets]
-    has = np.diff(bounds) > 0
-    lists = pa.ListArray.from_arrays(pa.array(np.append(bounds[:-1][has], bounds[-1]), pa.int32()), candidates)
-    columns = [batch[name].filter(pa.array(has)) for name in ("uid", "url", "page_url")]
-    return pa.RecordBatch.from_arrays([*columns, lists], schema=MATCHED)

@@ -1,7 +1,8 @@
 """The output folder of curate: what is in it, whose it is, and how finished parts come to their names.
 
-A part that has its name is whole. `matched/` carries the description of what it was made from, so that another
-threshold, seed or target size uses it again, and anything else is refused.
+`pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
+on from there. `matched/` and `curated/` are whole where they have their name. `matched/` carries the description of
+what it was made from, so that another threshold, seed or target size uses it again, and anything else is refused.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.inputs import Input
+from curation.ledger import Ledger
 from curation.report import write_report
 from curation.run import Run
 from metadata.errors import InputError
 from metadata.parquet import first_rows, part_files
-from metadata.parts import Parts, read_json, write_json
+from metadata.parts import STAMP, Parts, read_json, write_json
 from metadata.tallies import Tallies
 
 VERSION = 1
-SAMPLE_ROWS = 20  # curated rows that the report shows
-PARTS = ("matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
+SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
+PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,41 @@ class Output:
         """The parts of the output that come to their names whole."""
         return Parts(self.path, self.work)
 
+    @property
+    def pairs(self) -> Path:
+        """The folder of what each input gave."""
+        return self.path / "pairs"
+
+    def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
+        """Return which of the run's inputs have been read and matched already, into pairs/ or, if unique, matched/."""
+        if unique_images:
+            folder = self.parts.reopen("matched")
+        else:
+            folder = self.pairs
+            folder.mkdir(exist_ok=True)
+        return Ledger.open(folder, {**self._stamp(), "made_from": self._without_inputs()}, inputs)
+
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of a matched/ that is there already, or None."""
+        """Return the tallies of a matched/ that is there already and of these inputs, or None."""
         stamp = self.parts.stamp("matched")
-        return Tallies(stamp["tallies"]) if stamp else None
+        return Tallies(stamp["tallies"]) if stamp and self._same(stamp, "inputs") else None
+
+    def lineage(self) -> list[dict]:
+        """Return, for each run that brought new inputs, their number, and the first and last of them."""
+        return (self._earlier() or {}).get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
-        """Give the matched files their place, stamped with their description and tallies."""
-        self.parts.finish("matched", self._stamp() | {"tallies": tallies.rows()})
+        """Give the matched files their place, stamped with their description, lineage and tallies."""
+        known = (self._earlier() or {}).get("made_from", {}).get("inputs", [])
+        added = [each["path"] for each in self.description["inputs"] if each not in known]
+        lineage = self.lineage()
+        if added:
+            lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
+        self.parts.finish("matched", self._stamp() | {"lineage": lineage, "tallies": tallies.rows()})
+
+    def _earlier(self) -> dict | None:
+        """Return the stamp of the matched images of this or an earlier run, also while they are added to."""
+        return self.parts.stamp("matched") or read_json(self.work / "matched" / STAMP)
 
     def write_results(self, run: Run, rates) -> None:
         """Write what describes the run, run.json last: where it is, all is there."""
@@ -91,12 +121,14 @@ class Output:
     def _require_own(self) -> None:
         if not self.path.exists() or not any(self.path.iterdir()):
             return
-        stamp = self.parts.stamp("matched") or read_json(self.work / "run.json")
+        stamp = self._earlier() or read_json(self.work / "run.json")
         if stamp is None:
             raise InputError(
                 f"output {self.path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
             )
-        differing = [name for name in self._stamp()["made_from"] if not self._same(stamp, name)]
+        differing = [name for name in self._without_inputs() if not self._same(stamp, name)]
+        if not self._paths(stamp["made_from"]) <= self._paths(self.description):
+            differing.append("inputs")
         if stamp.get("version") != VERSION or differing:
             what = ", ".join(differing) or "version of this program"
             raise InputError(
@@ -105,6 +137,12 @@ class Output:
 
     def _same(self, stamp: dict, name: str) -> bool:
         return stamp.get("made_from", {}).get(name) == self.description[name]
+
+    def _without_inputs(self) -> dict:
+        return {name: value for name, value in self.description.items() if name != "inputs"}
+
+    def _paths(self, made_from: dict) -> set[str]:
+        return {each["path"] for each in made_from.get("inputs", [])}
 
     def _clear(self) -> None:
         for name in PARTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -33,6 +34,7 @@ class Run:
     matched: Tallies  # of the matching stage
     curated: Tallies  # of sampling and writing
     sized: SizedThreshold | None = None  # where a target size was asked for
+    lineage: Sequence[dict] = ()  # which inputs came when
 
     def thresholds_json(self) -> dict:
         """Return the content of thresholds.json."""
@@ -49,6 +51,7 @@ class Run:
             "version": VERSION,
             "parameters": asdict(self.config),
             "made_from": self.made_from,
+            "lineage": list(self.lineage),
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),

@@ -7,8 +7,8 @@ from metadata.errors import InputError
 ENTRY_IDS = pa.list_(pa.int32())
 
 # One row per (image URL, text) as a page or table states it. A row whose url is null is a tally: `text` names what was
-# counted (see crawl.py and tables.py) and `tally` says how many. Tallies travel with the data, through the same
-# shuffle, so that a task that runs twice is not counted twice.
+# counted (see crawl.py and tables.py) and `tally` says how many: they come with the data of one input, and are kept
+# with it, so that an input that is read twice is not counted twice.
 CANDIDATES = pa.schema(
     [
         pa.field("url", pa.string()),
@@ -21,27 +21,34 @@ CANDIDATES = pa.schema(
     ]
 )
 
-# The same after Spark has given each row a uid, and a hash by which an image's texts are ordered.
-SORTED_CANDIDATES = CANDIDATES.append(pa.field("hash", pa.int64()))
-
-# One row per image, with all its distinct texts.
-TEXT = pa.struct([pa.field("text", pa.string()), pa.field("kind", pa.string()), pa.field("language", pa.string())])
-IMAGES = pa.schema(
+# The same on the way to where an image's rows come together: `key`, a hash of the uid, says where that is, and by
+# `hash`, one of uid and text, the texts of an image are ordered.
+KEYED = pa.schema(
     [
+        pa.field("key", pa.uint64()),
+        pa.field("hash", pa.int64()),
         pa.field("uid", pa.string()),
         pa.field("url", pa.string()),
-        pa.field("page_url", pa.string()),  # the smallest of its pages
-        pa.field("texts", pa.list_(TEXT)),
+        pa.field("page_url", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("given", pa.string()),  # the language as the input states it
+        pa.field("copies", pa.int32()),  # rows of the input that this one stands for
     ]
 )
+
+FOUND = (
+    pa.field("language", pa.string()),
+    pa.field("lid_score", pa.float32()),  # null where the input brought the language
+    pa.field("entries", ENTRY_IDS),
+)
+PAIRS = pa.schema([*KEYED, *FOUND])
 
 CANDIDATE = pa.struct(
     [
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),
-        pa.field("language", pa.string()),
-        pa.field("lid_score", pa.float32()),  # null where the input brought the language
-        pa.field("entries", ENTRY_IDS),
+        *FOUND,
     ]
 )
 

@@ -1,47 +1,45 @@
-"""The stages as DataFrame → DataFrame; the only module of this package that knows Spark."""
+"""The stages as lists of tasks for Spark; the only module of this package that knows it.
+
+Spark starts the tasks, tries them again and tells their tallies. The rows themselves go from task to task through files
+(`exchange`): they never enter the JVM.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark import TaskContext
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
-from curation import inputs, sampling, schemas
+from curation import curated, inputs, pairs, sampling
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
-from curation.draws import draws
+from curation.exchange import BlockWriter
 from curation.finders import open_finders, save_matcher
 from curation.identify import Identifier
-from curation.images import group
+from curation.ledger import Ledger, Stamps
 from curation.lists import parts
 from curation.matching import Matching
+from curation.pairs import MATCHED_ROW_GROUP, KeyRange
 from curation.tables import TableOptions
 from metadata.entries import Entries
-from metadata.parquet import PartWriter
-from metadata.spark import map_batches, over
-from metadata.tallies import SCHEMA as TALLIES
+from metadata.parquet import PartWriter, part_files
+from metadata.spark import run
 from metadata.tallies import Tallies
 
-MATCHED_ROW_GROUP = 50_000  # images; what a worker holds at a time when it reads them again
-
-# A CURATED row on its way to its file. Tally rows have no uid: text is the name, probability the value.
-DRAWN = schemas.CURATED.append(pa.field("file", pa.int32())).append(pa.field("draw", pa.float64()))
+BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
+PAIR_BYTES = 200  # of compressed input, roughly: by it the buckets of the files of pairs are chosen
+MOST_BUCKETS = 1 << 13  # of a file of pairs
+MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 
 
 @dataclass(frozen=True)
 class MatchPlan:
-    """What the workers of the matching stage open, and where they write."""
+    """What the workers of the matching stage open."""
 
     metadata: str
     matchers: str
@@ -50,150 +48,148 @@ class MatchPlan:
     model: str | None
     max_texts: int
     min_language_score: float
-    output: str
 
     @classmethod
-    def of(cls, config: CurationConfig, metadata: str, matchers: str, model: str | None, output: str) -> MatchPlan:
+    def of(cls, config: CurationConfig, metadata: str, matchers: str, model: str | None) -> MatchPlan:
         """Return the plan for these folders with the numbers of `config`."""
         numbers = (config.max_texts, config.min_language_score)
-        return cls(metadata, matchers, config.matcher, config.rules, model, *numbers, output)
+        return cls(metadata, matchers, config.matcher, config.rules, model, *numbers)
+
+    def open(self) -> Matching:
+        """Open what the plan names, in a worker."""
+        finders = open_finders(self.metadata, self.engine, self.rules, self.matchers)
+        return Matching(Identifier.open(self.model), finders, self.min_language_score)
 
 
-def build_matchers(spark: SparkSession, metadata: str, codes: list[str], rules: str, matchers: str) -> DataFrame:
-    """Stage 0: the saved matcher of each language; returns their number as a tally."""
-    return over(spark, codes, partial(_build_matcher, metadata=metadata, rules=rules, matchers=matchers), TALLIES)
+def build_matchers(spark: SparkSession, metadata: str, codes: list[str], rules: str, matchers: str) -> Tallies:
+    """Stage 0: the saved matcher of each language."""
+    return run(spark, _spread(spark, codes), partial(_build, metadata=metadata, rules=rules, matchers=matchers))
 
 
-def candidates(spark: SparkSession, files: list[inputs.Input], columns: TableOptions) -> DataFrame:
-    """Stage 1: the (image, text) candidates of all inputs, each with a uid and a hash, and tally rows."""
-    rows = over(spark, files, partial(_read, columns=columns), schemas.CANDIDATES)
-    uid = F.coalesce("uid", F.md5("url"))
-    return rows.withColumn("uid", uid).withColumn("hash", F.xxhash64("uid", "text"))
+def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+    """Stage 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
+
+    What was read and matched is told by the ledger.
+    """
+    task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
+    return run(spark, ledger.tasks(spark.sparkContext.defaultParallelism), task)
 
 
-def sorted_candidates(rows: DataFrame) -> DataFrame:
-    """Stage 2: the same, with all texts of an image in one partition, next to each other."""
-    together = rows.select(schemas.SORTED_CANDIDATES.names).repartition("uid")
-    return together.sortWithinPartitions("uid", "hash", "text", "kind", "language")
+def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
+    """Stage 2: the matched images, one row each."""
+    of = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
+    task = partial(_group, files=ledger.files, of=of, max_texts=max_texts, folder=folder)
+    return run(spark, _chunks(range(of), -(-of // MOST_FILES)), task)
 
 
-def match(rows: DataFrame, plan: MatchPlan) -> DataFrame:
-    """Stage 3: images with the entries of their texts, written to the plan's output; returns tallies."""
-    return map_batches(rows, partial(_match, plan=plan), TALLIES)
+def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path) -> EntryCounts:
+    """Stage 3: the number of texts that contain each entry."""
+    run(spark, _spread(spark, files), partial(_count, entries=len(entries), folder=folder))
+    counts = EntryCounts.zeros(len(entries), entries.digest)
+    for file in part_files(folder):
+        counts.add_seen(pq.read_table(file))
+    return counts
 
 
-def count(spark: SparkSession, files: list[Path], entries: int) -> DataFrame:
-    """Stage 4: the number of texts that contain each entry, as id and count."""
-    seen = over(spark, files, partial(_count, entries=entries), SEEN)
-    return seen.groupBy("id").agg(F.sum("count").alias("count"))
+def expected_sizes(spark: SparkSession, files: list[Path], rates: str) -> Tallies:
+    """Stage 4, asked several times: expected kept images for each column of the rates saved as [id, column]."""
+    return run(spark, files, partial(_expected_sizes, rates=rates))
 
 
-def expected_sizes(spark: SparkSession, files: list[Path], rates: str) -> DataFrame:
-    """Stage 5, asked several times: expected kept images for each column of the rates saved as [id, column]."""
-    return over(spark, files, partial(_expected_sizes, rates=rates), TALLIES)
+def sample(spark: SparkSession, files: list[Path], rates: str, seed: int, curated_files: int, folder: Path) -> Tallies:
+    """Stage 5: the pairs that balanced sampling keeps, by their place in the manifest."""
+    task = partial(_sample, rates=rates, seed=seed, curated_files=curated_files, folder=folder)
+    return run(spark, files, task)
 
 
-def sample(spark: SparkSession, files: list[Path], rates: str, seed: int, curated_files: int) -> DataFrame:
-    """Stage 6: the pairs that balanced sampling keeps, each with its place in the curated order, and tally rows."""
-    return over(spark, files, partial(_sample, rates=rates, seed=seed, files=curated_files), DRAWN)
+def write_curated(
+    spark: SparkSession, drawn: list[Path], curated_files: int, folder: Path, row_group_rows: int
+) -> Tallies:
+    """Stage 6: the curated files, each in the order of draws."""
+    task = partial(_write_curated, drawn=drawn, folder=folder, row_group_rows=row_group_rows)
+    return run(spark, list(range(curated_files)), task)
 
 
-def write_curated(drawn: DataFrame, curated_files: int, directory: str, row_group_rows: int) -> DataFrame:
-    """Stage 7: the curated files, each in the order of draws; returns tallies."""
-    by_file = drawn.repartition(curated_files, "file").sortWithinPartitions("file", "draw", "uid")
-    return map_batches(by_file, partial(_write_curated, directory=directory, row_group_rows=row_group_rows), TALLIES)
+def buckets_for(rows: float, bucket_rows: int) -> int:
+    """Return the smallest power of two of buckets that makes them about `bucket_rows` large, or smaller.
+
+    >>> buckets_for(1_000_000, 1 << 18)
+    4
+    """
+    return 1 << max(0, int(-(-rows // bucket_rows)) - 1).bit_length()
 
 
-def _build_matcher(code: str, metadata: str, rules: str, matchers: str) -> Iterator[pa.RecordBatch]:
-    save_matcher(_entries(metadata), code, rules, matchers)
-    yield Tallies([{"name": "matchers", "language": code, "value": 1}]).batch()
+def pair_buckets(files: list[inputs.Input]) -> int:
+    """Return the buckets for the files of pairs, judged by the size of all inputs."""
+    return min(MOST_BUCKETS, 4 * buckets_for(sum(file.size for file in files) / PAIR_BYTES, BUCKET_ROWS))
 
 
-def _read(file: inputs.Input, columns: TableOptions) -> Iterator[pa.RecordBatch]:
-    return inputs.read(file, columns)
+def _build(codes: list[str], metadata: str, rules: str, matchers: str) -> Tallies:
+    for code in codes:
+        save_matcher(_entries(metadata), code, rules, matchers)
+    return Tallies()
 
 
-def _match(batches: Iterable[pa.RecordBatch], plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    finders = open_finders(plan.metadata, plan.engine, plan.rules, plan.matchers)
-    matching = Matching(Identifier.open(plan.model), finders, plan.min_language_score)
-    tally = Tallies()
-    part = Path(plan.output) / f"{TaskContext.get().partitionId():05d}.parquet"
-    with PartWriter(part, schemas.MATCHED, MATCHED_ROW_GROUP) as writer:
-        for images in group(batches, plan.max_texts, tally):
-            writer.write(matching.match(images, tally))
-    tally.add("matched", writer.rows)
-    yield tally.batch()
+def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+    name = stamps.name_of(task)
+    batches = (batch for source in task for batch in inputs.read(source, columns))
+    if buckets:
+        writer = BlockWriter(stamps.folder, name, buckets)
+        tallies = pairs.write_pairs(batches, plan.open(), plan.max_texts, writer, buckets)
+        files = writer.finish()
+    else:
+        files = [f"{name}.parquet"]
+        tallies = pairs.write_unique(batches, plan.open(), stamps.folder / files[0])
+    stamps.write(task, files, buckets, tallies)
+    return Tallies()
 
 
-def _count(file: Path, entries: int) -> Iterator[pa.RecordBatch]:
+def _group(buckets: range, files: list[tuple[Path, int]], of: int, max_texts: int, folder: Path) -> Tallies:
+    ranges = [KeyRange(bucket, bucket + 1, of) for bucket in buckets]
+    return pairs.write_images(files, ranges, max_texts, folder / f"{buckets[0]:05d}.parquet")
+
+
+def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
     counts = EntryCounts.zeros(entries, "")
-    for batch in pq.ParquetFile(file).iter_batches(MATCHED_ROW_GROUP, columns=["candidates.list.element.entries"]):
-        counts.count(parts(batch["candidates"])[0].field("entries"))
-    yield counts.seen()
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(MATCHED_ROW_GROUP, columns=["candidates.list.element.entries"]):
+            counts.count(parts(batch["candidates"])[0].field("entries"))
+    seen = counts.seen()
+    with PartWriter(folder / files[0].name, SEEN, row_group_rows=1 << 20) as writer:
+        writer.write(seen)
+    return Tallies()
 
 
-def _expected_sizes(file: Path, rates: str) -> Iterator[pa.RecordBatch]:
+def _expected_sizes(file: Path, rates: str) -> Tallies:
     total = 0.0
     for batch in _matched(file):
         total = total + sampling.expected_size(batch, _array(rates)).sum(axis=0)
-    sums = [{"name": f"size.{column}", "language": None, "value": v} for column, v in enumerate(np.atleast_1d(total))]
-    yield Tallies(sums).batch()
+    sums = enumerate(np.atleast_1d(total))
+    return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
-def _sample(file: Path, rates: str, seed: int, files: int) -> Iterator[pa.RecordBatch]:
-    tally = Tallies()
-    for batch in _matched(file):
-        _tally_expected(batch, _array(rates), tally)
-        kept = sampling.sample_batch(batch, _array(rates), seed)
-        draw = draws(seed, "order", kept["uid"])
-        places = [pa.array((draw * files).astype(np.int32)), pa.array(draw)]
-        yield pa.RecordBatch.from_arrays([*kept.columns, *places], schema=DRAWN)
-    yield _as_drawn(tally)
+def _sample(file: Path, rates: str, seed: int, curated_files: int, folder: Path) -> Tallies:
+    writer = BlockWriter(folder, file.stem, curated_files * curated.SECTIONS)
+    tallies = curated.draw_pairs(_matched(file), _array(rates), seed, curated_files, writer)
+    writer.finish()
+    return tallies
 
 
-def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tally: Tallies) -> None:
-    expected = sampling.expected_size(batch, rates)
-    tally.add("images", batch.num_rows)
-    tally.add("expected", expected.sum())
-    tally.add("variance", (expected * (1 - expected)).sum())
-    for row in sampling.texts_by_language(batch, rates).to_pylist():
-        for name in ("texts", "matches", "expected"):
-            tally.add(f"language.{name}", row[name], row["language"])
+def _write_curated(file: int, drawn: list[Path], folder: Path, row_group_rows: int) -> Tallies:
+    return curated.write_curated(drawn, file, folder / f"{file:05d}.parquet", row_group_rows)
 
 
-def _as_drawn(tally: Tallies) -> pa.RecordBatch:
-    rows = tally.rows()
-    known = {"text": "name", "language": "language", "probability": "value"}
-    values = [{field: row[name] for field, name in known.items()} | {"file": 0} for row in rows]
-    return pa.RecordBatch.from_pylist(values, schema=DRAWN)
-
-
-def _write_curated(batches: Iterable[pa.RecordBatch], directory: str, row_group_rows: int) -> Iterator[pa.RecordBatch]:
-    tally = Tallies()
-    for file, runs in groupby(_runs(batches, tally), key=itemgetter(0)):
-        with PartWriter(Path(directory) / f"{file:05d}.parquet", schemas.CURATED, row_group_rows) as writer:
-            for _, rows in runs:
-                writer.write(rows)
-        tally.add("kept", writer.rows)
-    yield tally.batch()
-
-
-def _runs(batches: Iterable[pa.RecordBatch], tally: Tallies) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield (file, CURATED rows), the files ascending; the first file comes even without rows."""
-    for batch in batches:
-        for row in batch.filter(pc.is_null(batch["uid"])).to_pylist():
-            tally.add(row["text"], row["probability"], row["language"])
-        for row in sampling.kept_by_language(batch.filter(pc.is_valid(batch["uid"]))).to_pylist():
-            tally.add("language.kept", row["kept"], row["language"])
-        files = batch["file"].to_numpy()
-        bounds = np.append(np.flatnonzero(np.diff(files, prepend=-1)), len(files))
-        for begin, end in zip(bounds, bounds[1:], strict=False):
-            rows = batch.slice(begin, end - begin)
-            yield int(files[begin]), rows.filter(pc.is_valid(rows["uid"])).select(schemas.CURATED.names)
-
-
-def _matched(file: Path) -> Iterator[pa.RecordBatch]:
+def _matched(file: Path) -> Iterator:
     return pq.ParquetFile(file).iter_batches(MATCHED_ROW_GROUP)
+
+
+def _spread(spark: SparkSession, items: list) -> list[list]:
+    """Return the items in as many lists as make use of all cores."""
+    return _chunks(items, -(-len(items) // (2 * spark.sparkContext.defaultParallelism)))
+
+
+def _chunks(items, size: int) -> list:
+    return [items[begin : begin + size] for begin in range(0, len(items), max(1, size))]
 
 
 @lru_cache(maxsize=4)

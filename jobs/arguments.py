@@ -129,6 +129,11 @@ def _add_inputs(group) -> None:
         help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
     )
     group.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
+    group.add_argument(
+        "--unique-images",
+        action="store_true",
+        help="the inputs state each image once: nothing is brought together by image, which is faster",
+    )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
 
 

@@ -23,7 +23,6 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
-from curation.counting import EntryCounts
 from curation.identify import Identifier
 from curation.output import Output
 from curation.report import summary
@@ -32,7 +31,6 @@ from curation.tables import TableOptions
 from metadata.entries import Entries
 from metadata.lists import read_lists
 from metadata.parquet import part_files, require_rows
-from metadata.spark import collected
 
 
 def main(argv=None) -> None:
@@ -49,21 +47,21 @@ def curate(args: Namespace) -> None:
     files = inputs.find(args.input, columns)
     entries = Entries.open(args.metadata) if args.metadata else Entries.build(read_lists(args.entries))
     identifier = Identifier.open(args.model)
-    output = Output.claim(args.output, made_from(files, columns, entries, identifier, config), args.overwrite)
+    description = made_from(files, columns, entries, identifier, args.unique_images, config)
+    output = Output.claim(args.output, description, args.overwrite)
 
     spark = session("curate")
     matched = output.matched_tallies()
     if matched is None:
-        matched = match(spark, files, columns, entries, args.model, config, output)
+        matched = match(spark, files, columns, entries, args, config, output)
     parts = part_files(output.matched)
     require_rows(parts, matched["matched"])
     with stage(spark, "count entries"):
-        seen = stages.count(spark, parts, len(entries)).toArrow()
-    counts = EntryCounts.zeros(len(entries), entries.digest).add_seen(seen)
+        counts = stages.count(spark, parts, entries, output.parts.begin("counts"))
     sized, thresholds = choose_thresholds(spark, parts, counts, entries, config, output)
     rates = rates_of(counts.values, entries.languages, thresholds)
     curated = sample(spark, parts, rates, matched["matched"], config, output)
-    run = Run(config, output.description, entries, counts, thresholds, matched, curated, sized)
+    run = Run(config, output.description, entries, counts, thresholds, matched, curated, sized, output.lineage())
     output.write_results(run, rates)
     say(summary(run.run_json()))
     say(f"\nmanifest: {output.path / 'curated'}\nreport:   {output.path / 'report.html'}")
@@ -72,7 +70,7 @@ def curate(args: Namespace) -> None:
 CONFIG = [field.name for field in fields(CurationConfig)]
 
 
-def made_from(files, columns, entries, identifier, config) -> dict:
+def made_from(files, columns, entries, identifier, unique_images: bool, config) -> dict:
     """Return what the matched images depend on."""
     return {
         "inputs": [asdict(file) for file in files],
@@ -80,22 +78,30 @@ def made_from(files, columns, entries, identifier, config) -> dict:
         "metadata": entries.digest,
         "rules": config.rules,
         "model": {"name": identifier.name, "digest": identifier.digest},
+        "unique_images": unique_images,
         "max_texts": config.max_texts,
         "min_language_score": config.min_language_score,
     }
 
 
-def match(spark, files, columns, entries, model, config, output):
+def match(spark, files, columns, entries, args, config, output):
     """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
     metadata, matchers = str(output.work / "metadata"), str(output.work / "matchers")
     entries.save(metadata)
     if config.matcher == "trie":
         with stage(spark, "build matchers"):
-            collected(stages.build_matchers(spark, metadata, list(entries.languages), config.rules, matchers))
-    plan = stages.MatchPlan.of(config, metadata, matchers, model, str(output.parts.begin("matched")))
-    with stage(spark, f"match {len(files)} files"):
-        candidates = stages.candidates(spark, files, columns)
-        tallies = collected(stages.match(stages.sorted_candidates(candidates), plan))
+            stages.build_matchers(spark, metadata, list(entries.languages), config.rules, matchers)
+    plan = stages.MatchPlan.of(config, metadata, matchers, args.model)
+    unique = args.unique_images
+    ledger = output.ledger(files, unique)
+    with stage(spark, f"match {len(ledger.missing)} of {len(files)} files"):
+        stages.match(spark, ledger, columns, plan, 0 if unique else stages.pair_buckets(files))
+    ledger = output.ledger(files, unique)
+    ledger.prune()
+    tallies = ledger.tallies()
+    if not unique:
+        with stage(spark, "group by image"):
+            tallies += stages.group(spark, ledger, config.max_texts, output.parts.begin("matched"))
     output.finish_matched(tallies)
     return tallies
 
@@ -112,7 +118,7 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
         rates = rates_of_each(counts.values, entries.languages, each)
         path = save_array(output.work / f"rates{next(passes)}.npy", rates)
         with stage(spark, f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"):
-            sizes = collected(stages.expected_sizes(spark, parts, path))
+            sizes = stages.expected_sizes(spark, parts, path)
         return [sizes[f"size.{column}"] for column in range(len(each))]
 
     upper = unlimited_threshold(counts.by_language(entries.languages).get(ENGLISH, []))
@@ -125,13 +131,15 @@ def sample(spark, parts, rates, images: int, config, output):
     files = max(1, -(-images // config.rows_per_file))
     path = save_array(output.work / "rates.npy", rates)
     output.retract_results()
+    drawn = output.parts.begin("drawn")
     with stage(spark, "sample"):
-        drawn = stages.sample(spark, parts, path, config.seed, files)
-        tallies = collected(
-            stages.write_curated(drawn, files, str(output.parts.begin("curated")), config.row_group_rows)
-        )
+        tallies = stages.sample(spark, parts, path, config.seed, files, drawn)
+    with stage(spark, f"write {files} files"):
+        runs, curated = sorted(drawn.glob("*.blocks")), output.parts.begin("curated")
+        written = stages.write_curated(spark, runs, files, curated, config.row_group_rows)
+    require_rows(part_files(curated), tallies["kept"])
     output.parts.finish("curated")
-    return tallies
+    return tallies + written
 
 
 if __name__ == "__main__":

@@ -27,6 +27,15 @@ class Parts:
         folder.mkdir(parents=True)
         return folder
 
+    def reopen(self, name: str) -> Path:
+        """Return the folder of a part that is to be added to: it has no name until `finish` gives it one again."""
+        folder = self.work / name
+        if (self.place / name).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            (self.place / name).rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def finish(self, name: str, stamp: dict | None = None) -> None:
         """Stamp what `begin` began, if it is to be recognised, and give it its name; what had the name before goes."""
         if stamp is not None:
@@ -52,8 +61,9 @@ def write_json(path: Path, content) -> None:
 
 
 def read_json(path: Path) -> dict | None:
-    """Return the content of a JSON file, or None where there is no readable one."""
+    """Return the object in a JSON file, or None where there is no readable one."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return content if isinstance(content, dict) else None

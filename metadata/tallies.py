@@ -25,6 +25,9 @@ class Tallies:
         """Add `value` to the sum of that name, and of that language if one is given."""
         self._sums[name, language] += value
 
+    def __add__(self, other: Tallies) -> Tallies:
+        return Tallies([*self.rows(), *other.rows()])
+
     def __getitem__(self, name: str) -> float:
         """The sum over all languages; a whole one is an int."""
         return _number(sum(value for (own, _), value in self._sums.items() if own == name))

@@ -1,6 +1,7 @@
 """The curate job as a user runs it: what it writes, that it writes the same bytes every time, and how it refuses."""
 
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -130,6 +131,91 @@ def test_broken_files_are_counted_and_the_rest_is_kept(submit, sample, tmp_path)
     assert {"truncated", "corrupt_gzip", "bad_file", "bad_json", "empty_text", "empty_url"} <= set(dropped)
     assert facts(tmp_path / "out")["rows"]["files"] == 5
     assert facts(tmp_path / "out")["rows"]["pages"] > 1500
+
+
+@pytest.fixture(scope="module")
+def extended(run, sample) -> tuple[Path, dict]:
+    """A run over two archives and then over all inputs; with the times of its files of pairs before the second."""
+    output = run(inputs=sorted((sample / "crawl").glob("*.wat.gz"))[:2])
+    before = times(output / "pairs")
+    return run(output=output), before
+
+
+def test_inputs_that_are_added_give_the_bytes_of_a_run_over_all_and_the_others_are_not_read_again(extended, first):
+    output, before = extended
+    assert curated(output) == curated(first)
+    after = times(output / "pairs")
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before) > 0
+    assert facts(output)["dropped"] == facts(first)["dropped"]
+    assert facts(output)["rows"] == facts(first)["rows"]
+
+
+def test_lineage_says_which_inputs_came_when(extended, first, sample):
+    wats = [str(path) for path in sorted((sample / "crawl").glob("*.wat.gz"))]
+    (all_at_once,) = facts(first)["lineage"]
+    some, rest = facts(extended[0])["lineage"]
+    assert some == {"inputs": 2, "first": wats[0], "last": wats[1]}
+    assert (rest["inputs"], rest["last"]) == (all_at_once["inputs"] - 2, str(sample / "pairs" / "pairs.parquet"))
+
+
+def test_a_run_that_broke_off_goes_on_and_gives_the_same_bytes(extended, run, first, tmp_path):
+    output = shutil.copytree(extended[0], tmp_path / "out")
+    lost, *kept = break_off(output)
+    before = times(output / "pairs")
+    run(output=output)
+    assert curated(output) == curated(first)
+    after = times(output / "pairs")
+    assert {path.name: after[path.name] for path in kept} == {path.name: before[path.name] for path in kept}
+    assert inputs_done(output) == inputs_done(extended[0])
+    assert facts(output)["dropped"] == facts(first)["dropped"]
+
+
+def test_unique_images_give_the_same_bytes_without_grouping_and_may_be_added_to(first, run, tmp_path):
+    one, two = unique_pairs(first, tmp_path)
+    output = run("--unique-images", inputs=[one])
+    before = times(output / "matched", "*.parquet")
+    run("--unique-images", output=output, inputs=[one, two])
+    after = times(output / "matched", "*.parquet")
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before) > 0
+    assert not (output / "pairs").exists()
+    assert curated(output) == curated(run(inputs=[one, two]))
+    assert [each["inputs"] for each in facts(output)["lineage"]] == [1, 1]
+
+
+def inputs_done(output: Path) -> list[str]:
+    """Return the inputs that stamps tell of, each as often as it is told."""
+    stamps = [json.loads(path.read_text(encoding="utf-8")) for path in (output / "pairs").glob("_*.json")]
+    return sorted(each["path"] for stamp in stamps for each in stamp["inputs"])
+
+
+def times(folder: Path, names: str = "*") -> dict[str, int]:
+    """Return when each file of a folder was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob(names)}
+
+
+def break_off(output: Path) -> list[Path]:
+    """Leave of a finished run what one that breaks off in matching leaves; return its stamps, the lost one first."""
+    (output / ".work").mkdir()
+    claim = {"version": 1, "made_from": facts(output)["made_from"]}
+    (output / ".work" / "run.json").write_text(json.dumps(claim))
+    stamps = sorted((output / "pairs").glob("_*.json"))
+    stamps[0].unlink()
+    (output / "run.json").unlink()
+    for part in ("matched", "curated"):
+        shutil.rmtree(output / part)
+    return stamps
+
+
+def unique_pairs(output: Path, folder: Path) -> list[Path]:
+    """Write two tables with one text of each image that a run matched."""
+    rows = [row | row.pop("candidates")[0] for row in pq.read_table(output / "matched").to_pylist()]
+    table = pa.Table.from_pylist(rows).select(["url", "text", "page_url"])
+    paths = [folder / "one.parquet", folder / "zwei ü.parquet"]
+    pq.write_table(table.slice(0, len(table) // 3), paths[0])
+    pq.write_table(table.slice(len(table) // 3), paths[1])
+    return paths
 
 
 def regroup(sample: Path, folder: Path, files: int) -> None:

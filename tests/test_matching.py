@@ -1,71 +1,64 @@
-"""Matching a batch of images: identified, matched by language, and left out where nothing is found."""
+"""Matching a batch of rows: in which language each text is, and which entries of that language it holds."""
 
-import numpy as np
+from random import Random
+
 import pyarrow as pa
+import pytest
+from pair_rows import ENTRIES, candidates, matching, random_candidates
 
-from curation.finders import Finders
-from curation.matcher import Matcher
-from curation.matching import Matching
-from curation.schemas import IMAGES, MATCHED
-from metadata import Entries
-from metadata.tallies import Tallies
-
-ENTRIES = Entries.build({"en": ["photo", "dog", "of"], "ja": ["猫", "写真"], "de": ["Hund", "of"]})
+from curation.pairs import keyed
+from curation.schemas import KEYED, PAIRS
+from metadata import InputError
 
 
-class OneLanguage:
-    """Stands for an identifier; it finds all texts English."""
-
-    def identify(self, texts, min_score):
-        return pa.array(["en"] * len(texts), pa.string()), pa.array(np.full(len(texts), 0.75, np.float32))
-
-
-def matching() -> Matching:
-    return Matching(OneLanguage(), Finders(ENTRIES, lambda code, entries: Matcher.build(entries)))
+def texts(*rows: tuple) -> pa.RecordBatch:
+    """Return rows given as (text, language)."""
+    rows = ({"url": f"http://x/{i}", "text": text, "language": code} for i, (text, code) in enumerate(rows))
+    return keyed(candidates(*rows))
 
 
-def images(*rows) -> pa.RecordBatch:
-    """Return images given as lists of (text, language)."""
-    texts = [[{"text": t, "kind": "alt", "language": language} for t, language in row] for row in rows]
-    ids = [f"{i:032x}" for i in range(len(rows))]
-    columns = [pa.array(ids), pa.array([f"http://x/{i}" for i in ids]), pa.nulls(len(rows), pa.string())]
-    return pa.RecordBatch.from_arrays([*columns, pa.array(texts, IMAGES.field("texts").type)], schema=IMAGES)
-
-
-def found(batch: pa.RecordBatch) -> list[list[tuple]]:
-    rows = matching().match(batch, Tallies()).to_pylist()
-    return [[(c["text"], c["language"], c["entries"]) for c in row["candidates"]] for row in rows]
+def found(batch: pa.RecordBatch) -> list[tuple]:
+    rows = matching().match(batch).to_pylist()
+    return [(row["text"], row["language"], [ENTRIES.entry(id) for id in row["entries"]]) for row in rows]
 
 
 def test_ids_are_global_and_of_the_text_s_own_language():
-    batch = images([("photo of a dog", None)], [("猫の写真", "ja")], [("Hund of", "deu_Latn")])
-    assert found(batch) == [
-        [("photo of a dog", "en", [0, 1, 2])],
-        [("猫の写真", "ja", [ENTRIES.ids("ja").start, ENTRIES.ids("ja").start + 1])],
-        [("Hund of", "de", [ENTRIES.ids("de").start, ENTRIES.ids("de").start + 1])],
-    ]
+    rows = matching().match(texts(("photo of a dog", None), ("猫の写真", "ja"), ("Hund of", "deu_Latn"))).to_pylist()
+    ja, de = ENTRIES.ids("ja").start, ENTRIES.ids("de").start
+    assert [row["entries"] for row in rows] == [[0, 1, 2], [ja, ja + 1], [de, de + 1]]
+    assert [row["language"] for row in rows] == ["en", "ja", "de"]
 
 
-def test_texts_without_a_match_are_left_out_and_so_are_images_without_texts():
-    batch = images([("zzz", None)], [("zzz", None), ("dog", None), ("dog", "sw")], [], [("photo", None)])
-    assert found(batch) == [[("dog", "en", [1])], [("photo", "en", [0])]]
+def test_texts_without_a_match_stay_with_no_entries():
+    batch = texts(("zzz", None), ("dog", "sw"), ("dog", None), ("", None))
+    assert found(batch) == [("zzz", "en", []), ("dog", "sw", []), ("dog", "en", ["dog"]), ("", "en", [])]
 
 
-def test_a_given_language_has_no_score():
-    row = matching().match(images([("dog", None), ("Hund", "de")]), Tallies()).to_pylist()[0]
-    assert [c["lid_score"] for c in row["candidates"]] == [0.75, None]
+def test_a_given_language_has_no_score_and_the_input_s_own_word_for_it_is_kept():
+    rows = matching().match(texts(("dog", None), ("Hund", "deu_Latn"), ("dog", "no language"))).to_pylist()
+    assert [row["lid_score"] for row in rows] == [0.75, None, None]
+    assert [row["given"] for row in rows] == [None, "deu_Latn", "no language"]
+    assert [row["language"] for row in rows] == ["en", "de", "other"]
 
 
-def test_tallies_say_what_was_identified_and_matched():
-    tallies = Tallies()
-    matching().match(images([("dog", None), ("zzz", None), ("Hund", "de")]), tallies)
-    assert tallies.by_language("language.texts") == {"de": 1, "en": 2}
-    assert tallies.by_language("language.matched") == {"de": 1, "en": 1}
-    assert tallies.by_language("language.identified") == {"de": 0, "en": 2}
-    assert tallies.by_language("language.score") == {"de": 0, "en": 1.5}
+def test_what_is_known_of_a_row_stays_as_it_is():
+    batch = keyed(random_candidates(Random(2), 50))
+    assert matching().match(batch).select(KEYED.names).equals(batch)
 
 
-def test_no_rows_and_slices():
-    batch = images([("dog", None)], [("photo", None), ("猫", "ja")], [("zzz", None)])
-    assert matching().match(batch.slice(0, 0), Tallies()).schema == MATCHED
-    assert found(batch.slice(1)) == [[("photo", "en", [0]), ("猫", "ja", [ENTRIES.ids("ja").start + 0])]]
+def test_a_row_is_matched_alike_whatever_comes_with_it():
+    batch = keyed(random_candidates(Random(3), 60))
+    whole = matching().match(batch).to_pylist()
+    assert matching().match(batch.slice(13, 30)).to_pylist() == whole[13:43]
+    assert [matching().match(batch.slice(i, 1)).to_pylist()[0] for i in range(60)] == whole
+
+
+def test_no_rows_give_no_rows():
+    assert matching().match(texts()).equals(pa.RecordBatch.from_pylist([], PAIRS))
+    assert matching().match(texts(("dog", None)).slice(1)).schema == PAIRS
+
+
+def test_a_batch_without_a_column_is_refused():
+    batch = texts(("dog", None)).select([name for name in KEYED.names if name != "given"])
+    with pytest.raises(InputError, match=r"missing columns \['given'\]"):
+        matching().match(batch)

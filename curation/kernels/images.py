@@ -27,11 +27,12 @@ def less(data, begin, end, other_begin, other_end):
 
 
 @kernel
-def smallest(offsets, data, valid, bounds, out):
-    """out[image] = the row from bounds[image] to bounds[image + 1] with the smallest string; -1 if none is valid."""
+def smallest(offsets, data, valid, order, bounds, out):
+    """out[image] = the row in order[bounds[image]:bounds[image + 1]] with the smallest string; -1 if none is valid."""
     for image in range(len(out)):
         best = np.int64(-1)
-        for row in range(bounds[image], bounds[image + 1]):
+        for place in range(bounds[image], bounds[image + 1]):
+            row = order[place]
             if not valid[row]:
                 continue
             if best < 0 or less(data, offsets[row], offsets[row + 1], offsets[best], offsets[best + 1]):

@@ -1,0 +1,62 @@
+"""Inputs of any size from real ones: the same pages and captions again, with other image URLs each time."""
+
+import re
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+from isal import igzip
+
+_IMAGE = re.compile(rb'("path":"IMG@\\/src","url":"(?:[^"\\]|\\.)*)"')
+
+
+def wats(source: Path, folder: Path, texts: int, texts_of: dict[str, int]) -> list[Path]:
+    """Return WAT files in `folder` with at least so many texts, as copies of those in `source`, a member a record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files, made = [], 0
+    for number, name in enumerate(cycle(sorted(texts_of))):
+        if made >= texts:
+            return files
+        files.append(folder / f"{number:04d}-{name}")
+        made += texts_of[name]
+        if not files[-1].exists():
+            _copy(source / name, files[-1], number)
+
+
+def pairs(source: Path, path: Path, texts: int) -> Path:
+    """Return a Parquet file of so many pairs: the captions of a table without header, text and URL, again and again."""
+    if path.exists() and pq.read_metadata(path).num_rows == texts:
+        return path
+    options = csv.ReadOptions(column_names=["text", "url"])
+    table = csv.read_csv(source, options, csv.ParseOptions(delimiter="\t", quote_char=False))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema([("url", pa.string()), ("text", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for number, begin in enumerate(range(0, texts, len(table))):
+            urls = pa.array([f"{url}?{number}" for url in table["url"].to_pylist()])
+            copy = pa.table([urls, table["text"].cast(pa.string())], schema=schema)
+            writer.write_table(copy.slice(0, texts - begin))
+    return path
+
+
+def _copy(source: Path, path: Path, number: int) -> None:
+    version = rb'\1?v=%d"' % number
+    with path.open("wb") as out:
+        for head, block in _records(igzip.decompress(source.read_bytes())):
+            block = _IMAGE.sub(version, block)
+            head = re.sub(rb"(?i)content-length: *\d+", b"Content-Length: %d" % len(block), head)
+            out.write(igzip.compress(head + b"\r\n\r\n" + block + b"\r\n\r\n", 2))
+
+
+def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield head and block of each record of a WARC file."""
+    at = 0
+    while at < len(content):
+        end = content.index(b"\r\n\r\n", at)
+        head, begin = content[at:end], end + 4
+        at = begin + int(re.search(rb"(?i)content-length: *(\d+)", head)[1])
+        yield head, content[begin:at]
+        at += 4
