@@ -9,10 +9,11 @@ import numpy as np
 
 from curation.markup import Markup, markup, number, short, tag
 
-WIDTH, HEIGHT = 420, 290
-LEFT, RIGHT, TOP, BOTTOM = 58, 406, 14, 246  # of the area between the axes
+WIDTH, HEIGHT = 420, 298
+LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # of the area between the axes
 POINTS = 160  # of a line, evenly spaced where the axis is logarithmic
 LABELLED = 24  # dots that may get a label
+HALF_LABEL = 62  # of the widest that stands above the border of the head
 LABEL_ROOM = (26, 11)  # width and height that a label takes
 
 
@@ -73,7 +74,7 @@ def counts_by_rank(ascending: np.ndarray, t: int) -> Markup:
         tag("polygon", points=area, class_="area"),
         tag("polyline", points=_points(across, y.place(counts[ranks - 1])), class_="line before"),
         _line(LEFT, level, RIGHT, level, "t"),
-        _label(RIGHT, level - 5, f"t = {number(t)}", "end", "t"),
+        _label(LEFT + 6, level - 5, f"t = {number(t)}", "start", "t"),  # where the line is high above or below
     )
 
 
@@ -120,8 +121,8 @@ def thresholds(rows: list[tuple[str, int, int]]) -> Markup:
 
 def _border_of_head(x: LogAxis, head: int) -> Markup:
     border = float(x.place(head))
-    anchor, beside = ("start", border + 5) if border < RIGHT - 130 else ("end", border - 5)
-    label = _label(beside, BOTTOM - 8, f"{number(head)} in the head", anchor, "t")  # few lines pass there
+    middle = min(max(border, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
+    label = _label(middle, TOP - 7, f"{number(head)} in the head", "middle", "t")  # above all lines
     return markup(_line(border, TOP, border, BOTTOM, "t"), label)
 
 

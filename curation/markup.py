@@ -36,6 +36,24 @@ def foreign(text: str, name: str = "bdi", **attributes) -> Markup:
     return tag(name, text, dir="auto", **attributes)
 
 
+def bars(rows: list[Markup]) -> Markup:
+    """Return a table of rows that `bar_row` made."""
+    return tag("table", tag("tbody", *rows), class_="bars")
+
+
+def bar_row(label, value, remark, most) -> Markup:
+    """Return a row with a bar as long as `value` of `most`; where that is None or the value 0, without a bar."""
+    bar = tag("i", style=bar_width(value, most)) if most and value else None
+    return tag(
+        "tr", tag("th", label, scope="row"), tag("td", number(value)), tag("td", bar, class_="bar"), tag("td", remark)
+    )
+
+
+def bar_width(value, most) -> str:
+    """Return the style of a bar as long as `value` of `most`."""
+    return f"--share: {100 * value / most if most else 0:.2f}%"
+
+
 def number(value) -> str:
     """Return a number of things, rounded to a whole one; of nothing, a dash.
 

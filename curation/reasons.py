@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 
 from curation.markup import Markup, foreign, markup, number, tag
 from curation.run import Run
 
+SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # of a text
 SHOWN_ENTRIES = 12  # of a text, those with the highest rates
 
@@ -28,10 +30,20 @@ class Match:
 
 
 def samples_section(run: Run, rates, samples: list[dict]) -> Markup:
-    """Return an article for each curated row, or a sentence where there is none."""
+    """Return an article for each of some curated rows, or a sentence where there is none."""
     if not samples:
         return tag("p", "Nothing was kept.")
-    return markup(*(_sample(row, _matches(row, run, rates)) for row in samples))
+    return markup(*(_sample(row, _matches(row, run, rates)) for row in in_turns(samples)[:SHOWN_ROWS]))
+
+
+def in_turns(samples: list[dict]) -> list[dict]:
+    """Return the rows so that languages take turns, those with the most rows first: small ones are seen, too."""
+    of_language = defaultdict(list)
+    for row in samples:
+        of_language[row["language"]].append(row)
+    largest = sorted(of_language.values(), key=len, reverse=True)
+    turns = ((turn, row) for rows in largest for turn, row in enumerate(rows))
+    return [row for _, row in sorted(turns, key=lambda pair: pair[0])]
 
 
 def _matches(row: dict, run: Run, rates) -> list[Match]:
@@ -89,7 +101,7 @@ def _reason(probability: float, matches: list[Match]) -> Markup:
     quoted = markup("“", foreign(best.entry), "”")
     if best.kind == "tail":
         texts = "text" if best.count == 1 else "texts"
-        why = f" is in {number(best.count)} {texts}, not more than t = {number(best.t)}: all of them are kept."
+        why = f" is in {number(best.count)} {texts}, not more than t = {number(best.t)}, so it keeps every one."
         return markup(kept, ": ", quoted, why)
     if len(matches) == 1:
         return markup(kept, ": the rate of its one entry, ", quoted, ".")
@@ -107,11 +119,12 @@ def _rest(matches: list[Match]) -> Markup | None:
 
 def _origin(row: dict) -> list:
     score = row["lid_score"]
-    sure = "language given by the input" if score is None else f"language score {score:.2f}"
-    parts = [tag("span", row["language"]), tag("span", sure), tag("code", row["uid"]), _address("image", row["url"])]
+    sure = "given by the input" if score is None else f"score {score:.2f}"
+    language = tag("span", "language ", tag("code", row["language"]), f", {sure}")
+    parts = [language, _address("uid", row["uid"]), _address("image", row["url"])]
     return [*parts, _address("page", row["page_url"]) if row["page_url"] else None]
 
 
-def _address(name: str, url: str) -> Markup:
-    """Return a URL as text: nothing that came from a crawl is a link."""
-    return tag("span", f"{name} ", foreign(url, "code"))
+def _address(name: str, value: str) -> Markup:
+    """Return a URL or uid as text: nothing that came from a crawl is a link."""
+    return tag("span", f"{name} ", foreign(value, "code"))

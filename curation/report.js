@@ -34,13 +34,13 @@
     var rows = Array.from(body.rows);
     rows.forEach(function (row) { row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted); });
     var left = rows.filter(function (row) { return !row.hidden; }).length;
-    found.textContent = left + " of " + rows.length + " languages";
+    found.textContent = left + " of " + rows.length + " shown";
   }
 
   heads.forEach(function (head, column) {
     head.querySelector("button").addEventListener("click", function () { sort(column); });
   });
   filter.addEventListener("input", show);
-  filter.parentElement.hidden = false;
+  document.getElementById("tools").hidden = false; // nothing in it works without this script
   show();
 })();

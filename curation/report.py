@@ -13,7 +13,7 @@ from string import Template
 from textwrap import wrap
 
 from curation import sections
-from curation.funnel import funnel
+from curation.funnel import funnel, name, warnings
 from curation.markup import number, percent
 from curation.reasons import samples_section
 from curation.run import Run
@@ -30,6 +30,7 @@ def summary(facts: dict) -> str:
         _aligned(steps, left=(0, 2)),
         _aligned(_dropped(facts)),
         _aligned(_languages(facts)),
+        [f"warnings  {len(warned)}, in the report"] if (warned := warnings(facts)) else [],
         [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -48,11 +49,13 @@ def render(run: Run, rates, samples: list[dict]) -> str:
     # The browser runs the script with this digest and no other, should text of the crawl ever get through unescaped.
     digest = b64encode(sha256(script.encode()).digest()).decode()
     filled = {
+        "lead": sections.lead(facts),
         "tiles": sections.tiles(facts),
-        "notes": sections.notes(facts),
+        "notices": sections.notices(facts),
         "funnel": sections.funnel_table(facts),
         "dropped": sections.dropped_table(facts),
         "languages": sections.language_table(facts),
+        "columns": sections.column_legend(),
         "thresholds": sections.threshold_plot(facts),
         "plots": sections.plots(run),
         "top": sections.top_entries(facts, rates),
@@ -71,7 +74,7 @@ def _dropped(facts: dict) -> list[tuple[str, ...]]:
     reasons = [(reason, value) for reason, value in facts["dropped"].items() if value]
     shown, rest = reasons[:REASONS], reasons[REASONS:]
     if rest:
-        shown.append((f"{len(rest)} other reasons", sum(value for _, value in rest)))
+        shown.append((f"{len(rest)} more", sum(value for _, value in rest)))
     return [("dropped", ""), *((f"  {reason}", number(value)) for reason, value in shown)] if shown else []
 
 
@@ -83,13 +86,13 @@ def _languages(facts: dict) -> list[tuple[str, ...]]:
     rest = [row for _, row in seen[LANGUAGES:]]
     if rest:
         texts, matched, kept = (sum(row[name] for row in rest) for name in ("texts", "matched", "kept"))
-        lines.append((f"{len(rest)} others", number(texts), percent(matched, texts), "", "", "", number(kept)))
+        lines.append((f"{len(rest)} more", number(texts), percent(matched, texts), "", "", "", number(kept)))
     return [("language", "texts", "matched", "mean score", "t", "tail share", "kept"), *lines]
 
 
 def _language(code: str, row: dict) -> tuple[str, ...]:
     return (
-        f"{sections.name(code)} ({code})",
+        f"{name(code)} ({code})",
         number(row["texts"]),
         percent(row["matched"], row["texts"]),
         sections.score(row["mean_score"]),

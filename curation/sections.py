@@ -6,14 +6,18 @@ import numpy as np
 
 from curation import charts
 from curation.balancing import Distribution
-from curation.funnel import DROPPED, expected, funnel
-from curation.markup import Markup, foreign, markup, number, percent, tag
+from curation.funnel import DROPPED, expected, funnel, name, warnings
+from curation.markup import Markup, bar_row, bar_width, bars, foreign, markup, number, percent, tag
 from curation.run import Run
-from metadata.languages import language
 
 PLOTTED = 3  # languages with plots of their own, those with the most matches
 LISTED = 12  # languages whose top entries are listed, those with the most matches
 INPUTS = 20  # inputs that are named
+NO_MATCH = tag("p", "No text has a match.")
+UNREMARKABLE = (
+    "None: no language has a low mean score, few matches or no entries, is kept whole, or hangs on a single entry."
+)
+CONTAINERS = ("files", "pages with images")
 
 
 def score(value) -> str:
@@ -24,7 +28,7 @@ def score(value) -> str:
 # Heading, name in a language's row of run.json, how it is written, and what the reader may ask.
 COLUMNS = (
     ("texts", "texts", number, "texts of images, duplicates on the same image left out"),
-    ("identified", "identified", number, "texts whose language the model told; the input told that of the others"),
+    ("by model", "identified", number, "texts whose language the model told; the input told that of the others"),
     ("mean score", "mean_score", score, "of the model; low ones tell of junk such as file names"),
     ("matched", "matched", number, "texts that hold at least one entry"),
     ("share", "matched_share", percent, "of texts that are matched"),
@@ -39,9 +43,17 @@ COLUMNS = (
 SUMMED = ("texts", "identified", "matched", "entries", "entries_seen", "matches", "expected", "kept")
 
 
-def name(code: str) -> str:
-    """Return the English name of a language."""
-    return language(code).name
+def lead(facts: dict) -> Markup:
+    """Return what was asked for, in one line."""
+    given = facts["parameters"]
+    if given["target_size"] is not None:
+        wanted = f"target size {number(given['target_size'])} images"
+    elif given["tail_share"] is not None:
+        wanted = f"tail share {percent(given['tail_share'])}"
+    else:
+        wanted = f"English threshold {number(given['english_threshold'])}"
+    files = "1 file" if facts["rows"]["files"] == 1 else f"{number(facts['rows']['files'])} files"
+    return markup(f"{files} · {wanted} · rules {given['rules']} · seed {given['seed']}")
 
 
 def tiles(facts: dict) -> Markup:
@@ -53,23 +65,34 @@ def tiles(facts: dict) -> Markup:
         ("of matched images", percent(rows["kept"], rows["matched"]), f"{number(rows['matched'])} have a match"),
         ("of texts match", percent(rows["matched_texts"], rows["texts"]), f"{number(rows['texts'])} texts read"),
         ("tail share p", percent(facts["tail_share"]), "of matches, in every language"),
-        ("languages", number(seen), f"{sum(row['kept'] > 0 for row in facts['languages'].values())} of them kept"),
+        (
+            "language" if seen == 1 else "languages",
+            number(seen),
+            f"{sum(row['kept'] > 0 for row in facts['languages'].values())} with kept images",
+        ),
     )
     return markup(
         *(tag("div", tag("b", value), tag("span", label), tag("small", more)) for label, value, more in shown)
     )
 
 
-def notes(facts: dict) -> Markup:
-    """Return the notes of the run."""
-    return markup(*(tag("p", note, class_="note") for note in facts["notes"]))
+def notices(facts: dict) -> Markup:
+    """Return the warnings, or that there is none, and the notes of the run."""
+    warned = [tag("p", warning, class_="warning") for warning in warnings(facts)] or [tag("p", UNREMARKABLE)]
+    return markup(*warned, *(tag("p", note, class_="note") for note in facts["notes"]))
 
 
 def funnel_table(facts: dict) -> Markup:
-    """Return the steps with a bar each."""
+    """Return the steps, with a bar each from the pairs on: files and pages are no whole that these are part of."""
     steps = funnel(facts)
-    most = max(step.value for step in steps)
-    return _table([_bar_row(step.label, step.value, step.remark, most) for step in steps])
+    most = max(step.value for step in steps if step.label not in CONTAINERS)
+    return bars(
+        [bar_row(step.label, step.value, _remark(step), None if step.label in CONTAINERS else most) for step in steps]
+    )
+
+
+def _remark(step) -> str:
+    return ": ".join(part for part in (step.remark, step.meaning) if part)
 
 
 def dropped_table(facts: dict) -> Markup:
@@ -78,8 +101,7 @@ def dropped_table(facts: dict) -> Markup:
     if not reasons:
         return tag("p", "Nothing was dropped.")
     most = max(reasons.values())
-    rows = [_bar_row(tag("code", reason), n, DROPPED.get(reason, ""), most) for reason, n in reasons.items()]
-    return _table(rows)
+    return bars([bar_row(tag("code", reason), n, DROPPED.get(reason, ""), most) for reason, n in reasons.items()])
 
 
 def language_table(facts: dict) -> Markup:
@@ -97,11 +119,16 @@ def language_table(facts: dict) -> Markup:
     return tag("table", *parts, id="languages", class_="figures")
 
 
+def column_legend() -> Markup:
+    """Return what the columns of that table hold, for those who cannot point at a heading."""
+    return tag("dl", *(tag("div", tag("dt", label), tag("dd", hint)) for label, _, _, hint in COLUMNS))
+
+
 def threshold_plot(facts: dict) -> Markup:
     """Return t of each language with matches as a plot."""
     rows = [(code, row["matches"], row["t"]) for code, row in facts["languages"].items() if row["matches"]]
     if not rows:
-        return tag("p", "No text has a match.")
+        return NO_MATCH
     return charts.thresholds(sorted(rows, key=lambda row: -row[1]))
 
 
@@ -109,7 +136,7 @@ def plots(run: Run) -> Markup:
     """Return the distributions of the languages with the most matches."""
     of = {code: Distribution.of(run.counts.values[ids]) for code, ids in run.entries.languages.items()}
     largest = sorted((code for code in of if of[code].total), key=lambda code: -of[code].total)[:PLOTTED]
-    return markup(*(_plots_of(code, of[code], run.thresholds.of_language[code]) for code in largest))
+    return markup(*(_plots_of(code, of[code], run.thresholds.of_language[code]) for code in largest)) or NO_MATCH
 
 
 def _plots_of(code: str, distribution: Distribution, t: int) -> Markup:
@@ -124,7 +151,8 @@ def top_entries(facts: dict, rates) -> Markup:
     """Return the most frequent entries of the languages with the most matches, with count and rate."""
     matched = [(code, row) for code, row in facts["languages"].items() if row["top"]]
     largest = sorted(matched, key=lambda item: -item[1]["matches"])[:LISTED]
-    return markup(*(tag("section", tag("h3", name(code)), _top_list(row["top"], rates)) for code, row in largest))
+    lists = (tag("section", tag("h3", name(code)), _top_list(row["top"], rates)) for code, row in largest)
+    return markup(*lists) or NO_MATCH
 
 
 def _top_list(top: list[dict], rates) -> Markup:
@@ -135,7 +163,7 @@ def _top_list(top: list[dict], rates) -> Markup:
             foreign(each["entry"]),
             tag("span", number(each["count"])),
             tag("small", f"{float(rates[each['id']]):.3g}"),
-            style=_width(each["count"], most),
+            style=bar_width(each["count"], most),
         )
         for each in top
     ]
@@ -150,18 +178,21 @@ def balance(run: Run, rates) -> Markup:
         good_for, in_tail = counts * np.asarray(rates[ids], np.float64), counts < run.thresholds.of_language[code]
         tail += ((counts[in_tail] > 0).sum(), good_for[in_tail].sum())
         head += ((~in_tail).sum(), good_for[~in_tail].sum())
-    most = max(head[1] + tail[1], 1)
+    total, images = head[1] + tail[1], run.curated["expected"]
+    times = f"{total / images:.1f} times the images expected: " if images else ""
     rows = [
-        _bar_row("head", head[1], f"{number(head[0])} entries with t texts or more, each good for t of them", most),
-        _bar_row("tail", tail[1], f"{number(tail[0])} rarer entries seen, each good for all its texts", most),
-        _bar_row("expected", run.curated["expected"], "images, each kept once", most),
+        ("head", head[1], f"{number(head[0])} entries in t texts or more, each good for t of them"),
+        ("tail", tail[1], f"{number(tail[0])} rarer entries seen, each good for all its texts"),
+        ("head + tail", total, f"{times}a text counts here for each of its entries"),
+        ("expected", images, "images, each kept once, with one text"),
     ]
-    return _table(rows)
+    return bars([bar_row(*row, most=max(total, images)) for row in rows])
 
 
 def parameters(facts: dict) -> Markup:
     """Return with which numbers, inputs and programs the run was made."""
-    made_from = {key: value for key, value in facts["made_from"].items() if key != "inputs"}
+    told = {"inputs", *facts["parameters"]}
+    made_from = {key: value for key, value in facts["made_from"].items() if key not in told}
     inputs = facts["made_from"].get("inputs", [])
     more = len(inputs) - INPUTS
     paths = [tag("li", foreign(each["path"], "code"), f" {number(each['size'])} bytes") for each in inputs[:INPUTS]]
@@ -189,19 +220,6 @@ def _plain(value) -> str:
 
 def _quotient(part, whole):
     return part / whole if whole else None
-
-
-def _table(rows: list[Markup]) -> Markup:
-    return tag("table", tag("tbody", *rows), class_="bars")
-
-
-def _bar_row(label, value, remark: str, most) -> Markup:
-    bar = tag("td", tag("i", style=_width(value, most)), class_="bar")
-    return tag("tr", tag("th", label, scope="row"), tag("td", number(value)), bar, tag("td", remark))
-
-
-def _width(value, most) -> str:
-    return f"--share: {100 * value / most if most else 0:.2f}%"
 
 
 def _head(label: str, hint: str | None) -> Markup:

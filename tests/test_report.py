@@ -3,9 +3,11 @@
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib.resources import files
+from itertools import dropwhile, takewhile
 
 import numpy as np
 import pytest
@@ -16,16 +18,18 @@ from curation import charts
 from curation.balancing import Distribution, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.counting import EntryCounts
-from curation.funnel import DROPPED
-from curation.reasons import SHOWN_CHARACTERS, Match, highlighted
+from curation.funnel import DROPPED, warnings
+from curation.reasons import SHOWN_CHARACTERS, SHOWN_ROWS, Match, highlighted, in_turns
 from curation.report import render, summary, write_report
 from curation.run import Run
+from curation.sections import UNREMARKABLE, notices
 from metadata.entries import Entries
 from metadata.languages import LANGUAGES
 from metadata.tallies import Tallies
 
 LISTS = {"en": ["dog", "cat", "the", "red dog", "<script>alert(1)</script>"], "he": ["כלב", "חתול"], "ja": ["犬", "猫"]}
 COUNTS = [900, 40, 12_000, 7, 3, 500, 2, 60, 0]
+REFERENCES = {"src", "srcset", "action", "data", "background", "xlink:href", "ping", "formaction"}
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u202e"
 
 
@@ -117,7 +121,8 @@ def test_the_summary_tells_each_step_with_its_share():
 
 def test_the_figures_of_a_column_end_below_each_other():
     lines = summary(finished()[0].run_json()).splitlines()
-    heads, *rows = lines[next(i for i, line in enumerate(lines) if line.startswith("language")) :]
+    heads, *rows = takewhile(bool, dropwhile(lambda line: not line.startswith("language"), lines))
+    assert len(rows) == 2
     for line in rows:
         assert [end for end, _ in cells(line)][1:] == [end for end, _ in cells(heads)][1:]
 
@@ -131,12 +136,9 @@ def test_the_summary_of_many_languages_and_reasons_stays_short():
     lines = summary(run.run_json()).splitlines()
     assert len(lines) <= 30
     assert max(map(len, lines)) <= 100
-    assert [cell for _, cell in cells(next(line for line in lines if "other reasons" in line))] == [
-        "17 other reasons",
-        "85",
-    ]
-    others = next(line for line in lines if "others" in line)
-    assert [cell for _, cell in cells(others)][:2] == [f"{len(LANGUAGES) - 7} others", f"{3 * (len(LANGUAGES) - 7)}"]
+    reasons, languages = ([cell for _, cell in cells(line)] for line in lines if "more" in line)
+    assert reasons == [f"{len(DROPPED) - 4} more", f"{5 * (len(DROPPED) - 4)}"]
+    assert languages[:2] == [f"{len(LANGUAGES) - 7} more", f"{3 * (len(LANGUAGES) - 7)}"]
 
 
 def test_the_summary_can_be_made_from_run_json_as_it_was_written():
@@ -177,8 +179,9 @@ def test_what_stands_in_the_crawl_is_text_and_nothing_else():
 def test_the_page_names_nothing_outside_itself():
     run, rates = finished()
     html = render(run, rates, [row("the dog", [0, 2], url="javascript:alert(1)")])
-    attributes = {name for _, attributes in Page(html).elements for name in attributes}
-    assert not attributes & {"href", "src", "srcset", "action", "data", "background"}
+    elements = Page(html).elements
+    assert all(attributes["href"].startswith("#") for _, attributes in elements if "href" in attributes)
+    assert not {name for _, attributes in elements for name in attributes} & REFERENCES
     assert "url(" not in html
     assert "@import" not in html
 
@@ -226,15 +229,16 @@ def test_the_largest_languages_have_plots_and_lists():
 def test_head_and_tail_are_summed_up_beside_what_is_expected():
     run, rates = finished({"en": ["a", "b", "c", "d"]}, [1, 2, 7, 10], english_threshold=5)
     text = page(run, rates).text
-    assert "head102 entries with t texts or more" in text  # 5 texts each for c and d
+    assert "head102 entries in t texts or more" in text  # 5 texts each for c and d
     assert "tail32 rarer entries seen" in text  # 1 + 2
+    assert "head + tail130.0 times the images expected" in text
     assert "expected322images" in text
 
 
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        ([0, 2, 3], "“red dog” is in 7 texts, not more than t = 20: all of them are kept."),
+        ([0, 2, 3], "“red dog” is in 7 texts, not more than t = 20, so it keeps every one."),
         ([2], "the rate of its one entry, “the”."),
         ([0, 2], "2 entries, each a chance; the best is “dog”."),
         ([], "Kept with π = 0.5."),
@@ -247,7 +251,7 @@ def test_a_sample_row_says_why_it_was_kept(entries, expected):
 
 def test_a_row_whose_language_was_given_and_whose_page_is_unknown_says_so():
     text = page(*finished(), [row("the dog", [0], lid_score=None, page_url=None)]).text
-    assert "language given by the input" in text
+    assert "language en, given by the input" in text
     assert "page http" not in text
 
 
@@ -264,6 +268,138 @@ def test_every_reason_to_drop_has_an_explanation():
     reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
     assert len(reasons) > 10
     assert reasons == set(DROPPED)
+
+
+def test_links_of_the_page_lead_to_parts_of_it():
+    elements = page(*finished()).elements
+    names = {attributes["id"] for _, attributes in elements if "id" in attributes}
+    wanted = [attributes["href"].removeprefix("#") for name, attributes in elements if name == "a"]
+    assert len(wanted) > 8
+    assert set(wanted) <= names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, "2 files · English threshold 20,000 · rules unicode · seed 0"),
+        ({"target_size": 5_000}, "2 files · target size 5,000 images · rules unicode · seed 0"),
+        ({"tail_share": 0.06, "rules": "meta", "seed": 7}, "2 files · tail share 6.0 % · rules meta · seed 7"),
+    ],
+)
+def test_the_page_begins_with_what_was_asked_for(parameters, expected):
+    run, rates = finished()
+    assert expected in page(replace(run, config=CurationConfig(**parameters)), rates).text
+
+
+def test_every_column_of_the_table_of_languages_is_explained_without_pointing_at_it():
+    html = render(*finished(), [])
+    legend = html.partition('<details class="legend">')[2].partition("</details>")[0]
+    headings = re.findall('<th title="([^"]*)" scope="col"><button type="button">([^<]*)', html)
+    assert len(headings) == 12
+    assert re.findall("<dt>([^<]*)</dt><dd>([^<]*)</dd>", legend) == [(name, hint) for hint, name in headings]
+
+
+def test_languages_take_turns_in_the_sample_rows_the_largest_first():
+    languages = ["en", "he", "en", "en", "ja", "en", "he"]
+    rows = in_turns([row(str(i), [], language=code) for i, code in enumerate(languages)])
+    assert [each["text"] for each in rows] == ["0", "1", "4", "2", "6", "3", "5"]
+
+
+def test_no_more_than_some_sample_rows_are_shown():
+    read = page(*finished(), [row(f"the dog {i}", [0, 2]) for i in range(1_000)])
+    assert len(read.named("article")) == SHOWN_ROWS
+
+
+# --- warnings ---
+
+
+def facts_of(**changes) -> dict:
+    """Return the facts of a run of one language in which nothing is remarkable, but for `changes` of its row."""
+    facts = finished()[0].run_json()
+    usual = {"texts": 1_000, "identified": 1_000, "mean_score": 0.9, "matched": 600, "entries": 50, "matches": 900}
+    top = [{"id": 0, "entry": "dog", "count": 300}]
+    return facts | {"languages": {"sw": facts["languages"]["en"] | usual | {"t": 20, "top": top} | changes}}
+
+
+def top(count: int, entry: str = "dog") -> list[dict]:
+    return [{"id": 0, "entry": entry, "count": count}]
+
+
+def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
+    assert warnings(facts_of()) == []
+    assert "warnings" not in summary(facts_of())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"t": 300}, "Kept everything, as no entry is in more than t texts: Swahili (t = 300)"),
+        ({"top": top(451)}, "One entry holds most matches: Swahili (dog, 50.1 % of 900 matches)"),
+        ({"mean_score": 0.49}, "Low mean identification score: Swahili (0.49 over 1,000 texts)"),
+        ({"matched": 199}, "Few texts match: Swahili (19.9 % with 50 entries)"),
+        ({"entries": 0, "matches": 0, "top": []}, "No entries for Swahili (1,000 texts)"),
+    ],
+)
+def test_a_language_that_calls_for_a_second_look_is_warned_of(changes, expected):
+    facts = facts_of(**changes)
+    (warning,) = warnings(facts)
+    assert Page(warning).text.startswith(expected)
+    assert "warnings  1, in the report" in summary(facts)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"t": 299},
+        {"top": top(450)},
+        {"mean_score": 0.5},
+        {"matched": 200},
+        {"identified": 0, "mean_score": None},
+        {"texts": 19, "identified": 19, "matched": 0, "matches": 0, "mean_score": 0.1, "top": []},
+        {"matches": 19, "t": 20, "top": top(19)},
+    ],
+)
+def test_a_language_at_the_border_or_of_few_texts_is_not_warned_of(changes):
+    assert warnings(facts_of(**changes)) == []
+
+
+def test_many_languages_with_one_fault_are_named_in_one_warning():
+    facts = facts_of(mean_score=0.1)
+    facts["languages"] = {language.code: facts["languages"]["sw"] for language in LANGUAGES[:40]}
+    (warning,) = warnings(facts)
+    assert warning.count("over 1,000 texts") == 6
+    assert " and 34 more." in warning
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"texts": 0, "matched": 0, "kept": 0}, "the inputs hold no text"),
+        ({"matched": 0, "kept": 0}, "no text holds an entry"),
+        ({"matched": 7, "kept": 0}, "of 7 matched images"),
+    ],
+)
+def test_a_run_that_kept_nothing_is_told_why(rows, expected):
+    facts = facts_of()
+    (warning,) = warnings(facts | {"rows": facts["rows"] | rows})
+    assert expected in warning
+
+
+def test_input_that_was_not_read_whole_is_warned_of():
+    facts = facts_of() | {"dropped": {"truncated": 2, "bad_file": 1, "not_http": 500}}
+    (warning,) = warnings(facts)
+    assert warning.startswith("The input was not read whole: 3 of its files or their parts")
+
+
+def test_a_warning_shows_a_hostile_entry_as_text_in_a_direction_of_its_own():
+    (warning,) = warnings(facts_of(top=top(800, HOSTILE)))
+    assert HOSTILE in Page(warning).text
+    assert [name for name, _ in Page(warning).elements] == ["bdi"]
+
+
+def test_a_page_without_warnings_says_so():
+    assert Page(notices(facts_of())).text == UNREMARKABLE
+    assert UNREMARKABLE not in Page(notices(facts_of(mean_score=0.1))).text
 
 
 # --- marks ---
