@@ -1,0 +1,25 @@
+"""Exports and downloads, written from the definitions of their formats in the plainest Python."""
+
+
+def naive_subset(uids: list[str]) -> list[tuple[int, int]]:
+    return sorted((int(uid[:16], 16), int(uid[16:], 16)) for uid in uids)
+
+
+def naive_shard(images: list[dict], lists: dict[str, list[str]]) -> dict[str, list[dict]]:
+    every = [(code, place) for code, entries in lists.items() for place in range(len(entries))]
+    return {
+        image["uid"]: [
+            {
+                "text": text["text"],
+                "language": text["language"],
+                "matched_entry_ids": [every[id][1] for id in text["entries"]],
+            }
+            for text in image["candidates"]
+        ]
+        for image in images
+    }
+
+
+def naive_existing(images: list[dict], results: list[dict]) -> list[dict]:
+    there = {result["uid"] for result in results if result["status"] == "success"}
+    return [image for image in images if image["uid"] in there]
