@@ -6,11 +6,13 @@ SAMPLE := .demo/sample
 KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py tests/test_*.py)
 KERNEL_TESTS := $(sort $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py)))
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test feeds soak bench clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
-	@echo "make test    format, lint, import contracts and all tests"
+	@echo "make test    format, lint, import contracts and all tests that take seconds"
+	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
+	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make bench   the matcher against its peers"
 	@echo "make clean   remove .venv, .demo and whatever was compiled or cached"
 	@echo "All set themselves up in .venv; PYTHON=/path/to/python3.12 chooses the Python."
@@ -41,7 +43,18 @@ test:
 	.ci/in-venv pytest
 	@echo "The kernel tests once more: numba notices a read out of bounds only when told to."
 	@cache=$$(mktemp -d) && trap 'rm -r "$$cache"' EXIT && \
-		NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$$cache" .ci/in-venv pytest -m "not spark and not shared" $(KERNEL_TESTS)
+		NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$$cache" .ci/in-venv pytest -m "not spark and not shared and not soak" $(KERNEL_TESTS)
+
+# img2dataset pins older releases of what the others need, so it has an environment of its own.
+feeds:
+	@.ci/setup test,feeds
+	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
+		.venv-img2dataset/bin/pip -q install img2dataset "setuptools<81"; }
+	.ci/in-venv pytest -m "not soak" tests/test_feeds.py tests/test_online.py
+
+soak:
+	@.ci/setup test
+	.ci/in-venv pytest -m soak --durations=0
 
 bench:
 	@.ci/setup bench
