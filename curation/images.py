@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.arrays import string_buffers
-from curation.kernels.images import rank_texts, smallest
+from curation.kernels.images import differs_from_last, rank_texts, smallest
 from curation.schemas import CANDIDATE, MATCHED
 from metadata.tallies import Tallies
 
@@ -59,35 +59,59 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the positions of rows in ORDER, and whether each begins a new image and a new text."""
-    keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
-    order = np.lexsort((hashes, keys))
-    new_image = _new_images(rows, order)
-    if not np.array_equal(new_image, _differs(keys[order])):  # two uids with one key, a matter of 2^-64, lie mixed
-        order = _exact_order(rows, order)
-        new_image = _new_images(rows, order)
-    new_text = new_image | _differs(hashes[order])
-    tied = ~new_text
-    tied[:-1] |= tied[1:]
-    order[tied] = _exact_order(rows, order[tied])
-    alike = np.flatnonzero(~new_text)
-    new_text[alike] = _differs_before(rows["text"], order, alike)
+    order = _order_by_numbers(rows)
+    new_image, new_text, is_exact = _begins(rows, order)
+    if not is_exact:
+        order = _exact_order(rows)
+        new_image, new_text, _ = _begins(rows, order)
     return order, new_image, new_text
+
+
+def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the ORDER of rows, if no two uids have one key and no two texts of an image one hash."""
+    keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
+    order = np.argsort(keys, kind="stable")
+    shared = ~_differs(keys[order])
+    shared[:-1] |= shared[1:]
+    some = order[shared]
+    order[shared] = some[np.lexsort((_preference(rows)[some], hashes[some], keys[some]))]
+    return order
+
+
+def _preference(rows: pa.RecordBatch) -> np.ndarray:
+    """Return numbers that are in the order of kind and given language, none first."""
+    kinds, given = (_ranks(rows[name]) for name in ("kind", "given"))
+    return kinds * (len(rows) + 1) + given
+
+
+def _ranks(strings: pa.Array) -> np.ndarray:
+    """Return the place of each string among the different ones, from 1 on; 0 for a null."""
+    codes = strings.dictionary_encode()
+    places = np.empty(len(codes.dictionary), np.int64)
+    places[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(1, len(places) + 1)
+    return pc.fill_null(pa.array(places).take(codes.indices), 0).to_numpy()
+
+
+def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return whether each row begins a new image and a new text, and whether key and hash alone tell that."""
+    new_key = _differs(rows["key"].to_numpy()[order])
+    new_image = _new_images(rows, order)
+    new_hash = new_image | _differs(rows["hash"].to_numpy()[order])
+    new_text = _differs_too(new_hash, rows["text"], order)
+    return new_image, new_text, np.array_equal(new_key, new_image) and np.array_equal(new_hash, new_text)
 
 
 def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
     """Return whether each row, in this order, is of another image than the one before."""
-    new = _differs(rows["key"].to_numpy()[order])
-    alike = np.flatnonzero(~new)
-    new[alike] = _differs_before(rows["uid"], order, alike)
-    return new
+    return _differs_too(_differs(rows["key"].to_numpy()[order]), rows["uid"], order)
 
 
-def _exact_order(rows: pa.RecordBatch, positions: np.ndarray) -> np.ndarray:
-    """Return `positions` in the ORDER of their rows."""
-    columns = {name: rows[name].take(pa.array(positions)) for name in ORDER}
+def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the ORDER of rows by the strings themselves: chances of 2^-64 need it."""
+    columns = {name: rows[name] for name in ORDER}
     columns["given"] = pc.fill_null(columns["given"], "")  # none comes first; no input gives an empty one
-    keys = [(name, "ascending") for name in ORDER]
-    return positions[pc.sort_indices(pa.table(columns), sort_keys=keys).to_numpy()]
+    order = pc.sort_indices(pa.table(columns), sort_keys=[(name, "ascending") for name in ORDER])
+    return order.to_numpy().astype(np.int64)
 
 
 def _differs(values: np.ndarray) -> np.ndarray:
@@ -97,10 +121,15 @@ def _differs(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def _differs_before(strings: pa.Array, order: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return whether the string at each place `at` of the order differs from the one at the place before."""
-    own, before = strings.take(pa.array(order[at])), strings.take(pa.array(order[at - 1]))
-    return pc.not_equal(own, before).to_numpy(zero_copy_only=False)
+def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> np.ndarray:
+    """Return where `differs` says so, or the string differs from the one before in the order."""
+    offsets, data = string_buffers(strings)
+    alike = np.flatnonzero(~differs)
+    found = np.empty(len(alike), bool)
+    differs_from_last(offsets, data, order, alike, found)
+    differs = differs.copy()
+    differs[alike] = found
+    return differs
 
 
 def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:

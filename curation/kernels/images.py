@@ -3,6 +3,7 @@
 import numpy as np
 
 from curation.kernels import inline, kernel
+from curation.kernels.machine import load_word
 
 
 @kernel
@@ -18,12 +19,24 @@ def rank_texts(new_image, new_text, out):
 
 
 @inline
-def less(data, begin, end, other_begin, other_end):
-    """Return whether data[begin:end] comes before data[other_begin:other_end], byte by byte."""
-    for i in range(min(end - begin, other_end - other_begin)):
-        if data[begin + i] != data[other_begin + i]:
-            return data[begin + i] < data[other_begin + i]
-    return end - begin < other_end - other_begin
+def common(data, begin, other, size):
+    """Return how many of the first `size` bytes from data[begin] and data[other] on are the same."""
+    k = 0
+    while k + 8 <= size and load_word(data, begin + k) == load_word(data, other + k):
+        k += 8
+    while k < size and data[begin + k] == data[other + k]:
+        k += 1
+    return k
+
+
+@kernel
+def differs_from_last(offsets, data, order, places, out):
+    """out[k] = whether the string of row order[places[k]] differs from that of the row before it in the order."""
+    for k in range(len(out)):
+        row, last = order[places[k]], order[places[k] - 1]
+        size = offsets[row + 1] - offsets[row]
+        alike = size == offsets[last + 1] - offsets[last]
+        out[k] = not alike or common(data, offsets[row], offsets[last], size) < size
 
 
 @kernel
@@ -35,6 +48,14 @@ def smallest(offsets, data, valid, order, bounds, out):
             row = order[place]
             if not valid[row]:
                 continue
-            if best < 0 or less(data, offsets[row], offsets[row + 1], offsets[best], offsets[best + 1]):
+            if best < 0:
+                best = row
+                continue
+            begin, least = offsets[row], offsets[best]
+            size, least_size = offsets[row + 1] - begin, offsets[best + 1] - least
+            same = common(data, begin, least, min(size, least_size))
+            if same == min(size, least_size):
+                best = row if size < least_size else best
+            elif data[begin + same] < data[least + same]:
                 best = row
         out[image] = best
