@@ -89,7 +89,8 @@ class _Group:
         begins, ends = self._spans.T
         pages = np.empty((len(begins), PAGE_COLUMNS), np.int32)
         images = np.empty((len(self._data) // SMALLEST + 1, IMAGE_COLUMNS), np.int32)
-        count = scan(self._data, begins, ends, np.empty(DEEPEST, np.int64), pages, images)
+        stack, stops = np.empty(DEEPEST, np.int64), np.empty(len(self._data), np.int32)
+        count = scan(self._data, begins, ends, stack, stops, pages, images)
         return pages, images[:count]
 
     def _block(self, record):

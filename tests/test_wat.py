@@ -53,7 +53,8 @@ def is_read_fast(block):
     """Say whether the kernels read a record without help."""
     data = np.frombuffer(block + bytes(SLACK), np.uint8)
     page, images = np.empty((1, PAGE_COLUMNS), np.int32), np.empty((len(data), IMAGE_COLUMNS), np.int32)
-    scan(data, np.array([0]), np.array([len(block)]), np.empty(DEEPEST, np.int64), page, images)
+    stack, stops = np.empty(DEEPEST, np.int64), np.empty(len(data), np.int32)
+    scan(data, np.array([0]), np.array([len(block)]), stack, stops, page, images)
     return bool(page[0, READ])
 
 
@@ -114,7 +115,13 @@ links = st.builds(
     st.lists(attributes, max_size=1),
     st.lists(attributes, max_size=3),
 )
-lists = st.lists(st.one_of(links, links, links, scalars), max_size=4).map(lambda found: f"[{', '.join(found)}]")
+commas = st.sampled_from([",", ",", ", ", ""])
+lists = st.builds(
+    lambda comma, found, end: f"[{comma.join(found)}{end}]",
+    commas,
+    st.lists(st.one_of(links, links, links, scalars), max_size=4),
+    st.sampled_from(["", "", "", ","]),
+)
 pages = st.one_of(st.just(json.dumps(PAGE)), st.just(r'"http:\/\/a.org\/b\/"'), strings, scalars)
 heads = st.one_of(st.just("{}"), strings.map(lambda base: f'{{"Base":{base}}}'), values)
 records = st.builds(envelope, lists, pages, heads).map(lambda text: text.encode("utf-8", "surrogatepass"))
@@ -124,6 +131,38 @@ records = st.builds(envelope, lists, pages, heads).map(lambda text: text.encode(
 @given(st.lists(records, max_size=4))
 @example([])
 def test_records_of_all_kinds_are_read_alike(blocks):
+    assert fast(blocks) == slow(blocks)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        '{"path":"A@/href","url":"x","text":"\\" }"}',
+        '{"path":"A@/href","path":"IMG@/src","alt":"x"}',
+        '{"path":"A@/href","a":"b","path":"IMG@/src","alt":"x"}',
+        '{"path":"A@/href" "a":"b"}',
+        '{"path":"A@/href","a":"b"',
+        '{"path":"A@/href","a":"b",}',
+        '{"path":"A@/href""a":"b"}',
+        '{"path":"A@/href","a" :"b", "c": "d" }',
+        '{"path":"A@/href","a":"\\ud800"}',
+        '{"path":"A@/href","a":"\\x"}',
+        '{"path":"A@/href","a":"\t"}',
+        '{"path":"A@/href","a\\"b":"c"}',
+        '{"path":"IMG@\\u002fsrc","alt":"x"}',
+        '{"path":"A@\\u002fhref","alt":"x"}',
+        '{"path":"A@/href","a":{"path":"IMG@/src"}}',
+        '{"url":"x","path":"A@/href"}',
+        '{"path":"A@/href","a":1}',
+        "{}",
+        "[]",
+        '"x"',
+    ],
+)
+@pytest.mark.parametrize("comma", [",", " ,\n", "", ",,"])
+def test_links_that_are_passed_over_are_read_alike(other, comma):
+    link = image(alt="a text")
+    blocks = [envelope(f"[{comma.join(found)}]").encode() for found in ([other, link], [link, other], [other] * 2)]
     assert fast(blocks) == slow(blocks)
 
 

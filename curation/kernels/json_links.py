@@ -8,8 +8,9 @@ slow path, which knows what to say of it.
 import numpy as np
 
 from curation.kernels import inline, lean
-from curation.kernels.json_masks import byte_at
-from curation.kernels.json_tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, scalar_end, string_end
+from curation.kernels.json_masks import SLACK, byte_at
+from curation.kernels.json_skipping import after_objects, after_strings, is_image
+from curation.kernels.json_tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
 from curation.kernels.machine import load_word, lowest
 
 DEEPEST = 60  # containers within containers
@@ -51,23 +52,23 @@ _SAID = 1 << _ALT | 1 << _TITLE | 1 << _DATA_TITLE
 _NEEDED = 1 << _LINKS | 1 << _TARGET
 
 _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
-_IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
-_PATH_NAME, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'"path"', b'":"'))
-_3_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 48) - 1
 
 
 @lean
-def scan(data, begins, ends, stack, pages, images):
+def scan(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
 
-    A control stands behind each record, and SLACK bytes behind the last. `stack` has DEEPEST int64. `images` has room
-    for one row more than there can be.
+    A control stands behind each record, and SLACK zeros behind the last. `stack` has DEEPEST int64, `stops` as many
+    int32 as `data`. `images` has room for one row more than there can be.
     """
-    count = 0
+    find_stops(data, len(data) - SLACK, stops)
+    count, at = 0, 0
     for record in range(len(begins)):
         pages[record, PAGE:IMAGE_LINKS] = -1
         pages[record, IMAGE_LINKS:] = 0
-        end, rows = scan_record(data, begins[record], record, stack, pages[record], images, count)
+        while stops[at] < begins[record]:
+            at += 1
+        end, rows = scan_record(data, begins[record], record, stack, (stops, at), pages[record], images, count)
         pages[record, READ] = end == ends[record]
         if end == ends[record]:
             count = rows
@@ -75,14 +76,18 @@ def scan(data, begins, ends, stack, pages, images):
 
 
 @lean
-def scan_record(data, begin, record, stack, page, images, count):
+def scan_record(data, begin, record, stack, stops_at, page, images, count):
     """Return the end of the JSON that begins at data[begin], or -1, and the number of images then.
 
     `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
+    `at` is a stop that is not behind the place that is read.
     """
+    stops, at = stops_at
     depth, role, of, seen = 0, _OTHER_LIST, _ROOT, 0
     i = after_space(data, begin)
     while i >= 0:
+        if role < _OTHER and of != _ROOT:
+            i, at = after_objects(data, i, stops, at, of == _LINK)
         fresh = opens(byte_at(data, i), of) and depth < DEEPEST
         if fresh:
             stack[depth], role = role, container(byte_at(data, i), of)
@@ -93,9 +98,9 @@ def scan_record(data, begin, record, stack, page, images, count):
                 clear_image(record, images, count)
             i = after_space(data, i + 1)
         else:
-            i, seen = read_leaf(data, i, of, seen, page, images, count)
+            i, at, seen = read_leaf(data, i, stops, at, of, seen, page, images, count)
             if role == _OTHER or (role == _LINK and seen & (1 << _PATH | _IS_IMAGE) == 1 << _PATH):
-                i = after_strings(data, i)
+                i, at = after_strings(data, i, stops, at, False)
         while i >= 0 and byte_at(data, i) == closing(role):
             count += close_link(seen, page) if role == _LINK else 0
             depth -= 1
@@ -104,7 +109,7 @@ def scan_record(data, begin, record, stack, page, images, count):
             role, fresh = stack[depth], False
             i = after_space(data, i + 1)
         if i >= 0:
-            i, of = read_name(data, i, role, seen, fresh)
+            i, at, of = read_name(data, i, stops, at, role, seen, fresh)
     return -1, count
 
 
@@ -127,22 +132,26 @@ def closing(role):
 
 
 @lean
-def read_name(data, i, role, seen, fresh):
-    """Return where the next value of a container begins, or -1, and what it is; a comma is before it unless `fresh`."""
+def read_name(data, i, stops, at, role, seen, fresh):
+    """Return where the next value of a container begins, or -1, a stop before it, and what the value is.
+
+    A comma is before it unless `fresh`.
+    """
     if not fresh:
         if byte_at(data, i) != _COMMA:
-            return -1, 0
+            return -1, at, 0
         i = after_space(data, i + 1)
     if role < _OTHER:
-        return i, (_LINK if role == _LINKS else _OTHER)
-    end = string_end(data, i + 1, PLAIN if role != _OTHER else ANY) if byte_at(data, i) == QUOTE else -1
-    if end < 0:
-        return -1, 0
+        return i, at, (_LINK if role == _LINKS else _OTHER)
+    last = string_end(data, i + 1, PLAIN if role != _OTHER else ANY, stops, at) if byte_at(data, i) == QUOTE else -1
+    if last < 0:
+        return -1, at, 0
+    end = stops[last]
     of = meaning(data, i + 1, end, role) if role != _OTHER else _OTHER
     i = after_space(data, end + 1)
     if byte_at(data, i) != _COLON or (of != _OTHER and seen >> of & 1):
-        return -1, 0
-    return after_space(data, i + 1), of
+        return -1, last, 0
+    return after_space(data, i + 1), last, of
 
 
 @inline
@@ -161,15 +170,18 @@ def meaning(data, begin, end, role):
 
 
 @lean
-def read_leaf(data, i, of, seen, page, images, count):
-    """Return the place behind a value that is no container, or -1, and what is seen then."""
+def read_leaf(data, i, stops, at, of, seen, page, images, count):
+    """Return the place behind a value that is no container, or -1, a stop before it, and what is seen then."""
     if byte_at(data, i) != QUOTE:
-        return after_space(data, scalar_end(data, i)) if of == _OTHER else -1, seen
+        return after_space(data, scalar_end(data, i)) if of == _OTHER else -1, at, seen
     if _OTHER < of < _PATH or of == _LINKS:
-        return -1, seen
+        return -1, at, seen
     kind = ANY if of == _OTHER else PLAIN if of == _PATH else WHOLE
-    end = string_end(data, i + 1, kind)
-    if end >= 0 and of != _OTHER:
+    last = string_end(data, i + 1, kind, stops, at)
+    if last < 0:
+        return -1, at, seen
+    end = np.int64(stops[last])
+    if of != _OTHER:
         seen |= 1 << of
         if of == _PATH:
             seen |= _IS_IMAGE if is_image(data, i + 1, end) else 0
@@ -179,32 +191,7 @@ def read_leaf(data, i, of, seen, page, images, count):
         else:
             column = URL + 2 * (of - _LINK_URL)
             images[count, column], images[count, column + 1] = i + 1, end
-    return after_space(data, end + 1) if end >= 0 else -1, seen
-
-
-@lean
-def after_strings(data, i):
-    """Return the place behind the members that follow in an object, as long as they are plain strings and no `path`.
-
-    Nearly all that a record says is said in such: of links that are no images, and in the head of the page.
-    """
-    while i >= 0 and byte_at(data, i) == _COMMA and byte_at(data, i + 1) == QUOTE:
-        name_end = string_end(data, i + 2, PLAIN) if load_word(data, i + 1) & _6_BYTES != _PATH_NAME else -1
-        if name_end < 0 or load_word(data, name_end) & _3_BYTES != _STRING_FOLLOWS:
-            break
-        end = string_end(data, name_end + 3, ANY)
-        if end < 0:
-            break
-        i = end + 1
-    return after_space(data, i)
-
-
-@inline
-def is_image(data, begin, end):
-    """Return whether data[begin:end] is the path of an image, its slash escaped or not."""
-    first, size = load_word(data, begin), end - begin
-    escaped = size == 9 and first == _ESCAPED_IMAGE and byte_at(data, begin + 8) == ord("c")
-    return escaped or (size == 8 and first == _IMAGE)
+    return after_space(data, end + 1), last, seen
 
 
 @inline
