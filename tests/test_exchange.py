@@ -10,7 +10,7 @@ from pair_rows import cut, random_pairs
 from curation import exchange
 from curation.exchange import BlockWriter, read_blocks
 from curation.schemas import CURATED, MATCHED, PAIRS
-from metadata import InputError
+from metadata import InputError, places
 
 SMALL = pa.schema([pa.field("a", pa.int32()), pa.field("b", pa.string())])
 
@@ -116,7 +116,7 @@ def test_a_disk_that_fails_leaves_no_file_and_nothing_half_written(tmp_path, mon
     def fail(*paths):
         raise OSError("no space left")
 
-    monkeypatch.setattr(exchange.os, "replace", fail)
+    monkeypatch.setattr(places.os, "replace", fail)
     with pytest.raises(OSError, match="no space left"):
         small_file(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -129,6 +129,6 @@ def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
     from curation.output import Output
 
-    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]})
+    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence

@@ -1,0 +1,53 @@
+"""A server of S3 for tests: moto's, in this process, in front of which some requests can be refused."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import s3fs
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+class Throttling:
+    """Answers 503 SlowDown to all but each `every`th request of the `methods`; keeps count of what was asked."""
+
+    def __init__(self, app):
+        self.app, self.every, self.methods = app, 0, ("GET", "HEAD")
+        self.requests: list[tuple[str, str]] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        method = environ["REQUEST_METHOD"]
+        with self._lock:
+            self.requests.append((method, environ["PATH_INFO"]))
+            slow = self.every and len(self.requests) % self.every and method in self.methods
+        if not slow:
+            return self.app(environ, start_response)
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response("503 Slow Down", [("Content-Type", "application/xml")])
+        return [] if method == "HEAD" else [SLOW_DOWN]
+
+
+@contextmanager
+def serving_s3() -> Iterator[tuple[Throttling, dict[str, str]]]:
+    """Give a server and the environment in which s3fs finds it."""
+    app = Throttling(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield (
+        app,
+        {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+    )
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    s3fs.S3FileSystem.clear_instance_cache()
