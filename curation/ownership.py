@@ -16,6 +16,7 @@ from metadata.parts import read_json, write_json
 from metadata.places import is_url, make_folder
 
 LOCK, TOKEN = "lock", "owner.json"
+TRIES = 100
 
 
 class Lock:
@@ -62,11 +63,14 @@ def own(work: Path) -> Lock | Token:
 
 def _locked(work: Path) -> int | None:
     """Return the lock file, opened and locked; None where the file system has no locks."""
-    while True:
-        path = make_folder(work) / LOCK
+    for tries_left in reversed(range(TRIES)):
+        path = work / LOCK
         try:
+            make_folder(work)
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:  # a run that ended has just removed the folder
+        except (FileNotFoundError, FileExistsError):  # a run that has ended removes the folder at this moment
+            if not tries_left:
+                raise
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,6 +85,7 @@ def _locked(work: Path) -> int | None:
         if _is_still(file, path):
             return file
         os.close(file)
+    raise InputError(f"runs into {work.parent} begin and end all the time; give another folder")
 
 
 def _is_still(file: int, path: Path) -> bool:

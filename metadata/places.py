@@ -36,7 +36,7 @@ def place(path) -> Path:
         return Path(rest if mark else path)
     try:
         # A listing that s3fs remembers would not show what another process wrote a moment ago.
-        return UPath(str(path).rstrip("/"), use_listings_cache=False)
+        return UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False)
     except ValueError as error:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
 

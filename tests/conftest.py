@@ -48,7 +48,7 @@ def s3_folder(s3_server, tmp_path):
     if not bucket.fs.exists("outputs"):
         bucket.fs.mkdir("outputs")
     yield bucket / "häß [1]" / tmp_path.name
-    s3_server.every, s3_server.methods = 0, ("GET", "HEAD")
+    s3_server.reset()
 
 
 @pytest.fixture(params=["local", "s3"])

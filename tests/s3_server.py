@@ -10,25 +10,33 @@ from werkzeug.serving import make_server
 
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
 
 class Throttling:
-    """Answers 503 SlowDown to all but each `every`th request of the `methods`; keeps count of what was asked."""
+    """Answers 503 SlowDown to all but each `every`th request of the `methods`, or 403 to all; knows what was asked."""
 
     def __init__(self, app):
-        self.app, self.every, self.methods = app, 0, ("GET", "HEAD")
-        self.requests: list[tuple[str, str]] = []
+        self.app = app
+        self.reset()
         self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """Answer all requests, and forget those that were."""
+        self.every, self.methods, self.forbidden = 0, ("GET", "HEAD"), False
+        self.requests: list[tuple[str, str]] = []
 
     def __call__(self, environ, start_response):
         method = environ["REQUEST_METHOD"]
         with self._lock:
             self.requests.append((method, environ["PATH_INFO"]))
             slow = self.every and len(self.requests) % self.every and method in self.methods
-        if not slow:
+        if not (slow or self.forbidden):
             return self.app(environ, start_response)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        start_response("503 Slow Down", [("Content-Type", "application/xml")])
-        return [] if method == "HEAD" else [SLOW_DOWN]
+        status, body = ("403 Forbidden", DENIED) if self.forbidden else ("503 Slow Down", SLOW_DOWN)
+        start_response(status, [("Content-Type", "application/xml")])
+        return [] if method == "HEAD" else [body]
 
 
 @contextmanager

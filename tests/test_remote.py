@@ -334,7 +334,7 @@ def s3(s3_server):
         system.pipe("pairs/c.parquet", parquet(row_group_size=500))
         system.pipe("pairs/d.warc.wat.gz", gzip.compress(RECORD % (len(PAGE), PAGE)))
     yield s3_server
-    s3_server.every = 0
+    s3_server.reset()
 
 
 @pytest.mark.parametrize(
