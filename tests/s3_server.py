@@ -1,5 +1,6 @@
 """A server of S3 for tests: moto's, in this process, in front of which some requests can be refused."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Err
 
 
 class Throttling:
-    """Answers 503 SlowDown to all but each `every`th request of the `methods`, or 403 to all; knows what was asked."""
+    """Answers 503 SlowDown to all but each `every`th request of the `methods`, or to each `tenth`, or 403 to all."""
 
     def __init__(self, app):
         self.app = app
@@ -23,7 +24,8 @@ class Throttling:
 
     def reset(self) -> None:
         """Answer all requests, and forget those that were."""
-        self.every, self.methods, self.forbidden = 0, ("GET", "HEAD"), False
+        self.every, self.methods, self.tenth, self.forbidden = 0, ("GET", "HEAD"), False, False
+        self.slowed = 0
         self.requests: list[tuple[str, str]] = []
 
     def __call__(self, environ, start_response):
@@ -31,6 +33,8 @@ class Throttling:
         with self._lock:
             self.requests.append((method, environ["PATH_INFO"]))
             slow = self.every and len(self.requests) % self.every and method in self.methods
+            slow = slow or (self.tenth and len(self.requests) % 10 == 0)
+            self.slowed += bool(slow)
         if not (slow or self.forbidden):
             return self.app(environ, start_response)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -42,6 +46,7 @@ class Throttling:
 @contextmanager
 def serving_s3() -> Iterator[tuple[Throttling, dict[str, str]]]:
     """Give a server and the environment in which s3fs finds it."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     app = Throttling(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

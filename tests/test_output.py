@@ -283,8 +283,8 @@ def test_of_many_runs_that_begin_at_once_one_has_a_folder_and_another_when_it_ha
         try:
             with Output.claim(tmp_path / "out", description(A)) as output:
                 assert held.acquire(blocking=False)
-                output._remove_work()
                 held.release()
+                output._remove_work()
                 return number
         except InputError:
             return None
