@@ -177,7 +177,8 @@ def _fetch(path, begin: int, end: int) -> bytes:
     try:
         return path.fs.cat_file(path.path, start=begin, end=end)
     except OSError as error:
-        if error.errno == errno.EINVAL:  # so s3fs tells that the file ends before
+        answer = getattr(error.__cause__, "response", {}).get("ResponseMetadata", {})
+        if answer.get("HTTPStatusCode") == 416:  # the file ends before
             return b""
         raise
 
