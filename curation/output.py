@@ -151,7 +151,8 @@ class Output:
         """Remove the folder of unfinished work, what keeps other runs out last."""
         work = self.path / WORK
         if is_url(work):
-            remove(work)
+            with suppress(OSError):  # all is there: that something else is too does no harm
+                remove(work)
             return
         _clear_work(work)
         remove(work / CLAIM)

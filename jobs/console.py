@@ -16,7 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from metadata.errors import InputError
-from metadata.places import AGAIN, FULL, NO_SPACE, is_full
+from metadata.places import AGAIN, FULL, NO_SPACE, is_full, is_outside
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
@@ -66,11 +66,12 @@ def one_line_errors(job: str) -> Iterator[None]:
     except (PySparkException, Py4JError) as error:
         sentence, status = _reason(str(error))
         _end(f"{job}: {sentence}", status)
-    except OSError as error:
-        folder = Path(error.filename).parent if error.filename else tempfile.gettempdir()
-        _end(f"{job}: {f'{NO_SPACE} {folder}; {AGAIN}' if is_full(error) else error}", 1)
     except KeyboardInterrupt:
         _end(f"{job}: stopped; run the same command again to go on", 130)
+    except Exception as error:
+        if not is_outside(error):
+            raise
+        _end(f"{job}: {_outside(error)}", 1)
 
 
 def _reason(trace: str) -> tuple[str, int]:
@@ -84,6 +85,13 @@ def _reason(trace: str) -> tuple[str, int]:
     if full:
         return f"{NO_SPACE} a folder of Spark's ({full[0]}), such as spark.local.dir; {AGAIN}", 1
     return f"Spark failed: {(errors or [trace])[-1]}", 1
+
+
+def _outside(error: Exception) -> str:
+    """Return a sentence for an error of files or networks that the driver met."""
+    if isinstance(error, OSError) and is_full(error):
+        return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {AGAIN}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _end(sentence: str, status: int) -> None:

@@ -21,7 +21,7 @@ from upath import UPath
 
 from metadata.errors import InputError
 
-NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
+_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE, AGAIN = "no space left in", "make room and run the same command again"
 AT_ONCE = 16  # requests: each takes some 30 ms
@@ -54,13 +54,18 @@ def reachable(path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        known = isinstance(error, OSError | ImportError) or type(error).__module__.startswith(NETWORK)
+        known = isinstance(error, ImportError) or is_outside(error)
         if not (known and "://" in str(path)):
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"{path} cannot be used ({reason}); docs/object-storage.md tells of packages, credentials and endpoints"
         ) from error
+
+
+def is_outside(error: BaseException) -> bool:
+    """Say whether an error is of files or networks, rather than of this program."""
+    return isinstance(error, OSError) or type(error).__module__.startswith(_NETWORK)
 
 
 @contextmanager

@@ -51,16 +51,16 @@ def serving_s3() -> Iterator[tuple[Throttling, dict[str, str]]]:
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield (
-        app,
-        {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        },
-    )
-    server.shutdown()
-    server.server_close()
-    thread.join()
-    s3fs.S3FileSystem.clear_instance_cache()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    try:
+        yield app, environment
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        s3fs.S3FileSystem.clear_instance_cache()

@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from conftest import ROOT
 from pyspark.errors import PythonException
 
@@ -45,6 +46,7 @@ Traceback (most recent call last):
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/out/.work"), 1, "no space left in /out; make room"),
         (OSError(errno.ENOSPC, FULL), 1, "no space left in /"),
         (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "[Errno 13] Permission denied: '/out'"),
+        (EndpointConnectionError(endpoint_url="http://x"), 1, "Could not connect to the endpoint URL"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
