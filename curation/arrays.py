@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.errors import InputError
+from metadata.places import whole
 
 
 def string_array(values, what: str) -> pa.Array:
@@ -58,10 +59,8 @@ def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array
 
 def save_array(path: Path, array: np.ndarray) -> str:
     """Write one array as .npy, whole under its name; return the path for workers to map."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
-    partial.replace(path)
     return str(path)
 
 

@@ -6,7 +6,6 @@ What the counts are for is in `balancing`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import fsspec.core
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,8 @@ from curation.kernels import counting as kernels
 from curation.lists import entry_chunks, entry_ids
 from curation.schemas import COUNTS
 from metadata.errors import InputError
+from metadata.parquet import open_parquet
+from metadata.places import place, whole
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
@@ -67,19 +68,16 @@ class EntryCounts:
         """Write one Parquet row per entry to `path`, with its rate where rates are given."""
         self._require_digest(entries.digest, "the entries")
         schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
-        filesystem, path = fsspec.core.url_to_fs(str(path))
-        partial = f"{path}.partial"  # so that a file under the final name is always whole
-        with filesystem.open(partial, "wb") as file, pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
+        with whole(path) as file, pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
             for table in self._tables(entries, rates, schema):
                 writer.write_table(table)
-        filesystem.mv(partial, path)
 
     @classmethod
     def open(cls, path: str, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
         try:
-            with fsspec.core.open(str(path), "rb") as file:
-                counts = cls._read(pq.ParquetFile(file, page_checksum_verification=True))
+            with open_parquet(place(path), page_checksum_verification=True) as file:
+                counts = cls._read(file)
         except FileNotFoundError as error:
             raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
         except InputError as error:

@@ -8,22 +8,22 @@ it covers the schema too: nothing that is damaged, or of other columns, is read.
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
 from metadata.errors import InputError
+from metadata.places import is_url, ranges, whole
 
 MAGIC = b"clipblk1"
 HELD_BYTES = 64 << 20  # packed bytes that a writer holds before it begins another file
 BLOCK_ROWS = 8192  # at most: what is packed and unpacked stays in the cache
 _CODEC = pa.Codec("zstd", compression_level=1)  # a third smaller than lz4 for 0.25 µs a row
 _NUMBER = np.dtype("<u8")
+_HEAD_BYTES = len(MAGIC) + _NUMBER.itemsize
 _OFFSET = np.dtype([("at", "<u8"), ("checksum", "<u4")])  # of each bucket, and of the end of the last
 _HEAD = np.dtype([("size", "<u4"), ("unpacked", "<u4"), ("checksum", "<u4"), ("unused", "<u4")])  # of each block
 
@@ -64,30 +64,28 @@ class BlockWriter:
 def read_blocks(path: Path, schema: pa.Schema, first: int, stop: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the buckets first to stop - 1 of a file."""
     try:
-        with path.open("rb") as file:
-            begin, end = _span(file, schema, first, stop)
-            file.seek(begin)
-            data = file.read(end - begin)
+        with ranges(path) as read:
+            if not is_url(path):  # where a request costs more than the checksums of the offsets leave to find out
+                _require_buckets(read, stop)
+            begin, end = _span(read, schema, first, stop)
+            data = read(begin, end)
         if len(data) < end - begin:
             raise ValueError("it is cut off")
         yield from _unpacked(data, schema)
     except (ValueError, pa.ArrowException, OSError) as error:
+        if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise  # it may be whole: the server is busy, or was told not to give it
         raise InputError(f"{path} is damaged ({error}); delete it and its .json, and run again") from None
 
 
 def _write(path: Path, blocks: list[list[bytes]], schema: pa.Schema) -> None:
     sizes = [sum(map(len, bucket)) for bucket in blocks]
-    begin = len(MAGIC) + _NUMBER.itemsize + (len(blocks) + 1) * _OFFSET.itemsize
+    begin = _HEAD_BYTES + (len(blocks) + 1) * _OFFSET.itemsize
     offsets = _offsets(np.cumsum([begin, *sizes]), 0, schema)
-    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(MAGIC + np.array([len(blocks)], _NUMBER).tobytes() + offsets.tobytes())
-            for bucket in blocks:
-                file.writelines(bucket)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as partial, partial.open("wb") as file:
+        file.write(MAGIC + np.array([len(blocks)], _NUMBER).tobytes() + offsets.tobytes())
+        for bucket in blocks:
+            file.writelines(bucket)
 
 
 def _offsets(at: np.ndarray, first: int, schema: pa.Schema) -> np.ndarray:
@@ -103,16 +101,20 @@ def _packed(rows: pa.RecordBatch) -> bytes:
     return np.array([(len(packed), content.size, zlib.crc32(packed), 0)], _HEAD).tobytes() + packed
 
 
-def _span(file, schema: pa.Schema, first: int, stop: int) -> tuple[int, int]:
-    """Return where the buckets first to stop - 1 begin and end."""
-    head = file.read(len(MAGIC) + _NUMBER.itemsize)
-    if not head.startswith(MAGIC) or len(head) < len(MAGIC) + _NUMBER.itemsize:
+def _require_buckets(read: Callable[[int, int], bytes], buckets: int) -> None:
+    head = read(0, _HEAD_BYTES)
+    if not head.startswith(MAGIC) or len(head) < _HEAD_BYTES:
         raise ValueError("it is no file of blocks")
-    if not 0 <= first <= stop <= np.frombuffer(head, _NUMBER, offset=len(MAGIC))[0]:
+    if np.frombuffer(head, _NUMBER, offset=len(MAGIC))[0] < buckets:
         raise ValueError("it has too few buckets")
-    file.seek(first * _OFFSET.itemsize, os.SEEK_CUR)
-    offsets = np.frombuffer(file.read((stop - first + 1) * _OFFSET.itemsize), _OFFSET)
-    if len(offsets) < stop - first + 1 or not np.array_equal(offsets, _offsets(offsets["at"], first, schema)):
+
+
+def _span(read: Callable[[int, int], bytes], schema: pa.Schema, first: int, stop: int) -> tuple[int, int]:
+    """Return where the buckets first to stop - 1 begin and end."""
+    begin, end = (_HEAD_BYTES + bucket * _OFFSET.itemsize for bucket in (first, stop + 1))
+    stored = read(begin, end)
+    offsets = np.frombuffer(stored, _OFFSET, len(stored) // _OFFSET.itemsize)
+    if len(stored) < end - begin or not np.array_equal(offsets, _offsets(offsets["at"], first, schema)):
         raise ValueError("its offsets are wrong, or its columns are others")
     return int(offsets["at"][0]), int(offsets["at"][-1])
 

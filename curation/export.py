@@ -14,7 +14,7 @@ from pathlib import Path
 from curation.card import About, card
 from curation.croissant import croissant
 from curation.datacomp import write_subset
-from curation.finished import curated_files, matched_files
+from curation.finished import curated_files, matched_files, open_local
 from curation.metaclip import write_languages, write_shards
 from curation.results import Results
 from metadata.errors import InputError
@@ -27,7 +27,7 @@ def export(source, to, form: str, about: About, workers: int = 1, overwrite: boo
         raise InputError(f"format is {form!r}; give one of {', '.join(FORMS)}")
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
-    run, to = Results.open(source), Path(to)
+    run, to = open_local(source), Path(to)
     _require_free(to, run.path, overwrite)
     try:
         with _whole(to) as folder:

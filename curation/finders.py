@@ -11,6 +11,7 @@ from curation.automaton import AhoCorasick
 from curation.matcher import Matcher
 from metadata.entries import Entries, digest_of
 from metadata.errors import InputError
+from metadata.places import room
 
 
 class Finders:
@@ -41,7 +42,8 @@ def save_matcher(entries: Entries, language: str, rules: str, matchers: str) -> 
     place = Path(matchers) / language
     unfinished = place.with_name(f"{language}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    Matcher.build(entries.of(language), rules).save(unfinished)
+    with room(matchers):
+        Matcher.build(entries.of(language), rules).save(unfinished)
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
 

@@ -15,6 +15,13 @@ from metadata.parquet import part_files, require_rows
 _BATCH = 1 << 16  # rows in memory at a time
 
 
+def open_local(path) -> Results:
+    """Return the results in a local folder; a URL is refused."""
+    if "://" in str(path):
+        raise InputError(f"{path} is a URL; copy the run to a local folder first, and give that")
+    return Results.open(path)
+
+
 def curated_files(run: Results) -> list[Path]:
     """Return the files of the manifest; a manifest with other rows than the run wrote is refused."""
     return _whole_files(run.path / "curated", run.facts["rows"]["kept"])

@@ -6,16 +6,20 @@ A stamp counts only if it was made with the same metadata, rules, model and numb
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from curation.inputs import Input
-from metadata.parts import STAMP, read_json, write_json
+from metadata.parts import EARLIER, STAMP, read_json, write_json
+from metadata.places import AT_ONCE, files, remove
 from metadata.tallies import Tallies
 
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task; less where there would be too few tasks
 TASKS_PER_CORE = 3
+STAMP_NAME = re.compile(r"_.*\.json")
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,13 @@ class Stamps:
 
     def read(self) -> dict[Path, Stamp]:
         """Return the stamps of this run, or of one like it with other inputs, whose files are all there."""
-        found = {path: read_json(path) for path in sorted(self.folder.glob("_*.json"))}
+        there = files(self.folder)
+        names, paths = {path.name for path in there}, [path for path in there if STAMP_NAME.fullmatch(path.name)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = dict(zip(paths, pool.map(read_json, paths), strict=True))
         known = {path: Stamp(**each) for path, each in found.items() if each and each.keys() == _FIELDS}
-        return {path: stamp for path, stamp in known.items() if self._is_whole(stamp)}
-
-    def _is_whole(self, stamp: Stamp) -> bool:
-        return stamp.made_from == self.made_from and all((self.folder / name).is_file() for name in stamp.files)
+        whole = {path for path, stamp in known.items() if stamp.made_from == self.made_from and names >= {*stamp.files}}
+        return {path: stamp for path, stamp in known.items() if path in whole}
 
 
 _FIELDS = Stamp.__dataclass_fields__.keys()
@@ -104,9 +109,10 @@ class Ledger:
 
     def prune(self) -> None:
         """Remove what else lies in the folder: made of inputs that have changed, or left by tasks that broke off."""
-        kept = {*self.done, *(path for path, _ in self.files), self.stamps.folder / STAMP}
-        for path in set(self.stamps.folder.iterdir()) - kept:
-            path.unlink()
+        folder = self.stamps.folder
+        kept = {*self.done, *(path for path, _ in self.files), folder / STAMP, folder / EARLIER}
+        for path in set(files(folder)) - kept:
+            remove(path)
 
 
 def _dicts(inputs: list[Input]) -> list[dict]:

@@ -1,4 +1,4 @@
-"""The output folder of curate: what is in it, whose it is, and how finished parts come to their names.
+"""The output folder of curate, local or at a URL: what is in it, whose it is, how finished parts come to their names.
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
 on from there. `matched/` and `curated/` are whole where they have their name. `matched/` carries the description of
@@ -8,52 +8,80 @@ what it was made from, so that another threshold, seed or target size uses it ag
 from __future__ import annotations
 
 import json
-import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from curation.inputs import Input
 from curation.ledger import Ledger
+from curation.ownership import LOCK, TOKEN, Lock, Token, own
 from curation.report import write_report
 from curation.run import Run
 from metadata.errors import InputError
 from metadata.parquet import first_rows, part_files
-from metadata.parts import STAMP, Parts, read_json, write_json
+from metadata.parts import Parts, read_json, write_json
+from metadata.places import is_url, make_folder, names, place, reachable, remove
 from metadata.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
-PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
+PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html")
+WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
+READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output folder, claimed for images matched as `description` says."""
+    """An output folder, claimed for images matched as `description` says; as a context, until the block ends."""
 
     path: Path
     description: dict  # what matched/ depends on: inputs, digests, parameters
+    artefacts: Path  # a local folder for what the driver makes for workers
+    owner: Lock | Token
 
     @classmethod
     def claim(cls, path, description: dict, overwrite: bool = False) -> Output:
-        """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`."""
-        if "://" in str(path):
-            raise InputError(f"output is {path}; give a local folder (one that all workers share)")
-        path = Path(path)
-        if path.exists() and not path.is_dir():
-            raise InputError(f"output {path} is a file; give a folder")
-        output = cls(path, json.loads(json.dumps(description)))
-        if overwrite:
-            output._clear()
-        else:
-            output._require_own()
-        output.work.mkdir(parents=True, exist_ok=True)
-        write_json(output.work / "run.json", output._stamp())
-        return output
+        """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`.
 
-    @property
-    def work(self) -> Path:
-        """Where artefacts lie while the run lasts."""
-        return self.path / ".work"
+        So is a local one into which another run is writing; a URL is taken over (`ownership`).
+        """
+        path, description = _usable(place(path)), json.loads(json.dumps(description))
+        with _present(path), reachable(path):
+            work = path / WORK
+            if not overwrite and (is_url(path) or not work.exists()):
+                _require_like(path, description)  # before anything of ours is there
+            owner = own(work)
+            try:
+                if overwrite:
+                    _clear(path)
+                else:
+                    _require_like(path, description)
+                if overwrite or is_url(path):  # where nothing of an earlier run's work can be of use
+                    _clear_work(work)
+                write_json(work / CLAIM, _stamp(description))
+            except BaseException:
+                owner.release()
+                raise
+        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(path) else work
+        return cls(path, description, artefacts, owner)
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if isinstance(error, Exception):  # of which another run that has taken over may well be the reason
+                self.owner.require()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let other runs write into the folder."""
+        self.owner.release()
+        if is_url(self.path):
+            remove(self.artefacts)
 
     @property
     def matched(self) -> Path:
@@ -63,7 +91,7 @@ class Output:
     @property
     def parts(self) -> Parts:
         """The parts of the output that come to their names whole."""
-        return Parts(self.path, self.work)
+        return Parts(self.path, self.owner.work)
 
     @property
     def pairs(self) -> Path:
@@ -75,79 +103,121 @@ class Output:
         if unique_images:
             folder = self.parts.reopen("matched")
         else:
-            folder = self.pairs
-            folder.mkdir(exist_ok=True)
-        return Ledger.open(folder, {**self._stamp(), "made_from": self._without_inputs()}, inputs)
+            folder = make_folder(self.pairs)
+        made_from = {name: value for name, value in self.description.items() if name != "inputs"}
+        return Ledger.open(folder, {**_stamp(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
         """Return the tallies of a matched/ that is there already and of these inputs, or None."""
         stamp = self.parts.stamp("matched")
-        return Tallies(stamp["tallies"]) if stamp and self._same(stamp, "inputs") else None
+        return Tallies(stamp["tallies"]) if stamp and _same(stamp, self.description, "inputs") else None
 
     def lineage(self) -> list[dict]:
         """Return, for each run that brought new inputs, their number, and the first and last of them."""
-        return (self._earlier() or {}).get("lineage", [])
+        return (self.parts.earlier("matched") or {}).get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
         """Give the matched files their place, stamped with their description, lineage and tallies."""
-        known = (self._earlier() or {}).get("made_from", {}).get("inputs", [])
+        known = (self.parts.earlier("matched") or {}).get("made_from", {}).get("inputs", [])
         added = [each["path"] for each in self.description["inputs"] if each not in known]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
-        self.parts.finish("matched", self._stamp() | {"lineage": lineage, "tallies": tallies.rows()})
+        self.owner.require()
+        self.parts.finish("matched", _stamp(self.description) | {"lineage": lineage, "tallies": tallies.rows()})
 
-    def _earlier(self) -> dict | None:
-        """Return the stamp of the matched images of this or an earlier run, also while they are added to."""
-        return self.parts.stamp("matched") or read_json(self.work / "matched" / STAMP)
+    def finish_curated(self) -> None:
+        """Give the curated files their place."""
+        self.owner.require()
+        self.parts.finish("curated")
 
     def write_results(self, run: Run, rates) -> None:
         """Write what describes the run, run.json last: where it is, all is there."""
-        run.counts.save(str(self.path / "counts.parquet"), run.entries, rates)
+        self.owner.require()
+        run.counts.save(self.path / "counts.parquet", run.entries, rates)
         write_json(self.path / "thresholds.json", run.thresholds_json())
         samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)
         write_report(self.path / "report.html", run, rates, samples)
+        self.owner.require()
         write_json(self.path / "run.json", run.run_json())
-        shutil.rmtree(self.work, ignore_errors=True)
+        self._remove_work()
 
     def retract_results(self) -> None:
         """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
         for name in ("run.json", "report.html"):
-            (self.path / name).unlink(missing_ok=True)
+            remove(self.path / name)
 
-    def _stamp(self) -> dict:
-        return {"version": VERSION, "made_from": self.description}
-
-    def _require_own(self) -> None:
-        if not self.path.exists() or not any(self.path.iterdir()):
+    def _remove_work(self) -> None:
+        """Remove the folder of unfinished work, what keeps other runs out last."""
+        work = self.path / WORK
+        if is_url(work):
+            with suppress(OSError):  # all is there: that something else is too does no harm
+                remove(work)
             return
-        stamp = self._earlier() or read_json(self.work / "run.json")
-        if stamp is None:
+        _clear_work(work)
+        remove(work / CLAIM)
+        remove(work / LOCK)
+        with suppress(OSError):  # another run may have begun
+            work.rmdir()
+
+
+def _usable(path: Path) -> Path:
+    if is_url(path):
+        if path.protocol in READ_ONLY or not path.path.strip("/"):
             raise InputError(
-                f"output {self.path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
+                f"output {path} cannot be written to; give a local folder, or one such as s3://bucket/name"
             )
-        differing = [name for name in self._without_inputs() if not self._same(stamp, name)]
-        if not self._paths(stamp["made_from"]) <= self._paths(self.description):
-            differing.append("inputs")
-        if stamp.get("version") != VERSION or differing:
-            what = ", ".join(differing) or "version of this program"
-            raise InputError(
-                f"output {self.path} holds another run (other {what}); give another folder, or --overwrite this"
-            )
+    elif path.exists() and not path.is_dir():
+        raise InputError(f"output {path} is a file; give a folder")
+    return path
 
-    def _same(self, stamp: dict, name: str) -> bool:
-        return stamp.get("made_from", {}).get(name) == self.description[name]
 
-    def _without_inputs(self) -> dict:
-        return {name: value for name, value in self.description.items() if name != "inputs"}
+@contextmanager
+def _present(path: Path) -> Iterator[None]:
+    """Refuse a URL in a bucket that does not exist."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not is_url(path):
+            raise
+        raise InputError(f"output {path} cannot be made ({error}); make the bucket first") from error
 
-    def _paths(self, made_from: dict) -> set[str]:
-        return {each["path"] for each in made_from.get("inputs", [])}
 
-    def _clear(self) -> None:
-        for name in PARTS:
-            part = self.path / name
-            if part.is_dir():
-                shutil.rmtree(part)
-            else:
-                part.unlink(missing_ok=True)
+def _stamp(description: dict) -> dict:
+    return {"version": VERSION, "made_from": description}
+
+
+def _require_like(path: Path, description: dict) -> None:
+    """Refuse a folder that holds something else than a run like this one, over some of its inputs."""
+    work = path / WORK
+    if names(path) <= {WORK} and names(work) <= {LOCK, TOKEN}:
+        return
+    stamp = Parts(path, work).earlier("matched") or read_json(work / CLAIM)
+    if stamp is None:
+        raise InputError(
+            f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
+        )
+    differing = [name for name in description if name != "inputs" and not _same(stamp, description, name)]
+    if not _paths(stamp["made_from"]) <= _paths(description):
+        differing.append("inputs")
+    if stamp.get("version") != VERSION or differing:
+        what = ", ".join(differing) or "version of this program"
+        raise InputError(f"output {path} holds another run (other {what}); give another folder, or --overwrite this")
+
+
+def _same(stamp: dict, description: dict, name: str) -> bool:
+    return stamp.get("made_from", {}).get(name) == description[name]
+
+
+def _paths(made_from: dict) -> set[str]:
+    return {each["path"] for each in made_from.get("inputs", [])}
+
+
+def _clear(path: Path) -> None:
+    for name in PARTS:
+        remove(path / name)
+
+
+def _clear_work(work: Path) -> None:
+    for name in names(work) - {LOCK, TOKEN, CLAIM}:
+        remove(work / name)

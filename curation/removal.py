@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
-from curation.finished import batches, curated_files
+from curation.finished import batches, curated_files, open_local
 from curation.results import Results
 from curation.run import versions
 from curation.schemas import CURATED, require
@@ -49,7 +49,7 @@ class Removed:
 
 def remove(source, exclusion: Exclusion, to) -> str:
     """Write the manifest in folder `source` without what is excluded to the new folder `to`; return what was done."""
-    run, to = Results.open(source), Path(to)
+    run, to = open_local(source), Path(to)
     _require_free(to, run.path)
     files = curated_files(run)
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from textwrap import wrap
 
@@ -17,6 +16,7 @@ from curation.funnel import funnel, name, warnings
 from curation.markup import number, percent
 from curation.reasons import samples_section
 from curation.run import Run
+from metadata.places import whole
 
 LANGUAGES = 7  # that the console names, those with the most texts
 REASONS = 4
@@ -39,7 +39,8 @@ def summary(facts: dict) -> str:
 def write_report(path, run: Run, rates, samples: list[dict]) -> None:
     """Write report.html: `rates` has one rate per entry, `samples` are CURATED rows."""
     page = render(run, rates, samples)
-    Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are no UTF-8
+    with whole(path) as file:
+        file.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are no UTF-8
 
 
 def render(run: Run, rates, samples: list[dict]) -> str:

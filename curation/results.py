@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.balancing import (
     Distribution,
@@ -32,7 +31,8 @@ from curation.lists import entry_ids, parts
 from curation.sampling import keep_probability
 from curation.schemas import CURATED
 from metadata.errors import InputError
-from metadata.parquet import part_files
+from metadata.parquet import batches, part_files, read_table
+from metadata.places import place, reachable, read_bytes
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
@@ -48,10 +48,13 @@ class Results:
     @classmethod
     def open(cls, path) -> Results:
         """Return the results in a folder; one without a finished run is refused."""
-        path = Path(path)
+        path = place(path)
         try:
-            facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            with reachable(path):
+                facts = json.loads(read_bytes(path / "run.json"))
             return cls(path, {name: facts[name] for name in ("rows", "languages", "made_from")} | facts)
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(
                 f"{path} holds no run.json of a finished run; run `make demo` first, which writes .demo/curated, "
@@ -66,12 +69,12 @@ class Results:
     @cached_property
     def rates(self) -> np.ndarray:
         """The sampling rate of each entry, float32."""
-        return pq.read_table(self._counts_file, columns=["rate"])["rate"].to_numpy()
+        return read_table(self._counts_file, columns=["rate"])["rate"].to_numpy()
 
     @cached_property
     def languages(self) -> dict[str, slice]:
         """The ids of the entries of each language."""
-        column = pq.read_table(self._counts_file, columns=["language"])["language"].combine_chunks()
+        column = read_table(self._counts_file, columns=["language"])["language"].combine_chunks()
         runs = pc.run_end_encode(column)
         ends = runs.run_ends.to_pylist()
         return {code: slice(a, b) for code, a, b in zip(runs.values.to_pylist(), [0, *ends], ends, strict=False)}
@@ -89,7 +92,7 @@ class Results:
 
     def entries(self, code: str) -> pa.Table:
         """Return the rows of counts.parquet of one language; the others are not read."""
-        return pq.read_table(self._counts_file, filters=[("language", "==", code)])
+        return read_table(self._counts_file, filters=[("language", "==", code)])
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
         """Yield MATCHED batches of as many images as asked for, or of all.
@@ -205,7 +208,7 @@ def _expected(batch, counts, languages, thresholds) -> dict[str, np.ndarray]:
 def _batches(files: list[Path], columns=None, rows: int | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the first `rows` rows of Parquet files, or all."""
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=columns):
+        for batch in batches(file, BATCH, columns):
             if rows is not None:
                 batch = batch.slice(0, rows)
                 rows -= batch.num_rows

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
 from curation.draws import draws
+from metadata.places import is_outside
 
 TRIES = 8  # in a row that bring nothing: a minute of waits
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds; each wait is twice the one before
@@ -20,7 +21,6 @@ PASSING = frozenset(
         *("HTTPClientError", "ResponseParserError"),  # botocore
     }
 )
-NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 
 Result = TypeVar("Result")
 
@@ -35,7 +35,7 @@ def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], t
         try:
             return step()
         except Exception as error:
-            if not (isinstance(error, OSError) or type(error).__module__.startswith(NETWORK)):
+            if not is_outside(error):
                 raise
             if number == tries or not may_pass(error):
                 _give_up(path, error, number)

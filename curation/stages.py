@@ -12,7 +12,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from curation import curated, inputs, pairs, sampling
@@ -27,7 +26,7 @@ from curation.matching import Matching
 from curation.pairs import MATCHED_ROW_GROUP, KeyRange
 from curation.tables import TableOptions
 from metadata.entries import Entries
-from metadata.parquet import PartWriter, part_files
+from metadata.parquet import PartWriter, batches, part_files, read_table
 from metadata.spark import run
 from metadata.tallies import Tallies
 
@@ -87,7 +86,7 @@ def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path
     run(spark, _spread(spark, files), partial(_count, entries=len(entries), folder=folder))
     counts = EntryCounts.zeros(len(entries), entries.digest)
     for file in part_files(folder):
-        counts.add_seen(pq.read_table(file))
+        counts.add_seen(read_table(file))
     return counts
 
 
@@ -132,14 +131,14 @@ def _build(codes: list[str], metadata: str, rules: str, matchers: str) -> Tallie
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     name = stamps.name_of(task)
-    batches = (batch for source in task for batch in inputs.read(source, columns))
+    found = (batch for source in task for batch in inputs.read(source, columns))
     if buckets:
         writer = BlockWriter(stamps.folder, name, buckets)
-        tallies = pairs.write_pairs(batches, plan.open(), plan.max_texts, writer, buckets)
+        tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
         files = writer.finish()
     else:
         files = [f"{name}.parquet"]
-        tallies = pairs.write_unique(batches, plan.open(), stamps.folder / files[0])
+        tallies = pairs.write_unique(found, plan.open(), stamps.folder / files[0])
     stamps.write(task, files, buckets, tallies)
     return Tallies()
 
@@ -152,7 +151,7 @@ def _group(buckets: range, files: list[tuple[Path, int]], of: int, max_texts: in
 def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(MATCHED_ROW_GROUP, columns=["candidates.list.element.entries"]):
+        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"]):
             counts.count(parts(batch["candidates"])[0].field("entries"))
     seen = counts.seen()
     with PartWriter(folder / files[0].name, SEEN, row_group_rows=1 << 20) as writer:
@@ -180,7 +179,7 @@ def _write_curated(file: int, drawn: list[Path], folder: Path, row_group_rows: i
 
 
 def _matched(file: Path) -> Iterator:
-    return pq.ParquetFile(file).iter_batches(MATCHED_ROW_GROUP)
+    return batches(file, MATCHED_ROW_GROUP)
 
 
 def _spread(spark: SparkSession, items: list) -> list[list]:

@@ -116,7 +116,9 @@ def _add_inputs(group) -> None:
         help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs",
     )
     entries = group.add_mutually_exclusive_group(required=True)
-    entries.add_argument("--metadata", metavar="DIR", help="metadata of all languages, as build_metadata.py writes it")
+    entries.add_argument(
+        "--metadata", metavar="DIR", help="metadata of all languages, as build_metadata.py writes it; or its URL"
+    )
     entries.add_argument(
         "--entries",
         nargs="+",
@@ -142,7 +144,7 @@ def _add_outputs(group) -> None:
         "--output",
         required=True,
         metavar="DIR",
-        help="folder of the results; matched/ in it is used again for the same inputs",
+        help="folder of the results, or s3://bucket/name or the like; matched/ in it is used again for the same inputs",
     )
     group.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
     group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")

@@ -31,6 +31,7 @@ from curation.tables import TableOptions
 from metadata.entries import Entries
 from metadata.lists import read_lists
 from metadata.parquet import part_files, require_rows
+from metadata.places import files as placed
 
 
 def main(argv=None) -> None:
@@ -48,8 +49,12 @@ def curate(args: Namespace) -> None:
     entries = Entries.open(args.metadata) if args.metadata else Entries.build(read_lists(args.entries))
     identifier = Identifier.open(args.model)
     description = made_from(files, columns, entries, identifier, args.unique_images, config)
-    output = Output.claim(args.output, description, args.overwrite)
+    with Output.claim(args.output, description, args.overwrite) as output:
+        curate_into(output, files, columns, entries, args, config)
 
+
+def curate_into(output, files, columns, entries, args, config) -> None:
+    """Run all stages into an output folder that is this run's own."""
     spark = session("curate")
     matched = output.matched_tallies()
     if matched is None:
@@ -86,7 +91,7 @@ def made_from(files, columns, entries, identifier, unique_images: bool, config) 
 
 def match(spark, files, columns, entries, args, config, output):
     """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
-    metadata, matchers = str(output.work / "metadata"), str(output.work / "matchers")
+    metadata, matchers = str(output.artefacts / "metadata"), str(output.artefacts / "matchers")
     entries.save(metadata)
     if config.matcher == "trie":
         with stage(spark, "build matchers"):
@@ -116,7 +121,7 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
     def size_of(candidates: list[int]) -> list[float]:
         each = [Thresholds.of(distributions, t) for t in candidates]
         rates = rates_of_each(counts.values, entries.languages, each)
-        path = save_array(output.work / f"rates{next(passes)}.npy", rates)
+        path = save_array(output.artefacts / f"rates{next(passes)}.npy", rates)
         with stage(spark, f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"):
             sizes = stages.expected_sizes(spark, parts, path)
         return [sizes[f"size.{column}"] for column in range(len(each))]
@@ -129,16 +134,16 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
 def sample(spark, parts, rates, images: int, config, output):
     """Write the curated files; return the tallies of what was expected and kept."""
     files = max(1, -(-images // config.rows_per_file))
-    path = save_array(output.work / "rates.npy", rates)
+    path = save_array(output.artefacts / "rates.npy", rates)
     output.retract_results()
     drawn = output.parts.begin("drawn")
     with stage(spark, "sample"):
         tallies = stages.sample(spark, parts, path, config.seed, files, drawn)
     with stage(spark, f"write {files} files"):
-        runs, curated = sorted(drawn.glob("*.blocks")), output.parts.begin("curated")
+        runs, curated = placed(drawn, ".blocks"), output.parts.begin("curated")
         written = stages.write_curated(spark, runs, files, curated, config.row_group_rows)
     require_rows(part_files(curated), tallies["kept"])
-    output.parts.finish("curated")
+    output.finish_curated()
     return tallies + written
 
 

@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,8 @@ import pyarrow.parquet as pq
 from metadata import schemas
 from metadata.errors import InputError
 from metadata.languages import LANGUAGES, language
+from metadata.parquet import read_table
+from metadata.places import make_folder, place, reachable, read_bytes, whole
 
 VERSION = 1  # of the saved form
 
@@ -97,22 +98,26 @@ class Entries:
 
     def save(self, directory, facts: dict | None = None) -> None:
         """Write entries.parquet and metadata.json, which says `facts` too: where the entries come from."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        _replace(directory / "entries.parquet", lambda path: pq.write_table(self.table, path))
+        directory = make_folder(place(directory))
+        with whole(directory / "entries.parquet") as file:
+            pq.write_table(self.table, file)
         counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
         own = {"version": VERSION, "digest": self.digest, "entries": len(self), "languages": counts}
         text = json.dumps(own | (facts or {}), indent=1, ensure_ascii=False)
-        _replace(directory / "metadata.json", lambda path: path.write_text(text, encoding="utf-8"))
+        with whole(directory / "metadata.json") as file:
+            file.write_text(text, encoding="utf-8")
 
     @classmethod
     def open(cls, directory) -> Entries:
         """Read saved entries; a folder that is damaged, or of another version or digest, is refused."""
-        directory = Path(directory)
+        directory = place(directory)
         try:
-            facts = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
-            table = pq.read_table(directory / "entries.parquet")
+            with reachable(directory):
+                facts = json.loads(read_bytes(directory / "metadata.json"))
+                table = read_table(directory / "entries.parquet")
             version, digest = facts["version"], facts["digest"]
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(
                 f"{directory} holds no readable metadata ({error}); expected metadata.json and entries.parquet "
@@ -168,10 +173,3 @@ def _distinct(code: str, strings) -> pa.Array:
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _replace(path: Path, write) -> None:
-    """Let `write` make a file beside `path` and put it there whole."""
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.replace(path)

@@ -1,18 +1,20 @@
-"""Parquet files as workers write them: row groups of one size, under their name only when whole.
+"""Parquet files as workers write and read them: row groups of one size, under their name only when whole.
 
 The same rows in the same order give the same bytes, however they come in batches.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metadata.errors import InputError
+from metadata.places import AT_ONCE, files, is_url, read_bytes, whole
 
 
 class PartWriter:
@@ -23,13 +25,16 @@ class PartWriter:
 
     def __init__(self, path: Path, schema: pa.Schema, row_group_rows: int):
         self._path, self._schema, self._row_group_rows = path, schema, row_group_rows
-        self._partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self.rows = 0
 
     def __enter__(self) -> PartWriter:
-        self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd", write_page_checksum=True)
+        with ExitStack() as opened:
+            file = opened.enter_context(whole(self._path))
+            self._writer = pq.ParquetWriter(file, self._schema, compression="zstd", write_page_checksum=True)
+            opened.push(self._close)
+            self._opened = opened.pop_all()
         return self
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -40,15 +45,15 @@ class PartWriter:
         while self._pending_rows >= self._row_group_rows:
             self._flush(self._row_group_rows)
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, *error) -> None:
+        self._opened.__exit__(*error)
+
+    def _close(self, kind, error, trace) -> None:
         try:
             if kind is None and self._pending_rows:
                 self._flush(self._pending_rows)
-            self._writer.close()
-            if kind is None:
-                os.replace(self._partial, self._path)
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._writer.close()
 
     def _flush(self, rows: int) -> None:
         table = pa.Table.from_batches(self._pending, self._schema)
@@ -58,15 +63,36 @@ class PartWriter:
         self._pending, self._pending_rows = rest.to_batches(), len(rest)
 
 
-def part_files(directory: Path) -> list[Path]:
+def part_files(directory) -> list[Path]:
     """Return the whole Parquet files of a folder, in order."""
-    return sorted(path for path in Path(directory).glob("*.parquet") if not path.name.startswith((".", "_")))
+    return [path for path in files(directory, ".parquet") if not path.name.startswith((".", "_"))]
+
+
+def open_parquet(path: Path, **options) -> pq.ParquetFile:
+    """Return a Parquet file, opened; of a URL, a row group's columns are fetched together."""
+    if is_url(path):
+        return pq.ParquetFile(path.open("rb", cache_type="none"), pre_buffer=True, **options)
+    return pq.ParquetFile(path, **options)
+
+
+def batches(path: Path, rows: int, columns: list[str] | None = None, **options) -> Iterator[pa.RecordBatch]:
+    """Yield a file's rows in batches of at most so many; of a URL, one row group is in memory at a time."""
+    with open_parquet(path, **options) as file:
+        groups = [[group] for group in range(file.num_row_groups)] if is_url(path) else [None]
+        for group in groups:
+            yield from file.iter_batches(rows, row_groups=group, columns=columns)
+
+
+def read_table(path: Path, **options) -> pa.Table:
+    """Return the table in one file."""
+    return pq.read_table(pa.BufferReader(read_bytes(path)) if is_url(path) else path, **options)
 
 
 def require_rows(files: list[Path], rows: int) -> None:
     """Refuse files that do not hold as many rows as were written."""
     try:
-        found = sum(pq.read_metadata(path).num_rows for path in files)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = sum(pool.map(_rows_of, files))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"a file of matched images is damaged ({error}); run again with --overwrite") from None
     if found != rows:
@@ -76,5 +102,11 @@ def require_rows(files: list[Path], rows: int) -> None:
 
 def first_rows(files: list[Path], rows: int) -> list[dict]:
     """Return the first rows of a manifest."""
-    table = pq.ParquetFile(files[0]).read_row_group(0) if pq.read_metadata(files[0]).num_row_groups else None
+    with open_parquet(files[0]) as file:
+        table = file.read_row_group(0) if file.num_row_groups else None
     return table.slice(0, rows).to_pylist() if table else []
+
+
+def _rows_of(path: Path) -> int:
+    with open_parquet(path) as file:
+        return file.metadata.num_rows

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from sample.make_sample import make_sample
 
+from metadata.places import place
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -26,6 +28,33 @@ def sample(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     make_sample(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A server of S3, which this process and those it starts find in their environment."""
+    from s3_server import serving_s3  # moto takes a second, which tests without it need not wait
+
+    with serving_s3() as (app, environment), pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield app
+
+
+@pytest.fixture
+def s3_folder(s3_server, tmp_path):
+    """A folder of S3 in which nothing is."""
+    bucket = place("s3://outputs")
+    if not bucket.fs.exists("outputs"):
+        bucket.fs.mkdir("outputs")
+    yield bucket / "häß [1]" / tmp_path.name
+    s3_server.reset()
+
+
+@pytest.fixture(params=["local", "s3"])
+def folder(request, tmp_path):
+    """An empty folder, once local and once of S3."""
+    return tmp_path if request.param == "local" else request.getfixturevalue("s3_folder")
 
 
 @pytest.fixture(scope="session")

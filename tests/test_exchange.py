@@ -10,7 +10,8 @@ from pair_rows import cut, random_pairs
 from curation import exchange
 from curation.exchange import BlockWriter, read_blocks
 from curation.schemas import CURATED, MATCHED, PAIRS
-from metadata import InputError
+from metadata import InputError, places
+from metadata.places import names
 
 SMALL = pa.schema([pa.field("a", pa.int32()), pa.field("b", pa.string())])
 
@@ -46,16 +47,16 @@ def is_refused(path, first, stop, schema=SMALL) -> bool:
 SPANS = [(first, stop) for first in range(4) for stop in range(first, 5)]
 
 
-def test_a_bucket_has_its_rows_in_the_order_in_which_they_came(tmp_path):
-    path = small_file(tmp_path)
+def test_a_bucket_has_its_rows_in_the_order_in_which_they_came(folder):
+    path = small_file(folder)
     assert bucket(path, 0) == [(1, "é"), (2, None)]
     assert bucket(path, 1) == []
     assert bucket(path, 2) == [(None, "犬"), (5, "")]
     assert bucket(path, 3) == [(4, "dd"), (6, "x" * 40)]
 
 
-def test_several_buckets_are_read_as_one_after_the_other(tmp_path):
-    path = small_file(tmp_path)
+def test_several_buckets_are_read_as_one_after_the_other(folder):
+    path = small_file(folder)
     for first, stop in SPANS:
         assert bucket(path, first, stop) == [row for each in range(first, stop) for row in bucket(path, each)]
 
@@ -80,17 +81,17 @@ def test_rows_of_every_type_come_back_from_slices_and_from_all_files(tmp_path, m
         assert [row for each in blocks for row in each.to_pylist()] == expected[number]
 
 
-def test_a_writer_that_holds_too_much_goes_on_in_another_file(tmp_path, monkeypatch):
-    one = BlockWriter(tmp_path, "one", 1)
+def test_a_writer_that_holds_too_much_goes_on_in_another_file(folder, monkeypatch):
+    one = BlockWriter(folder, "one", 1)
     one.add(small((0, "犬")), np.array([0]))
-    monkeypatch.setattr(exchange, "HELD_BYTES", (tmp_path / one.finish()[0]).stat().st_size)
-    writer = BlockWriter(tmp_path, "task", 1)
+    monkeypatch.setattr(exchange, "HELD_BYTES", (folder / one.finish()[0]).stat().st_size)
+    writer = BlockWriter(folder, "task", 1)
     for number in range(5):
         writer.add(small((number, "犬")), np.array([0]))
     files = writer.finish()
     assert files == ["task-0.blocks", "task-1.blocks", "task-2.blocks"]
-    assert [row[0] for name in files for row in bucket(tmp_path / name, 0)] == [0, 1, 2, 3, 4]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-0.blocks", *files]
+    assert [row[0] for name in files for row in bucket(folder / name, 0)] == [0, 1, 2, 3, 4]
+    assert sorted(names(folder)) == ["one-0.blocks", *files]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 1000])
@@ -101,22 +102,22 @@ def test_blocks_of_any_size_hold_the_same_rows(tmp_path, monkeypatch, rows):
     assert {batch.num_rows for batch in read_blocks(path, SMALL, 0, 4)} == ({1} if rows == 1 else {1, 2})
 
 
-def test_no_rows_give_no_file(tmp_path):
-    writer = BlockWriter(tmp_path, "task", 4)
+def test_no_rows_give_no_file(folder):
+    writer = BlockWriter(folder, "task", 4)
     writer.add(small(), np.zeros(0, np.int64))
     assert writer.finish() == []
-    assert list(tmp_path.iterdir()) == []
+    assert names(folder) == set()
 
 
-def test_the_same_rows_give_the_same_bytes(tmp_path):
-    assert small_file(tmp_path, "one").read_bytes() == small_file(tmp_path, "two").read_bytes()
+def test_the_same_rows_give_the_same_bytes(folder):
+    assert small_file(folder, "one").read_bytes() == small_file(folder, "two").read_bytes()
 
 
 def test_a_disk_that_fails_leaves_no_file_and_nothing_half_written(tmp_path, monkeypatch):
     def fail(*paths):
         raise OSError("no space left")
 
-    monkeypatch.setattr(exchange.os, "replace", fail)
+    monkeypatch.setattr(places.os, "replace", fail)
     with pytest.raises(OSError, match="no space left"):
         small_file(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -133,8 +134,8 @@ def test_whatever_bit_is_flipped_the_rows_are_right_or_refused(tmp_path):
         assert wrong == [], f"byte {place}"
 
 
-def test_rows_that_a_flipped_bit_is_in_are_refused(tmp_path):
-    path = small_file(tmp_path)
+def test_rows_that_a_flipped_bit_is_in_are_refused(folder):
+    path = small_file(folder)
     data = bytearray(path.read_bytes())
     data[-3] ^= 16
     path.write_bytes(data)
@@ -187,21 +188,36 @@ def offsets_at(data: bytes, number: int) -> tuple[int, int]:
     ],
     ids=str,
 )
-def test_rows_of_another_schema_are_refused(tmp_path, schema):
-    assert is_refused(small_file(tmp_path), 0, 4, schema)
+def test_rows_of_another_schema_are_refused(folder, schema):
+    assert is_refused(small_file(folder), 0, 4, schema)
 
 
 @pytest.mark.parametrize("content", [b"", b"clipblk", b"clipblk1", b"PAR1" * 100, bytes(500), "犬".encode() * 50])
-def test_what_is_no_file_of_blocks_is_refused(tmp_path, content):
-    (tmp_path / "x").write_bytes(content)
-    assert is_refused(tmp_path / "x", 0, 1)
+def test_what_is_no_file_of_blocks_is_refused(folder, content):
+    (folder / "x").write_bytes(content)
+    assert is_refused(folder / "x", 0, 1)
 
 
-def test_a_file_with_fewer_buckets_is_refused(tmp_path):
-    path = small_file(tmp_path)
+def test_a_file_with_fewer_buckets_is_refused(folder):
+    path = small_file(folder)
     assert is_refused(path, 4, 5)
     assert is_refused(path, 2, 6)
 
 
-def test_a_file_that_is_gone_is_refused(tmp_path):
-    assert is_refused(tmp_path / "gone.blocks", 0, 1)
+def test_a_file_that_is_gone_is_refused(folder):
+    assert is_refused(folder / "gone.blocks", 0, 1)
+
+
+def test_a_server_that_gives_nothing_is_not_taken_for_a_damaged_file(s3_folder, s3_server):
+    path = small_file(s3_folder)
+    s3_server.forbidden = True
+    with pytest.raises(PermissionError):
+        bucket(path, 0)
+
+
+def test_a_bucket_of_s3_costs_two_requests(s3_folder, s3_server):
+    path = small_file(s3_folder)
+    for span in ((0, 1), (1, 2), (0, 4)):
+        s3_server.requests.clear()
+        bucket(path, *span)
+        assert [method for method, _ in s3_server.requests] == ["GET"] * (1 if span == (1, 2) else 2)

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.schemas import COUNTS, CURATED, MATCHED
+from metadata.parts import STAMP, write_json
+from metadata.places import files, names, read_bytes, remove
 
 pytestmark = pytest.mark.spark
 
@@ -40,11 +42,11 @@ def first(run) -> Path:
 
 
 def curated(output: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((output / "curated").iterdir())}
+    return {path.name: read_bytes(path) for path in files(output / "curated")}
 
 
 def facts(output: Path) -> dict:
-    return json.loads((output / "run.json").read_text())
+    return json.loads(read_bytes(output / "run.json"))
 
 
 def test_the_output_is_what_the_format_says(first):
@@ -182,6 +184,39 @@ def test_unique_images_give_the_same_bytes_without_grouping_and_may_be_added_to(
     assert not (output / "pairs").exists()
     assert curated(output) == curated(run(inputs=[one, two]))
     assert [each["inputs"] for each in facts(output)["lineage"]] == [1, 1]
+
+
+def test_s3_gives_the_bytes_of_a_local_run_though_it_throttles_and_goes_on_after_a_run_that_broke_off(
+    first, run, sample, s3_folder, s3_server
+):
+    s3_folder.fs.put(str(sample / "crawl"), (s3_folder / "crawl").path, recursive=True)
+    s3_folder.fs.put(str(sample / "pairs"), (s3_folder / "pairs").path, recursive=True)
+    inputs, output = [s3_folder / "crawl", s3_folder / "pairs"], s3_folder / "out"
+    s3_server.tenth = True
+    run(inputs=inputs, output=output)
+    assert s3_server.slowed > 5
+    s3_server.reset()
+    assert curated(output) == curated(first)
+    assert names(output) == names(first)
+    assert names(output / "matched") == names(first / "matched")
+    assert facts(output)["rows"] == facts(first)["rows"]
+
+    stamps = files(output / "pairs", ".json")
+    before = written(output / "pairs")
+    claim = {"version": 1, "made_from": facts(output)["made_from"]}
+    for name in (stamps[0], output / "matched" / STAMP, output / "run.json", output / "curated"):
+        remove(name)
+    write_json(output / ".work" / "run.json", claim)
+    run(inputs=inputs, output=output)
+    assert curated(output) == curated(first)
+    after = written(output / "pairs")
+    assert {name for name in before if before[name] == after.get(name)} >= {path.name for path in stamps[1:]}
+    assert names(output) == names(first)
+
+
+def written(folder) -> dict[str, object]:
+    """Return when each file of a folder of S3 was written."""
+    return {info["name"].rpartition("/")[2]: info["LastModified"] for info in folder.fs.ls(folder.path, detail=True)}
 
 
 def inputs_done(output: Path) -> list[str]:

@@ -11,6 +11,9 @@ from curation import ledger as module
 from curation.inputs import Input
 from curation.ledger import Ledger
 from metadata.parts import STAMP
+from metadata.places import files as placed
+from metadata.places import names as names_in
+from metadata.places import remove
 from metadata.tallies import Tallies
 
 DESCRIPTION = {"version": 1, "made_from": {"metadata": "abc", "rules": "unicode", "model": {"name": "lid"}}}
@@ -43,98 +46,98 @@ def names(ledger: Ledger) -> list[str]:
     return sorted(path.name for path, _ in ledger.files)
 
 
-def test_a_new_folder_has_nothing_done(tmp_path):
-    ledger = opened(tmp_path, A, B)
+def test_a_new_folder_has_nothing_done(folder):
+    ledger = opened(folder, A, B)
     assert (ledger.missing, ledger.files, ledger.tallies().rows()) == ([A, B], [], [])
 
 
-def test_what_has_a_stamp_is_done_with_its_files_and_tallies(tmp_path):
-    written = done(opened(tmp_path, A, B, C), [A], [B, C], files=2)
-    ledger = opened(tmp_path, A, B, C)
+def test_what_has_a_stamp_is_done_with_its_files_and_tallies(folder):
+    written = done(opened(folder, A, B, C), [A], [B, C], files=2)
+    ledger = opened(folder, A, B, C)
     assert ledger.missing == []
     assert names(ledger) == sorted(written)
     assert {buckets for _, buckets in ledger.files} == {8}
     assert ledger.tallies()["files"] == 3
 
 
-def test_of_a_run_that_broke_off_only_what_has_no_stamp_is_missing(tmp_path):
-    ledger = opened(tmp_path, A, B, C)
+def test_of_a_run_that_broke_off_only_what_has_no_stamp_is_missing(folder):
+    ledger = opened(folder, A, B, C)
     done(ledger, [B])
-    (tmp_path / f"{ledger.stamps.name_of([A])}-0.blocks").write_text("rows, but no stamp")
-    assert opened(tmp_path, A, B, C).missing == [A, C]
+    (folder / f"{ledger.stamps.name_of([A])}-0.blocks").write_text("rows, but no stamp")
+    assert opened(folder, A, B, C).missing == [A, C]
 
 
-def test_inputs_that_were_added_are_missing_and_the_rest_is_done(tmp_path):
-    written = done(opened(tmp_path, B), [B])
-    ledger = opened(tmp_path, A, B, C)
+def test_inputs_that_were_added_are_missing_and_the_rest_is_done(folder):
+    written = done(opened(folder, B), [B])
+    ledger = opened(folder, A, B, C)
     assert ledger.missing == [A, C]
     assert names(ledger) == written
 
 
 @pytest.mark.parametrize("change", [{"size": 11}, {"modified": 2}, {"modified": None}, {"row_groups": (0, 2)}])
-def test_an_input_that_has_changed_is_missing_with_those_of_its_task_alone(tmp_path, change):
-    done(opened(tmp_path, A, B, C), [A], [B, C])
-    assert opened(tmp_path, A, B, replace(C, **change)).missing == [B, replace(C, **change)]
+def test_an_input_that_has_changed_is_missing_with_those_of_its_task_alone(folder, change):
+    done(opened(folder, A, B, C), [A], [B, C])
+    assert opened(folder, A, B, replace(C, **change)).missing == [B, replace(C, **change)]
 
 
 @pytest.mark.parametrize("part", ["version", "made_from"])
-def test_for_another_description_nothing_is_done(tmp_path, part):
-    done(opened(tmp_path, A), [A])
-    other = opened(tmp_path, A, description=DESCRIPTION | {part: 2})
+def test_for_another_description_nothing_is_done(folder, part):
+    done(opened(folder, A), [A])
+    other = opened(folder, A, description=DESCRIPTION | {part: 2})
     assert (other.missing, other.files) == ([A], [])
 
 
-def test_a_stamp_with_a_file_that_is_gone_does_not_count(tmp_path):
-    first, _, _ = done(opened(tmp_path, A), [A], files=3)
-    (tmp_path / first).unlink()
-    assert opened(tmp_path, A).missing == [A]
+def test_a_stamp_with_a_file_that_is_gone_does_not_count(folder):
+    first, _, _ = done(opened(folder, A), [A], files=3)
+    remove(folder / first)
+    assert opened(folder, A).missing == [A]
 
 
-def test_inputs_without_rows_are_done_without_a_file(tmp_path):
-    done(opened(tmp_path, A), [A], files=0)
-    assert (opened(tmp_path, A).missing, opened(tmp_path, A).files) == ([], [])
+def test_inputs_without_rows_are_done_without_a_file(folder):
+    done(opened(folder, A), [A], files=0)
+    assert (opened(folder, A).missing, opened(folder, A).files) == ([], [])
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "{}", "[]", "[1]", "7", '"犬"', '{"inputs": []}'])
-def test_a_stamp_that_cannot_be_read_does_not_count(tmp_path, content):
-    ledger = opened(tmp_path, A)
+def test_a_stamp_that_cannot_be_read_does_not_count(folder, content):
+    ledger = opened(folder, A)
     done(ledger, [A])
-    (tmp_path / f"_{ledger.stamps.name_of([A])}.json").write_text(content, "utf-8")
-    assert opened(tmp_path, A).missing == [A]
+    (folder / f"_{ledger.stamps.name_of([A])}.json").write_text(content, "utf-8")
+    assert opened(folder, A).missing == [A]
 
 
-def test_an_input_that_two_tasks_have_done_counts_once(tmp_path):
-    ledger = opened(tmp_path, A, B, C)
+def test_an_input_that_two_tasks_have_done_counts_once(folder):
+    ledger = opened(folder, A, B, C)
     done(ledger, [A, B], [A], [B], [B, C])
-    again = opened(tmp_path, A, B, C)
+    again = opened(folder, A, B, C)
     counted = [each["path"] for stamp in again.done.values() for each in stamp.inputs]
     assert sorted([*counted, *(each.path for each in again.missing)]) == sorted(each.path for each in (A, B, C))
 
 
-def test_the_names_of_two_tasks_differ_and_those_of_one_task_do_not(tmp_path):
-    stamps = opened(tmp_path, A, B, C).stamps
+def test_the_names_of_two_tasks_differ_and_those_of_one_task_do_not(folder):
+    stamps = opened(folder, A, B, C).stamps
     tasks = ([A], [B], [C], [A, B], [B, A], [replace(A, size=3)], [replace(C, row_groups=None)])
     assert len({stamps.name_of(task) for task in tasks}) == len(tasks)
-    assert opened(tmp_path).stamps.name_of([C]) == stamps.name_of([replace(C)])
+    assert opened(folder).stamps.name_of([C]) == stamps.name_of([replace(C)])
 
 
-def test_leftovers_are_removed_and_what_counts_is_not(tmp_path):
-    first = done(opened(tmp_path, A, B), [A], [B], files=2)
-    done(opened(tmp_path, C, description={"other": 1}), [C])
+def test_leftovers_are_removed_and_what_counts_is_not(folder):
+    first = done(opened(folder, A, B), [A], [B], files=2)
+    done(opened(folder, C, description={"other": 1}), [C])
     for name in (".half.blocks.12.partial", "0123-0.blocks", "_0123.json"):
-        (tmp_path / name).write_text("left")
-    (tmp_path / STAMP).write_text("{}")
-    ledger = opened(tmp_path, A, replace(B, size=11))
+        (folder / name).write_text("left")
+    (folder / STAMP).write_text("{}")
+    ledger = opened(folder, A, replace(B, size=11))
     ledger.prune()
     kept = {*first[:2], f"_{ledger.stamps.name_of([A])}.json", STAMP}
-    assert {path.name for path in tmp_path.iterdir()} == kept
-    assert opened(tmp_path, A).missing == []
+    assert names_in(folder) == kept
+    assert opened(folder, A).missing == []
 
 
-def test_a_stamp_says_in_plain_json_what_was_made_of_which_inputs(tmp_path):
-    ledger = opened(tmp_path, B, C)
+def test_a_stamp_says_in_plain_json_what_was_made_of_which_inputs(folder):
+    ledger = opened(folder, B, C)
     files = done(ledger, [B, C])
-    (stamp,) = (json.loads(path.read_text("utf-8")) for path in tmp_path.glob("_*.json"))
+    (stamp,) = (json.loads(path.read_text("utf-8")) for path in placed(folder, ".json"))
     assert [each["path"] for each in stamp["inputs"]] == [B.path, C.path]
     assert (stamp["files"], stamp["buckets"]) == (files, 8)
 
@@ -162,6 +165,6 @@ def test_few_inputs_are_enough_tasks_for_all_cores_and_small_ones_share_a_task(t
     assert len(opened(tmp_path, *even[:5]).tasks(4)) == 5
 
 
-def test_inputs_that_are_done_are_in_no_task(tmp_path):
-    done(opened(tmp_path, A, B), [A])
-    assert opened(tmp_path, A, B, C).tasks(1) == [[B], [C]]
+def test_inputs_that_are_done_are_in_no_task(folder):
+    done(opened(folder, A, B), [A])
+    assert opened(folder, A, B, C).tasks(1) == [[B], [C]]

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
+from s3fs import S3FileSystem
 
 from metadata import Entries
 
@@ -126,9 +127,57 @@ def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "dear to someone"
 
 
+@pytest.mark.parametrize("flags", [[], ["--overwrite"]])
+def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_path, flags):
+    from curation.output import Output
+
+    with Output.claim(tmp_path / "out", {"inputs": []}) as other:
+        sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", *flags)
+        assert (
+            sentence
+            == f"curate: another run is writing to {other.path}; wait until it has ended, or give another folder"
+        )
+        assert (other.path / ".work" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [
+        ("gs://bucket/out", "install gcsfs"),
+        ("s3://no-such-bucket/out", "make the bucket first"),
+        ("http://127.0.0.1:9/out", "cannot be written to"),
+    ],
+)
+def test_an_output_at_a_url_that_cannot_be_used(refused, words, pairs, s3_server, output, named):
+    assert named in refused("--input", pairs, "--entries", f"en={words}", "--output", output)
+
+
+@pytest.fixture
+def new_s3():
+    """A file system of S3 that looks at the environment anew."""
+    S3FileSystem.clear_instance_cache()
+    yield
+    S3FileSystem.clear_instance_cache()
+
+
+def test_an_output_at_a_url_whose_server_is_not_there(refused, words, pairs, new_s3, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", "s3://bucket/out")
+    assert sentence.startswith("curate: s3://bucket/out cannot be used (Could not connect to the endpoint URL")
+
+
+def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, pairs, s3_server, new_s3, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", "s3://bucket/out")
+    assert "Unable to locate credentials" in sentence
+
+
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
     from curation.output import Output
 
-    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]})
+    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence

@@ -2,7 +2,6 @@ import gzip
 import io
 import json
 import os
-import threading
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -10,10 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import s3fs
 from http_server import Answer, serving
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
 from curation import inputs, remote, retrying, row_groups
 from curation.file_systems import Version, system_of
@@ -327,41 +323,6 @@ def test_a_time_counts_only_where_no_etag_does():
 # S3.
 
 
-class Throttling:
-    """A server of S3 in front of which stand some requests that are answered with 503 SlowDown."""
-
-    def __init__(self, app):
-        self.app, self.every, self._count, self._lock = app, 0, 0, threading.Lock()
-
-    def __call__(self, environ, start_response):
-        with self._lock:
-            self._count += 1
-            slow = self.every and self._count % self.every and environ["REQUEST_METHOD"] in ("GET", "HEAD")
-        if not slow:
-            return self.app(environ, start_response)
-        start_response("503 Slow Down", [("Content-Type", "application/xml")])
-        body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-        return [body] if environ["REQUEST_METHOD"] == "GET" else []
-
-
-@pytest.fixture(scope="module")
-def s3_server():
-    app = Throttling(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield app
-    server.shutdown()
-    server.server_close()
-    thread.join()
-    s3fs.S3FileSystem.clear_instance_cache()
-
-
 @pytest.fixture
 def s3(s3_server):
     """A bucket of inputs; `every` of the server may be set."""
@@ -373,7 +334,7 @@ def s3(s3_server):
         system.pipe("pairs/c.parquet", parquet(row_group_size=500))
         system.pipe("pairs/d.warc.wat.gz", gzip.compress(RECORD % (len(PAGE), PAGE)))
     yield s3_server
-    s3_server.every = 0
+    s3_server.reset()
 
 
 @pytest.mark.parametrize(
