@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 
+from failures import AGAIN, BROKEN_OFF, told
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -55,17 +57,20 @@ def say(text: str) -> None:
 
 @contextmanager
 def one_line_errors(job: str) -> Iterator[None]:
-    """End the program with one sentence instead of a trace: status 2 for bad input, 1 where Spark failed."""
+    """End the program with one sentence instead of a trace: status 2 for bad input, 1 for what failed."""
     try:
         yield
     except InputError as error:
         _end(f"{job}: {error}", 2)
     except (PySparkException, Py4JError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if "Error" in line]
-        refused = [line.partition("InputError: ")[2] for line in lines if "InputError: " in line]
-        _end(f"{job}: {refused[0]}", 2) if refused else _end(f"{job}: Spark failed: {(lines or [error])[-1]}", 1)
+        sentence, status = told(str(error))
+        _end(f"{job}: {sentence}", status)
+    except ConnectionError as error:  # Py4J's, where the JVM has ended
+        _end(f"{job}: {BROKEN_OFF}", 1)
+    except (OSError, BrokenExecutor) as error:
+        _end(f"{job}: {error or type(error).__name__}; {AGAIN}", 1)
     except KeyboardInterrupt:
-        _end(f"{job}: stopped; run the same command again to go on", 130)
+        _end(f"{job}: stopped; {AGAIN}", 130)
 
 
 def _end(sentence: str, status: int) -> None:

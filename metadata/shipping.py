@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from metadata.errors import InputError
 
+ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # of a copy that no one uses
 _PARTIAL = ".partial"
 _OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
@@ -33,7 +34,7 @@ def pack(artefact: Path, folder: Path) -> Path:
             hashed = _Hashed(file)
             with tarfile.open(fileobj=hashed, mode="w|", dereference=True) as tar:
                 tar.add(artefact, arcname=artefact.name, filter=_only_content)
-        return partial.replace(folder / f"{artefact.stem}-{hashed.digest}.tar")
+        return partial.replace(folder / f"{artefact.stem}-{hashed.digest}{ENDING}")
     finally:
         partial.unlink(missing_ok=True)
 

@@ -74,7 +74,11 @@ def wait_for(answer, seconds: float = PATIENCE):
 def children(pid: int) -> list[int]:
     """Return the process ids of a process's children; none where it has ended."""
     try:
-        return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
     except OSError:
         return []
 
@@ -101,7 +105,11 @@ def _start(folder: Path, started: list, which: str, *arguments: str) -> subproce
     """Start a process of the cluster in a folder of its own."""
     (folder / "disk").mkdir(parents=True)
     (folder / "work").mkdir()
-    own = {"SPARK_LOCAL_DIRS": str(folder / "disk"), "SPARK_WORKER_DIR": str(folder / "work"), "SPARK_DAEMON_MEMORY": "256m"}
+    own = {
+        "SPARK_LOCAL_DIRS": str(folder / "disk"),
+        "SPARK_WORKER_DIR": str(folder / "work"),
+        "SPARK_DAEMON_MEMORY": "256m",
+    }
     command = [BIN / "spark-class", f"org.apache.spark.deploy.{which}", "--webui-port", "0", *arguments]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment(**own), stdout=log, stderr=log)

@@ -63,7 +63,7 @@ def test_a_tar_is_named_by_its_content_alone(folder, tmp_path):
     assert pack(folder, tmp_path).name == name
     (folder / "empty").write_text("no more")
     assert pack(folder, tmp_path).name != name
-    assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".tar", ".tar"]
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".packed", ".packed"]
 
 
 def test_a_copy_that_is_there_serves_without_the_tar(folder, cache):
@@ -119,7 +119,7 @@ def test_a_new_copy_drives_out_those_unused_for_a_week(folder, cache):
     for place in (old, used):
         place.mkdir()
         os.utime(place, (time.time() - 8 * 24 * 3600,) * 2)
-    unpacked(cache / "used-1.tar", cache)
+    unpacked(cache / "used-1.packed", cache)
     unpacked(tar, cache)
     assert copies(cache) == sorted([tar.stem, "used-1"])
 
