@@ -65,7 +65,7 @@ def one_line_errors(job: str) -> Iterator[None]:
     except (PySparkException, Py4JError) as error:
         sentence, status = told(str(error))
         _end(f"{job}: {sentence}", status)
-    except ConnectionError as error:  # Py4J's, where the JVM has ended
+    except ConnectionError:  # Py4J's, where the JVM has ended
         _end(f"{job}: {BROKEN_OFF}", 1)
     except (OSError, BrokenExecutor) as error:
         _end(f"{job}: {error or type(error).__name__}; {AGAIN}", 1)

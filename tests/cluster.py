@@ -1,4 +1,4 @@
-"""A standalone Spark cluster on this machine: a master and workers, each a process with a work folder and a disk of its own."""
+"""A standalone Spark cluster on this machine: a master and workers, each with a work folder and a disk of its own."""
 
 import os
 import re
@@ -6,15 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import ROOT
-
 BIN = Path(sys.executable).parent
-PATIENCE = 120  # seconds for what takes five on a machine with nothing else to do
+PATIENCE = 240  # seconds for what takes ten on a machine with nothing else to do
 
 
 @dataclass(frozen=True)
@@ -23,44 +21,44 @@ class Cluster:
 
     master: str
     folder: Path
-    workers: list[int]  # their process ids
 
+    @property
     def disks(self) -> list[Path]:
-        """Return the disk of each worker."""
+        """The disk of each worker."""
         return sorted(self.folder.glob("worker*/disk"))
-
-    def executors(self) -> list[int]:
-        """Return the process ids of all executors."""
-        return [child for worker in self.workers for child in children(worker)]
 
 
 @contextmanager
-def running(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """Give a cluster of workers with one core each that runs inside the block."""
-    started = []
+def running(folder: Path, hidden: Path | None = None) -> Iterator[Cluster]:
+    """Give a cluster of two workers with one core each that runs inside the block; they do not see what is in `hidden`."""
+    started: list[subprocess.Popen] = []
     try:
-        master = _start(folder / "master", started, "master.Master", "--host", "127.0.0.1", "--port", "0")
+        started.append(_start(folder / "master", "master.Master", "--host", "127.0.0.1", "--port", "0"))
         url = wait_for(lambda: re.search(r"spark://127\.0\.0\.1:\d+", _log(folder / "master")))[0]
-        pids = [
-            _start(folder / f"worker{number}", started, "worker.Worker", "--cores", "1", "--memory", "1g", url)
-            for number in range(workers)
-        ]
-        wait_for(lambda: _log(folder / "master").count("Registering worker") == workers)
-        yield Cluster(url, folder, [each.pid for each in pids])
+        flags = ["--host", "127.0.0.1", "--cores", "1", "--memory", "1g", url]
+        for number in range(2):
+            started.append(_start(folder / f"worker{number}", "worker.Worker", *flags, hidden=hidden))
+        wait_for(lambda: _log(folder / "master").count("Registering worker") == 2)
+        yield Cluster(url, folder)
     finally:
         for process in reversed(started):
             process.terminate()
         for process in started:
             process.wait(60)
-    assert master.returncode is not None
 
 
-def environment(**more: str) -> dict[str, str]:
+def can_mount() -> bool:
+    """Return whether this user may mount file systems."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+
+
+def environment(**more) -> dict[str, str]:
     """Return the environment of a command line of Spark."""
-    return os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8", **more}
+    own = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8"}
+    return os.environ | own | {name: str(value) for name, value in more.items()}
 
 
-def wait_for(answer, seconds: float = PATIENCE):
+def wait_for(answer: Callable, seconds: float = PATIENCE):
     """Return the first answer that is not empty."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -68,32 +66,30 @@ def wait_for(answer, seconds: float = PATIENCE):
         if found:
             return found
         time.sleep(0.02)
-    raise TimeoutError(f"no {answer} in {seconds} s")
+    raise TimeoutError(f"no answer in {seconds} s")
 
 
 def children(pid: int) -> list[int]:
-    """Return the process ids of a process's children; none where it has ended."""
+    """Return the ids of the processes that a process has started; none where it has ended."""
     try:
-        return [
-            int(child)
-            for task in Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
+        tasks = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
     except OSError:
         return []
+    return [int(child) for text in tasks for child in text.split()]
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the process ids of all that a process has started, and so on."""
-    return [each for child in children(pid) for each in (child, *descendants(child))]
+def executor_of(worker: int) -> int:
+    """Return the id of the JVM that a Python worker works for; in local mode that is the driver's."""
+    pid = worker
+    while "java" not in Path(f"/proc/{pid}/comm").read_text():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])  # its parent
+    return pid
 
 
-def command_of(pid: int) -> str:
-    """Return the command line of a process; an empty one where it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
+def mapped(pid: int) -> set[str]:
+    """Return the files that a process has mapped into its memory."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
 
 
 def kill(pid: int) -> None:
@@ -101,20 +97,15 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _start(folder: Path, started: list, which: str, *arguments: str) -> subprocess.Popen:
-    """Start a process of the cluster in a folder of its own."""
+def _start(folder: Path, which: str, *arguments: str, hidden: Path | None = None) -> subprocess.Popen:
+    """Start a process of the cluster in a folder of its own; an empty disk is mounted over what is hidden from it."""
     (folder / "disk").mkdir(parents=True)
-    (folder / "work").mkdir()
-    own = {
-        "SPARK_LOCAL_DIRS": str(folder / "disk"),
-        "SPARK_WORKER_DIR": str(folder / "work"),
-        "SPARK_DAEMON_MEMORY": "256m",
-    }
+    own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work", "SPARK_DAEMON_MEMORY": "256m"}
     command = [BIN / "spark-class", f"org.apache.spark.deploy.{which}", "--webui-port", "0", *arguments]
+    if hidden:
+        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', hidden, *command]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment(**own), stdout=log, stderr=log)
-    started.append(process)
-    return process
+        return subprocess.Popen(command, cwd=folder, env=environment(**own), stdout=log, stderr=log)
 
 
 def _log(folder: Path) -> str:

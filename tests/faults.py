@@ -95,29 +95,33 @@ class Hold:
         (self.folder / "go").touch()
 
 
-def begin(master: str, *arguments, conf=(), hold: Hold | None = None, **more: str) -> subprocess.Popen:
+def begin(master: str, *arguments, conf=(), hold: Hold | None = None) -> subprocess.Popen:
     """Start spark-submit on a job with these arguments."""
-    conf = [*conf, *([f"spark.executorEnv.PYTHONPATH={hold.folder}"] if hold else [])]
-    flags = [flag for each in conf for flag in ("--conf", each)]
-    command = [cluster.BIN / "spark-submit", "--master", master, "--executor-memory", "512m", *flags, *arguments]
-    environment = cluster.environment(**({"PYTHONPATH": str(hold.folder)} if hold else {}), **more)
-    return subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    path = {"PYTHONPATH": hold.folder} if hold else {}
+    conf = ["spark.executor.memory=512m", *conf, *(f"spark.executorEnv.{name}={at}" for name, at in path.items())]
+    command = [cluster.BIN / "spark-submit", "--master", master, *(flag for each in conf for flag in ("--conf", each))]
+    with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([*command, *map(str, arguments)], cwd=ROOT, env=cluster.environment(**path), **with_pipe)
 
 
-def said(job: subprocess.Popen) -> str:
-    """Return the last line that a job writes before it ends."""
-    return job.communicate(timeout=600)[0].strip().splitlines()[-1]
+def ended(job: subprocess.Popen) -> tuple[int, str]:
+    """Return the status with which a job ends, and its last line."""
+    lines = job.communicate(timeout=600)[0].strip().splitlines()
+    return job.returncode, lines[-1]
 
 
-def executor_of(worker: int) -> int:
-    """Return the id of the JVM whose Python worker has this id; in local mode that is the driver's."""
-    parent = worker
-    while "pyspark" in cluster.command_of(parent) and "java" not in cluster.command_of(parent).split(" ")[0]:
-        parent = _parent(parent)
-    return parent
+def curate_arguments(sample: Path, output: Path, *inputs: Path) -> list:
+    """Return the command line that curates the sample, or other inputs with its entries."""
+    entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
+    inputs = inputs or (sample / "crawl", sample / "pairs")
+    return ["jobs/curate.py", "--input", *inputs, "--entries", *entries, "--english-threshold", 20, "--output", output]
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def curated(output: Path) -> dict[str, bytes]:
+    """Return the files of a manifest."""
+    return {path.name: path.read_bytes() for path in sorted((output / "curated").iterdir())}
+
+
+def looks_whole(output: Path) -> bool:
+    """Return whether a folder has what only a run that came to its end leaves."""
+    return (output / "run.json").exists() or (output / "curated").exists()

@@ -104,6 +104,10 @@ shipping.unpacked(Path(sys.argv[1]), Path(sys.argv[2]))
     assert copies(cache) == [tar.stem]
 
 
+def test_a_tar_has_no_name_by_which_spark_would_unpack_it_beside_the_program(folder, tmp_path):
+    assert not pack(folder, tmp_path).name.endswith((".tar", ".tar.gz", ".tgz", ".zip", ".jar", ".py"))
+
+
 @pytest.mark.parametrize("size", [0, 100, 3000, 5120, -1])
 def test_a_tar_that_is_cut_off_leaves_no_copy(folder, cache, size):
     tar = pack(folder, folder.parent)
