@@ -57,8 +57,8 @@ def is_local(spark: SparkSession) -> bool:
 
 
 def require_shared(spark: SparkSession, folder: Path) -> None:
-    """Refuse a folder of this machine that workers do not see, where there are others."""
-    if is_local(spark):
+    """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
+    if is_local(spark) or "://" in str(folder):
         return
     token = folder / f".seen-{uuid4().hex}"
     token.touch()

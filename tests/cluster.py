@@ -30,7 +30,7 @@ class Cluster:
 
 @contextmanager
 def running(folder: Path, hidden: Path | None = None) -> Iterator[Cluster]:
-    """Give a cluster of two workers with one core each that runs inside the block; they do not see what is in `hidden`."""
+    """Give a cluster of two workers with one core each, in the block; they do not see what is in `hidden`."""
     started: list[subprocess.Popen] = []
     try:
         started.append(_start(folder / "master", "master.Master", "--host", "127.0.0.1", "--port", "0"))
