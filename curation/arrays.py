@@ -57,11 +57,11 @@ def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids, pa.int32()), mask=mask)
 
 
-def save_array(path: Path, array: np.ndarray) -> str:
+def save_array(path: Path, array: np.ndarray) -> Path:
     """Write one array as .npy, whole under its name; return the path for workers to map."""
     with whole(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
-    return str(path)
+    return path
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:

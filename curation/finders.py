@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from curation.automaton import AhoCorasick
@@ -12,6 +15,8 @@ from curation.matcher import Matcher
 from metadata.entries import Entries, digest_of
 from metadata.errors import InputError
 from metadata.places import room
+
+PROCESS_ENTRIES = 2_000_000  # worth a process more: they take two seconds to build, and so does its start
 
 
 class Finders:
@@ -28,16 +33,32 @@ class Finders:
 
 
 @lru_cache(maxsize=1)
-def open_finders(metadata: str, engine: str, rules: str, matchers: str) -> Finders:
+def open_finders(metadata: Path, engine: str, rules: str, matchers: Path | None) -> Finders:
     """Return the finders over the entries saved in the folder `metadata`; a process has one such object.
 
-    The engine `trie` reads the matchers that `save_matcher` put into the folder `matchers`.
+    The engine `trie` reads the matchers that `save_matchers` put into the folder `matchers`.
     """
-    make = partial(_open, Path(matchers)) if engine == "trie" else partial(_build, rules)
+    make = partial(_open, matchers) if engine == "trie" else partial(_build, rules)
     return Finders(Entries.open(metadata), make)
 
 
-def save_matcher(entries: Entries, language: str, rules: str, matchers: str) -> None:
+def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | None = None) -> None:
+    """Build the matchers of all languages of the entries saved in `metadata`; by default in processes if that pays."""
+    entries = Entries.open(metadata)
+    if processes is None:
+        processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
+    if processes < 2:
+        for language in entries.languages:
+            save_matcher(entries, language, rules, matchers)
+        return
+    # A forked process would have the driver's threads' locks without the threads.
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        save = partial(_save_one, metadata, rules=rules, matchers=matchers)
+        for _ in pool.map(save, entries.languages):
+            pass
+
+
+def save_matcher(entries: Entries, language: str, rules: str, matchers: Path) -> None:
     """Build the matcher of a language and put it, whole, into the folder `matchers`."""
     place = Path(matchers) / language
     unfinished = place.with_name(f"{language}.partial")
@@ -46,6 +67,15 @@ def save_matcher(entries: Entries, language: str, rules: str, matchers: str) -> 
         Matcher.build(entries.of(language), rules).save(unfinished)
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
+
+
+def _save_one(metadata: Path, language: str, rules: str, matchers: Path) -> None:
+    save_matcher(_entries(metadata), language, rules, matchers)
+
+
+@lru_cache(maxsize=1)
+def _entries(metadata: Path) -> Entries:
+    return Entries.open(metadata)
 
 
 def _open(matchers: Path, language: str, entries) -> Matcher:

@@ -18,7 +18,7 @@ from curation import curated, inputs, pairs, sampling
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
 from curation.exchange import BlockWriter
-from curation.finders import open_finders, save_matcher
+from curation.finders import open_finders
 from curation.identify import Identifier
 from curation.ledger import Ledger, Stamps
 from curation.lists import parts
@@ -27,7 +27,7 @@ from curation.pairs import MATCHED_ROW_GROUP, KeyRange
 from curation.tables import TableOptions
 from metadata.entries import Entries
 from metadata.parquet import PartWriter, batches, part_files, read_table
-from metadata.spark import run
+from metadata.spark import Shipped, run
 from metadata.tallies import Tallies
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
@@ -40,29 +40,25 @@ MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 class MatchPlan:
     """What the workers of the matching stage open."""
 
-    metadata: str
-    matchers: str
+    metadata: Shipped
+    matchers: Shipped | None  # of the engine `trie`
+    model: Shipped
     engine: str
     rules: str
-    model: str | None
     max_texts: int
     min_language_score: float
 
     @classmethod
-    def of(cls, config: CurationConfig, metadata: str, matchers: str, model: str | None) -> MatchPlan:
-        """Return the plan for these folders with the numbers of `config`."""
+    def of(cls, config: CurationConfig, metadata: Shipped, matchers: Shipped | None, model: Shipped) -> MatchPlan:
+        """Return the plan for these artefacts with the numbers of `config`."""
         numbers = (config.max_texts, config.min_language_score)
-        return cls(metadata, matchers, config.matcher, config.rules, model, *numbers)
+        return cls(metadata, matchers, model, config.matcher, config.rules, *numbers)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
-        finders = open_finders(self.metadata, self.engine, self.rules, self.matchers)
-        return Matching(Identifier.open(self.model), finders, self.min_language_score)
-
-
-def build_matchers(spark: SparkSession, metadata: str, codes: list[str], rules: str, matchers: str) -> Tallies:
-    """Stage 0: the saved matcher of each language."""
-    return run(spark, _spread(spark, codes), partial(_build, metadata=metadata, rules=rules, matchers=matchers))
+        matchers = self.matchers and self.matchers.path()
+        finders = open_finders(self.metadata.path(), self.engine, self.rules, matchers)
+        return Matching(Identifier.open(self.model.path()), finders, self.min_language_score)
 
 
 def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -90,12 +86,14 @@ def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path
     return counts
 
 
-def expected_sizes(spark: SparkSession, files: list[Path], rates: str) -> Tallies:
-    """Stage 4, asked several times: expected kept images for each column of the rates saved as [id, column]."""
+def expected_sizes(spark: SparkSession, files: list[Path], rates: Shipped) -> Tallies:
+    """Stage 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
     return run(spark, files, partial(_expected_sizes, rates=rates))
 
 
-def sample(spark: SparkSession, files: list[Path], rates: str, seed: int, curated_files: int, folder: Path) -> Tallies:
+def sample(
+    spark: SparkSession, files: list[Path], rates: Shipped, seed: int, curated_files: int, folder: Path
+) -> Tallies:
     """Stage 5: the pairs that balanced sampling keeps, by their place in the manifest."""
     task = partial(_sample, rates=rates, seed=seed, curated_files=curated_files, folder=folder)
     return run(spark, files, task)
@@ -121,12 +119,6 @@ def buckets_for(rows: float, bucket_rows: int) -> int:
 def pair_buckets(files: list[inputs.Input]) -> int:
     """Return the buckets for the files of pairs, judged by the size of all inputs."""
     return min(MOST_BUCKETS, 4 * buckets_for(sum(file.size for file in files) / PAIR_BYTES, BUCKET_ROWS))
-
-
-def _build(codes: list[str], metadata: str, rules: str, matchers: str) -> Tallies:
-    for code in codes:
-        save_matcher(_entries(metadata), code, rules, matchers)
-    return Tallies()
 
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -159,17 +151,17 @@ def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
     return Tallies()
 
 
-def _expected_sizes(file: Path, rates: str) -> Tallies:
+def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
     total = 0.0
     for batch in _matched(file):
-        total = total + sampling.expected_size(batch, _array(rates)).sum(axis=0)
+        total = total + sampling.expected_size(batch, _array(rates.path())).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
-def _sample(file: Path, rates: str, seed: int, curated_files: int, folder: Path) -> Tallies:
+def _sample(file: Path, rates: Shipped, seed: int, curated_files: int, folder: Path) -> Tallies:
     writer = BlockWriter(folder, file.stem, curated_files * curated.SECTIONS)
-    tallies = curated.draw_pairs(_matched(file), _array(rates), seed, curated_files, writer)
+    tallies = curated.draw_pairs(_matched(file), _array(rates.path()), seed, curated_files, writer)
     writer.finish()
     return tallies
 
@@ -192,10 +184,5 @@ def _chunks(items, size: int) -> list:
 
 
 @lru_cache(maxsize=4)
-def _array(path: str) -> np.ndarray:
+def _array(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r")
-
-
-@lru_cache(maxsize=1)
-def _entries(metadata: str) -> Entries:
-    return Entries.open(metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import fields
 
@@ -71,10 +72,19 @@ def parse_build(argv=None) -> argparse.Namespace:
         "--rules", choices=RULES, default=RULES[0], help="how entries will be matched (default: %(default)s)"
     )
     parser.add_argument(
-        "--output", required=True, metavar="DIR", help="folder of the metadata; what is counted is kept"
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the metadata, shared by all machines; what is counted is kept",
     )
     _add_numbers(parser.add_argument_group("what becomes an entry"))
     return _with_defaults(parser, MetadataConfig).parse_args(argv)
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same to workers, which run in folders of their own; a URL stays as it is."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 def _add_downloads(group) -> None:
@@ -143,8 +153,10 @@ def _add_outputs(group) -> None:
     group.add_argument(
         "--output",
         required=True,
+        type=absolute,
         metavar="DIR",
-        help="folder of the results, or s3://bucket/name or the like; matched/ in it is used again for the same inputs",
+        help="folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
+        "again for the same inputs",
     )
     group.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
     group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from shutil import rmtree
 
 from arguments import parse_build
 from console import Shown, one_line_errors, say, session, stage
+from pyspark.sql import SparkSession
 
 from metadata import stages, wikifiles, wordnet
 from metadata.build import Build, pageview_files, table
@@ -21,7 +23,7 @@ from metadata.languages import language
 from metadata.lists import read_lists
 from metadata.parts import Parts
 from metadata.sources import SOURCES
-from metadata.spark import collected
+from metadata.spark import collected, require_shared
 
 CONFIG = [field.name for field in fields(MetadataConfig)]
 
@@ -74,9 +76,18 @@ def fetch_sources(args: Namespace, output: Path) -> None:
             getattr(args, Path(result.download.path).parts[0]).append(str(result.path))
 
 
+@cache
+def session_over(work: Path) -> SparkSession:
+    """Return the Spark session, whose workers see the folder that they are to write to."""
+    spark = session("build_metadata")
+    work.mkdir(parents=True, exist_ok=True)
+    require_shared(spark, work)
+    return spark
+
+
 def count_ngrams(build: Build, code: str) -> None:
     """Count words and pairs of a language's Wikipedias, and keep those that become entries."""
-    name, spark = f"ngrams/{code}", session("build_metadata")
+    name, spark = f"ngrams/{code}", session_over(build.parts.work)
     plan = stages.NgramPlan(build.config, str(build.parts.begin(name)))
     with stage(spark, f"words of {language(code).name}"):
         tallies = collected(stages.ngrams_of(spark, build.wikipedias_of(code), code, plan))
@@ -85,7 +96,7 @@ def count_ngrams(build: Build, code: str) -> None:
 
 def count_titles(build: Build) -> None:
     """Add up the page views of all languages, and keep the titles that become entries."""
-    spark = session("build_metadata")
+    spark = session_over(build.parts.work)
     plan = stages.TitlePlan(
         build.config, frozenset(build.languages), build.namespaces, str(build.parts.begin("titles"))
     )

@@ -8,15 +8,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from failures import AGAIN, BROKEN_OFF, told
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from metadata.errors import InputError
-from metadata.places import AGAIN, FULL, NO_SPACE, is_full, is_outside
+from metadata.places import MAKE_ROOM, NO_SPACE, is_full, is_outside
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
@@ -58,40 +60,29 @@ def say(text: str) -> None:
 
 @contextmanager
 def one_line_errors(job: str) -> Iterator[None]:
-    """End the program with one sentence instead of a trace: status 2 for bad input, 1 where Spark failed."""
+    """End the program with one sentence instead of a trace: status 2 for bad input, 1 for what failed."""
     try:
         yield
     except InputError as error:
         _end(f"{job}: {error}", 2)
     except (PySparkException, Py4JError) as error:
-        sentence, status = _reason(str(error))
+        sentence, status = told(str(error))
         _end(f"{job}: {sentence}", status)
+    except ConnectionError:  # Py4J's, where the JVM has ended
+        _end(f"{job}: {BROKEN_OFF}", 1)
     except KeyboardInterrupt:
-        _end(f"{job}: stopped; run the same command again to go on", 130)
+        _end(f"{job}: stopped; {AGAIN}", 130)
     except Exception as error:
-        if not is_outside(error):
+        if not (is_outside(error) or isinstance(error, BrokenExecutor)):
             raise
         _end(f"{job}: {_outside(error)}", 1)
 
 
-def _reason(trace: str) -> tuple[str, int]:
-    """Return a sentence for what Spark says of a task that failed, and the status to end with."""
-    lines = [line.strip() for line in trace.splitlines()]
-    errors = [line for line in lines if "Error" in line]
-    refused = [line.partition("InputError: ")[2] for line in errors if "InputError: " in line]
-    if refused:
-        return refused[0], 2
-    full = [line for line in lines if any(os.strerror(each) in line for each in FULL)]
-    if full:
-        return f"{NO_SPACE} a folder of Spark's ({full[0]}), such as spark.local.dir; {AGAIN}", 1
-    return f"Spark failed: {(errors or [trace])[-1]}", 1
-
-
 def _outside(error: Exception) -> str:
-    """Return a sentence for an error of files or networks that the driver met."""
+    """Return a sentence for an error of files, networks or processes that the driver met."""
     if isinstance(error, OSError) and is_full(error):
-        return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {AGAIN}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {MAKE_ROOM}"
+    return f"{' '.join(str(error).split()) or type(error).__name__}; {AGAIN}"
 
 
 def _end(sentence: str, status: int) -> None:

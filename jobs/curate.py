@@ -23,15 +23,18 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
+from curation.finders import save_matchers
 from curation.identify import Identifier
 from curation.output import Output
 from curation.report import summary
 from curation.run import Run
 from curation.tables import TableOptions
 from metadata.entries import Entries
+from metadata.errors import InputError
 from metadata.lists import read_lists
 from metadata.parquet import part_files, require_rows
 from metadata.places import files as placed
+from metadata.spark import require_shared, ship
 
 
 def main(argv=None) -> None:
@@ -50,15 +53,17 @@ def curate(args: Namespace) -> None:
     identifier = Identifier.open(args.model)
     description = made_from(files, columns, entries, identifier, args.unique_images, config)
     with Output.claim(args.output, description, args.overwrite) as output:
-        curate_into(output, files, columns, entries, args, config)
+        curate_into(output, files, columns, entries, identifier, args, config)
 
 
-def curate_into(output, files, columns, entries, args, config) -> None:
+def curate_into(output, files, columns, entries, identifier, args, config) -> None:
     """Run all stages into an output folder that is this run's own."""
     spark = session("curate")
+    require_shared(spark, output.path)
     matched = output.matched_tallies()
     if matched is None:
-        matched = match(spark, files, columns, entries, args, config, output)
+        plan = match_plan(spark, entries, identifier, config, output)
+        matched = match(spark, files, columns, plan, args.unique_images, output)
     parts = part_files(output.matched)
     require_rows(parts, matched["matched"])
     with stage(spark, "count entries"):
@@ -89,26 +94,40 @@ def made_from(files, columns, entries, identifier, unique_images: bool, config) 
     }
 
 
-def match(spark, files, columns, entries, args, config, output):
-    """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
-    metadata, matchers = str(output.artefacts / "metadata"), str(output.artefacts / "matchers")
+def match_plan(spark, entries, identifier, config, output):
+    """Make what workers need to match, and return the plan that names it."""
+    metadata, matchers = output.artefacts / "metadata", output.artefacts / "matchers"
     entries.save(metadata)
     if config.matcher == "trie":
         with stage(spark, "build matchers"):
-            stages.build_matchers(spark, metadata, list(entries.languages), config.rules, matchers)
-    plan = stages.MatchPlan.of(config, metadata, matchers, args.model)
-    unique = args.unique_images
+            save_matchers(metadata, config.rules, matchers)
+    artefacts = [metadata, matchers if config.matcher == "trie" else None, identifier.path]
+    return stages.MatchPlan.of(config, *(each and ship(spark, each) for each in artefacts))
+
+
+def match(spark, files, columns, plan, unique: bool, output):
+    """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
     ledger = output.ledger(files, unique)
     with stage(spark, f"match {len(ledger.missing)} of {len(files)} files"):
         stages.match(spark, ledger, columns, plan, 0 if unique else stages.pair_buckets(files))
     ledger = output.ledger(files, unique)
+    require_whole(ledger, output)
     ledger.prune()
     tallies = ledger.tallies()
     if not unique:
         with stage(spark, "group by image"):
-            tallies += stages.group(spark, ledger, config.max_texts, output.parts.begin("matched"))
+            tallies += stages.group(spark, ledger, plan.max_texts, output.parts.begin("matched"))
     output.finish_matched(tallies)
     return tallies
+
+
+def require_whole(ledger, output) -> None:
+    """Refuse to go on without what workers say they have written."""
+    if ledger.missing:
+        raise InputError(
+            f"what {len(ledger.missing)} inputs gave was written but is not in {output.path}: that is no folder that "
+            "all machines share, or it shows files late; run the same command again to go on"
+        )
 
 
 def choose_thresholds(spark, parts, counts, entries, config, output):
@@ -121,9 +140,9 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
     def size_of(candidates: list[int]) -> list[float]:
         each = [Thresholds.of(distributions, t) for t in candidates]
         rates = rates_of_each(counts.values, entries.languages, each)
-        path = save_array(output.artefacts / f"rates{next(passes)}.npy", rates)
+        shipped = ship(spark, save_array(output.artefacts / f"rates{next(passes)}.npy", rates))
         with stage(spark, f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"):
-            sizes = stages.expected_sizes(spark, parts, path)
+            sizes = stages.expected_sizes(spark, parts, shipped)
         return [sizes[f"size.{column}"] for column in range(len(each))]
 
     upper = unlimited_threshold(counts.by_language(entries.languages).get(ENGLISH, []))
@@ -134,11 +153,11 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
 def sample(spark, parts, rates, images: int, config, output):
     """Write the curated files; return the tallies of what was expected and kept."""
     files = max(1, -(-images // config.rows_per_file))
-    path = save_array(output.artefacts / "rates.npy", rates)
+    shipped = ship(spark, save_array(output.artefacts / "rates.npy", rates))
     output.retract_results()
     drawn = output.parts.begin("drawn")
     with stage(spark, "sample"):
-        tallies = stages.sample(spark, parts, path, config.seed, files, drawn)
+        tallies = stages.sample(spark, parts, shipped, config.seed, files, drawn)
     with stage(spark, f"write {files} files"):
         runs, curated = placed(drawn, ".blocks"), output.parts.begin("curated")
         written = stages.write_curated(spark, runs, files, curated, config.row_group_rows)

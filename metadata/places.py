@@ -23,7 +23,7 @@ from metadata.errors import InputError
 
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_SPACE, AGAIN = "no space left in", "make room and run the same command again"
+NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
 AT_ONCE = 16  # requests: each takes some 30 ms
 
 
@@ -95,7 +95,7 @@ def room(folder) -> Iterator[None]:
         yield
     except OSError as error:
         if is_full(error):
-            raise InputError(f"{NO_SPACE} {folder}; {AGAIN}") from error
+            raise InputError(f"{NO_SPACE} {folder}; {MAKE_ROOM}") from error
         raise
 
 

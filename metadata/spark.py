@@ -1,21 +1,79 @@
 """The few lines of Spark that the stages of both packages share.
 
-Workers get paths and numbers and open what they name. Stages that end in files write them in the worker and return
-tallies (`run`), so that rows need not go back through the JVM.
+Workers get numbers, paths and artefacts (`Shipped`) and open what they name. Stages that end in files write them in the
+worker and return tallies (`run`), so that rows need not go back through the JVM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from socket import gethostname
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
-from pyspark import Broadcast
+from pyspark import Broadcast, SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from metadata.errors import InputError
+from metadata.shipping import cache_folder, pack, unpacked
 from metadata.tallies import Tallies
+
+NAMED = 3  # machines in a sentence
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An artefact, a folder or a file, that workers open wherever they run."""
+
+    place: Path  # on the driver's disk
+    tar: str | None = None  # as Spark ships it; None where workers open the place itself
+
+    def path(self) -> Path:
+        """Return where it lies on this machine, in a worker."""
+        if self.tar is None:
+            return self.place
+        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.place.name
+
+
+def ship(spark: SparkSession, place: Path) -> Shipped:
+    """Return an artefact for workers to open; it must not change any more. A local master's open the very place."""
+    if is_local(spark):
+        return Shipped(place)
+    # Spark serves files from there and removes them with the job. It can add folders in local mode only.
+    tar = pack(place, Path(SparkFiles.getRootDirectory()))
+    spark.sparkContext.addFile(str(tar))
+    return Shipped(place, tar.name)
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Return whether the workers are processes of this machine that see all the driver sees."""
+    master = spark.sparkContext.master
+    return master == "local" or master.startswith("local[")
+
+
+def require_shared(spark: SparkSession, folder: Path) -> None:
+    """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
+    if is_local(spark) or "://" in str(folder):
+        return
+    token = folder / f".seen-{uuid4().hex}"
+    token.touch()
+    try:
+        tasks = spark.sparkContext.defaultParallelism
+        hosts = spark.sparkContext.parallelize(range(tasks), tasks).map(partial(_blind_host, token=str(token)))
+        blind = sorted(set(hosts.collect()) - {None})
+    finally:
+        token.unlink(missing_ok=True)
+    if blind:
+        more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
+        raise InputError(
+            f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; give a folder that all machines "
+            "share, or a URL"
+        )
 
 
 def map_batches(rows: DataFrame, function: Callable, schema: pa.Schema) -> DataFrame:
@@ -44,6 +102,11 @@ def run(spark: SparkSession, items: list, function: Callable[[Any], Tallies]) ->
 def collected(rows: DataFrame) -> Tallies:
     """Return the tallies that a stage returned."""
     return Tallies(row.asDict() for row in rows.collect())
+
+
+def _blind_host(_: int, token: str) -> str | None:
+    """Return the name of this machine if it does not see the driver's file."""
+    return None if Path(token).exists() else gethostname()
 
 
 def _rows_of(number: int, each: Broadcast) -> list[dict]:

@@ -36,7 +36,7 @@ Traceback (most recent call last):
         (
             PythonException(f"java.io.IOException: {FULL}"),
             1,
-            f"no space left in a folder of Spark's (java.io.IOException: {FULL})",
+            "a disk is full: make room in the output folder or on the disks of workers (spark.local.dir)",
         ),
         (
             OSError(errno.ENOSPC, FULL, "/out/.work"),

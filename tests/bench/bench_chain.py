@@ -28,12 +28,14 @@ from plain_chain import PlainChain, sample
 from curation import curated, inputs, pairs, schemas
 from curation.counting import EntryCounts
 from curation.exchange import BlockWriter, read_blocks
-from curation.finders import save_matcher
+from curation.finders import save_matchers
+from curation.identify import default_model
 from curation.images import combine, group
 from curation.lists import parts
 from curation.stages import MatchPlan
 from metadata.entries import Entries
 from metadata.parquet import PartWriter
+from metadata.spark import Shipped
 from metadata.tallies import Tallies
 
 ROOT = Path(__file__).parent.parent.parent
@@ -111,7 +113,8 @@ MOVING = (
 def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     """Return the times of all steps over these files, those of the floors, and the number of texts."""
     own, floor, folder = Clock(), Clock(), Path(tempfile.mkdtemp(dir=args.folder))
-    matching = MatchPlan(args.entries, args.matchers, "trie", "unicode", None, 64, 0.0).open()
+    artefacts = map(Shipped, (Path(args.entries), args.matchers, default_model()))
+    matching = MatchPlan(*artefacts, "trie", "unicode", 64, 0.0).open()
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))
@@ -272,10 +275,8 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     args.entries = args.entries or _wordnets(args)
-    args.matchers = str(args.folder / "matchers")
-    entries = Entries.open(args.entries)
-    for code in entries.languages:
-        save_matcher(entries, code, "unicode", args.matchers)
+    args.matchers = args.folder / "matchers"
+    save_matchers(Path(args.entries), "unicode", args.matchers)
     for name in args.parts:
         {"profile": profile, "plain": plain, "cores": cores, "growth": growth}[name](args)
 

@@ -35,7 +35,8 @@ def cost(args, files: list[Path], start: usage.Usage, pairs: int) -> Cost:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         job = bench_chain.run_job(args, files, "local[2]", folder)
         sizes = {part: sum(file.stat().st_size for file in Path(folder, part).iterdir()) for part in PARTS}
-    print(f"{pairs:,} pairs: {job.wall:.0f} s, largest worker {job.peak['worker']:.0f} MB, JVM {job.peak['jvm']:.0f} MB")
+    peaks = f"largest worker {job.peak['worker']:.0f} MB, JVM {job.peak['jvm']:.0f} MB"
+    print(f"{pairs:,} pairs: {job.wall:.0f} s, {peaks}")
     seconds = bench_chain.processors(job) - bench_chain.processors(start)
     return Cost(seconds / pairs, {part: size / pairs for part, size in sizes.items()})
 
@@ -64,7 +65,8 @@ def main() -> None:
     json = sum(len(igzip.decompress(path.read_bytes())) for path in wats)
     pairs = bench_chain.pairs_in(wats)
     of_json = (cost(args, wats, start, pairs).seconds - of_pair.seconds) * pairs / json
-    print(f"\na pair {of_pair.seconds * 1e6:.2f} µs, a megabyte of JSON {of_json * 1e12 / 1e3:.2f} ms, start-up {start.wall:.0f} s")
+    print(f"\na pair {of_pair.seconds * 1e6:.2f} µs, a megabyte of JSON {of_json * 1e9:.2f} ms")
+    print(f"start-up {start.wall:.0f} s of wall time, {bench_chain.processors(start):.0f} s of processors")
     table(of_pair, of_json)
 
 

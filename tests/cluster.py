@@ -1,0 +1,112 @@
+"""A standalone Spark cluster on this machine: a master and workers, each with a work folder and a disk of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+PATIENCE = 240  # seconds for what takes ten on a machine with nothing else to do
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster; `folder` holds the work folder, the disk and the log of each of its processes."""
+
+    master: str
+    folder: Path
+
+    @property
+    def disks(self) -> list[Path]:
+        """The disk of each worker."""
+        return sorted(self.folder.glob("worker*/disk"))
+
+
+@contextmanager
+def running(folder: Path, hidden: Path | None = None) -> Iterator[Cluster]:
+    """Give a cluster of two workers with one core each, in the block; they do not see what is in `hidden`."""
+    started: list[subprocess.Popen] = []
+    try:
+        started.append(_start(folder / "master", "master.Master", "--host", "127.0.0.1", "--port", "0"))
+        url = wait_for(lambda: re.search(r"spark://127\.0\.0\.1:\d+", _log(folder / "master")))[0]
+        flags = ["--host", "127.0.0.1", "--cores", "1", "--memory", "1g", url]
+        for number in range(2):
+            started.append(_start(folder / f"worker{number}", "worker.Worker", *flags, hidden=hidden))
+        wait_for(lambda: _log(folder / "master").count("Registering worker") == 2)
+        yield Cluster(url, folder)
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(60)
+
+
+def can_mount() -> bool:
+    """Return whether this user may mount file systems."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+
+
+def environment(**more) -> dict[str, str]:
+    """Return the environment of a command line of Spark."""
+    own = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8"}
+    return os.environ | own | {name: str(value) for name, value in more.items()}
+
+
+def wait_for(answer: Callable, seconds: float = PATIENCE):
+    """Return the first answer that is not empty."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = answer()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise TimeoutError(f"no answer in {seconds} s")
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started; none where it has ended."""
+    try:
+        tasks = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
+    return [int(child) for text in tasks for child in text.split()]
+
+
+def executor_of(worker: int) -> int:
+    """Return the id of the JVM that a Python worker works for; in local mode that is the driver's."""
+    pid = worker
+    while "java" not in Path(f"/proc/{pid}/comm").read_text():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])  # its parent
+    return pid
+
+
+def mapped(pid: int) -> set[str]:
+    """Return the files that a process has mapped into its memory."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
+
+
+def kill(pid: int) -> None:
+    """End a process at once, without a word to it."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def _start(folder: Path, which: str, *arguments: str, hidden: Path | None = None) -> subprocess.Popen:
+    """Start a process of the cluster in a folder of its own; an empty disk is mounted over what is hidden from it."""
+    (folder / "disk").mkdir(parents=True)
+    own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work", "SPARK_DAEMON_MEMORY": "256m"}
+    command = [BIN / "spark-class", f"org.apache.spark.deploy.{which}", "--webui-port", "0", *arguments]
+    if hidden:
+        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', hidden, *command]
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment(**own), stdout=log, stderr=log)
+
+
+def _log(folder: Path) -> str:
+    return (folder / "log").read_text(encoding="utf-8", errors="replace")
