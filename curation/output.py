@@ -2,7 +2,8 @@
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
 on from there. `matched/` and `curated/` are whole where they have their name. `matched/` carries the description of
-what it was made from, so that another threshold, seed or target size uses it again, and anything else is refused.
+what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added and lists of
+what is excluded may change; anything else that differs is refused.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from metadata.tallies import Tallies
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
+
+
+MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,9 @@ class Output:
         return Ledger.open(folder, {**self._stamp(), "made_from": self._without_inputs()}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of a matched/ that is there already and of these inputs, or None."""
+        """Return the tallies of a matched/ that is there already and of these inputs and lists, or None."""
         stamp = self.parts.stamp("matched")
-        return Tallies(stamp["tallies"]) if stamp and self._same(stamp, "inputs") else None
+        return Tallies(stamp["tallies"]) if stamp and all(self._same(stamp, name) for name in MAY_DIFFER) else None
 
     def lineage(self) -> list[dict]:
         """Return, for each run that brought new inputs, their number, and the first and last of them."""
@@ -126,7 +130,7 @@ class Output:
             raise InputError(
                 f"output {self.path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
             )
-        differing = [name for name in self._without_inputs() if not self._same(stamp, name)]
+        differing = [name for name in self.description if name not in MAY_DIFFER and not self._same(stamp, name)]
         if not self._paths(stamp["made_from"]) <= self._paths(self.description):
             differing.append("inputs")
         if stamp.get("version") != VERSION or differing:
@@ -136,7 +140,7 @@ class Output:
             )
 
     def _same(self, stamp: dict, name: str) -> bool:
-        return stamp.get("made_from", {}).get(name) == self.description[name]
+        return stamp.get("made_from", {}).get(name) == self.description.get(name)
 
     def _without_inputs(self) -> dict:
         return {name: value for name, value in self.description.items() if name != "inputs"}

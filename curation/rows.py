@@ -33,12 +33,12 @@ def lines(file: BinaryIO, tally: Counter) -> Iterator[str]:
     except EOFError:
         tally["dropped.truncated"] += 1
     except (zlib.error, gzip.BadGzipFile):
-        tally["dropped.corrupt_gzip"] += 1
+        tally["dropped.corrupt_file"] += 1
     except OSError as error:  # Arrow has no type of its own for a broken zstd stream
         if "Truncated compressed stream" in str(error):
             tally["dropped.truncated"] += 1
         elif "ZSTD" in str(error):
-            tally["dropped.corrupt_zstd"] += 1
+            tally["dropped.corrupt_file"] += 1
         else:
             raise
 

@@ -12,13 +12,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from curation import curated, inputs, pairs, sampling
+from curation import curated, inputs, limits, pairs, sampling
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
 from curation.exchange import BlockWriter
+from curation.exclusion import Exclusion
 from curation.finders import open_finders, save_matcher
 from curation.identify import Identifier
 from curation.ledger import Ledger, Stamps
@@ -48,17 +50,27 @@ class MatchPlan:
     model: str | None
     max_texts: int
     min_language_score: float
+    max_text_length: int
+    exclusion: str | None = None
 
     @classmethod
-    def of(cls, config: CurationConfig, metadata: str, matchers: str, model: str | None) -> MatchPlan:
+    def of(
+        cls, config: CurationConfig, metadata: str, matchers: str, model: str | None, exclusion: str | None
+    ) -> MatchPlan:
         """Return the plan for these folders with the numbers of `config`."""
-        numbers = (config.max_texts, config.min_language_score)
-        return cls(metadata, matchers, config.matcher, config.rules, model, *numbers)
+        numbers = (config.max_texts, config.min_language_score, config.max_text_length)
+        return cls(metadata, matchers, config.matcher, config.rules, model, *numbers, exclusion)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
         finders = open_finders(self.metadata, self.engine, self.rules, self.matchers)
         return Matching(Identifier.open(self.model), finders, self.min_language_score)
+
+    def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield CANDIDATES batches without what is excluded and with long texts cut."""
+        if self.exclusion is not None:
+            batches = _exclusion(self.exclusion).out_of(batches)
+        return limits.cut(batches, self.max_text_length)
 
 
 def build_matchers(spark: SparkSession, metadata: str, codes: list[str], rules: str, matchers: str) -> Tallies:
@@ -132,7 +144,8 @@ def _build(codes: list[str], metadata: str, rules: str, matchers: str) -> Tallie
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     name = stamps.name_of(task)
-    batches = (batch for source in task for batch in inputs.read(source, columns))
+    read = (batch for source in task for batch in limits.named(inputs.read(source, columns), source.path))
+    batches = plan.candidates(read)
     if buckets:
         writer = BlockWriter(stamps.folder, name, buckets)
         tallies = pairs.write_pairs(batches, plan.open(), plan.max_texts, writer, buckets)
@@ -195,6 +208,11 @@ def _chunks(items, size: int) -> list:
 @lru_cache(maxsize=4)
 def _array(path: str) -> np.ndarray:
     return np.load(path, mmap_mode="r")
+
+
+@lru_cache(maxsize=1)
+def _exclusion(path: str) -> Exclusion:
+    return Exclusion.open(path)
 
 
 @lru_cache(maxsize=1)

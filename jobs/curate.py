@@ -23,7 +23,9 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
+from curation.exclusion import Exclusion
 from curation.identify import Identifier
+from curation.limits import require_sound
 from curation.output import Output
 from curation.report import summary
 from curation.run import Run
@@ -44,16 +46,18 @@ def curate(args: Namespace) -> None:
     """Run all stages; what can be known to be wrong is refused before Spark starts."""
     config = CurationConfig(**{name: value for name, value in vars(args).items() if name in CONFIG})
     columns = TableOptions(args.url_column, args.text_column)
-    files = inputs.find(args.input, columns)
+    files = inputs.find(args.input, columns, config.sample_files, config.seed)
+    exclusion = Exclusion.read(args.exclude)
     entries = Entries.open(args.metadata) if args.metadata else Entries.build(read_lists(args.entries))
     identifier = Identifier.open(args.model)
-    description = made_from(files, columns, entries, identifier, args.unique_images, config)
+    description = made_from(files, columns, entries, identifier, exclusion, args.unique_images, config)
     output = Output.claim(args.output, description, args.overwrite)
 
     spark = session("curate")
     matched = output.matched_tallies()
     if matched is None:
-        matched = match(spark, files, columns, entries, args, config, output)
+        matched = match(spark, files, columns, entries, exclusion, args, config, output)
+    require_sound(matched, config)
     parts = part_files(output.matched)
     require_rows(parts, matched["matched"])
     with stage(spark, "count entries"):
@@ -70,7 +74,7 @@ def curate(args: Namespace) -> None:
 CONFIG = [field.name for field in fields(CurationConfig)]
 
 
-def made_from(files, columns, entries, identifier, unique_images: bool, config) -> dict:
+def made_from(files, columns, entries, identifier, exclusion, unique_images: bool, config) -> dict:
     """Return what the matched images depend on."""
     return {
         "inputs": [asdict(file) for file in files],
@@ -78,27 +82,30 @@ def made_from(files, columns, entries, identifier, unique_images: bool, config) 
         "metadata": entries.digest,
         "rules": config.rules,
         "model": {"name": identifier.name, "digest": identifier.digest},
+        "exclusion": exclusion.digest if len(exclusion) else None,
         "unique_images": unique_images,
         "max_texts": config.max_texts,
+        "max_text_length": config.max_text_length,
         "min_language_score": config.min_language_score,
     }
 
 
-def match(spark, files, columns, entries, args, config, output):
+def match(spark, files, columns, entries, exclusion, args, config, output):
     """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
     metadata, matchers = str(output.work / "metadata"), str(output.work / "matchers")
     entries.save(metadata)
     if config.matcher == "trie":
         with stage(spark, "build matchers"):
             stages.build_matchers(spark, metadata, list(entries.languages), config.rules, matchers)
-    plan = stages.MatchPlan.of(config, metadata, matchers, args.model)
+    excluded = exclusion.save(output.work / "exclusion") if len(exclusion) else None
+    plan = stages.MatchPlan.of(config, metadata, matchers, args.model, excluded)
     unique = args.unique_images
     ledger = output.ledger(files, unique)
     with stage(spark, f"match {len(ledger.missing)} of {len(files)} files"):
         stages.match(spark, ledger, columns, plan, 0 if unique else stages.pair_buckets(files))
     ledger = output.ledger(files, unique)
     ledger.prune()
-    tallies = ledger.tallies()
+    tallies = require_sound(ledger.tallies(), config)
     if not unique:
         with stage(spark, "group by image"):
             tallies += stages.group(spark, ledger, config.max_texts, output.parts.begin("matched"))

@@ -30,7 +30,7 @@ def result(batches):
     pairs = [row for row in rows if "url" in row]
     tally = {row["text"]: row["tally"] for row in rows if "url" not in row}
     drops = sum(count for name, count in tally.items() if name.startswith("dropped."))
-    is_whole = not {"dropped.truncated", "dropped.corrupt_gzip", "dropped.corrupt_zstd"} & set(tally)
+    is_whole = not {"dropped.truncated", "dropped.corrupt_file"} & set(tally)
     assert tally.get("pairs", 0) == len(pairs)
     assert not is_whole or tally.get("records", 0) == len(pairs) + drops
     return pairs, tally
@@ -293,8 +293,8 @@ def test_a_packed_file_that_is_cut_gives_its_first_rows(ending, pack):
 
 
 def test_a_packed_file_that_is_broken_is_counted():
-    assert dropped(of_json(b"\x1f\x8b\x08 no gzip, no", path="x.jsonl.gz")) == {"corrupt_gzip": 1}
-    assert dropped(of_json(b"no zstd at all", path="x.jsonl.zst")) == {"corrupt_zstd": 1}
+    assert dropped(of_json(b"\x1f\x8b\x08 no gzip, no", path="x.jsonl.gz")) == {"corrupt_file": 1}
+    assert dropped(of_json(b"no zstd at all", path="x.jsonl.zst")) == {"corrupt_file": 1}
 
 
 def test_a_disk_that_fails_is_an_error():
