@@ -70,7 +70,7 @@ def read_parquet(
     columns = parquet_columns(table.schema_arrow, options, path)
     tally = Counter(files=1)
     groups = range(table.num_row_groups) if groups is None else groups
-    for batch in row_groups.batches(table, groups, list(set(columns.values()))):
+    for batch in row_groups.batches(table, file, groups, list(set(columns.values()))):
         tally["records"] += batch.num_rows
         arrays = _valid_utf8([batch[name] for name in columns.values()], tally)
         yield from _pairs(dict(zip(columns, arrays, strict=True)), tally)
