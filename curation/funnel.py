@@ -120,8 +120,15 @@ def _damaged(facts: dict) -> Markup | None:
         return None
     return markup(
         f"The input was not read whole: {number(damage)} of its files or their parts are damaged, cut off or not what "
-        "their name says. What could be read was used."
+        "their name says. What could be read was used.",
+        _worst(facts),
     )
+
+
+def _worst(facts: dict) -> Markup | None:
+    """Return the inputs with the most damage, by path."""
+    parts = [markup(foreign(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
+    return markup(" The worst: ", *[part for each in parts for part in (", ", each)][1:], ".") if parts else None
 
 
 def _is_unbalanced(row: dict) -> bool:

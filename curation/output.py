@@ -140,7 +140,7 @@ class Output:
             )
 
     def _same(self, stamp: dict, name: str) -> bool:
-        return stamp.get("made_from", {}).get(name) == self.description.get(name)
+        return stamp.get("made_from", {}).get(name) == self.description[name]
 
     def _without_inputs(self) -> dict:
         return {name: value for name, value in self.description.items() if name != "inputs"}

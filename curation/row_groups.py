@@ -72,12 +72,17 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _joined_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     held, rows, size = [], 0, 0
-    for few in batches:
-        if held and (rows + few.num_rows > ROWS or size + few.nbytes > BATCH_BYTES):
+    try:
+        for few in batches:
+            if held and (rows + few.num_rows > ROWS or size + few.nbytes > BATCH_BYTES):
+                yield _joined(held)
+                held, rows, size = [], 0, 0
+            held.append(few)
+            rows, size = rows + few.num_rows, size + few.nbytes
+    except (pa.ArrowException, OSError):
+        if held:  # what came before the damage
             yield _joined(held)
-            held, rows, size = [], 0, 0
-        held.append(few)
-        rows, size = rows + few.num_rows, size + few.nbytes
+        raise
     if held:
         yield _joined(held)
 

@@ -70,7 +70,7 @@ def read_parquet(
     columns = parquet_columns(table.schema_arrow, options, path)
     tally = Counter(files=1)
     groups = range(table.num_row_groups) if groups is None else groups
-    for batch in row_groups.batches(table, file, groups, list(set(columns.values()))):
+    for batch in _until_damaged(row_groups.batches(table, file, groups, list(set(columns.values()))), tally):
         tally["records"] += batch.num_rows
         arrays = _valid_utf8([batch[name] for name in columns.values()], tally)
         yield from _pairs(dict(zip(columns, arrays, strict=True)), tally)
@@ -179,6 +179,17 @@ def _string(value: Any) -> str | None:
     if type(value) is str:
         return value
     return str(value) if type(value) in (int, float) else None
+
+
+def _until_damaged(batches: Iterator[pa.RecordBatch], tally: Counter) -> Iterator[pa.RecordBatch]:
+    """Yield the batches before one that Arrow cannot make sense of; a disk or network that fails is still an error."""
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        # Arrow's own OSErrors have neither number nor cause; those of a file that it reads from pass through it.
+        if not isinstance(error, pa.ArrowException) and (error.errno or error.__cause__ or type(error) is not OSError):
+            raise
+        tally["dropped.corrupt_file"] += 1
 
 
 def _first(objects: Iterator[dict]) -> list[dict]:

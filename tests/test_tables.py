@@ -2,6 +2,7 @@ import csv
 import gzip
 import io
 import json
+import random
 from collections import Counter
 
 import pyarrow as pa
@@ -190,6 +191,40 @@ def test_row_groups_are_read_each_once():
     table = {"url": [URL] * rows, "text": [str(i) for i in range(rows)]}
     parts = [of_parquet(table, groups=range(a, b), row_group_size=1000) for a, b in ((0, 3), (3, 16), (16, 17))]
     assert sum((texts(part) for part in parts), []) == table["text"] == texts(of_parquet(table))
+
+
+def noisy_parquet():
+    """A file of four row groups whose texts do not pack, and where the pages of texts begin."""
+    file, noise = io.BytesIO(), random.Random(0)
+    table = pa.table({"url": [URL] * 4000, "text": [noise.randbytes(1000).hex() for _ in range(4000)]})
+    pq.write_table(table, file, row_group_size=1000, use_dictionary=False)
+    metadata = pq.read_metadata(file)
+    begins = [metadata.row_group(group).column(1).data_page_offset for group in range(4)]
+    return file.getvalue(), begins, table["text"].to_pylist()
+
+
+def test_a_damaged_parquet_file_gives_what_comes_before_the_damage():
+    data, begins, expected = noisy_parquet()
+    broken = data[: begins[2]] + bytes(50) + data[begins[2] + 50 :]
+    found = result(read_parquet(io.BytesIO(broken), TableOptions(), "x.parquet"))
+    assert dropped(found) == {"corrupt_file": 1}
+    assert texts(found) == expected[: len(texts(found))]
+    assert 1000 <= len(texts(found)) <= 2000
+    assert found[1]["pairs"] == len(found[0])
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ConnectionResetError("gone")])
+def test_a_disk_or_network_that_fails_under_parquet_is_an_error(error):
+    data, begins, _ = noisy_parquet()
+
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            if begins[2] <= self.tell() < begins[3]:
+                raise error
+            return super().read(size)
+
+    with pytest.raises(type(error)):
+        list(read_parquet(Failing(data), TableOptions(), "x.parquet"))
 
 
 def test_no_rows_give_tallies_only():
