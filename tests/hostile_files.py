@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -126,7 +127,7 @@ def huge_pages(path: Path, size: int) -> None:
 
 def huge_dictionary(path: Path, size: int) -> None:
     """Write a Parquet file in which a text of 16 MB, stored once, stands in each row."""
-    table = _table([PAIR["url"]] * (size // MB >> 4), "dog " * (4 * MB))
+    table = _table([PAIR["url"]] * max(1, size // MB >> 4), "dog " * (4 * MB))
     pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=1 << 30)
 
 
@@ -134,44 +135,96 @@ def _table(urls: list[str], text: str) -> pa.Table:
     return pa.table({"url": urls, "text": pa.repeat(pa.scalar(text, pa.large_string()), len(urls))})
 
 
-def nested_gzip(size: int) -> bytes:
-    return gzip.compress(bomb(size))
+def surrogate(size: int) -> bytes:
+    """Links of which one holds a lone surrogate, so that no fast parser takes the page."""
+    return links(size) + b"," + IMAGE.replace(b'"a"', rb'"\ud800"')
 
 
-# Name of the file → what writes it, given a size in bytes that a careless reader would need.
-FILES: dict[str, Callable[[Path, int], None]] = {
-    "zeros.wat.gz": lambda path, size: packed(path, repeated(bytes(MB), size)),
-    "zeros.warc.gz": lambda path, size: packed(path, repeated(bytes(MB), size)),
-    "zeros.jsonl.gz": lambda path, size: packed(path, repeated(bytes(MB), size)),
-    "zeros.csv.zst": lambda path, size: zstd(path, [b"url,text\n", *repeated(bytes(MB), size)]),
-    "record.wat.gz": lambda path, size: packed(path, record("metadata", repeated(b"[", size), size)),
-    "record.warc.gz": lambda path, size: packed(path, record("response", repeated(b"<img src=a>", size), size)),
-    "claim.warc.gz": lambda path, size: packed(path, record("response", [b"HTTP/1.1 200 OK\r\n\r\n"], 10 << 30)),
-    "claim.wat.gz": lambda path, size: packed(path, record("metadata", [b"{}"], 10 << 30)),
-    "deep.wat.gz": lambda path, size: packed(path, envelope(IMAGE, b'"a":' + b"[" * 100_000 + b"]" * 100_000)),
-    "deep.jsonl": lambda path, size: plain(path, nested_lines(min(size, 8 * MB))),
-    "links.wat.gz": lambda path, size: packed(path, envelope(links(min(size, 60 * MB)))),
-    "surrogate.wat.gz": lambda path, size: packed(
-        path, envelope(links(min(size, 60 * MB)) + IMAGE.replace(b'"a"', rb'"\ud800"').join((b",", b"")))
+def lists(size: int) -> bytes:
+    """Empty lists among the links, and a byte that is no JSON behind them."""
+    return IMAGE + b"," + b"[]," * (size // 3) + b"\xff"
+
+
+def images(size: int) -> bytes:
+    return b"<img src=a alt=b>" * (size // 17)
+
+
+def attributes(size: int) -> bytes:
+    return b"<img src=a" + b" b=c" * (size // 4) + b">"
+
+
+def page(size: int) -> int:
+    """The size of a page, or record, that is too large, of which the others are an eighth or a quarter."""
+    return min(size, 60 * MB)
+
+
+# Name of the file → what writes it, given a size in bytes that a careless reader would need, and what is to be said of
+# it: a number of pairs (None: some), reasons, or the beginning of a refusal.
+Made = tuple[Callable[[Path, int], None], int | None, set[str] | str]
+FILES: dict[str, Made] = {
+    "zeros.wat.gz": (lambda path, size: packed(path, repeated(bytes(MB), size)), 0, {"bad_file"}),
+    "zeros.warc.gz": (lambda path, size: packed(path, repeated(bytes(MB), size)), 0, {"bad_file"}),
+    "zeros.jsonl.gz": (lambda path, size: packed(path, repeated(bytes(MB), size)), 0, "has no line that is a JSON"),
+    "zeros.csv.zst": (
+        lambda path, size: zstd(path, chain([b"url,text\n"], repeated(bytes(MB), size))),
+        0,
+        {"long_line"},
     ),
-    "lists.wat.gz": lambda path, size: packed(
-        path, envelope(IMAGE + b"," + b"[]," * (min(size, 60 * MB) // 3) + b"\xff")
+    "record.wat.gz": (
+        lambda path, size: packed(path, record("metadata", repeated(b"[", size), size)),
+        0,
+        {"too_large"},
     ),
-    "images.warc.gz": lambda path, size: packed(path, response(b"<img src=a alt=b>" * (min(size, 60 * MB) // 17))),
-    "attributes.warc.gz": lambda path, size: packed(
-        path, response(b"<img src=a " + b"a" * 20 + b" b=c" * (min(size, 60 * MB) // 4) + b">")
+    "record.warc.gz": (
+        lambda path, size: packed(path, record("response", repeated(b"<img src=a>", size), size)),
+        0,
+        {"too_large", "bad_record"},
     ),
-    "body.warc.gz": lambda path, size: packed(path, response(bomb(size), HTML + "\r\nContent-Encoding: gzip")),
-    "bodies.warc.gz": lambda path, size: packed(
-        path, response(nested_gzip(size), HTML + "\r\nContent-Encoding: gzip, gzip")
+    "claim.wat.gz": (
+        lambda path, size: packed(path, record("metadata", [b"{}"], 10 << 30)),
+        0,
+        {"too_large"},
     ),
-    "line.jsonl": lambda path, size: plain(path, long_line(size)),
-    "line.jsonl.gz": lambda path, size: packed(path, long_line(size)),
-    "line.tsv": lambda path, size: plain(path, long_field(size)),
-    "quotes.csv": lambda path, size: plain(path, wide_csv(size)),
-    "urls.jsonl": lambda path, size: plain(path, long_urls(size)),
-    "keys.jsonl.gz": lambda path, size: packed(path, many_keys(size)),
-    "group.parquet": one_row_group,
-    "page.parquet": huge_pages,
-    "dictionary.parquet": huge_dictionary,
+    "claim.warc.gz": (
+        lambda path, size: packed(path, record("response", [b"HTTP/1.1 200 OK\r\n\r\n"], 10 << 30)),
+        0,
+        {"too_large"},
+    ),
+    "deep.wat.gz": (
+        lambda path, size: packed(path, envelope(IMAGE, b'"a":' + b"[" * 100_000 + b"]" * 100_000)),
+        0,
+        {"bad_json"},
+    ),
+    "deep.jsonl": (lambda path, size: plain(path, nested_lines(min(size, 8 * MB))), 1, {"bad_json"}),
+    "links.wat.gz": (lambda path, size: packed(path, envelope(links(page(size)))), 0, {"too_large"}),
+    "surrogate.wat.gz": (lambda path, size: packed(path, envelope(surrogate(page(size)))), 0, {"too_large"}),
+    "fewer_links.wat.gz": (lambda path, size: packed(path, envelope(links(page(size) // 4))), None, set()),
+    "fewer_surrogate.wat.gz": (
+        lambda path, size: packed(path, envelope(surrogate(page(size) // 4))),
+        None,
+        {"bad_utf8"},
+    ),
+    "fewer_lists.wat.gz": (lambda path, size: packed(path, envelope(lists(page(size) // 4))), 0, {"bad_json"}),
+    "images.warc.gz": (lambda path, size: packed(path, response(images(page(size)))), 0, {"too_large"}),
+    "fewer_images.warc.gz": (lambda path, size: packed(path, response(images(page(size) // 8))), None, set()),
+    "attributes.warc.gz": (lambda path, size: packed(path, response(attributes(page(size) // 8))), 0, {"no_text"}),
+    "body.warc.gz": (
+        lambda path, size: packed(path, response(bomb(size), HTML + "\r\nContent-Encoding: gzip")),
+        0,
+        {"too_large"},
+    ),
+    "bodies.warc.gz": (
+        lambda path, size: packed(path, response(gzip.compress(bomb(size)), HTML + "\r\nContent-Encoding: gzip, gzip")),
+        0,
+        {"too_large"},
+    ),
+    "line.jsonl": (lambda path, size: plain(path, long_line(size)), 2, {"long_line"}),
+    "line.jsonl.gz": (lambda path, size: packed(path, long_line(size)), 2, {"long_line"}),
+    "line.tsv": (lambda path, size: plain(path, long_field(size)), 2, {"long_line"}),
+    "quotes.csv": (lambda path, size: plain(path, wide_csv(min(size, 64 * MB))), 0, {"bad_row"}),
+    "urls.jsonl": (lambda path, size: plain(path, long_urls(min(size, 1 << 30))), None, set()),
+    "keys.jsonl.gz": (lambda path, size: packed(path, many_keys(min(size, 1 << 28))), None, set()),
+    "group.parquet": (one_row_group, None, set()),
+    "page.parquet": (huge_pages, None, set()),
+    "dictionary.parquet": (huge_dictionary, None, set()),
 }
