@@ -42,20 +42,25 @@ class Stamps:
 
     def write(self, inputs: list[Input], files: list[str], buckets: int, tallies: Tallies) -> None:
         """Write the stamp of a task over `inputs`: from now on its files count."""
-        stamp = Stamp(self.made_from, _dicts(inputs), files, buckets, tallies.rows())
-        write_json(self.folder / f"_{self.name_of(inputs)}.json", asdict(stamp))
+        content = asdict(Stamp(self.made_from, _dicts(inputs), files, buckets, tallies.rows()))
+        content["checksum"] = _digest(content)
+        write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
     def read(self) -> dict[Path, Stamp]:
         """Return the stamps of this run, or of one like it with other inputs, whose files are all there."""
         found = {path: read_json(path) for path in sorted(self.folder.glob("_*.json"))}
-        known = {path: Stamp(**each) for path, each in found.items() if each and each.keys() == _FIELDS}
+        known = {path: stamp for path, each in found.items() if each and (stamp := _stamp(each))}
         return {path: stamp for path, stamp in known.items() if self._is_whole(stamp)}
 
     def _is_whole(self, stamp: Stamp) -> bool:
         return stamp.made_from == self.made_from and all((self.folder / name).is_file() for name in stamp.files)
 
 
-_FIELDS = Stamp.__dataclass_fields__.keys()
+def _stamp(content: dict) -> Stamp | None:
+    """Return the stamp that a file holds, or None if it is none or is damaged."""
+    checksum = content.pop("checksum", None)
+    is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == _digest(content)
+    return Stamp(**content) if is_whole else None
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def _chunks(items, size: int) -> list:
 
 @lru_cache(maxsize=4)
 def _array(path: str) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 @lru_cache(maxsize=1)
