@@ -6,7 +6,10 @@ Shortly with every `make test`, at length with `make soak`.
 import gzip
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +38,7 @@ from metadata.errors import InputError
 from metadata.tallies import Tallies
 
 SHORT = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=4_000, deadline=10_000, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=1_500, deadline=10_000, suppress_health_check=list(HealthCheck))
 ROWS = [{"url": f"https://example.org/{i}.jpg", "text": f"犬 {i}", "uid": f"{i:032x}"} for i in range(30)]
 
 
@@ -209,6 +212,25 @@ def test_damaged_artefacts_answer_rightly_or_are_refused(name, data):
 @given(data=st.data())
 def test_many_damaged_artefacts_answer_rightly_or_are_refused(name, data):
     answered_or_refused(ARTEFACTS[name], data)
+
+
+# Models, by fastText and by what reads them instead
+
+
+def damage_models(first: int, stop: int) -> None:
+    command = [sys.executable, "-W", "error", ROOT / "tests" / "damage_models.py", str(first), str(stop)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, f"seed {done.stdout.split()[-1:]}: {done.stderr}"
+
+
+def test_damaged_models_answer_or_are_refused():
+    damage_models(0, 60)
+
+
+@pytest.mark.soak
+def test_many_damaged_models_answer_or_are_refused():
+    damage_models(1_000, 5_000)
 
 
 # Code in data
