@@ -111,7 +111,7 @@ MOVING = (
 def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     """Return the times of all steps over these files, those of the floors, and the number of texts."""
     own, floor, folder = Clock(), Clock(), Path(tempfile.mkdtemp(dir=args.folder))
-    matching = MatchPlan(args.entries, args.matchers, "trie", "unicode", None, 64, 0.0).open()
+    matching = MatchPlan(args.entries, args.matchers, "trie", "unicode", None, 64, 0.0, 8_192).open()
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))
