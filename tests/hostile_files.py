@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 
@@ -119,10 +120,23 @@ def one_row_group(path: Path, size: int) -> None:
 
 
 def huge_pages(path: Path, size: int) -> None:
-    """Write a Parquet file whose texts are in one page."""
-    rows = min(size, 2000 * MB) >> 10
+    """Write a Parquet file whose texts are in one page, of a quarter GB at most: Arrow unpacks pages whole."""
+    rows = min(size, 256 * MB) >> 10
     table = _table([PAIR["url"]] * rows, "dog " * 256)
-    pq.write_table(table, path, compression="zstd", use_dictionary=False, data_page_size=1 << 31, write_batch_size=rows)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        use_dictionary=False,
+        data_page_size=1 << 31,
+        write_batch_size=rows,
+        **_whole_pages(rows),
+    )
+
+
+def _whole_pages(rows: int) -> dict:
+    """Ask for pages of so many rows, where pyarrow has a limit of its own, from 23 on."""
+    return {"max_rows_per_page": rows} if "max_rows_per_page" in signature(pq.ParquetWriter).parameters else {}
 
 
 def huge_dictionary(path: Path, size: int) -> None:

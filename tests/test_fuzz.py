@@ -25,13 +25,12 @@ from hypothesis import strategies as st
 from mutations import mutated
 from test_crawl import image, warc, wat
 
-from curation import inputs, limits
+from curation import Matcher, inputs, limits
 from curation.counting import EntryCounts
 from curation.exchange import BlockWriter, read_blocks
 from curation.exclusion import Exclusion
 from curation.inputs import Input
 from curation.ledger import Ledger
-from curation.matcher import Matcher
 from curation.pairs import without_tallies
 from metadata import Entries
 from metadata.errors import InputError
