@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.n
     checksums = {}
     for key, array in arrays.items():
         np.save(directory / f"{key}.npy", array, allow_pickle=False)
-        checksums[key] = zlib.crc32(np.ascontiguousarray(array).data)
+        checksums[key] = _checksum_of(directory / f"{key}.npy")
     header = header | {"arrays": checksums}
     partial = directory / f"{name}.partial"
     partial.write_text(json.dumps(header | {"checksum": _checksum(header)}, indent=1), encoding="utf-8")
@@ -87,15 +88,24 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
             )
         if header.pop("checksum") != _checksum(header):
             raise InputError(f"{directory / name} is damaged (its checksum differs): build it again")
-        arrays = {key: np.load(directory / f"{key}.npy", mmap_mode="r") for key in header["arrays"]}
+        arrays = {key: _mapped(directory / f"{key}.npy", checksum) for key, checksum in header["arrays"].items()}
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): build it again") from None
-    for key, array in arrays.items():
-        if zlib.crc32(np.ascontiguousarray(array).data) != header["arrays"][key]:
-            raise InputError(f"{directory / key}.npy is damaged (its checksum differs): build it again")
     return header, arrays
+
+
+def _mapped(path: Path, checksum: int) -> np.ndarray:
+    """Return a saved array; nothing in its file is believed before the checksum of all of it."""
+    if _checksum_of(path) != checksum:
+        raise InputError(f"{path} is damaged (its checksum differs): build it again")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _checksum_of(path: Path) -> int:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return zlib.crc32(content)
 
 
 def _checksum(header: dict) -> int:

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from curation.candidates import ROWS, string_arrays
+from curation.candidates import BYTES, ROWS, chunks, string_arrays
 
 FOUND = pa.schema([(name, pa.string()) for name in ("url", "text", "kind", "page_url")])
-BYTES = 32 << 20  # a batch is given on when it has so many, even if it has few rows: a page may have URLs of megabytes
 
 
 def pair_batch(*columns: pa.Array) -> pa.RecordBatch:
@@ -18,15 +17,8 @@ def pair_batch(*columns: pa.Array) -> pa.RecordBatch:
 
 def from_rows(rows: Iterable[tuple[str, str, str, str]], tally: Counter) -> Iterator[pa.RecordBatch]:
     """Yield batches of rows; rows that UTF-8 cannot hold are left out and counted."""
-    held, size = [], 0
-    for row in rows:
-        held.append(row)
-        size += sum(map(len, row))
-        if len(held) == ROWS or size >= BYTES:
-            yield pair_batch(*string_arrays(held, tally))
-            held, size = [], 0
-    if held:
-        yield pair_batch(*string_arrays(held, tally))
+    for chunk in chunks(rows):
+        yield pair_batch(*string_arrays(chunk, tally))
 
 
 def recut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -7,7 +7,6 @@ counts once.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from curation.schemas import CANDIDATES
 
 ROWS = 8192  # rows of one batch: a few MB
+BYTES = 32 << 20  # a batch is given on when it has so many, even if it has few rows: a URL may have megabytes
 
 # An absolute URL of the web. Only such URLs are given on.
 HTTP_URL = r"(?i)^https?://[^/?#]"
@@ -54,10 +54,18 @@ def tallies(tally: Counter) -> pa.RecordBatch:
 
 
 def chunks(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
-    """Yield `rows` in lists of at most ROWS."""
-    rows = iter(rows)
-    while chunk := list(islice(rows, ROWS)):
-        yield chunk
+    """Yield `rows`, of strings and None, in lists of ROWS; of fewer, where there are BYTES, and in the last."""
+    held, size = [], 0
+    for row in rows:
+        held.append(row)
+        for value in row:
+            if value is not None:
+                size += len(value)
+        if len(held) == ROWS or size >= BYTES:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 def string_arrays(rows: list[tuple], tally: Counter) -> list[pa.Array]:

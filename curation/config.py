@@ -23,16 +23,22 @@ class CurationConfig:
     target_size: int | None = None  # images to keep; the English threshold is then searched for
     tail_share: float | None = None  # p itself, instead of the one that the English threshold implies
     seed: int = 0
+    sample_files: int | None = None  # of the files that the inputs stand for; None: all
     rules: str = "unicode"
     matcher: str = "trie"
     max_texts: int = 64  # texts of one image; a spacer image has millions
+    max_text_length: int = 8_192  # characters; of a million captions of a crawl, hardly one has so many
+    max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
+    max_bad_records: float = 0.2  # share; in Common Crawl far less than one in a thousand
     min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
 
     def __post_init__(self):
-        for name in ("english_threshold", "max_texts", "rows_per_file", "row_group_rows"):
+        for name in ("english_threshold", "max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
             _require_integer(name, getattr(self, name), minimum=1)
+        if self.sample_files is not None:
+            _require_integer("sample_files", self.sample_files, minimum=1)
         if self.target_size is not None:
             _require_integer("target_size", self.target_size, minimum=1)
             if self.tail_share is not None:
@@ -42,7 +48,8 @@ class CurationConfig:
         if self.tail_share is not None:
             _require_share("tail_share", self.tail_share)
         _require_integer("seed", self.seed)
-        _require_share("min_language_score", self.min_language_score)
+        for name in ("min_language_score", "max_bad_files", "max_bad_records"):
+            _require_share(name, getattr(self, name))
         _require_one_of("rules", self.rules, RULES)
         _require_one_of("matcher", self.matcher, MATCHERS)
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pyarrow as pa
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from curation import pages, wat_batches
+from curation import pages, wat, wat_batches
 from curation.batches import FOUND, from_rows, recut
 from curation.candidates import candidates, tallies
 from curation.found import Page, drop, pairs
@@ -59,12 +59,15 @@ def _wat_blocks(file, tally):
     for member in members(file, tally):
         kind, begin, end = _usual_record(member)
         if kind is None:
-            for _, block in _records(member, WarcRecordType.metadata, tally):
-                yield block + b"\n", 0, len(block)
+            blocks = ((block + b"\n", 0, len(block)) for _, block in _records(member, WarcRecordType.metadata, tally))
         else:
             tally["records"] += 1
-            if kind == b"metadata":
-                yield member.getvalue(), begin, end
+            blocks = [(member.getvalue(), begin, end)] if kind == b"metadata" else []
+        for data, begin, end in blocks:
+            if end - begin > wat.MAX_BYTES:
+                drop("dropped.too_large", tally)
+            else:
+                yield data, begin, end
 
 
 def _responses(member, tally):
@@ -118,7 +121,10 @@ def _warc_page(record, block, tally):
     if not url:
         return drop("dropped.bad_record", tally)
     try:
-        base, images = pages.images(pages.decode(pages.unpack(body, fields), fields))
+        html = pages.unpack(body, fields)
+        if len(html) > pages.MAX_BYTES:
+            return drop("dropped.too_large", tally)
+        base, images = pages.images(pages.decode(html, fields))
     except ValueError:
         return drop("dropped.bad_encoding", tally)
     return Page(url.strip("<>"), base, [(attributes["src"], attributes) for attributes in images])

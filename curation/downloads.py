@@ -48,7 +48,7 @@ class Downloads:
 
 def open_keys(path) -> np.ndarray:
     """Map the keys that `collect` wrote into memory; the workers of one machine share the pages."""
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def existing(batch: pa.RecordBatch, keys: np.ndarray) -> pa.RecordBatch:

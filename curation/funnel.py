@@ -37,11 +37,17 @@ DROPPED = {
     "bad_text": "texts that are white space only, or no string",
     "bad_url": "texts of images whose URL cannot be read",
     "bad_utf8": "texts or URLs that are no Unicode",
+    "corrupt_file": "files that are damaged; what comes before the damage is used",
     "corrupt_gzip": "gzip members that are damaged",
-    "corrupt_zstd": "files whose zstd stream is damaged",
     "duplicate_text": "texts that the same image has already",
     "empty_text": "texts without any character",
     "empty_url": "texts of images without a URL",
+    "excluded_domain": "texts of images on an excluded domain",
+    "excluded_page": "texts of images on pages of an excluded domain",
+    "excluded_regex": "texts of images whose URL matches an excluded pattern",
+    "excluded_uid": "texts of images excluded by uid",
+    "excluded_url": "texts of images excluded by URL",
+    "long_line": "lines too long to be read",
     "no_text": "images without any text",
     "not_http": "texts of images that are not on http or https",
     "text_over_limit": "texts beyond the most that one image may have",
@@ -49,7 +55,7 @@ DROPPED = {
     "truncated": "files or gzip members that end too early",
 }
 
-DAMAGE = ("bad_file", "corrupt_gzip", "corrupt_zstd", "truncated")  # what makes a crawl be read in part only
+DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # what makes a crawl be read in part only
 LOW_SCORE = 0.5  # a mean score below it tells of texts that are in no language
 LOW_SHARE = 0.2  # a matched share below it tells of metadata that do not fit; half of English texts match
 MOST = 0.5  # of a language's matches: where one entry holds more, it decides on the language
@@ -114,8 +120,15 @@ def _damaged(facts: dict) -> Markup | None:
         return None
     return markup(
         f"The input was not read whole: {number(damage)} of its files or their parts are damaged, cut off or not what "
-        "their name says. What could be read was used."
+        "their name says. What could be read was used.",
+        _worst(facts),
     )
+
+
+def _worst(facts: dict) -> Markup | None:
+    """Return the inputs with the most damage, by path."""
+    parts = [markup(foreign(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
+    return markup(" The worst: ", *[part for each in parts for part in (", ", each)][1:], ".") if parts else None
 
 
 def _is_unbalanced(row: dict) -> bool:

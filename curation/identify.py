@@ -70,9 +70,10 @@ class FastText:
     """The engine that reads any fastText model: fastText itself."""
 
     def __init__(self, path: Path):
+        self._path = path
         try:
             self._predict: Any = fasttext.load_model(str(path)).f.predict
-        except (ValueError, MemoryError) as error:
+        except (ValueError, MemoryError, RuntimeError) as error:
             raise InputError(f"{path} cannot be loaded by fastText ({error}); download it again") from None
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
@@ -80,9 +81,12 @@ class FastText:
         texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
         # The wheels' batch call returns labels without scores, and is no faster than this loop. A label that is no
         # UTF-8 is unknown, not an error: hence "replace".
-        found = [
-            (self._predict(text + "\n", 1, 0.0, "replace") or _NOTHING)[0] for text in texts.dictionary.to_pylist()
-        ]
+        try:
+            found = [
+                (self._predict(text + "\n", 1, 0.0, "replace") or _NOTHING)[0] for text in texts.dictionary.to_pylist()
+            ]
+        except RuntimeError as error:  # of numbers that are none
+            raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
         labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
         scores = pa.array(np.array([score for score, _ in found], np.float32))
         return labels.take(texts.indices), scores.take(texts.indices)

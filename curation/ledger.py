@@ -46,8 +46,9 @@ class Stamps:
 
     def write(self, inputs: list[Input], files: list[str], buckets: int, tallies: Tallies) -> None:
         """Write the stamp of a task over `inputs`: from now on its files count."""
-        stamp = Stamp(self.made_from, _dicts(inputs), files, buckets, tallies.rows())
-        write_json(self.folder / f"_{self.name_of(inputs)}.json", asdict(stamp))
+        content = asdict(Stamp(self.made_from, _dicts(inputs), files, buckets, tallies.rows()))
+        content["checksum"] = _digest(content)
+        write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
     def read(self) -> dict[Path, Stamp]:
         """Return the stamps of this run, or of one like it with other inputs, whose files are all there."""
@@ -55,12 +56,16 @@ class Stamps:
         names, paths = {path.name for path in there}, [path for path in there if STAMP_NAME.fullmatch(path.name)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = dict(zip(paths, pool.map(read_json, paths), strict=True))
-        known = {path: Stamp(**each) for path, each in found.items() if each and each.keys() == _FIELDS}
+        known = {path: stamp for path, each in found.items() if each and (stamp := _stamp(each))}
         whole = {path for path, stamp in known.items() if stamp.made_from == self.made_from and names >= {*stamp.files}}
         return {path: stamp for path, stamp in known.items() if path in whole}
 
 
-_FIELDS = Stamp.__dataclass_fields__.keys()
+def _stamp(content: dict) -> Stamp | None:
+    """Return the stamp that a file holds, or None if it is none or is damaged."""
+    checksum = content.pop("checksum", None)
+    is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == _digest(content)
+    return Stamp(**content) if is_whole else None
 
 
 @dataclass(frozen=True)

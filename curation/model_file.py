@@ -7,9 +7,12 @@ import mmap
 import struct
 from os import PathLike
 
+import numpy as np
+
 from metadata.errors import InputError
 
 MAGIC = 793712314
+_LOSSES = (1, 2, 3, 4)  # hierarchical softmax, negative sampling, softmax, one against all
 _SUPERVISED = 3  # models of this kind know labels; the others are word vectors
 
 
@@ -56,28 +59,36 @@ class _Cursor:
 
 def _is_classifier(file: _Cursor) -> bool:
     _, _, dimension, *others, _ = file.read("ii12id")
-    if others[6] != _SUPERVISED:
+    ngrams, loss, kind, buckets, _, longest_ngram, _ = others[4:]
+    if kind != _SUPERVISED:
         return False
-    words, labels = _skip_dictionary(file)
+    words, labels, pruned = _skip_dictionary(file)
+    if loss not in _LOSSES or buckets < 0 or (buckets == 0 and (ngrams > 1 or longest_ngram > 0)):
+        raise _Damage  # fastText would divide by the number of buckets
+    rows = words + (buckets if pruned < 0 else pruned)
     (quantised,) = file.read("?")
     inputs = _skip_quantised(file) if quantised else _skip_dense(file)
     (quantised_output,) = file.read("?")
     outputs = _skip_quantised(file) if quantised and quantised_output else _skip_dense(file)
-    if inputs[0] < words or inputs[1] != dimension or outputs != (labels, dimension):
+    if inputs[0] < rows or inputs[1] != dimension or outputs != (labels, dimension):
         raise _Damage
     return True
 
 
-def _skip_dictionary(file: _Cursor) -> tuple[int, int]:
-    """Return the numbers of words and of labels."""
+def _skip_dictionary(file: _Cursor) -> tuple[int, int, int]:
+    """Return the numbers of words, of labels, and of buckets that were kept, -1 where nothing was pruned."""
     size, words, labels, _, pruned = file.read("iiiqq")
     if words < 0 or labels < 1 or size != words + labels:
         raise _Damage
     for _ in range(size):
         file.skip_string()
         file.skip(9)  # its count and its type
-    file.skip(8 * max(pruned, 0))  # -1: nothing was pruned
-    return words, labels
+    begin = file.position
+    file.skip(8 * max(pruned, 0))
+    ranks = np.frombuffer(file.content[begin : file.position], "<i4")[1::2]  # behind the bucket of each
+    if ((ranks < 0) | (ranks >= pruned)).any():
+        raise _Damage
+    return words, labels, pruned
 
 
 def _skip_dense(file: _Cursor) -> tuple[int, int]:
@@ -91,13 +102,18 @@ def _skip_quantised(file: _Cursor) -> tuple[int, int]:
     """Return the numbers of rows and of columns."""
     with_norms, rows, columns, codes = file.read("?qqi")
     file.skip(codes)
-    _skip_quantiser(file)
+    if codes != rows * _skip_quantiser(file, columns):
+        raise _Damage
     if with_norms:
         file.skip(rows)
-        _skip_quantiser(file)
+        _skip_quantiser(file, 1)
     return rows, columns
 
 
-def _skip_quantiser(file: _Cursor) -> None:
-    dimension, _, _, _ = file.read("iiii")
+def _skip_quantiser(file: _Cursor, columns: int) -> int:
+    """Return the number of parts into which a row of so many columns is cut."""
+    dimension, parts, size, last = file.read("iiii")
+    if dimension != columns or size < 1 or not 1 <= last <= size or (parts - 1) * size + last != dimension:
+        raise _Damage
     file.skip(4 * 256 * dimension)
+    return parts

@@ -2,7 +2,8 @@
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
 on from there. `matched/` and `curated/` are whole where they have their name. `matched/` carries the description of
-what it was made from, so that another threshold, seed or target size uses it again, and anything else is refused.
+what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added and lists of
+what is excluded may change; anything else that differs is refused.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each langua
 PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html")
 WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
 READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
+MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,10 @@ class Output:
         return Ledger.open(folder, {**_stamp(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of a matched/ that is there already and of these inputs, or None."""
+        """Return the tallies of a matched/ that is there already and of these inputs and lists, or None."""
         stamp = self.parts.stamp("matched")
-        return Tallies(stamp["tallies"]) if stamp and _same(stamp, self.description, "inputs") else None
+        same = stamp and all(_same(stamp, self.description, name) for name in MAY_DIFFER)
+        return Tallies(stamp["tallies"]) if same else None
 
     def lineage(self) -> list[dict]:
         """Return, for each run that brought new inputs, their number, and the first and last of them."""
@@ -197,7 +200,7 @@ def _require_like(path: Path, description: dict) -> None:
         raise InputError(
             f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
         )
-    differing = [name for name in description if name != "inputs" and not _same(stamp, description, name)]
+    differing = [name for name in description if name not in MAY_DIFFER and not _same(stamp, description, name)]
     if not _paths(stamp["made_from"]) <= _paths(description):
         differing.append("inputs")
     if stamp.get("version") != VERSION or differing:

@@ -7,10 +7,13 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
+
+LONGEST_LINE = 4 << 20  # characters; what is longer is no pair, and may not end before memory does
 
 
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
@@ -29,18 +32,31 @@ def lines(file: BinaryIO, tally: Counter) -> Iterator[str]:
     """
     try:
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
-            yield from text
+            yield from _short(text, tally)
     except EOFError:
         tally["dropped.truncated"] += 1
     except (zlib.error, gzip.BadGzipFile):
-        tally["dropped.corrupt_gzip"] += 1
+        tally["dropped.corrupt_file"] += 1
     except OSError as error:  # Arrow has no type of its own for a broken zstd stream
         if "Truncated compressed stream" in str(error):
             tally["dropped.truncated"] += 1
         elif "ZSTD" in str(error):
-            tally["dropped.corrupt_zstd"] += 1
+            tally["dropped.corrupt_file"] += 1
         else:
             raise
+
+
+def _short(text: io.TextIOBase, tally: Counter) -> Iterator[str]:
+    """Yield the lines of up to LONGEST_LINE characters; others are passed over piece by piece, and counted."""
+    readline = partial(text.readline, LONGEST_LINE)
+    for line in iter(readline, ""):
+        if len(line) < LONGEST_LINE or line.endswith("\n"):
+            yield line
+        else:
+            tally["records"] += 1
+            tally["dropped.long_line"] += 1
+            while line and not line.endswith("\n"):
+                line = readline()
 
 
 def json_objects(text: Iterable[str], tally: Counter) -> Iterator[dict[str, Any]]:
@@ -76,8 +92,10 @@ def tsv_rows(text: Iterable[str]) -> Iterator[list[str]]:
 
 def csv_rows(text: Iterable[str]) -> Iterator[list[str] | None]:
     """Yield the fields of each row that is not blank, None for a broken one; a quoted field may hold line ends."""
-    reader = csv.reader(text)
+    lines = _RowLines(text)
+    reader = csv.reader(lines)
     while True:
+        lines.begin_row()
         try:
             row = next(reader)
         except StopIteration:
@@ -86,6 +104,27 @@ def csv_rows(text: Iterable[str]) -> Iterator[list[str] | None]:
             row = None
         if row != []:
             yield row
+
+
+class _RowLines:
+    """Lines for a csv reader, which takes one after the other as long as a row has quoted line ends."""
+
+    def __init__(self, text: Iterable[str]):
+        self._lines, self._left = iter(text), LONGEST_LINE
+
+    def begin_row(self) -> None:
+        """Say that the next line is the first of a row."""
+        self._left = LONGEST_LINE
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._left -= len(line)
+        if self._left < 0:
+            raise csv.Error("a row without end")
+        return line
 
 
 def rows_of_width(rows: Iterable[list[str] | None], width: int, tally: Counter) -> Iterator[list[str]]:

@@ -7,18 +7,20 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 
 import numpy as np
 
 from curation.balancing import Distribution, SizedThreshold, Thresholds
 from curation.config import CurationConfig
 from curation.counting import EntryCounts
+from curation.limits import CUT, NAMED
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from metadata.tallies import Tallies
 
 VERSION = 1  # of run.json
-TOP = 20  # entries listed per language
+TOP = 20  # entries listed per language, and damaged inputs
 LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", "fasttext-predict", "fastwarc", "clip-curation")
 
 
@@ -55,6 +57,9 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
+            "damaged": dict(islice(self.matched.beginning(NAMED).items(), TOP)),
+            "cut_text": self.matched[CUT],
+            "retries": self.matched["retries"],
             "expected": self._expected(),
             "tail_share": self.thresholds.tail_share,
             "languages": {code: self._language_row(code) for code in self._codes()},
@@ -125,6 +130,10 @@ class Run:
             )
         elif self.sized:
             notes.append(f"The English threshold {self.sized.threshold:,} is the smallest that gives the target size.")
+        if cut := self.matched[CUT]:
+            notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
+        if retries := self.matched["retries"]:
+            notes.append(f"Servers had to be asked once more: {retries:,} times.")
         return notes
 
 

@@ -12,12 +12,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation import curated, inputs, pairs, sampling
+from curation import curated, inputs, limits, pairs, sampling
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
 from curation.exchange import BlockWriter
+from curation.exclusion import Exclusion
 from curation.finders import open_finders
 from curation.identify import Identifier
 from curation.ledger import Ledger, Stamps
@@ -37,28 +39,43 @@ MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 
 
 @dataclass(frozen=True)
-class MatchPlan:
+class Artefacts:
     """What the workers of the matching stage open."""
 
     metadata: Shipped
     matchers: Shipped | None  # of the engine `trie`
     model: Shipped
+    exclusion: Shipped | None  # where there are lists
+
+
+@dataclass(frozen=True)
+class MatchPlan:
+    """What the workers of the matching stage need."""
+
+    artefacts: Artefacts
     engine: str
     rules: str
     max_texts: int
     min_language_score: float
+    max_text_length: int
 
     @classmethod
-    def of(cls, config: CurationConfig, metadata: Shipped, matchers: Shipped | None, model: Shipped) -> MatchPlan:
+    def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
-        numbers = (config.max_texts, config.min_language_score)
-        return cls(metadata, matchers, model, config.matcher, config.rules, *numbers)
+        numbers = (config.max_texts, config.min_language_score, config.max_text_length)
+        return cls(artefacts, config.matcher, config.rules, *numbers)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
-        matchers = self.matchers and self.matchers.path()
-        finders = open_finders(self.metadata.path(), self.engine, self.rules, matchers)
-        return Matching(Identifier.open(self.model.path()), finders, self.min_language_score)
+        matchers = self.artefacts.matchers and self.artefacts.matchers.path()
+        finders = open_finders(self.artefacts.metadata.path(), self.engine, self.rules, matchers)
+        return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
+
+    def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield CANDIDATES batches without what is excluded and with long texts cut."""
+        if self.artefacts.exclusion is not None:
+            batches = _exclusion(self.artefacts.exclusion.path()).out_of(batches)
+        return limits.cut(batches, self.max_text_length)
 
 
 def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -123,7 +140,8 @@ def pair_buckets(files: list[inputs.Input]) -> int:
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     name = stamps.name_of(task)
-    found = (batch for source in task for batch in inputs.read(source, columns))
+    read = (batch for source in task for batch in limits.named(inputs.read(source, columns), source.path))
+    found = plan.candidates(read)
     if buckets:
         writer = BlockWriter(stamps.folder, name, buckets)
         tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
@@ -185,4 +203,9 @@ def _chunks(items, size: int) -> list:
 
 @lru_cache(maxsize=4)
 def _array(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+@lru_cache(maxsize=1)
+def _exclusion(path: Path) -> Exclusion:
+    return Exclusion.open(path)

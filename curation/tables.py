@@ -6,15 +6,14 @@ URLs, uids, languages and page URLs are used as they stand; texts are cleaned as
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from curation import rows
-from curation.candidates import HTTP_URL, ROWS, candidates, chunks, clean_array, string_arrays, tallies
+from curation import row_groups, rows
+from curation.candidates import BYTES, HTTP_URL, candidates, chunks, clean_array, string_arrays, tallies
 from metadata.errors import InputError
 
 RECOGNISED = {
@@ -26,6 +25,7 @@ RECOGNISED = {
 }
 REQUIRED = ("url", "text")
 JSON_PROBE = 100  # JSON lines that are looked at for their keys: a key may be left out where its value is null
+_KEY_BYTES = 100  # that a key costs beside its characters
 
 CHECKS = {
     "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
@@ -66,11 +66,11 @@ def read_parquet(
     file: BinaryIO, options: TableOptions, path: str, groups: range | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in these row groups of a Parquet file (None: in all), and tallies."""
-    table = pq.ParquetFile(file)
+    table = row_groups.open_parquet(file)
     columns = parquet_columns(table.schema_arrow, options, path)
     tally = Counter(files=1)
     groups = range(table.num_row_groups) if groups is None else groups
-    for batch in table.iter_batches(ROWS, row_groups=list(groups), columns=list(set(columns.values()))):
+    for batch in _until_damaged(row_groups.batches(table, file, groups, list(set(columns.values()))), tally):
         tally["records"] += batch.num_rows
         arrays = _valid_utf8([batch[name] for name in columns.values()], tally)
         yield from _pairs(dict(zip(columns, arrays, strict=True)), tally)
@@ -81,7 +81,7 @@ def read_json(file: BinaryIO, options: TableOptions, path: str) -> Iterator[pa.R
     """Yield the candidates in a file of one JSON object a line, and tallies."""
     tally = Counter(files=1)
     objects = rows.json_objects(rows.lines(file, tally), tally)
-    probe = list(islice(objects, JSON_PROBE))
+    probe = _first(objects)
     if probe:
         columns = json_columns(probe, options, path)
         values = ([value.get(name) for name in columns.values()] for value in chain(probe, objects))
@@ -105,7 +105,7 @@ def read_csv(file: BinaryIO, options: TableOptions, path: str) -> Iterator[pa.Re
 def check_json(file: BinaryIO, options: TableOptions, path: str) -> None:
     """Refuse a file without the columns that are needed; an empty one passes."""
     tally = Counter()
-    probe = list(islice(rows.json_objects(rows.lines(file, tally), tally), JSON_PROBE))
+    probe = _first(rows.json_objects(rows.lines(file, tally), tally))
     if probe:
         json_columns(probe, options, path)
     elif tally:
@@ -179,6 +179,28 @@ def _string(value: Any) -> str | None:
     if type(value) is str:
         return value
     return str(value) if type(value) in (int, float) else None
+
+
+def _until_damaged(batches: Iterator[pa.RecordBatch], tally: Counter) -> Iterator[pa.RecordBatch]:
+    """Yield the batches before one that Arrow cannot make sense of; a disk or network that fails is still an error."""
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        # Arrow's own OSErrors have neither number nor cause; those of a file that it reads from pass through it.
+        if not isinstance(error, pa.ArrowException) and (error.errno or error.__cause__ or type(error) is not OSError):
+            raise
+        tally["dropped.corrupt_file"] += 1
+
+
+def _first(objects: Iterator[dict]) -> list[dict]:
+    """Return the first JSON_PROBE objects, or fewer large ones, without what is no scalar in them."""
+    held, size = [], 0
+    for each in objects:
+        held.append({name: _string(value) for name, value in each.items()})
+        size += sum(_KEY_BYTES + len(name) + len(value or "") for name, value in held[-1].items())
+        if len(held) == JSON_PROBE or size >= BYTES:
+            break
+    return held
 
 
 def _from_rows(columns, values, tally):

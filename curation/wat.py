@@ -7,6 +7,8 @@ import orjson
 
 from curation.found import Page, drop
 
+MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; of real pages hardly one tells of 1 MB
+
 
 def page_of(block: bytes, tally: Counter) -> Page | None:
     """Return the page that a record tells of, None if it tells of no image; what cannot be read is counted."""

@@ -123,8 +123,10 @@ def _add_inputs(group) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs",
+        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
+        "as commoncrawl:CC-MAIN-2024-10",
     )
+    group.add_argument("--sample-files", type=int, metavar="N", help="read N of these files, chosen by the seed")
     entries = group.add_mutually_exclusive_group(required=True)
     entries.add_argument(
         "--metadata", metavar="DIR", help="metadata of all languages, as build_metadata.py writes it; or its URL"
@@ -147,6 +149,24 @@ def _add_inputs(group) -> None:
         help="the inputs state each image once: nothing is brought together by image, which is faster",
     )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
+    add_exclude(group, default=[])
+    group.add_argument("--max-text-length", type=int, metavar="N", help="characters of a text; longer ones are cut")
+    for what in ("files", "records"):
+        group.add_argument(
+            f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where more of the {what} are damaged"
+        )
+
+
+def add_exclude(group, **options) -> None:
+    """Add --exclude, which curate and remove share."""
+    group.add_argument(
+        "--exclude",
+        nargs="+",
+        metavar="LIST",
+        help="leave out what files of uids, URLs, domains, page:DOMAIN or regex:PATTERN name, one a line (also .gz, "
+        ".zst), or Parquet, CSV, TSV with a column uid or url",
+        **options,
+    )
 
 
 def _add_outputs(group) -> None:

@@ -23,8 +23,10 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
+from curation.exclusion import Exclusion
 from curation.finders import save_matchers
 from curation.identify import Identifier
+from curation.limits import require_sound
 from curation.output import Output
 from curation.report import summary
 from curation.run import Run
@@ -48,22 +50,24 @@ def curate(args: Namespace) -> None:
     """Run all stages; what can be known to be wrong is refused before Spark starts."""
     config = CurationConfig(**{name: value for name, value in vars(args).items() if name in CONFIG})
     columns = TableOptions(args.url_column, args.text_column)
-    files = inputs.find(args.input, columns)
+    files = inputs.find(args.input, columns, config.sample_files, config.seed)
+    exclusion = Exclusion.read(args.exclude)
     entries = Entries.open(args.metadata) if args.metadata else Entries.build(read_lists(args.entries))
     identifier = Identifier.open(args.model)
-    description = made_from(files, columns, entries, identifier, args.unique_images, config)
+    description = made_from(files, columns, entries, identifier, exclusion, args.unique_images, config)
     with Output.claim(args.output, description, args.overwrite) as output:
-        curate_into(output, files, columns, entries, identifier, args, config)
+        curate_into(output, files, columns, entries, identifier, exclusion, args, config)
 
 
-def curate_into(output, files, columns, entries, identifier, args, config) -> None:
+def curate_into(output, files, columns, entries, identifier, exclusion, args, config) -> None:
     """Run all stages into an output folder that is this run's own."""
     spark = session("curate")
     require_shared(spark, output.path)
     matched = output.matched_tallies()
     if matched is None:
-        plan = match_plan(spark, entries, identifier, config, output)
-        matched = match(spark, files, columns, plan, args.unique_images, output)
+        plan = match_plan(spark, entries, identifier, exclusion, config, output)
+        matched = match(spark, files, columns, plan, args.unique_images, config, output)
+    require_sound(matched, config)
     parts = part_files(output.matched)
     require_rows(parts, matched["matched"])
     with stage(spark, "count entries"):
@@ -80,7 +84,7 @@ def curate_into(output, files, columns, entries, identifier, args, config) -> No
 CONFIG = [field.name for field in fields(CurationConfig)]
 
 
-def made_from(files, columns, entries, identifier, unique_images: bool, config) -> dict:
+def made_from(files, columns, entries, identifier, exclusion, unique_images: bool, config) -> dict:
     """Return what the matched images depend on."""
     return {
         "inputs": [asdict(file) for file in files],
@@ -88,24 +92,34 @@ def made_from(files, columns, entries, identifier, unique_images: bool, config) 
         "metadata": entries.digest,
         "rules": config.rules,
         "model": {"name": identifier.name, "digest": identifier.digest},
+        "exclusion": exclusion.digest if len(exclusion) else None,
         "unique_images": unique_images,
         "max_texts": config.max_texts,
+        "max_text_length": config.max_text_length,
         "min_language_score": config.min_language_score,
     }
 
 
-def match_plan(spark, entries, identifier, config, output):
+def match_plan(spark, entries, identifier, exclusion, config, output):
     """Make what workers need to match, and return the plan that names it."""
-    metadata, matchers = output.artefacts / "metadata", output.artefacts / "matchers"
+    metadata, matchers, excluded = (output.artefacts / name for name in ("metadata", "matchers", "exclusion"))
     entries.save(metadata)
     if config.matcher == "trie":
         with stage(spark, "build matchers"):
             save_matchers(metadata, config.rules, matchers)
-    artefacts = [metadata, matchers if config.matcher == "trie" else None, identifier.path]
-    return stages.MatchPlan.of(config, *(each and ship(spark, each) for each in artefacts))
+    if len(exclusion):
+        exclusion.save(excluded)
+    made = {
+        "metadata": metadata,
+        "matchers": matchers if config.matcher == "trie" else None,
+        "model": identifier.path,
+        "exclusion": excluded if len(exclusion) else None,
+    }
+    shipped = {name: path and ship(spark, path) for name, path in made.items()}
+    return stages.MatchPlan.of(config, stages.Artefacts(**shipped))
 
 
-def match(spark, files, columns, plan, unique: bool, output):
+def match(spark, files, columns, plan, unique: bool, config, output):
     """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
     ledger = output.ledger(files, unique)
     with stage(spark, f"match {len(ledger.missing)} of {len(files)} files"):
@@ -113,7 +127,7 @@ def match(spark, files, columns, plan, unique: bool, output):
     ledger = output.ledger(files, unique)
     require_whole(ledger, output)
     ledger.prune()
-    tallies = ledger.tallies()
+    tallies = require_sound(ledger.tallies(), config)
     if not unique:
         with stage(spark, "group by image"):
             tallies += stages.group(spark, ledger, plan.max_texts, output.parts.begin("matched"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-import arguments  # noqa: F401  says what to do where the packages are missing
+from arguments import add_exclude
 from console import one_line_errors, say
 
 from curation.exclusion import Exclusion
@@ -29,14 +29,7 @@ def parse(argv=None) -> argparse.Namespace:
         "page or regular expression, and a list of what went. Nothing is sampled again.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of curate.py")
-    parser.add_argument(
-        "--exclude",
-        nargs="+",
-        required=True,
-        metavar="LIST",
-        help="files of uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also .gz, .zst), or "
-        "Parquet, CSV, TSV with a column uid or url",
-    )
+    add_exclude(parser, required=True)
     parser.add_argument("--output", required=True, metavar="NEW_FOLDER", help="a new or empty folder")
     return parser.parse_args(argv)
 

@@ -21,7 +21,11 @@ from metadata.tallies import Tallies
 
 A, B, C = (Input(f"/data/{name}.parquet", "parquet", 10, modified=1) for name in ("a", "ü犬", "c"))
 A_CHANGED = Input(A.path, "parquet", 11, modified=2)
-DESCRIPTION = {"rules": "unicode", "row_groups": (0, 3)}  # a tuple: what was read is compared with what JSON gives
+DESCRIPTION = {
+    "rules": "unicode",
+    "exclusion": None,
+    "row_groups": (0, 3),
+}  # a tuple: what was read is compared with what JSON gives
 TALLIES = Tallies([{"name": "images", "language": None, "value": 7}])
 
 
@@ -85,6 +89,29 @@ def test_another_description_is_refused_also_where_the_run_broke_off_at_once(fol
 def test_inputs_may_be_added_or_have_changed_and_then_matched_images_are_not_used(folder, inputs):
     with_matched(folder / "out", A)
     assert claimed(folder / "out", *inputs).matched_tallies() is None
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_lists_of_what_is_excluded_may_change_and_then_all_is_matched_again(tmp_path, unique):
+    output = with_inputs_done(tmp_path / "out", A, B, unique=unique)
+    if not unique:
+        output.parts.begin("matched")
+    output.finish_matched(TALLIES)
+    output = claimed(tmp_path / "out", A, B, exclusion="d1")
+    assert output.matched_tallies() is None
+    assert output.ledger([A, B], unique).missing == [A, B]
+    output.parts.begin("matched")
+    output.finish_matched(TALLIES)
+    assert claimed(tmp_path / "out", A, B, exclusion="d1").matched_tallies()["images"] == 7
+    assert claimed(tmp_path / "out", A, B, exclusion="d2").matched_tallies() is None
+    assert claimed(tmp_path / "out", A, B).matched_tallies() is None
+    assert output.lineage() == [{"inputs": 2, "first": A.path, "last": B.path}]
+
+
+def test_other_lists_excuse_no_other_difference(tmp_path):
+    with_matched(tmp_path / "out")
+    with pytest.raises(InputError, match=r"holds another run \(other rules\)"):
+        claimed(tmp_path / "out", rules="meta", exclusion="d1")
 
 
 @pytest.mark.parametrize("inputs", [(A,), (C,), (A, C)])

@@ -1,5 +1,6 @@
 """What curate refuses: one clear sentence and status 2, before Spark starts and without touching what is there."""
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from conftest import ROOT
 from s3fs import S3FileSystem
 
+from curation.output import Output
 from metadata import Entries
+from metadata.tallies import Tallies
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
 import curate  # noqa: E402
@@ -73,6 +76,10 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--tail-share", "1.5"], "tail_share is 1.5"),
         (["--tail-share", "0.1", "--target-size", "10"], "target_size and tail_share"),
         (["--max-texts", "0"], "max_texts is 0"),
+        (["--max-text-length", "0"], "max_text_length is 0"),
+        (["--max-bad-files", "2"], "max_bad_files is 2.0; it must be a number from 0 to 1"),
+        (["--max-bad-records", "-0.1"], "max_bad_records is -0.1"),
+        (["--sample-files", "0"], "sample_files is 0"),
         (["--english-threshold", "many"], "invalid int value: 'many'"),
         (["--rules", "loose"], "invalid choice: 'loose'"),
         (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
@@ -119,6 +126,56 @@ def test_a_model_that_is_no_fasttext_model(refused, words, pairs, tmp_path):
     assert "model.bin" in sentence
 
 
+def test_a_bad_line_in_a_list_of_exclusions(refused, words, pairs, tmp_path):
+    (tmp_path / "lists.txt").write_text("example.org\nno domain\n")
+    output = tmp_path / "out"
+    sentence = refused(
+        "--input", pairs, "--entries", f"en={words}", "--output", output, "--exclude", tmp_path / "lists.txt"
+    )
+    assert "lists.txt, line 2: 'no domain'" in sentence
+    assert not output.exists()
+
+
+def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pairs, tmp_path, monkeypatch):
+    """They are used again with any threshold, but not with a smaller share of damage."""
+    output = tmp_path / "out"
+    monkeypatch.setattr(curate, "session", lambda name: None)
+    read = [("files", 4), ("dropped.truncated", 1), ("damaged./data/ü.wat.gz", 1)]
+    rows = [{"name": name, "language": None, "value": value} for name, value in read]
+    monkeypatch.setattr(Output, "matched_tallies", lambda self: Tallies(rows))
+    arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--max-bad-files", "0.2")
+    assert "1 of 4 files are damaged (1 truncated), most in /data/ü.wat.gz (1)" in refused(*arguments)
+    assert {path.name for path in output.iterdir()} == {".work"}
+
+
+def test_a_crawl_that_does_not_exist(refused, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
+    sentence = refused(
+        "--input", "commoncrawl:CC-MAIN-2024-10", "--entries", f"en={words}", "--output", tmp_path / "out"
+    )
+    assert "there is no crawl CC-MAIN-2024-10" in sentence
+
+
+def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeypatch):
+    """What is asked of Spark is looked at instead of done."""
+    folder = tmp_path / "crawl-data" / "CC-MAIN-2024-10"
+    folder.mkdir(parents=True)
+    names = [f"crawl-data/CC-MAIN-2024-10/{number}.warc.wat.gz" for number in range(9)]
+    (folder / "wat.paths.gz").write_bytes(gzip.compress("\n".join(names).encode()))
+    monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(curate, "session", lambda name: None)
+    monkeypatch.setattr(curate, "match", lambda spark, files, *more: asked.append(files) or sys.exit(0))
+    for seed, output in (("0", "a"), ("0", "b"), ("1", "c")):
+        arguments = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--seed", seed]
+        with pytest.raises(SystemExit):
+            curate.main([*arguments, "--entries", f"en={words}", "--output", str(tmp_path / output)])
+    one, again, other = ([file.path for file in files] for files in asked)
+    assert one == again != other
+    assert {len(one), len(other)} == {3}
+    assert {*one, *other} <= {f"{tmp_path}/{name}" for name in names}
+
+
 def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
@@ -129,8 +186,6 @@ def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):
 
 @pytest.mark.parametrize("flags", [[], ["--overwrite"]])
 def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_path, flags):
-    from curation.output import Output
-
     with Output.claim(tmp_path / "out", {"inputs": []}) as other:
         sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", *flags)
         assert (
@@ -176,8 +231,6 @@ def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, p
 
 
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
-    from curation.output import Output
-
     Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence

@@ -406,7 +406,9 @@ def test_of_a_row_group_only_pieces_of_the_wanted_columns_are_read(tmp_path, mon
     pq.write_table(pa.table({"url": column, "text": column, "other": column}), path, row_group_size=1 << 20)
     monkeypatch.setattr(row_groups, "PIECE", 1 << 16)
     with Counting(path) as file:
-        rows = sum(batch.num_rows for batch in row_groups.batches(row_groups.open_parquet(file), [0], ["url", "text"]))
+        rows = sum(
+            batch.num_rows for batch in row_groups.batches(row_groups.open_parquet(file), file, [0], ["url", "text"])
+        )
     assert rows == len(column)
     assert max(file.sizes) < 2 << 20  # a page has 1 MB
     assert 2 * len(noise) < sum(file.sizes) < 2.2 * len(noise)
@@ -429,7 +431,9 @@ def test_texts_that_a_dictionary_repeats_come_in_small_batches(tmp_path):
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), pa.array(["犬" * 30_000]))
     pq.write_table(pa.table({"text": texts}), path, store_schema=False)
     assert path.stat().st_size < 200_000
-    sizes = [(b.num_rows, b.nbytes) for b in row_groups.batches(row_groups.open_parquet(path), [0], ["text"])]
+    with open(path, "rb") as file:
+        found = row_groups.batches(row_groups.open_parquet(file), file, [0], ["text"])
+        sizes = [(batch.num_rows, batch.nbytes) for batch in found]
     assert sum(rows for rows, _ in sizes) == 5000
     assert max(size for _, size in sizes) <= row_groups.BATCH_BYTES
 
@@ -437,14 +441,16 @@ def test_texts_that_a_dictionary_repeats_come_in_small_batches(tmp_path):
 @pytest.mark.parametrize("rows", [0, 1, 127, 128, 129, 4000])
 @pytest.mark.parametrize("groups", [[0], []])
 def test_small_rows_come_in_few_batches_in_their_order(rows, groups):
-    table = row_groups.open_parquet(io.BytesIO(parquet(rows)))
+    file = io.BytesIO(parquet(rows))
+    table = row_groups.open_parquet(file)
     groups = groups[: table.num_row_groups]
-    found = list(row_groups.batches(table, groups, ["text"]))
+    found = list(row_groups.batches(table, file, groups, ["text"]))
     assert [text for batch in found for text in batch["text"].to_pylist()] == [f"犬 {i}" for i in range(rows) if groups]
     assert len(found) == (1 if rows and groups else 0)
 
 
 def test_batches_have_as_many_rows_as_others_have(monkeypatch):
     monkeypatch.setattr(row_groups, "ROWS", 1000)
-    found = row_groups.batches(row_groups.open_parquet(io.BytesIO(parquet())), [0], ["text"])
+    file = io.BytesIO(parquet())
+    found = row_groups.batches(row_groups.open_parquet(file), file, [0], ["text"])
     assert [batch.num_rows for batch in found] == [896, 896, 896, 896, 416]

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation import charts
+from curation import charts, limits
 from curation.balancing import Distribution, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.counting import EntryCounts
+from curation.exclusion import REASONS as EXCLUDED
 from curation.funnel import DROPPED, warnings
 from curation.reasons import SHOWN_CHARACTERS, SHOWN_ROWS, Match, highlighted, in_turns
 from curation.report import render, summary, write_report
@@ -267,7 +268,23 @@ def test_every_reason_to_drop_has_an_explanation():
     sources = [path.read_text("utf-8") for path in files("curation").iterdir() if path.name.endswith(".py")]
     reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
     assert len(reasons) > 10
-    assert reasons == set(DROPPED)
+    assert reasons | set(EXCLUDED) == set(DROPPED)
+
+
+def test_every_reason_that_counts_as_damage_has_an_explanation():
+    assert {*limits.BAD_FILES, *limits.BAD_RECORDS} <= set(DROPPED)
+
+
+def test_texts_that_were_cut_tries_and_damaged_inputs_are_told():
+    run, rates = finished()
+    for name, value in {"cut_text": 1_003, "retries": 7, "damaged./data/ü.wat.gz": 12, "dropped.truncated": 1}.items():
+        run.matched.add(name, value)
+    facts = run.run_json()
+    assert (facts["cut_text"], facts["retries"], facts["damaged"]) == (1_003, 7, {"/data/ü.wat.gz": 12})
+    text = page(run, rates).text
+    assert "Texts longer than 8,192 characters were cut: 1,003." in text
+    assert "Servers had to be asked once more: 7 times." in text
+    assert "The worst: /data/ü.wat.gz (12)." in text
 
 
 def test_links_of_the_page_lead_to_parts_of_it():

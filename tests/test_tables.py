@@ -2,6 +2,7 @@ import csv
 import gzip
 import io
 import json
+import random
 from collections import Counter
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ def result(batches):
     pairs = [row for row in rows if "url" in row]
     tally = {row["text"]: row["tally"] for row in rows if "url" not in row}
     drops = sum(count for name, count in tally.items() if name.startswith("dropped."))
-    is_whole = not {"dropped.truncated", "dropped.corrupt_gzip", "dropped.corrupt_zstd"} & set(tally)
+    is_whole = not {"dropped.truncated", "dropped.corrupt_file"} & set(tally)
     assert tally.get("pairs", 0) == len(pairs)
     assert not is_whole or tally.get("records", 0) == len(pairs) + drops
     return pairs, tally
@@ -192,6 +193,40 @@ def test_row_groups_are_read_each_once():
     assert sum((texts(part) for part in parts), []) == table["text"] == texts(of_parquet(table))
 
 
+def noisy_parquet():
+    """A file of four row groups whose texts do not pack, and where the pages of texts begin."""
+    file, noise = io.BytesIO(), random.Random(0)
+    table = pa.table({"url": [URL] * 4000, "text": [noise.randbytes(1000).hex() for _ in range(4000)]})
+    pq.write_table(table, file, row_group_size=1000, use_dictionary=False)
+    metadata = pq.read_metadata(file)
+    begins = [metadata.row_group(group).column(1).data_page_offset for group in range(4)]
+    return file.getvalue(), begins, table["text"].to_pylist()
+
+
+def test_a_damaged_parquet_file_gives_what_comes_before_the_damage():
+    data, begins, expected = noisy_parquet()
+    broken = data[: begins[2]] + bytes(50) + data[begins[2] + 50 :]
+    found = result(read_parquet(io.BytesIO(broken), TableOptions(), "x.parquet"))
+    assert dropped(found) == {"corrupt_file": 1}
+    assert texts(found) == expected[: len(texts(found))]
+    assert 1000 <= len(texts(found)) <= 2000
+    assert found[1]["pairs"] == len(found[0])
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ConnectionResetError("gone")])
+def test_a_disk_or_network_that_fails_under_parquet_is_an_error(error):
+    data, begins, _ = noisy_parquet()
+
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            if begins[2] <= self.tell() < begins[3]:
+                raise error
+            return super().read(size)
+
+    with pytest.raises(type(error)):
+        list(read_parquet(Failing(data), TableOptions(), "x.parquet"))
+
+
 def test_no_rows_give_tallies_only():
     assert of_parquet({"url": pa.array([], pa.string()), "text": pa.array([], pa.string())}) == ([], {"files": 1})
     assert of_json("") == of_json("\n \n") == of_csv("url,text\n") == of_csv("") == ([], {"files": 1})
@@ -293,8 +328,8 @@ def test_a_packed_file_that_is_cut_gives_its_first_rows(ending, pack):
 
 
 def test_a_packed_file_that_is_broken_is_counted():
-    assert dropped(of_json(b"\x1f\x8b\x08 no gzip, no", path="x.jsonl.gz")) == {"corrupt_gzip": 1}
-    assert dropped(of_json(b"no zstd at all", path="x.jsonl.zst")) == {"corrupt_zstd": 1}
+    assert dropped(of_json(b"\x1f\x8b\x08 no gzip, no", path="x.jsonl.gz")) == {"corrupt_file": 1}
+    assert dropped(of_json(b"no zstd at all", path="x.jsonl.zst")) == {"corrupt_file": 1}
 
 
 def test_a_disk_that_fails_is_an_error():

@@ -32,7 +32,7 @@ from curation.finders import save_matchers
 from curation.identify import default_model
 from curation.images import combine, group
 from curation.lists import parts
-from curation.stages import MatchPlan
+from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from metadata.parquet import PartWriter
 from metadata.spark import Shipped
@@ -113,8 +113,8 @@ MOVING = (
 def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     """Return the times of all steps over these files, those of the floors, and the number of texts."""
     own, floor, folder = Clock(), Clock(), Path(tempfile.mkdtemp(dir=args.folder))
-    artefacts = map(Shipped, (Path(args.entries), args.matchers, default_model()))
-    matching = MatchPlan(*artefacts, "trie", "unicode", 64, 0.0).open()
+    made = map(Shipped, (Path(args.entries), args.matchers, default_model()))
+    matching = MatchPlan(Artefacts(*made, None), "trie", "unicode", 64, 0.0, 8_192).open()
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))

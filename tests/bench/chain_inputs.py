@@ -26,8 +26,11 @@ def wats(source: Path, folder: Path, texts: int, texts_of: dict[str, int]) -> li
             _copy(source / name, files[-1], number)
 
 
-def pairs(source: Path, path: Path, texts: int) -> Path:
-    """Return a Parquet file of so many pairs: the captions of a table without header, text and URL, again and again."""
+def pairs(source: Path, path: Path, texts: int, first: int = 0) -> Path:
+    """Return a Parquet file of so many pairs: the captions of a table without header, text and URL, again and again.
+
+    The URLs of each copy of the table end in its number, which counts from `first`.
+    """
     if path.exists() and pq.read_metadata(path).num_rows == texts:
         return path
     options = csv.ReadOptions(column_names=["text", "url"])
@@ -35,7 +38,7 @@ def pairs(source: Path, path: Path, texts: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([("url", pa.string()), ("text", pa.string())])
     with pq.ParquetWriter(path, schema) as writer:
-        for number, begin in enumerate(range(0, texts, len(table))):
+        for number, begin in enumerate(range(0, texts, len(table)), first):
             urls = pa.array([f"{url}?{number}" for url in table["url"].to_pylist()])
             copy = pa.table([urls, table["text"].cast(pa.string())], schema=schema)
             writer.write_table(copy.slice(0, texts - begin))
