@@ -23,7 +23,8 @@ from metadata.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
-PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
+PARTS = ("pairs", "matched", "existing", "curated")
+PARTS += ("counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Output:
     def matched(self) -> Path:
         """The folder of matched images."""
         return self.path / "matched"
+
+    @property
+    def existing(self) -> Path:
+        """The folder of the matched images that exist, where a download was told of."""
+        return self.path / "existing"
 
     @property
     def parts(self) -> Parts:
@@ -103,6 +109,8 @@ class Output:
 
     def write_results(self, run: Run, rates) -> None:
         """Write what describes the run, run.json last: where it is, all is there."""
+        if not run.downloads:
+            shutil.rmtree(self.existing, ignore_errors=True)  # of an earlier run
         run.counts.save(str(self.path / "counts.parquet"), run.entries, rates)
         write_json(self.path / "thresholds.json", run.thresholds_json())
         samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)

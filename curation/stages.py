@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from curation import curated, inputs, pairs, sampling
+from curation import curated, downloads, inputs, pairs, sampling
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
 from curation.exchange import BlockWriter
@@ -80,6 +80,11 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
     of = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
     task = partial(_group, files=ledger.files, of=of, max_texts=max_texts, folder=folder)
     return run(spark, _chunks(range(of), -(-of // MOST_FILES)), task)
+
+
+def existing(spark: SparkSession, files: list[Path], tried: str, statuses: tuple[str, ...], folder: Path) -> Tallies:
+    """After a download: the matched images that exist, a file for each of the matched ones; all of them by status."""
+    return run(spark, files, partial(_existing, tried=tried, statuses=statuses, folder=folder))
 
 
 def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path) -> EntryCounts:
@@ -147,6 +152,10 @@ def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan
 def _group(buckets: range, files: list[tuple[Path, int]], of: int, max_texts: int, folder: Path) -> Tallies:
     ranges = [KeyRange(bucket, bucket + 1, of) for bucket in buckets]
     return pairs.write_images(files, ranges, max_texts, folder / f"{buckets[0]:05d}.parquet")
+
+
+def _existing(file: Path, tried: str, statuses: tuple[str, ...], folder: Path) -> Tallies:
+    return downloads.write_existing(file, _array(tried), statuses, folder / file.name, MATCHED_ROW_GROUP)
 
 
 def _count(files: list[Path], entries: int, folder: Path) -> Tallies:

@@ -23,6 +23,7 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
+from curation.downloads import SUCCESS, Downloads, find_results, require_success
 from curation.identify import Identifier
 from curation.output import Output
 from curation.report import summary
@@ -48,20 +49,26 @@ def curate(args: Namespace) -> None:
     entries = Entries.open(args.metadata) if args.metadata else Entries.build(read_lists(args.entries))
     identifier = Identifier.open(args.model)
     description = made_from(files, columns, entries, identifier, args.unique_images, config)
+    results = find_results(args.status or [])
     output = Output.claim(args.output, description, args.overwrite)
+    downloads = Downloads.collect(results, output.work / "tried.npy") if results else None
 
     spark = session("curate")
     matched = output.matched_tallies()
     if matched is None:
         matched = match(spark, files, columns, entries, args, config, output)
-    parts = part_files(output.matched)
-    require_rows(parts, matched["matched"])
+    parts, images, there = part_files(output.matched), matched["matched"], None
+    require_rows(parts, images)
+    if downloads:
+        there = {"folders": args.status, "images": keep_existing(spark, parts, downloads, output)}
+        parts, images = part_files(output.existing), there["images"][SUCCESS]
     with stage(spark, "count entries"):
         counts = stages.count(spark, parts, entries, output.parts.begin("counts"))
     sized, thresholds = choose_thresholds(spark, parts, counts, entries, config, output)
     rates = rates_of(counts.values, entries.languages, thresholds)
-    curated = sample(spark, parts, rates, matched["matched"], config, output)
-    run = Run(config, output.description, entries, counts, thresholds, matched, curated, sized, output.lineage())
+    curated = sample(spark, parts, rates, images, config, output)
+    told = {"sized": sized, "lineage": output.lineage(), "downloads": there}
+    run = Run(config, output.description, entries, counts, thresholds, matched, curated, **told)
     output.write_results(run, rates)
     say(summary(run.run_json()))
     say(f"\nmanifest: {output.path / 'curated'}\nreport:   {output.path / 'report.html'}")
@@ -104,6 +111,19 @@ def match(spark, files, columns, entries, args, config, output):
             tallies += stages.group(spark, ledger, config.max_texts, output.parts.begin("matched"))
     output.finish_matched(tallies)
     return tallies
+
+
+def keep_existing(spark, parts, downloads, output):
+    """Write the matched images that exist; return the number of matched images by status."""
+    folder = output.parts.begin("existing")
+    with stage(spark, "keep existing images"):
+        tallies = stages.existing(spark, parts, str(downloads.path), downloads.statuses, folder)
+    statuses = tallies.beginning("status.")
+    require_success(statuses)
+    require_rows(part_files(folder), statuses[SUCCESS])
+    output.retract_results()
+    output.parts.finish("existing")
+    return statuses
 
 
 def choose_thresholds(spark, parts, counts, entries, config, output):

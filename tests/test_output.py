@@ -94,6 +94,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 def test_overwrite_removes_the_other_run_and_nothing_else(tmp_path):
     with_matched(tmp_path / "out")
     with_inputs_done(tmp_path / "out", A)
+    (tmp_path / "out" / "existing").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
     output = claimed(tmp_path / "out", overwrite=True, rules="meta")
     assert output.matched_tallies() is None

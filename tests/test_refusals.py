@@ -118,6 +118,17 @@ def test_a_model_that_is_no_fasttext_model(refused, words, pairs, tmp_path):
     assert "model.bin" in sentence
 
 
+@pytest.mark.parametrize(
+    ("columns", "named"), [({}, "holds no results of img2dataset"), ({"uid": ["a"]}, "results of img2dataset have")]
+)
+def test_a_folder_without_results_of_a_download(refused, words, pairs, tmp_path, columns, named):
+    (tmp_path / "images").mkdir()
+    if columns:
+        pq.write_table(pa.table(columns), tmp_path / "images" / "00000.parquet")
+    inputs = ["--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out"]
+    assert named in refused(*inputs, "--status", tmp_path / "images")
+
+
 def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
