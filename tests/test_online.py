@@ -29,6 +29,7 @@ from metadata.errors import InputError
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "black dog", "cat"]})
 PAGE = Path(__file__).parents[1] / "docs" / "online-balancing.md"
 FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12, where threads run
+EPOCHS = 200
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT}
 
 
@@ -217,25 +218,63 @@ def test_blocks_are_dealt_out_in_another_order_each_epoch():
     assert order_of_blocks(0, 0, 0).tolist() == []
 
 
-def test_long_run_frequencies_are_the_probabilities(made):
-    """An image is one draw an epoch, among its texts and being skipped; what is expected below five times is joined."""
-    epochs, texts_of = 200, {row["uid"]: row["candidates"] for row in made.there}
-    seen = Counter()
-    for number in range(epochs):
+@pytest.fixture(scope="module")
+def seen(made):
+    """How often 200 epochs kept each (uid, text)."""
+    counter = Counter()
+    for number in range(EPOCHS):
         kept = Epoch(made.index, made.rates, 5, number).kept(range(21))
-        seen.update(zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True))
+        counter.update(zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True))
+    return counter
+
+
+def chances(row, rates):
+    """Each text of an image with its entries and the probability that an epoch keeps the image with it."""
+    texts = row["candidates"]
+    for text in texts:
+        yield text["text"], text["entries"], (1 - np.prod(1 - rates[text["entries"]].astype(float))) / len(texts)
+
+
+def chi_square(seen, rows, rates):
+    """The statistic and its degrees of freedom; an image is one draw an epoch, among its texts and being skipped.
+
+    What is expected below five times is joined.
+    """
     statistic, freedom = 0.0, 0
-    for uid, texts in texts_of.items():
-        share = [(1 - np.prod(1 - made.rates[text["entries"]].astype(float))) / len(texts) for text in texts]
-        cells = [(seen[uid, text["text"]], epochs * p) for text, p in zip(texts, share, strict=True)]
-        cells.append((epochs - sum(number for number, _ in cells), epochs * (1 - sum(share))))
+    for row in rows:
+        cells = [(seen[row["uid"], text], EPOCHS * p) for text, _, p in chances(row, rates)]
+        cells.append((EPOCHS - sum(number for number, _ in cells), EPOCHS - sum(expected for _, expected in cells)))
         few = [cell for cell in cells if cell[1] < 5]
         cells = [cell for cell in cells if cell[1] >= 5] + [tuple(map(sum, zip(*few, strict=True)))] * bool(few)
         cells = [cell for cell in cells if cell[1] > 0.5]
         statistic += sum((number - expected) ** 2 / expected for number, expected in cells)
         freedom += len(cells) - 1
+    return statistic, freedom
+
+
+def deviations(seen, rows, rates):
+    """For each entry, by how many standard deviations its texts were kept more often than expected."""
+    of_entry = np.zeros((5, 3))  # kept, expected, variance
+    for row in rows:
+        for text, entries, p in chances(row, rates):
+            of_entry[entries] += (seen[row["uid"], text], EPOCHS * p, EPOCHS * p * (1 - p))
+    return (of_entry[:, 0] - of_entry[:, 1]) / np.sqrt(of_entry[:, 2])
+
+
+def test_long_run_frequencies_are_the_probabilities(made, seen):
+    statistic, freedom = chi_square(seen, made.there, made.rates)
     assert freedom > 300
     assert abs(statistic - freedom) < 4 * np.sqrt(2 * freedom)
+    assert np.abs(deviations(seen, made.there, made.rates)).max() < 4
+
+
+@pytest.mark.parametrize(("entry", "factor"), [(0, 0.9), (1, 0.85), (2, 1.2), (3, 3), (4, 1.15)])
+def test_long_run_frequencies_tell_a_rate_that_is_a_little_wrong(made, seen, entry, factor):
+    wrong = made.rates.copy()
+    wrong[entry] *= factor
+    statistic, freedom = chi_square(seen, made.there, wrong)
+    off = np.abs(deviations(seen, made.there, wrong))
+    assert max(off.max(), (statistic - freedom) / np.sqrt(2 * freedom)) > 4
 
 
 def test_a_dataset_yields_the_pairs_of_the_definition_with_the_bytes_of_their_images(made, needs_torch):
