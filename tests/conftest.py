@@ -11,6 +11,11 @@ from sample.make_sample import make_sample
 ROOT = Path(__file__).parent.parent
 
 
+def needed(module: str):
+    """Import what the feeds are for, or skip the test and say what installs it."""
+    return pytest.importorskip(module, reason=f"{module} is not installed; `make feeds` installs it")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data; tests that need it skip where it is missing."""

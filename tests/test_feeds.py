@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needed
 from finished_run import finished_run, image
 from http_server import Answer, serving
 
@@ -57,7 +57,7 @@ def offline(monkeypatch, tmp_path):
 
 
 def test_datasets_loads_the_folder(run, published, offline, tmp_path):
-    datasets = pytest.importorskip("datasets")
+    datasets = needed("datasets")
     pairs = datasets.load_dataset(str(published), split="train", cache_dir=str(tmp_path / "cache"))
     assert pairs.to_list() == run.kept
     streamed = datasets.load_dataset(str(published), split="train", streaming=True)
@@ -65,7 +65,7 @@ def test_datasets_loads_the_folder(run, published, offline, tmp_path):
 
 
 def test_the_hub_reads_the_card(published, offline):
-    hub = pytest.importorskip("huggingface_hub")
+    hub = needed("huggingface_hub")
     card = hub.DatasetCard.load(published / "README.md")
     told = card.data.to_dict()
     assert (told["pretty_name"], told["license"], told["language"]) == ("Pairs é", "cc-by-4.0", ["en", "ja", "no"])
@@ -78,7 +78,7 @@ def test_the_hub_reads_the_card(published, offline):
 
 
 def test_mlcroissant_finds_nothing_amiss(published):
-    mlcroissant = pytest.importorskip("mlcroissant")
+    mlcroissant = needed("mlcroissant")
     metadata = mlcroissant.Dataset(jsonld=str(published / "croissant.json")).metadata
     assert (set(metadata.ctx.issues.errors), set(metadata.ctx.issues.warnings)) == (set(), set())
     assert metadata.ctx.is_v1_1()
@@ -86,7 +86,7 @@ def test_mlcroissant_finds_nothing_amiss(published):
 
 
 def test_mlcroissant_reads_the_records(run, published):
-    mlcroissant = pytest.importorskip("mlcroissant")
+    mlcroissant = needed("mlcroissant")
     dataset = mlcroissant.Dataset(jsonld=str(published / "croissant.json"))
     records = list(dataset.records("pairs"))
     assert [record["pairs/text"].decode() for record in records] == [row["text"] for row in run.kept]
@@ -128,7 +128,7 @@ def download(tmp_path):
 
 
 def test_img2dataset_makes_tars_of_a_manifest_that_webdataset_reads(web, download, tmp_path):
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = needed("webdataset")
     run = finished_run(tmp_path / "out", [of_web(url) for url in web], t=20)
     folder = download("curated")
     tars = sorted(str(path) for path in folder.glob("*.tar"))
@@ -168,7 +168,7 @@ def test_counting_and_sampling_run_again_over_the_images_that_exist(web, downloa
 
 def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, offline, tmp_path, monkeypatch, capsys):
     for module in ("datasets", "mlcroissant", "webdataset"):
-        pytest.importorskip(module)
+        needed(module)
     run = finished_run(tmp_path / "out", [of_web(url) for url in web])
     download("curated")
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import needed
 from naive_online import naive_epoch, naive_samples
 
 from curation import online, online_join
@@ -35,7 +36,7 @@ FORMATS = {"ustar": tarfile.USTAR_FORMAT, "pax": tarfile.PAX_FORMAT, "gnu": tarf
 
 @pytest.fixture
 def needs_torch():
-    return pytest.importorskip("torch")
+    return needed("torch")
 
 
 def image(number, texts):
@@ -364,7 +365,7 @@ def test_a_loader_with_workers_yields_each_epoch_whole(made, needs_torch, start,
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata 0.11 with newer torch
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_stateful_loader_goes_on_where_it_was_left(made, needs_torch, workers):
-    loaders = pytest.importorskip("torchdata.stateful_dataloader")
+    loaders = needed("torchdata.stateful_dataloader")
 
     def loader():
         dataset = made.dataset(transform=uid_of)
@@ -537,7 +538,7 @@ PLACES = {"north": (0, 8), "south": (0, -8), "west": (8, 0), "east": (-8, 0)}
 @pytest.fixture
 def patches(tmp_path):
     """Tars of all pictures of coloured patches, a run of curate over them, and tars of those that it kept."""
-    pictures = pytest.importorskip("PIL.Image")
+    pictures = needed("PIL.Image")
     rows, jpegs = [], {}
     for number in range(320):
         colour, place = list(COLOURS)[number % 4], list(PLACES)[number // 4 % 4]
@@ -580,7 +581,7 @@ class Losses(list):
 
 def tiny_clip():
     """A model of two layers for pictures of 32 pixels, its tokenizer, and what it wants of a picture."""
-    torch, open_clip = pytest.importorskip("torch"), pytest.importorskip("open_clip")
+    torch, open_clip = needed("torch"), needed("open_clip")
     from torchvision.transforms.functional import normalize, to_tensor
 
     torch.manual_seed(0)
@@ -664,7 +665,7 @@ def test_open_clip_learns_from_balancing_while_it_trains(patches):
 
 @pytest.mark.feeds
 def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches):
-    wds = pytest.importorskip("webdataset")
+    wds = needed("webdataset")
     index = online.index(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5))
     stages = [wds.decode("pilrgb"), wds.rename(image="jpg;png", text="txt"), wds.to_tuple("image", "text")]
@@ -677,7 +678,7 @@ def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches)
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
 @pytest.mark.feeds
 def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
-    pytest.importorskip("torchdata")
+    needed("torchdata")
     model, tokenizer, preprocess = tiny_clip()
     batches = []
     names = {"tokenizer": tokenizer, "preprocess": preprocess, "args": arguments(), "train": batches.append}
