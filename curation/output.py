@@ -1,8 +1,9 @@
 """The output folder of curate: what is in it, whose it is, and how finished parts come to their names.
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
-on from there. `matched/` and `curated/` are whole where they have their name. `matched/` carries the description of
-what it was made from, so that another threshold, seed or target size uses it again, and anything else is refused.
+on from there. `matched/`, `existing/` and `curated/` are whole where they have their name. `matched/` carries the
+description of what it was made from, so that another threshold, seed or target size uses it again, and anything else is
+refused.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from metadata.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
-PARTS = ("pairs", "matched", "existing", "curated")
-PARTS += ("counts.parquet", "thresholds.json", "run.json", "report.html", ".work")
+PARTS = (
+    *("pairs", "matched", "existing", "curated", ".work"),
+    *("counts.parquet", "thresholds.json", "run.json", "report.html"),
+)
 
 
 @dataclass(frozen=True)

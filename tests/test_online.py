@@ -341,8 +341,9 @@ def test_a_state_brings_its_epoch_along(made, needs_torch):
 def test_a_state_of_another_layout_is_refused(made, needs_torch):
     state = state_after(made.dataset(), 20)
     for other in (made.dataset(1, 2), made.dataset(seed=1), made.dataset(mixed=3)):
-        with pytest.raises(InputError, match="resume with the same"):
-            other.load_state_dict(state)
+        for foreign in (state, {}):
+            with pytest.raises(InputError, match="resume with the same"):
+                other.load_state_dict(foreign)
 
 
 def uid_of(sample):
@@ -527,6 +528,7 @@ def test_numbers_that_make_no_sense_are_refused(made):
 
 def test_without_torch_the_extra_is_named(made, monkeypatch):
     monkeypatch.setattr(online, "torch", None)
+    assert online.World.here() == online.World(0, 1)
     with pytest.raises(InputError, match=r"clip-curation\[torch\]"):
         online.BalancedDataset(made.index, made.rates)
 
