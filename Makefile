@@ -14,7 +14,7 @@ help:
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make bench   the matcher against its peers"
-	@echo "make clean   remove .venv, .demo and whatever was compiled or cached"
+	@echo "make clean   remove .venv*, .demo and whatever was compiled or cached"
 	@echo "All set themselves up in .venv; PYTHON=/path/to/python3.12 chooses the Python."
 
 demo: $(SAMPLE)/made
@@ -49,7 +49,7 @@ test:
 feeds:
 	@.ci/setup test,feeds
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
-		.venv-img2dataset/bin/pip -q install img2dataset "setuptools<81"; }
+		.venv-img2dataset/bin/pip -q install img2dataset; }
 	.ci/in-venv pytest -m "not soak" tests/test_feeds.py tests/test_online.py
 
 soak:
@@ -61,5 +61,5 @@ bench:
 	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
 
 clean:
-	rm -rf .venv .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find curation metadata jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -94,13 +94,14 @@ def _body(facts: dict, about: About, name: str) -> list[str]:
 
 def _origin(facts: dict) -> list[str]:
     rows, numbers = facts["rows"], facts["parameters"]
+    there = f"of these downloaded: {rows['existing']:,}; " if "existing" in rows else ""
     return [
         "## How it was made",
         "",
         "By clip-curation, after Meta CLIP (arXiv 2309.16671, 2507.22062): the language of each text, the metadata",
         "entries in it, counts per entry, a threshold t per language, and sampling at the rate t / count.",
         "",
-        f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}; kept: {rows['kept']:,}",
+        f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}; {there}kept: {rows['kept']:,}",
         f"- tail share {facts['tail_share']:.4g}, t of English {_english_threshold(facts)}, seed {numbers['seed']}, "
         f"rules `{numbers['rules']}`",
         f"- metadata `{facts['made_from']['metadata']}`, to which the ids in `entries` belong",

@@ -1,102 +1,110 @@
-"""What img2dataset could download: the images that exist, and the matched images among them.
+"""What became of the images that img2dataset tried, and the matched images that exist.
 
-Links of the web die, and a balance struck over dead ones is none: counting and sampling run again over these.
+Links of the web die, and a balance struck over dead ones is none: counting and sampling run again over what exists.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.finished import batches
 from curation.row_ids import uids
 from curation.schemas import MATCHED, require
-from curation.uids import contains, keys_of, save_sorted
+from curation.uids import LABELLED, keys_of, labelled, labels, save_sorted
 from metadata.errors import InputError
 from metadata.parquet import PartWriter, part_files
+from metadata.tallies import Tallies
 
 SUCCESS = "success"
+NOT_TRIED = "not_tried"  # of a matched image that is in no result
 _NO_STATUS = "no_status"
+_MOST_STATUSES = 256  # numbers that a byte has; img2dataset has three
 _BATCH = 1 << 16  # rows of a status file in memory at a time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Downloads:
-    """The images that exist, as ascending keys of their uids, and how many tries ended how."""
+    """What img2dataset's results say: a file with the status of each image tried, and the names of the statuses.
 
-    keys: np.ndarray
-    statuses: dict[str, int]  # img2dataset's words: success, failed_to_download, failed_to_resize
+    The file is a .npy of the images' LABELLED keys, ascending; a label is the place of the status among the names.
+    Success comes first, so that of several tries of an image the one that succeeded is found.
+    """
+
+    path: Path
+    statuses: tuple[str, ...]
 
     @classmethod
-    def collect(cls, folder, path) -> Downloads:
-        """Return what img2dataset's results in `folder` say; the keys are written to `path`, a .npy, and mapped.
+    def collect(cls, files: Iterable[Path], path: Path) -> Downloads:
+        """Return what files of results say, written to `path`.
 
         Images are known by the column `uid`, or else by the MD5 of `url`, which is the uid of any image whose input
         brought none.
         """
-        statuses: Counter = Counter()
-        save_sorted((_existing_keys(batch, statuses) for batch in _results(Path(folder))), Path(path))
-        return cls(open_keys(path), dict(sorted(statuses.items())))
+        statuses = {SUCCESS: 0}
+        save_sorted((_tried(batch, statuses) for file in files for batch in _results(file)), path, kind=LABELLED)
+        return cls(path, tuple(statuses))
 
 
-def open_keys(path) -> np.ndarray:
-    """Map the keys that `collect` wrote into memory; the workers of one machine share the pages."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def find_results(folders: Iterable) -> list[Path]:
+    """Return the files of img2dataset's results in its output folders; one without any is refused."""
+    found = {folder: part_files(Path(folder)) for folder in folders}
+    for folder, files in found.items():
+        if not files:
+            raise InputError(
+                f"{folder} holds no results of img2dataset; give its --output_folder, with 00000.parquet beside "
+                "00000.tar"
+            )
+    return [file for files in found.values() for file in files]
 
 
-def existing(batch: pa.RecordBatch, keys: np.ndarray) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch that are among the keys of those that exist."""
-    batch = require(batch, MATCHED)
-    return batch.filter(pa.array(contains(keys, keys_of(batch["uid"]))))
-
-
-def write_existing(files: Iterable[Path], keys: np.ndarray, folder: Path, row_group_rows: int) -> int:
-    """Write the images that exist of each file of matched images to a file of that name in `folder`.
-
-    Returns their number; none at all is refused.
-    """
-    rows = sum(_write_file(file, keys, Path(folder) / file.name, row_group_rows) for file in files)
-    if not rows:
-        raise InputError(
-            f"none of the {len(keys):,} downloaded images is among the matched ones; give the results of downloading "
-            "this run's images, with `uid` among --save_additional_columns where the input brought its own uids"
-        )
-    return rows
-
-
-def _write_file(file: Path, keys: np.ndarray, path: Path, row_group_rows: int) -> int:
+def write_existing(
+    file: Path, tried: np.ndarray, statuses: tuple[str, ...], path: Path, row_group_rows: int
+) -> Tallies:
+    """Write the images that exist of a file of matched images to `path`; return how many images have which status."""
+    tallies = Tallies()
     with PartWriter(path, MATCHED, row_group_rows) as writer:
         for batch in batches(file):
-            writer.write(existing(batch, keys))
-    return writer.rows
+            writer.write(existing(batch, tried, statuses, tallies))
+    return tallies
 
 
-def _existing_keys(batch: pa.RecordBatch, statuses: Counter) -> np.ndarray:
-    for each in batch["status"].fill_null(_NO_STATUS).value_counts().to_pylist():
-        statuses[each["values"]] += each["counts"]
-    there = batch.filter(pc.equal(batch["status"], SUCCESS))
-    return keys_of(there["uid"] if "uid" in there.schema.names else uids(there["url"]))
+def existing(batch: pa.RecordBatch, tried: np.ndarray, statuses: tuple[str, ...], tallies: Tallies) -> pa.RecordBatch:
+    """Return the images of a MATCHED batch that were downloaded; tally all of them by status."""
+    batch = require(batch, MATCHED)
+    of_image = labels(tried, keys_of(batch["uid"]))
+    for status, images in zip(*np.unique(of_image, return_counts=True), strict=True):
+        tallies.add(f"status.{statuses[status] if status >= 0 else NOT_TRIED}", int(images))
+    return batch.filter(pa.array(of_image == 0))
 
 
-def _results(folder: Path) -> Iterator[pa.RecordBatch]:
-    """Yield `status` and `uid`, or else `url`, of all results of img2dataset in a folder."""
-    files = part_files(folder)
-    if not files:
+def require_success(statuses: Mapping[str, int]) -> None:
+    """Refuse a download of which no image is a matched one, given the number of matched images by status."""
+    if not statuses.get(SUCCESS):
+        told = ", ".join(f"{images:,} {status}" for status, images in statuses.items()) or "there is none"
         raise InputError(
-            f"{folder} holds no results of img2dataset; give its --output_folder, with 00000.parquet beside 00000.tar"
+            f"no matched image was downloaded ({told}); give the results of downloading this run's matched/, with "
+            "`uid` among --save_additional_columns where the input brought its own uids"
         )
-    for file in files:
-        yield from _results_of(file)
 
 
-def _results_of(file: Path) -> Iterator[pa.RecordBatch]:
+def _tried(batch: pa.RecordBatch, statuses: dict[str, int]) -> np.ndarray:
+    """Return the LABELLED keys of some results; statuses that are new get a number."""
+    column = batch["status"].cast(pa.string()).fill_null(_NO_STATUS).dictionary_encode()
+    numbers = [statuses.setdefault(status, len(statuses)) for status in column.dictionary.to_pylist()]
+    if len(statuses) > _MOST_STATUSES:
+        raise InputError(f"the results of img2dataset hold more than {_MOST_STATUSES} different words for a status")
+    keys = keys_of(batch["uid"] if "uid" in batch.schema.names else uids(batch["url"]))
+    return labelled(keys, np.array(numbers, np.uint8)[column.indices.to_numpy()])
+
+
+def _results(file: Path) -> Iterator[pa.RecordBatch]:
+    """Yield `status` and `uid`, or else `url`, of a file of results."""
     try:
         opened = pq.ParquetFile(file)
         names = opened.schema_arrow.names

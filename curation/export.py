@@ -39,7 +39,7 @@ def export(source, to, form: str, about: About, workers: int = 1, overwrite: boo
 
 def _datacomp(run: Results, folder: Path, about: About, workers: int) -> str:
     rows = write_subset(curated_files(run), folder / "uids.npy")
-    return f"uids.npy with {rows:,} uids"
+    return f"uids.npy with {_number(rows, 'uid')}"
 
 
 def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
@@ -51,7 +51,7 @@ def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
     described = croissant(run.facts, about, name, folder)
     (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (folder / "README.md").write_text(card(run.facts, about, name), "utf-8")
-    return f"README.md, croissant.json and {len(files)} files of data"
+    return f"README.md, croissant.json and {_number(len(files), 'file')} of data"
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
@@ -60,7 +60,8 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
     with _processes(min(workers, len(files))) as spread:
         index = write_shards(run, files, folder, spread)
     texts = sum(shard["texts"] for shard in index["shards"].values())
-    return f"{texts:,} texts in {len(files)} shards and the entries of {len(index['languages'])} languages"
+    languages = _number(len(index["languages"]), "language")
+    return f"{_number(texts, 'text')} in {_number(len(files), 'shard')} and the entries of {languages}"
 
 
 FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {
@@ -79,6 +80,10 @@ def _require_free(to: Path, source: Path, overwrite: bool) -> None:
         raise InputError(f"{to} is a file; give a folder")
     if to.is_dir() and any(to.iterdir()) and not overwrite:
         raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
+
+
+def _number(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 @contextmanager

@@ -9,37 +9,64 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
 
 from curation.automaton import AhoCorasick
 from curation.matcher import Matcher
 from metadata.entries import Entries, digest_of
 from metadata.errors import InputError
+from metadata.parts import read_json, write_json
 from metadata.places import room
 
+INDEX = "index.json"  # ids and digest of each language
 PROCESS_ENTRIES = 2_000_000  # worth a process more: they take two seconds to build, and so does its start
 
 
+class Finder(Protocol):
+    """What finds the entries of one language: a Matcher, or the second engine."""
+
+    def find(self, texts: pa.Array) -> pa.Array:
+        """Return the positions of the entries in each text, as list<int32>."""
+
+
 class Finders:
-    """The finders of the languages of some entries; each is opened or built when its first text comes."""
+    """The finders of languages with their ids; each is opened or built when its first text comes."""
 
-    def __init__(self, entries: Entries, make: Callable):
-        self._entries = entries
-        self._finder_of = lru_cache(maxsize=None)(lambda language: make(language, entries.of(language)))
+    def __init__(self, ids: dict[str, range], make: Callable[[str], Finder]):
+        self._ids, self._finder_of = ids, lru_cache(maxsize=None)(make)
 
-    def of(self, language: str):
+    def of(self, language: str) -> tuple[Finder, int] | None:
         """Return the language's finder and the id of its first entry, or None if it has no entries."""
-        ids = self._entries.ids(language)
-        return (self._finder_of(language), ids.start) if ids.start < ids.stop else None
+        ids = self._ids.get(language)
+        return (self._finder_of(language), ids.start) if ids else None
+
+
+def built_finders(entries: Entries, rules: str) -> Finders:
+    """Return finders that lie in this process alone, each built when the first text of its language comes."""
+    return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
-def open_finders(metadata: Path, engine: str, rules: str, matchers: Path | None) -> Finders:
-    """Return the finders over the entries saved in the folder `metadata`; a process has one such object.
+def open_automata(metadata: Path, rules: str) -> Finders:
+    """Return finders of the second engine, built from the entries saved in a folder; a process has one such object."""
+    entries = Entries.open(metadata)
+    return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
 
-    The engine `trie` reads the matchers that `save_matchers` put into the folder `matchers`.
+
+@lru_cache(maxsize=1)
+def open_matchers(folder: Path) -> Finders:
+    """Return the finders that `save_matchers` put into a folder; a process has one such object.
+
+    The entries themselves are not read: each worker would hold those of all languages, which is gigabytes.
     """
-    make = partial(_open, matchers) if engine == "trie" else partial(_build, rules)
-    return Finders(Entries.open(metadata), make)
+    saved = read_json(folder / INDEX)
+    if saved is None:
+        raise InputError(f"{folder} holds no {INDEX} of saved matchers; build the matchers again")
+    digests = {code: each["digest"] for code, each in saved.items()}
+    ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
+    return Finders(ids, lambda language: _open(folder / language, digests[language]))
 
 
 def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | None = None) -> None:
@@ -50,12 +77,17 @@ def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | N
     if processes < 2:
         for language in entries.languages:
             save_matcher(entries, language, rules, matchers)
-        return
-    # A forked process would have the driver's threads' locks without the threads.
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        save = partial(_save_one, metadata, rules=rules, matchers=matchers)
-        for _ in pool.map(save, entries.languages):
-            pass
+    else:
+        # A forked process would have the driver's threads' locks without the threads.
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            save = partial(_save_one, metadata, rules=rules, matchers=matchers)
+            for _ in pool.map(save, entries.languages):
+                pass
+    index = {
+        code: {"first": ids.start, "stop": ids.stop, "digest": digest_of(entries.of(code))}
+        for code, ids in _ids(entries).items()
+    }
+    write_json(matchers / INDEX, index)
 
 
 def save_matcher(entries: Entries, language: str, rules: str, matchers: Path) -> None:
@@ -78,12 +110,12 @@ def _entries(metadata: Path) -> Entries:
     return Entries.open(metadata)
 
 
-def _open(matchers: Path, language: str, entries) -> Matcher:
-    matcher = Matcher.open(matchers / language)
-    if matcher.digest != digest_of(entries):
-        raise InputError(f"{matchers / language} was built from other entries; build the matchers again")
+def _ids(entries: Entries) -> dict[str, range]:
+    return {code: range(ids.start, ids.stop) for code, ids in entries.languages.items()}
+
+
+def _open(folder: Path, digest: str) -> Matcher:
+    matcher = Matcher.open(folder)
+    if matcher.digest != digest:
+        raise InputError(f"{folder} was built from other entries; build the matchers again")
     return matcher
-
-
-def _build(rules: str, language: str, entries) -> AhoCorasick:
-    return AhoCorasick.build(entries, rules)

@@ -28,8 +28,8 @@ def curated_files(run: Results) -> list[Path]:
 
 
 def matched_files(run: Results) -> list[Path]:
-    """Return the files of the matched images; refused where rows are missing."""
-    return _whole_files(run.path / "matched", run.facts["rows"]["matched"])
+    """Return the files of the matched images that were counted; refused where rows are missing."""
+    return _whole_files(*run.counted)
 
 
 def batches(file: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from curation.markup import Markup, foreign, markup, number, percent
 from metadata.languages import language
 
-# Label, name in the rows of run.json, of which other of these rows the share is told, and what is counted.
+# Label, name in the rows of run.json, of which other of these rows (the first that is there) the share is told, and
+# what is counted.
 STEPS = (
-    ("files", "files", None, ""),
-    ("pages with images", "pages", None, ""),
-    ("pairs", "pairs", None, "an image and a text of it, as pages and tables state them"),
-    ("images", "images", None, "different image URLs"),
-    ("texts", "texts", None, "what is left of the pairs once an image has each text once"),
-    ("identified texts", "identified", "texts", "their language is known"),
-    ("matched texts", "matched_texts", "texts", "they hold an entry of their language"),
-    ("matched images", "matched", "images", "they have a matched text"),
-    ("kept images", "kept", "matched", ""),
+    ("files", "files", (), ""),
+    ("pages with images", "pages", (), ""),
+    ("pairs", "pairs", (), "an image and a text of it, as pages and tables state them"),
+    ("images", "images", (), "different image URLs"),
+    ("texts", "texts", (), "what is left of the pairs once an image has each text once"),
+    ("identified texts", "identified", ("texts",), "their language is known"),
+    ("matched texts", "matched_texts", ("texts",), "they hold an entry of their language"),
+    ("matched images", "matched", ("images",), "they have a matched text"),
+    ("existing images", "existing", ("matched",), ""),
+    ("kept images", "kept", ("existing", "matched"), ""),
 )
+
+SOMETIMES = ("pages", "existing")  # steps of some runs only
 
 _LABELS = {own: label for label, own, *_ in STEPS}
 
@@ -76,13 +80,12 @@ class Step:
 def funnel(facts: dict) -> list[Step]:
     """Return the steps from the files read to the images kept."""
     rows = facts["rows"]
-    steps = [
-        Step(label, rows[own], _share(rows, own, whole), meaning)
-        for label, own, whole, meaning in STEPS
-        if rows[own] or own != "pages"
+    more = {"existing": _failures(facts), "kept": f"{expected(facts)} expected"}
+    return [
+        Step(label, rows[own], "; ".join(filter(None, (_share(rows, own, wholes), more.get(own)))), meaning)
+        for label, own, wholes, meaning in STEPS
+        if rows.get(own) or own not in SOMETIMES
     ]
-    kept = steps.pop()
-    return [*steps, Step(kept.label, kept.value, f"{kept.remark}; {expected(facts)} expected")]
 
 
 def expected(facts: dict) -> str:
@@ -200,5 +203,12 @@ def _share_of_top(row: dict) -> str:
     return f"{percent(row['top'][0]['count'], row['matches'])} of {number(row['matches'])}"
 
 
-def _share(rows: dict, own: str, whole: str | None) -> str:
+def _share(rows: dict, own: str, wholes: tuple[str, ...]) -> str:
+    whole = next((each for each in wholes if each in rows), None)
     return f"{percent(rows[own], rows[whole])} of {_LABELS[whole]}" if whole else ""
+
+
+def _failures(facts: dict) -> str:
+    """Return how many matched images are not there, by status."""
+    by_status = facts["downloads"].get("images", {})
+    return ", ".join(f"{number(n)} {status}" for status, n in by_status.items() if status != "success")

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.finders import Finders
 from curation.identify import Identifier
 from curation.lists import parts
 from curation.schemas import ENTRY_IDS, KEYED, PAIRS, require
 from metadata.languages import of_label
-
-
-class Finder(Protocol):
-    """What finds the entries of one language: a Matcher, or the second engine."""
-
-    def find(self, texts: pa.Array) -> pa.Array:
-        """Return the positions of the entries in each text, as list<int32>."""
-
-
-class Finders(Protocol):
-    """The finder of each language that has entries, and the id of the language's first entry."""
-
-    def of(self, language: str) -> tuple[Finder, int] | None:
-        """Return finder and first id, or None for a language without entries."""
 
 
 @dataclass(frozen=True)

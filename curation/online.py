@@ -59,7 +59,7 @@ class World:
     @classmethod
     def here(cls) -> World:
         """Return what torch.distributed says of this process, or else torchrun's RANK and WORLD_SIZE."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
         return cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
 
@@ -122,9 +122,10 @@ class BalancedDataset(IterableDataset):
     def load_state_dict(self, state: dict) -> None:
         """Go on, when iterated next, after the sample that was the last when `state` was taken."""
         here = self._layout()
-        differing = [name for name in here if state["layout"].get(name) != here[name]]
+        there = state.get("layout", {})
+        differing = [name for name in here if there.get(name) != here[name]]
         if differing:
-            was, now = ({name: of.get(name) for name in differing} for of in (state["layout"], here))
+            was, now = ({name: of.get(name) for name in differing} for of in (there, here))
             raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
         self._resumed = Position(**state["position"])
         self._epoch.fill_(self._resumed.epoch)

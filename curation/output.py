@@ -1,9 +1,9 @@
 """The output folder of curate, local or at a URL: what is in it, whose it is, how finished parts come to their names.
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
-on from there. `matched/` and `curated/` are whole where they have their name. `matched/` carries the description of
-what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added and lists of
-what is excluded may change; anything else that differs is refused.
+on from there. `matched/`, `existing/` and `curated/` are whole where they have their name. `matched/` carries the
+description of what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added
+and lists of what is excluded may change; anything else that differs is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from metadata.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
-PARTS = ("pairs", "matched", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html")
+PARTS = ("pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html")
 WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
 READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
 MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
@@ -91,6 +91,11 @@ class Output:
         return self.path / "matched"
 
     @property
+    def existing(self) -> Path:
+        """The folder of the matched images that exist, where a download was told of."""
+        return self.path / "existing"
+
+    @property
     def parts(self) -> Parts:
         """The parts of the output that come to their names whole."""
         return Parts(self.path, self.owner.work)
@@ -137,6 +142,8 @@ class Output:
     def write_results(self, run: Run, rates) -> None:
         """Write what describes the run, run.json last: where it is, all is there."""
         self.owner.require()
+        if not run.downloads:
+            remove(self.existing)  # of an earlier run
         run.counts.save(self.path / "counts.parquet", run.entries, rates)
         write_json(self.path / "thresholds.json", run.thresholds_json())
         samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)

@@ -94,12 +94,18 @@ class Results:
         """Return the rows of counts.parquet of one language; the others are not read."""
         return read_table(self._counts_file, filters=[("language", "==", code)])
 
+    @property
+    def counted(self) -> tuple[Path, int]:
+        """The folder and number of the images that were counted: all matched ones, or those of them that exist."""
+        part = "existing" if "existing" in self.facts["rows"] else "matched"
+        return self.path / part, self.facts["rows"][part]
+
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield MATCHED batches of as many images as asked for, or of all.
+        """Yield MATCHED batches of as many of the counted images as asked for, or of all.
 
         A file may hold the images of one input, so some of the files, chosen at random once and for all, stand for all.
         """
-        files = part_files(self.path / "matched")
+        files = part_files(self.counted[0])
         order = np.argsort(draws(0, "files", pa.array([file.name for file in files], pa.string())))
         return _batches([files[place] for place in order], rows=images)
 
@@ -133,7 +139,7 @@ class Results:
             read += batch.num_rows
             for code, of_code in _expected(batch, self.counts, self.languages, thresholds).items():
                 sums[code] = sums.get(code, 0.0) + of_code
-        scale = self.facts["rows"]["matched"] / max(read, 1)
+        scale = self.counted[1] / max(read, 1)
         return {code: np.zeros(len(thresholds)) + of_code * scale for code, of_code in sums.items()}
 
     def threshold_for(self, size: float, images: int | None = SAMPLE) -> SizedThreshold:

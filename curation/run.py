@@ -37,6 +37,7 @@ class Run:
     curated: Tallies  # of sampling and writing
     sized: SizedThreshold | None = None  # where a target size was asked for
     lineage: Sequence[dict] = ()  # which inputs came when
+    downloads: dict | None = None  # img2dataset's folders, and the number of matched `images` by status
 
     def thresholds_json(self) -> dict:
         """Return the content of thresholds.json."""
@@ -60,6 +61,7 @@ class Run:
             "damaged": dict(islice(self.matched.beginning(NAMED).items(), TOP)),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
+            "downloads": self.downloads or {},
             "expected": self._expected(),
             "tail_share": self.thresholds.tail_share,
             "languages": {code: self._language_row(code) for code in self._codes()},
@@ -84,11 +86,14 @@ class Run:
             name: self.matched[name]
             for name in ("files", "records", "pages", "image_links", "pairs", "images", "texts")
         }
+        matched = {"matched": self.curated["images"]}
+        if self.downloads:
+            matched = {"matched": sum(self.downloads["images"].values()), "existing": self.curated["images"]}
         identified = self.matched["language.texts"] - self.matched.by_language("language.texts").get(OTHER.code, 0)
         return read | {
             "identified": identified,
             "matched_texts": self.matched["language.matched"],
-            "matched": self.curated["images"],
+            **matched,
             "matches": int(self.counts.values.sum()),
             "kept": self.curated["kept"],
         }

@@ -62,7 +62,7 @@ def tiles(facts: dict) -> Markup:
     seen = sum(row["texts"] > 0 for row in facts["languages"].values())
     shown = (
         ("images kept", number(rows["kept"]), f"{expected(facts)} expected"),
-        ("of matched images", percent(rows["kept"], rows["matched"]), f"{number(rows['matched'])} have a match"),
+        _kept_share(rows),
         ("of texts match", percent(rows["matched_texts"], rows["texts"]), f"{number(rows['texts'])} texts read"),
         ("tail share p", percent(facts["tail_share"]), "of matches, in every language"),
         (
@@ -74,6 +74,14 @@ def tiles(facts: dict) -> Markup:
     return markup(
         *(tag("div", tag("b", value), tag("span", label), tag("small", more)) for label, value, more in shown)
     )
+
+
+def _kept_share(rows: dict) -> tuple[str, str, str]:
+    matched = f"{number(rows['matched'])} have a match"
+    if "existing" in rows:
+        there = f"{number(rows['existing'])} exist, {matched}"
+        return "of existing images", percent(rows["kept"], rows["existing"]), there
+    return "of matched images", percent(rows["kept"], rows["matched"]), matched
 
 
 def notices(facts: dict) -> Markup:
@@ -193,6 +201,8 @@ def parameters(facts: dict) -> Markup:
     """Return with which numbers, inputs and programs the run was made."""
     told = {"inputs", *facts["parameters"]}
     made_from = {key: value for key, value in facts["made_from"].items() if key not in told}
+    if facts["downloads"]:
+        made_from["downloads"] = ", ".join(facts["downloads"]["folders"])
     inputs = facts["made_from"].get("inputs", [])
     more = len(inputs) - INPUTS
     paths = [tag("li", foreign(each["path"], "code"), f" {number(each['size'])} bytes") for each in inputs[:INPUTS]]

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation import curated, inputs, limits, pairs, sampling
+from curation import curated, downloads, inputs, limits, pairs, sampling
 from curation.config import CurationConfig
 from curation.counting import SEEN, EntryCounts
 from curation.exchange import BlockWriter
 from curation.exclusion import Exclusion
-from curation.finders import open_finders
+from curation.finders import open_automata, open_matchers
 from curation.identify import Identifier
 from curation.ledger import Ledger, Stamps
 from curation.lists import parts
@@ -42,8 +42,8 @@ MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 class Artefacts:
     """What the workers of the matching stage open."""
 
-    metadata: Shipped
-    matchers: Shipped | None  # of the engine `trie`
+    metadata: Shipped | None  # for the engine `ahocorasick`
+    matchers: Shipped | None  # for the engine `trie`
     model: Shipped
     exclusion: Shipped | None  # where there are lists
 
@@ -53,7 +53,6 @@ class MatchPlan:
     """What the workers of the matching stage need."""
 
     artefacts: Artefacts
-    engine: str
     rules: str
     max_texts: int
     min_language_score: float
@@ -63,12 +62,14 @@ class MatchPlan:
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
         numbers = (config.max_texts, config.min_language_score, config.max_text_length)
-        return cls(artefacts, config.matcher, config.rules, *numbers)
+        return cls(artefacts, config.rules, *numbers)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
-        matchers = self.artefacts.matchers and self.artefacts.matchers.path()
-        finders = open_finders(self.artefacts.metadata.path(), self.engine, self.rules, matchers)
+        if self.artefacts.matchers:
+            finders = open_matchers(self.artefacts.matchers.path())
+        else:
+            finders = open_automata(self.artefacts.metadata.path(), self.rules)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -92,6 +93,13 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
     of = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
     task = partial(_group, files=ledger.files, of=of, max_texts=max_texts, folder=folder)
     return run(spark, _chunks(range(of), -(-of // MOST_FILES)), task)
+
+
+def existing(
+    spark: SparkSession, files: list[Path], tried: Shipped, statuses: tuple[str, ...], folder: Path
+) -> Tallies:
+    """After a download: the matched images that exist, a file for each of the matched ones; all of them by status."""
+    return run(spark, files, partial(_existing, tried=tried, statuses=statuses, folder=folder))
 
 
 def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path) -> EntryCounts:
@@ -156,6 +164,10 @@ def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan
 def _group(buckets: range, files: list[tuple[Path, int]], of: int, max_texts: int, folder: Path) -> Tallies:
     ranges = [KeyRange(bucket, bucket + 1, of) for bucket in buckets]
     return pairs.write_images(files, ranges, max_texts, folder / f"{buckets[0]:05d}.parquet")
+
+
+def _existing(file: Path, tried: Shipped, statuses: tuple[str, ...], folder: Path) -> Tallies:
+    return downloads.write_existing(file, _array(tried.path()), statuses, folder / file.name, MATCHED_ROW_GROUP)
 
 
 def _count(files: list[Path], entries: int, folder: Path) -> Tallies:

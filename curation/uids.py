@@ -19,6 +19,7 @@ from curation.arrays import string_array, string_buffers
 from metadata.errors import InputError
 
 KEY = np.dtype("S16")  # compares as its bytes do, so in the order of the digits
+LABELLED = np.dtype("S17")  # a key and behind it a byte that says something about it
 DIGITS = 32
 _BUCKETS = 256  # files, by a key's first byte: of a billion keys each holds 62 MB
 
@@ -52,32 +53,42 @@ def keys_of(uids) -> np.ndarray:
     return keys
 
 
-def contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return which of `keys` are among `ascending`."""
+def labelled(keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return LABELLED keys, with a label from 0 to 255 each."""
+    rows = np.empty((len(keys), LABELLED.itemsize), np.uint8)
+    rows[:, :-1] = keys.view(np.uint8).reshape(len(keys), KEY.itemsize)
+    rows[:, -1] = labels
+    return rows.view(LABELLED).reshape(-1)
+
+
+def labels(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the smallest label that each key has among LABELLED ones, -1 where it is not among them."""
+    found = np.full(len(keys), -1, np.int64)
     if not len(ascending):
-        return np.zeros(len(keys), bool)
+        return found
     order = np.argsort(keys, kind="stable")  # neighbours look in the same places, which are in the cache
-    places = np.minimum(np.searchsorted(ascending, keys[order]), len(ascending) - 1)
-    found = np.empty(len(keys), bool)
-    found[order] = ascending[places] == keys[order]
+    sought = labelled(keys[order], 0)
+    rows = ascending[np.minimum(np.searchsorted(ascending, sought), len(ascending) - 1)]
+    of_row = rows.view(np.uint8).reshape(-1, LABELLED.itemsize)[:, -1].astype(np.int64)
+    found[order] = np.where(rows.astype(KEY) == keys[order], of_row, -1)
     return found
 
 
-def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.asarray) -> int:
-    """Write all keys in ascending order to one .npy, each array in the `form` given; return their number.
+def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.asarray, kind: np.dtype = KEY) -> int:
+    """Write all keys of a kind in ascending order to one .npy, each array in the `form` given; return their number.
 
     Memory holds the keys that begin with one byte: a 256th of them where uids are MD5 or otherwise spread.
     """
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
         files = [Path(work) / f"{byte:02x}" for byte in range(_BUCKETS)]
         _spread(batches, files)
-        rows = sum(file.stat().st_size for file in files) // KEY.itemsize
+        rows = sum(file.stat().st_size for file in files) // kind.itemsize
         with path.open("wb") as out:
-            dtype = np.lib.format.dtype_to_descr(form(np.empty(0, KEY)).dtype)
+            dtype = np.lib.format.dtype_to_descr(form(np.empty(0, kind)).dtype)
             header = {"descr": dtype, "fortran_order": False, "shape": (rows,)}
             np.lib.format.write_array_header_1_0(out, header)
             for file in files:
-                keys = np.fromfile(file, KEY)
+                keys = np.fromfile(file, kind)
                 keys.sort()
                 form(keys).tofile(out)
     return rows
@@ -88,7 +99,7 @@ def _spread(batches: Iterable[np.ndarray], files: list[Path]) -> None:
     with ExitStack() as stack:
         buckets = [stack.enter_context(file.open("wb")) for file in files]
         for keys in batches:
-            first = keys.view(np.uint8)[:: KEY.itemsize]
+            first = keys.view(np.uint8)[:: keys.itemsize]
             order = np.argsort(first, kind="stable")
             ends = np.cumsum(np.bincount(first, minlength=_BUCKETS))
             for bucket, some in zip(buckets, np.split(keys[order], ends[:-1]), strict=True):

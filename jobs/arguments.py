@@ -148,6 +148,13 @@ def _add_inputs(group) -> None:
         action="store_true",
         help="the inputs state each image once: nothing is brought together by image, which is faster",
     )
+    group.add_argument(
+        "--status",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
+    )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
     add_exclude(group, default=[])
     group.add_argument("--max-text-length", type=int, metavar="N", help="characters of a text; longer ones are cut")

@@ -5,17 +5,19 @@ spark-submit jobs/curate.py --input crawl/*.wat.gz --entries en=words.txt --outp
 
 from __future__ import annotations
 
-from argparse import Namespace
-from dataclasses import asdict, fields
 from itertools import count
+from pathlib import Path
 
 from arguments import parse_curate
 from console import one_line_errors, say, session, stage
+from pyspark.sql import SparkSession
+from request import Request
 
-from curation import inputs, stages
+from curation import stages
 from curation.arrays import save_array
 from curation.balancing import (
     Distribution,
+    SizedThreshold,
     Thresholds,
     rates_of,
     rates_of_each,
@@ -23,116 +25,90 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
-from curation.exclusion import Exclusion
+from curation.counting import EntryCounts
+from curation.downloads import SUCCESS, Downloads, require_success
 from curation.finders import save_matchers
-from curation.identify import Identifier
 from curation.limits import require_sound
 from curation.output import Output
 from curation.report import summary
 from curation.run import Run
-from curation.tables import TableOptions
-from metadata.entries import Entries
 from metadata.errors import InputError
-from metadata.lists import read_lists
 from metadata.parquet import part_files, require_rows
 from metadata.places import files as placed
 from metadata.spark import require_shared, ship
+from metadata.tallies import Tallies
 
 
 def main(argv=None) -> None:
     """Run the job on a command line; bad input ends in one sentence and status 2."""
     args = parse_curate(argv)
     with one_line_errors("curate"):
-        curate(args)
+        request = Request.of(args)
+        with Output.claim(args.output, request.made_from(), args.overwrite) as output:
+            curate(request, output)
 
 
-def curate(args: Namespace) -> None:
-    """Run all stages; what can be known to be wrong is refused before Spark starts."""
-    config = CurationConfig(**{name: value for name, value in vars(args).items() if name in CONFIG})
-    columns = TableOptions(args.url_column, args.text_column)
-    files = inputs.find(args.input, columns, config.sample_files, config.seed)
-    exclusion = Exclusion.read(args.exclude)
-    entries = Entries.open(args.metadata) if args.metadata else Entries.build(read_lists(args.entries))
-    identifier = Identifier.open(args.model)
-    description = made_from(files, columns, entries, identifier, exclusion, args.unique_images, config)
-    with Output.claim(args.output, description, args.overwrite) as output:
-        curate_into(output, files, columns, entries, identifier, exclusion, args, config)
-
-
-def curate_into(output, files, columns, entries, identifier, exclusion, args, config) -> None:
+def curate(request: Request, output: Output) -> None:
     """Run all stages into an output folder that is this run's own."""
+    config, entries = request.config, request.entries
+    downloads = Downloads.collect(request.results, output.artefacts / "tried.npy") if request.results else None
     spark = session("curate")
     require_shared(spark, output.path)
     matched = output.matched_tallies()
     if matched is None:
-        plan = match_plan(spark, entries, identifier, exclusion, config, output)
-        matched = match(spark, files, columns, plan, args.unique_images, config, output)
+        matched = match(spark, request, output)
     require_sound(matched, config)
-    parts = part_files(output.matched)
-    require_rows(parts, matched["matched"])
+    parts, images, there = part_files(output.matched), matched["matched"], None
+    require_rows(parts, images)
+    if downloads:
+        there = {"folders": request.status, "images": keep_existing(spark, parts, downloads, output)}
+        parts, images = part_files(output.existing), there["images"][SUCCESS]
     with stage(spark, "count entries"):
         counts = stages.count(spark, parts, entries, output.parts.begin("counts"))
-    sized, thresholds = choose_thresholds(spark, parts, counts, entries, config, output)
+    sized, thresholds = choose_thresholds(spark, parts, counts, request, output)
     rates = rates_of(counts.values, entries.languages, thresholds)
-    curated = sample(spark, parts, rates, matched["matched"], config, output)
-    run = Run(config, output.description, entries, counts, thresholds, matched, curated, sized, output.lineage())
+    curated = sample(spark, parts, save_array(output.artefacts / "rates.npy", rates), images, config, output)
+    told = {"sized": sized, "lineage": output.lineage(), "downloads": there}
+    run = Run(config, output.description, entries, counts, thresholds, matched, curated, **told)
     output.write_results(run, rates)
     say(summary(run.run_json()))
     say(f"\nmanifest: {output.path / 'curated'}\nreport:   {output.path / 'report.html'}")
 
 
-CONFIG = [field.name for field in fields(CurationConfig)]
-
-
-def made_from(files, columns, entries, identifier, exclusion, unique_images: bool, config) -> dict:
-    """Return what the matched images depend on."""
-    return {
-        "inputs": [asdict(file) for file in files],
-        "columns": asdict(columns),
-        "metadata": entries.digest,
-        "rules": config.rules,
-        "model": {"name": identifier.name, "digest": identifier.digest},
-        "exclusion": exclusion.digest if len(exclusion) else None,
-        "unique_images": unique_images,
-        "max_texts": config.max_texts,
-        "max_text_length": config.max_text_length,
-        "min_language_score": config.min_language_score,
-    }
-
-
-def match_plan(spark, entries, identifier, exclusion, config, output):
-    """Make what workers need to match, and return the plan that names it."""
-    metadata, matchers, excluded = (output.artefacts / name for name in ("metadata", "matchers", "exclusion"))
-    entries.save(metadata)
-    if config.matcher == "trie":
-        with stage(spark, "build matchers"):
-            save_matchers(metadata, config.rules, matchers)
-    if len(exclusion):
-        exclusion.save(excluded)
-    made = {
-        "metadata": metadata,
-        "matchers": matchers if config.matcher == "trie" else None,
-        "model": identifier.path,
-        "exclusion": excluded if len(exclusion) else None,
-    }
-    shipped = {name: path and ship(spark, path) for name, path in made.items()}
-    return stages.MatchPlan.of(config, stages.Artefacts(**shipped))
-
-
-def match(spark, files, columns, plan, unique: bool, config, output):
+def match(spark: SparkSession, request: Request, output: Output) -> Tallies:
     """Write the matched images; return the tallies of all that was read, dropped, identified and matched."""
+    files, unique = request.files, request.unique_images
+    plan = stages.MatchPlan.of(request.config, artefacts(spark, request, output))
     ledger = output.ledger(files, unique)
     with stage(spark, f"match {len(ledger.missing)} of {len(files)} files"):
-        stages.match(spark, ledger, columns, plan, 0 if unique else stages.pair_buckets(files))
+        stages.match(spark, ledger, request.columns, plan, 0 if unique else stages.pair_buckets(files))
     ledger = output.ledger(files, unique)
     require_whole(ledger, output)
     ledger.prune()
-    tallies = require_sound(ledger.tallies(), config)
+    tallies = require_sound(ledger.tallies(), request.config)
     if not unique:
         with stage(spark, "group by image"):
             tallies += stages.group(spark, ledger, plan.max_texts, output.parts.begin("matched"))
     output.finish_matched(tallies)
     return tallies
+
+
+def artefacts(spark: SparkSession, request: Request, output: Output) -> stages.Artefacts:
+    """Make what workers need to match, and see to it that they get it."""
+    metadata, matchers, exclusion = (output.artefacts / name for name in ("metadata", "matchers", "exclusion"))
+    request.entries.save(metadata)
+    by_trie, excludes = request.config.matcher == "trie", len(request.exclusion) > 0
+    if by_trie:
+        with stage(spark, "build matchers"):
+            save_matchers(metadata, request.config.rules, matchers)
+    if excludes:
+        request.exclusion.save(exclusion)
+    return stages.Artefacts(
+        metadata=None if by_trie else ship(spark, metadata),
+        matchers=ship(spark, matchers) if by_trie else None,
+        model=ship(spark, request.identifier.path),
+        exclusion=ship(spark, exclusion) if excludes else None,
+    )
 
 
 def require_whole(ledger, output) -> None:
@@ -144,8 +120,24 @@ def require_whole(ledger, output) -> None:
         )
 
 
-def choose_thresholds(spark, parts, counts, entries, config, output):
+def keep_existing(spark: SparkSession, parts: list, downloads: Downloads, output: Output) -> dict[str, int]:
+    """Write the matched images that exist; return the number of matched images by status."""
+    folder = output.parts.begin("existing")
+    with stage(spark, "keep existing images"):
+        tallies = stages.existing(spark, parts, ship(spark, downloads.path), downloads.statuses, folder)
+    statuses = tallies.beginning("status.")
+    require_success(statuses)
+    require_rows(part_files(folder), statuses[SUCCESS])
+    output.retract_results()
+    output.parts.finish("existing")
+    return statuses
+
+
+def choose_thresholds(
+    spark: SparkSession, parts: list, counts: EntryCounts, request: Request, output: Output
+) -> tuple[SizedThreshold | None, Thresholds]:
     """Return the thresholds, by the English one or, first searched for, by the target size."""
+    config, entries = request.config, request.entries
     distributions = {code: Distribution.of(c) for code, c in counts.by_language(entries.languages).items()}
     if config.target_size is None:
         return None, Thresholds.of(distributions, config.english_threshold, config.tail_share)
@@ -164,14 +156,15 @@ def choose_thresholds(spark, parts, counts, entries, config, output):
     return sized, Thresholds.of(distributions, sized.threshold)
 
 
-def sample(spark, parts, rates, images: int, config, output):
+def sample(
+    spark: SparkSession, parts: list, rates: Path, images: int, config: CurationConfig, output: Output
+) -> Tallies:
     """Write the curated files; return the tallies of what was expected and kept."""
     files = max(1, -(-images // config.rows_per_file))
-    shipped = ship(spark, save_array(output.artefacts / "rates.npy", rates))
     output.retract_results()
     drawn = output.parts.begin("drawn")
     with stage(spark, "sample"):
-        tallies = stages.sample(spark, parts, shipped, config.seed, files, drawn)
+        tallies = stages.sample(spark, parts, ship(spark, rates), config.seed, files, drawn)
     with stage(spark, f"write {files} files"):
         runs, curated = placed(drawn, ".blocks"), output.parts.begin("curated")
         written = stages.write_curated(spark, runs, files, curated, config.row_group_rows)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sample.make_sample import make_sample
@@ -11,6 +12,12 @@ from sample.make_sample import make_sample
 from metadata.places import place
 
 ROOT = Path(__file__).parent.parent
+NO_SPARK = SimpleNamespace(sparkContext=SimpleNamespace(master="local[2]", defaultParallelism=2))  # in its place
+
+
+def needed(module: str):
+    """Import what the feeds are for, or skip the test and say what installs it."""
+    return pytest.importorskip(module, reason=f"{module} is not installed; `make feeds` installs it")
 
 
 @pytest.fixture(scope="session")

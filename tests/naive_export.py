@@ -20,6 +20,15 @@ def naive_shard(images: list[dict], lists: dict[str, list[str]]) -> dict[str, li
     }
 
 
+def naive_statuses(images: list[dict], results: list[dict]) -> dict[str, str]:
+    """The status of each image, by its uid: success if one of its results is that."""
+    found = {image["uid"]: "not_tried" for image in images}
+    for result in results:
+        if found.get(result["uid"], "success") != "success":
+            found[result["uid"]] = result["status"]
+    return found
+
+
 def naive_existing(images: list[dict], results: list[dict]) -> list[dict]:
-    there = {result["uid"] for result in results if result["status"] == "success"}
-    return [image for image in images if image["uid"] in there]
+    statuses = naive_statuses(images, results)
+    return [image for image in images if statuses[image["uid"]] == "success"]

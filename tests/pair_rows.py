@@ -5,8 +5,7 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 
-from curation.finders import Finders
-from curation.matcher import Matcher
+from curation.finders import built_finders
 from curation.matching import Matching
 from curation.schemas import CANDIDATES, PAIRS
 from metadata import Entries
@@ -25,7 +24,7 @@ class OneLanguage:
 
 
 def matching() -> Matching:
-    return Matching(OneLanguage(), Finders(ENTRIES, lambda code, entries: Matcher.build(entries)))
+    return Matching(OneLanguage(), built_finders(ENTRIES, "unicode"))
 
 
 def pairs(*rows: dict) -> pa.RecordBatch:

@@ -5,15 +5,15 @@ import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
+from conftest import NO_SPARK, ROOT
 from naive_exclusion import naive_excluded
 
 from curation import stages
+from curation.finders import open_matchers
 from metadata.tallies import Tallies
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
@@ -28,14 +28,12 @@ def run_here(spark, items, function) -> Tallies:
 def job():
     """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            curate, "session", lambda name: SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2))
-        )
+        patched.setattr(curate, "session", lambda name: NO_SPARK)
         patched.setattr(curate, "stage", lambda spark, title: nullcontext())
         patched.setattr(stages, "run", run_here)
 
         def run(*arguments) -> int:
-            for opened in (stages._array, stages._entries, stages._exclusion):
+            for opened in (stages._array, stages._exclusion, open_matchers):
                 opened.cache_clear()  # a session has workers of its own
             try:
                 curate.main([str(argument) for argument in arguments])

@@ -16,20 +16,21 @@ from conftest import ROOT
 from finished_run import LISTS, curated_rows, finished_run, image, write_parts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_export import naive_existing, naive_shard, naive_subset
+from naive_export import naive_existing, naive_shard, naive_statuses, naive_subset
 
 from curation.card import ISO_639, About, card, size_category
 from curation.croissant import COLUMNS
 from curation.datacomp import SUBSET, write_subset
-from curation.downloads import Downloads, existing, open_keys, write_existing
+from curation.downloads import Downloads, existing, find_results, require_success, write_existing
 from curation.export import export
 from curation.metaclip import local_ids
 from curation.results import Results
 from curation.schemas import CANDIDATE, CURATED, MATCHED
-from curation.uids import contains, hex_keys, keys_of, save_sorted
+from curation.uids import LABELLED, hex_keys, keys_of, labelled, labels, save_sorted
 from metadata import InputError
 from metadata.languages import LANGUAGES
 from metadata.parquet import part_files
+from metadata.tallies import Tallies
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where Python puts it
 import export as job  # noqa: E402
@@ -103,11 +104,12 @@ def test_uids_of_an_input_have_keys_of_their_own():
 
 
 @settings(deadline=None)  # the machine may be busy
-@given(st.lists(MD5, max_size=20), st.lists(MD5, max_size=20))
-def test_a_key_is_contained_where_its_uid_is(uids, others):
+@given(st.lists(st.tuples(MD5 | st.just("0" * 32), st.integers(0, 255)), max_size=20), st.lists(MD5, max_size=20))
+def test_a_key_has_the_smallest_of_its_labels(rows, others):
+    uids = [uid for uid, _ in rows]
     asked = others + uids[::2]
-    found = contains(np.sort(hex_keys(uids)), hex_keys(asked))
-    assert found.tolist() == [uid in uids for uid in asked]
+    found = labels(np.sort(labelled(hex_keys(uids), [label for _, label in rows])), hex_keys(asked))
+    assert found.tolist() == [min((label for own, label in rows if own == uid), default=-1) for uid in asked]
 
 
 def test_keys_come_sorted_from_disk_in_whatever_batches_they_went(tmp_path):
@@ -115,9 +117,12 @@ def test_keys_come_sorted_from_disk_in_whatever_batches_they_went(tmp_path):
     keys = hex_keys(uids)
     for cut in (1, 250, 501):
         save_sorted([keys[:cut], keys[cut:]], tmp_path / f"{cut}.npy")
-    assert open_keys(tmp_path / "1.npy").tolist() == sorted(keys.tolist())
+    assert np.load(tmp_path / "1.npy").tolist() == sorted(keys.tolist())
     assert len({path.read_bytes() for path in tmp_path.glob("*.npy")}) == 1
     assert len(list(tmp_path.iterdir())) == 3  # and nothing else stays
+    behind = labelled(keys, np.arange(501) % 256)
+    save_sorted([behind[:250], behind[250:]], tmp_path / "labelled.npy", kind=LABELLED)
+    assert np.load(tmp_path / "labelled.npy").tolist() == sorted(behind.tolist())
 
 
 # DataComp
@@ -340,65 +345,104 @@ def test_no_workers_are_refused(refused, run, tmp_path):
 # After the download
 
 
-def test_matched_images_are_kept_where_the_download_had_success(run, tmp_path):
-    words = ("success", "failed_to_download", "failed_to_resize")
-    rows = [{"uid": row["uid"], "status": words[n % 3]} for n, row in enumerate(run.images)]
-    downloads = Downloads.collect(results(tmp_path / "images", rows), tmp_path / "keys.npy")
-    batch, there = matched(run.images), naive_existing(run.images, rows)
-    assert downloads.statuses == {"failed_to_download": 20, "failed_to_resize": 20, "success": 20}
-    assert existing(batch, downloads.keys).to_pylist() == there
-    halves = [existing(part, downloads.keys).to_pylist() for part in (batch.slice(0, 7), batch.slice(7))]
+def collected(folder: Path, *of_folders: list[dict], columns=PARQUET_COLUMNS) -> Downloads:
+    """What img2dataset's results say that hold these rows, one list for each of its folders."""
+    folder.mkdir()
+    folders = [results(folder / str(number), rows, columns) for number, rows in enumerate(of_folders)]
+    return Downloads.collect(find_results(folders), folder / "tried.npy")
+
+
+def existing_of(batch: pa.RecordBatch, downloads: Downloads) -> tuple[pa.RecordBatch, dict[str, int]]:
+    tallies = Tallies()
+    kept = existing(batch, np.load(downloads.path), downloads.statuses, tallies)
+    return kept, tallies.beginning("status.")
+
+
+def test_matched_images_exist_where_a_try_succeeded(run, tmp_path):
+    words = ("failed_to_download", "success", "failed_to_resize")
+    rows = [{"uid": row["uid"], "status": words[n % 3]} for n, row in enumerate(run.images[:48])]
+    again = [{"uid": row["uid"], "status": words[n % 2]} for n, row in enumerate(run.images[:10])]
+    downloads = collected(tmp_path / "images", rows, again)
+    batch, there = matched(run.images), naive_existing(run.images, rows + again)
+    kept, statuses = existing_of(batch, downloads)
+    named = list(naive_statuses(run.images, rows + again).values())
+    assert kept.to_pylist() == there
+    assert statuses["success"] == len(there) == named.count("success") > 16
+    assert statuses["not_tried"] == 12
+    assert sum(statuses.values()) == 60
+    halves = [existing_of(part, downloads)[0].to_pylist() for part in (batch.slice(0, 7), batch.slice(7))]
     assert halves[0] + halves[1] == there
-    assert existing(batch.slice(0, 0), downloads.keys).schema == MATCHED
+    empty, none = existing_of(batch.slice(0, 0), downloads)
+    assert (empty.schema, none) == (MATCHED, {})
 
 
 def test_without_a_uid_the_md5_of_the_url_tells_the_image(tmp_path):
     images = [image(0, "http://é/0") | {"uid": "5d1d4fbd0dc0a8a0f5c8f8f3b8a6b2bd"}, image(1, "http://é/1")]
     images[1]["uid"] = md5("http://é/1".encode()).hexdigest()
     rows = [{"url": row["url"], "status": "success"} for row in images]
-    folder = results(tmp_path / "images", rows, columns=["url", "status"])
-    downloads = Downloads.collect(folder, tmp_path / "keys.npy")
-    assert existing(matched(images), downloads.keys).to_pylist() == [images[1]]
+    downloads = collected(tmp_path / "images", rows, columns=["url", "status"])
+    assert existing_of(matched(images), downloads)[0].to_pylist() == [images[1]]
 
 
-def test_a_download_in_which_nothing_succeeded_leaves_no_image(run, tmp_path):
-    rows = [{"uid": row["uid"], "status": status} for row in run.images for status in ("failed_to_download", None)]
-    downloads = Downloads.collect(results(tmp_path / "images", rows), tmp_path / "keys.npy")
-    assert downloads.statuses == {"failed_to_download": 60, "no_status": 60}
-    assert existing(matched(run.images), downloads.keys).num_rows == 0
+def test_a_download_in_which_nothing_succeeded_leaves_no_image_and_is_refused(run, tmp_path):
+    statuses = (None, "failed_to_download")
+    rows = [{"uid": row["uid"], "status": status} for row in run.images for status in statuses]
+    kept, by_status = existing_of(matched(run.images), collected(tmp_path / "images", rows))
+    assert (kept.num_rows, by_status) == (0, {"no_status": 60})  # of several failures the first that was met
+    with pytest.raises(InputError, match=r"no matched image was downloaded \(60 no_status\); give the results"):
+        require_success(by_status)
+
+
+@pytest.mark.parametrize("rows", [[], [{"uid": "laion/7", "status": "success"}]])
+def test_images_in_no_result_were_not_tried(run, tmp_path, rows):
+    kept, by_status = existing_of(matched(run.images), collected(tmp_path / "images", rows))
+    assert (kept.num_rows, by_status) == (0, {"not_tried": 60})
 
 
 def test_existing_images_are_written_file_by_file(run, tmp_path):
-    rows = [{"uid": row["uid"], "status": "success"} for row in run.images[20:40]]
-    downloads = Downloads.collect(results(tmp_path / "images", rows), tmp_path / "keys.npy")
-    (tmp_path / "out").mkdir()
-    written = write_existing(part_files(run.path / "matched"), downloads.keys, tmp_path / "out", row_group_rows=10)
-    assert written == 20
-    assert [path.name for path in part_files(tmp_path / "out")] == ["00000.parquet", "00001.parquet"]
-    assert pq.read_table(tmp_path / "out").to_pylist() == run.images[20:40]
+    rows = [{"uid": row["uid"], "status": "success"} for row in run.images[20:30]]
+    downloads = collected(tmp_path / "images", rows)
+    tried, (first, second) = np.load(downloads.path, mmap_mode="r"), part_files(run.path / "matched")
+    for file, images, found in ((first, run.images[20:30], {"success": 10, "not_tried": 20}), (second, [], None)):
+        tallies = write_existing(file, tried, downloads.statuses, tmp_path / file.name, row_group_rows=4)
+        assert tallies.beginning("status.") == dict(sorted((found or {"not_tried": 30}).items(), key=lambda x: -x[1]))
+        assert pq.read_table(tmp_path / file.name).to_pylist() == images
+        assert pq.read_schema(tmp_path / file.name).equals(MATCHED)
 
 
-def test_the_download_of_another_run_is_refused(run, tmp_path):
-    downloads = Downloads.collect(
-        results(tmp_path / "images", [{"uid": "laion/7", "status": "success"}]), tmp_path / "keys.npy"
-    )
-    with pytest.raises(InputError, match=r"none of the 1 downloaded images is among the matched ones"):
-        write_existing(part_files(run.path / "matched"), downloads.keys, tmp_path, row_group_rows=10)
+def test_what_is_made_of_matched_images_is_made_of_those_that_exist(run, tmp_path):
+    """After a run over existing images the loader's texts are theirs: counts and probabilities are, too."""
+    facts = json.loads((run.path / "run.json").read_text("utf-8"))
+    there = run.images[5:25]
+    write_parts(run.path / "existing", matched(there), files=2)
+    facts["rows"] |= {"existing": len(there)}
+    (run.path / "run.json").write_text(json.dumps(facts), "utf-8")
+    export(run.path, tmp_path / "out", "metaclip", About())
+    shards = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "out" / "texts").iterdir())]
+    assert [uid for shard in shards for uid in shard] == [row["uid"] for row in there]
+    assert sum(batch.num_rows for batch in Results.open(run.path).matched()) == len(there)
+    assert f"with a matching text: 60; of these downloaded: {len(there)}; kept" in card(facts, About(), "Pairs")
+
+
+def test_many_words_for_a_status_are_refused(tmp_path):
+    rows = [{"uid": f"{n:032x}", "status": f"word {n}"} for n in range(300)]
+    with pytest.raises(InputError, match="more than 256 different words for a status"):
+        collected(tmp_path / "images", rows)
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no results of img2dataset"):
-        Downloads.collect(tmp_path, tmp_path / "keys.npy")
+        find_results([tmp_path])
 
 
 @pytest.mark.parametrize("columns", [["uid", "url"], ["status"]])
 def test_tables_that_are_no_results_are_refused(tmp_path, columns):
     with pytest.raises(InputError, match="results of img2dataset have status and uid or url"):
-        Downloads.collect(results(tmp_path / "images", [{}], columns), tmp_path / "keys.npy")
+        collected(tmp_path / "images", [{}], columns=columns)
 
 
 def test_an_unfinished_shard_is_refused(tmp_path):
     folder = results(tmp_path / "images", [{"uid": "a", "status": "success"}])
     (folder / "00001.parquet").write_bytes((folder / "00000.parquet").read_bytes()[:-30])
     with pytest.raises(InputError, match=r"00001.parquet cannot be read .* its shard is unfinished"):
-        Downloads.collect(folder, tmp_path / "keys.npy")
+        Downloads.collect(find_results([folder]), tmp_path / "tried.npy")

@@ -3,6 +3,7 @@
 They are no part of the project's own needs; a test whose reader is not installed is skipped and says so.
 """
 
+import json
 import os
 import re
 import shlex
@@ -13,19 +14,15 @@ import zlib
 from hashlib import md5
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
-from finished_run import LISTS, finished_run, image
+from conftest import ROOT, needed
+from finished_run import finished_run, image
 from http_server import Answer, serving
 
 from curation.card import About
-from curation.counting import EntryCounts
-from curation.downloads import Downloads, write_existing
 from curation.export import export
-from curation.results import Results
-from metadata import Entries
-from metadata.parquet import part_files
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where Python puts it
 import export as job  # noqa: E402
@@ -60,7 +57,7 @@ def offline(monkeypatch, tmp_path):
 
 
 def test_datasets_loads_the_folder(run, published, offline, tmp_path):
-    datasets = pytest.importorskip("datasets")
+    datasets = needed("datasets")
     pairs = datasets.load_dataset(str(published), split="train", cache_dir=str(tmp_path / "cache"))
     assert pairs.to_list() == run.kept
     streamed = datasets.load_dataset(str(published), split="train", streaming=True)
@@ -68,7 +65,7 @@ def test_datasets_loads_the_folder(run, published, offline, tmp_path):
 
 
 def test_the_hub_reads_the_card(published, offline):
-    hub = pytest.importorskip("huggingface_hub")
+    hub = needed("huggingface_hub")
     card = hub.DatasetCard.load(published / "README.md")
     told = card.data.to_dict()
     assert (told["pretty_name"], told["license"], told["language"]) == ("Pairs é", "cc-by-4.0", ["en", "ja", "no"])
@@ -81,7 +78,7 @@ def test_the_hub_reads_the_card(published, offline):
 
 
 def test_mlcroissant_finds_nothing_amiss(published):
-    mlcroissant = pytest.importorskip("mlcroissant")
+    mlcroissant = needed("mlcroissant")
     metadata = mlcroissant.Dataset(jsonld=str(published / "croissant.json")).metadata
     assert (set(metadata.ctx.issues.errors), set(metadata.ctx.issues.warnings)) == (set(), set())
     assert metadata.ctx.is_v1_1()
@@ -89,7 +86,7 @@ def test_mlcroissant_finds_nothing_amiss(published):
 
 
 def test_mlcroissant_reads_the_records(run, published):
-    mlcroissant = pytest.importorskip("mlcroissant")
+    mlcroissant = needed("mlcroissant")
     dataset = mlcroissant.Dataset(jsonld=str(published / "croissant.json"))
     records = list(dataset.records("pairs"))
     assert [record["pairs/text"].decode() for record in records] == [row["text"] for row in run.kept]
@@ -131,7 +128,7 @@ def download(tmp_path):
 
 
 def test_img2dataset_makes_tars_of_a_manifest_that_webdataset_reads(web, download, tmp_path):
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = needed("webdataset")
     run = finished_run(tmp_path / "out", [of_web(url) for url in web], t=20)
     folder = download("curated")
     tars = sorted(str(path) for path in folder.glob("*.tar"))
@@ -146,22 +143,24 @@ def test_img2dataset_makes_tars_of_a_manifest_that_webdataset_reads(web, downloa
     assert all(sample["jpg"].startswith(JPEG) for sample in samples)
 
 
-def test_counting_runs_again_over_the_images_that_exist(web, download, tmp_path):
-    run = finished_run(tmp_path / "out", [of_web(url) for url in web])
-    folder = download("matched")
-    downloads = Downloads.collect(folder, tmp_path / "keys.npy")
-    assert downloads.statuses == {"failed_to_download": 10, "success": 20}
-    (tmp_path / "existing").mkdir()
-    write_existing(part_files(run.path / "matched"), downloads.keys, tmp_path / "existing", row_group_rows=1000)
-    there = [row for row in run.images if is_there(row["url"])]
-    rows = pq.read_table(tmp_path / "existing")
-    assert rows.to_pylist() == there
-    entries = Entries.build(LISTS)
-    again = EntryCounts.zeros(len(entries), entries.digest)
-    again.count([text["entries"] for images in rows["candidates"].to_pylist() for text in images])
-    alive = [id for row in there for text in row["candidates"] for id in text["entries"]]
-    assert again.values.tolist() == [alive.count(id) for id in range(len(entries))]
-    assert again.values.sum() < Results.open(run.path).counts.sum()
+@pytest.mark.spark
+def test_counting_and_sampling_run_again_over_the_images_that_exist(web, download, submit, tmp_path):
+    texts = ["a dog" if number_of(url) % 2 else "a cat" for url in web]
+    pq.write_table(pa.table({"url": web, "text": texts}), tmp_path / "pairs.parquet")
+    (tmp_path / "words.txt").write_text("dog\ncat\n")
+    where = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
+    curate = ["jobs/curate.py", *where, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 5]
+    first = submit(*curate)
+    assert first.returncode == 0, first.stderr
+    again = submit(*curate, "--status", download("matched"))
+    assert again.returncode == 0, again.stderr
+    facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert facts["downloads"]["images"] == {"success": 20, "failed_to_download": 10}
+    assert (facts["rows"]["matched"], facts["rows"]["existing"]) == (30, 20)
+    there = {url: text for url, text in zip(web, texts, strict=True) if is_there(url)}
+    counts = pq.read_table(tmp_path / "out" / "counts.parquet")["count"].to_pylist()
+    assert counts == [list(there.values()).count(f"a {word}") for word in ("dog", "cat")]
+    assert set(pq.read_table(tmp_path / "out" / "curated")["url"].to_pylist()) <= there.keys()
 
 
 # The page that says how
@@ -169,10 +168,9 @@ def test_counting_runs_again_over_the_images_that_exist(web, download, tmp_path)
 
 def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, offline, tmp_path, monkeypatch, capsys):
     for module in ("datasets", "mlcroissant", "webdataset"):
-        pytest.importorskip(module)
+        needed(module)
     run = finished_run(tmp_path / "out", [of_web(url) for url in web])
-    for part in ("curated", "matched"):
-        download(part)
+    download("curated")
     monkeypatch.chdir(tmp_path)
     for words in commands():
         if words[0] == "python":
@@ -180,7 +178,6 @@ def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, off
     for block in blocks("python"):
         exec(block, {})
     printed = capsys.readouterr().out
-    assert "{'failed_to_download': 10, 'success': 20}" in printed
     assert run.kept[0]["text"] in printed
     assert run.kept[0]["url"] in printed
     assert min(row["uid"] for row in run.kept) in printed

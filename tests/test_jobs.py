@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from naive_export import naive_existing
 
 from curation.schemas import COUNTS, CURATED, MATCHED
 from metadata.parts import STAMP, write_json
@@ -101,6 +102,30 @@ def test_a_new_seed_or_threshold_costs_no_matching(first, run):
     run(output=first)
     assert curated(first) == bytes_before
     assert {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()} == before
+
+
+def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(first, run, tmp_path):
+    output = shutil.copytree(first, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()}
+    images = pq.read_table(output / "matched").to_pylist()
+    words = ("failed_to_download", "success", "success")
+    tried = [{"uid": image["uid"], "status": words[n % 3]} for n, image in enumerate(images[6:])]
+    there = naive_existing(images, tried)
+    (tmp_path / "images").mkdir()
+    pq.write_table(pa.Table.from_pylist(tried), tmp_path / "images" / "00000.parquet")
+    run("--status", tmp_path / "images", output=output)
+    assert {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()} == before
+    assert pq.read_table(output / "existing").to_pylist() == there
+    counts = np.zeros(pq.read_metadata(output / "counts.parquet").num_rows, np.int64)
+    for text in (text for image in there for text in image["candidates"]):
+        counts[text["entries"]] += 1
+    assert pq.read_table(output / "counts.parquet")["count"].to_pylist() == counts.tolist()
+    rows = facts(output)["rows"]
+    assert (rows["matched"], rows["existing"], rows["matches"]) == (len(images), len(there), counts.sum())
+    assert facts(output)["downloads"]["images"]["not_tried"] == 6
+    kept = pq.read_table(output / "curated")["uid"].to_pylist()
+    assert rows["kept"] == len(set(kept) & {image["uid"] for image in there}) == len(kept) > 0
+    assert "6 not_tried" in (output / "report.html").read_text()
 
 
 def test_a_target_size_is_met(submit, sample, first, tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import needed
 from naive_online import naive_epoch, naive_samples
 
 from curation import online, online_join
@@ -29,12 +30,13 @@ from metadata.errors import InputError
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "black dog", "cat"]})
 PAGE = Path(__file__).parents[1] / "docs" / "online-balancing.md"
 FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12, where threads run
+EPOCHS = 200
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT}
 
 
 @pytest.fixture
 def needs_torch():
-    return pytest.importorskip("torch")
+    return needed("torch")
 
 
 def image(number, texts):
@@ -217,25 +219,63 @@ def test_blocks_are_dealt_out_in_another_order_each_epoch():
     assert order_of_blocks(0, 0, 0).tolist() == []
 
 
-def test_long_run_frequencies_are_the_probabilities(made):
-    """An image is one draw an epoch, among its texts and being skipped; what is expected below five times is joined."""
-    epochs, texts_of = 200, {row["uid"]: row["candidates"] for row in made.there}
-    seen = Counter()
-    for number in range(epochs):
+@pytest.fixture(scope="module")
+def seen(made):
+    """How often 200 epochs kept each (uid, text)."""
+    counter = Counter()
+    for number in range(EPOCHS):
         kept = Epoch(made.index, made.rates, 5, number).kept(range(21))
-        seen.update(zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True))
+        counter.update(zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True))
+    return counter
+
+
+def chances(row, rates):
+    """Each text of an image with its entries and the probability that an epoch keeps the image with it."""
+    texts = row["candidates"]
+    for text in texts:
+        yield text["text"], text["entries"], (1 - np.prod(1 - rates[text["entries"]].astype(float))) / len(texts)
+
+
+def chi_square(seen, rows, rates):
+    """The statistic and its degrees of freedom; an image is one draw an epoch, among its texts and being skipped.
+
+    What is expected below five times is joined.
+    """
     statistic, freedom = 0.0, 0
-    for uid, texts in texts_of.items():
-        share = [(1 - np.prod(1 - made.rates[text["entries"]].astype(float))) / len(texts) for text in texts]
-        cells = [(seen[uid, text["text"]], epochs * p) for text, p in zip(texts, share, strict=True)]
-        cells.append((epochs - sum(number for number, _ in cells), epochs * (1 - sum(share))))
+    for row in rows:
+        cells = [(seen[row["uid"], text], EPOCHS * p) for text, _, p in chances(row, rates)]
+        cells.append((EPOCHS - sum(number for number, _ in cells), EPOCHS - sum(expected for _, expected in cells)))
         few = [cell for cell in cells if cell[1] < 5]
         cells = [cell for cell in cells if cell[1] >= 5] + [tuple(map(sum, zip(*few, strict=True)))] * bool(few)
         cells = [cell for cell in cells if cell[1] > 0.5]
         statistic += sum((number - expected) ** 2 / expected for number, expected in cells)
         freedom += len(cells) - 1
+    return statistic, freedom
+
+
+def deviations(seen, rows, rates):
+    """For each entry, by how many standard deviations its texts were kept more often than expected."""
+    of_entry = np.zeros((5, 3))  # kept, expected, variance
+    for row in rows:
+        for text, entries, p in chances(row, rates):
+            of_entry[entries] += (seen[row["uid"], text], EPOCHS * p, EPOCHS * p * (1 - p))
+    return (of_entry[:, 0] - of_entry[:, 1]) / np.sqrt(of_entry[:, 2])
+
+
+def test_long_run_frequencies_are_the_probabilities(made, seen):
+    statistic, freedom = chi_square(seen, made.there, made.rates)
     assert freedom > 300
     assert abs(statistic - freedom) < 4 * np.sqrt(2 * freedom)
+    assert np.abs(deviations(seen, made.there, made.rates)).max() < 4
+
+
+@pytest.mark.parametrize(("entry", "factor"), [(0, 0.9), (1, 0.85), (2, 1.2), (3, 3), (4, 1.15)])
+def test_long_run_frequencies_tell_a_rate_that_is_a_little_wrong(made, seen, entry, factor):
+    wrong = made.rates.copy()
+    wrong[entry] *= factor
+    statistic, freedom = chi_square(seen, made.there, wrong)
+    off = np.abs(deviations(seen, made.there, wrong))
+    assert max(off.max(), (statistic - freedom) / np.sqrt(2 * freedom)) > 4
 
 
 def test_a_dataset_yields_the_pairs_of_the_definition_with_the_bytes_of_their_images(made, needs_torch):
@@ -301,8 +341,9 @@ def test_a_state_brings_its_epoch_along(made, needs_torch):
 def test_a_state_of_another_layout_is_refused(made, needs_torch):
     state = state_after(made.dataset(), 20)
     for other in (made.dataset(1, 2), made.dataset(seed=1), made.dataset(mixed=3)):
-        with pytest.raises(InputError, match="resume with the same"):
-            other.load_state_dict(state)
+        for foreign in (state, {}):
+            with pytest.raises(InputError, match="resume with the same"):
+                other.load_state_dict(foreign)
 
 
 def uid_of(sample):
@@ -325,7 +366,7 @@ def test_a_loader_with_workers_yields_each_epoch_whole(made, needs_torch, start,
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata 0.11 with newer torch
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_stateful_loader_goes_on_where_it_was_left(made, needs_torch, workers):
-    loaders = pytest.importorskip("torchdata.stateful_dataloader")
+    loaders = needed("torchdata.stateful_dataloader")
 
     def loader():
         dataset = made.dataset(transform=uid_of)
@@ -487,6 +528,7 @@ def test_numbers_that_make_no_sense_are_refused(made):
 
 def test_without_torch_the_extra_is_named(made, monkeypatch):
     monkeypatch.setattr(online, "torch", None)
+    assert online.World.here() == online.World(0, 1)
     with pytest.raises(InputError, match=r"clip-curation\[torch\]"):
         online.BalancedDataset(made.index, made.rates)
 
@@ -498,7 +540,7 @@ PLACES = {"north": (0, 8), "south": (0, -8), "west": (8, 0), "east": (-8, 0)}
 @pytest.fixture
 def patches(tmp_path):
     """Tars of all pictures of coloured patches, a run of curate over them, and tars of those that it kept."""
-    pictures = pytest.importorskip("PIL.Image")
+    pictures = needed("PIL.Image")
     rows, jpegs = [], {}
     for number in range(320):
         colour, place = list(COLOURS)[number % 4], list(PLACES)[number // 4 % 4]
@@ -541,7 +583,7 @@ class Losses(list):
 
 def tiny_clip():
     """A model of two layers for pictures of 32 pixels, its tokenizer, and what it wants of a picture."""
-    torch, open_clip = pytest.importorskip("torch"), pytest.importorskip("open_clip")
+    torch, open_clip = needed("torch"), needed("open_clip")
     from torchvision.transforms.functional import normalize, to_tensor
 
     torch.manual_seed(0)
@@ -625,7 +667,7 @@ def test_open_clip_learns_from_balancing_while_it_trains(patches):
 
 @pytest.mark.feeds
 def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches):
-    wds = pytest.importorskip("webdataset")
+    wds = needed("webdataset")
     index = online.index(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5))
     stages = [wds.decode("pilrgb"), wds.rename(image="jpg;png", text="txt"), wds.to_tuple("image", "text")]
@@ -638,7 +680,7 @@ def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches)
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
 @pytest.mark.feeds
 def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
-    pytest.importorskip("torchdata")
+    needed("torchdata")
     model, tokenizer, preprocess = tiny_clip()
     batches = []
     names = {"tokenizer": tokenizer, "preprocess": preprocess, "args": arguments(), "train": batches.append}

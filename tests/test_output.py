@@ -16,7 +16,7 @@ from curation.inputs import Input
 from curation.output import Output
 from metadata import InputError, places
 from metadata.parts import EARLIER, STAMP
-from metadata.places import files, is_url, names
+from metadata.places import files, is_url, make_folder, names
 from metadata.tallies import Tallies
 
 A, B, C = (Input(f"/data/{name}.parquet", "parquet", 10, modified=1) for name in ("a", "ü犬", "c"))
@@ -131,6 +131,7 @@ def test_a_folder_of_something_else_is_refused(folder):
 def test_overwrite_removes_the_other_run_and_nothing_else(folder):
     with_matched(folder / "out")
     with_inputs_done(folder / "out", A)
+    (make_folder(folder / "out" / "existing") / "00000.parquet").write_text("rows")
     (folder / "out" / "thesis.txt").write_text("dear to someone")
     output = claimed(folder / "out", overwrite=True, rules="meta")
     assert output.matched_tallies() is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
+from conftest import NO_SPARK, ROOT
 from s3fs import S3FileSystem
 
 from curation.output import Output
@@ -17,6 +17,8 @@ from metadata.tallies import Tallies
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
 import curate  # noqa: E402
+from arguments import parse_curate  # noqa: E402
+from request import Request  # noqa: E402
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def test_a_bad_line_in_a_list_of_exclusions(refused, words, pairs, tmp_path):
 def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pairs, tmp_path, monkeypatch):
     """They are used again with any threshold, but not with a smaller share of damage."""
     output = tmp_path / "out"
-    monkeypatch.setattr(curate, "session", lambda name: None)
+    monkeypatch.setattr(curate, "session", lambda name: NO_SPARK)
     read = [("files", 4), ("dropped.truncated", 1), ("damaged./data/ü.wat.gz", 1)]
     rows = [{"name": name, "language": None, "value": value} for name, value in read]
     monkeypatch.setattr(Output, "matched_tallies", lambda self: Tallies(rows))
@@ -157,23 +159,28 @@ def test_a_crawl_that_does_not_exist(refused, words, tmp_path, monkeypatch):
 
 
 def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeypatch):
-    """What is asked of Spark is looked at instead of done."""
     folder = tmp_path / "crawl-data" / "CC-MAIN-2024-10"
     folder.mkdir(parents=True)
     names = [f"crawl-data/CC-MAIN-2024-10/{number}.warc.wat.gz" for number in range(9)]
     (folder / "wat.paths.gz").write_bytes(gzip.compress("\n".join(names).encode()))
     monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
-    asked = []
-    monkeypatch.setattr(curate, "session", lambda name: None)
-    monkeypatch.setattr(curate, "match", lambda spark, files, *more: asked.append(files) or sys.exit(0))
-    for seed, output in (("0", "a"), ("0", "b"), ("1", "c")):
-        arguments = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--seed", seed]
-        with pytest.raises(SystemExit):
-            curate.main([*arguments, "--entries", f"en={words}", "--output", str(tmp_path / output)])
+    command = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--entries", f"en={words}"]
+    asked = [Request.of(parse_curate([*command, "--output", "out", "--seed", seed])).files for seed in "001"]
     one, again, other = ([file.path for file in files] for files in asked)
     assert one == again != other
     assert {len(one), len(other)} == {3}
     assert {*one, *other} <= {f"{tmp_path}/{name}" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"), [({}, "holds no results of img2dataset"), ({"uid": ["a"]}, "results of img2dataset have")]
+)
+def test_a_folder_without_results_of_a_download(refused, words, pairs, tmp_path, columns, named):
+    (tmp_path / "images").mkdir()
+    if columns:
+        pq.write_table(pa.table(columns), tmp_path / "images" / "00000.parquet")
+    inputs = ["--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out"]
+    assert named in refused(*inputs, "--status", tmp_path / "images")
 
 
 def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):

@@ -120,6 +120,22 @@ def test_the_summary_tells_each_step_with_its_share():
     assert ["Hebrew (he)", "1,000", "50.1 %", "–", "2", "0.0 %", "12"] in lines
 
 
+def test_after_a_download_summary_and_page_say_which_images_exist():
+    run, rates = finished()
+    by_status = {"success": 13_000, "failed_to_download": 4_000, "<b>": 1_000, "not_tried": 2_000}
+    run = replace(run, downloads={"folders": ["images é"], "images": by_status})
+    rows = run.run_json()["rows"]
+    assert (rows["matched"], rows["existing"], rows["kept"]) == (20_000, 13_000, 312)
+    lines = [[cell for _, cell in cells(line)] for line in summary(run.run_json()).splitlines()]
+    failures = "4,000 failed_to_download, 1,000 <b>, 2,000 not_tried"
+    assert ["existing images", "13,000", f"65.0 % of matched images; {failures}"] in lines
+    assert ["kept images", "312", "2.4 % of existing images; 322 ± 17 expected"] in lines
+    shown = page(run, rates)
+    assert f"65.0 % of matched images; {failures}" in shown.text
+    assert "of existing images" in shown.text
+    assert "images é" in shown.text
+
+
 def test_the_figures_of_a_column_end_below_each_other():
     lines = summary(finished()[0].run_json()).splitlines()
     heads, *rows = takewhile(bool, dropwhile(lambda line: not line.startswith("language"), lines))

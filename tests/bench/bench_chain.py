@@ -26,6 +26,7 @@ import usage
 from plain_chain import PlainChain, sample
 
 from curation import curated, inputs, pairs, schemas
+from curation.config import CurationConfig
 from curation.counting import EntryCounts
 from curation.exchange import BlockWriter, read_blocks
 from curation.finders import save_matchers
@@ -113,8 +114,8 @@ MOVING = (
 def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     """Return the times of all steps over these files, those of the floors, and the number of texts."""
     own, floor, folder = Clock(), Clock(), Path(tempfile.mkdtemp(dir=args.folder))
-    made = map(Shipped, (Path(args.entries), args.matchers, default_model()))
-    matching = MatchPlan(Artefacts(*made, None), "trie", "unicode", 64, 0.0, 8_192).open()
+    artefacts = Artefacts(None, Shipped(args.matchers), Shipped(default_model()), None)
+    matching = MatchPlan.of(CurationConfig(), artefacts).open()
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))

@@ -122,8 +122,9 @@ def compare(name: str, feeds: dict, paths, passed: int, runs: int, cold: bool) -
     for feed, took in times.items():
         median = statistics.median(took)
         ratio = statistics.median(theirs / ours for theirs, ours in zip(times["webdataset"], took, strict=True))
-        rate = numbers[feed] / median
-        print(f"{name:8} {feed:12} passed {passed / median:9,.0f}/s  kept {rate:8,.0f}/s  ratio of passed {ratio:6.2f}")
+        rate, of_kept = numbers[feed] / median, ratio * numbers[feed] / passed
+        print(f"{name:8} {feed:12} passed {passed / median:9,.0f}/s  kept {rate:8,.0f}/s", end="  ")
+        print(f"ratio of passed {ratio:6.2f}, of kept {of_kept:6.2f}")
 
 
 def main() -> None:
