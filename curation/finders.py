@@ -26,6 +26,11 @@ class Finders:
         return (self._finder_of(language), ids.start) if ids.start < ids.stop else None
 
 
+def built_finders(entries: Entries, rules: str) -> Finders:
+    """Return finders that lie in this process alone, each built when the first text of its language comes."""
+    return Finders(entries, lambda _, of_language: Matcher.build(of_language, rules))
+
+
 @lru_cache(maxsize=1)
 def open_finders(metadata: str, engine: str, rules: str, matchers: str) -> Finders:
     """Return the finders over the entries saved in the folder `metadata`; a process has one such object.
