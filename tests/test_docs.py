@@ -8,16 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from sample.wikipedias import write_dump
 
+from curation import EntryCounts, Matching, Thresholds, draws, keep_probability, rates_of
+from curation.row_ids import uids
+from metadata import Entries
+
 DOCS = ROOT / "docs"
 FORMAT = (DOCS / "format.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| `([^`]+)` \| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE)
+LISTS = {"en": "english", "ja": "japanese"}
 JSON_TYPES = {
     "string": str,
     "integer": int,
@@ -108,6 +114,21 @@ def test_the_quick_start_and_the_page_on_t_can_be_followed(curated):
 @pytest.mark.spark
 def test_the_page_on_a_new_language_can_be_followed(metadata):
     assert json.loads((metadata / "metadata.json").read_text())["sources"]["sw"]["unigrams"] > 50
+
+
+@pytest.mark.spark
+def test_the_library_keeps_the_rows_that_the_job_keeps(curated, folder):
+    pairs = pd.read_csv(folder / "pairs.csv").dropna()
+    lists = {code: (folder / f"{name}.txt").read_text().split() for code, name in LISTS.items()}
+    entries = Entries.build(lists)
+    found = Matching.of(entries).find(pairs["text"])
+    counts = EntryCounts.zeros(len(entries), entries.digest).count(found["entries"])
+    t = json.loads((curated / "thresholds.json").read_text())["languages"]["en"]["t"]
+    thresholds = Thresholds.of(counts.by_language(entries.languages), t)
+    probability = keep_probability(found["entries"], rates_of(counts.values, entries.languages, thresholds))
+    kept = pairs[draws(0, "keep", uids(pairs["url"])) < probability]
+    rows = pq.read_table(curated / "curated", columns=["url", "text"]).to_pylist()
+    assert sorted(kept.itertuples(index=False, name=None)) == sorted((row["url"], row["text"]) for row in rows)
 
 
 # --- the format reference ---
