@@ -32,10 +32,12 @@ class LogAxis:
         return self.begin + (self.end - self.begin) * (np.log10(values) - low) / (high - low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return pixel and label of the decades, or of every second where they are many."""
+        """Return pixel and label of the decades; of every second where they are many, and more where they are few."""
         low, high = self._bounds()
         decades = range(low, floor(high + 1e-9) + 1, 1 + int(high - low) // 7)
-        return [(self.place(10**i), short(10**i)) for i in decades]
+        steps = (1, 2, 5) if high - low < 2 else (1,)
+        values = [step * 10**i for i in decades for step in steps]
+        return [(self.place(value), short(value)) for value in values if log10(value) <= high + 1e-9]
 
     def _bounds(self) -> tuple[int, float]:
         """Return the ends as powers of 10."""

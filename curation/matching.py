@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.finders import Finders
+from curation.arrays import string_array
+from curation.finders import Finders, built_finders
 from curation.identify import Identifier
 from curation.lists import parts
-from curation.schemas import ENTRY_IDS, KEYED, PAIRS, require
-from metadata.languages import of_label
+from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS, require
+from metadata.entries import Entries
+from metadata.languages import OTHER, of_label
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,27 @@ class Matching:
     finders: Finders
     min_language_score: float = 0.0
 
+    @classmethod
+    def of(cls, entries: Entries, rules: str = "unicode", model=None) -> Matching:
+        """Return what matches texts against `entries` without a folder or Spark; `model` is lid.176.ftz by default."""
+        return cls(Identifier.open(model), built_finders(entries, rules))
+
+    def find(self, texts, languages=None) -> pa.RecordBatch:
+        """Return `language`, `lid_score` and `entries` of each text; the model is asked where a language is null.
+
+        A null text is in no language and holds no entry.
+        """
+        texts = string_array(texts, "texts")
+        given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
+        names, scores = self._languages(texts, given)
+        entries = self._entries(texts, names.fill_null(OTHER.code))
+        return pa.RecordBatch.from_arrays([names, scores, entries], schema=pa.schema(FOUND))
+
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it."""
         rows = require(batch, KEYED)
-        languages, scores = self._languages(rows["text"], rows["given"])
-        entries = self._entries(rows["text"], languages)
-        return pa.RecordBatch.from_arrays([*rows.columns, languages, scores, entries], schema=PAIRS)
+        found = self.find(rows["text"], rows["given"])
+        return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
     def _languages(self, texts: pa.Array, given: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Return the language of each text, as the input or else the model states it, and the model's score."""

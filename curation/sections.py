@@ -64,7 +64,7 @@ def tiles(facts: dict) -> Markup:
         ("images kept", number(rows["kept"]), f"{expected(facts)} expected"),
         _kept_share(rows),
         ("of texts match", percent(rows["matched_texts"], rows["texts"]), f"{number(rows['texts'])} texts read"),
-        ("tail share p", percent(facts["tail_share"]), "of matches, in every language"),
+        ("tail share p", percent(facts["tail_share"]), "the aim in every language"),
         (
             "language" if seen == 1 else "languages",
             number(seen),

@@ -19,6 +19,7 @@ from metadata import stages, wikifiles, wordnet
 from metadata.build import Build, pageview_files, table
 from metadata.config import MetadataConfig
 from metadata.download import Manners, Progress, fetch, listing, plan
+from metadata.errors import InputError
 from metadata.languages import language
 from metadata.lists import read_lists
 from metadata.parts import Parts
@@ -38,6 +39,8 @@ def main(argv=None) -> None:
 def build_metadata(args: Namespace) -> None:
     """Build all languages; a source that was counted already, from the same files, is not counted again."""
     output = Path(args.output)
+    if (output / "__init__.py").exists():  # `--output metadata` in a checkout
+        raise InputError(f"output {output} is the folder of a Python package; give another")
     if args.download is not None:
         fetch_sources(args, output)
         if args.dry_run:

@@ -27,6 +27,8 @@ _SETTINGS = {
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+    # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
+    "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
     # Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a
     # fifth of all time. The first is for Arrow's allocator, the others for NumPy's.
     "spark.executorEnv.MIMALLOC_PURGE_DELAY": "-1",

@@ -69,19 +69,30 @@ def share(value) -> str:
     return percent(None if value != value else value)
 
 
-def name_dots(axes, names, x, y, room=(30, 11)) -> None:
-    """Write each name beside its dot, where no earlier name is in the way; the limits must be final."""
-    taken = []
-    for name, *place in zip(names, x, y, strict=True):
-        at = axes.transData.transform(place)
-        if all(abs(at[0] - other[0]) > room[0] or abs(at[1] - other[1]) > room[1] for other in taken):
-            axes.annotate(name, place, (5, 3), textcoords="offset points", fontsize=9, color=LINE)
-            taken.append(at)
+def name_dots(axes, names, x, y, room=(28, 15)) -> None:
+    """Write each name at the right of its dot, above or below, where it hides no dot and no name; limits are final.
+
+    `room` is what a name takes, in pixels.
+    """
+    dots, taken = axes.transData.transform(np.column_stack([x, y])), []
+    for name, place, dot in zip(names, zip(x, y, strict=True), dots, strict=True):
+        for rise in (3, -12):
+            corner = dot + np.array([5, rise]) * axes.figure.dpi / 72
+            hides_dot = ((corner - 3 < dots) & (dots < corner + room)).all(axis=1).any()
+            if not hides_dot and all((abs(corner - other) > room).any() for other in taken):
+                axes.annotate(name, place, (5, rise), textcoords="offset points", fontsize=9, color=LINE)
+                taken.append(corner)
+                break
 
 
 def ranks(number: int, points: int = 400) -> np.ndarray:
     """Return ranks from 1 to `number`, evenly spaced on a logarithmic axis: a line needs no thirty million points."""
     return np.unique(np.geomspace(1, number, points).round().astype(np.int64))
+
+
+def listed(entries, separator: str = " · ") -> str | None:
+    """Return entries in one line, each in its own direction; None where there are none."""
+    return separator.join(f"\u2068{entry}\u2069" for entry in entries) or None
 
 
 def table(frame, shares=()):

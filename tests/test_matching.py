@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from pair_rows import ENTRIES, candidates, matching, random_candidates
 
+from curation.matching import Matching
 from curation.pairs import keyed
 from curation.schemas import KEYED, PAIRS
 from metadata import InputError
@@ -39,6 +40,27 @@ def test_a_given_language_has_no_score_and_the_input_s_own_word_for_it_is_kept()
     assert [row["lid_score"] for row in rows] == [0.75, None, None]
     assert [row["given"] for row in rows] == [None, "deu_Latn", "no language"]
     assert [row["language"] for row in rows] == ["en", "de", "other"]
+
+
+def test_texts_alone_are_told_language_score_and_entries():
+    texts = pa.chunked_array([["x", "a photo of a dog", None], ["Hund of", "猫の写真"]])
+    languages = pa.array([None, None, None, "de", "ja"])
+    rows = matching().find(texts, languages).to_pylist()
+    de, ja = ENTRIES.ids("de").start, ENTRIES.ids("ja").start
+    assert [row["entries"] for row in rows] == [[], [0, 1, 2], [], [de, de + 1], [ja, ja + 1]]
+    assert [row["lid_score"] for row in rows] == [0.75, 0.75, 0.75, None, None]
+    assert matching().find(texts[1:4], languages[1:4]).to_pylist() == rows[1:4]
+    assert matching().find([]).num_rows == 0
+
+
+def test_matching_needs_no_folder():
+    rows = Matching.of(ENTRIES).find(["a photo of a dog in the park", "公園にいる猫の写真です", None]).to_pylist()
+    assert [row["language"] for row in rows] == ["en", "ja", None]
+    entries = [[ENTRIES.entry(id) for id in row["entries"]] for row in rows]
+    assert entries == [["photo", "dog", "of"], ["猫", "写真"], []]
+    assert all(0 < row["lid_score"] <= 1.0001 for row in rows[:2])
+    with pytest.raises(InputError, match="rules"):
+        Matching.of(ENTRIES, rules="none").find(["a photo of a dog in the park"])
 
 
 def test_what_is_known_of_a_row_stays_as_it_is():

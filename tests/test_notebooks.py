@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -163,12 +164,23 @@ def test_numbers_in_a_table_are_separated_and_rounded(looks):
     assert all(f">{value}</td>" in html for value in ("1,234,567", "3", "0.00402", "–", "12.5 %"))
 
 
-def test_names_of_dots_do_not_cover_each_other(looks):
+def test_names_of_dots_hide_neither_dots_nor_each_other(looks):
     figure, axes = plt.subplots()
-    axes.plot([1, 1.001, 100], [1, 1.001, 100])
-    looks.name_dots(axes, ["en", "de", "ja"], [1, 1.001, 100], [1, 1.001, 100])
-    assert [text.get_text() for text in axes.texts] == ["en", "ja"]
+    x, y = np.random.default_rng(0).random((2, 60))
+    axes.plot(x, y, "o", markersize=4)
+    figure.draw_without_rendering()  # sets the limits
+    looks.name_dots(axes, [language.code for language in ALL if len(language.code) < 4][:60], x, y)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    dots = axes.transData.transform(np.column_stack([x, y]))
+    assert len(boxes) > 30
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
     plt.close(figure)
+
+
+def test_each_of_several_entries_keeps_its_own_direction(looks):
+    assert looks.listed(["שלום", "a"]) == "\u2068שלום\u2069 · \u2068a\u2069"
+    assert looks.listed([]) is None
 
 
 def test_where_there_is_nothing_to_see_a_notebook_says_so(looks):
