@@ -48,11 +48,6 @@ def built_finders(entries: Entries, rules: str) -> Finders:
     return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
 
 
-def built_finders(entries: Entries, rules: str) -> Finders:
-    """Return finders that lie in this process alone, each built when the first text of its language comes."""
-    return Finders(entries, lambda _, of_language: Matcher.build(of_language, rules))
-
-
 @lru_cache(maxsize=1)
 def open_automata(metadata: Path, rules: str) -> Finders:
     """Return finders of the second engine, built from the entries saved in a folder; a process has one such object."""

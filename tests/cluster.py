@@ -33,11 +33,11 @@ def running(folder: Path, hidden: Path | None = None) -> Iterator[Cluster]:
     """Give a cluster of two workers with one core each, in the block; they do not see what is in `hidden`."""
     started: list[subprocess.Popen] = []
     try:
-        started.append(_start(folder / "master", "master.Master", "--host", "127.0.0.1", "--port", "0"))
+        started.append(_start(folder / "master", "127.0.0.1", "master.Master", "--port", "0"))
         url = wait_for(lambda: re.search(r"spark://127\.0\.0\.1:\d+", _log(folder / "master")))[0]
-        flags = ["--host", "127.0.0.1", "--cores", "1", "--memory", "1g", url]
-        for number in range(2):
-            started.append(_start(folder / f"worker{number}", "worker.Worker", *flags, hidden=hidden))
+        for host in ("127.0.0.2", "127.0.0.3"):  # Spark starts no copy of a task on the host of the original
+            flags = ["--cores", "1", "--memory", "1g", url]
+            started.append(_start(folder / f"worker-{host}", host, "worker.Worker", *flags, hidden=hidden))
         wait_for(lambda: _log(folder / "master").count("Registering worker") == 2)
         yield Cluster(url, folder)
     finally:
@@ -97,11 +97,12 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _start(folder: Path, which: str, *arguments: str, hidden: Path | None = None) -> subprocess.Popen:
+def _start(folder: Path, host: str, which: str, *arguments: str, hidden: Path | None = None) -> subprocess.Popen:
     """Start a process of the cluster in a folder of its own; an empty disk is mounted over what is hidden from it."""
     (folder / "disk").mkdir(parents=True)
-    own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work", "SPARK_DAEMON_MEMORY": "256m"}
-    command = [BIN / "spark-class", f"org.apache.spark.deploy.{which}", "--webui-port", "0", *arguments]
+    own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work"}
+    own |= {"SPARK_LOCAL_IP": host, "SPARK_DAEMON_MEMORY": "256m"}
+    command = [BIN / "spark-class", f"org.apache.spark.deploy.{which}", "--host", host, "--webui-port", "0", *arguments]
     if hidden:
         command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', hidden, *command]
     with (folder / "log").open("w") as log:

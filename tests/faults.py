@@ -65,6 +65,10 @@ sys.meta_path.insert(0, Finder())
 '''
 
 
+_HOLDS: list["Hold"] = []
+_JOBS: list[subprocess.Popen] = []
+
+
 @dataclass(frozen=True)
 class Hold:
     """The first calls of a function wait, in whichever processes they come; the others go on."""
@@ -78,7 +82,8 @@ class Hold:
         place = {"module": module, "function": function, "waiting": waiting}
         (folder / "place.json").write_text(json.dumps(place))
         (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
-        return cls(folder)
+        _HOLDS.append(cls(folder))
+        return _HOLDS[-1]
 
     def reached(self, number: int = 0) -> int:
         """Return the id of the process in which that call came, as soon as it has come."""
@@ -101,13 +106,27 @@ def begin(master: str, *arguments, conf=(), hold: Hold | None = None) -> subproc
     conf = ["spark.executor.memory=512m", *conf, *(f"spark.executorEnv.{name}={at}" for name, at in path.items())]
     command = [cluster.BIN / "spark-submit", "--master", master, *(flag for each in conf for flag in ("--conf", each))]
     with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([*command, *map(str, arguments)], cwd=ROOT, env=cluster.environment(**path), **with_pipe)
+    job = subprocess.Popen([*command, *map(str, arguments)], cwd=ROOT, env=cluster.environment(**path), **with_pipe)
+    _JOBS.append(job)
+    return job
 
 
 def ended(job: subprocess.Popen) -> tuple[int, str]:
     """Return the status with which a job ends, and its last line."""
     lines = job.communicate(timeout=600)[0].strip().splitlines()
     return job.returncode, lines[-1]
+
+
+def leave_nothing() -> None:
+    """End the jobs that a test has left running, and let go whoever still waits."""
+    for job in _JOBS:
+        if job.poll() is None:
+            job.kill()
+            job.communicate()
+    for hold in _HOLDS:
+        hold.go()
+    _JOBS.clear()
+    _HOLDS.clear()
 
 
 def curate_arguments(sample: Path, output: Path, *inputs: Path) -> list:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cluster import can_mount, executor_of, kill, mapped, running
 from conftest import ROOT
-from faults import Hold, begin, curate_arguments, curated, ended
+from faults import Hold, begin, curate_arguments, curated, ended, leave_nothing
 
 pytestmark = [
     pytest.mark.spark,
@@ -16,6 +16,12 @@ pytestmark = [
 ]
 PACK = "tar -czf packages.tar.gz curation metadata"  # as docs/cluster.md says
 UNPACKED = "--archives packages.tar.gz#packages --conf spark.executorEnv.PYTHONPATH=packages"
+
+
+@pytest.fixture(autouse=True)
+def afterwards():
+    yield
+    leave_nothing()
 
 
 @pytest.fixture(scope="module")

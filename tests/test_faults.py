@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cluster import can_mount, children, executor_of, kill, running
-from faults import Hold, begin, curate_arguments, curated, ended, looks_whole
+from faults import Hold, begin, curate_arguments, curated, ended, leave_nothing, looks_whole
 
 pytestmark = [
     pytest.mark.spark,
@@ -26,6 +26,12 @@ REPORTING = ("curation.report", "write_report")  # in the driver
 LOCAL = "local[2]"
 
 
+@pytest.fixture(autouse=True)
+def afterwards():
+    yield
+    leave_nothing()
+
+
 @pytest.fixture(scope="module")
 def whole(submit, sample, tmp_path_factory) -> dict[str, bytes]:
     """What a run writes that nothing disturbs."""
@@ -39,6 +45,16 @@ def whole(submit, sample, tmp_path_factory) -> dict[str, bytes]:
 def cluster(tmp_path_factory):
     with running(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
+
+
+def test_metadata_from_a_cluster_are_those_of_a_local_run(cluster, sample, tmp_path):
+    sources = [flag for name in ("wordnet", "wikipedia", "pageviews") for flag in (f"--{name}", sample / name)]
+    built = {}
+    for name, master in (("local", LOCAL), ("cluster", cluster.master)):
+        status, last = ended(begin(master, "jobs/build_metadata.py", *sources, "--output", tmp_path / name))
+        assert status == 0, last
+        built[name] = (tmp_path / name / "entries.parquet").read_bytes()
+    assert built["cluster"] == built["local"]
 
 
 @pytest.mark.parametrize("place", [MATCHING, GROUPING, COUNTING, SAMPLING, WRITING, REPORTING])

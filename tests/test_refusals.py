@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from conftest import NO_SPARK, ROOT
 from s3fs import S3FileSystem
 
 from curation.output import Output
-from metadata import Entries
+from metadata import Entries, InputError
 from metadata.tallies import Tallies
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
@@ -241,3 +242,9 @@ def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
     Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence
+
+
+def test_an_output_that_does_not_hold_what_workers_wrote():
+    with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
+        curate.require_whole(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
+    curate.require_whole(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))
