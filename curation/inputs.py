@@ -164,7 +164,7 @@ def _checked(file: Input, options) -> list[Input]:
             return [file]
     except InputError:
         raise
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last of names of columns
         raise InputError(f"{file.path} cannot be read as {file.format}: {error}") from error
 
 

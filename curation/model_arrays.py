@@ -129,9 +129,10 @@ def _quantised_rows(file: _Reader, count: int) -> np.ndarray | None:
         return None
     norms = file.array("<f4", _CENTROIDS)[norm_codes]
     rows = _aligned(count)
-    for part in range(_PARTS):
-        rows[:, part * _PART : (part + 1) * _PART] = norms[:, None] * centroids[part][codes[:, part]]
-    return rows
+    with np.errstate(over="ignore", invalid="ignore"):  # of a damaged file, which fastText is left to refuse
+        for part in range(_PARTS):
+            rows[:, part * _PART : (part + 1) * _PART] = norms[:, None] * centroids[part][codes[:, part]]
+    return rows if np.isfinite(rows).all() else None
 
 
 def _aligned(count: int) -> np.ndarray:

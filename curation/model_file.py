@@ -59,12 +59,13 @@ class _Cursor:
 
 def _is_classifier(file: _Cursor) -> bool:
     _, _, dimension, *others, _ = file.read("ii12id")
-    ngrams, loss, kind, buckets, _, longest_ngram, _ = others[4:]
+    ngrams, loss, kind, buckets, shortest, longest, _ = others[4:]
     if kind != _SUPERVISED:
         return False
     words, labels, pruned = _skip_dictionary(file)
-    if loss not in _LOSSES or buckets < 0 or (buckets == 0 and (ngrams > 1 or longest_ngram > 0)):
-        raise _Damage  # fastText would divide by the number of buckets
+    has_ngrams = ngrams > 1 or longest > 0  # fastText divides by the number of their buckets
+    if loss not in _LOSSES or min(buckets, shortest, longest) < 0 or (has_ngrams and not buckets):
+        raise _Damage
     rows = words + (buckets if pruned < 0 else pruned)
     (quantised,) = file.read("?")
     inputs = _skip_quantised(file) if quantised else _skip_dense(file)

@@ -127,7 +127,10 @@ class Entries:
             raise InputError(
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
-        entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
+        try:
+            entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
+        except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
+            raise InputError(f"{directory / 'entries.parquet'} is damaged ({error}): build it again") from None
         if entries.digest != digest:
             raise InputError(
                 f"{directory / 'entries.parquet'} has the digest {entries.digest}, metadata.json names {digest}: "

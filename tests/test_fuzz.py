@@ -117,6 +117,13 @@ def test_many_damaged_inputs_are_read_or_refused(name, data):
     read_or_refused(name, packed(data.draw(mutated(content))))
 
 
+@pytest.mark.parametrize("name", [b"text", b"url", b"uid"])
+def test_a_parquet_file_whose_names_are_no_utf8_is_refused(name):
+    content = parquet(store_schema=False)
+    assert content.count(name) > 1
+    read_or_refused("a.parquet", content.replace(name, b"\xff" * len(name)))
+
+
 # Artefacts
 
 
