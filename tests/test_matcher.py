@@ -437,6 +437,7 @@ def real_texts(shared_data):
     return [*dict.fromkeys(texts + [json.loads(line)["caption_reference_description"] for line in lines])]
 
 
+@pytest.mark.soak
 @pytest.mark.shared
 @pytest.mark.parametrize("language", WORDNETS)
 def test_on_every_real_text_trie_and_automaton_agree_and_on_many_the_naive_twin(shared_data, real_texts, language):
