@@ -18,7 +18,7 @@ from curation.finished import curated_files, matched_files, open_local
 from curation.metaclip import write_languages, write_shards
 from curation.results import Results
 from metadata.errors import InputError
-from metadata.parts import Parts
+from metadata.parts import whole_folder
 
 
 def export(source, to, form: str, about: About, workers: int = 1, overwrite: bool = False) -> str:
@@ -30,7 +30,7 @@ def export(source, to, form: str, about: About, workers: int = 1, overwrite: boo
     run, to = open_local(source), Path(to)
     _require_free(to, run.path, overwrite)
     try:
-        with _whole(to) as folder:
+        with whole_folder(to) as folder:
             written = FORMS[form](run, folder, about, workers)
     except OSError as error:
         raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
@@ -84,18 +84,6 @@ def _require_free(to: Path, source: Path, overwrite: bool) -> None:
 
 def _number(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-@contextmanager
-def _whole(to: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `to` when the block ends well."""
-    place = to.resolve().parent
-    parts = Parts(place, place / f".{to.name}.partial")
-    try:
-        yield parts.begin(to.name)
-        parts.finish(to.name)
-    finally:
-        shutil.rmtree(parts.work, ignore_errors=True)
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -23,7 +21,7 @@ from curation.run import versions
 from curation.schemas import CURATED, require
 from metadata.errors import InputError
 from metadata.parquet import PartWriter
-from metadata.parts import Parts, write_json
+from metadata.parts import whole_folder, write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
@@ -53,7 +51,7 @@ def remove(source, exclusion: Exclusion, to) -> str:
     _require_free(to, run.path)
     files = curated_files(run)
     try:
-        with _whole(to) as folder:
+        with whole_folder(to) as folder:
             removed = _write_kept(files, exclusion, folder)
             _write_facts(run, exclusion, removed, folder)
     except OSError as error:
@@ -133,15 +131,3 @@ def _require_free(to: Path, source: Path) -> None:
         raise InputError(f"output {to} is in the run's own folder; give another")
     if to.is_dir() and any(to.iterdir()):
         raise InputError(f"output {to} is not empty; give a new folder")
-
-
-@contextmanager
-def _whole(to: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `to` when the block ends well."""
-    place = to.resolve().parent
-    parts = Parts(place, place / f".{to.name}.partial")
-    try:
-        yield parts.begin(to.name)
-        parts.finish(to.name)
-    finally:
-        shutil.rmtree(parts.work, ignore_errors=True)

@@ -7,6 +7,8 @@ An object store cannot rename: there a part is whole where it has its stamp, whi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +84,18 @@ class Parts:
         if stamp is not None:
             write_json(self.place / name / EARLIER, stamp)
             remove(self.place / name / STAMP)
+
+
+@contextmanager
+def whole_folder(to: Path) -> Iterator[Path]:
+    """Give an empty local folder that takes the place of `to` when the block ends well."""
+    place = to.resolve().parent
+    parts = Parts(place, place / f".{to.name}.partial")
+    try:
+        yield parts.begin(to.name)
+        parts.finish(to.name)
+    finally:
+        remove(parts.work)
 
 
 def write_json(path: Path, content) -> None:
