@@ -19,13 +19,13 @@ from pathlib import Path
 from statistics import median
 
 import chain_inputs
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import usage
 from plain_chain import PlainChain, sample
 
-from curation import curated, inputs, pairs, schemas
+from curation import curated, inputs, pairs, schemas, threshold
+from curation import rates as rates_at
 from curation.config import CurationConfig
 from curation.counting import EntryCounts
 from curation.exchange import BlockWriter, read_blocks
@@ -44,7 +44,7 @@ TEXTS_OF = {"aut-warc-example.warc.wat.gz": 600, "fundus.warc.wat.gz": 4_000, "r
 CAPTIONS = "pairs/cc3m_validation.tsv"
 PROFILED = 300_000  # texts in a profile
 BUCKETS = 16
-THRESHOLD = 2_000
+TAIL_SHARE = 0.06  # as in the papers: about a quarter of what matches is kept
 CODEC = pa.Codec("zstd", compression_level=1)
 
 
@@ -153,7 +153,7 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
     counts = EntryCounts.zeros(int(largest) + 1, "")
     for batch in entries:
         own("count", lambda b=batch: counts.count(parts(b["candidates"])[0].field("entries")))
-    rates = np.minimum(1, THRESHOLD / np.maximum(1, counts.values)).astype(np.float32)
+    rates = rates_at(counts.values, threshold(counts.values, TAIL_SHARE))
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
     sections = BlockWriter(folder, "drawn", curated.SECTIONS)
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
@@ -200,7 +200,7 @@ def plain(args) -> None:
     matched.unlink(missing_ok=True)
     begin = time.process_time()
     texts = sum(chain.match(path, matched) for path in files[: args.plain_files])
-    sample(matched, args.folder / "plain_curated.jsonl", THRESHOLD)
+    sample(matched, args.folder / "plain_curated.jsonl", TAIL_SHARE)
     naive = (time.process_time() - begin) / texts
     whole, start = _job(args, files, "local[1]"), _job(args, few, "local[1]")
     pairs_read = _figure(whole.output, "pairs")
@@ -247,7 +247,7 @@ def _job(args, files: list[Path], master: str) -> usage.Usage:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         command = [
             *("spark-submit", "--master", master, str(ROOT / "jobs/curate.py"), "--input", *map(str, files)),
-            *("--metadata", args.entries, "--english-threshold", str(THRESHOLD), "--output", folder),
+            *("--metadata", args.entries, "--tail-share", str(TAIL_SHARE), "--output", folder),
         ]
         here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": here, "PYSPARK_PYTHON": sys.executable}

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import ahocorasick
 import fasttext
 
+from curation import threshold
 from curation.identify import default_model
 from metadata.languages import of_label
 from metadata.text import meta_entry, meta_text
@@ -58,19 +59,20 @@ class PlainChain:
         return texts
 
 
-def sample(matched: Path, out: Path, threshold: int) -> int:
-    """Count, then keep each row with the probability of its entries; return the number of rows kept."""
+def sample(matched: Path, out: Path, tail_share: float) -> int:
+    """Count, then keep each row with the probability of its entries, by one t; return the number of rows kept."""
     counts: Counter = Counter()
     with matched.open(encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
             counts.update((row["language"], id) for id in row["entries"])
+    t = threshold(list(counts.values()), tail_share)
     kept = 0
     with matched.open(encoding="utf-8") as file, out.open("w", encoding="utf-8") as curated:
         for line in file:
             row = json.loads(line)
             for id in row["entries"]:
-                if random.random() < min(1.0, threshold / counts[row["language"], id]):
+                if random.random() < min(1.0, t / counts[row["language"], id]):
                     curated.write(line)
                     kept += 1
                     break
