@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from metadata.errors import InputError
-from metadata.places import MAKE_ROOM, NO_SPACE, is_full, is_outside
+from metadata.places import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
@@ -65,6 +65,8 @@ def one_line_errors(job: str) -> Iterator[None]:
     """End the program with one sentence instead of a trace: status 2 for bad input, 1 for what failed."""
     try:
         yield
+    except FullDisk as error:
+        _end(f"{job}: {error}", 1)
     except InputError as error:
         _end(f"{job}: {error}", 2)
     except (PySparkException, Py4JError) as error:

@@ -9,6 +9,7 @@ BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
 _MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
 _KNOWN = [
+    (r"FullDisk: (?P<told>[^\n]*)", "{told}"),
     (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
      "{module} is not installed in the Python of the workers; docs/cluster.md says how to bring it there"),
     (r'Cannot run program "(?P<python>[^"]+)"',

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from metadata.places import files, is_url, make_folder, move_files, read_bytes, remove, whole
+from metadata.places import PARTIAL, files, is_url, make_folder, move_files, read_bytes, remove, whole
 
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
 EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
@@ -48,6 +48,8 @@ class Parts:
             return
         if stamp is not None:
             write_json(self.work / name / STAMP, stamp)
+        for file in files(self.work / name, PARTIAL):
+            remove(file)  # of a task that was killed, and done again
         old, final = self.work / f"{name}.old", self.place / name
         remove(old)
         make_folder(final.parent)

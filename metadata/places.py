@@ -24,7 +24,12 @@ from metadata.errors import InputError
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
+PARTIAL = ".partial"  # how the name of a file ends that is being written
 AT_ONCE = 16  # requests: each takes some 30 ms
+
+
+class FullDisk(InputError):
+    """A disk, or a share of it, has no space left: nothing is wrong with what was given, so the status is another."""
 
 
 def place(path) -> Path:
@@ -79,7 +84,7 @@ def whole(path) -> Iterator[Path]:
             yield local
             path.fs.put_file(str(local), path.path)
         return
-    local = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    local = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
     try:
         with room(path.parent):
             yield local
@@ -95,7 +100,7 @@ def room(folder) -> Iterator[None]:
         yield
     except OSError as error:
         if is_full(error):
-            raise InputError(f"{NO_SPACE} {folder}; {MAKE_ROOM}") from error
+            raise FullDisk(f"{NO_SPACE} {folder}; {MAKE_ROOM}") from error
         raise
 
 

@@ -112,9 +112,10 @@ def begin(master: str, *arguments, conf=(), hold: Hold | None = None) -> subproc
 
 
 def ended(job: subprocess.Popen) -> tuple[int, str]:
-    """Return the status with which a job ends, and its last line."""
+    """Return the status with which a job ends, and its last line but what the JVM may say while it shuts down."""
     lines = job.communicate(timeout=600)[0].strip().splitlines()
-    return job.returncode, lines[-1]
+    own = [line for line in lines if line.startswith(("curate: ", "build_metadata: "))]
+    return job.returncode, [*lines, *own][-1]
 
 
 def leave_nothing() -> None:

@@ -10,6 +10,7 @@ from conftest import ROOT
 from pyspark.errors import PythonException
 
 from metadata import InputError
+from metadata.places import FullDisk
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
 from console import one_line_errors  # noqa: E402
@@ -32,6 +33,12 @@ Traceback (most recent call last):
             2,
             "no space left in /o; y",
         ),
+        (
+            PythonException(OF_A_WORKER % ("x", "metadata.places.FullDisk: no space left in /o; y")),
+            1,
+            "no space left in /o; y",
+        ),
+        (FullDisk("no space left in /o; y"), 1, "no space left in /o; y"),
         (PythonException(OF_A_WORKER % ("x", "ValueError: 7")), 1, "Spark failed: ValueError: 7"),
         (
             PythonException(f"java.io.IOException: {FULL}"),

@@ -169,7 +169,7 @@ def test_a_disk_that_fills_ends_in_one_sentence_and_room_lets_the_command_go_on(
     hold.go()
     status, sentence = ended(job)
     assert status == 1
-    assert "No space left" in sentence or "a disk is full" in sentence
+    assert "no space left" in sentence or "a disk is full" in sentence
     assert not (output / "run.json").exists()
     (disk / "other").unlink()
     assert ended(begin(LOCAL, *curate_arguments(sample, output)))[0] == 0

@@ -146,6 +146,15 @@ def test_a_part_takes_the_place_of_the_earlier_one_when_it_is_finished(folder):
     assert [path.read_text() for path in files(folder / "out" / "curated")] == ["second"]
 
 
+def test_what_a_killed_task_left_of_a_file_is_no_part(tmp_path):
+    output = claimed(tmp_path / "out")
+    begun = output.parts.begin("curated")
+    for name in ("00000.parquet", ".00000.parquet.b80073.partial"):
+        (begun / name).write_text("rows")
+    output.parts.finish("curated")
+    assert names(output.path / "curated") == {"00000.parquet"}
+
+
 def test_a_part_that_is_added_to_is_not_whole_until_it_is_finished_again(folder):
     output = with_matched(folder / "out")
     opened = output.parts.reopen("matched")
