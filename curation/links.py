@@ -40,7 +40,7 @@ class Links:
     @property
     def prefixes(self) -> tuple[str, str, str] | None:
         """What stands before a plain link that is relative to the directory, the root, the scheme; None off the web."""
-        return (self._directory, self._root, self._scheme) if _is_http(self._base) else None
+        return (self._directory, self._root, self._scheme) if _is_http(self._root) else None
 
     def resolve(self, link: str) -> tuple[str | None, str | None]:
         """Return the absolute http(s) URL that `link` means and None, or None and the reason why there is none.

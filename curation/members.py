@@ -5,35 +5,48 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from isal import isal_zlib as zlib  # twice as fast
+import numpy as np
+from deflate import DeflateError, gzip_decompress
+from isal import isal_zlib as zlib
 
-CHUNK = 1 << 16  # bytes read at once; more makes short members slower, as what follows each is copied
+from curation.kernels.searching import SLACK, find_bytes
+
+CHUNK = 1 << 18  # bytes read at once
+PIECE = 1 << 16  # compressed bytes inflated at once; they may become a thousand times as many
 WHOLE = 64 << 20  # a member up to this size is checked to its end before it is given on
+FAR = 1 << 20  # compressed bytes in which the end of a member is looked for
 PROBE = 1024  # compressed bytes that always hold the start of a record
 MAGIC = b"\x1f\x8b\x08"
+_MAGIC_WORD = int.from_bytes(MAGIC, "little")
+_SIZE_BYTES = 4  # at the end of a member: how many bytes it unpacks to
+_MOST_RATIO = 1032  # bytes that deflate can make of one
 
 
-def members(file: BinaryIO, tally: Counter) -> Iterator[BinaryIO]:
-    """Yield the bytes of each gzip member of `file` as a stream; count what cannot be read in `tally`.
+def members(file: BinaryIO, tally: Counter) -> Iterator[bytes | bytearray | BinaryIO]:
+    """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
-    A member larger than WHOLE, as of a file that was compressed in one go, is given on while it is read; where it
-    breaks, its stream ends.
+    A member larger than WHOLE, as of a file that was compressed in one go, is given on as a stream while it is read;
+    where it breaks, its stream ends.
     """
     source = _Source(file)
-    if not source.more() or not source.data.startswith(MAGIC):
+    if not source.more() or not source.begins_member():
         tally["dropped.bad_file"] += 1
         return
     while source.more():
+        member = source.at_once()
+        if member is not None:
+            yield member
+            continue
         try:
-            yield from _member(source)
+            yield from _by_pieces(source)
         except (zlib.error, EOFError) as error:
             found = source.skip()
             cut = isinstance(error, EOFError) and not found
             tally["dropped.truncated" if cut else "dropped.corrupt_gzip"] += 1
 
 
-def _member(source):
-    pieces = source.member()
+def _by_pieces(source):
+    pieces = source.pieces()
     start = []
     size = 0
     for piece in pieces:
@@ -44,62 +57,102 @@ def _member(source):
             yield stream
             stream.drain()
             return
-    yield io.BytesIO(b"".join(start))
+    yield b"".join(start)
 
 
 class _Source:
-    """The compressed bytes: `data` is what was read of the file and not yet inflated."""
+    """The compressed bytes: `_data` is what was read of the file, and from `_at` on it is not yet inflated."""
 
     def __init__(self, file):
-        self.data = b""
         self._file = file
+        self._set(b"")
         self._held = []  # what was inflated of this member, in case it breaks
 
     def more(self) -> bool:
-        """Make `data` begin where the next member does; False at the end of the file. Zeros between are padding."""
-        self.data = self.data.lstrip(b"\0")
-        while len(self.data) < len(MAGIC):
-            chunk = self._file.read(CHUNK)
-            if not chunk:
-                break
-            self.data = (self.data + chunk).lstrip(b"\0")
-        return bool(self.data)
+        """Go to where the next member begins; False at the end of the file. Zeros between are padding."""
+        while True:
+            if self._data.startswith(b"\0", self._at):
+                self._set(self._data[self._at :].lstrip(b"\0"))
+            if len(self._data) - self._at >= len(MAGIC) or not self._read():
+                return self._at < len(self._data)
 
-    def member(self):
-        """Yield the bytes of the member at the start of `data`; zlib.error where it breaks, EOFError where cut."""
+    def begins_member(self) -> bool:
+        """Return whether the next bytes are those that each member begins with."""
+        return self._data.startswith(MAGIC, self._at)
+
+    def at_once(self) -> bytearray | None:
+        """Return the bytes of the member that begins here and go behind it; None if it must be read by pieces.
+
+        Where the next one seems to begin, this one should end, with its size. If so libdeflate inflates and checks it,
+        faster than anything can that must find the end out.
+        """
+        end = self._end()
+        size_at = end - _SIZE_BYTES
+        size = int.from_bytes(self._data[size_at:end], "little")
+        if not 0 < size <= min(WHOLE, _MOST_RATIO * (end - self._at)):
+            return None
+        if find_bytes(self._searched, self._at, end, size, _SIZE_BYTES) < size_at:
+            return None  # it may end there: libdeflate would not tell of bytes behind it
+        try:
+            member = gzip_decompress(memoryview(self._data)[self._at : end], size)
+        except DeflateError:
+            return None
+        self._at = end
+        return member
+
+    def _end(self):
+        """Return where the next member seems to begin, or the file ends; a place before that if it is too far."""
+        while True:
+            end = find_bytes(self._searched, self._at + 1, len(self._data), _MAGIC_WORD, len(MAGIC))
+            if end >= 0:
+                return end
+            if len(self._data) - self._at >= FAR or not self._read():
+                return len(self._data)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the member that begins here; zlib.error where it breaks, EOFError where it is cut."""
         inflate = zlib.decompressobj(31)
         self._held = []
         size = 0
         while not inflate.eof:
-            self.data = self.data or self._file.read(CHUNK)
-            if not self.data:
+            if self._at == len(self._data) and not self._read():
                 raise EOFError
+            packed = self._data[self._at : self._at + PIECE]
+            self._at += len(packed)
             if size > WHOLE:
                 self._held.clear()
-            self._held.append(self.data)
-            piece = inflate.decompress(self.data)
-            self.data = inflate.unused_data
+            self._held.append(packed)
+            piece = inflate.decompress(packed)
+            self._at -= len(inflate.unused_data)
             size += len(piece)
             yield piece
 
     def skip(self) -> bool:
-        """Make `data` begin at the next member that holds a record, after a member broke; False if there is none."""
-        data, start = b"".join(self._held), 1
-        self._held = []
+        """Go to the next member that holds a record, after a member broke; False if there is none."""
+        self._set(b"".join((*self._held, self._data[self._at :])))
+        self._at, self._held = 1, []
         while True:
-            at = data.find(MAGIC, start)
-            if at < 0 or len(data) - at < PROBE:
-                chunk = self._file.read(CHUNK)
-                if chunk:
-                    data, start = data[at if at >= 0 else -len(MAGIC) + 1 :] + chunk, 0
-                    continue
+            at = self._data.find(MAGIC, self._at)
+            self._at = at if at >= 0 else max(self._at, len(self._data) - len(MAGIC) + 1)
+            if len(self._data) - self._at < PROBE and self._read():
+                continue
             if at < 0:
-                self.data = b""
+                self._at = len(self._data)
                 return False
-            if _begins_record(data[at : at + PROBE]):
-                self.data = data[at:]
+            if _begins_record(self._data[at : at + PROBE]):
                 return True
-            start = at + 1
+            self._at += 1
+
+    def _read(self):
+        """Read on; False at the end of the file."""
+        chunk = self._file.read(CHUNK)
+        if chunk:
+            self._set(self._data[self._at :] + chunk)
+        return bool(chunk)
+
+    def _set(self, data):
+        self._data, self._at = data, 0
+        self._searched = np.frombuffer(data + bytes(SLACK), np.uint8)
 
 
 def _begins_record(data):

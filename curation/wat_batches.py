@@ -1,4 +1,4 @@
-"""Records of a WAT file → their pairs, by the two kernels `json_links` and `json_texts`, a group of records at a time.
+"""Records of a WAT file → their pairs, by the kernels `json_links`, `json_pages` and `json_texts`, a group at a time.
 
 What the kernels leave aside goes by `wat` (a record), `links` (a link) and `candidates` (a text): the result is theirs.
 """
@@ -27,11 +27,13 @@ from curation.kernels.json_links import (
     scan,
 )
 from curation.kernels.json_masks import SLACK
+from curation.kernels.json_pages import read_pages
 from curation.kernels.json_texts import (
     CLEAN,
     LEFT_OUT,
     LOOKED_AT,
     PREFIXED,
+    PREFIXES,
     REASONS,
     RESOLVE,
     ROW_COLUMNS,
@@ -41,61 +43,47 @@ from curation.kernels.json_texts import (
     write_rows,
 )
 from curation.links import EMPTY, NOT_HTTP, Links
+from curation.records import Blocks
 
-GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
 LONGEST_PAGE = 4096  # bytes of a page's URL or base: each of its pairs repeats them
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `json_texts` numbers them
-SMALL = 4 << 10  # bytes of a record that is searched before it is read: few such tell of images
 
-_NO_PREFIXES = ("", "", "")
 _KINDS = pa.array(KINDS)
 
 
-def read(records: Iterable[tuple[bytes, int, int]], tally: Counter) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs of records, in their order, in batches of any size.
-
-    A record is data[begin:end] of bytes that go on behind it with a line end.
-    """
-    held, size = [], 0
-    for data, begin, end in records:
-        if end - begin > SMALL or b"IMG@" in data:
-            held.append((data, begin, end))
-            size += len(data)
-        if size >= GROUP:
-            yield from _Group(held, tally).batches()
-            held, size = [], 0
-    if held:
-        yield from _Group(held, tally).batches()
+def read(groups: Iterable[Blocks], tally: Counter) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs that blocks of metadata records tell of, in their order, in batches of any size."""
+    for blocks in groups:
+        small = blocks.ends - blocks.begins <= wat.MAX_BYTES
+        tally["dropped.too_large"] += int(np.count_nonzero(~small))
+        if small.any():
+            yield from _Group(blocks.data, blocks.begins[small], blocks.ends[small], tally).batches()
 
 
 class _Group:
     """Records that are read at once."""
 
-    def __init__(self, records, tally):
-        self._tally = tally
-        starts = np.cumsum([0, *(len(data) for data, _, _ in records)])
-        self._spans = np.array([span for _, *span in records]) + starts[:-1, None]
-        self._joined = b"".join((*(data for data, _, _ in records), bytes(SLACK)))
-        self._data = np.frombuffer(self._joined, np.uint8)
+    def __init__(self, joined, begins, ends, tally):
+        self._joined, self._begins, self._ends, self._tally = joined, begins, ends, tally
+        self._data = np.frombuffer(joined, np.uint8)
         self._pages, self._images = self._scan()
         self._set_slow()
-        self._urls = [None] * len(records)
-        self._links = [None] * len(records)
-        self._modes = np.full(len(records), LEFT_OUT, np.uint8)
-        self._prefixes, self._bounds = self._read_pages()
+        self._modes = np.full(len(begins), LEFT_OUT, np.uint8)
+        self._bounds = np.zeros((len(begins), PREFIXES), np.int32)
+        self._links: dict[int, Links] = {}  # of records, where they are needed
+        self._urls, self._prefixes = self._read_pages()
 
     def _scan(self):
-        begins, ends = self._spans.T
-        pages = np.empty((len(begins), PAGE_COLUMNS), np.int32)
-        images = np.empty((len(self._data) // SMALLEST + 1, IMAGE_COLUMNS), np.int32)
-        stack, stops = np.empty(DEEPEST, np.int64), np.empty(len(self._data), np.int32)
-        count = scan(self._data, begins, ends, stack, stops, pages, images)
+        sizes = self._ends - self._begins
+        pages = np.empty((len(sizes), PAGE_COLUMNS), np.int32)
+        images = np.empty((sizes.sum() // SMALLEST + 1, IMAGE_COLUMNS), np.int32)
+        stack, stops = np.empty(DEEPEST, np.int64), np.empty(sizes.max() + SLACK, np.int32)
+        count = scan(self._data, self._begins, self._ends, stack, stops, pages, images)
         return pages, images[:count]
 
     def _block(self, record):
-        begin, end = self._spans[record]
-        return self._data[begin:end]
+        return self._data[self._begins[record] : self._ends[record]]
 
     def _set_slow(self):
         """Leave records to the slow path that no kernel can read, or that must not be repeated for each image."""
@@ -107,26 +95,37 @@ class _Group:
                 pages[record, READ] &= _is_utf8(self._block(record))
 
     def _read_pages(self):
-        """Return what the links of the pages begin with; count the pages."""
-        pages, prefixes = self._pages, [_NO_PREFIXES] * len(self._pages)
-        records = np.flatnonzero(pages[:, READ] * pages[:, IMAGE_LINKS])
-        for record, page in zip(records.tolist(), pages[records].tolist(), strict=True):
-            url = self._string(page, PAGE).strip("<>")
-            try:
-                links = Links(url, self._string(page, BASE))
-            except ValueError:
-                self._tally["dropped.bad_page_url"] += 1
-                continue
-            self._urls[record], self._links[record] = url, links
-            self._modes[record] = PREFIXED if links.prefixes else LOOKED_AT
-            prefixes[record] = links.prefixes or _NO_PREFIXES
+        """Return the URLs of the pages with images, and bytes with what their links begin with; count the pages."""
+        pages = self._pages
+        wanted = pages[:, READ] * pages[:, IMAGE_LINKS] > 0
+        size = int((pages[wanted, PAGE + 1] - pages[wanted, PAGE]).sum())
+        data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
+        read_pages(self._data, pages, self._modes, data, ends, self._bounds)
+        others = np.flatnonzero(wanted & (self._modes == LEFT_OUT))
+        prefixes = bytearray(data)
+        urls = [self._read_page(record, prefixes) for record in others.tolist()]
         known = self._modes != LEFT_OUT
         self._tally["pages"] += int(known.sum())
         self._tally["image_links"] += int(pages[known, IMAGE_LINKS].sum())
         self._tally["dropped.no_text"] += int(pages[known, NO_TEXT].sum())
-        each = [prefix.encode() for three in prefixes for prefix in three]
-        bounds = np.cumsum([0, *map(len, each)])
-        return np.frombuffer(b"".join((*each, bytes(SLACK))), np.uint8), bounds
+        urls = _changed(_strings(ends, data, len(pages)), others, urls, np.ones(len(pages), bool))
+        return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
+
+    def _read_page(self, record, prefixes):
+        """Return the URL of a page that is not plain, and append what its links begin with."""
+        page = self._pages[record].tolist()
+        url = self._string(page, PAGE).strip("<>")
+        try:
+            links = self._links[record] = Links(url, self._string(page, BASE))
+        except ValueError:
+            self._tally["dropped.bad_page_url"] += 1
+            return None
+        self._modes[record] = PREFIXED if links.prefixes else LOOKED_AT
+        for k, prefix in enumerate(links.prefixes or ()):
+            begin = len(prefixes)
+            prefixes += prefix.encode()
+            self._bounds[record, 2 * k : 2 * k + 2] = begin, len(prefixes)
+        return url
 
     def _string(self, page, column):
         begin, end = page[column : column + 2]
@@ -150,11 +149,8 @@ class _Group:
 
     def _write(self, images):
         """Return URLs and texts of all pairs, some not finished, and what is to be done with them."""
-        most, size = (
-            3 * len(images),
-            len(self._data),
-        )  # spans do not overlap; pages of memory that are not used cost none
-        longest = int((self._bounds[1:] - self._bounds[:-1]).max())
+        most, size = 3 * len(images), len(self._data)  # spans do not overlap; memory that is not used costs nothing
+        longest = int((self._bounds[:, 1::2] - self._bounds[:, ::2]).max())
         link, texts = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
         urls = np.empty(3 * size + most * longest + SLACK, np.uint8)
         url_ends, text_ends = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
@@ -170,7 +166,7 @@ class _Group:
         cleaned = self._clean(texts, rows, kept)
         resolved = self._resolve(urls, rows, kept)
         rows = rows[kept]
-        pages = pa.array(self._urls, pa.string()).take(pa.array(rows[:, ROW_RECORD]))
+        pages = self._urls.take(pa.array(rows[:, ROW_RECORD]))
         kinds = _KINDS.take(pa.array(rows[:, ROW_KIND]))
         return pair_batch(_changed(urls, *resolved, kept), _changed(texts, *cleaned, kept), kinds, pages)
 
@@ -185,10 +181,15 @@ class _Group:
         odd = np.flatnonzero((rows[:, ROW_TODO] & RESOLVE != 0) & kept)
         links = urls.take(pa.array(odd)).to_pylist() if len(odd) else []
         records = rows[odd, ROW_RECORD].tolist()
-        found = [self._links[record].resolve(link) for record, link in zip(records, links, strict=True)]
+        found = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
         self._tally.update(reason for _, reason in found if reason)
         kept[odd] = [url is not None for url, _ in found]
         return odd, [url for url, _ in found]
+
+    def _links_of(self, record):
+        if record not in self._links:
+            self._links[record] = Links(self._urls[record].as_py())
+        return self._links[record]
 
 
 def _changed(strings, at, values, kept):

@@ -34,7 +34,8 @@ class Tallies:
 
     def by_language(self, name: str) -> dict[str, float]:
         """Return the sums of that name per language."""
-        return {code: _number(v) for (own, code), v in sorted(self._sums.items(), key=str) if own == name and code}
+        found = {code: value for (own, code), value in self._sums.items() if own == name and code}
+        return {code: _number(found[code]) for code in sorted(found)}
 
     def beginning(self, prefix: str) -> dict[str, float]:
         """Return the sums whose names begin with `prefix`, without it, largest first."""

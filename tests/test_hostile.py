@@ -10,7 +10,7 @@ import read_and_weigh
 from conftest import ROOT
 from hostile_files import FILES, MB
 
-from curation import crawl, members, pages, rows, wat
+from curation import members, pages, records, rows, wat
 
 FULL = 2 << 30  # bytes that a careless reader would need at least
 MOST = 1000  # megabytes that one input may take, whatever it holds
@@ -30,7 +30,7 @@ def check(name: str, tallies: dict, refusal: str | None) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_small_hostile_files_are_counted(name, tmp_path, monkeypatch):
     for module, limit, value in (
-        (crawl, "MAX_RECORD", MB),
+        (records, "MAX_RECORD", MB),
         (members, "WHOLE", 2 * MB),
         (pages, "MAX_BYTES", MB),
         (rows, "LONGEST_LINE", 2 * MB),

@@ -16,10 +16,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation import batches, crawl, members, wat, wat_batches
+from curation import records as warc_records
 from curation.candidates import ROWS
 from curation.found import pairs
 from curation.kernels.json_links import DEEPEST, IMAGE_COLUMNS, PAGE_COLUMNS, READ, scan
 from curation.kernels.json_masks import SLACK
+from curation.kernels.warc_heads import UNUSUAL
 from curation.links import Links
 
 SHARED = Path(os.environ.get("SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -35,10 +37,14 @@ def slow(blocks):
     return read_back(batches.from_rows(rows, tally), tally)
 
 
+def grouped(blocks):
+    return (warc_records.joined(group) for group in warc_records._groups(blocks))
+
+
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat_batches.read([(block + b"\n", 0, len(block)) for block in blocks], tally), tally)
+    return read_back(wat_batches.read(grouped(blocks), tally), tally)
 
 
 def read_back(given, tally):
@@ -234,7 +240,7 @@ def test_bytes_that_are_no_utf8_are_left_to_the_parser():
 
 @pytest.mark.parametrize("group", [1, 500, 2000, 1 << 20])
 def test_records_are_read_alike_however_they_are_grouped(group, monkeypatch):
-    monkeypatch.setattr(wat_batches, "GROUP", group)
+    monkeypatch.setattr(warc_records, "GROUP", group)
     monkeypatch.setattr(wat_batches, "ROWS", 3)
     blocks = [of_links(*(image(f"{i}{k}.jpg", alt=f"text {i} {k}") for k in range(i % 7))) for i in range(40)]
     blocks[5:5] = [b"[", of_links("1", image("z.jpg", alt="in its place"))]
@@ -273,6 +279,29 @@ def test_pages_that_are_read_off_are_those_that_urljoin_would_read(path, link):
     assert resolved == expected
 
 
+PAGES = ["http://", "https://", "HTTP://", "a.org", "-.9", "/", "//", ".", "..", "a", "?", "#", ";", "<", ">", ":", "é"]
+PAGES += ['"', "\x7f", "!", "~", "\\", "\n", " ", "[", "data:"]
+
+
+@settings(max_examples=800, deadline=None)
+@given(st.lists(st.sampled_from(PAGES), max_size=9).map("".join), st.booleans(), st.sampled_from(["https://a.org", ""]))
+@example("<http://a.org/b>", True, "")
+@example("http://\n", True, "")
+@example("", True, "http://a.org/b/.c?d>")
+@example("", True, "http://a.org/.b/c")
+def test_pages_are_read_off_alike(path, escaped, site):
+    page = json.dumps(site + path, ensure_ascii=escaped).replace("/", r"\/" if escaped else "/")
+    block = of_links(*(image(url, alt="x") for url in ("a.jpg", "/a.jpg", "//b.org/a.jpg", "../a.jpg")), url=page)
+    assert fast([block, of_links(image(alt="y"))]) == slow([block, of_links(image(alt="y"))])
+
+
+def test_plain_pages_need_no_look(monkeypatch):
+    monkeypatch.setattr(wat_batches, "Links", None)
+    for page in ("http://a.org/", "https://a-1.org/b/c.d/.e?f=g/h", r"http:\/\/a.org\/b\u002fc"):
+        (row,) = fast([of_links(image(alt="x"), url=f'"{page}"')])[0]
+        assert row[0] == urljoin(json.loads(f'"{page}"'), "a.jpg")
+
+
 # What is made to break it
 
 
@@ -286,7 +315,7 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "x" * 100_000 + "/y"
     block = of_links(*[image("b.jpg", alt="x")] * 2000, url=json.dumps(url))
     tracemalloc.start()
-    sizes = [batch.nbytes for batch in batches.recut(wat_batches.read([(block + b"\n", 0, len(block))], Counter()))]
+    sizes = [batch.nbytes for batch in batches.recut(wat_batches.read(grouped([block]), Counter()))]
     assert sum(sizes) > 2000 * 200_000
     assert max(sizes) < 2 * batches.BYTES
     assert tracemalloc.get_traced_memory()[1] < 8 * batches.BYTES
@@ -319,7 +348,7 @@ def test_a_small_file_that_unpacks_to_much_needs_little_memory():
 
 def by_fastwarc(read, packed, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(crawl, "_usual_record", lambda member: (None, 0, 0))
+        patched.setattr(warc_records, "read_heads", lambda data, begins, ends, heads: heads.fill(UNUSUAL))
         return [batch.to_pylist() for batch in read(io.BytesIO(packed))]
 
 
@@ -346,7 +375,7 @@ def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
 
 
 def test_a_usual_record_needs_no_fastwarc(monkeypatch):
-    monkeypatch.setattr(crawl, "ArchiveIterator", None)
+    monkeypatch.setattr(warc_records, "ArchiveIterator", None)
     (pairs, _) = crawl.read_wat(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))))
     assert pairs["text"].to_pylist() == ["x"]
 
@@ -359,7 +388,8 @@ def test_a_usual_record_needs_no_fastwarc(monkeypatch):
 @pytest.mark.parametrize("name", ["recipes", "fundus", "aut-warc-example", "whirlwind"])
 def test_real_records_are_read_alike_and_fast(name):
     packed = (SHARED / "wat" / f"{name}.warc.wat.gz").read_bytes()
-    found = [data[begin:end] for data, begin, end in crawl._wat_blocks(io.BytesIO(packed), Counter())]
+    groups = warc_records.metadata(members.members(io.BytesIO(packed), Counter()), Counter())
+    found = [data[begin:end] for data, *spans in groups for begin, end in zip(*spans, strict=True)]
     assert fast(found) == slow(found)
     assert all(is_read_fast(block) for block in found if rb"IMG@\/src" in block)
     dice = random.Random(name)

@@ -8,10 +8,11 @@ slow path, which knows what to say of it.
 import numpy as np
 
 from curation.kernels import inline, lean
-from curation.kernels.json_masks import SLACK, byte_at
+from curation.kernels.json_masks import byte_at
 from curation.kernels.json_skipping import after_objects, after_strings, is_image
 from curation.kernels.json_tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
 from curation.kernels.machine import load_word, lowest
+from curation.kernels.searching import find_bytes
 
 DEEPEST = 60  # containers within containers
 
@@ -35,6 +36,7 @@ _NAMES = {
     _LINK: {"path": _PATH, "url": _LINK_URL, "alt": _ALT, "title": _TITLE, "data-image-title": _DATA_TITLE},
 }
 _LONGEST = 24  # bytes of a name that counts
+_IMG = int.from_bytes(b"IMG@", "little")  # stands in each record that tells of images, escaped or not
 
 
 def _words(name):
@@ -58,32 +60,33 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 def scan(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
 
-    A control stands behind each record, and SLACK zeros behind the last. `stack` has DEEPEST int64, `stops` as many
-    int32 as `data`. `images` has room for one row more than there can be.
+    `data` is as `records.Blocks` has it. `stack` has DEEPEST int64, `stops` an int32 for
+    each byte of the longest record, and SLACK. `images` has room for one row more than there can be.
     """
-    find_stops(data, len(data) - SLACK, stops)
-    count, at = 0, 0
+    count = 0
     for record in range(len(begins)):
+        begin, end = begins[record], ends[record]
         pages[record, PAGE:IMAGE_LINKS] = -1
         pages[record, IMAGE_LINKS:] = 0
-        while stops[at] < begins[record]:
-            at += 1
-        end, rows = scan_record(data, begins[record], record, stack, (stops, at), pages[record], images, count)
-        pages[record, READ] = end == ends[record]
-        if end == ends[record]:
+        pages[record, READ] = 1
+        if find_bytes(data, begin, end, _IMG, 4) < 0:
+            continue
+        find_stops(data, begin, end, stops)
+        found, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
+        pages[record, READ] = found == end
+        if found == end:
             count = rows
     return count
 
 
 @lean
-def scan_record(data, begin, record, stack, stops_at, page, images, count):
+def scan_record(data, begin, record, stack, stops, page, images, count):
     """Return the end of the JSON that begins at data[begin], or -1, and the number of images then.
 
     `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
     `at` is a stop that is not behind the place that is read.
     """
-    stops, at = stops_at
-    depth, role, of, seen = 0, _OTHER_LIST, _ROOT, 0
+    at, depth, role, of, seen = 0, 0, _OTHER_LIST, _ROOT, 0
     i = after_space(data, begin)
     while i >= 0:
         if role < _OTHER and of != _ROOT:

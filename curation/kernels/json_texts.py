@@ -11,6 +11,7 @@ from curation.kernels.machine import load_word, lowest, trailing_zeros
 
 # What is known of a page: nothing, so its images are left out; its links need a look each; where its links begin.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
+PREFIXES = 6  # columns of `bounds`: where the prefixes begin and end that links of a page may have
 
 # Columns of `rows`: which record, which text of the image, and a bit for each thing that is to be done.
 ROW_RECORD, ROW_KIND, ROW_TODO, ROW_COLUMNS = 0, 1, 2, 3
@@ -30,9 +31,9 @@ _HTTP = int.from_bytes(b"http", "little")
 def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
     """Append a row for each text of `images`; return how many there are.
 
-    `pages` is modes, prefixes and bounds: prefixes[bounds[3 * k + j]:bounds[3 * k + j + 1]] are what the links of
-    record k begin with that are relative to its directory, its root and its scheme. Both strings are bytes and bounds
-    of the same kind. All outputs, and `link` for one link, have room for all, and SLACK.
+    `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is what the links of record k
+    begin with that are relative to its directory, its root and its scheme. Both strings are bytes and the ends of each.
+    All outputs, and `link` for one link, have room for all, and SLACK.
     """
     modes, prefixes, bounds = pages
     urls, url_ends = url_strings
@@ -141,7 +142,7 @@ def is_odd(texts, i, end):
 def write_url(prefixes, bounds, record, way, link, size, urls, at):
     """Append a link, behind its prefix if it has one; return where it ends."""
     if way < _AS_IS:
-        begin, end = bounds[3 * record + way], bounds[3 * record + way + 1]
+        begin, end = bounds[record, 2 * way], bounds[record, 2 * way + 1]
         copy(prefixes, begin, end, urls, at)
         at += end - begin
     copy(link, 0, size, urls, at)

@@ -6,6 +6,7 @@ from curation.kernels.machine import load_word, ones, trailing_zeros, without_lo
 
 ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but for slashes
 QUOTE = ord('"')
+_AHEAD = 4  # stops that are looked at from one on
 _AT_ONCE = 8  # stops of a window that are written without a branch
 MOST_DIGITS = 18  # of a number: longer ones are left to those who must know their value
 
@@ -24,13 +25,14 @@ def after_space(data, i):
 
 
 @lean
-def find_stops(data, size, stops):
-    """Write the places in data[:size] where a string may end or needs a look, ascending, and the first one behind.
+def find_stops(data, begin, end, stops):
+    """Write the places in data[begin:end] where a string may end or needs a look, ascending, and places behind.
 
-    Room is needed for `size`, and SLACK. To find all at once takes half the time of a search from each quote on.
+    Of places behind there are as many as anyone looks at, the first a control at data[end]. Room is needed for all, and
+    SLACK. To find all at once takes half the time of a search from each quote on.
     """
     count = 0
-    for i in range(0, size, WINDOW):
+    for i in range(begin, end + 1, WINDOW):
         bits = string_stops(data, i)
         more = ones(bits)
         for k in range(_AT_ONCE):  # mostly there are not so many: what is written too much is written over
@@ -40,7 +42,7 @@ def find_stops(data, size, stops):
             stops[count + k] = i + trailing_zeros(bits)
             bits = without_lowest(bits)
         count += more
-    stops[count] = size
+    stops[count : count + _AHEAD] = end + WINDOW
 
 
 @lean
