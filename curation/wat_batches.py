@@ -14,19 +14,9 @@ from curation import wat
 from curation.batches import from_rows, pair_batch
 from curation.candidates import ROWS, clean
 from curation.found import KINDS, pairs
-from curation.kernels.json_links import (
-    BASE,
-    DEEPEST,
-    IMAGE_COLUMNS,
-    IMAGE_LINKS,
-    NO_TEXT,
-    PAGE,
-    PAGE_COLUMNS,
-    READ,
-    RECORD,
-    scan,
-)
+from curation.kernels.json_links import DEEPEST, scan
 from curation.kernels.json_masks import SLACK
+from curation.kernels.json_names import BASE, IMAGE_COLUMNS, IMAGE_LINKS, NO_TEXT, PAGE, PAGE_COLUMNS, READ, RECORD
 from curation.kernels.json_pages import read_pages
 from curation.kernels.json_texts import (
     CLEAN,

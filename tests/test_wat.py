@@ -19,8 +19,9 @@ from curation import batches, crawl, members, wat, wat_batches
 from curation import records as warc_records
 from curation.candidates import ROWS
 from curation.found import pairs
-from curation.kernels.json_links import DEEPEST, IMAGE_COLUMNS, PAGE_COLUMNS, READ, scan
+from curation.kernels.json_links import DEEPEST, scan
 from curation.kernels.json_masks import SLACK
+from curation.kernels.json_names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
 from curation.kernels.warc_heads import UNUSUAL
 from curation.links import Links
 

@@ -1,8 +1,8 @@
 """The URLs of pages that are plain, as `links` has it: what their links begin with can be read off them."""
 
 from curation.kernels import inline, lean
-from curation.kernels.json_links import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.json_masks import byte_at
+from curation.kernels.json_names import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.json_texts import PREFIXED, unescape
 from curation.kernels.machine import load_word
 

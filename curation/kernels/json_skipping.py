@@ -5,41 +5,28 @@ Nearly all of a WAT file is that. What is odd in any way is left to `json_links`
 
 import numpy as np
 
-from curation.kernels import inline, lean
+from curation.kernels import lean
 from curation.kernels.json_masks import byte_at
 from curation.kernels.json_tokens import ANY, QUOTE, after_space, string_end
 from curation.kernels.machine import load_word
 
 _COMMA, _OPEN, _CLOSE = (ord(character) for character in ",{}")
-_IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
-_BEGINS_LINK = int.from_bytes(b'{"path":', "little")
 _PATH_NAME, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'"path"', b'":"'))
 _3_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 48) - 1
 
 
 @lean
-def after_objects(data, i, stops, at, links):
-    """Return the place behind the objects that follow in a list, as long as they are of strings, and `links` no images.
+def after_objects(data, i, stops, at):
+    """Return the place behind the objects that follow in a list, as long as they are of strings.
 
     The last object of a list is left, as is any that may be unsound. With the place comes a stop before it.
     """
     while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
-        while stops[at] <= i:
-            at += 1
-        if links and not is_other_link(data, i, stops[at + 3]):
-            break
         behind, last = after_strings(data, i, stops, at, True)
         if behind < 0 or byte_at(data, behind) != _CLOSE or byte_at(data, behind + 1) != _COMMA:
             break
         i, at = after_space(data, behind + 2), last
     return i, at
-
-
-@inline
-def is_other_link(data, i, end):
-    """Return whether the link that begins at data[i] says first, plainly and up to data[end], that it is no image."""
-    says_path = load_word(data, i) == _BEGINS_LINK and byte_at(data, i + 8) == QUOTE and byte_at(data, end) == QUOTE
-    return says_path and not is_image(data, i + 9, end)
 
 
 @lean
@@ -62,11 +49,3 @@ def after_strings(data, i, stops, at, fresh):
                 break
         i, at, fresh = np.int64(stops[last]) + 1, last, False
     return after_space(data, i), at
-
-
-@inline
-def is_image(data, begin, end):
-    """Return whether data[begin:end] is the path of an image, its slash escaped or not."""
-    first, size = load_word(data, begin), end - begin
-    escaped = size == 9 and first == _ESCAPED_IMAGE and byte_at(data, begin + 8) == ord("c")
-    return escaped or (size == 8 and first == _IMAGE)

@@ -4,8 +4,8 @@ What asks for more than that is marked, and finished by whoever calls.
 """
 
 from curation.kernels import inline, lean
-from curation.kernels.json_links import RECORD, TEXTS, URL
 from curation.kernels.json_masks import WINDOW, backslashes, byte_at, copy_window, odd_space
+from curation.kernels.json_names import RECORD, TEXTS, URL
 from curation.kernels.json_tokens import hex_code
 from curation.kernels.machine import load_word, lowest, trailing_zeros
 

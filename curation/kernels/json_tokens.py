@@ -6,7 +6,7 @@ from curation.kernels.machine import load_word, ones, trailing_zeros, without_lo
 
 ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but for slashes
 QUOTE = ord('"')
-_AHEAD = 4  # stops that are looked at from one on
+_AHEAD = 8  # stops that are looked at from one on
 _AT_ONCE = 8  # stops of a window that are written without a branch
 MOST_DIGITS = 18  # of a number: longer ones are left to those who must know their value
 
