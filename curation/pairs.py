@@ -40,10 +40,10 @@ class KeyRange:
         return self.first * of // self.of, -(-self.stop * of // self.of)
 
     def select(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows, which come in the order of keys, whose key is in the range."""
-        keys = rows["key"].to_numpy()
-        begin, end = (np.searchsorted(bucket_of(keys, self.of), bound) for bound in (self.first, self.stop))
-        return rows.slice(begin, end - begin)
+        """Return the rows whose key is in the range."""
+        bucket = bucket_of(rows["key"].to_numpy(), self.of)
+        inside = (bucket >= self.first) & (bucket < self.stop)
+        return rows if inside.all() else rows.filter(pa.array(inside))
 
 
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:

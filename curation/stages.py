@@ -33,8 +33,10 @@ from metadata.spark import Shipped, run
 from metadata.tallies import Tallies
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
-PAIR_BYTES = 200  # of compressed input, roughly: by it the buckets of the files of pairs are chosen
+# Bytes of compressed input for each pair that is left to group, roughly: by it the buckets of a file are chosen.
+PAIR_BYTES = {"wat": 500, "warc": 2000, "parquet": 100, "json": 100, "csv": 100}
 MOST_BUCKETS = 1 << 13  # of a file of pairs
+TURNS = 4  # tasks a core behind matching, whose items take less than a second each
 MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 
 
@@ -92,14 +94,14 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
     """Stage 2: the matched images, one row each."""
     of = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
     task = partial(_group, files=ledger.files, of=of, max_texts=max_texts, folder=folder)
-    return run(spark, _chunks(range(of), -(-of // MOST_FILES)), task)
+    return run(spark, _chunks(range(of), -(-of // MOST_FILES)), task, TURNS)
 
 
 def existing(
     spark: SparkSession, files: list[Path], tried: Shipped, statuses: tuple[str, ...], folder: Path
 ) -> Tallies:
     """After a download: the matched images that exist, a file for each of the matched ones; all of them by status."""
-    return run(spark, files, partial(_existing, tried=tried, statuses=statuses, folder=folder))
+    return run(spark, files, partial(_existing, tried=tried, statuses=statuses, folder=folder), TURNS)
 
 
 def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path) -> EntryCounts:
@@ -113,7 +115,7 @@ def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path
 
 def expected_sizes(spark: SparkSession, files: list[Path], rates: Shipped) -> Tallies:
     """Stage 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
-    return run(spark, files, partial(_expected_sizes, rates=rates))
+    return run(spark, files, partial(_expected_sizes, rates=rates), TURNS)
 
 
 def sample(
@@ -121,7 +123,7 @@ def sample(
 ) -> Tallies:
     """Stage 5: the pairs that balanced sampling keeps, by their place in the manifest."""
     task = partial(_sample, rates=rates, seed=seed, curated_files=curated_files, folder=folder)
-    return run(spark, files, task)
+    return run(spark, files, task, TURNS)
 
 
 def write_curated(
@@ -129,7 +131,7 @@ def write_curated(
 ) -> Tallies:
     """Stage 6: the curated files, each in the order of draws."""
     task = partial(_write_curated, drawn=drawn, folder=folder, row_group_rows=row_group_rows)
-    return run(spark, list(range(curated_files)), task)
+    return run(spark, list(range(curated_files)), task, TURNS)
 
 
 def buckets_for(rows: float, bucket_rows: int) -> int:
@@ -142,8 +144,8 @@ def buckets_for(rows: float, bucket_rows: int) -> int:
 
 
 def pair_buckets(files: list[inputs.Input]) -> int:
-    """Return the buckets for the files of pairs, judged by the size of all inputs."""
-    return min(MOST_BUCKETS, 4 * buckets_for(sum(file.size for file in files) / PAIR_BYTES, BUCKET_ROWS))
+    """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
+    return min(MOST_BUCKETS, 2 * buckets_for(sum(file.size / PAIR_BYTES[file.format] for file in files), BUCKET_ROWS))
 
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:

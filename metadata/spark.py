@@ -90,13 +90,17 @@ def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema
     return map_batches(numbers, partial(_each, each=each), schema)
 
 
-def run(spark: SparkSession, items: list, function: Callable[[Any], Tallies]) -> Tallies:
-    """Return the sums of what `function(item)` tallies, with one task an item.
+def run(spark: SparkSession, items: list, function: Callable[[Any], Tallies], a_core: int | None = None) -> Tallies:
+    """Return the sums of what `function(item)` tallies.
+
+    Each item has a task of its own; with `a_core` there are at most that many tasks a core, which take items in turn: a
+    task costs the JVM a tenth of a second, as much as a short item costs the worker.
 
     This is no DataFrame: planning and compiling one takes the JVM longer than many a stage.
     """
     each = spark.sparkContext.broadcast((items, function))
-    numbers = spark.sparkContext.parallelize(range(len(items)), max(1, len(items)))
+    most = a_core * spark.sparkContext.defaultParallelism if a_core else len(items)
+    numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
     return Tallies(row for rows in numbers.map(partial(_rows_of, each=each)).collect() for row in rows)
 
 

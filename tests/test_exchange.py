@@ -16,6 +16,12 @@ from metadata.places import names
 SMALL = pa.schema([pa.field("a", pa.int32()), pa.field("b", pa.string())])
 
 
+@pytest.fixture(autouse=True)
+def each_run_gives_blocks(monkeypatch):
+    """Let no row wait for more of its bucket, unless a test wants that."""
+    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 1)
+
+
 def small(*rows: tuple) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([{"a": a, "b": b} for a, b in rows], SMALL)
 
@@ -62,9 +68,11 @@ def test_several_buckets_are_read_as_one_after_the_other(folder):
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 64])
+@pytest.mark.parametrize("worth", [1, 20, 512])
 @pytest.mark.parametrize("held", [0, 5000, 1 << 30])
-def test_rows_of_every_type_come_back_from_slices_and_from_all_files(tmp_path, monkeypatch, buckets, held):
+def test_rows_of_every_type_come_back_from_slices_and_from_all_files(tmp_path, monkeypatch, buckets, held, worth):
     monkeypatch.setattr(exchange, "HELD_BYTES", held)
+    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", worth)
     random = Random(buckets)
     rows = random_pairs(random, 300)
     numbers = np.array([random.randrange(buckets) for _ in range(300)])
@@ -75,7 +83,8 @@ def test_rows_of_every_type_come_back_from_slices_and_from_all_files(tmp_path, m
         for number, row in zip(own["n"].to_pylist(), part.to_pylist(), strict=True):
             expected[number].append(row)
     paths = [tmp_path / name for name in writer.finish()]
-    assert (len(paths) > 1) == (held < 1 << 30)
+    assert len(paths) == 1 or held < 1 << 30
+    assert len(paths) > 1 or held > 0 or worth > 1
     for number in range(buckets):
         blocks = [each for path in paths for each in read_blocks(path, PAIRS, number, number + 1)]
         assert [row for each in blocks for row in each.to_pylist()] == expected[number]
@@ -92,6 +101,27 @@ def test_a_writer_that_holds_too_much_goes_on_in_another_file(folder, monkeypatc
     assert files == ["task-0.blocks", "task-1.blocks", "task-2.blocks"]
     assert [row[0] for name in files for row in bucket(folder / name, 0)] == [0, 1, 2, 3, 4]
     assert sorted(names(folder)) == ["one-0.blocks", *files]
+
+
+def test_few_rows_wait_for_more_of_their_bucket(folder, monkeypatch):
+    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 3)
+    writer = BlockWriter(folder, "task", 2)
+    for number in range(7):
+        writer.add(small((number, "a"), (number, "b")), np.array([0, 1]))
+    path = folder / writer.finish()[0]
+    assert [batch.num_rows for batch in read_blocks(path, SMALL, 0, 2)] == [3, 3, 1] * 2
+    assert bucket(path, 1) == [(number, "b") for number in range(7)]
+
+
+def test_rows_do_not_wait_where_too_much_would_be_held(folder, monkeypatch):
+    rows = small((1, "a"), (2, "b"))
+    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 512)
+    monkeypatch.setattr(exchange, "WAITING_BYTES", 2 * rows.nbytes)
+    writer = BlockWriter(folder, "task", 2)
+    for _ in range(7):
+        writer.add(rows, np.array([0, 1]))
+    path = folder / writer.finish()[0]
+    assert [batch.num_rows for batch in read_blocks(path, SMALL, 0, 1)] == [3, 3, 1]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 1000])

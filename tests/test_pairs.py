@@ -99,6 +99,7 @@ def test_short_runs_many_files_and_combining_on_the_way_change_nothing(tmp_path,
     files, tallies = file_of(tmp_path, rows, max_texts=3, name="long")
     expected, more = images_of(tmp_path, files, max_texts=3)
     monkeypatch.setattr(module, "RUN_ROWS", 5)
+    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 1)
     monkeypatch.setattr(exchange, "HELD_BYTES", 2000)
     short, of_short = file_of(tmp_path, rows, max_texts=3, name="short", parts=90)
     assert len(short) > 10
@@ -121,6 +122,7 @@ def test_runs_are_of_whole_batches_until_they_have_rows_or_bytes_enough(monkeypa
 
 def test_memory_holds_little_more_than_what_stays_of_an_image_that_is_everywhere(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RUN_ROWS", 10)
+    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 1)
     rows = [{"url": "http://logo", "text": f"dog {number}"} for number in range(1000)]
     files, _ = file_of(tmp_path, candidates(*rows), max_texts=5, parts=200)
     sizes, combine = [], module.combine
