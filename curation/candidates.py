@@ -8,16 +8,19 @@ counts once.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.arrays import string_buffers
+from curation.kernels.cleaning import find_odd, find_web
 from curation.schemas import CANDIDATES
 
 ROWS = 8192  # rows of one batch: a few MB
 BYTES = 32 << 20  # a batch is given on when it has so many, even if it has few rows: a URL may have megabytes
 
 # An absolute URL of the web. Only such URLs are given on.
-HTTP_URL = r"(?i)^https?://[^/?#]"
+HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"  # not (?i), which takes ſ for an s
 LINE_END = r"\r\n|[\n\v\f\r\x1c-\x1e\x{85}\x{2028}\x{2029}]"  # as str.splitlines has it, in RE2's spelling
 
 
@@ -32,9 +35,21 @@ def clean(text: str) -> str:
 
 
 def clean_array(texts: pa.Array) -> pa.Array:
-    """Return what `clean` returns, for each of `texts`."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    return pc.replace_substring_regex(trimmed, LINE_END, " ")
+    """Return what `clean` returns, for each of `texts`; only those that may need it are touched."""
+    odd = np.empty(len(texts), bool)
+    find_odd(*string_buffers(texts), odd)
+    if not odd.any():
+        return texts
+    mask = pa.array(odd)
+    trimmed = pc.utf8_trim_whitespace(texts.filter(mask))
+    return pc.replace_with_mask(texts, mask, pc.replace_substring_regex(trimmed, LINE_END, " "))
+
+
+def is_web(urls: pa.Array) -> pa.Array:
+    """Return whether each string begins as HTTP_URL has it; a null does not."""
+    web = np.empty(len(urls), bool)
+    find_web(*string_buffers(urls), web)
+    return pa.array(web)
 
 
 def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:

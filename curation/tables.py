@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation import row_groups, rows
-from curation.candidates import BYTES, HTTP_URL, candidates, chunks, clean_array, string_arrays, tallies
+from curation.candidates import BYTES, candidates, chunks, clean_array, is_web, string_arrays, tallies
 from metadata.errors import InputError
 
 RECOGNISED = {
@@ -29,7 +29,7 @@ _KEY_BYTES = 100  # that a key costs beside its characters
 
 CHECKS = {
     "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
-    "dropped.not_http": lambda batch: pc.match_substring_regex(batch["url"], HTTP_URL),
+    "dropped.not_http": lambda batch: is_web(batch["url"]),
     "dropped.empty_text": lambda batch: pc.is_valid(batch["text"]),
 }
 
@@ -215,16 +215,18 @@ def _pairs(columns: dict[str, pa.Array], tally: Counter) -> Iterator[pa.RecordBa
     columns["kind"] = pa.repeat("text", len(columns["text"]))
     batch = candidates(columns)
     for reason, is_right in CHECKS.items():
-        kept = batch.filter(is_right(batch))
-        tally[reason] += batch.num_rows - kept.num_rows
-        batch = kept
+        right = is_right(batch)
+        if right.true_count < batch.num_rows:
+            tally[reason] += batch.num_rows - right.true_count
+            batch = batch.filter(right)
     tally["pairs"] += batch.num_rows
     if batch.num_rows:
         yield batch
 
 
 def _without_empty(array):
-    return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+    empty = pc.equal(array, "")
+    return pc.if_else(empty, pa.scalar(None, pa.string()), array) if empty.true_count else array
 
 
 def _valid_utf8(arrays: list[pa.Array], tally: Counter) -> list[pa.Array]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import members
@@ -111,6 +111,7 @@ def test_real_members_are_the_same_at_once_and_by_pieces(name, monkeypatch):
         assert read(broken) == read_by_pieces(broken, monkeypatch)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 300), st.integers(3, 8), st.data())
 def test_bytes_are_found_where_python_finds_them(data, begin, size, draw):
     if len(data) > size and draw.draw(st.booleans()):
