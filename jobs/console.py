@@ -23,7 +23,7 @@ from metadata.places import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
 _LOUD = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
-_SETTINGS = {
+SETTINGS = {
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
@@ -41,7 +41,7 @@ def session(name: str) -> SparkSession:
     """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
     builder = SparkSession.builder.appName(name)
-    for key, value in _SETTINGS.items():
+    for key, value in SETTINGS.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     _quieten(spark)

@@ -12,6 +12,8 @@ from sample.make_sample import make_sample
 from metadata.places import place
 
 ROOT = Path(__file__).parent.parent
+# Jobs of a few seconds end before it pays to compile the JVM's code well: half of its time, a second of each run.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 NO_SPARK = SimpleNamespace(sparkContext=SimpleNamespace(master="local[2]", defaultParallelism=2))  # in its place
 
 

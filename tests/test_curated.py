@@ -83,6 +83,7 @@ def test_short_runs_and_many_files_of_drawn_pairs_change_nothing(tmp_path, monke
     rows = images(300)
     expected = curated(tmp_path, drawn(tmp_path, rows, 2)[0], 2)
     monkeypatch.setattr(module, "RUN_BYTES", 1000)
+    monkeypatch.setattr("curation.exchange.WORTH_A_BLOCK", 1)
     monkeypatch.setattr("curation.exchange.HELD_BYTES", 1000)
     paths, _ = drawn(tmp_path, rows, 2, tasks=2)
     assert len(paths) > 2

@@ -22,7 +22,7 @@ from selectolax.lexbor import LexborHTMLParser
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from curation import crawl, pages  # noqa: E402
+from curation import crawl, pages, records  # noqa: E402
 from curation.members import members  # noqa: E402
 
 RUNS = 9
@@ -85,7 +85,8 @@ def bench_wat() -> None:
     rows = sum(batch.num_rows for batch in crawl.read_wat(io.BytesIO(data)))
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
-    blocks = [member[begin:end] for member, begin, end in crawl._wat_blocks(io.BytesIO(data), Counter())]
+    groups = records.metadata(members(io.BytesIO(data), Counter()), Counter())
+    blocks = [data[begin:end] for data, *spans in groups for begin, end in zip(*spans, strict=True)]
     size = sum(len(zlib.decompress(part, 31)) for part in parts)
     print(f"wat   {size / 1e6:.0f} MB in {len(parts)} members, {len(blocks)} records that are parsed, {rows} rows")
     ways = {
