@@ -23,17 +23,20 @@ from metadata.places import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file
 _LOUD = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
-SETTINGS = {
+# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
+# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
+ALLOCATORS = {
+    "MIMALLOC_PURGE_DELAY": "-1",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+_SETTINGS = {
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
     # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
     "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
-    # Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a
-    # fifth of all time. The first is for Arrow's allocator, the others for NumPy's.
-    "spark.executorEnv.MIMALLOC_PURGE_DELAY": "-1",
-    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(256 << 20),
-    "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    **{f"spark.executorEnv.{name}": value for name, value in ALLOCATORS.items()},
 }
 
 
@@ -41,7 +44,7 @@ def session(name: str) -> SparkSession:
     """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
     builder = SparkSession.builder.appName(name)
-    for key, value in SETTINGS.items():
+    for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     _quieten(spark)

@@ -25,7 +25,7 @@ import chain_inputs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import usage
-from console import SETTINGS
+from console import ALLOCATORS
 from plain_chain import PlainChain, sample
 
 from curation import curated, inputs, pairs, schemas, threshold
@@ -269,11 +269,9 @@ def _figure(output: str, name: str) -> int:
 
 
 def as_workers_are() -> None:
-    """Begin again with the settings that the job gives its workers, which allocators read when a process begins."""
-    prefix = "spark.executorEnv."
-    settings = {key.removeprefix(prefix): value for key, value in SETTINGS.items() if key.startswith(prefix)}
-    if not settings.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | settings)
+    """Begin again with the allocators set as in the job's workers: they are when a process begins."""
+    if not ALLOCATORS.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ALLOCATORS)
 
 
 def main() -> None:
