@@ -9,7 +9,8 @@ import numpy as np
 from deflate import DeflateError, gzip_decompress
 from isal import isal_zlib as zlib
 
-from curation.kernels.searching import SLACK, find_bytes
+from curation.kernels.json_masks import SLACK
+from curation.kernels.searching import find_bytes
 
 CHUNK = 1 << 18  # bytes read at once
 PIECE = 1 << 16  # compressed bytes inflated at once; they may become a thousand times as many

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import members
-from curation.kernels.searching import SLACK, find_bytes
+from curation.kernels.json_masks import SLACK
+from curation.kernels.searching import find_bytes
 
 SHARED = Path(os.environ.get("SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")

@@ -5,11 +5,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from curation.kernels import lean
+from curation.kernels.json_masks import WINDOW
 from curation.kernels.machine import load_word, lowest, trailing_zeros, without_lowest
 from curation.kernels.masks import pointer
 
-WINDOW = 64
-SLACK = WINDOW + 8  # bytes behind the last one that may be read
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
 _BYTES = ir.VectorType(_BYTE, WINDOW)
 
@@ -18,7 +17,7 @@ _BYTES = ir.VectorType(_BYTE, WINDOW)
 def find_bytes(data, begin, end, word, size):
     """Return the place in data[begin:end] of the first `size` bytes, 3 to 8, that are the lowest of `word`, or -1.
 
-    SLACK bytes follow data[:end].
+    SLACK bytes of `json_masks` follow data[:end].
     """
     for i in range(begin, end, WINDOW):
         places = places_of_two(data, i, word)
