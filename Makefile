@@ -2,9 +2,9 @@
 
 SAMPLE := .demo/sample
 
-# The tests of modules that run kernels, and those that name one.
-KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py tests/test_*.py)
-KERNEL_TESTS := $(sort $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py)))
+# The rooms whose tests run kernels.
+KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/test_ngrams.py tests/metadata/test_segment.py \
+	$(addprefix tests/,balancing exclusion images inputs language matching)
 
 .PHONY: help demo test feeds soak bench clean
 
@@ -30,7 +30,7 @@ demo: $(SAMPLE)/made
 	@echo "Open the report in a browser. Next, with pairs of your own: docs/quick-start.md"
 
 # Made anew only when a source changed: a second demo finds the same inputs, and so neither counts nor matches again.
-$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* jobs/*.*)
+$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* runtime/*.* jobs/*.*)
 	@.ci/setup
 	@rm -rf .demo
 	@.ci/in-venv python tests/sample/make_sample.py $(SAMPLE)
@@ -51,7 +51,7 @@ feeds:
 	@.ci/setup test,feeds
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
-	.ci/in-venv pytest -m "not soak" tests/test_feeds.py tests/test_online.py
+	.ci/in-venv pytest -m "not soak" tests/feeds/test_feeds.py tests/online/test_online.py
 
 soak:
 	@.ci/setup test

@@ -6,8 +6,8 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from metadata.errors import InputError
-from metadata.text import RULES
+from metadata.rules.text import RULES
+from runtime.errors import InputError
 
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from metadata.errors import InputError
+from runtime.errors import InputError
 
 ENTRY_IDS = pa.list_(pa.int32())
 

@@ -10,8 +10,8 @@ from dataclasses import fields
 try:
     from curation.config import MATCHERS, CurationConfig
     from metadata.config import BIGRAM_SCORES, MetadataConfig
-    from metadata.sources import SOURCES
-    from metadata.text import RULES
+    from metadata.download.sources import SOURCES
+    from metadata.rules.text import RULES
 except ModuleNotFoundError as error:
     print(
         f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "

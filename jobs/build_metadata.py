@@ -15,16 +15,18 @@ from arguments import parse_build
 from console import Shown, one_line_errors, say, session, stage
 from pyspark.sql import SparkSession
 
-from metadata import stages, wikifiles, wordnet
+from metadata import stages
 from metadata.build import Build, pageview_files, table
 from metadata.config import MetadataConfig
-from metadata.download import Manners, Progress, fetch, listing, plan
-from metadata.errors import InputError
+from metadata.download.fetch import Manners, Progress, fetch, listing, plan
+from metadata.download.sources import SOURCES
+from metadata.entry_lists import read_lists
 from metadata.languages import language
-from metadata.lists import read_lists
-from metadata.parts import Parts
-from metadata.sources import SOURCES
-from metadata.spark import collected, require_shared
+from metadata.wikipedia import files
+from metadata.wordnet import formats
+from runtime.errors import InputError
+from runtime.spark import collected, require_shared
+from runtime.storage.whole import Parts
 
 CONFIG = [field.name for field in fields(MetadataConfig)]
 
@@ -48,8 +50,8 @@ def build_metadata(args: Namespace) -> None:
     build = Build(
         config=MetadataConfig(**{name: value for name, value in vars(args).items() if name in CONFIG}),
         rules=args.rules,
-        wordnets=wordnet.find(args.wordnet),
-        wikipedias=wikifiles.find(args.wikipedia, args.language),
+        wordnets=formats.find(args.wordnet),
+        wikipedias=files.find(args.wikipedia, args.language),
         pageviews=pageview_files(args.pageviews),
         lists=read_lists(args.entries),
         wanted=args.languages and [language(code).code for code in args.languages],

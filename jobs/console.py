@@ -17,8 +17,8 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from metadata.errors import InputError
-from metadata.places import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
+from runtime.errors import InputError
+from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where the console is a file

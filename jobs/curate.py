@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from request import Request
 
 from curation import stages
-from curation.arrays import save_array
-from curation.balancing import (
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import (
     Distribution,
     SizedThreshold,
     Thresholds,
@@ -25,18 +25,18 @@ from curation.balancing import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH, CurationConfig
-from curation.counting import EntryCounts
-from curation.downloads import SUCCESS, Downloads, require_success
-from curation.finders import save_matchers
-from curation.limits import require_sound
-from curation.output import Output
-from curation.report import summary
-from curation.run import Run
-from metadata.errors import InputError
-from metadata.parquet import part_files, require_rows
-from metadata.places import files as placed
-from metadata.spark import require_shared, ship
-from metadata.tallies import Tallies
+from curation.images.downloads import SUCCESS, Downloads, require_success
+from curation.inputs.limits import require_sound
+from curation.matching.finders import save_matchers
+from curation.report.facts import Run
+from curation.report.page import summary
+from curation.runs.output import Output
+from runtime.arrow.buffers import save_array
+from runtime.errors import InputError
+from runtime.spark import require_shared, ship
+from runtime.storage.parquet import part_files, require_rows
+from runtime.storage.paths import files as placed
+from runtime.tallies import Tallies
 
 
 def main(argv=None) -> None:

@@ -12,9 +12,9 @@ from dataclasses import fields
 import arguments  # noqa: F401  says what to do where the packages are missing
 from console import one_line_errors, say
 
-from curation.card import About
-from curation.export import FORMS, export
-from metadata.errors import InputError
+from curation.export.card import About
+from curation.export.forms import FORMS, export
+from runtime.errors import InputError
 
 
 def main(argv=None) -> None:

@@ -10,8 +10,8 @@ import argparse
 from arguments import add_exclude
 from console import one_line_errors, say
 
-from curation.exclusion import Exclusion
-from curation.removal import remove
+from curation.exclusion.filter import Exclusion
+from curation.export.removal import remove
 
 
 def main(argv=None) -> None:

@@ -6,15 +6,15 @@ from argparse import Namespace
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from curation import inputs
 from curation.config import CurationConfig
-from curation.downloads import find_results
-from curation.exclusion import Exclusion
-from curation.identify import Identifier
-from curation.inputs import Input
-from curation.tables import TableOptions
+from curation.exclusion.filter import Exclusion
+from curation.images.downloads import find_results
+from curation.inputs import files as inputs
+from curation.inputs.files import Input
+from curation.inputs.tables.readers import TableOptions
+from curation.language.identify import Identifier
 from metadata.entries import Entries
-from metadata.lists import read_lists
+from metadata.entry_lists import read_lists
 
 
 @dataclass(frozen=True)

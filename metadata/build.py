@@ -16,16 +16,17 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metadata import wikipedia, wordnet
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.entries import Entries
-from metadata.errors import InputError
 from metadata.languages import LANGUAGES, language, of_wikipedia
 from metadata.merge import NUMBERS, Merged, Source, merge
-from metadata.parts import Parts
-from metadata.segment import ICU_VERSION
-from metadata.wikifiles import WikipediaFile
-from metadata.wordnet import WordnetFile
+from metadata.wikipedia import articles
+from metadata.wikipedia.files import WikipediaFile
+from metadata.wordnet import formats
+from metadata.wordnet.formats import WordnetFile
+from metadata.words.segment import ICU_VERSION
+from runtime.errors import InputError
+from runtime.storage.whole import Parts
 
 SOURCES = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")
 VERSION = 1  # of the parts; another one is counted anew
@@ -70,7 +71,7 @@ class Build:
         """The namespaces of each Wikipedia that the heads of its files tell; perhaps only one of them has a head."""
         found = defaultdict(set)
         for file in self.wikipedias:
-            found[file.wikipedia].update(wikipedia.namespaces(file))
+            found[file.wikipedia].update(articles.namespaces(file))
         return {code: sorted(names) for code, names in sorted(found.items()) if names}
 
     def ngrams_made_from(self, code: str) -> dict:
@@ -97,7 +98,7 @@ class Build:
             return [Source("list", self.lists[code])]
         own = [file for file in self.wordnets if file.language.code == code]
         # Sorted, as the files of a language come in any order.
-        lemmas = sorted({lemma for file in own for lemma in wordnet.lemmas(file, tally, names_only=code == ENGLISH)})
+        lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
         files = {}
         if code in self.counted:
             files |= {name: self.parts.place / "ngrams" / code / f"{name}.parquet" for name in ("unigrams", "bigrams")}

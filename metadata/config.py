@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from metadata.errors import InputError
+from runtime.errors import InputError
 
 ENGLISH = "en"  # has a least count or views instead of a share [1]
 BIGRAM_SCORES = ("association", "pmi")

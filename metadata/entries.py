@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metadata import schemas
-from metadata.errors import InputError
 from metadata.languages import LANGUAGES, language
-from metadata.parquet import read_table
-from metadata.places import make_folder, place, reachable, read_bytes, whole
+from runtime.errors import InputError
+from runtime.storage.parquet import read_table
+from runtime.storage.paths import make_folder, place, reachable, read_bytes, whole
 
 VERSION = 1  # of the saved form
 

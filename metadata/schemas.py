@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from metadata.errors import InputError
+from runtime.errors import InputError
 
 # One row per entry, in the order of ids.
 ENTRIES = pa.schema(

@@ -5,7 +5,7 @@ Both answers are exact: where a hash or the first bits of a key lead, the rest i
 
 import numpy as np
 
-from curation.kernels import inline, lean
+from runtime.kernels import inline, lean
 
 NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # UNUSUAL: a host that is not spelled in plain ASCII, for the caller to respell
 NO_DIGIT = 16

@@ -28,20 +28,23 @@ import usage
 from console import ALLOCATORS
 from plain_chain import PlainChain, sample
 
-from curation import curated, inputs, pairs, schemas, threshold
 from curation import rates as rates_at
+from curation import schemas, threshold
+from curation.balancing import manifest as curated
+from curation.balancing.counts import EntryCounts
 from curation.config import CurationConfig
-from curation.counting import EntryCounts
-from curation.exchange import BlockWriter, read_blocks
-from curation.finders import save_matchers
-from curation.identify import default_model
-from curation.images import combine, group
-from curation.lists import parts
+from curation.images import tasks
+from curation.images.combine import combine, group
+from curation.inputs import files as inputs
+from curation.language.identify import default_model
+from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
-from metadata.parquet import PartWriter
-from metadata.spark import Shipped
-from metadata.tallies import Tallies
+from runtime.arrow.lists import parts
+from runtime.exchange import BlockWriter, read_blocks
+from runtime.spark import Shipped
+from runtime.storage.parquet import PartWriter
+from runtime.tallies import Tallies
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS_OF = {"aut-warc-example.warc.wat.gz": 600, "fundus.warc.wat.gz": 4_000, "recipes.warc.wat.gz": 27_500}
@@ -123,16 +126,16 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))
-    batches = list(pairs.without_tallies(read, Tallies()))
+    batches = list(tasks.without_tallies(read, Tallies()))
     texts = sum(batch.num_rows for batch in batches)
     writer = BlockWriter(folder, "pairs", BUCKETS)
-    rows = [own("uids and hashes", lambda b=batch: pairs.keyed(b)) for batch in batches]
-    for run in pairs.runs(rows):
+    rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
+    for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
         languages, _ = own("identify", lambda rows=rows: matching._languages(rows["text"], rows["given"]))
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))
         found = matching.match(rows)
-        buckets = pairs.bucket_of(found["key"].to_numpy(), BUCKETS)
+        buckets = tasks.bucket_of(found["key"].to_numpy(), BUCKETS)
         own("write pairs", lambda rows=found, buckets=buckets: writer.add(rows, buckets))
         floor("pack", lambda rows=found: CODEC.compress(rows.serialize()))
     own("write pairs", writer.finish)
@@ -150,7 +153,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
 
 def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], folder: Path) -> None:
     matched = folder / "matched.parquet"
-    own("write matched", lambda: _write(matched, schemas.MATCHED, images, pairs.MATCHED_ROW_GROUP))
+    own("write matched", lambda: _write(matched, schemas.MATCHED, images, tasks.MATCHED_ROW_GROUP))
     column = ["candidates.list.element.entries"]
     entries = own("read to count", lambda: list(pq.ParquetFile(matched).iter_batches(50_000, columns=column)))
     largest = max(parts(parts(batch["candidates"])[0].field("entries"))[0].to_numpy().max() for batch in entries)

@@ -27,8 +27,8 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation import online  # noqa: E402
-from curation.online_read import Epoch  # noqa: E402
+from curation.online import dataset as online  # noqa: E402
+from curation.online.read import Epoch  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 
 ENTRIES = 1000

@@ -1,0 +1,1 @@
+"""Lists of what must not be in a manifest."""

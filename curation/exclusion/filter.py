@@ -1,0 +1,157 @@
+"""Exclusion: what must not be in a manifest, by uid, URL, domain, page or pattern, asked a batch at a time.
+
+The files that say so are read by `exclusion_lists`; how a list is searched is in `listed`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.exclusion.files import read_lists
+from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.sets import DomainSet, KeySet, uid_keys, url_keys
+from curation.inputs.candidates import tallies
+from runtime.arrow.buffers import open_arrays, save_arrays, string_array
+from runtime.errors import InputError
+
+VERSION = 1
+REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # the first that applies is a row's
+_NAMES = pa.array(REASONS)
+_HEADER = "exclusion.json"
+_SETS = {"uids": KeySet, "urls": KeySet, "domains": DomainSet, "pages": DomainSet}
+
+
+@dataclass(frozen=True, eq=False)
+class Exclusion:
+    """Sets of uids and URLs, domains of images and of their pages, and regular expressions that a URL may match."""
+
+    uids: KeySet
+    urls: KeySet
+    domains: DomainSet
+    pages: DomainSet
+    regexes: tuple[str, ...]
+    digest: str  # 32 hex digits that change with anything excluded, not with the files, their order or repetitions
+
+    @classmethod
+    def read(cls, paths: Iterable) -> Exclusion:
+        """Return what the lists in these files exclude; without files, nothing."""
+        return cls._of_lists(read_lists(paths))
+
+    @classmethod
+    def of(cls, uids=(), urls=(), domains=(), pages=(), regexes=()) -> Exclusion:
+        """Return what these strings exclude.
+
+        >>> exclusion = Exclusion.of(domains=["example.org"], regexes=[r"\\.gif$"])
+        >>> urls = ["https://www.example.org/a.jpg", "https://example.com/b.gif", "https://badexample.org/c.jpg"]
+        >>> exclusion.excluded(pa.record_batch({"url": urls})).to_pylist()
+        ['excluded_domain', 'excluded_regex', None]
+        """
+        lists = Lists()
+        for kind, values in zip(KINDS, (uids, urls, domains, pages, regexes), strict=True):
+            values = string_array(values, f"the {kind} list")
+            bad = lists.add(kind, values)
+            if bad is not None:
+                raise InputError(f"{values[bad].as_py()!r} is no {KINDS[kind].expected}")
+        return cls._of_lists(lists)
+
+    @classmethod
+    def _of_lists(cls, lists: Lists) -> Exclusion:
+        sets = {name: kind.of(getattr(lists, name)) for name, kind in _SETS.items()}
+        regexes = tuple(sorted(set(lists.regexes)))
+        return cls(**sets, regexes=regexes, digest=_digest(sets, regexes))
+
+    def __len__(self) -> int:
+        """The number of things that are excluded, each once."""
+        return len(self.regexes) + sum(len(getattr(self, name)) for name in _SETS)
+
+    def excluded(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return for each row why it is excluded, one of REASONS, or null.
+
+        Read are the columns url, uid (where it is null or missing: the MD5 of the URL) and, if pages are excluded,
+        page_url. A row whose url is null is no image and stays.
+        """
+        if not len(self):
+            return pa.nulls(batch.num_rows, pa.string())
+        numbers = np.full(batch.num_rows, len(REASONS))
+        for reason, found in self._found(batch):
+            numbers[found & (numbers == len(REASONS))] = REASONS.index(reason)
+        is_kept = (numbers == len(REASONS)) | ~flags(batch["url"].is_valid())
+        return _NAMES.take(pa.array(numbers, mask=is_kept))
+
+    def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield CANDIDATES batches without what is excluded, and then tallies: less `pairs`, more `dropped.REASON`."""
+        dropped = Counter()
+        for batch in batches:
+            reasons = self.excluded(batch)
+            if reasons.null_count < len(reasons):
+                dropped.update(reasons.drop_null().to_pylist())
+                batch = batch.filter(reasons.is_null())
+            if batch.num_rows:
+                yield batch
+        if dropped:
+            yield tallies(
+                Counter({f"dropped.{reason}": rows for reason, rows in dropped.items()}, pairs=-dropped.total())
+            )
+
+    def save(self, directory) -> str:
+        """Write the exclusion to a folder, for workers to open; return its path."""
+        parts = [(name, part) for name, kind in _SETS.items() for part in kind.PARTS]
+        arrays = {f"{name}_{part}": getattr(getattr(self, name), part) for name, part in parts}
+        header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
+        save_arrays(Path(directory), _HEADER, header, arrays)
+        return str(directory)
+
+    @classmethod
+    def open(cls, directory) -> Exclusion:
+        """Map a saved exclusion into memory, which all processes of a machine share; a damaged one is refused."""
+        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+        try:
+            sets = {name: kind(*(arrays[f"{name}_{part}"] for part in kind.PARTS)) for name, kind in _SETS.items()}
+            return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
+
+    def _found(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield reasons with the rows to which they apply, those that need the least work first."""
+        urls = batch["url"]
+        if len(self.uids):
+            yield "excluded_uid", self.uids.contains(_keys(batch))
+        if len(self.urls):
+            yield "excluded_url", self.urls.contains(url_keys(urls))
+        if len(self.domains):
+            yield "excluded_domain", self.domains.contains(urls)
+        if len(self.pages):
+            yield "excluded_page", self.pages.contains(batch["page_url"])
+        for pattern in self.regexes:
+            yield "excluded_regex", flags(pc.match_substring_regex(urls, pattern))
+
+
+def _digest(sets: dict[str, KeySet | DomainSet], regexes: tuple[str, ...]) -> str:
+    hashed = blake2b(digest_size=16)
+    for name, each in sets.items():
+        hashed.update(f"{name} {len(each)}\n".encode())
+        for part in each.CONTENT:
+            hashed.update(np.ascontiguousarray(getattr(each, part)).data)
+    hashed.update("\n".join(regexes).encode())
+    return hashed.hexdigest()
+
+
+def _keys(batch: pa.RecordBatch) -> np.ndarray:
+    """Return the key of each row's uid; what has no uid is known by its URL."""
+    if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
+        return url_keys(batch["url"])
+    given = flags(batch["uid"].is_valid())
+    if given.all():
+        return uid_keys(batch["uid"])
+    keys = np.empty((batch.num_rows, 2), np.uint64)
+    keys[given] = uid_keys(batch["uid"].drop_null())
+    keys[~given] = url_keys(batch["url"].filter(pa.array(~given)))
+    return keys

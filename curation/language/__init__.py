@@ -1,0 +1,1 @@
+"""The language of each text, by fastText models."""

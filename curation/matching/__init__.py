@@ -1,0 +1,1 @@
+"""The metadata entries in each text."""

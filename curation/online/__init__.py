@@ -1,0 +1,1 @@
+"""Balancing while training: a PyTorch dataset over downloaded images."""

@@ -1,0 +1,50 @@
+"""The chances of one epoch: which text an image has, whether it is kept, and who reads it when.
+
+All are functions of (seed, epoch, uid), so no layout of ranks and workers can show in what is kept. Epoch 0 draws as
+`sampling` does: it keeps the pairs of the curated manifest with the same seed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curation.kernels import sampling as kernels
+from runtime.arrow.lists import entry_ids, parts
+from runtime.draws import draws
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The rows of a batch that an epoch keeps, ascending, with the text and the probability of each."""
+
+    rows: np.ndarray
+    texts: pa.StringArray
+    probability: np.ndarray
+
+
+def draw(batch: pa.RecordBatch, rates: np.ndarray, seed: int, epoch: int) -> Drawn:
+    """Return what an epoch keeps of images with `uid` and `candidates`: of each one text, with its probability."""
+    uids = batch.column("uid")
+    texts, image_offsets = parts(batch.column("candidates"))
+    ids, text_offsets = entry_ids(texts.field("entries"), len(rates))
+    chosen, probability = np.empty(batch.num_rows, np.int64), np.empty(batch.num_rows)
+    text_draws = draws(seed, purpose("text", epoch), uids)
+    kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
+    kept = np.flatnonzero(draws(seed, purpose("keep", epoch), uids) < probability)
+    return Drawn(kept, texts.field("text").take(pa.array(chosen[kept])), probability[kept])
+
+
+def shuffled(names, seed: int, purpose: str) -> np.ndarray:
+    """Return a permutation of the rows of `names`, the same for the same names."""
+    return np.argsort(draws(seed, purpose, names), kind="stable")
+
+
+def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the blocks 0 … number - 1 in the order in which an epoch deals them out."""
+    return shuffled(pa.array(np.arange(number)).cast(pa.string()), seed, purpose("blocks", epoch))
+
+
+def purpose(of: str, epoch: int) -> str:
+    """Return the purpose under which an epoch draws."""
+    return f"{of} in epoch {epoch}" if epoch else of

@@ -1,0 +1,119 @@
+"""Folders that have their name only when they are whole, stamped with what they were made from.
+
+A run that is interrupted leaves its parts; the next one takes those whose stamp says that they are what it would make.
+An object store cannot rename: there a part is whole where it has its stamp, which comes last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.storage.paths import PARTIAL, files, is_url, make_folder, move_files, read_bytes, remove, whole
+
+STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
+EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts below `place`; those being made lie below `work`, which is on the same disk or object store."""
+
+    place: Path
+    work: Path
+
+    def begin(self, name: str) -> Path:
+        """Return an empty folder for the files of a part, to be finished with `finish`."""
+        remove(self.work / name)
+        return make_folder(self.work / name)
+
+    def reopen(self, name: str) -> Path:
+        """Return the folder of a part that is to be added to: it is not whole until `finish` makes it so again."""
+        if is_url(self.place):  # copying all there is would cost more than it protects
+            self._take_stamp(name)
+            return self.place / name
+        folder = self.work / name
+        if (self.place / name).exists():
+            remove(folder)
+            (self.place / name).rename(folder)
+        return make_folder(folder)
+
+    def finish(self, name: str, stamp: dict | None = None) -> None:
+        """Stamp what `begin` began, if it is to be recognised, and give it its name; what had the name before goes."""
+        if is_url(self.place):
+            self._finish_moving(name, stamp)
+            return
+        if stamp is not None:
+            write_json(self.work / name / STAMP, stamp)
+        for file in files(self.work / name, PARTIAL):
+            remove(file)  # of a task that was killed, and done again
+        old, final = self.work / f"{name}.old", self.place / name
+        remove(old)
+        make_folder(final.parent)
+        if final.exists():
+            final.rename(old)
+        (self.work / name).rename(final)
+        remove(old)
+
+    def stamp(self, name: str) -> dict | None:
+        """Return the stamp of a part that is whole, or None."""
+        return read_json(self.place / name / STAMP)
+
+    def earlier(self, name: str) -> dict | None:
+        """Return the stamp of a part that is whole, or was before it was reopened; or None."""
+        reopened = self.place / name / EARLIER if is_url(self.place) else self.work / name / STAMP
+        return self.stamp(name) or read_json(reopened)
+
+    def _finish_moving(self, name: str, stamp: dict | None) -> None:
+        """Do what `finish` does file by file; of what was reopened, all files are there."""
+        final, begun = self.place / name, files(self.work / name)
+        self._take_stamp(name)
+        if begun:
+            names = {EARLIER, *(file.name for file in begun)}
+            for file in files(final):
+                if file.name not in names:
+                    remove(file)
+            move_files(begun, final)
+        if stamp is not None:
+            write_json(final / STAMP, stamp)
+        remove(final / EARLIER)
+
+    def _take_stamp(self, name: str) -> None:
+        stamp = self.stamp(name)
+        if stamp is not None:
+            write_json(self.place / name / EARLIER, stamp)
+            remove(self.place / name / STAMP)
+
+
+@contextmanager
+def whole_folder(to: Path) -> Iterator[Path]:
+    """Give an empty local folder that takes the place of `to` when the block ends well."""
+    place = to.resolve().parent
+    parts = Parts(place, place / f".{to.name}.partial")
+    try:
+        yield parts.begin(to.name)
+        parts.finish(to.name)
+    finally:
+        remove(parts.work)
+
+
+def write_json(path: Path, content) -> None:
+    """Write `content` so that the file is whole under its name."""
+    with whole(path) as file:
+        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict | None:
+    """Return the object in a JSON file, or None where there is no readable one."""
+    try:
+        content = json.loads(read_bytes(path).decode("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    except OSError:
+        if is_url(path):  # busy, or forbidden: not the same as not there
+            raise
+        return None
+    return content if isinstance(content, dict) else None
