@@ -12,7 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from arguments import parse_build
-from console import Shown, one_line_errors, say, session, stage
+from runtime.console import Shown, one_line_errors, say, session, stage
 from pyspark.sql import SparkSession
 
 from metadata import stages

@@ -25,7 +25,7 @@ import chain_inputs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import usage
-from console import ALLOCATORS
+from runtime.console import ALLOCATORS
 from plain_chain import PlainChain, sample
 
 from curation import rates as rates_at

@@ -13,7 +13,7 @@ from runtime.storage.paths import FullDisk
 from tests.support.checkout import ROOT
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from console import one_line_errors  # noqa: E402
+from runtime.console import one_line_errors  # noqa: E402
 
 FULL = os.strerror(errno.ENOSPC)
 OF_A_WORKER = """An exception was thrown from the Python worker:

@@ -9,8 +9,8 @@ from metadata import InputError
 from tests.support.checkout import ROOT
 
 sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from console import one_line_errors  # noqa: E402
-from failures import told  # noqa: E402
+from runtime.console import one_line_errors  # noqa: E402
+from runtime.failures import told  # noqa: E402
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \

@@ -12,7 +12,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from failures import AGAIN, BROKEN_OFF, told
+from runtime.failures import AGAIN, BROKEN_OFF, told
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
