@@ -9,7 +9,6 @@ from itertools import count
 from pathlib import Path
 
 from arguments import parse_curate
-from console import one_line_errors, say, session, stage
 from pyspark.sql import SparkSession
 from request import Request
 
@@ -32,6 +31,7 @@ from curation.report.facts import Run
 from curation.report.page import summary
 from curation.runs.output import Output
 from runtime.arrow.buffers import save_array
+from runtime.console import one_line_errors, say, session, stage
 from runtime.errors import InputError
 from runtime.spark import require_shared, ship
 from runtime.storage.parquet import part_files, require_rows

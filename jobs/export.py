@@ -10,10 +10,10 @@ import os
 from dataclasses import fields
 
 import arguments  # noqa: F401  says what to do where the packages are missing
-from console import one_line_errors, say
 
 from curation.export.card import About
 from curation.export.forms import FORMS, export
+from runtime.console import one_line_errors, say
 from runtime.errors import InputError
 
 

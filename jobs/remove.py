@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 
 from arguments import add_exclude
-from console import one_line_errors, say
 
 from curation.exclusion.filter import Exclusion
 from curation.export.removal import remove
+from runtime.console import one_line_errors, say
 
 
 def main(argv=None) -> None:

@@ -2,18 +2,14 @@
 
 import errno
 import os
-import sys
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from pyspark.errors import PythonException
 
 from metadata import InputError
+from runtime.console import one_line_errors
 from runtime.storage.paths import FullDisk
-from tests.support.checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from console import one_line_errors  # noqa: E402
 
 FULL = os.strerror(errno.ENOSPC)
 OF_A_WORKER = """An exception was thrown from the Python worker:

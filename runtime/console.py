@@ -12,12 +12,12 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from failures import AGAIN, BROKEN_OFF, told
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from runtime.errors import InputError
+from runtime.failures import AGAIN, BROKEN_OFF, told
 from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
 _LOOK_EVERY = 0.5  # seconds
