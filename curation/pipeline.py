@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
 from curation.images.downloads import Downloads
-from curation.report.facts import Run
 from curation.request import Options, Request
 from curation.runs.output import Output
 from curation.runs.results import Results
@@ -33,7 +32,7 @@ def curate(
 ) -> Results:
     """Write the curated manifest of `inputs`, and all that tells how it came about, into the folder `output`.
 
-    `inputs` are files, folders, globs, URLs or crawls; `metadata` is the folder that `build_metadata` wrote, or entries.
+    `inputs` are files, folders, globs, URLs or crawls; `metadata` is a folder that clip-metadata wrote, or entries.
     `spark` may be a function that makes the session: it is called once the inputs are found and checked.
     InputError for what cannot be used; the same call goes on after a run that broke off.
     """

@@ -12,7 +12,6 @@ from pathlib import Path
 from shutil import rmtree
 
 from arguments import parse_build
-from runtime.console import Shown, one_line_errors, say, session, stage
 from pyspark.sql import SparkSession
 
 from metadata import stages
@@ -24,6 +23,7 @@ from metadata.entry_lists import read_lists
 from metadata.languages import language
 from metadata.wikipedia import files
 from metadata.wordnet import formats
+from runtime.console import Shown, one_line_errors, say, session, stage
 from runtime.errors import InputError
 from runtime.spark import collected, require_shared
 from runtime.storage.whole import Parts

@@ -5,8 +5,10 @@ import sys
 try:
     from curation.commands.export import main
 except ModuleNotFoundError as error:
-    print(f"{error.name} is not installed in {sys.executable}; docs/quick-start.md says how to install", file=sys.stderr)
+    missing = f"{error.name} is not installed in {sys.executable}; activate the environment that holds clip-curation"
+    print(missing, file=sys.stderr)
     sys.exit(2)
+
 
 if __name__ == "__main__":
     main()

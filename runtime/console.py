@@ -12,12 +12,13 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.failures import AGAIN, BROKEN_OFF, told
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from runtime.errors import InputError
+from runtime.arguments import flag
+from runtime.errors import InputError, ParameterError
+from runtime.failures import AGAIN, BROKEN_OFF, told
 from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
 _LOOK_EVERY = 0.5  # seconds
@@ -70,6 +71,8 @@ def one_line_errors(job: str) -> Iterator[None]:
         yield
     except FullDisk as error:
         _end(f"{job}: {error}", 1)
+    except ParameterError as error:
+        _end(f"{job}: {error.spelled(flag)}", 2)
     except InputError as error:
         _end(f"{job}: {error}", 2)
     except (PySparkException, Py4JError) as error:

@@ -19,13 +19,10 @@ import zlib
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).parent.parent.parent / "jobs"))
-
 import chain_inputs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import usage
-from runtime.console import ALLOCATORS
 from plain_chain import PlainChain, sample
 
 from curation import rates as rates_at
@@ -41,6 +38,7 @@ from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
+from runtime.console import ALLOCATORS
 from runtime.exchange import BlockWriter, read_blocks
 from runtime.spark import Shipped
 from runtime.storage.parquet import PartWriter

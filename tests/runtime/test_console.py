@@ -2,18 +2,15 @@
 
 import errno
 import os
-import sys
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from pyspark.errors import PythonException
 
 from metadata import InputError
+from runtime.console import one_line_errors
+from runtime.errors import ParameterError
 from runtime.storage.paths import FullDisk
-from tests.support.checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from runtime.console import one_line_errors  # noqa: E402
 
 FULL = os.strerror(errno.ENOSPC)
 OF_A_WORKER = """An exception was thrown from the Python worker:
@@ -68,3 +65,9 @@ def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
 def test_what_nobody_foresaw_keeps_its_trace():
     with pytest.raises(ZeroDivisionError), one_line_errors("curate"):
         1 / 0  # noqa: B018
+
+
+def test_a_wrong_parameter_is_called_by_its_flag(capsys):
+    with pytest.raises(SystemExit), one_line_errors("curate"):
+        raise ParameterError("are both given", "target_size", "tail_share")
+    assert capsys.readouterr().err == "curate: --target-size and --tail-share are both given\n"

@@ -1,16 +1,12 @@
 """The sentence for each way in which Spark fails; the texts are those that Spark 4.3 gave in such cases, shortened."""
 
-import sys
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
 from metadata import InputError
-from tests.support.checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from runtime.console import one_line_errors  # noqa: E402
-from runtime.failures import told  # noqa: E402
+from runtime.console import one_line_errors
+from runtime.failures import told
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \
