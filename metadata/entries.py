@@ -19,7 +19,7 @@ from metadata import schemas
 from metadata.languages import LANGUAGES, language
 from runtime.errors import InputError
 from runtime.storage.parquet import read_table
-from runtime.storage.paths import make_folder, place, reachable, read_bytes, whole
+from runtime.storage.paths import as_path, make_folder, reachable, read_bytes, whole
 
 VERSION = 1  # of the saved form
 
@@ -98,7 +98,7 @@ class Entries:
 
     def save(self, directory, facts: dict | None = None) -> None:
         """Write entries.parquet and metadata.json, which says `facts` too: where the entries come from."""
-        directory = make_folder(place(directory))
+        directory = make_folder(as_path(directory))
         with whole(directory / "entries.parquet") as file:
             pq.write_table(self.table, file)
         counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
@@ -110,7 +110,7 @@ class Entries:
     @classmethod
     def open(cls, directory) -> Entries:
         """Read saved entries; a folder that is damaged, or of another version or digest, is refused."""
-        directory = place(directory)
+        directory = as_path(directory)
         try:
             with reachable(directory):
                 facts = json.loads(read_bytes(directory / "metadata.json"))
