@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from metadata import schemas
 from metadata.languages import LANGUAGES, language
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, make_folder, reachable, read_bytes, whole
@@ -54,7 +55,7 @@ class Entries:
         if len(table) > np.iinfo(np.int32).max:
             raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
-        table = schemas.require(table, schemas.ENTRIES).combine_chunks()
+        table = require(table, schemas.ENTRIES).combine_chunks()
         runs = pc.run_end_encode(table["language"].combine_chunks()) if len(table) else None
         ends = runs.run_ends.to_pylist() if runs else []
         codes = runs.values.to_pylist() if runs else []
@@ -128,7 +129,7 @@ class Entries:
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
         try:
-            entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
+            entries = cls.of_table(require(table, schemas.ENTRIES).drop_columns("id"))
         except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
             raise InputError(f"{directory / 'entries.parquet'} is damaged ({error}): build it again") from None
         if entries.digest != digest:

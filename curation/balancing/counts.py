@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import counting as kernels
 from curation.schemas import COUNTS
-from runtime.arrow.lists import entry_chunks, entry_ids
 from runtime.errors import InputError
 from runtime.storage.parquet import open_parquet
 from runtime.storage.paths import as_path, whole

@@ -27,8 +27,9 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
+from curation.entry_ids import entry_ids
 from curation.schemas import CURATED
-from runtime.arrow.lists import entry_ids, parts
+from runtime.arrow.lists import parts
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage.parquet import batches, part_files, read_table
