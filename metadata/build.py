@@ -101,9 +101,9 @@ class Build:
         lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
         files = {}
         if code in self.counted:
-            files |= {name: self.parts.place / "ngrams" / code / f"{name}.parquet" for name in ("unigrams", "bigrams")}
+            files |= {name: self.parts.folder / "ngrams" / code / f"{name}.parquet" for name in ("unigrams", "bigrams")}
         if self.pageviews:
-            files["titles"] = self.parts.place / "titles" / f"{code}.parquet"
+            files["titles"] = self.parts.folder / "titles" / f"{code}.parquet"
         chosen = [_chosen(name, path) for name, path in files.items() if path.exists()]
         return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen]
 

@@ -32,7 +32,7 @@ class FullDisk(InputError):
     """A disk, or a share of it, has no space left: nothing is wrong with what was given, so the status is another."""
 
 
-def place(path) -> Path:
+def as_path(path) -> Path:
     """Return where `path` lies as a Path, or for a URL as a UPath, which has the same methods."""
     if isinstance(path, Path | UPath):
         return path
@@ -47,7 +47,7 @@ def place(path) -> Path:
 
 
 def is_url(path: Path) -> bool:
-    """Say whether a place is a URL."""
+    """Say whether a path is a URL."""
     return not isinstance(path, Path)
 
 
@@ -76,7 +76,7 @@ def is_outside(error: BaseException) -> bool:
 @contextmanager
 def whole(path) -> Iterator[Path]:
     """Give a local file to write, which comes to be `path` in one step when the block ends well."""
-    path = place(path)
+    path = as_path(path)
     if is_url(path):
         # Not fsspec's `open("wb")`: it commits what there is of a file when an error leaves its block.
         with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
@@ -132,7 +132,7 @@ def read_bytes(path: Path) -> bytes:
 
 def files(folder, ending: str = "") -> list[Path]:
     """Return the files in a folder whose names end so, in order; none where there is no folder."""
-    folder = place(folder)
+    folder = as_path(folder)
     if is_url(folder):
         found = [name for name, kind in _listed(folder) if kind == "file"]
     else:

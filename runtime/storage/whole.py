@@ -20,9 +20,9 @@ EARLIER = "_earlier.json"  # the stamp of a part on an object store that is bein
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts below `place`; those being made lie below `work`, which is on the same disk or object store."""
+    """The parts below `folder`; those being made lie below `work`, which is on the same disk or object store."""
 
-    place: Path
+    folder: Path
     work: Path
 
     def begin(self, name: str) -> Path:
@@ -32,25 +32,25 @@ class Parts:
 
     def reopen(self, name: str) -> Path:
         """Return the folder of a part that is to be added to: it is not whole until `finish` makes it so again."""
-        if is_url(self.place):  # copying all there is would cost more than it protects
+        if is_url(self.folder):  # copying all there is would cost more than it protects
             self._take_stamp(name)
-            return self.place / name
+            return self.folder / name
         folder = self.work / name
-        if (self.place / name).exists():
+        if (self.folder / name).exists():
             remove(folder)
-            (self.place / name).rename(folder)
+            (self.folder / name).rename(folder)
         return make_folder(folder)
 
     def finish(self, name: str, stamp: dict | None = None) -> None:
         """Stamp what `begin` began, if it is to be recognised, and give it its name; what had the name before goes."""
-        if is_url(self.place):
+        if is_url(self.folder):
             self._finish_moving(name, stamp)
             return
         if stamp is not None:
             write_json(self.work / name / STAMP, stamp)
         for file in files(self.work / name, PARTIAL):
             remove(file)  # of a task that was killed, and done again
-        old, final = self.work / f"{name}.old", self.place / name
+        old, final = self.work / f"{name}.old", self.folder / name
         remove(old)
         make_folder(final.parent)
         if final.exists():
@@ -60,16 +60,16 @@ class Parts:
 
     def stamp(self, name: str) -> dict | None:
         """Return the stamp of a part that is whole, or None."""
-        return read_json(self.place / name / STAMP)
+        return read_json(self.folder / name / STAMP)
 
     def earlier(self, name: str) -> dict | None:
         """Return the stamp of a part that is whole, or was before it was reopened; or None."""
-        reopened = self.place / name / EARLIER if is_url(self.place) else self.work / name / STAMP
+        reopened = self.folder / name / EARLIER if is_url(self.folder) else self.work / name / STAMP
         return self.stamp(name) or read_json(reopened)
 
     def _finish_moving(self, name: str, stamp: dict | None) -> None:
         """Do what `finish` does file by file; of what was reopened, all files are there."""
-        final, begun = self.place / name, files(self.work / name)
+        final, begun = self.folder / name, files(self.work / name)
         self._take_stamp(name)
         if begun:
             names = {EARLIER, *(file.name for file in begun)}
@@ -84,15 +84,15 @@ class Parts:
     def _take_stamp(self, name: str) -> None:
         stamp = self.stamp(name)
         if stamp is not None:
-            write_json(self.place / name / EARLIER, stamp)
-            remove(self.place / name / STAMP)
+            write_json(self.folder / name / EARLIER, stamp)
+            remove(self.folder / name / STAMP)
 
 
 @contextmanager
 def whole_folder(to: Path) -> Iterator[Path]:
     """Give an empty local folder that takes the place of `to` when the block ends well."""
-    place = to.resolve().parent
-    parts = Parts(place, place / f".{to.name}.partial")
+    parent = to.resolve().parent
+    parts = Parts(parent, parent / f".{to.name}.partial")
     try:
         yield parts.begin(to.name)
         parts.finish(to.name)
