@@ -39,7 +39,7 @@ from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
 from runtime.console import ALLOCATORS
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.spark import Shipped
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
