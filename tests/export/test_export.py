@@ -8,6 +8,7 @@ import sys
 from hashlib import md5
 from pathlib import Path
 
+import export as job
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,9 +32,6 @@ from runtime.tallies import Tallies
 from tests.naive.export import naive_existing, naive_shard, naive_statuses, naive_subset
 from tests.support.checkout import ROOT
 from tests.support.finished_run import LISTS, curated_rows, finished_run, image, write_parts
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where Python puts it
-import export as job  # noqa: E402
 
 MD5 = st.text("0123456789abcdef", min_size=32, max_size=32)
 LANGUAGE_SLICES = {"en": slice(0, 4), "ja": slice(4, 6)}
