@@ -3,7 +3,7 @@
 SAMPLE := .demo/sample
 
 # The rooms whose tests run kernels.
-KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/test_ngrams.py tests/metadata/test_segment.py \
+KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/words \
 	$(addprefix tests/,balancing exclusion images inputs language matching)
 
 .PHONY: help demo test feeds soak bench clean
@@ -51,7 +51,7 @@ feeds:
 	@.ci/setup test,feeds
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
-	.ci/in-venv pytest -m "not soak" tests/feeds/test_feeds.py tests/online/test_online.py
+	.ci/in-venv pytest -m "not soak" tests/feeds tests/online
 
 soak:
 	@.ci/setup test

@@ -9,11 +9,11 @@ import re
 import shlex
 import struct
 import subprocess
-import sys
 import zlib
 from hashlib import md5
 from pathlib import Path
 
+import export as job
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,9 +24,6 @@ from tests.support.checkout import ROOT
 from tests.support.finished_run import finished_run, image
 from tests.support.http_server import Answer, serving
 from tests.support.stand_ins import needed
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where Python puts it
-import export as job  # noqa: E402
 
 PAGE = ROOT / "docs" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code

@@ -15,8 +15,8 @@ from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError
 from runtime.tallies import Tallies
-from tests.inputs.test_crawl import image, warc, wat
 from tests.naive.limits import naive_cut
+from tests.support.crawl_records import image, warc, wat
 from tests.support.pair_rows import candidates
 
 LETTERS = st.text(st.sampled_from("a é犬🐕\u0301\u3000\x85"), max_size=12)

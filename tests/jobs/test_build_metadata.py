@@ -3,9 +3,9 @@
 import bz2
 import gzip
 import json
-import sys
 from pathlib import Path
 
+import build_metadata
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -15,10 +15,6 @@ from metadata.schemas import ENTRIES
 from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP
-from tests.support.checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import build_metadata  # noqa: E402
 
 FEW = ("en", "ja", "de")  # of the sample's twenty languages; each takes Spark about a second
 

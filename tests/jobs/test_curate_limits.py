@@ -2,10 +2,10 @@
 
 import json
 import shutil
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import curate
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,11 +14,7 @@ from curation import stages
 from curation.matching.finders import open_matchers
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
-from tests.support.checkout import ROOT
 from tests.support.stand_ins import NO_SPARK
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import curate  # noqa: E402
 
 
 def run_here(spark, items, function, tasks_per_core=None) -> Tallies:

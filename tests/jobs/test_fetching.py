@@ -1,16 +1,11 @@
 """What build_metadata fetches becomes its sources; a dry run fetches and builds nothing."""
 
-import sys
-
+import build_metadata
 import pytest
 
 from metadata import Entries
 from metadata.download.sources import Download
-from tests.support.checkout import ROOT
 from tests.support.http_server import Answer, file, serving
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import build_metadata  # noqa: E402
 
 TAB = "# Test\tjpn\thttp://example.org\tCC0\n00000001-n\tjpn:lemma\t猫\n00000002-n\tjpn:lemma\t写真\n".encode()
 

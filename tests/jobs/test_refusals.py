@@ -2,25 +2,21 @@
 
 import gzip
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import curate
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from arguments import parse_curate
+from request import Request
 from s3fs import S3FileSystem
 
 from curation.runs.output import Output
 from metadata import Entries, InputError
 from runtime.tallies import Tallies
-from tests.support.checkout import ROOT
 from tests.support.stand_ins import NO_SPARK
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import curate  # noqa: E402
-from arguments import parse_curate  # noqa: E402
-from request import Request  # noqa: E402
 
 
 @pytest.fixture

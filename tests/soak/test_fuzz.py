@@ -34,8 +34,8 @@ from metadata import Entries
 from runtime.errors import InputError
 from runtime.exchange import BucketWriter, read_buckets
 from runtime.tallies import Tallies
-from tests.inputs.test_crawl import image, warc, wat
 from tests.support.checkout import ROOT
+from tests.support.crawl_records import image, warc, wat
 from tests.support.mutations import mutated
 
 SHORT = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -6,6 +6,7 @@ import pytest
 from metadata.wikipedia.templates import without_blocks
 from metadata.wikipedia.wikitext import plain_text, tidy
 from tests.naive.wikipedia import Wikitext, naive_without_templates
+from tests.support.dumps import articles_of
 
 SHOWN = {
     "links show their text": ("[[Dog|dogs]] and [[cat]]s", "dogs and cats"),
@@ -120,8 +121,6 @@ MARKUP = ("|thumb", "}}", "{{", "<ref", "&nbsp;", "__TOC__", "[[", "]]", "colspa
 
 @pytest.mark.shared
 def test_no_markup_remains_of_real_wikipedias(shared_data):
-    from tests.metadata.test_wikipedia import articles_of
-
     rows = articles_of([shared_data / "wikipedia"])
     assert len(rows) > 200
     remains = {mark: title for _, title, text in rows for mark in MARKUP if mark in text}
