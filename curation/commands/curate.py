@@ -32,16 +32,26 @@ def run(args: Namespace) -> Results:
     """Curate as the values of a command line say."""
     return curate(
         partial(session, "curate"),
-        CurationConfig(**{each.name: getattr(args, each.name) for each in fields(CurationConfig)}),
+        config_of(args),
         inputs=args.input,
         metadata=args.metadata or Entries.build(read_lists(args.entries)),
         output=args.output,
-        options=Options(
-            columns=TableOptions(args.url_column, args.text_column),
-            unique_images=args.unique_images,
-            exclude=args.exclude,
-            status=args.status,
-            model=args.model,
-            overwrite=args.overwrite,
-        ),
+        options=options_of(args),
+    )
+
+
+def config_of(args: Namespace) -> CurationConfig:
+    """Return the numbers of a command line."""
+    return CurationConfig(**{each.name: getattr(args, each.name) for each in fields(CurationConfig)})
+
+
+def options_of(args: Namespace) -> Options:
+    """Return the options of a command line."""
+    return Options(
+        columns=TableOptions(args.url_column, args.text_column),
+        unique_images=args.unique_images,
+        exclude=args.exclude,
+        status=args.status,
+        model=args.model,
+        overwrite=args.overwrite,
     )

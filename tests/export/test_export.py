@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-import export as job
 import pytest
 
+from curation.commands import export as job
 from curation.export.card import About
 from curation.export.forms import export
 from metadata import InputError

@@ -13,11 +13,11 @@ import zlib
 from hashlib import md5
 from pathlib import Path
 
-import export as job
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.commands import export as job
 from curation.export.card import About
 from curation.export.forms import export
 from tests.support.checkout import ROOT

@@ -2,15 +2,14 @@
 
 import json
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
 
-import curate
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from curation import stages
+from curation.commands import curate
 from curation.matching.finders import open_matchers
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
@@ -26,7 +25,6 @@ def job():
     """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curate, "session", lambda name: NO_SPARK)
-        patched.setattr(curate, "stage", lambda spark, title: nullcontext())
         patched.setattr(stages, "run", run_here)
 
         def run(*arguments) -> int:

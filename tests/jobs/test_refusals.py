@@ -5,14 +5,15 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import curate
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from arguments import parse_curate
-from request import Request
 from s3fs import S3FileSystem
 
+from curation import steps
+from curation.commands import curate
+from curation.commands.arguments import parse_curate
+from curation.request import Options, Request
 from curation.runs.output import Output
 from metadata import Entries, InputError
 from runtime.tallies import Tallies
@@ -163,8 +164,11 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
     (folder / "wat.paths.gz").write_bytes(gzip.compress("\n".join(names).encode()))
     monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
     command = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--entries", f"en={words}"]
-    asked = [Request.of(parse_curate([*command, "--output", "out", "--seed", seed])).files for seed in "001"]
-    one, again, other = ([file.path for file in files] for files in asked)
+    asked = [parse_curate([*command, "--output", "out", "--seed", seed]) for seed in "001"]
+    requests = [
+        Request.find(curate.config_of(args), args.input, Entries.build({"en": ["dog"]}), Options()) for args in asked
+    ]
+    one, again, other = ([file.path for file in request.files] for request in requests)
     assert one == again != other
     assert {len(one), len(other)} == {3}
     assert {*one, *other} <= {f"{tmp_path}/{name}" for name in names}
@@ -243,5 +247,5 @@ def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
 
 def test_an_output_that_does_not_hold_what_workers_wrote():
     with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
-        curate.require_whole(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
-    curate.require_whole(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))
+        steps._require_stamps(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
+    steps._require_stamps(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))
