@@ -31,10 +31,10 @@ from curation.report.facts import Run
 from curation.request import Request
 from curation.runs.ledger import Ledger
 from curation.runs.output import Output
-from runtime.arrow.buffers import save_array
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.spark import require_shared, ship
+from runtime.storage.arrays import save_array
 from runtime.storage.parquet import part_files, require_rows
 from runtime.storage.paths import files
 from runtime.tallies import Tallies

@@ -26,6 +26,7 @@ from metadata.wordnet import formats
 from metadata.wordnet.formats import WordnetFile
 from metadata.words.segment import ICU_VERSION
 from runtime.errors import InputError
+from runtime.storage.listing import expand
 from runtime.storage.whole import Parts
 
 SOURCES = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")
@@ -147,17 +148,18 @@ class Build:
 
 def pageview_files(paths: Iterable[str]) -> list[str]:
     """Return the page-view files that paths, folders and globs stand for, in order; what is missing is refused."""
-    found = [file for path in paths for file in _files(path)]
-    return sorted(set(found))
+    return sorted({file for path in paths for file in _files(path)})
 
 
 def _files(path: str) -> list[str]:
-    filesystem, inner = fsspec.url_to_fs(path)
-    pattern = f"{inner.rstrip('/')}/**" if filesystem.isdir(inner) else inner
-    files = [file for file in filesystem.glob(pattern) if filesystem.isfile(file) and not file.endswith(".partial")]
+    try:
+        found = expand(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"page views at {path} cannot be looked up: {error}") from error
+    files = [file for file in found.paths if not file.endswith(".partial")] if found else []
     if not files:
         raise InputError(f"there are no page views at {path}; give files, folders or globs of them")
-    return [filesystem.unstrip_protocol(file) if "://" in path else file for file in files]
+    return files
 
 
 def table(facts: dict) -> str:

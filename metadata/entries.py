@@ -20,7 +20,8 @@ from metadata.languages import LANGUAGES, language
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
 from runtime.storage.parquet import read_table
-from runtime.storage.paths import as_path, make_folder, reachable, read_bytes, whole
+from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
+from runtime.storage.whole import whole
 
 VERSION = 1  # of the saved form
 

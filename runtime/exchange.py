@@ -16,7 +16,8 @@ import pyarrow as pa
 from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
-from runtime.storage.paths import is_url, ranges, whole
+from runtime.storage.paths import is_url, ranges
+from runtime.storage.whole import whole
 
 MAGIC = b"clipblk1"
 HELD_BYTES = 64 << 20  # packed bytes that a writer holds before it begins another file

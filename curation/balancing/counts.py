@@ -15,7 +15,8 @@ from curation.kernels import counting as kernels
 from curation.schemas import COUNTS
 from runtime.errors import InputError
 from runtime.storage.parquet import open_parquet
-from runtime.storage.paths import as_path, whole
+from runtime.storage.paths import as_path
+from runtime.storage.whole import whole
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])

@@ -19,8 +19,9 @@ from curation.exclusion.files import read_lists
 from curation.exclusion.kinds import KINDS, Lists, flags
 from curation.exclusion.sets import DomainSet, KeySet, uid_keys, url_keys
 from curation.inputs.candidates import tallies
-from runtime.arrow.buffers import open_arrays, save_arrays, string_array
+from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
+from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1
 REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # the first that applies is a row's

@@ -1,21 +1,45 @@
-"""Folders that have their name only when they are whole, stamped with what they were made from.
+"""Write files and folders that get their names when they are complete; stamp folders with what they were made from.
 
-A run that is interrupted leaves its parts; the next one takes those whose stamp says that they are what it would make.
-An object store cannot rename: there a part is whole where it has its stamp, which comes last.
+A run that is interrupted leaves its parts. The next run takes those whose stamp says that they are what it would make.
+An object store cannot rename folders: a part is whole there once it has its stamp, which is written last.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
-from runtime.storage.paths import PARTIAL, files, is_url, make_folder, move_files, read_bytes, remove, whole
+from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
 
+PARTIAL = ".partial"  # the end of the name of a file that is being written
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
 EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
+
+
+@contextmanager
+def whole(path) -> Iterator[Path]:
+    """Give a local file to write, which comes to be `path` in one step when the block ends well."""
+    path = as_path(path)
+    if is_url(path):
+        # Not fsspec's `open("wb")`: it commits what there is of a file when an error leaves its block.
+        with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
+            local = Path(folder, path.name)
+            yield local
+            path.fs.put_file(str(local), path.path)
+        return
+    local = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
+    try:
+        with room(path.parent):
+            yield local
+            os.replace(local, path)
+    finally:
+        local.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from botocore import retryhandler
 
 from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
-from runtime.arrow.buffers import save_array
 from runtime.storage import paths
+from runtime.storage.arrays import save_array
 from runtime.storage.parquet import PartWriter, batches, first_rows, part_files, read_table, require_rows
-from runtime.storage.paths import as_path, files, is_url, move_files, names, ranges, read_bytes, remove, whole
-from runtime.storage.whole import read_json, write_json
+from runtime.storage.paths import as_path, files, is_url, move_files, names, ranges, read_bytes, remove
+from runtime.storage.whole import read_json, whole, write_json
 
 ROWS = pa.table({"text": [f"犬 {number}" for number in range(1000)], "ids": [list(range(n % 4)) for n in range(1000)]})
 
@@ -201,7 +202,7 @@ def test_a_full_disk_is_named_by_its_folder(folder, number):
             file.write_text("half")
             raise OSError(number, os.strerror(number))
 
-    where = paths.tempfile.gettempdir() if is_url(folder) else str(folder)
+    where = tempfile.gettempdir() if is_url(folder) else str(folder)
     with pytest.raises(InputError, match=f"^no space left in {where}; make room and run the same command again$"):
         fill()
     assert names(folder) == set()
