@@ -1,1 +1,5 @@
-"""The language of each text, by fastText models."""
+"""Identify the language of each text with a fastText model."""
+
+from curation.language.identify import Identifier, default_model
+
+__all__ = ["Identifier", "default_model"]

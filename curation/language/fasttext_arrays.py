@@ -1,22 +1,40 @@
-"""The arrays of a fastText model file of one shape, that of lid.176.ftz.
+"""Turn a fastText model file of lid.176.ftz's shape into the arrays that the kernels read.
 
 That shape is: vectors of 16 numbers, product-quantised with their norms; character n-grams of 2 to 4 in two million
-buckets, most of them pruned; a dense output under a hierarchical softmax. That a file is whole is checked in
-`model_file`.
+buckets, most of them pruned; a dense output under a hierarchical softmax. The layout of the file is in `fasttext_file`.
 """
 
-import struct
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from mmap import mmap
 
 import numpy as np
 
 from curation.kernels.fasttext.vectors import WIDTH
 from curation.kernels.fasttext.word_rows import BUCKETS, LONGEST
+from curation.language.fasttext_file import (
+    CENTROIDS,
+    HIERARCHICAL_SOFTMAX,
+    SUPERVISED,
+    Dense,
+    Entry,
+    Header,
+    ModelFile,
+    Quantised,
+)
 
-_VERSION, _WORD_NGRAMS, _HIERARCHICAL, _SUPERVISED, _SHORTEST_NGRAM, _LONGEST_NGRAM = 12, 1, 1, 3, 2, 4
-_SHAPE = (_VERSION, WIDTH, _WORD_NGRAMS, _HIERARCHICAL, _SUPERVISED, BUCKETS, _SHORTEST_NGRAM, _LONGEST_NGRAM)
-_PARTS, _PART, _CENTROIDS = 8, 2, 256  # a row is eight parts of two numbers, each one of 256
+_HEADER = Header(
+    version=12,
+    width=WIDTH,
+    word_ngrams=1,
+    loss=HIERARCHICAL_SOFTMAX,
+    kind=SUPERVISED,
+    buckets=BUCKETS,
+    shortest_ngram=2,
+    longest_ngram=4,
+)
+_PARTS, _PART = 8, 2  # a row is eight parts of two numbers
 _MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
 _MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
 _LINE = 64  # bytes of the cache, and of a row
@@ -37,97 +55,66 @@ class ModelArrays:
     weights: np.ndarray  # float32 [2 labels - 1, 16]: what decides at each inner node; a leaf has none
 
 
-def read_arrays(content: mmap) -> ModelArrays | None:
-    """Return the arrays of a whole model file; None where it is of another shape."""
-    file = _Reader(content)
-    _, version, width, _, _, _, _, ngrams, loss, kind, buckets, shortest, longest, _, _ = file.read("ii12id")
-    if (version, width, ngrams, loss, kind, buckets, shortest, longest) != _SHAPE:
+def read_arrays(model: ModelFile) -> ModelArrays | None:
+    """Return the arrays of a model; None where the model is of another shape."""
+    entries = list(model.entries()) if model.header == _HEADER else []
+    words, labels = entries[: model.dictionary.words], entries[model.dictionary.words :]
+    if not (_are_plain_words(words) and _are_plain_labels(labels) and 0 <= model.dictionary.kept <= BUCKETS):
         return None
-    size, word_count, label_count, _, pairs = file.read("iiiqq")
-    names = [file.entry() for _ in range(size)]
-    words, labels = names[:word_count], names[word_count:]
-    if not (_are_plain_words(words) and _are_plain_labels(labels) and 0 <= pairs <= BUCKETS):
+    buckets, ranks = model.array(model.dictionary.pairs, "<i4", model.dictionary.kept, 2).T
+    rows = _quantised_rows(model, len(words) + len(buckets))
+    if rows is None or not isinstance(model.outputs, Dense) or not _are_distinct(buckets, ranks):
         return None
-    buckets, ranks = file.array("<i4", pairs, 2).T
-    rows = _quantised_rows(file, word_count + pairs)
-    if rows is None or file.read("?qq") != (False, label_count, WIDTH) or not _are_distinct(buckets, ranks):
-        return None
-    outputs = file.array("<f4", label_count, WIDTH)
+    outputs = model.array(model.outputs.values, "<f4", len(labels), WIDTH)
     order = np.argsort(buckets)
-    rows[word_count:] = rows[word_count:][ranks[order]]
-    kept, before = _bitmap(buckets, word_count)
-    children = _tree([count for _, count, _ in labels])
+    rows[len(words) :] = rows[len(words) :][ranks[order]]
+    kept, before = _bitmap(buckets, len(words))
+    children = _tree([label.occurrences for label in labels])
     weights = _aligned(len(children))
-    weights[:label_count], weights[label_count:] = 0, outputs[: label_count - 1]
-    return ModelArrays(_named(words), _named(labels), rows, kept, before, children, weights)
+    weights[: len(labels)], weights[len(labels) :] = 0, outputs[: len(labels) - 1]
+    return ModelArrays(_names(words), _names(labels), rows, kept, before, children, weights)
 
 
-class _Reader:
-    """A position in a file's bytes."""
-
-    def __init__(self, content: mmap):
-        self.content = content
-        self.position = 0
-
-    def read(self, layout: str) -> tuple:
-        start = self.position
-        self.position += struct.calcsize(f"<{layout}")
-        return struct.unpack_from(f"<{layout}", self.content, start)
-
-    def entry(self) -> tuple[bytes, int, int]:
-        """Return a name of the dictionary, its count and its type."""
-        start = self.position
-        end = self.content.find(b"\0", start)
-        self.position = end + 1
-        return self.content[start:end], *self.read("qb")
-
-    def array(self, dtype: str, *shape: int) -> np.ndarray:
-        found = np.frombuffer(self.content, dtype, np.prod(shape, dtype=np.int64), self.position)
-        self.position += found.nbytes
-        return found.reshape(shape)
-
-
-def _are_plain_words(entries) -> bool:
+def _are_plain_words(words: Sequence[Entry]) -> bool:
     """Return whether the end of sentence comes first and all words are words, distinct and not too long to be kept."""
-    names = _named(entries)
+    names = _names(words)
     return (
         names[:1] == [_END]
         and len(set(names)) == len(names)
         and max(map(len, names)) <= LONGEST
-        and not any(type_ for _, _, type_ in entries)
+        and not any(word.kind for word in words)
     )
 
 
-def _are_plain_labels(entries) -> bool:
+def _are_plain_labels(labels: Sequence[Entry]) -> bool:
     """Return whether there is a choice of labels, and all look like labels and were counted."""
-    return 2 <= len(entries) <= _MOST_LABELS and all(
-        name.startswith(_LABEL) and type_ == 1 and 0 <= count < _NO_NODE_YET // len(entries)
-        for name, count, type_ in entries
+    return 2 <= len(labels) <= _MOST_LABELS and all(
+        label.name.startswith(_LABEL) and label.kind == 1 and 0 <= label.occurrences < _NO_NODE_YET // len(labels)
+        for label in labels
     )
 
 
-def _named(entries) -> list[bytes]:
-    return [name for name, _, _ in entries]
+def _names(entries: Sequence[Entry]) -> list[bytes]:
+    return [entry.name for entry in entries]
 
 
-def _are_distinct(buckets, ranks) -> bool:
+def _are_distinct(buckets: np.ndarray, ranks: np.ndarray) -> bool:
     """Return whether each bucket has a row of its own."""
     apart = len(np.unique(buckets)) == len(buckets) and np.array_equal(np.sort(ranks), np.arange(len(ranks)))
     return apart and (len(buckets) == 0 or bool(buckets.min() >= 0 and buckets.max() < BUCKETS))
 
 
-def _quantised_rows(file: _Reader, count: int) -> np.ndarray | None:
-    """Return `count` rows as float32; each number is a centroid times the row's norm."""
-    if file.read("??qqi") != (True, True, count, WIDTH, count * _PARTS) or count > _MOST_ROWS:
+def _quantised_rows(model: ModelFile, count: int) -> np.ndarray | None:
+    """Return the input as `count` rows of float32; each number is a centroid times the row's norm."""
+    inputs = model.inputs
+    if not isinstance(inputs, Quantised) or inputs.norms is None or inputs.norm_codes is None:
         return None
-    codes = file.array("u1", count, _PARTS)
-    if file.read("iiii") != (WIDTH, _PARTS, _PART, _PART):
+    parts = inputs.quantiser.parts, inputs.quantiser.size, inputs.norms.size
+    if inputs.rows != count or count > _MOST_ROWS or parts != (_PARTS, _PART, 1):
         return None
-    centroids = file.array("<f4", _PARTS, _CENTROIDS, _PART)
-    norm_codes = file.array("u1", count)
-    if file.read("iiii") != (1, 1, 1, 1):
-        return None
-    norms = file.array("<f4", _CENTROIDS)[norm_codes]
+    codes = model.array(inputs.codes, "u1", count, _PARTS)
+    centroids = model.array(inputs.quantiser.centroids, "<f4", _PARTS, CENTROIDS, _PART)
+    norms = model.array(inputs.norms.centroids, "<f4", CENTROIDS)[model.array(inputs.norm_codes, "u1", count)]
     rows = _aligned(count)
     with np.errstate(over="ignore", invalid="ignore"):  # of a damaged file, which fastText is left to refuse
         for part in range(_PARTS):

@@ -1,11 +1,10 @@
-"""The engine for models of lid.176.ftz's shape: fastText's labels and scores, more than ten times as fast.
+"""Predict with fastText models of lid.176.ftz's shape: fastText's labels and scores, more than ten times as fast.
 
-How the file becomes arrays is in `model_arrays`, how bytes become labels in `kernels.language_id`.
+The file becomes arrays in `fasttext_arrays`; the kernel that predicts is `kernels.fasttext.language_id`.
 """
 
 from __future__ import annotations
 
-import mmap
 from os import PathLike
 from threading import Lock
 
@@ -16,16 +15,17 @@ from curation.kernels.fasttext.language_id import AT_ONCE, most_rows, predict
 from curation.kernels.fasttext.vectors import WIDTH
 from curation.kernels.fasttext.word_rows import MOST_IDS, learn_dictionary
 from curation.language.fasttext_arrays import ModelArrays, read_arrays
+from curation.language.fasttext_file import ModelFile
 from runtime.arrow.buffers import string_buffers
 
-_SLOTS = 1 << 16  # of the table of words, of which half are ever used: two megabytes
-_IDS, _LETTERS = 8, 16  # for which the table has room, a word
+_SLOTS = 1 << 16  # of the table of words: two megabytes; at most half of them are used
+_IDS, _LETTERS = 8, 16  # for which the table has room, for each word
 
 
 class LanguageModel:
     """A fastText model of lid.176.ftz's shape, and the words that it has met."""
 
-    def __init__(self, arrays: ModelArrays):
+    def __init__(self, arrays: ModelArrays) -> None:
         names = [label.decode("utf-8", "replace") for label in arrays.labels]
         self._labels = pa.array(names, pa.string())
         self._model = arrays.rows, arrays.kept, arrays.before, arrays.children, arrays.weights
@@ -34,16 +34,15 @@ class LanguageModel:
         self._lock = Lock()  # each call writes the table of words
 
     @classmethod
-    def open(cls, path: str | PathLike) -> LanguageModel | None:
-        """Return the model of a whole fastText file; None where the file is of another shape."""
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            arrays = read_arrays(content)
-        return LanguageModel(arrays) if arrays else None
+    def open(cls, path: str | PathLike[str]) -> LanguageModel | None:
+        """Return the model of a fastText file; None where the file is of another shape. A damaged file is refused."""
+        arrays = read_arrays(ModelFile.open(path))
+        return cls(arrays) if arrays else None
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
         """Return the likeliest label of each text and its score; null gives null."""
         offsets, data = string_buffers(texts)
-        offsets.flags.writeable = data.flags.writeable = False  # Arrow's mostly are: one type, so one compilation
+        offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
         labels, scores = np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
         longest = int(np.diff(offsets).max(initial=0))
         words, found = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
@@ -55,7 +54,7 @@ class LanguageModel:
 
 
 def _table(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
-    """Return the table of words that `kernels.word_rows` describes, with the dictionary in it."""
+    """Return the table of words that `kernels.fasttext.word_rows` describes, with the dictionary in it."""
     count = len(arrays.words)
     slots = max(_SLOTS, 1 << (4 * count).bit_length())
     table = (

@@ -1,7 +1,7 @@
-"""The language of each text, and how sure the model is of it.
+"""Identify the language of each text, with a score of how sure the model is.
 
-Which language a model's label means is in languages.csv; that a model's file is whole is checked in `model_file`. Two
-engines give the same answers: `language_model` for models of lid.176.ftz's shape, and fastText itself for all others.
+languages.csv says which language a model's label means. Two engines give the same answers: `fasttext_engine` for models
+of lid.176.ftz's shape, and fastText itself for all others.
 """
 
 from __future__ import annotations
@@ -15,29 +15,27 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import fasttext
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.language.fasttext_engine import LanguageModel
-from curation.language.fasttext_file import require_classifier
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
 
-_NOTHING = [(0.0, OTHER.code)]  # a text of which a model knows no part
+_UNKNOWN = [(0.0, OTHER.code)]  # the answer to a text of which the model knows no part
 
 
 @dataclass(frozen=True)
 class Identifier:
-    """A fastText model that tells the language of texts."""
+    """A fastText model that identifies the language of texts."""
 
     path: Path
     engine: LanguageModel | FastText
 
     @classmethod
-    def open(cls, path: str | PathLike | None = None) -> Identifier:
+    def open(cls, path: str | PathLike[str] | None = None) -> Identifier:
         """Return the identifier of a model file, lid.176.ftz by default; each file is loaded once per process."""
         return _opened(Path(path).absolute() if path else default_model())
 
@@ -69,7 +67,9 @@ class Identifier:
 class FastText:
     """The engine that reads any fastText model: fastText itself."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
+        import fasttext  # only here: most runs use the other engine
+
         self._path = path
         try:
             self._predict: Any = fasttext.load_model(str(path)).f.predict
@@ -79,13 +79,13 @@ class FastText:
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
         """Return the likeliest label of each text and its score; null gives null."""
         texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
-        # The wheels' batch call returns labels without scores, and is no faster than this loop. A label that is no
-        # UTF-8 is unknown, not an error: hence "replace".
+        # The wheels' batch call returns labels without scores, and is no faster than this loop. "replace", since a
+        # label that is not UTF-8 is unknown, not an error.
         try:
             found = [
-                (self._predict(text + "\n", 1, 0.0, "replace") or _NOTHING)[0] for text in texts.dictionary.to_pylist()
+                (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
             ]
-        except RuntimeError as error:  # of numbers that are none
+        except RuntimeError as error:  # a vector holds NaN
             raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
         labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
         scores = pa.array(np.array([score for score, _ in found], np.float32))
@@ -103,7 +103,6 @@ def default_model() -> Path:
 
 @lru_cache
 def _opened(path: Path) -> Identifier:
-    require_classifier(path)
     return Identifier(path, LanguageModel.open(path) or FastText(path))
 
 
