@@ -29,6 +29,13 @@ SHOWN = {
     "titles with colons stay": ("see [[Star Trek: Picard]]", "see Star Trek: Picard"),
     "links to other projects show their text": ("a [[wikt:b|c]] [[:de:D|e]]", "a c e"),
     "addresses go, their text stays": ("[http://a.org b] [https://c.org] http://d.org e [//f.org g]", "b e g"),
+    "an address takes its own brackets only": ("(see http://a.org/b_(c)). Or http://d.org, e", "(see ). Or , e"),
+    "square brackets within links stay": (
+        "[[a|b [c] d]] [http://e.org f [g]] [[a|[http://h.org i]]]",
+        "b [c] d f [g] i",
+    ),
+    "nested links show their texts": ("[[a|b [[c|d]] e]]", "b d e"),
+    "entities that are none stay": ("a &bc; AT&T &copy", "a &bc; AT&T &copy"),
     "text in square brackets stays": ("uphold[ing] [the] rules", "uphold[ing] [the] rules"),
     "behaviour switches go in any language": ("__NOTOC__a __KEIN_INHALTSVERZEICHNIS__b\n__目次強制__", "a b"),
     "names with underscores stay": ("the method __init__ of", "the method __init__ of"),
@@ -104,6 +111,11 @@ NASTY += (
     "&",
     "</ref><ref>",
     "<table>",
+    "[http://a[b] ",
+    "[//",
+    "http://a(b ",
+    "[[a|[b",
+    "=",
 )
 
 
@@ -113,7 +125,16 @@ def test_unbalanced_markup_takes_no_more_than_linear_time(unit, per_line):
     repeated = unit * 100_000 if not per_line else (unit * per_line + "\n") * (100_000 // per_line)
     started = time.process_time()
     plain_text(repeated[:100_000])
-    assert time.process_time() - started < 5  # the parser alone takes minutes over most of these
+    assert time.process_time() - started < 5  # a parser of the whole grammar takes minutes over most of these
+
+
+@pytest.mark.parametrize(
+    "line", ["[http://" + "a" * 100_000, "[http://a" + " " * 100_000, "=" + "a" * 100_000, "&" + "a" * 100_000]
+)
+def test_long_lines_take_no_more_than_linear_time(line):
+    started = time.process_time()
+    plain_text(line)
+    assert time.process_time() - started < 5
 
 
 MARKUP = ("|thumb", "}}", "{{", "<ref", "&nbsp;", "__TOC__", "[[", "]]", "colspan", "{|", "|}", "''", "style=", "http:")
