@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import fields
 
 try:
     from curation.config import MATCHERS, CurationConfig
-    from metadata.config import BIGRAM_SCORES, MetadataConfig
-    from metadata.download.sources import SOURCES
     from metadata.rules.text import RULES
+    from runtime.arguments import absolute
 except ModuleNotFoundError as error:
     print(
         f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
@@ -33,88 +31,6 @@ def parse_curate(argv=None) -> argparse.Namespace:
     _add_amounts(parser.add_argument_group("how much is kept"))
     _add_rules(parser.add_argument_group("how texts are matched"))
     return _with_defaults(parser, CurationConfig).parse_args(argv)
-
-
-def parse_build(argv=None) -> argparse.Namespace:
-    """Return the values of build_metadata's command line."""
-    parser = argparse.ArgumentParser(
-        prog="build_metadata.py",
-        description="Build the metadata entries of each language: numbers, the lemmas of its wordnets, and the words, "
-        "word pairs and titles of its Wikipedia. A language whose source is missing is built from the others.",
-    )
-    sources = parser.add_argument_group("sources")
-    sources.add_argument(
-        "--wordnet",
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="Princeton dict folders, OMW tab files, WN-LMF, or folders and zips of them",
-    )
-    sources.add_argument(
-        "--wikipedia",
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders",
-    )
-    sources.add_argument(
-        "--language", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump tells it"
-    )
-    sources.add_argument(
-        "--pageviews", nargs="+", default=[], metavar="PATH", help="hourly or daily page-view files, or folders of them"
-    )
-    sources.add_argument(
-        "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
-    )
-    _add_downloads(parser.add_argument_group("downloads"))
-    parser.add_argument("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
-    parser.add_argument(
-        "--rules", choices=RULES, default=RULES[0], help="how entries will be matched (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the metadata, shared by all machines; what is counted is kept",
-    )
-    _add_numbers(parser.add_argument_group("what becomes an entry"))
-    return _with_defaults(parser, MetadataConfig).parse_args(argv)
-
-
-def absolute(path: str) -> str:
-    """Return a path that means the same to workers, which run in folders of their own; a URL stays as it is."""
-    return path if "://" in path else os.path.abspath(path)
-
-
-def _add_downloads(group) -> None:
-    group.add_argument(
-        "--download",
-        nargs="*",
-        choices=tuple(SOURCES),
-        metavar="SOURCE",
-        help="fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews",
-    )
-    group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
-    group.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
-    group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    group.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL that servers are told")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
-
-
-def _add_numbers(group) -> None:
-    group.add_argument("--bigram-score", choices=BIGRAM_SCORES, help="how word pairs are ranked")
-    group.add_argument(
-        "--bigram-min-pmi", type=float, metavar="PMI", help="least PMI of a pair, with --bigram-score pmi"
-    )
-    for name, meaning in (
-        ("unigram-limit", "words of a language at most"),
-        ("bigram-limit", "word pairs of a language at most"),
-        ("title-limit", "titles of a language at most"),
-        ("english-unigram-count", "least count of an English word"),
-        ("english-title-views", "least views of an English title"),
-    ):
-        group.add_argument(f"--{name}", type=int, metavar="N", help=meaning)
 
 
 def _add_inputs(group) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata.wikipedia import articles, dumps
+from metadata.wikipedia.files import find
 from runtime.errors import InputError
 from tests.naive.wikipedia import naive_articles
 
@@ -47,11 +48,11 @@ def read(files):
 
 
 def articles_of(paths, language=None):
-    return read(articles.find(paths, language))[0]
+    return read(find(paths, language))[0]
 
 
 def titles_and_tally(path, language=None):
-    rows, tally = read(articles.find([path], language))
+    rows, tally = read(find([path], language))
     return [title for _, title, _ in rows], tally
 
 
@@ -112,7 +113,7 @@ def test_of_several_revisions_the_last_is_read(tmp_path):
 def test_categories_under_the_name_of_the_dump_s_head_are_dropped(tmp_path):
     path = write(tmp_path / "dewiki.xml", dump(page("a", "b [[Schublade:C|d]] e")))
     assert articles_of([path]) == [("de", "a", "b e")]
-    assert articles.namespaces(articles.find([path])[0]) == ["Diskussion", "Schublade"]
+    assert articles.namespaces(find([path])[0]) == ["Diskussion", "Schublade"]
 
 
 def test_cirrus_dumps_give_their_plain_text(tmp_path):
@@ -125,7 +126,7 @@ def test_cirrus_dumps_give_their_plain_text(tmp_path):
     path = write(
         tmp_path / "jawiki-20240101-cirrussearch-content.json.gz", "\n".join([*lines, "{broken"]), gzip.compress
     )
-    rows, tally = read(articles.find([path]))
+    rows, tally = read(find([path]))
     assert rows == [("ja", "Inu", "犬は 動物。")]
     expected = {
         "dropped.namespace": 1,
@@ -145,7 +146,7 @@ def test_tables_give_their_title_and_text(tmp_path, type_):
     folder = tmp_path / "20231101.simple"
     folder.mkdir()
     pq.write_table(table, folder / "train-00000-of-00001.parquet")
-    rows, tally = read(articles.find([tmp_path]))
+    rows, tally = read(find([tmp_path]))
     assert rows == [("simple", "a", "x\ny"), ("simple", "é", "ü")]
     assert (tally["dropped.no_title"], tally["dropped.no_text"]) == (1, 1)
 
@@ -153,7 +154,7 @@ def test_tables_give_their_title_and_text(tmp_path, type_):
 def test_a_table_may_hold_several_wikipedias_in_a_column(tmp_path):
     table = pa.table({"title": ["a", "b", "c"], "text": ["x", "y", "z"], "language": ["en", "zh-yue", "en"]})
     pq.write_table(table, tmp_path / "all.parquet")
-    files = articles.find([tmp_path])
+    files = find([tmp_path])
     assert [file.wikipedia for file in files] == ["en", "zh_yue"]
     assert sorted(read(files)[0]) == [("en", "a", "x"), ("en", "c", "z"), ("zh_yue", "b", "y")]
 
@@ -162,7 +163,7 @@ def test_a_table_without_rows_has_no_articles(tmp_path):
     pq.write_table(
         pa.table({"title": pa.array([], pa.string()), "text": pa.array([], pa.string())}), tmp_path / "enwiki.parquet"
     )
-    rows, tally = read(articles.find([tmp_path]))
+    rows, tally = read(find([tmp_path]))
     assert rows == []
     assert tally == {"files": 1, "dropped.no_pages": 1}
 
@@ -170,7 +171,7 @@ def test_a_table_without_rows_has_no_articles(tmp_path):
 def test_batches_are_bounded_and_lose_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(articles, "BATCH_ROWS", 3)
     path = write(tmp_path / "dewiki.xml", dump(*(page(str(i)) for i in range(10))))
-    batches = list(articles.articles(articles.find([path])[0], Counter()))
+    batches = list(articles.articles(find([path])[0], Counter()))
     assert [batch.num_rows for batch in batches] == [3, 3, 3, 1]
     assert all(batch.schema == articles.ARTICLES for batch in batches)
 
@@ -194,27 +195,27 @@ def test_batches_are_bounded_and_lose_nothing(tmp_path, monkeypatch):
 )
 def test_the_argument_tells_the_wikipedia_or_the_path_or_the_head(tmp_path, name, head, argument, code):
     pack = bz2.compress if name.endswith("bz2") else None
-    (file,) = articles.find([write(tmp_path / name, dump(page(), code=head), pack)], argument)
+    (file,) = find([write(tmp_path / name, dump(page(), code=head), pack)], argument)
     assert file.wikipedia == code
 
 
 def test_a_head_that_differs_from_the_path_is_counted(tmp_path):
     paths = [write(tmp_path / code / "wiki.xml", dump(page(), code="en")) for code in ("de", "en", "ja")]
-    rows, tally = read(articles.find(paths))
+    rows, tally = read(find(paths))
     assert [code for code, _, _ in rows] == ["de", "en", "ja"]
     assert tally["conflicts.language"] == 2
 
 
 def test_the_base_address_tells_the_wikipedia_where_the_head_has_no_database(tmp_path):
     siteinfo = "<siteinfo><base>http://zh-yue.wikipedia.org/wiki/A</base></siteinfo>"
-    (file,) = articles.find([write(tmp_path / "dump.xml", dump(page(), siteinfo=siteinfo))])
+    (file,) = find([write(tmp_path / "dump.xml", dump(page(), siteinfo=siteinfo))])
     assert file.wikipedia == "zh_yue"
 
 
 def test_the_addresses_of_a_table_tell_its_wikipedia(tmp_path):
     table = pa.table({"title": ["a"], "text": ["b"], "url": ["https://sw.wikipedia.org/wiki/a"]})
     pq.write_table(table, tmp_path / "train.parquet")
-    assert articles.find([tmp_path])[0].wikipedia == "sw"
+    assert find([tmp_path])[0].wikipedia == "sw"
 
 
 def test_two_files_of_one_wikipedia_are_both_read(tmp_path):
@@ -237,7 +238,7 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
         ".c.xml",
     ):
         write(tmp_path / name, dump(page()))
-    assert [file.path.rpartition("/")[2] for file in articles.find([tmp_path])] == ["dewiki-pages-articles.xml"]
+    assert [file.path.rpartition("/")[2] for file in find([tmp_path])] == ["dewiki-pages-articles.xml"]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,15 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
 )
 def test_what_is_no_wikipedia_is_refused(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message):
-        articles.find([write(tmp_path / name, content)])
+        find([write(tmp_path / name, content)])
+
+
+def test_all_files_that_are_refused_are_named(tmp_path):
+    for name in ("a.xml", "c.xml"):
+        (tmp_path / name).write_text("<html>")
+    (tmp_path / "b.xml").write_text("<mediawiki><siteinfo><dbname>dewiki</dbname></siteinfo></mediawiki>")
+    with pytest.raises(InputError, match=r"a\.xml is no MediaWiki dump.*; refused, too: \S+c\.xml$"):
+        find([str(tmp_path)])
 
 
 def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(tmp_path):
@@ -267,16 +276,16 @@ def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(t
         ([], "tlh", "no Wikipedia"),
     ]:
         with pytest.raises(InputError, match=message):
-            articles.find(paths, language)
+            find(paths, language)
 
 
 def test_tables_without_the_columns_or_with_strange_languages_are_refused(tmp_path):
     pq.write_table(pa.table({"title": ["a"]}), tmp_path / "enwiki.parquet")
     with pytest.raises(InputError, match=r"lacks the columns \['text'\]"):
-        articles.find([tmp_path])
+        find([tmp_path])
     pq.write_table(pa.table({"title": ["a"], "text": ["b"], "lang": ["tlh"]}), tmp_path / "enwiki.parquet")
     with pytest.raises(InputError, match="tlh"):
-        articles.find([tmp_path])
+        find([tmp_path])
 
 
 # What is broken
@@ -386,4 +395,4 @@ def test_real_dumps_give_the_articles_of_the_naive_twin(shared_data):
 @pytest.mark.shared
 def test_real_wikipedias_are_told_by_their_folders(shared_data):
     for folder in (shared_data / "wikipedia" / "mini").iterdir():
-        assert {file.wikipedia for file in articles.find([folder])} == {folder.name}
+        assert {file.wikipedia for file in find([folder])} == {folder.name}
