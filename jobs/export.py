@@ -5,8 +5,11 @@ import sys
 try:
     from curation.commands.export import main
 except ModuleNotFoundError as error:
-    missing = f"{error.name} is not installed in {sys.executable}; activate the environment that holds clip-curation"
-    print(missing, file=sys.stderr)
+    print(
+        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
+        "install it there with `pip install .`",
+        file=sys.stderr,
+    )
     sys.exit(2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -12,14 +13,16 @@ from difflib import get_close_matches
 from io import StringIO
 from typing import Any, NoReturn
 
+Group = argparse._ArgumentGroup  # of flags in the help
+
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
 class Parser(argparse.ArgumentParser):
     """A parser of one command's flags, which are written out in full.
 
-    An argument `@FILE` stands for the arguments in a file, split as a shell splits words. Blank lines and what
-    follows a # are ignored. A value that begins with @ is written `--flag=@value`.
+    An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
+    what follows a # are ignored. A value that begins with @ is written `--flag=@value`.
     """
 
     def __init__(self, description: str, prog: str | None = None):
@@ -69,6 +72,11 @@ class Parser(argparse.ArgumentParser):
             if defaults.get(action.dest) is not None:
                 action.help = f"{action.help} (default: %(default)s)"
         self.set_defaults(**defaults)
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same to workers, which run in folders of their own; a URL stays as it is."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 def flag(name: str) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
 from curation.config import MATCHERS, CurationConfig
 from metadata.rules.text import RULES
-from runtime.arguments import Parser
+from runtime.arguments import Parser, absolute
 
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line of clip-curate."""
     parser = Parser(
-        prog="clip-curate",
-        description="Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
+        "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
         "derive a threshold per language, sample, and write the curated manifest.",
     )
     _add_inputs(parser.add_argument_group("what is read"))
@@ -25,11 +23,6 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_rules(parser.add_argument_group("how texts are matched"))
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
-
-
-def absolute(path: str) -> str:
-    """Return a path that means the same to workers, which run in folders of their own; a URL stays as it is."""
-    return path if "://" in path else os.path.abspath(path)
 
 
 def _add_inputs(group: _ActionsContainer) -> None:

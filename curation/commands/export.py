@@ -28,8 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
-        prog="clip-export",
-        description="Write a finished run of curate for other programs: DataComp's file of uids; a folder for Hugging "
+        "Write a finished run of curate for other programs: DataComp's file of uids; a folder for Hugging "
         "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")

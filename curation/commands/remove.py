@@ -21,8 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
-        prog="clip-remove",
-        description="Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
+        "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
         "page or regular expression, and a list of what was removed. Nothing is sampled again.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")

@@ -1,4 +1,4 @@
-"""Files of a Wikipedia → its articles as plain text. Which files, and of which Wikipedia, is decided in `wikifiles`."""
+"""Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`."""
 
 import re
 from collections import Counter
@@ -9,11 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
-from metadata.wikipedia.files import COLUMNS, WikipediaFile, find
+from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.namespaces import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
-
-__all__ = ["ARTICLES", "WikipediaFile", "articles", "find", "namespaces"]
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000
@@ -22,9 +20,8 @@ PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is l
 
 _ARTICLE = "0"  # the namespace
 _HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing where they stand
-_REDIRECT = re.compile(
-    r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\["
-)  # #REDIRECT [[…]], in any language: dumps before 2010 say no more
+# #REDIRECT [[…]], in any language: dumps before 2010 say no more
+_REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
 
 def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:

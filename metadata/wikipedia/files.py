@@ -71,8 +71,22 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
     """Return the files that `paths` are or hold, each once; with `language`, all are of that Wikipedia."""
     if language is not None:
         of_wikipedia(language)
-    found = dict.fromkeys(file for path in paths for file in _files(str(path)))
-    return [each for file in found for each in _described(file, language)]
+    described: list[WikipediaFile] = []
+    faults: dict[str, str] = {}
+    for file in dict.fromkeys(file for path in paths for file in _files(str(path))):
+        try:
+            described += _described(file, language)
+        except InputError as error:
+            faults[file] = str(error)
+    if faults:
+        raise InputError(_sentence(faults))
+    return described
+
+
+def _sentence(faults: dict[str, str]) -> str:
+    """Return the fault of the first file, and the paths of the others."""
+    first, *others = faults
+    return f"{faults[first]}; refused, too: {', '.join(others)}" if others else faults[first]
 
 
 def code_in_path(path: str) -> str | None:

@@ -50,7 +50,7 @@ def test_the_wheel_brings_the_commands(run, command):
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_works_copied_alone(run, job, tmp_path):
     shutil.copy(ROOT / "jobs" / f"{job}.py", tmp_path)
-    assert "usage: clip-" in run(sys.executable, f"{job}.py", "--help")
+    assert f"usage: {job}.py" in run(sys.executable, f"{job}.py", "--help")
 
 
 def test_a_folder_called_metadata_hides_no_package(run, installed):

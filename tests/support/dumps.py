@@ -3,6 +3,7 @@
 from collections import Counter
 
 from metadata.wikipedia import articles
+from metadata.wikipedia.files import find
 
 SITEINFO = (
     "<siteinfo><sitename>Wikipedia</sitename><dbname>{code}wiki</dbname><namespaces>"
@@ -37,9 +38,9 @@ def read(files):
 
 
 def articles_of(paths, language=None):
-    return read(articles.find(paths, language))[0]
+    return read(find(paths, language))[0]
 
 
 def titles_and_tally(path, language=None):
-    rows, tally = read(articles.find([path], language))
+    rows, tally = read(find([path], language))
     return [title for _, title, _ in rows], tally

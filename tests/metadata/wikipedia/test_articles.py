@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata.wikipedia import articles, dumps
+from metadata.wikipedia.files import find
 from tests.naive.wikipedia import naive_articles
 from tests.support.dumps import articles_of, dump, page, read, titles_and_tally, write
 
@@ -69,7 +70,7 @@ def test_of_several_revisions_the_last_is_read(tmp_path):
 def test_categories_under_the_name_of_the_dump_s_head_are_dropped(tmp_path):
     path = write(tmp_path / "dewiki.xml", dump(page("a", "b [[Schublade:C|d]] e")))
     assert articles_of([path]) == [("de", "a", "b e")]
-    assert articles.namespaces(articles.find([path])[0]) == ["Diskussion", "Schublade"]
+    assert articles.namespaces(find([path])[0]) == ["Diskussion", "Schublade"]
 
 
 def test_cirrus_dumps_give_their_plain_text(tmp_path):
@@ -82,7 +83,7 @@ def test_cirrus_dumps_give_their_plain_text(tmp_path):
     path = write(
         tmp_path / "jawiki-20240101-cirrussearch-content.json.gz", "\n".join([*lines, "{broken"]), gzip.compress
     )
-    rows, tally = read(articles.find([path]))
+    rows, tally = read(find([path]))
     assert rows == [("ja", "Inu", "犬は 動物。")]
     expected = {
         "dropped.namespace": 1,
@@ -102,7 +103,7 @@ def test_tables_give_their_title_and_text(tmp_path, type_):
     folder = tmp_path / "20231101.simple"
     folder.mkdir()
     pq.write_table(table, folder / "train-00000-of-00001.parquet")
-    rows, tally = read(articles.find([tmp_path]))
+    rows, tally = read(find([tmp_path]))
     assert rows == [("simple", "a", "x\ny"), ("simple", "é", "ü")]
     assert (tally["dropped.no_title"], tally["dropped.no_text"]) == (1, 1)
 
@@ -110,7 +111,7 @@ def test_tables_give_their_title_and_text(tmp_path, type_):
 def test_a_table_may_hold_several_wikipedias_in_a_column(tmp_path):
     table = pa.table({"title": ["a", "b", "c"], "text": ["x", "y", "z"], "language": ["en", "zh-yue", "en"]})
     pq.write_table(table, tmp_path / "all.parquet")
-    files = articles.find([tmp_path])
+    files = find([tmp_path])
     assert [file.wikipedia for file in files] == ["en", "zh_yue"]
     assert sorted(read(files)[0]) == [("en", "a", "x"), ("en", "c", "z"), ("zh_yue", "b", "y")]
 
@@ -119,7 +120,7 @@ def test_a_table_without_rows_has_no_articles(tmp_path):
     pq.write_table(
         pa.table({"title": pa.array([], pa.string()), "text": pa.array([], pa.string())}), tmp_path / "enwiki.parquet"
     )
-    rows, tally = read(articles.find([tmp_path]))
+    rows, tally = read(find([tmp_path]))
     assert rows == []
     assert tally == {"files": 1, "dropped.no_pages": 1}
 
@@ -127,7 +128,7 @@ def test_a_table_without_rows_has_no_articles(tmp_path):
 def test_batches_are_bounded_and_lose_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(articles, "BATCH_ROWS", 3)
     path = write(tmp_path / "dewiki.xml", dump(*(page(str(i)) for i in range(10))))
-    batches = list(articles.articles(articles.find([path])[0], Counter()))
+    batches = list(articles.articles(find([path])[0], Counter()))
     assert [batch.num_rows for batch in batches] == [3, 3, 3, 1]
     assert all(batch.schema == articles.ARTICLES for batch in batches)
 

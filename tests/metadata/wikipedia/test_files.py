@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metadata.wikipedia import articles
+from metadata.wikipedia.files import find
 from runtime.errors import InputError
 from tests.support.dumps import articles_of, dump, page, read, write
 
@@ -27,27 +27,27 @@ from tests.support.dumps import articles_of, dump, page, read, write
 )
 def test_the_argument_tells_the_wikipedia_or_the_path_or_the_head(tmp_path, name, head, argument, code):
     pack = bz2.compress if name.endswith("bz2") else None
-    (file,) = articles.find([write(tmp_path / name, dump(page(), code=head), pack)], argument)
+    (file,) = find([write(tmp_path / name, dump(page(), code=head), pack)], argument)
     assert file.wikipedia == code
 
 
 def test_a_head_that_differs_from_the_path_is_counted(tmp_path):
     paths = [write(tmp_path / code / "wiki.xml", dump(page(), code="en")) for code in ("de", "en", "ja")]
-    rows, tally = read(articles.find(paths))
+    rows, tally = read(find(paths))
     assert [code for code, _, _ in rows] == ["de", "en", "ja"]
     assert tally["conflicts.language"] == 2
 
 
 def test_the_base_address_tells_the_wikipedia_where_the_head_has_no_database(tmp_path):
     siteinfo = "<siteinfo><base>http://zh-yue.wikipedia.org/wiki/A</base></siteinfo>"
-    (file,) = articles.find([write(tmp_path / "dump.xml", dump(page(), siteinfo=siteinfo))])
+    (file,) = find([write(tmp_path / "dump.xml", dump(page(), siteinfo=siteinfo))])
     assert file.wikipedia == "zh_yue"
 
 
 def test_the_addresses_of_a_table_tell_its_wikipedia(tmp_path):
     table = pa.table({"title": ["a"], "text": ["b"], "url": ["https://sw.wikipedia.org/wiki/a"]})
     pq.write_table(table, tmp_path / "train.parquet")
-    assert articles.find([tmp_path])[0].wikipedia == "sw"
+    assert find([tmp_path])[0].wikipedia == "sw"
 
 
 def test_two_files_of_one_wikipedia_are_both_read(tmp_path):
@@ -70,7 +70,7 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
         ".c.xml",
     ):
         write(tmp_path / name, dump(page()))
-    assert [file.path.rpartition("/")[2] for file in articles.find([tmp_path])] == ["dewiki-pages-articles.xml"]
+    assert [file.path.rpartition("/")[2] for file in find([tmp_path])] == ["dewiki-pages-articles.xml"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,15 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
 )
 def test_what_is_no_wikipedia_is_refused(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message):
-        articles.find([write(tmp_path / name, content)])
+        find([write(tmp_path / name, content)])
+
+
+def test_all_files_that_are_refused_are_named(tmp_path):
+    for name in ("a.xml", "c.xml"):
+        (tmp_path / name).write_text("<html>")
+    (tmp_path / "b.xml").write_text("<mediawiki><siteinfo><dbname>dewiki</dbname></siteinfo></mediawiki>")
+    with pytest.raises(InputError, match=r"a\.xml is no MediaWiki dump.*; refused, too: \S+c\.xml$"):
+        find([str(tmp_path)])
 
 
 def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(tmp_path):
@@ -100,19 +108,19 @@ def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(t
         ([], "tlh", "no Wikipedia"),
     ]:
         with pytest.raises(InputError, match=message):
-            articles.find(paths, language)
+            find(paths, language)
 
 
 def test_tables_without_the_columns_or_with_strange_languages_are_refused(tmp_path):
     pq.write_table(pa.table({"title": ["a"]}), tmp_path / "enwiki.parquet")
     with pytest.raises(InputError, match=r"lacks the columns \['text'\]"):
-        articles.find([tmp_path])
+        find([tmp_path])
     pq.write_table(pa.table({"title": ["a"], "text": ["b"], "lang": ["tlh"]}), tmp_path / "enwiki.parquet")
     with pytest.raises(InputError, match="tlh"):
-        articles.find([tmp_path])
+        find([tmp_path])
 
 
 @pytest.mark.shared
 def test_real_wikipedias_are_told_by_their_folders(shared_data):
     for folder in (shared_data / "wikipedia" / "mini").iterdir():
-        assert {file.wikipedia for file in articles.find([folder])} == {folder.name}
+        assert {file.wikipedia for file in find([folder])} == {folder.name}

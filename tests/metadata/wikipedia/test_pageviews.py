@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from metadata import InputError
-from metadata.wikipedia import pageviews as module
+from metadata.wikipedia import pageview_files
 from metadata.wikipedia.pageviews import TITLES, titles
 from tests.naive.titles import naive_titles
 
@@ -175,12 +175,49 @@ def test_a_file_that_breaks_off_keeps_what_came_before_and_counts_the_rest(tmp_p
     assert tally["dropped.rest_of_file"] == 1
 
 
-@pytest.mark.parametrize("name", ["missing.gz", "text.gz", "text.txt"])
-def test_a_file_that_is_no_page_view_file_is_refused(tmp_path, name):
+@pytest.mark.parametrize("name", ["missing.gz", "text.gz"])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, name):
     (tmp_path / "text.gz").write_bytes(b"not gzip")
-    (tmp_path / "text.txt").write_text("url,text\nhttp://x/1.jpg,A dog on the grass beside a lake\n")
     with pytest.raises(InputError, match=f"{name} .*expected"):
         list(titles(str(tmp_path / name), Counter()))
+
+
+def test_files_of_another_kind_are_refused_together_by_their_first_lines(tmp_path):
+    (tmp_path / "a.gz").write_bytes(b"not gzip")
+    (tmp_path / "b.txt").write_text("url,text\nhttp://x/1.jpg,A dog on the grass beside a lake\n")
+    (tmp_path / "c.bz2").write_bytes(bz2.compress(b"en Dog many 0\n"))
+    (tmp_path / "d.gz").write_bytes(gzip.compress(b"en Dog 5 0\n"))
+    with pytest.raises(InputError, match=r"a\.gz, \S+b\.txt, \S+c\.bz2; expected"):
+        pageview_files.find([str(tmp_path)])
+
+
+def test_of_many_files_of_another_kind_some_are_named(tmp_path):
+    for number in range(12):
+        (tmp_path / f"{number:02}.txt").write_text("no page views")
+    with pytest.raises(InputError, match=r"09\.txt and 2 more; expected"):
+        pageview_files.find([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"en Dog 5 0",
+        b"rest of a line\nen Dog 5 0\n",
+        b"commons.m Dog 5 0\n",
+        b"en.wikipedia ABC 207485 desktop 225 A12\n",
+    ],
+)
+def test_a_file_of_page_views_is_recognised_by_a_line_at_its_beginning(tmp_path, content):
+    path = tmp_path / "views"
+    path.write_bytes(content)
+    assert pageview_files.find([str(tmp_path)]) == [str(path)]
+
+
+def test_a_compressed_file_that_breaks_off_is_recognised_too(tmp_path):
+    lines = b"".join(f"en Title_{random.Random(i).random()} {i + 1} 0\n".encode() for i in range(1_000))
+    (tmp_path / "views.gz").write_bytes(gzip.compress(lines)[:-1_000])
+    assert len(pageview_files.find([str(tmp_path)])) == 1
 
 
 def _nasty_lines(count: int) -> list[bytes]:
@@ -216,7 +253,7 @@ def _nasty_lines(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize("block", [40, 1000, 1 << 24])
 def test_nasty_lines_give_what_the_naive_twin_gives_however_the_file_is_cut(read, monkeypatch, block):
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(pageview_files, "BLOCK", block)
     lines = _nasty_lines(4_000)
     rows, tally = read(*lines, name="views.gz")
     expected, reasons = naive_titles(b"".join(line + b"\n" for line in lines))
