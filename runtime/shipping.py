@@ -5,7 +5,6 @@ A tar is named by a digest of its content, so that a copy serves every later job
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from runtime.errors import InputError
+from runtime.storage import locks
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # of a copy that no one uses
@@ -103,9 +103,13 @@ def _use(copy: Path) -> bool:
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
     """Keep the other processes of this machine out of the block; the system ends a lock with its process."""
-    with (cache / ".lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    lock = locks.take(cache / ".lock", wait=True)
+    if lock is None:
+        raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _unpack(tar: Path, copy: Path) -> None:

@@ -18,13 +18,13 @@ import requests
 import urllib3
 
 from runtime.errors import InputError
+from runtime.storage.retrying import BUSY, Waits, try_again
 
 MOST_JOBS = 3  # Wikimedia's limit of connections per address
 PROJECT = "clip-curation"
-_BUSY = frozenset({408, 425, 429, *range(500, 600)})
 _PIECE = 1 << 18
 _LONGEST_TEXT = 16 << 20  # bytes of a list of checksums
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds between tries where the server names none
+_WAITS = Waits(first=1.0, longest=60.0)  # between tries where the server names no time
 _FIRST_CONTACT = 3  # tries at a host that has never answered: more likely there is no network
 _CUT = (urllib3.exceptions.HTTPError, requests.RequestException)
 
@@ -117,16 +117,22 @@ class Client:
     def persist(self, url: str, step: Callable[[], Result]) -> Result:
         """Return what `step` returns, trying again while it raises Again, but not for ever."""
         failures = 0
-        while True:
+
+        def attempt() -> Result:
             self._keep_away(_host(url))
-            try:
-                return step()
-            except Again as again:
-                failures = 0 if again.progress else failures + 1
-                self._check_patience(url, again, failures)
-                wait = min(_FIRST_WAIT * 2 ** max(failures - 1, 0), _LONGEST_WAIT)
-                if not again.after:  # neither told nor, as some are, told to come back in 0 s
-                    self._sleep(wait * (0.5 + self.manners.clock.jitter() / 2))
+            return step()
+
+        def seconds_after(error: Exception, _: int) -> float:
+            nonlocal failures
+            if not isinstance(error, Again):
+                raise error
+            failures = 0 if error.progress else failures + 1
+            self._check_patience(url, error, failures)
+            if error.after:  # `_keep_away` waits; some servers say 0 s, which is not taken literally
+                return 0
+            return _WAITS.after(max(failures, 1), self.manners.clock.jitter())
+
+        return try_again(attempt, seconds_after, self._sleep)
 
     def text(self, url: str) -> str:
         """Return the text at `url`, of one try."""
@@ -170,7 +176,7 @@ class Client:
         status, host = response.status_code, _host(url)
         if urlsplit(url).scheme == "https" and urlsplit(response.url).scheme != "https":
             raise Refused(f"{shown(url)} leads to {shown(response.url)}, which is not safe from changes on the way")
-        if status in _BUSY:
+        if status in BUSY:
             after = _seconds(response.headers.get("Retry-After"), self.manners.clock.now())
             if after is not None:
                 self._hold(host, after)
@@ -201,7 +207,8 @@ class Client:
         self.pause()
 
     def _sleep(self, seconds: float) -> None:
-        self.manners.clock.sleep(seconds, self.stop)
+        if seconds:
+            self.manners.clock.sleep(seconds, self.stop)
         self.pause()
 
 

@@ -3,7 +3,6 @@
 What there is to fetch is planned in `sources`; how servers are asked is in `client`, and one file's way in `transfer`.
 """
 
-import fcntl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from metadata.download.client import Client, Manners, Stopped, shown
 from metadata.download.sources import Download, Snapshot, plan
 from metadata.download.transfer import Report, Result, Transfer
 from runtime.errors import InputError
+from runtime.storage import locks
 
 __all__ = ["Download", "Manners", "Progress", "Result", "Snapshot", "fetch", "listing", "plan", "readable"]
 
@@ -79,19 +79,18 @@ def _claimed(folder: Path) -> Iterator[None]:
     """Keep other runs out of `folder`, whose partial files would be theirs too."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / _LOCK, "ab")
+        lock = locks.take(folder / _LOCK)
+    except locks.Held as error:
+        raise InputError(f"another run is downloading to {folder}; wait for it or give another folder") from error
     except OSError as error:
         raise InputError(
             f"cannot download to {folder} ({error.strerror}); give a folder that can be written"
         ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another run is downloading to {folder}; wait for it or give another folder") from error
-        except OSError:  # a file system without locks
-            pass
+    try:
         yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _one_at_a_time(progress: Report) -> Report:

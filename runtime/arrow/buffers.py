@@ -1,13 +1,18 @@
 """Read the buffers of Arrow strings as NumPy arrays, and make Arrow lists from NumPy arrays."""
 
+from collections.abc import Iterable
+from typing import TypeAlias
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from runtime.errors import InputError
 
+Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 
-def string_array(values, what: str) -> pa.Array:
+
+def string_array(values: Strings, what: str) -> pa.Array:
     """Return strings, given as a sequence or an Arrow array, as one array of type large_string.
 
     `what` names them in the sentence that refuses anything else; nulls pass.
