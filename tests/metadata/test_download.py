@@ -16,9 +16,12 @@ import pytest
 import requests
 
 from metadata.download import transfer
-from metadata.download.client import Again, Client, Manners
-from metadata.download.fetch import Download, Progress, fetch, listing, plan
-from metadata.download.sources import Published
+from metadata.download.answers import Again
+from metadata.download.client import Client
+from metadata.download.fetch import fetch
+from metadata.download.manners import Manners
+from metadata.download.progress import Progress, listing
+from metadata.download.sources import Download, Published, plan
 from runtime.errors import InputError
 from tests.support.http_server import NO_LENGTH, Answer, file, serving
 
