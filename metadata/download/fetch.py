@@ -33,8 +33,8 @@ def fetch(
     """Return the outcome of each download, in order: files below `directory`, or failures with a reason.
 
     A file has its name only when it is whole and checked; one that was fetched and checked before is kept. A dry run
-    writes nothing and asks for sizes. `progress` is called with a download, its bytes so far and in all, by one thread at a
-    time. An obstacle to every file (no network, no room) is an InputError.
+    writes nothing and asks for sizes. `progress` is called with a download, its bytes so far and in all, by one thread
+    at a time. An obstacle to every file (no network, no room) is an InputError.
     """
     downloads, folder = list(dict.fromkeys(downloads)), Path(directory)
     _require_places(downloads)
