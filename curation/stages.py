@@ -31,7 +31,7 @@ from curation.matching.finders import open_automata, open_matchers
 from curation.runs.ledger import Ledger, Stamps
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
-from runtime.exchange import BlockWriter
+from runtime.exchange import BucketWriter
 from runtime.spark import Shipped, run
 from runtime.storage.parquet import PartWriter, batches, part_files, read_table
 from runtime.tallies import Tallies
@@ -157,7 +157,7 @@ def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan
     read = (batch for source in task for batch in limits.named(inputs.read(source, columns), source.path))
     found = plan.candidates(read)
     if buckets:
-        writer = BlockWriter(stamps.folder, name, buckets)
+        writer = BucketWriter(stamps.folder, name, buckets)
         tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
         files = writer.finish()
     else:
@@ -196,7 +196,7 @@ def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
 
 
 def _sample(file: Path, rates: Shipped, seed: int, curated_files: int, folder: Path) -> Tallies:
-    writer = BlockWriter(folder, file.stem, curated_files * manifest.SECTIONS)
+    writer = BucketWriter(folder, file.stem, curated_files * manifest.SECTIONS)
     tallies = manifest.draw_pairs(_matched(file), _array(rates.path()), seed, curated_files, writer)
     writer.finish()
     return tallies

@@ -30,10 +30,10 @@ from curation.matching.finders import save_matchers
 from curation.report.facts import Run
 from curation.report.page import summary
 from curation.runs.output import Output
-from runtime.arrow.buffers import save_array
 from runtime.console import one_line_errors, say, session, stage
 from runtime.errors import InputError
 from runtime.spark import require_shared, ship
+from runtime.storage.arrays import save_array
 from runtime.storage.parquet import part_files, require_rows
 from runtime.storage.paths import files as placed
 from runtime.tallies import Tallies

@@ -76,9 +76,9 @@ class Build:
         lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
         files = {}
         if code in self.sources.counted:
-            files |= {name: self.parts.place / _ngrams(code) / f"{name}.parquet" for name in ("unigrams", "bigrams")}
+            files |= {name: self.parts.folder / _ngrams(code) / f"{name}.parquet" for name in ("unigrams", "bigrams")}
         if self.sources.pageviews:
-            files["titles"] = self.parts.place / _TITLES / f"{code}.parquet"
+            files["titles"] = self.parts.folder / _TITLES / f"{code}.parquet"
         chosen = [_chosen(name, path) for name, path in files.items() if path.exists()]
         return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen]
 

@@ -16,12 +16,13 @@ import pyarrow as pa
 from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
-from runtime.storage.paths import is_url, ranges, whole
+from runtime.storage.paths import is_url, ranges
+from runtime.storage.whole import whole
 
 MAGIC = b"clipblk1"
 HELD_BYTES = 64 << 20  # packed bytes that a writer holds before it begins another file
-BLOCK_ROWS = 8192  # at most: what is packed and unpacked stays in the cache
-WORTH_A_BLOCK = 512  # rows; fewer wait for more of their bucket, as a block costs as much as some hundred rows
+MOST_ROWS = 8192  # of a block: what is packed and unpacked stays in the cache
+FEWEST_ROWS = 512  # of a block; fewer wait for more of their bucket, as a block costs as much as some hundred rows
 WAITING_BYTES = 128 << 20  # of the runs of which rows may be waiting
 _CODEC = pa.Codec("zstd", compression_level=1)  # a third smaller than lz4 for 0.25 µs a row
 _NUMBER = np.dtype("<u8")
@@ -30,7 +31,7 @@ _OFFSET = np.dtype([("at", "<u8"), ("checksum", "<u4")])  # of each bucket, and 
 _HEAD = np.dtype([("size", "<u4"), ("unpacked", "<u4"), ("checksum", "<u4"), ("unused", "<u4")])  # of each block
 
 
-class BlockWriter:
+class BucketWriter:
     """Writes rows by bucket into files `name-0.blocks`, `name-1.blocks` … of a folder, each whole under its name."""
 
     def __init__(self, folder: Path, name: str, buckets: int):
@@ -48,7 +49,7 @@ class BlockWriter:
             bucket = buckets[begin]
             waiting = self._waiting[bucket]
             waiting.append(rows.slice(begin, end - begin))
-            if sum(each.num_rows for each in waiting) >= WORTH_A_BLOCK:
+            if sum(each.num_rows for each in waiting) >= FEWEST_ROWS:
                 self._pack(bucket)
         self._waiting_bytes += rows.nbytes
         if self._waiting_bytes > WAITING_BYTES:
@@ -71,8 +72,8 @@ class BlockWriter:
     def _pack(self, bucket: int) -> None:
         waiting = self._waiting[bucket]
         rows = pa.concat_batches(waiting) if len(waiting) > 1 else waiting[0]
-        for at in range(0, rows.num_rows, BLOCK_ROWS):
-            block = _packed(rows.slice(at, BLOCK_ROWS))
+        for at in range(0, rows.num_rows, MOST_ROWS):
+            block = _packed(rows.slice(at, MOST_ROWS))
             self._blocks[bucket].append(block)
             self._held += len(block)
         self._waiting[bucket] = []
@@ -88,7 +89,7 @@ class BlockWriter:
         self._held = 0
 
 
-def read_blocks(path: Path, schema: pa.Schema, first: int, stop: int) -> Iterator[pa.RecordBatch]:
+def read_buckets(path: Path, schema: pa.Schema, first: int, stop: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the buckets first to stop - 1 of a file."""
     try:
         with ranges(path) as read:

@@ -41,13 +41,13 @@ def pack(artefact: Path, folder: Path) -> Path:
 
 def unpacked(tar: Path, cache: Path) -> Path:
     """Return the folder in `cache` with what a tar holds; who asks first unpacks it while the others wait."""
-    place = cache / tar.stem
-    if not _use(place):
+    copy = cache / tar.stem
+    if not _use(copy):
         with _locked(cache):
-            if not _use(place):
+            if not _use(copy):
                 _clean(cache)
-                _unpack(tar, place)
-    return place
+                _unpack(tar, copy)
+    return copy
 
 
 def cache_folder() -> Path:
@@ -91,10 +91,10 @@ def _only_content(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _use(place: Path) -> bool:
+def _use(copy: Path) -> bool:
     """Note that a copy is used now; return whether there is one."""
     try:
-        os.utime(place)
+        os.utime(copy)
     except FileNotFoundError:
         return False
     return True
@@ -108,8 +108,8 @@ def _locked(cache: Path) -> Iterator[None]:
         yield
 
 
-def _unpack(tar: Path, place: Path) -> None:
-    partial = place.with_name(f"{uuid4().hex}{_PARTIAL}")
+def _unpack(tar: Path, copy: Path) -> None:
+    partial = copy.with_name(f"{uuid4().hex}{_PARTIAL}")
     try:
         with tar.open("rb") as file:
             hashed = _Hashed(file)
@@ -122,7 +122,7 @@ def _unpack(tar: Path, place: Path) -> None:
                 pass
         if not tar.stem.endswith(hashed.digest):  # tarfile takes a tar that is cut off for a shorter one
             raise OSError(f"{tar} is damaged: its content has another digest than its name")
-        partial.replace(place)
+        partial.replace(copy)
     except tarfile.TarError as error:
         raise OSError(f"{tar} is damaged: {error}") from error
     finally:
@@ -131,8 +131,8 @@ def _unpack(tar: Path, place: Path) -> None:
 
 def _clean(cache: Path) -> None:
     """Remove copies that no one has used for long, and what killed processes left; the cache must be locked."""
-    for place in cache.iterdir():
-        is_left = place.name.endswith(_PARTIAL)
-        if place.is_dir() and (is_left or time.time() - place.stat().st_mtime > KEPT_SECONDS):
-            going = place.replace(place.with_name(f"{uuid4().hex}{_PARTIAL}"))  # at once, for who looks meanwhile
+    for copy in cache.iterdir():
+        is_left = copy.name.endswith(_PARTIAL)
+        if copy.is_dir() and (is_left or time.time() - copy.stat().st_mtime > KEPT_SECONDS):
+            going = copy.replace(copy.with_name(f"{uuid4().hex}{_PARTIAL}"))  # at once, for who looks meanwhile
             shutil.rmtree(going, ignore_errors=True)

@@ -31,24 +31,24 @@ NAMED = 3  # machines in a sentence
 class Shipped:
     """An artefact, a folder or a file, that workers open wherever they run."""
 
-    place: Path  # on the driver's disk
-    tar: str | None = None  # as Spark ships it; None where workers open the place itself
+    source: Path  # on the driver's disk
+    tar: str | None = None  # as Spark ships it; None where workers open the source itself
 
     def path(self) -> Path:
         """Return where it lies on this machine, in a worker."""
         if self.tar is None:
-            return self.place
-        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.place.name
+            return self.source
+        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
 
 
-def ship(spark: SparkSession, place: Path) -> Shipped:
-    """Return an artefact for workers to open; it must not change any more. A local master's open the very place."""
+def ship(spark: SparkSession, source: Path) -> Shipped:
+    """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
     if is_local(spark):
-        return Shipped(place)
+        return Shipped(source)
     # Spark serves files from there and removes them with the job. It can add folders in local mode only.
-    tar = pack(place, Path(SparkFiles.getRootDirectory()))
+    tar = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(tar))
-    return Shipped(place, tar.name)
+    return Shipped(source, tar.name)
 
 
 def is_local(spark: SparkSession) -> bool:
@@ -90,16 +90,18 @@ def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema
     return map_batches(numbers, partial(_each, each=each), schema)
 
 
-def run(spark: SparkSession, items: list, function: Callable[[Any], Tallies], a_core: int | None = None) -> Tallies:
+def run(
+    spark: SparkSession, items: list, function: Callable[[Any], Tallies], tasks_per_core: int | None = None
+) -> Tallies:
     """Return the sums of what `function(item)` tallies.
 
-    Each item has a task of its own; with `a_core` there are at most that many tasks a core, which take items in turn: a
+    Each item has a task of its own. `tasks_per_core` limits their number, and tasks then take several items in turn: a
     task costs the JVM a tenth of a second, as much as a short item costs the worker.
 
     This is no DataFrame: planning and compiling one takes the JVM longer than many a stage.
     """
     each = spark.sparkContext.broadcast((items, function))
-    most = a_core * spark.sparkContext.defaultParallelism if a_core else len(items)
+    most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
     numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
     return Tallies(row for rows in numbers.map(partial(_rows_of, each=each)).collect() for row in rows)
 

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import counting as kernels
 from curation.schemas import COUNTS
-from runtime.arrow.lists import entry_chunks, entry_ids
 from runtime.errors import InputError
 from runtime.storage.parquet import open_parquet
-from runtime.storage.paths import place, whole
+from runtime.storage.paths import as_path
+from runtime.storage.whole import whole
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
@@ -76,7 +77,7 @@ class EntryCounts:
     def open(cls, path: str, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
         try:
-            with open_parquet(place(path), page_checksum_verification=True) as file:
+            with open_parquet(as_path(path), page_checksum_verification=True) as file:
                 counts = cls._read(file)
         except FileNotFoundError as error:
             raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error

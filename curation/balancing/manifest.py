@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from curation.balancing import sampling
 from curation.schemas import CURATED
 from runtime.draws import draws
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -26,7 +26,7 @@ DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 
 
 def draw_pairs(
-    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, writer: BlockWriter
+    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, writer: BucketWriter
 ) -> Tallies:
     """Write the pairs that sampling keeps of MATCHED batches, by section; return what was expected and kept."""
     tallies = Tallies()
@@ -51,7 +51,7 @@ def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallie
     return pa.RecordBatch.from_arrays([*kept.columns, pa.array(draws(seed, "order", kept["uid"]))], schema=DRAWN)
 
 
-def add_by_section(batches: list[pa.RecordBatch], files: int, writer: BlockWriter) -> None:
+def add_by_section(batches: list[pa.RecordBatch], files: int, writer: BucketWriter) -> None:
     """Add DRAWN rows to a writer of files × SECTIONS buckets."""
     rows = pa.concat_batches(batches)
     sections = (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64)
@@ -63,7 +63,7 @@ def write_curated(drawn: list[Path], file: int, path: Path, row_group_rows: int)
     """Write one curated file, in the order of draws, from the files of drawn pairs; return the rows `written`."""
     with PartWriter(path, CURATED, row_group_rows) as writer:
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
-            blocks = [rows for each in drawn for rows in read_blocks(each, DRAWN, section, section + 1)]
+            blocks = [rows for each in drawn for rows in read_buckets(each, DRAWN, section, section + 1)]
             if blocks:
                 writer.write(in_order(pa.concat_batches(blocks)).select(CURATED.names))
     return Tallies([{"name": "written", "language": None, "value": writer.rows}])

@@ -7,9 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import sampling as kernels
-from curation.schemas import CURATED, MATCHED, require
-from runtime.arrow.lists import entry_chunks, entry_ids, parts
+from curation.schemas import CURATED, MATCHED
+from runtime.arrow.lists import parts
+from runtime.arrow.schemas import require
 from runtime.draws import draws
 from runtime.errors import InputError
 

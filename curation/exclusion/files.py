@@ -24,6 +24,7 @@ from curation.exclusion.kinds import KINDS, Lists, flags
 from curation.inputs.tables.lines import unpack
 from curation.inputs.tables.readers import RECOGNISED
 from runtime.errors import InputError
+from runtime.storage.listing import name_of
 
 _BLOCK = 16 << 20  # bytes of text that are read at once
 _ROWS = 1 << 20  # rows of a table that are read at once
@@ -48,7 +49,7 @@ def read_lists(paths: Iterable[str]) -> Lists:
     """Return all that the files say; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
-        ending = _name(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+        ending = name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
         with _opened(path) as file:
             _READERS.get(ending, _read_text)(file, path, lists)
     return lists
@@ -59,15 +60,11 @@ def _opened(path: str) -> Iterator[BinaryIO]:
     """Give the file unpacked, and turn all that can be wrong with it into one sentence."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
-            yield unpack(file, _name(path))
+            yield unpack(file, name_of(path))
     except InputError:
         raise
     except _UNREADABLE as error:
         raise InputError(f"the exclusion list {path} cannot be read ({error}); give a text file or a table") from None
-
-
-def _name(path: str) -> str:
-    return path.partition("?")[0].lower() if "://" in path else path.lower()
 
 
 def _read_text(file: BinaryIO, path: str, lists: Lists) -> None:

@@ -18,7 +18,8 @@ from curation.exclusion.filter import Exclusion
 from curation.report.facts import versions
 from curation.runs.finished import batches, curated_files, open_local
 from curation.runs.results import Results
-from curation.schemas import CURATED, require
+from curation.schemas import CURATED
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
 from runtime.storage.parquet import PartWriter
 from runtime.storage.whole import whole_folder, write_json

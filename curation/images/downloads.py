@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from curation.images.uids import uids
 from curation.runs.finished import batches
-from curation.schemas import MATCHED, require
+from curation.schemas import MATCHED
+from runtime.arrow.schemas import require
 from runtime.arrow.uid_keys import LABELLED, keys_of, labelled, labels, save_sorted
 from runtime.errors import InputError
 from runtime.storage.parquet import PartWriter, part_files

@@ -18,7 +18,7 @@ from curation.images.combine import combine, group
 from curation.images.uids import hashes, uid_hashes, uids
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -52,7 +52,7 @@ def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
 
 
 def write_pairs(
-    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, writer: BlockWriter, buckets: int
+    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, writer: BucketWriter, buckets: int
 ) -> Tallies:
     """Write the pairs of CANDIDATES batches by key; return the tallies that came with them, and the `rows` written."""
     tallies = Tallies()
@@ -110,7 +110,7 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
 
 def _in_range(files: list[tuple[Path, int]], keys: KeyRange) -> Iterator[pa.RecordBatch]:
     for file, buckets in files:
-        for rows in read_blocks(file, PAIRS, *keys.buckets(buckets)):
+        for rows in read_buckets(file, PAIRS, *keys.buckets(buckets)):
             yield keys.select(rows)
 
 

@@ -21,7 +21,7 @@ from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage import listing
 from runtime.storage.bounded_parquet import open_parquet
-from runtime.storage.listing import ListedFile, Version
+from runtime.storage.listing import ListedFile, Version, name_of
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED
 
 ENDINGS = {
@@ -97,12 +97,12 @@ _READERS: dict[str, Callable[[BinaryIO, Input, TableOptions], Iterator[pa.Record
         file, options, source.path, source.row_groups and range(*source.row_groups)
     ),
     "json": lambda file, source, options: tables.read_json(_unpack(file, source), options, source.path),
-    "csv": lambda file, source, options: tables.read_csv(_unpack(file, source), options, _name(source.path)),
+    "csv": lambda file, source, options: tables.read_csv(_unpack(file, source), options, name_of(source.path)),
 }
 
 
 def _unpack(file, source):
-    return lines.unpack(file, _name(source.path))
+    return lines.unpack(file, name_of(source.path))
 
 
 def _listed(file):
@@ -125,7 +125,7 @@ def _files(path) -> list[Input]:
         kind, found = commoncrawl.files(path)
         return [_input(each, kind, Version()) for each in found]
     try:
-        found = listing.files(path)
+        found = listing.expand(path)
     except (OSError, ImportError, ValueError) as error:
         raise InputError(f"{path} cannot be looked up: {error}") from error
     if found is None:
@@ -133,13 +133,14 @@ def _files(path) -> list[Input]:
     return _known(path, found)
 
 
-def _known(path, found):
+def _known(path: str, found: listing.Found) -> list[Input]:
     """Return the files that can be read: of several, those with a known ending."""
-    formats = [_format(each) for each, _ in found]
+    formats = [_format(each) for each in found.paths]
     if not any(formats):
-        what = "has an unknown ending" if [each for each, _ in found] == [path] else "holds no file that can be read"
+        what = "has an unknown ending" if found.is_file else "holds no file that can be read"
         raise InputError(f"{path} {what}; {EXPECTED}")
-    return [_input(each, format, version) for (each, version), format in zip(found, formats, strict=True) if format]
+    known = zip(found.files, formats, strict=True)
+    return [_input(each, format, version) for (each, version), format in known if format]
 
 
 def _input(path, format, version):
@@ -147,12 +148,8 @@ def _input(path, format, version):
     return Input(path, format, size, version.modified, etag=version.etag, file_size=version.size)
 
 
-def _name(path):
-    return path.partition("?")[0].lower() if "://" in path else path.lower()
-
-
 def _format(path):
-    return next((format for ending, format in ENDINGS.items() if _name(path).endswith(ending)), None)
+    return next((format for ending, format in ENDINGS.items() if name_of(path).endswith(ending)), None)
 
 
 def _checked(file: Input, options) -> list[Input]:

@@ -9,7 +9,6 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
-from glob import glob
 from os.path import commonpath
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from curation.online.join import Places, join, joined
 from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
+from runtime.storage.listing import expand
 from runtime.storage.parquet import part_files
 from runtime.storage.whole import STAMP, read_json, write_json
 
@@ -58,11 +58,12 @@ def _tars(tars) -> list[Path]:
 
 
 def _tars_of(given: str) -> list[Path]:
+    """Return the files that a path or glob names; of a folder, the tars directly in it."""
     if "://" in given:
         raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
-    path = Path(given)
-    found = path.glob("*.tar") if path.is_dir() else [path] if path.is_file() else map(Path, glob(given))
-    return [each.absolute() for each in found]
+    found = expand(given, deep=False)
+    paths = [Path(path) for path in found.paths] if found else []
+    return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
 
 
 def _shard(path: Path, base: Path) -> Shard:

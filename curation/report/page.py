@@ -16,7 +16,7 @@ from curation.report.facts import Run
 from curation.report.funnel import funnel, name, warnings
 from curation.report.markup import number, percent
 from curation.report.reasons import samples_section
-from runtime.storage.paths import whole
+from runtime.storage.whole import whole
 
 LANGUAGES = 7  # that the console names, those with the most texts
 REASONS = 4

@@ -27,12 +27,13 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
+from curation.entry_ids import entry_ids
 from curation.schemas import CURATED
-from runtime.arrow.lists import entry_ids, parts
+from runtime.arrow.lists import parts
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage.parquet import batches, part_files, read_table
-from runtime.storage.paths import place, reachable, read_bytes
+from runtime.storage.paths import as_path, reachable, read_bytes
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
@@ -48,7 +49,7 @@ class Results:
     @classmethod
     def open(cls, path) -> Results:
         """Return the results in a folder; one without a finished run is refused."""
-        path = place(path)
+        path = as_path(path)
         try:
             with reachable(path):
                 facts = json.loads(read_bytes(path / "run.json"))

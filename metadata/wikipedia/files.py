@@ -7,18 +7,17 @@ URLs). Heads come last because pages exported by hand, as Special:Export does, c
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from glob import has_magic
 from pathlib import PurePosixPath
 
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 
 from metadata.languages import is_wikipedia, of_wikipedia
 from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
 from runtime.errors import InputError
+from runtime.storage.listing import expand
 
 COLUMNS = ("title", "text")
 LANGUAGE_COLUMNS = (
@@ -107,16 +106,15 @@ def _known(code: str) -> str | None:
 
 def _files(path: str) -> list[str]:
     try:
-        system, root = url_to_fs(path)
-        inside = sorted(system.glob(root) if has_magic(root) else system.find(root) if system.isdir(root) else [])
-        if not inside and not system.isfile(root):
-            raise InputError(f"no file or folder at {path}, or an empty one; {_EXPECTED}")
+        found = expand(path)
     except (ValueError, ImportError, OSError) as error:
-        raise error if isinstance(error, InputError) else InputError(f"cannot open {path} ({error})") from error
-    kept = [each for each in inside if _is_sought(each)] if inside else [root if "file" in system.protocol else path]
-    if not kept:
+        raise InputError(f"cannot open {path} ({error})") from error
+    if not (found and found.files):
+        raise InputError(f"no file or folder at {path}, or an empty one; {_EXPECTED}")
+    files = found.paths if found.is_file else sorted(filter(_is_sought, found.paths))
+    if not files:
         raise InputError(f"{path} holds no dump; {_EXPECTED}")
-    return kept if not inside or "file" in system.protocol else [system.unstrip_protocol(each) for each in kept]
+    return files
 
 
 def _is_sought(path: str) -> bool:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import fsspec
 
 from runtime.errors import InputError
+from runtime.storage.listing import expand
 
 BLOCK = 16 << 20  # bytes read at a time: some 400,000 lines
 HEAD = 64 << 10  # bytes of the lines by which a page-view file is recognised
@@ -42,17 +43,18 @@ def find(paths: Iterable[str]) -> list[str]:
 
 def pageview_files(paths: Iterable[str]) -> list[str]:
     """Return the files that paths, folders and globs stand for, in order; what is missing is refused."""
-    found = [file for path in paths for file in _files(path)]
-    return sorted(set(found))
+    return sorted({file for path in paths for file in _files(path)})
 
 
 def _files(path: str) -> list[str]:
-    filesystem, inner = fsspec.url_to_fs(path)
-    pattern = f"{inner.rstrip('/')}/**" if filesystem.isdir(inner) else inner
-    files = [file for file in filesystem.glob(pattern) if filesystem.isfile(file) and not file.endswith(".partial")]
+    try:
+        found = expand(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"page views at {path} cannot be looked up: {error}") from error
+    files = [file for file in found.paths if not file.endswith(".partial")] if found else []
     if not files:
         raise InputError(f"there are no page views at {path}; give files, folders or globs of them")
-    return [filesystem.unstrip_protocol(file) if "://" in path else file for file in files]
+    return files
 
 
 def _has_pageviews(path: str) -> bool:

@@ -14,13 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from posixpath import basename
 
-from fsspec import AbstractFileSystem
-from fsspec.core import url_to_fs
-
 from metadata.languages import Language
 from metadata.wordnet import lmf, princeton, tab
 from metadata.wordnet.files import EXPECTED, WordnetFile, language_of
 from runtime.errors import InputError
+from runtime.storage.listing import expand
 
 
 @dataclass(frozen=True)
@@ -75,24 +73,14 @@ def _form(path: str) -> str | None:
 
 
 def _members(path: str) -> list[str]:
-    """Return the file `path` itself, or the files in the folder or zip that it is."""
-    if path.endswith(".zip"):
-        files, _ = _opened(f"zip://::{path}", path)
-        return [f"zip://{member}::{path}" for member in sorted(files.find(""))]
-    files, root = _opened(path, path)
-    if not files.exists(root):
-        raise InputError(f"no file or folder at {path}; {EXPECTED}")
-    if not files.isdir(root):
-        return [root if "file" in files.protocol else path]
-    inside = sorted(files.find(root))
-    return inside if "file" in files.protocol else [files.unstrip_protocol(each) for each in inside]
-
-
-def _opened(url: str, path: str) -> tuple[AbstractFileSystem, str]:
+    """Return the file `path` itself, or the files in the folder, glob or zip that it is."""
     try:
-        return url_to_fs(url)
+        found = expand(f"zip://::{path}" if path.endswith(".zip") else path)
     except (ValueError, ImportError, *_UNREADABLE) as error:
         raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
+    if found is None:
+        raise InputError(f"no file or folder at {path}; {EXPECTED}")
+    return sorted(found.paths)
 
 
 def _languages(path: str, form: str) -> list[Language]:

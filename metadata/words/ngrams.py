@@ -15,8 +15,8 @@ from metadata.config import MetadataConfig
 from metadata.kernels import ngrams as kernels
 from metadata.languages import Language
 from metadata.rules.normal_form import RESPELLED
-from metadata.schemas import require
 from metadata.words import segment
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
 
 UNIGRAMS = pa.schema([("word", pa.string()), ("count", pa.int64())])

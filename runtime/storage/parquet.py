@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runtime.errors import InputError
-from runtime.storage.paths import AT_ONCE, files, is_url, read_bytes, whole
+from runtime.storage.paths import AT_ONCE, files, is_url, read_bytes
+from runtime.storage.whole import whole
 
 
 class PartWriter:

@@ -1,7 +1,7 @@
-"""Where files of ours lie: local folders, and URLs that fsspec opens; all in which the two differ.
+"""Read, list, move and remove files in local folders and at URLs that fsspec opens, with one function for both.
 
-A file is whole under its name or not there (`whole`). Object stores have no folders, only names that begin alike:
-none is made there, and one is moved file by file.
+Object stores have no folders, only names that begin alike: no folder is made there, and one is moved file by file.
+Writing is in `whole`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from upath import UPath
 
@@ -24,7 +22,6 @@ from runtime.errors import InputError
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
-PARTIAL = ".partial"  # how the name of a file ends that is being written
 AT_ONCE = 16  # requests: each takes some 30 ms
 
 
@@ -32,7 +29,7 @@ class FullDisk(InputError):
     """A disk, or a share of it, has no space left: nothing is wrong with what was given, so the status is another."""
 
 
-def place(path) -> Path:
+def as_path(path) -> Path:
     """Return where `path` lies as a Path, or for a URL as a UPath, which has the same methods."""
     if isinstance(path, Path | UPath):
         return path
@@ -47,7 +44,7 @@ def place(path) -> Path:
 
 
 def is_url(path: Path) -> bool:
-    """Say whether a place is a URL."""
+    """Say whether a path is a URL."""
     return not isinstance(path, Path)
 
 
@@ -71,26 +68,6 @@ def reachable(path) -> Iterator[None]:
 def is_outside(error: BaseException) -> bool:
     """Say whether an error is of files or networks, rather than of this program."""
     return isinstance(error, OSError) or type(error).__module__.startswith(_NETWORK)
-
-
-@contextmanager
-def whole(path) -> Iterator[Path]:
-    """Give a local file to write, which comes to be `path` in one step when the block ends well."""
-    path = place(path)
-    if is_url(path):
-        # Not fsspec's `open("wb")`: it commits what there is of a file when an error leaves its block.
-        with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
-            local = Path(folder, path.name)
-            yield local
-            path.fs.put_file(str(local), path.path)
-        return
-    local = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
-    try:
-        with room(path.parent):
-            yield local
-            os.replace(local, path)
-    finally:
-        local.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -132,7 +109,7 @@ def read_bytes(path: Path) -> bytes:
 
 def files(folder, ending: str = "") -> list[Path]:
     """Return the files in a folder whose names end so, in order; none where there is no folder."""
-    folder = place(folder)
+    folder = as_path(folder)
     if is_url(folder):
         found = [name for name, kind in _listed(folder) if kind == "file"]
     else:

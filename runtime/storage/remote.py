@@ -16,7 +16,7 @@ from runtime.storage.retrying import persist
 class Reading:
     """How a file is read: with requests of how many bytes at least, and whether the next is sent ahead of its time."""
 
-    block: int
+    request_bytes: int
     ahead: bool = False
 
 
@@ -45,7 +45,7 @@ class RemoteFile(io.RawIOBase):
         """Return `size` bytes, or less at the end of the file only; all that is left for a negative size."""
         found = []
         while size != 0:
-            piece = self._piece(size if size > 0 else self._reading.block)
+            piece = self._piece(size if size > 0 else self._reading.request_bytes)
             if not piece:
                 break
             found.append(piece)
@@ -106,7 +106,7 @@ class RemoteFile(io.RawIOBase):
         return block
 
     def _fetch(self, at, size):
-        return persist(self._path, partial(self._try, at, max(size, self._reading.block)), self._forget)
+        return persist(self._path, partial(self._try, at, max(size, self._reading.request_bytes)), self._forget)
 
     def _try(self, at, size):
         file = self._open()
@@ -142,5 +142,5 @@ def _go_to(file: BinaryIO, position: int) -> None:
         file.seek(position)
     except ValueError:
         while (left := position - file.tell()) > 0:
-            if not file.read(min(left, AHEAD.block)):
+            if not file.read(min(left, AHEAD.request_bytes)):
                 raise ConnectionError(f"it ended {left:,} bytes before byte {position:,}") from None

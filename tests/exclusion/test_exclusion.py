@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from curation.exclusion import files as exclusion_lists
 from curation.exclusion.filter import REASONS, Exclusion
 from curation.exclusion.kinds import KINDS
-from curation.exclusion.sets import DomainSet, KeySet, canonical, uid_keys
+from curation.exclusion.sets import DomainSet, KeySet, canonical
 from curation.inputs.candidates import candidates, tallies
 from metadata import InputError
+from runtime.arrow.uid_keys import uid_numbers
 from tests.naive.exclusion import naive_excluded
 
 URL = "https://img.example.org/a.jpg"
@@ -152,14 +153,14 @@ def test_among_many_domains_those_are_found_that_are_listed():
 @pytest.mark.parametrize("form", ["{:032x}", "{:x}00000000000000000000000000", "own-{}"])
 def test_among_many_uids_those_are_found_that_are_listed_however_they_are_spread(form):
     uids = [form.format(number) for number in range(2**20, 2**20 + 3000)]
-    keys = KeySet.of([uid_keys(uids[::2]), uid_keys(uids[:10:2])])
+    keys = KeySet.of([uid_numbers(uids[::2]), uid_numbers(uids[:10:2])])
     assert len(keys) == 1500
-    assert keys.contains(uid_keys(uids)).tolist() == [True, False] * 1500
+    assert keys.contains(uid_numbers(uids)).tolist() == [True, False] * 1500
 
 
 def test_the_first_and_last_keys_are_found():
     edges = ["0" * 32, "f" * 32]
-    assert KeySet.of([uid_keys(edges)]).contains(uid_keys([*edges, "0" * 31 + "1", "f" * 31 + "e"])).tolist() == [
+    assert KeySet.of([uid_numbers(edges)]).contains(uid_numbers([*edges, "0" * 31 + "1", "f" * 31 + "e"])).tolist() == [
         *(True, True),
         *(False, False),
     ]

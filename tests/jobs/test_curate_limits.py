@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
 import curate  # noqa: E402
 
 
-def run_here(spark, items, function, a_core=None) -> Tallies:
+def run_here(spark, items, function, tasks_per_core=None) -> Tallies:
     return Tallies(row for item in items for row in function(item).rows())
 
 

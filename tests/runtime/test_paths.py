@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from botocore import retryhandler
 
 from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
-from runtime.arrow.buffers import save_array
 from runtime.storage import paths
+from runtime.storage.arrays import save_array
 from runtime.storage.parquet import PartWriter, batches, first_rows, part_files, read_table, require_rows
-from runtime.storage.paths import files, is_url, move_files, names, place, ranges, read_bytes, remove, whole
-from runtime.storage.whole import read_json, write_json
+from runtime.storage.paths import as_path, files, is_url, move_files, names, ranges, read_bytes, remove
+from runtime.storage.whole import read_json, whole, write_json
 
 ROWS = pa.table({"text": [f"犬 {number}" for number in range(1000)], "ids": [list(range(n % 4)) for n in range(1000)]})
 
@@ -30,15 +31,15 @@ def put(path, content: str = "häß 犬") -> None:
 
 @pytest.mark.parametrize("path", ["out/häß", "/out/100%", "a:/b", Path("/out"), "file:///out/[1]"])
 def test_a_path_is_a_path(path):
-    assert place(path) == Path(str(path).removeprefix("file://"))
-    assert not is_url(place(path))
+    assert as_path(path) == Path(str(path).removeprefix("file://"))
+    assert not is_url(as_path(path))
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/a b/[1]/häß", "s3://bucket", "s3a://bucket/x/"])
 def test_a_url_stays_what_it_is_also_in_another_process(url):
-    found = pickle.loads(pickle.dumps(place(url) / "ü"))
+    found = pickle.loads(pickle.dumps(as_path(url) / "ü"))
     assert str(found) == f"{url.rstrip('/')}/ü"
-    assert (is_url(found), found.name, found == place(found)) == (True, "ü", True)
+    assert (is_url(found), found.name, found == as_path(found)) == (True, "ü", True)
 
 
 def test_a_file_is_not_there_until_its_block_has_ended(folder):
@@ -201,7 +202,7 @@ def test_a_full_disk_is_named_by_its_folder(folder, number):
             file.write_text("half")
             raise OSError(number, os.strerror(number))
 
-    where = paths.tempfile.gettempdir() if is_url(folder) else str(folder)
+    where = tempfile.gettempdir() if is_url(folder) else str(folder)
     with pytest.raises(InputError, match=f"^no space left in {where}; make room and run the same command again$"):
         fill()
     assert names(folder) == set()

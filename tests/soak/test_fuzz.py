@@ -32,7 +32,7 @@ from curation.inputs.files import Input
 from curation.runs.ledger import Ledger
 from metadata import Entries
 from runtime.errors import InputError
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.tallies import Tallies
 from tests.inputs.test_crawl import image, warc, wat
 from tests.support.checkout import ROOT
@@ -148,7 +148,7 @@ ASKED = pa.record_batch({"url": ["https://a.example.org/", "https://c.example/a.
 
 
 def save_blocks(folder: Path) -> None:
-    writer = BlockWriter(folder, "task", 4)
+    writer = BucketWriter(folder, "task", 4)
     writer.add(BLOCK, np.repeat(np.arange(4), 10))
     writer.finish()
 
@@ -188,7 +188,7 @@ ARTEFACTS = {
         lambda folder: Exclusion.open(folder).excluded(ASKED).to_pylist(),
     ),
     "blocks": Artefact(
-        save_blocks, lambda folder: [b.to_pylist() for b in read_blocks(folder / "task-0.blocks", BLOCK.schema, 0, 4)]
+        save_blocks, lambda folder: [b.to_pylist() for b in read_buckets(folder / "task-0.blocks", BLOCK.schema, 0, 4)]
     ),
     "stamp": Artefact(save_stamp, done, none=[[SOURCE], [], []]),
 }
