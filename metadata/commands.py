@@ -11,8 +11,10 @@ from pathlib import Path
 
 from metadata import pipeline
 from metadata.config import BIGRAM_SCORES, MetadataConfig
-from metadata.download.fetch import Manners, Progress, fetch, listing, plan
-from metadata.download.sources import SOURCES
+from metadata.download.fetch import fetch
+from metadata.download.manners import Manners
+from metadata.download.progress import Progress, listing
+from metadata.download.sources import SOURCES, plan
 from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources

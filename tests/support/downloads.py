@@ -2,8 +2,8 @@
 
 import hashlib
 
-from metadata.download.fetch import Download, fetch
-from metadata.download.sources import Published
+from metadata.download.fetch import fetch
+from metadata.download.sources import Download, Published
 from tests.support.http_server import Answer
 
 BODY = bytes(range(256)) * 4_000

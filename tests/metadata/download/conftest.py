@@ -2,7 +2,7 @@
 
 import pytest
 
-from metadata.download.client import Manners
+from metadata.download.manners import Manners
 from tests.support.downloads import FakeClock
 from tests.support.http_server import serving
 

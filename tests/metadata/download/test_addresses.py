@@ -7,9 +7,10 @@ import io
 import pytest
 import requests
 
-from metadata.download.client import Manners
-from metadata.download.fetch import Download, fetch, listing, plan
-from metadata.download.sources import Published
+from metadata.download.fetch import fetch
+from metadata.download.manners import Manners
+from metadata.download.progress import listing
+from metadata.download.sources import Download, Published, plan
 from runtime.errors import InputError
 from tests.support.downloads import one, visible
 from tests.support.http_server import Answer, file

@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
-from metadata.download.fetch import Download, fetch
-from metadata.download.sources import Published
+from metadata.download.fetch import fetch
+from metadata.download.sources import Download, Published
 from tests.support.downloads import BODY, one, published, visible
 from tests.support.http_server import Answer, file
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from metadata.download.fetch import Download, fetch
+from metadata.download.fetch import fetch
+from metadata.download.sources import Download
 from tests.support.downloads import BODY, one, visible
 from tests.support.http_server import Answer, file
 

@@ -6,8 +6,11 @@ from contextlib import closing
 
 import pytest
 
-from metadata.download.client import Again, Client, Manners
-from metadata.download.fetch import Download, fetch
+from metadata.download.answers import Again
+from metadata.download.client import Client
+from metadata.download.fetch import fetch
+from metadata.download.manners import Manners
+from metadata.download.sources import Download
 from tests.support.downloads import BODY, one, published, visible
 from tests.support.http_server import NO_LENGTH, Answer, file
 
