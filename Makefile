@@ -1,4 +1,4 @@
-# Needed beforehand: make, and a Python from 3.10 to 3.13. `.ci/setup` puts all else into .venv.
+# Needed beforehand: make, and a Python from 3.10 to 3.14. `.ci/setup` puts all else into .venv.
 
 SAMPLE := .demo/sample
 
@@ -6,7 +6,10 @@ SAMPLE := .demo/sample
 KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/words \
 	$(addprefix tests/,balancing exclusion images inputs language matching)
 
-.PHONY: help demo test feeds soak bench clean
+COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+.PHONY: help demo test feeds soak bench lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
@@ -14,6 +17,7 @@ help:
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make bench   the matcher against its peers"
+	@echo "make lock    choose anew which versions make demo and make test install: requirements/*.txt, from setup.cfg"
 	@echo "make clean   remove .venv*, .demo and whatever was compiled or cached"
 	@echo "All set themselves up in .venv; PYTHON=/path/to/python3.12 chooses the Python."
 
@@ -61,6 +65,15 @@ bench:
 	@.ci/setup bench
 	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
 
+# For all Pythons and platforms at once. The tests' lock comes first: the program's takes its versions from it.
+lock:
+	@test -x .venv/bin/python || .ci/setup
+	@uv=$$(mktemp -d) && trap 'rm -r "$$uv"' EXIT && .venv/bin/python -m venv "$$uv" && \
+		"$$uv/bin/pip" --quiet --disable-pip-version-check install uv && export PATH="$$uv/bin:$$PATH" && \
+		$(COMPILE) requirements/build.in --output-file requirements/build.txt && \
+		$(COMPILE) setup.cfg --extra test --output-file requirements/test.txt && \
+		$(COMPILE) setup.cfg --constraints requirements/test.txt --output-file requirements/program.txt
+
 clean:
 	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find curation metadata jobs tests -name __pycache__ -prune -exec rm -rf {} +
+	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +22,8 @@ from runtime.tallies import Tallies
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language, and damaged inputs
-LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", "fasttext-predict", "fastwarc", "clip-curation")
+FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
+LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
 
 
 @dataclass(frozen=True)
