@@ -10,7 +10,7 @@ import argparse
 from arguments import add_exclude
 from console import one_line_errors, say
 
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.export.removal import remove
 
 
