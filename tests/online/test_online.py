@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation import online
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import sample_batch
 from curation.balancing.thresholds import rates as rates_at
-from curation.online import dataset as online
 from curation.online import join
 from curation.online.draw import draw, order_of_blocks
 from curation.online.read import Epoch
@@ -100,7 +100,7 @@ class Made:
             rows = self.there[number * 100 : (number + 1) * 100] + others[number * 10 : (number + 1) * 10]
             random.Random(number).shuffle(rows)
             write_tar(folder / "tars" / f"{number:05d}.tar", rows)
-        self.index = online.index(folder / "tars", folder / "run", folder / "index", block_rows)
+        self.index = online.build(folder / "tars", folder / "run", folder / "index", block_rows)
 
     def dataset(self, rank=0, ranks=1, seed=0, mixed=2, **options):
         config, world = online.OnlineConfig(seed, mixed), online.World(rank, ranks)
@@ -135,7 +135,7 @@ def of_workers(dataset, workers, monkeypatch):
     """What each of so many workers yields, without starting any."""
     found = []
     for worker in range(workers):
-        monkeypatch.setattr(online, "_worker", lambda worker=worker: (worker, workers))
+        monkeypatch.setattr("curation.online.dataset._worker", lambda worker=worker: (worker, workers))
         found.append(list(dataset))
     return found
 
@@ -169,7 +169,7 @@ def test_the_index_counts_images_and_those_that_are_matched(made):
 
 def test_uids_are_compared_whole_where_their_numbers_agree(made, tmp_path, monkeypatch):
     monkeypatch.setattr(join, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
-    other = online.index(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
+    other = online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
     for shard in range(3):
         assert other.rows(shard).read_all().equals(made.index.rows(shard).read_all())
 
@@ -179,7 +179,7 @@ def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
     write_run(tmp_path / "run", rows)
     for name in ("a", "b"):
         write_tar(tmp_path / f"{name}.tar", rows[2:5])
-    index = online.index(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
+    index = online.build(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
     expected = [(row["uid"], row["candidates"]) for row in rows[2:5]]
     for shard in (0, 1):
         found = index.rows(shard).read_all().to_pylist()
@@ -190,7 +190,7 @@ def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
     write_run(tmp_path / "run", [*images(3), image(3, []), image(4, None)])
     write_tar(tmp_path / "a.tar", [image(3, []), image(4, None), image(5, None)])
     write_tar(tmp_path / "b.tar", [])
-    index = online.index(tmp_path, tmp_path / "run", tmp_path / "index")
+    index = online.build(tmp_path, tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (3, 0)
     assert Epoch(index, np.ones(5), 0, 0).kept([]).num_rows == 0
 
@@ -419,7 +419,7 @@ def test_ranks_are_those_of_torchrun(made, needs_torch, monkeypatch):
 
 def test_an_index_that_is_there_is_not_built_again(made):
     made_at = (made.folder / "index" / "index.json").stat().st_mtime_ns
-    again = online.index([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
+    again = online.build([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
     assert again == made.index
     assert (made.folder / "index" / "index.json").stat().st_mtime_ns == made_at
     assert not (made.folder / "index" / ".work").exists()
@@ -430,21 +430,21 @@ def test_an_index_that_was_interrupted_is_built_again(tmp_path):
     write_tar(tmp_path / "a.tar", images(4))
     (tmp_path / "index" / ".work").mkdir(parents=True)
     (tmp_path / "index" / "00000.arrow").write_bytes(b"half")
-    assert online.index(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index").matched == 4
+    assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index").matched == 4
 
 
 def test_another_index_or_other_files_in_the_folder_are_refused(made, tmp_path):
     with pytest.raises(InputError, match="block_rows"):
-        online.index(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
+        online.build(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="no index"):
-        online.index(made.folder / "tars", made.folder / "run", tmp_path)
+        online.build(made.folder / "tars", made.folder / "run", tmp_path)
 
 
 def test_a_tar_that_changed_is_refused(tmp_path, needs_torch):
     write_run(tmp_path / "run", images(4))
     write_tar(tmp_path / "a.tar", images(4))
-    index = online.index(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     write_tar(tmp_path / "a.tar", images(60))
     with pytest.raises(InputError, match="build the index again"):
         list(online.BalancedDataset(index, np.ones(5)))
@@ -454,7 +454,7 @@ def test_a_damaged_index_is_refused(tmp_path):
     write_run(tmp_path / "run", images(4))
     write_tar(tmp_path / "a.tar", images(4))
     folder = tmp_path / "index"
-    index = online.index(tmp_path / "a.tar", tmp_path / "run", folder)
+    index = online.build(tmp_path / "a.tar", tmp_path / "run", folder)
     (folder / "00000.arrow").write_bytes((folder / "00000.arrow").read_bytes()[:-100])
     with pytest.raises(InputError, match="again"):
         index.rows(0)
@@ -486,25 +486,25 @@ def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
 )
 def test_paths_that_are_no_tars_are_refused(made, tmp_path, tars, message):
     with pytest.raises(InputError, match=message):
-        online.index(tars, made.folder / "run", tmp_path / "index")
+        online.build(tars, made.folder / "run", tmp_path / "index")
 
 
 def test_a_folder_without_matched_images_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="output folder of curate"):
-        online.index(made.folder / "tars", tmp_path, tmp_path / "index")
+        online.build(made.folder / "tars", tmp_path, tmp_path / "index")
 
 
 def test_an_image_that_is_matched_twice_is_refused(tmp_path):
     write_run(tmp_path / "run", [*images(4), images(4)[1]])
     write_tar(tmp_path / "a.tar", images(4))
     with pytest.raises(InputError, match="more than once"):
-        online.index(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
 
 
 def test_rates_that_do_not_belong_to_the_index_are_refused(made, needs_torch, tmp_path):
     write_run(tmp_path / "run", images(4), digest="another")
     write_tar(tmp_path / "a.tar", images(4))
-    index = online.index(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     EntryCounts.zeros(5, ENTRIES.digest).save(tmp_path / "counts.parquet", ENTRIES)
     for where, rates, message in (
         (index, tmp_path / "run" / "counts.parquet", "belong to metadata"),
@@ -524,11 +524,11 @@ def test_numbers_that_make_no_sense_are_refused(made):
         with pytest.raises(InputError):
             wrong()
     with pytest.raises(InputError, match="block_rows"):
-        online.index(made.folder / "tars", made.folder / "run", made.folder / "index", 0)
+        online.build(made.folder / "tars", made.folder / "run", made.folder / "index", 0)
 
 
 def test_without_torch_the_extra_is_named(made, monkeypatch):
-    monkeypatch.setattr(online, "torch", None)
+    monkeypatch.setattr("curation.online.dataset.torch", None)
     assert online.World.here() == online.World(0, 1)
     with pytest.raises(InputError, match=r"clip-curation\[torch\]"):
         online.BalancedDataset(made.index, made.rates)
@@ -654,7 +654,7 @@ def test_open_clip_learns_from_balancing_while_it_trains(patches):
         picture = Image.open(io.BytesIO(sample["jpg"])).convert("RGB")
         return preprocess(picture), tokenizer(sample["txt"].decode())[0]
 
-    index = online.index(patches / "images", patches / "curated", patches / "index", 16)
+    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5), transform=pair)
     loader = torch.utils.data.DataLoader(dataset, batch_size=16, drop_last=True)
     loader.num_batches = dataset.steps(16)
@@ -669,7 +669,7 @@ def test_open_clip_learns_from_balancing_while_it_trains(patches):
 @pytest.mark.feeds
 def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches):
     wds = needed("webdataset")
-    index = online.index(patches / "images", patches / "curated", patches / "index", 16)
+    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5))
     stages = [wds.decode("pilrgb"), wds.rename(image="jpg;png", text="txt"), wds.to_tuple("image", "text")]
     found = list(wds.DataPipeline(dataset, *stages))
