@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from curation.config import CurationConfig
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.images.downloads import find_results
 from curation.inputs import files
 from curation.inputs.files import Input

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from curation.balancing import manifest, sampling
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.config import CurationConfig
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.images import downloads
 from curation.images import tasks as pairs
 from curation.images.tasks import MATCHED_ROW_GROUP, KeyRange

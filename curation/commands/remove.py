@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.commands.arguments import Parser, add_exclude
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.export.removal import remove
 from runtime.console import one_line_errors, say
 

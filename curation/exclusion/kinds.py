@@ -1,4 +1,4 @@
-"""The kinds of value that an exclusion list may hold: what each has to look like, and how values are gathered."""
+"""The kinds of value of an exclusion list: how each is checked, and how its values are gathered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lists:
     regexes: list[str] = field(default_factory=list)
 
     def add(self, kind: str, values: pa.Array) -> int | None:
-        """Take in the values of a kind of KINDS; or none of them, and return the place of the first that is bad."""
+        """Add the values of a kind of KINDS; if one is bad, add none and return the position of the first bad one."""
         bad = ~KINDS[kind].is_right(values)
         if bad.any():
             return int(bad.argmax())
@@ -35,7 +35,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class Kind:
-    """Which values are right, how they join the others, and what a bad one should have been."""
+    """A check of values, a function that adds them to the lists, and what a bad value should have been."""
 
     is_right: Callable[[pa.Array], np.ndarray]
     gather: Callable[[Lists, pa.Array], None]

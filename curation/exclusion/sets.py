@@ -1,4 +1,4 @@
-"""What a list holds, to be looked up a batch at a time: keys of uids or URLs, and domains with their subdomains."""
+"""Sets that are searched a batch at a time: keys of uids or URLs, and domains with their subdomains."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from curation.kernels.exclusion import LISTED, UNUSUAL, fill_slots, find_hosts, 
 from runtime.arrow.buffers import string_array, string_buffers
 from runtime.kernels.md5 import free_lanes, md5
 
-_KEYS_IN_BUCKET = 4  # keys that share their first bits, about: a search ends within one or two lines of the cache
+_KEYS_IN_BUCKET = 4  # about so many share their first bits: a search ends within one or two lines of the cache
 _SLOTS_FOR_NAME = 4
 _LONGEST_LABEL = 63  # characters, of DNS
-# What `host_span` finds, for hosts that are not plain ASCII.
+# The host that the kernel `host_span` finds, for URLs that are not plain ASCII.
 _HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 _NUMBERS = re.compile(r"(?:.*\.)?\d+")
@@ -31,8 +31,8 @@ _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 class KeySet:
     """Keys of 16 bytes, as two uint64 each, ascending; `starts` says where those with the same first bits begin."""
 
-    PARTS: ClassVar = ("keys", "starts")  # what is saved
-    CONTENT: ClassVar = ("keys",)  # from which the rest follows
+    PARTS: ClassVar = ("keys", "starts")  # the arrays that are saved
+    CONTENT: ClassVar = ("keys",)  # those that the digest covers; the others follow from them
 
     keys: np.ndarray
     starts: np.ndarray
@@ -56,7 +56,7 @@ class KeySet:
 
 
 def url_keys(urls: pa.Array) -> np.ndarray:
-    """Return the key of each URL: its MD5, so that of the uid that an image has by its URL."""
+    """Return the key of each URL: its MD5, which is also the uid of an image without one of its own."""
     offsets, data = string_buffers(string_array(urls, "urls"))
     words = np.empty((len(urls), 4), np.uint32)
     md5(data, offsets, free_lanes(), words)
@@ -76,7 +76,7 @@ class DomainSet:
 
     @classmethod
     def of(cls, domains: Iterable[str]) -> DomainSet:
-        """Return the set of these domains, which are canonical."""
+        """Return the set of these domains, given in the form of `canonical`."""
         domains = sorted(set(domains))
         bounds, names = string_buffers(pa.array(domains, pa.large_string()))
         slots = np.full(1 << (_SLOTS_FOR_NAME * len(domains)).bit_length(), -1, np.int32)
@@ -114,27 +114,29 @@ def canonical(host: str) -> str:
 
 
 def is_domain(name: str) -> bool:
-    """Say whether a canonical name can be the host of a URL or the end of one, or is an IP address."""
+    """Return whether a canonical name can be the host of a URL, or the end of a host, or is an IP address."""
     if not _LABELS.fullmatch(name):
         return False
     return not _NUMBERS.fullmatch(name) or bool(_IPV4.fullmatch(name))
 
 
 def _ascii_label(label: str) -> str:
-    if label.isascii() or len(label) > _LONGEST_LABEL:  # no name; and Punycode takes the square of the length
+    if (
+        label.isascii() or len(label) > _LONGEST_LABEL
+    ):  # too long for a name, and Punycode takes the square of the length
         return label
     return "xn--" + label.encode("punycode").decode()
 
 
 def _respelled(urls: pa.Array) -> pa.Array:
-    """Return URLs that have no more than the hosts of these, in their canonical form."""
+    """Return URLs of the hosts of these, in canonical form, and of nothing else."""
     hosts = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
     names = pa.array([f"http://{canonical(host)}" for host in hosts.dictionary.to_pylist()], pa.large_string())
     return names.take(hosts.indices)
 
 
 def _ascending(keys: np.ndarray) -> np.ndarray:
-    """Return the keys in order, each once; the array given is used up, since it may fill the memory."""
+    """Return the keys in order, each once; the given array is overwritten, since it may fill the memory."""
     ordered = keys.byteswap(inplace=True).view("S16").reshape(-1)  # sorts twice as fast as by two numbers
     ordered.sort()
     first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]

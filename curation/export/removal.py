@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.report.facts import versions
 from curation.runs.finished import batches, curated_files, open_local
 from curation.runs.results import Results

@@ -1,12 +1,12 @@
-"""The second engine: pyahocorasick's automaton behind the same `find`, slower, and the oracle of the matcher's tests.
+"""Match texts by pyahocorasick's automaton: the second engine, slower, and the oracle of the matcher's tests.
 
-It is built from the entries in each process and never pickled: pickling leaks memory in pyahocorasick 2.3.1.
+An automaton is built from the entries in each process and never pickled: pickling leaks memory in pyahocorasick 2.3.1.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,7 +14,7 @@ import ahocorasick
 import numpy as np
 import pyarrow as pa
 
-from curation.matching.matcher import require_entries, require_rules
+from curation.matching.checks import require_entries, require_rules
 from metadata.rules.characters import symbols
 from metadata.rules.text import meta_entry, meta_text
 from runtime.arrow.buffers import list_array, string_array
@@ -26,18 +26,18 @@ _BETWEEN = "\x1f"  # a control character, which no symbol holds
 class AhoCorasick:
     """Finds the entries of one list in texts; an entry's id is its position in that list."""
 
-    automaton: ahocorasick.Automaton | None  # from a string to the ids of the entries that are read so; None: no entry
-    read: Callable[[str], str]  # a text, as the automaton searches it
+    automaton: ahocorasick.Automaton | None  # maps a string to the ids of the entries read as it; None: no entry
+    read: Callable[[str], str]  # returns a text in the form that the automaton searches
 
     @classmethod
-    def build(cls, entries, rules: str = "unicode") -> AhoCorasick:
+    def build(cls, entries: Iterable[str] | pa.Array, rules: str = "unicode") -> AhoCorasick:
         """Return the automaton of a sequence or an Arrow array of strings; an empty or null entry is refused."""
         require_rules(rules)
         read_entry, read_text = (joined, joined) if rules == "unicode" else (meta_entry, meta_text)
         ids = defaultdict(list)
         for position, entry in enumerate(require_entries(entries).to_pylist()):
             ids[read_entry(entry)].append(position)
-        ids.pop(_BETWEEN, None)  # without a symbol
+        ids.pop(_BETWEEN, None)  # entries without a symbol
         if not ids:
             return cls(None, read_text)
         automaton = ahocorasick.Automaton()
@@ -46,7 +46,7 @@ class AhoCorasick:
         automaton.make_automaton()
         return cls(automaton, read_text)
 
-    def find(self, texts) -> pa.Array | pa.ChunkedArray:
+    def find(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         """Return for each text the ids of the entries that it contains, as `Matcher.find` does."""
         if isinstance(texts, pa.ChunkedArray):
             return pa.chunked_array([self.find(chunk) for chunk in texts.chunks], pa.list_(pa.int32()))

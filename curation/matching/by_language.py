@@ -1,37 +1,40 @@
-"""From texts to pairs: in which language a text is, and which entries of that language it holds."""
+"""Match texts of any language: identify the language of each, and find the entries of that language in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.language.identify import Identifier
+from curation.language import Identifier
 from curation.matching.finders import Finders, built_finders
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
-from runtime.arrow.lists import parts
 from runtime.arrow.schemas import require
 
 
 @dataclass(frozen=True)
 class Matching:
-    """All that matching needs: who tells languages, who finds entries, and how sure a language must be."""
+    """All that matching needs: an identifier of languages, finders of entries, and the score that a language needs."""
 
     identifier: Identifier
     finders: Finders
     min_language_score: float = 0.0
 
     @classmethod
-    def of(cls, entries: Entries, rules: str = "unicode", model=None) -> Matching:
-        """Return what matches texts against `entries` without a folder or Spark; `model` is lid.176.ftz by default."""
+    def of(cls, entries: Entries, rules: str = "unicode", model: str | PathLike[str] | None = None) -> Matching:
+        """Return a matching against `entries`, without a folder or Spark; `model` is lid.176.ftz by default."""
         return cls(Identifier.open(model), built_finders(entries, rules))
 
-    def find(self, texts, languages=None) -> pa.RecordBatch:
+    def find(
+        self, texts: Iterable[str | None] | pa.Array, languages: Iterable[str | None] | pa.Array | None = None
+    ) -> pa.RecordBatch:
         """Return `language`, `lid_score` and `entries` of each text; the model is asked where a language is null.
 
         A null text is in no language and holds no entry.
@@ -61,23 +64,15 @@ class Matching:
         return pc.replace_with_mask(given, unknown, names), pc.replace_with_mask(no_scores, unknown, scores)
 
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
-        """Return the ids of the entries in each text, of its own language."""
+        """Return the ids of the entries in each text, among those of its own language."""
         codes = languages.dictionary_encode()
         indices = codes.indices.to_numpy()
         order = np.argsort(indices, kind="stable")
         bounds = np.searchsorted(indices[order], np.arange(len(codes.dictionary) + 1))
         found = [
-            self._of_language(code, texts.take(pa.array(order[begin:end])))
+            self.finders.find(code, texts.take(pa.array(order[begin:end])))
             for code, begin, end in zip(codes.dictionary.to_pylist(), bounds, bounds[1:], strict=False)
         ]
         if not found:
             return pa.nulls(0, ENTRY_IDS)
         return pa.concat_arrays(found).take(pa.array(np.argsort(order)))
-
-    def _of_language(self, code: str, texts: pa.Array) -> pa.Array:
-        known = self.finders.of(code)
-        if known is None:
-            return pa.ListArray.from_arrays(pa.array(np.zeros(len(texts) + 1, np.int32)), pa.nulls(0, pa.int32()))
-        finder, first = known
-        ids, offsets = parts(finder.find(texts))
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids.to_numpy() + np.int32(first)))

@@ -1,4 +1,4 @@
-"""The finder of each language: matchers saved in one folder, or the second engine, built in each process."""
+"""Open, build and save the finder of each language: a matcher, or an automaton of the second engine."""
 
 from __future__ import annotations
 
@@ -8,56 +8,63 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from multiprocessing import get_context
+from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
-from curation.matching.automaton import AhoCorasick
 from curation.matching.matcher import Matcher
 from metadata.entries import Entries, digest_of
+from runtime.arrow.lists import parts
 from runtime.errors import InputError
 from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 
 INDEX = "index.json"  # ids and digest of each language
-PROCESS_ENTRIES = 2_000_000  # worth a process more: they take two seconds to build, and so does its start
+PROCESS_ENTRIES = 2_000_000  # for each process: these take two seconds to build, as long as a process takes to start
 
 
 class Finder(Protocol):
-    """What finds the entries of one language: a Matcher, or the second engine."""
+    """Finds the entries of one language: a Matcher, or an automaton of the second engine."""
 
     def find(self, texts: pa.Array) -> pa.Array:
         """Return the positions of the entries in each text, as list<int32>."""
 
 
 class Finders:
-    """The finders of languages with their ids; each is opened or built when its first text comes."""
+    """The finders of all languages; each is opened or built when the first text of its language comes."""
 
-    def __init__(self, ids: dict[str, range], make: Callable[[str], Finder]):
-        self._ids, self._finder_of = ids, lru_cache(maxsize=None)(make)
+    def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder]) -> None:
+        self._ids, self._finder_of = ids, lru_cache(maxsize=None)(finder_of)
 
-    def of(self, language: str) -> tuple[Finder, int] | None:
-        """Return the language's finder and the id of its first entry, or None if it has no entries."""
-        ids = self._ids.get(language)
-        return (self._finder_of(language), ids.start) if ids else None
+    def find(self, language: str, texts: pa.Array) -> pa.ListArray:
+        """Return the ids of the entries of `language` in each text; none in a null text."""
+        if not self._ids.get(language):
+            return pa.ListArray.from_arrays(pa.array(np.zeros(len(texts) + 1, np.int32)), pa.nulls(0, pa.int32()))
+        positions, offsets = parts(self._finder_of(language).find(texts))
+        ids = positions.to_numpy() + np.int32(self._ids[language].start)
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids))
 
 
 def built_finders(entries: Entries, rules: str) -> Finders:
-    """Return finders that lie in this process alone, each built when the first text of its language comes."""
+    """Return matchers of this process alone, each built when the first text of its language comes."""
     return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
 def open_automata(metadata: Path, rules: str) -> Finders:
-    """Return finders of the second engine, built from the entries saved in a folder; a process has one such object."""
+    """Return automata of the entries saved in a folder; a process has one such object."""
+    from curation.matching.automaton import AhoCorasick  # only here: most runs do without pyahocorasick
+
     entries = Entries.open(metadata)
     return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
 def open_matchers(folder: Path) -> Finders:
-    """Return the finders that `save_matchers` put into a folder; a process has one such object.
+    """Return the matchers that `save_matchers` put into a folder; a process has one such object.
 
     The entries themselves are not read: each worker would hold those of all languages, which is gigabytes.
     """
@@ -66,7 +73,7 @@ def open_matchers(folder: Path) -> Finders:
         raise InputError(f"{folder} holds no {INDEX} of saved matchers; build the matchers again")
     digests = {code: each["digest"] for code, each in saved.items()}
     ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
-    return Finders(ids, lambda language: _open(folder / language, digests[language]))
+    return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
 
 
 def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | None = None) -> None:
@@ -78,7 +85,7 @@ def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | N
         for language in entries.languages:
             save_matcher(entries, language, rules, matchers)
     else:
-        # A forked process would have the driver's threads' locks without the threads.
+        # Spawned: a forked process would hold the locks of the driver's threads, without the threads.
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             save = partial(_save_one, metadata, rules=rules, matchers=matchers)
             for _ in pool.map(save, entries.languages):
@@ -90,15 +97,15 @@ def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | N
     write_json(matchers / INDEX, index)
 
 
-def save_matcher(entries: Entries, language: str, rules: str, matchers: Path) -> None:
+def save_matcher(entries: Entries, language: str, rules: str, matchers: str | PathLike[str]) -> None:
     """Build the matcher of a language and put it, whole, into the folder `matchers`."""
-    place = Path(matchers) / language
-    unfinished = place.with_name(f"{language}.partial")
+    folder = Path(matchers) / language
+    unfinished = folder.with_name(f"{language}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     with room(matchers):
         Matcher.build(entries.of(language), rules).save(unfinished)
-    shutil.rmtree(place, ignore_errors=True)
-    unfinished.replace(place)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
 
 
 def _save_one(metadata: Path, language: str, rules: str, matchers: Path) -> None:
@@ -114,7 +121,7 @@ def _ids(entries: Entries) -> dict[str, range]:
     return {code: range(ids.start, ids.stop) for code, ids in entries.languages.items()}
 
 
-def _open(folder: Path, digest: str) -> Matcher:
+def _open_matcher(folder: Path, digest: str) -> Matcher:
     matcher = Matcher.open(folder)
     if matcher.digest != digest:
         raise InputError(f"{folder} was built from other entries; build the matchers again")

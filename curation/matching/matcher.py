@@ -1,32 +1,34 @@
-"""Matcher: the entries of one language as frozen arrays, and the entries found in each text of a batch.
+"""Match texts against the entries of one language, which a Matcher holds as frozen arrays.
 
-How texts and entries are read is defined in `metadata.rules`; the loops are in `curation.kernels.trie`.
+`metadata.rules` defines how texts and entries are read; the loops are in `curation.kernels.trie`.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.kernels.trie.finding import look_up, step, walk
 from curation.kernels.trie.ids import merge
 from curation.kernels.trie.tables import Trie
-from curation.matching.symbols import Reader, normal_form, read_blocks, readers
+from curation.matching.checks import require_entries, require_rules
+from curation.matching.symbols import Reader, normal_form, read_texts, readers
 from curation.matching.trie import build_trie
 from metadata.entries import digest_of
 from metadata.rules.characters import CharacterTable, character_table
-from metadata.rules.text import RULES, meta_can_match, meta_entry
+from metadata.rules.text import meta_can_match, meta_entry
 from runtime.arrow.buffers import list_array, string_array, string_buffers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 3  # of the saved form
-LEVELS = 4  # symbols that all walks of a block take in step
+LEVELS = 4  # symbols that all walks over a group of texts take in step
 
 
 @dataclass(frozen=True)
@@ -36,25 +38,25 @@ class Matcher:
     rules: str
     digest: str  # of the entries
     size: int
-    tries: tuple[Trie, ...]  # one a reader
-    table: CharacterTable | None  # `unicode` only
+    tries: tuple[Trie, ...]  # one for each reader of the rules
+    table: CharacterTable | None  # None: the rules are `meta`
 
     @classmethod
-    def build(cls, entries, rules: str = "unicode") -> Matcher:
+    def build(cls, entries: Iterable[str] | pa.Array, rules: str = "unicode") -> Matcher:
         """Return the matcher of a sequence or an Arrow array of strings; an empty or null entry is refused."""
         require_rules(rules)
         entries = require_entries(entries)
         table = character_table() if rules == "unicode" else None
-        groups = _by_reader(entries, rules, table)
+        groups = _by_reader(entries, table)
         tries = [
             build_trie(strings, positions, len(entries), reader)
-            for reader, (strings, positions) in zip(readers(rules, table), groups, strict=True)
+            for reader, (strings, positions) in zip(readers(table), groups, strict=True)
         ]
         if rules == "meta":
             tries[1] = tries[1]._replace(borders=_borders(groups[1][0]))
         return cls(rules, digest_of(entries), len(entries), tuple(tries), table)
 
-    def find(self, texts) -> pa.Array | pa.ChunkedArray:
+    def find(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         """Return for each text the ids of the entries that it contains, ascending, each once, as list<int32>.
 
         A null text gives null; a ChunkedArray gives a ChunkedArray.
@@ -65,13 +67,13 @@ class Matcher:
         read = texts if self.table is None else normal_form(texts, self.table)
         offsets, data = string_buffers(read)
         found = [
-            _find(trie, reader, offsets, data)
-            for trie, reader in zip(self.tries, readers(self.rules, self.table), strict=True)
+            _search(trie, reader, offsets, data)
+            for trie, reader in zip(self.tries, readers(self.table), strict=True)
             if trie.sizes[2]
         ]
         return list_array(*_merged(found, len(texts)), like=texts)
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the matcher as a folder of plain arrays."""
         header = {"version": VERSION, "rules": self.rules, "digest": self.digest, "size": self.size}
         arrays = {f"{name}{i}": array for i, trie in enumerate(self.tries) for name, array in trie._asdict().items()}
@@ -81,7 +83,7 @@ class Matcher:
         save_arrays(Path(path), "matcher.json", header, arrays)
 
     @classmethod
-    def open(cls, path) -> Matcher:
+    def open(cls, path: str | PathLike[str]) -> Matcher:
         """Map a saved matcher into memory; a folder that is damaged or of another version is refused."""
         header, arrays = open_arrays(Path(path), "matcher.json", VERSION)
         table = None
@@ -97,28 +99,10 @@ class Matcher:
         return cls(header["rules"], header["digest"], header["size"], tries, table)
 
 
-def require_rules(rules: str) -> None:
-    """Refuse what names no rule set."""
-    if rules not in RULES:
-        raise InputError(f"rules are {rules!r}; there are {' and '.join(RULES)}")
-
-
-def require_entries(entries) -> pa.Array:
-    """Return the entries as an Arrow array, or say what keeps them from being some."""
-    entries = string_array(entries, "entries")
-    if entries.null_count:
-        position = pc.index(pc.is_null(entries), True).as_py()
-        raise InputError(f"entry {position} is null; each entry must be a string: leave it out")
-    empty = pc.index(pc.utf8_length(entries), pa.scalar(0, pa.int32())).as_py() if len(entries) else -1
-    if empty >= 0:
-        raise InputError(f"entry {empty} is empty; each entry must hold a character: leave it out")
-    return entries
-
-
-def _by_reader(entries: pa.Array, rules: str, table) -> list[tuple[pa.Array, np.ndarray]]:
+def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa.Array, np.ndarray]]:
     """Return for each reader of the rules its entries, as it reads them, and their positions."""
     positions = np.arange(len(entries))
-    if rules == "unicode":
+    if table is not None:
         return [(normal_form(entries, table), positions)]
     padded = [meta_entry(entry) for entry in entries.to_pylist()]
     words = np.array([len(p) == len(e) + 2 for p, e in zip(padded, entries.to_pylist(), strict=True)], bool)
@@ -135,29 +119,28 @@ def _borders(padded: pa.Array) -> np.ndarray:
     return borders
 
 
-def _find(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (offsets, ids) of the entries of one trie in all texts."""
+def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (offsets, ids) of the entries of one trie in all texts, which are given by their own offsets and bytes."""
     if len(trie.borders):
         reader = reader._replace(of_texts=(True, trie.borders))
     out = np.zeros(len(offsets), np.int64)
     ids = np.empty(16 * len(offsets) + int(trie.sizes[1]) + 100, np.int32)
     stamps = np.zeros(int(trie.sizes[1]), np.int32)  # memory that the system gives only where it is written
     space = np.empty((3 + LEVELS, 0), np.int64)
-    for block in read_blocks(reader, offsets, data):
-        if block.count + LEVELS > space.shape[1]:
-            space = np.empty((3 + LEVELS, 2 * block.count + LEVELS), np.int64)
+    for read in read_texts(reader, offsets, data):
+        if read.size + LEVELS > space.shape[1]:
+            space = np.empty((3 + LEVELS, 2 * read.size + LEVELS), np.int64)
         codes, places, buckets, nodes = *space[:3], space[3:]
-        look_up(data, block.lows, block.highs, block.begins, block.count, trie, codes)
-        nodes = nodes[: step(codes, block.count, trie, places, buckets, nodes)]
-        ends, text = out[block.first : block.last + 1], 0
-        while (text := walk(codes, nodes, block.bounds, text, trie, stamps, block.first + 1, ids, ends)) < len(
-            ends
-        ) - 1:
+        look_up(data, read.lows, read.highs, read.begins, read.size, trie, codes)
+        nodes = nodes[: step(codes, read.size, trie, places, buckets, nodes)]
+        ends, text = out[read.first : read.last + 1], 0
+        while (text := walk(codes, nodes, read.bounds, text, trie, stamps, read.first + 1, ids, ends)) < len(ends) - 1:
             ids = np.concatenate([ids, np.empty_like(ids)])
     return out, ids[: out[-1]]
 
 
 def _merged(found: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (offsets, ids) of the entries that any trie found in so many texts."""
     if not found:
         return np.zeros(texts + 1, np.int64), np.zeros(0, np.int32)
     if len(found) == 1 or not len(found[1][1]):

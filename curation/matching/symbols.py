@@ -1,7 +1,7 @@
-"""Readers: how a batch of texts, or of entries, becomes symbols. Each rule set has one or two.
+"""Read texts and entries as sequences of symbols, by the one or two readers of each rule set.
 
-Under `meta` an entry padded on both sides is a sequence of words between single spaces, any other one a sequence of
-characters of the padded text; so each text is read twice where there are entries of both kinds.
+Under `meta` an entry padded on both sides is a sequence of words between single spaces. Any other entry is a sequence
+of characters of the padded text. So each text is read twice where the list has entries of both kinds.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from metadata.rules.text import normalise
 from runtime.arrow.buffers import string_buffers
 from runtime.errors import InputError
 
-BLOCK_BYTES = 1 << 15  # texts read at a time: their symbols stay in the processor's second cache
-BLOCK_TEXTS = 1 << 12
+GROUP_BYTES = 1 << 15  # of texts that are read at a time: their symbols stay in the processor's second cache
+GROUP_TEXTS = 1 << 12
 
 
 class Reader(NamedTuple):
-    """A kernel of `kernels.symbols`, and what it is told when it reads texts and when it reads entries."""
+    """A kernel that reads symbols, and its argument `how` for texts and for entries."""
 
-    read: Callable
+    read: Callable[..., int]
     of_texts: Any
     of_entries: Any
 
 
 class Symbols(NamedTuple):
-    """The symbols of the texts first to last, as the kernels lay them out."""
+    """The symbols of the texts first to last, laid out as `kernels.trie.symbols` says."""
 
     first: int
     last: int
@@ -40,12 +40,12 @@ class Symbols(NamedTuple):
     highs: np.ndarray
     begins: np.ndarray
     bounds: np.ndarray
-    count: int
+    size: int  # number of keys: symbols, and an end after each text
 
 
-def readers(rules: str, table: CharacterTable | None) -> tuple[Reader, ...]:
-    """Return the readers of a rule set: one for `unicode`, words and characters for `meta`."""
-    if rules == "meta":
+def readers(table: CharacterTable | None) -> tuple[Reader, ...]:
+    """Return the reader of `unicode`, given its table of characters; without a table, those of words and characters."""
+    if table is None:
         of_texts, of_entries = (True, np.zeros(0, np.uint8)), (False, np.zeros(0, np.uint8))
         return Reader(read_words, of_texts, of_entries), Reader(read_characters, of_texts, of_entries)
     pages = (table.pages, table.classes, table.twins)
@@ -80,43 +80,42 @@ def _woven(texts: pa.Array, others: pa.Array, mask: np.ndarray) -> pa.Array:
     return pa.concat_arrays(runs)
 
 
-def blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) over all texts, in blocks of about BLOCK_BYTES; a longer text is a block of its own."""
+def read_texts(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
+    """Yield the symbols of all texts, group by group; the arrays are used again for the next group."""
+    space = _space(0)
+    for first, last in _groups(offsets):
+        size = _most_symbols(offsets, first, last)
+        if size > len(space[0]):
+            space = _space(size)
+        bounds = np.empty(last - first + 1, np.int64)
+        count = reader.read(offsets, data, first, last, reader.of_texts, *space, bounds)
+        yield Symbols(first, last, *space, bounds, count)
+
+
+def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols]:
+    """Return the entries' bytes and their symbols."""
+    offsets, data = string_buffers(entries)
+    last = len(entries)
+    space, bounds = _space(_most_symbols(offsets, 0, last)), np.empty(last + 1, np.int64)
+    count = reader.read(offsets, data, 0, last, reader.of_entries, *space, bounds)
+    return data, Symbols(0, last, *space, bounds, count)
+
+
+def _groups(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) over all texts, in groups of about GROUP_BYTES; a longer text is a group of its own."""
     first, texts = 0, len(offsets) - 1
     while first < texts:
-        last = int(np.searchsorted(offsets, offsets[first] + BLOCK_BYTES, "right")) - 1
-        last = min(max(last, first + 1), first + BLOCK_TEXTS, texts)
+        last = int(np.searchsorted(offsets, offsets[first] + GROUP_BYTES, "right")) - 1
+        last = min(max(last, first + 1), first + GROUP_TEXTS, texts)
         yield first, last
         first = last
 
 
-def read_blocks(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
-    """Yield the symbols of all texts, block by block; the arrays are used again for the next block."""
-    space = _space(0)
-    for first, last in blocks(offsets):
-        size = _most_symbols(offsets, first, last)
-        if size > len(space[0]):
-            space = _space(size)
-        yield _read(reader.read, reader.of_texts, offsets, data, first, last, space)
-
-
-def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols]:
-    """Return the entries' bytes and their symbols as one block."""
-    offsets, data = string_buffers(entries)
-    space = _space(_most_symbols(offsets, 0, len(entries)))
-    return data, _read(reader.read, reader.of_entries, offsets, data, 0, len(entries), space)
-
-
-def _read(read, how, offsets, data, first, last, space) -> Symbols:
-    bounds = np.empty(last - first + 1, np.int64)
-    count = read(offsets, data, first, last, how, *space, bounds)
-    return Symbols(first, last, *space, bounds, count)
-
-
-def _most_symbols(offsets, first, last) -> int:
-    """Return how many keys can come of the texts: three a byte (a wrapped mark as characters), three a text."""
+def _most_symbols(offsets: np.ndarray, first: int, last: int) -> int:
+    """Return how many keys the texts can give: three a byte (a wrapped mark as characters), three a text."""
     return 3 * int(offsets[last] - offsets[first] + last - first)
 
 
-def _space(size: int) -> tuple[np.ndarray, ...]:
+def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return room for the two integers of so many keys, and for where their bytes begin."""
     return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)

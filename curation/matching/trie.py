@@ -1,4 +1,4 @@
-"""Building the trie of a list of entries."""
+"""Build the trie of a list of entries."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,9 @@ from curation.kernels.trie.tables import EDGES, LINE, NUMBER, WORDS, Trie
 from curation.matching.symbols import Reader, Symbols, read_entries
 from runtime.errors import InputError
 
-LOAD = 0.5  # of a hash table; fuller tables are smaller, and slower where a key is missing
-MANY = 10_000  # symbols for which a table of all characters of three bytes is not too large
-HINT_BITS = 16  # an edge: one pair in sixteen that is none is taken for one
+LOAD = 0.5  # share of a hash table that is used; fuller tables are smaller, and slower where a key is missing
+MANY = 10_000  # symbols from which on a table of all characters of three bytes is not too large
+HINT_BITS = 16  # for each edge: of the pairs that are no edge, one in sixteen is taken for one
 
 
 def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Reader) -> Trie:
@@ -39,25 +39,27 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
 
 def _require_sizes(symbols: Symbols, size: int) -> None:
     """Refuse what the tables' fields of 24, 29 and 32 bits do not hold."""
-    highs = symbols.highs[: symbols.count]
-    if symbols.count + size > NUMBER or np.any((highs >= HASHED) & (highs & MOST_BYTES == MOST_BYTES)):
+    highs = symbols.highs[: symbols.size]
+    if symbols.size + size > NUMBER or np.any((highs >= HASHED) & (highs & MOST_BYTES == MOST_BYTES)):
         raise InputError(
-            f"{size:,} entries of {symbols.count:,} words, or a word among them of 16 MB, are too many; drop some"
+            f"{size:,} entries of {symbols.size:,} words, or a word among them of 16 MB, are too many; drop some"
         )
 
 
 def _vocabulary(data: np.ndarray, symbols: Symbols) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Return the vocabulary by first appearance, its pool, each symbol's number, and how many are distinct."""
-    vocabulary = _table(symbols.count, WORDS)
+    vocabulary = _table(symbols.size, WORDS)
     pool = np.empty(len(data), np.uint8)
-    numbers = np.empty(symbols.count, np.int64)
+    numbers = np.empty(symbols.size, np.int64)
     distinct, used = building.number_symbols(
-        data, symbols.lows, symbols.highs, symbols.begins, symbols.count, vocabulary, pool, numbers
+        data, symbols.lows, symbols.highs, symbols.begins, symbols.size, vocabulary, pool, numbers
     )
     return vocabulary, pool[:used].copy(), numbers, distinct
 
 
-def _paths(numbers, bounds, positions, size) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _paths(
+    numbers: np.ndarray, bounds: np.ndarray, positions: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Return edges, the entry of each node, the next entry with the same symbols, and the number of nodes."""
     edges = _table(len(numbers), EDGES)
     terminal = np.full(len(numbers) + 2, -1, np.int64)
@@ -68,7 +70,7 @@ def _paths(numbers, bounds, positions, size) -> tuple[np.ndarray, np.ndarray, np
 
 def _are_many_characters(symbols: Symbols) -> bool:
     """Return whether the symbols are mostly of three bytes, as those of Chinese, Japanese and Thai are."""
-    return symbols.count > MANY and int((symbols.highs[: symbols.count] == 4 << 56).sum()) * 2 > symbols.count
+    return symbols.size > MANY and int((symbols.highs[: symbols.size] == 4 << 56).sum()) * 2 > symbols.size
 
 
 def _edges_below_root(edges: np.ndarray) -> int:
@@ -76,7 +78,7 @@ def _edges_below_root(edges: np.ndarray) -> int:
 
 
 def _table(keys: int, bucket: int) -> np.ndarray:
-    """Return an empty table for so many keys; buckets are whole cache lines, here and where a file is mapped."""
+    """Return an empty table for so many keys, `bucket` in a bucket; buckets are cache lines, in a mapped file too."""
     space = np.zeros((int(keys / (bucket * LOAD)) + 2) * LINE, np.int64)
     begin = -space.ctypes.data % 64 // 8
     return space[begin : len(space) - LINE + begin]

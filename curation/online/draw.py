@@ -1,7 +1,7 @@
-"""The chances of one epoch: which text an image has, whether it is kept, and who reads it when.
+"""Draw the text of each image, whether it is kept, and the order of blocks, for one epoch.
 
-All are functions of (seed, epoch, uid), so no layout of ranks and workers can show in what is kept. Epoch 0 draws as
-`sampling` does: it keeps the pairs of the curated manifest with the same seed.
+All draws are functions of (seed, epoch, uid), so what is kept does not depend on the layout of ranks and workers. Epoch
+0 draws as `curation.balancing.sampling` does: it keeps the pairs of the curated manifest with the same seed.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Drawn:
 
 
 def draw(batch: pa.RecordBatch, rates: np.ndarray, seed: int, epoch: int) -> Drawn:
-    """Return what an epoch keeps of images with `uid` and `candidates`: of each one text, with its probability."""
+    """Return the images of a batch with `uid` and `candidates` that an epoch keeps, each with one of its texts."""
     uids = batch.column("uid")
     texts, image_offsets = parts(batch.column("candidates"))
     ids, text_offsets = entry_ids(texts.field("entries"), len(rates))
@@ -36,16 +36,16 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, seed: int, epoch: int) -> Dra
     return Drawn(kept, texts.field("text").take(pa.array(chosen[kept])), probability[kept])
 
 
-def shuffled(names, seed: int, purpose: str) -> np.ndarray:
+def shuffled(names: pa.Array | pa.ChunkedArray, seed: int, purpose: str) -> np.ndarray:
     """Return a permutation of the rows of `names`, the same for the same names."""
     return np.argsort(draws(seed, purpose, names), kind="stable")
 
 
 def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the blocks 0 … number - 1 in the order in which an epoch deals them out."""
+    """Return the blocks of an index, 0 … number - 1, in the order in which an epoch deals them out."""
     return shuffled(pa.array(np.arange(number)).cast(pa.string()), seed, purpose("blocks", epoch))
 
 
-def purpose(of: str, epoch: int) -> str:
-    """Return the purpose under which an epoch draws."""
-    return f"{of} in epoch {epoch}" if epoch else of
+def purpose(name: str, epoch: int) -> str:
+    """Return the purpose of an epoch's draws; in epoch 0, that of a run of curate."""
+    return f"{name} in epoch {epoch}" if epoch else name

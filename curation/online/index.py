@@ -1,6 +1,7 @@
-"""The index of online balancing, opened: for each tar, where its images lie and which texts they may have.
+"""Open the index of online balancing: for each tar, where its images begin and which texts they may have.
 
-A file of ROWS per tar, memory-mapped and cut into blocks, which are what readers share out. `online_build` makes it.
+An index is a file of ROWS for each tar, memory-mapped. Its record batches are *blocks*, which readers share out.
+`building` makes it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,13 @@ NAME = "index.json"
 
 @dataclass(frozen=True)
 class Shard:
-    """One tar and what the index knows of it."""
+    """One tar, as it was when the index was built."""
 
-    name: str  # below the common folder of all tars
+    name: str  # path below the common folder of all tars
     bytes: int
-    modified: int  # ns; a copy elsewhere may have another
+    modified: int  # ns; a copy may have another
     samples: int = 0  # images in the tar
-    matched: int = 0  # of them with a matched text: rows of the index
+    matched: int = 0  # images with a matched text: rows of the index
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Index:
     digest: int  # of shards and matched images
 
     @classmethod
-    def open(cls, folder, tars=None) -> Index:
-        """Return the index in `folder`; `tars` is where their common folder is now, if they were moved."""
+    def open(cls, folder: str | PathLike[str], tars: str | PathLike[str] | None = None) -> Index:
+        """Return the index in `folder`; `tars` is the common folder of the tars, if they were moved."""
         folder = Path(folder)
         content = read_json(folder / NAME)
         if content is None:
-            raise InputError(f"{folder} holds no whole {NAME}; build it with curation.online.dataset.index")
+            raise InputError(f"{folder} holds no whole {NAME}; build it with curation.online.build")
         if content.get("version") != VERSION:
             raise InputError(
                 f"{folder} holds version {content.get('version')}, this program reads {VERSION}: build it again"
@@ -61,7 +63,7 @@ class Index:
             raise InputError(f"{folder / NAME} is damaged ({error!r}): build it again") from None
 
     @classmethod
-    def _of(cls, folder: Path, tars, content: dict) -> Index:
+    def _of(cls, folder: Path, tars: str | PathLike[str] | None, content: dict) -> Index:
         made_from = content["made_from"]
         tars = Path(made_from["tars"] if tars is None else tars)
         shards = tuple(Shard(**shard) for shard in content["shards"])
@@ -70,12 +72,12 @@ class Index:
 
     @property
     def samples(self) -> int:
-        """Images in all tars."""
+        """The number of images in all tars."""
         return sum(shard.samples for shard in self.shards)
 
     @property
     def matched(self) -> int:
-        """Images in all tars that have a matched text."""
+        """The number of images in all tars that have a matched text."""
         return sum(shard.matched for shard in self.shards)
 
     @cached_property
@@ -89,7 +91,7 @@ class Index:
         return int(np.searchsorted(self.first_blocks, block, "right")) - 1
 
     def rows(self, shard: int) -> pa.RecordBatchFileReader:
-        """Return the rows of a shard, a batch per block, mapped into memory."""
+        """Return the rows of a shard, a record batch for each block, mapped into memory."""
         path = self.folder / file_name(shard)
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))

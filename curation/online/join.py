@@ -1,7 +1,7 @@
-"""Which matched image belongs to which sample of which tar, for more of both than memory holds.
+"""Join matched images to the samples of tars by uid, for more of both than memory holds.
 
-Of the tars, a number per uid is held; the matched images pass by once. Where a number agrees, the image is put down
-for its shard, and when all have passed, whole uids are compared: no answer rests on a number being unique.
+Memory holds one number for each uid of the tars; the matched images are read once. An image whose number agrees is
+written to a file for its shard. Then whole uids are compared: no answer rests on a number being unique.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,60 +18,61 @@ from curation.schemas import MATCHED
 from runtime.draws import draws
 from runtime.errors import InputError
 
-BUCKETS = 256  # files at most, each of neighbouring shards, of which one at a time is held in memory
+BUCKETS = 256  # files at most, each of neighbouring shards; memory holds one file at a time
 
 CANDIDATES = MATCHED.field("candidates")
-# A matched image that may be the sample in `row` of `shard`.
+# A matched image that may be the sample in `row` of `shard`: their numbers agree.
 FOUND = pa.schema([pa.field("shard", pa.int32()), pa.field("row", pa.int32()), MATCHED.field("uid"), CANDIDATES])
-# One row per sample that has a matched image: what training needs of both.
+# One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(CANDIDATES)
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Where the uids of all tars are, by a number made of each."""
+class TarUids:
+    """The shard and row of each uid of all tars, in the order of a number drawn for the uid."""
 
     numbers: np.ndarray  # ascending
     shards: np.ndarray
     rows: np.ndarray
 
     @classmethod
-    def of(cls, uids_of_shards: Iterable[pa.Array]) -> "Places":
-        """Return the places of the uids of each shard, in the order of shards."""
-        numbers = [draws(0, "place", uids) for uids in uids_of_shards]
-        sizes = [len(each) for each in numbers]
+    def of(cls, uids_of_shards: Iterable[pa.Array]) -> "TarUids":
+        """Return the uids of all shards, given in the order of shards."""
+        drawn = [draws(0, "place", uids) for uids in uids_of_shards]
+        sizes = [len(each) for each in drawn]
         shards = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         rows = np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in sizes)])
-        numbers = np.concatenate([np.empty(0), *numbers])
+        numbers = np.concatenate([np.empty(0), *drawn])
         order = np.argsort(numbers, kind="stable")
         return cls(numbers[order], shards[order], rows[order])
 
     def find(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a FOUND row for each place where an image of the batch may be: none, one, or several."""
+        """Return a FOUND row for each sample that an image of the batch may be: none, one, or several."""
         sought = draws(0, "place", batch.column("uid"))
         first = np.searchsorted(self.numbers, sought)
         number = np.searchsorted(self.numbers, sought, "right") - first
         image = np.repeat(np.arange(len(sought)), number)
-        place = np.arange(len(image)) + np.repeat(first - np.cumsum(number) + number, number)
-        columns = [self.shards[place], self.rows[place], batch.column("uid").take(image)]
+        found = np.arange(len(image)) + np.repeat(first - np.cumsum(number) + number, number)
+        columns = [self.shards[found], self.rows[found], batch.column("uid").take(image)]
         return pa.RecordBatch.from_arrays([*columns, batch.column("candidates").take(image)], schema=FOUND)
 
 
-def join(matched: Iterable[pa.RecordBatch], places: Places, shards: int, work: Path) -> Iterator[tuple[int, pa.Table]]:
-    """Yield each shard's number and its FOUND rows, in the order of shards; `work` is a folder for files in between."""
+def join(matched: Iterable[pa.RecordBatch], uids: TarUids, shards: int, work: Path) -> Iterator[tuple[int, pa.Table]]:
+    """Yield each shard's number and its FOUND rows, in the order of shards; `work` is a folder for temporary files."""
     buckets = min(BUCKETS, shards)
     first_of_bucket = [bucket * shards // buckets for bucket in range(buckets + 1)]
     paths = [work / f"found{bucket}.arrow" for bucket in range(buckets)]
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_stream(str(path), FOUND)) for path in paths]
         for batch in matched:
-            _put_down(places.find(batch), first_of_bucket, files)
+            _write_found(uids.find(batch), first_of_bucket, files)
     for bucket, path in enumerate(paths):
         yield from _found_of(path, range(*first_of_bucket[bucket : bucket + 2]))
         path.unlink()
 
 
-def _put_down(found: pa.RecordBatch, first_of_bucket: list[int], files: list) -> None:
+def _write_found(found: pa.RecordBatch, first_of_bucket: list[int], files: list[pa.RecordBatchStreamWriter]) -> None:
+    """Append FOUND rows to the files of their shards."""
     found = found.take(pc.sort_indices(found.column("shard")))
     ends = np.searchsorted(found.column("shard").to_numpy(), first_of_bucket)
     for bucket in np.flatnonzero(np.diff(ends)):
@@ -79,6 +80,7 @@ def _put_down(found: pa.RecordBatch, first_of_bucket: list[int], files: list) ->
 
 
 def _found_of(path: Path, shards: range) -> Iterator[tuple[int, pa.Table]]:
+    """Yield each shard's number and its FOUND rows, sorted, from the file of these shards."""
     with pa.memory_map(str(path)) as file:
         found = pa.ipc.open_stream(file).read_all()
     found = found.sort_by([("shard", "ascending"), ("row", "ascending")])

@@ -1,10 +1,10 @@
-"""Blocks of the index → the samples that an epoch keeps of them, with the bytes of their images.
+"""Read the samples that an epoch keeps of some blocks of the index, with the bytes of their images.
 
-What is not kept is neither read nor even passed: the index says where in its tar each kept image begins.
+Images that are not kept are never read: the index says where in its tar each image begins.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from curation.online.index import Index
 from curation.online.tars import SAMPLES
 from runtime.errors import InputError
 
-# A sample that is kept: what SAMPLES says of it, the number of its shard, and what was drawn for it.
+# A sample that is kept: its row of SAMPLES, the number of its shard, and what was drawn for it.
 KEPT = pa.schema(
     [
         *SAMPLES,
@@ -36,8 +36,8 @@ class Epoch:
     seed: int
     number: int
 
-    def kept(self, blocks) -> pa.Table:
-        """Return the KEPT samples of some blocks, mixed."""
+    def kept(self, blocks: Iterable[int]) -> pa.Table:
+        """Return the KEPT samples of some blocks, shuffled among each other."""
         batches = [self._kept(int(block)) for block in blocks]
         table = pa.Table.from_batches(batches, KEPT)
         return table.take(shuffled(table.column("uid"), self.seed, purpose("order", self.number)))
@@ -52,7 +52,7 @@ class Epoch:
         return pa.RecordBatch.from_arrays([*columns, shards, drawn.texts, drawn.probability], schema=KEPT)
 
     def sizes(self) -> np.ndarray:
-        """Return the number of samples that are kept of each block; no image is read for it."""
+        """Return the number of samples that are kept of each block; no image is read."""
         sizes = [
             len(draw(rows.get_batch(block), self.rates, self.seed, self.number).rows)
             for rows in map(self.index.rows, range(len(self.index.shards)))
@@ -62,7 +62,7 @@ class Epoch:
 
 
 def read(index: Index, kept: pa.Table) -> Iterator[dict]:
-    """Yield KEPT samples in the form of webdataset's, with the drawn text as `txt`."""
+    """Yield KEPT samples as webdataset yields them, with the drawn text as `txt`."""
     columns = [column.to_pylist() for column in kept.columns]
     with ExitStack() as stack:
         tars = {shard: _open(index, shard, stack) for shard in kept.column("shard").unique().to_pylist()}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.exclusion.filter import REASONS, Exclusion
+from curation.exclusion import REASONS, Exclusion
 from curation.exclusion.sets import DomainSet, KeySet, canonical
 from curation.inputs.candidates import tallies
 from metadata import InputError

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.export.forms import About, export
 from curation.export.removal import REMOVED, remove
 from curation.runs.results import Results

@@ -1,4 +1,4 @@
-"""Naive twin of curation.exclusion.filter: one row at a time, by Python's own md5, re and IDNA."""
+"""Naive twin of curation.exclusion: one row at a time, by Python's own md5, re and IDNA."""
 
 import re
 from hashlib import md5

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.online import dataset as online
+from curation import online
 from curation.online import join
 from curation.online.read import Epoch
 from curation.online.tars import samples
@@ -41,7 +41,7 @@ def test_the_index_counts_images_and_those_that_are_matched(made):
 
 def test_uids_are_compared_whole_where_their_numbers_agree(made, tmp_path, monkeypatch):
     monkeypatch.setattr(join, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
-    other = online.index(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
+    other = online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
     for shard in range(3):
         assert other.rows(shard).read_all().equals(made.index.rows(shard).read_all())
 
@@ -51,7 +51,7 @@ def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
     write_run(tmp_path / "run", rows)
     for name in ("a", "b"):
         write_tar(tmp_path / f"{name}.tar", rows[2:5])
-    index = online.index(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
+    index = online.build(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
     expected = [(row["uid"], row["candidates"]) for row in rows[2:5]]
     for shard in (0, 1):
         found = index.rows(shard).read_all().to_pylist()
@@ -62,14 +62,14 @@ def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
     write_run(tmp_path / "run", [*images(3), image(3, []), image(4, None)])
     write_tar(tmp_path / "a.tar", [image(3, []), image(4, None), image(5, None)])
     write_tar(tmp_path / "b.tar", [])
-    index = online.index(tmp_path, tmp_path / "run", tmp_path / "index")
+    index = online.build(tmp_path, tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (3, 0)
     assert Epoch(index, np.ones(5), 0, 0).kept([]).num_rows == 0
 
 
 def test_an_index_that_is_there_is_not_built_again(made):
     made_at = (made.folder / "index" / "index.json").stat().st_mtime_ns
-    again = online.index([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
+    again = online.build([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
     assert again == made.index
     assert (made.folder / "index" / "index.json").stat().st_mtime_ns == made_at
     assert not (made.folder / "index" / ".work").exists()
@@ -80,22 +80,22 @@ def test_an_index_that_was_interrupted_is_built_again(tmp_path):
     write_tar(tmp_path / "a.tar", images(4))
     (tmp_path / "index" / ".work").mkdir(parents=True)
     (tmp_path / "index" / "00000.arrow").write_bytes(b"half")
-    assert online.index(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index").matched == 4
+    assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index").matched == 4
 
 
 def test_another_index_or_other_files_in_the_folder_are_refused(made, tmp_path):
     with pytest.raises(InputError, match="block_rows"):
-        online.index(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
+        online.build(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="no index"):
-        online.index(made.folder / "tars", made.folder / "run", tmp_path)
+        online.build(made.folder / "tars", made.folder / "run", tmp_path)
 
 
 def test_a_damaged_index_is_refused(tmp_path):
     write_run(tmp_path / "run", images(4))
     write_tar(tmp_path / "a.tar", images(4))
     folder = tmp_path / "index"
-    index = online.index(tmp_path / "a.tar", tmp_path / "run", folder)
+    index = online.build(tmp_path / "a.tar", tmp_path / "run", folder)
     (folder / "00000.arrow").write_bytes((folder / "00000.arrow").read_bytes()[:-100])
     with pytest.raises(InputError, match="again"):
         index.rows(0)
@@ -127,16 +127,16 @@ def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
 )
 def test_paths_that_are_no_tars_are_refused(made, tmp_path, tars, message):
     with pytest.raises(InputError, match=message):
-        online.index(tars, made.folder / "run", tmp_path / "index")
+        online.build(tars, made.folder / "run", tmp_path / "index")
 
 
 def test_a_folder_without_matched_images_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="output folder of curate"):
-        online.index(made.folder / "tars", tmp_path, tmp_path / "index")
+        online.build(made.folder / "tars", tmp_path, tmp_path / "index")
 
 
 def test_an_image_that_is_matched_twice_is_refused(tmp_path):
     write_run(tmp_path / "run", [*images(4), images(4)[1]])
     write_tar(tmp_path / "a.tar", images(4))
     with pytest.raises(InputError, match="more than once"):
-        online.index(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")

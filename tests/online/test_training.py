@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from curation import online
 from curation.balancing.sampling import sample_batch
-from curation.online import dataset as online
 from tests.support.checkout import ROOT
 from tests.support.online_run import FORKS, add, batch, image, pairs, write_run
 from tests.support.stand_ins import needed
@@ -139,7 +139,7 @@ def test_open_clip_learns_from_balancing_while_it_trains(patches):
         picture = Image.open(io.BytesIO(sample["jpg"])).convert("RGB")
         return preprocess(picture), tokenizer(sample["txt"].decode())[0]
 
-    index = online.index(patches / "images", patches / "curated", patches / "index", 16)
+    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5), transform=pair)
     loader = torch.utils.data.DataLoader(dataset, batch_size=16, drop_last=True)
     loader.num_batches = dataset.steps(16)
@@ -154,7 +154,7 @@ def test_open_clip_learns_from_balancing_while_it_trains(patches):
 @pytest.mark.feeds
 def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches):
     wds = needed("webdataset")
-    index = online.index(patches / "images", patches / "curated", patches / "index", 16)
+    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5))
     stages = [wds.decode("pilrgb"), wds.rename(image="jpg;png", text="txt"), wds.to_tuple("image", "text")]
     found = list(wds.DataPipeline(dataset, *stages))

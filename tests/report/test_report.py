@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, Thresholds, rates_of
 from curation.config import CurationConfig
-from curation.exclusion.filter import REASONS as EXCLUDED
+from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.report import charts
 from curation.report.facts import Run

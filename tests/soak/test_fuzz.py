@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from curation import Matcher
 from curation.balancing.counts import EntryCounts
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.images.tasks import without_tallies
 from curation.inputs import files as inputs
 from curation.inputs import limits

@@ -4,7 +4,7 @@ from hashlib import md5
 
 import pyarrow as pa
 
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.inputs.candidates import candidates
 
 URL = "https://img.example.org/a.jpg"

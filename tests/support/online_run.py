@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation import online
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import rates as rates_at
-from curation.online import dataset as online
 from curation.schemas import MATCHED
 from metadata.entries import Entries
 from tests.naive.online import naive_epoch
@@ -87,7 +87,7 @@ class Made:
             rows = self.there[number * 100 : (number + 1) * 100] + others[number * 10 : (number + 1) * 10]
             random.Random(number).shuffle(rows)
             write_tar(folder / "tars" / f"{number:05d}.tar", rows)
-        self.index = online.index(folder / "tars", folder / "run", folder / "index", block_rows)
+        self.index = online.build(folder / "tars", folder / "run", folder / "index", block_rows)
 
     def dataset(self, rank=0, ranks=1, seed=0, mixed=2, **options):
         config, world = online.OnlineConfig(seed, mixed), online.World(rank, ranks)

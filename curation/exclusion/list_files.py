@@ -1,6 +1,6 @@
-"""Files of what is to be excluded → its values by kind: lines of text, or tables with a column of uids or URLs.
+"""Read files of exclusion lists: lines of text, or tables with a column of uids or URLs.
 
-A line is `kind:value`, or a value whose kind its form shows; blank lines and those that begin with # say nothing.
+A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are passed over.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
+from os import PathLike
 from typing import BinaryIO
 
 import fsspec
@@ -26,13 +28,13 @@ from curation.inputs.tables.readers import RECOGNISED
 from runtime.errors import InputError
 from runtime.storage.listing import name_of
 
-_BLOCK = 16 << 20  # bytes of text that are read at once
+_TEXT_BYTES = 16 << 20  # of text that is read at once
 _ROWS = 1 << 20  # rows of a table that are read at once
-_SHOWN = 80  # characters of a bad line
+_SHOWN = 80  # characters of a bad line that a refusal shows
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 
-# What a line without `kind:` is: the first whose form it has.
+# A line without `kind:` is of the first kind whose form it has.
 _FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "uid": lambda lines: pc.match_substring_regex(lines, "^[0-9a-fA-F]{32}$"),
     "url": lambda lines: pc.match_substring(lines, "://"),
@@ -45,8 +47,8 @@ _NO_FORM = (
 _KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[kind]}
 
 
-def read_lists(paths: Iterable[str]) -> Lists:
-    """Return all that the files say; a file that cannot be read, or a bad line, is refused."""
+def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
+    """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
         ending = name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
@@ -57,7 +59,7 @@ def read_lists(paths: Iterable[str]) -> Lists:
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """Give the file unpacked, and turn all that can be wrong with it into one sentence."""
+    """Give the file unpacked; refuse a file that cannot be read in one sentence."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
             yield unpack(file, name_of(path))
@@ -68,63 +70,64 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 
 def _read_text(file: BinaryIO, path: str, lists: Lists) -> None:
-    for first, block in _blocks(file, path):
-        lines = _lines(block)
-        for kind, places, values in _by_kind(lines):
+    for first, text in _whole_lines(file, path):
+        lines = _lines(text)
+        for kind, numbers, values in _by_kind(lines):
             bad = lists.add(kind, values) if kind in KINDS else 0
             if bad is not None:
-                place = int(places[bad])
-                what = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
-                raise InputError(f"{path}, line {first + place}: {lines[place].as_py()[:_SHOWN]!r} is {what}")
+                number = int(numbers[bad])
+                reason = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
+                raise InputError(f"{path}, line {first + number}: {lines[number].as_py()[:_SHOWN]!r} is {reason}")
 
 
-def _blocks(file: BinaryIO, path: str) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines with the number of the first, which counts from 1."""
+def _whole_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines, many at once, with the number of the first, which counts from 1."""
     number, rest = 1, file.read(len(_BOM)).removeprefix(_BOM)
-    for data in chain(iter(lambda: file.read(_BLOCK), b""), [b"\n"]):
+    for data in chain(iter(lambda: file.read(_TEXT_BYTES), b""), [b"\n"]):
         whole, end, after = data.rpartition(b"\n")
         if end:
-            block, rest = rest + whole + end, after
-            _require_utf8(block, number, path)
-            yield number, block
-            number += block.count(b"\n")
+            text, rest = rest + whole + end, after
+            _require_utf8(text, number, path)
+            yield number, text
+            number += text.count(b"\n")
         else:
             rest += data
 
 
-def _require_utf8(block: bytes, number: int, path: str) -> None:
+def _require_utf8(text: bytes, number: int, path: str) -> None:
+    """Refuse lines that are not UTF-8; `number` is that of the first."""
     try:
-        block.decode()
+        text.decode()
     except UnicodeDecodeError as error:
-        line = number + block.count(b"\n", 0, error.start)
-        raise InputError(f"{path}, line {line}: byte {block[error.start]:#x} is not UTF-8; save it as UTF-8") from None
+        line = number + text.count(b"\n", 0, error.start)
+        raise InputError(f"{path}, line {line}: byte {text[error.start]:#x} is not UTF-8; save it as UTF-8") from None
 
 
-def _lines(block: bytes) -> pa.Array:
+def _lines(text: bytes) -> pa.Array:
     """Return the lines without the white space at their ends."""
-    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
     offsets = pa.py_buffer(np.append(0, ends).astype(np.int64))
-    return pc.utf8_trim_whitespace(pa.LargeStringArray.from_buffers(len(ends), offsets, pa.py_buffer(block)))
+    return pc.utf8_trim_whitespace(pa.LargeStringArray.from_buffers(len(ends), offsets, pa.py_buffer(text)))
 
 
 def _by_kind(lines: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
-    """Yield kinds with the places of their lines and the values in these; `none` where there are lines of no kind."""
+    """Yield each kind with the numbers of its lines, from 0, and their values; last those of no kind, as `none`."""
     left = np.flatnonzero(flags(pc.and_not(pc.not_equal(lines, ""), pc.starts_with(lines, "#"))))
     for kind in KINDS:
-        places, left = _parted(lines, left, lambda some, kind=kind: pc.starts_with(some, f"{kind}:"))
-        values = pc.utf8_slice_codeunits(lines.take(pa.array(places)), len(f"{kind}:"))
-        yield kind, places, pc.utf8_ltrim_whitespace(values)
+        numbers, left = _split(lines, left, partial(pc.starts_with, pattern=f"{kind}:"))
+        values = pc.utf8_slice_codeunits(lines.take(pa.array(numbers)), len(f"{kind}:"))
+        yield kind, numbers, pc.utf8_ltrim_whitespace(values)
     for kind, form in _FORMS.items():
-        places, left = _parted(lines, left, form)
-        yield kind, places, lines.take(pa.array(places))
+        numbers, left = _split(lines, left, form)
+        yield kind, numbers, lines.take(pa.array(numbers))
     if len(left):
         yield "none", left, lines.take(pa.array(left))
 
 
-def _parted(lines: pa.Array, places: np.ndarray, form: Callable) -> tuple[np.ndarray, np.ndarray]:
-    """Return those of `places` whose lines have the form, and the others."""
-    has_form = flags(form(lines.take(pa.array(places))))
-    return places[has_form], places[~has_form]
+def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.Array]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the lines that have the form, and the others."""
+    has_form = flags(form(lines.take(pa.array(numbers))))
+    return numbers[has_form], numbers[~has_form]
 
 
 def _read_parquet(file: BinaryIO, path: str, lists: Lists) -> None:
@@ -134,13 +137,13 @@ def _read_parquet(file: BinaryIO, path: str, lists: Lists) -> None:
 
 
 def _read_csv(file: BinaryIO, path: str, lists: Lists, delimiter: str = ",") -> None:
-    # By name, since Arrow would guess at the types of all other columns, and fail where it guessed wrong.
+    # Columns are chosen by name: Arrow would guess the types of the others, and fail where it guessed wrong.
     with _opened(path) as again, io.TextIOWrapper(again, "utf-8-sig") as text:
         columns = _columns(next(csv.reader(text, delimiter=delimiter), []), path)
     types = dict.fromkeys(columns, pa.large_string())
     batches = pa_csv.open_csv(
         file,
-        read_options=pa_csv.ReadOptions(block_size=_BLOCK),
+        read_options=pa_csv.ReadOptions(block_size=_TEXT_BYTES),
         parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=pa_csv.ConvertOptions(include_columns=list(columns), column_types=types),
     )
@@ -159,17 +162,17 @@ def _read_table(batches: Iterable[pa.RecordBatch], columns: dict[str, str], path
     for batch in batches:
         for name, kind in columns.items():
             values = batch[name].cast(pa.large_string())
-            places = np.flatnonzero(flags(pc.not_equal(values, "")))
-            bad = lists.add(kind, values.take(pa.array(places)))
+            given = np.flatnonzero(flags(pc.not_equal(values, "")))
+            bad = lists.add(kind, values.take(pa.array(given)))
             if bad is not None:
-                place = int(places[bad])
-                where = f"{path}, row {rows + place + 1}, column {name}"
-                raise InputError(f"{where}: {values[place].as_py()[:_SHOWN]!r} is no {KINDS[kind].expected}")
+                row = int(given[bad])
+                where = f"{path}, row {rows + row + 1}, column {name}"
+                raise InputError(f"{where}: {values[row].as_py()[:_SHOWN]!r} is no {KINDS[kind].expected}")
         rows += batch.num_rows
 
 
 def _columns(names: list[str], path: str) -> dict[str, str]:
-    """Return the kind of each column that is read; what other columns say is not asked."""
+    """Return the kind of each column that is read; all other columns are passed over."""
     columns = {name: _KIND_OF_COLUMN[name] for name in names if name in _KIND_OF_COLUMN}
     if not columns:
         wanted = " or ".join(_KIND_OF_COLUMN)

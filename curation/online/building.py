@@ -1,14 +1,15 @@
-"""From tars and matched images to the index of online balancing; built once, beside the tars or in any folder.
+"""Build the index of online balancing from tars and matched images, once, in any folder.
 
-index.json comes last: where it is, all is there.
+index.json is written last: a folder that has it is complete.
 """
 
 from __future__ import annotations
 
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from os import PathLike
 from os.path import commonpath
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.online.index import NAME, VERSION, Index, Shard, file_name
-from curation.online.join import Places, join, joined
+from curation.online.join import TarUids, join, joined
 from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
@@ -25,12 +26,17 @@ from runtime.storage.listing import expand
 from runtime.storage.parquet import part_files
 from runtime.storage.whole import STAMP, read_json, write_json
 
-BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at one go
+BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
 WORK = ".work"
 
 
-def index(tars, curated, folder, block_rows: int = BLOCK_ROWS) -> Index:
-    """Return the index in `folder` of tars (paths, folders or globs), building it if it is not there.
+def build(
+    tars: str | PathLike[str] | Iterable[str | PathLike[str]],
+    curated: str | PathLike[str],
+    folder: str | PathLike[str],
+    block_rows: int = BLOCK_ROWS,
+) -> Index:
+    """Return the index in `folder` of tars (paths, folders or globs); build it unless it is there already.
 
     `curated` is an output folder of curate: its matched/ says which texts each image may have.
     """
@@ -44,7 +50,7 @@ def index(tars, curated, folder, block_rows: int = BLOCK_ROWS) -> Index:
     shards = [_shard(path, base) for path in paths]
     made_from = _made_from(base, shards, matched, files, block_rows)
     if not _is_there(folder, made_from):
-        _build(folder, [base / shard.name for shard in shards], files, shards, made_from)
+        _write_index(folder, [base / shard.name for shard in shards], files, shards, made_from)
     return Index.open(folder)
 
 
@@ -72,6 +78,7 @@ def _shard(path: Path, base: Path) -> Shard:
 
 
 def _made_from(base: Path, shards: list[Shard], matched: Path, files: list[Path], block_rows: int) -> dict:
+    """Return what the index is made from, to tell it from an index of other tars or images."""
     stamp = (read_json(matched / STAMP) or {}).get("made_from", {})
     described = repr([stamp, [(file.name, file.stat().st_size) for file in files]])
     return {
@@ -84,6 +91,7 @@ def _made_from(base: Path, shards: list[Shard], matched: Path, files: list[Path]
 
 
 def _is_there(folder: Path, made_from: dict) -> bool:
+    """Return whether the folder holds this index; refuse one that holds anything else."""
     content = read_json(folder / NAME)
     if content is None:
         if folder.exists() and any(folder.glob("*")) and not (folder / WORK).exists():
@@ -96,16 +104,16 @@ def _is_there(folder: Path, made_from: dict) -> bool:
     return True
 
 
-def _build(folder: Path, tars: list[Path], files: list[Path], shards: list[Shard], made_from: dict) -> None:
+def _write_index(folder: Path, tars: list[Path], files: list[Path], shards: list[Shard], made_from: dict) -> None:
     work = folder / WORK
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    places = Places.of(_scan(tar, work / file_name(shard)) for shard, tar in enumerate(tars))
+    uids = TarUids.of(_scan(tar, work / file_name(shard)) for shard, tar in enumerate(tars))
     done = []
-    for shard, found in join(_images(files), places, len(shards), work):
+    for shard, found in join(_images(files), uids, len(shards), work):
         scanned = _scanned(work / file_name(shard))
         rows = joined(scanned, found)
-        _write(rows, folder / file_name(shard), made_from["block_rows"])
+        _write_rows(rows, folder / file_name(shard), made_from["block_rows"])
         done.append(asdict(shards[shard]) | {"samples": scanned.num_rows, "matched": len(rows)})
     write_json(folder / NAME, {"version": VERSION, "made_from": made_from, "shards": done})
     shutil.rmtree(work)
@@ -120,6 +128,7 @@ def _scan(tar: Path, path: Path) -> pa.Array:
 
 
 def _scanned(path: Path) -> pa.RecordBatch:
+    """Return the samples that `_scan` wrote."""
     return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
 
@@ -135,7 +144,8 @@ def _images(files: list[Path]) -> Iterator[pa.RecordBatch]:
             raise InputError(f"{path} holds no matched images ({error}); give the output folder of curate") from None
 
 
-def _write(rows: pa.Table, path: Path, block_rows: int) -> None:
+def _write_rows(rows: pa.Table, path: Path, block_rows: int) -> None:
+    """Write the ROWS of a shard, a record batch for each block."""
     with pa.ipc.new_file(str(path), rows.schema) as file:
         for batch in rows.combine_chunks().to_batches(max_chunksize=block_rows):
             file.write_batch(batch)

@@ -1,6 +1,6 @@
-"""Exclusion: what must not be in a manifest, by uid, URL, domain, page or pattern, asked a batch at a time.
+"""Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-The files that say so are read by `exclusion_lists`; how a list is searched is in `listed`.
+Reading the files of lists is in `list_files`, searching a list in `sets`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.files import read_lists
 from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.list_files import read_lists
 from curation.exclusion.sets import DomainSet, KeySet, url_keys
 from curation.inputs.candidates import tallies
 from runtime.arrow.buffers import string_array
@@ -25,10 +27,15 @@ from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1
-REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # the first that applies is a row's
+REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # a row gets the first that applies
 _NAMES = pa.array(REASONS)
 _HEADER = "exclusion.json"
-_SETS = {"uids": KeySet, "urls": KeySet, "domains": DomainSet, "pages": DomainSet}
+_SETS: dict[str, type[KeySet] | type[DomainSet]] = {
+    "uids": KeySet,
+    "urls": KeySet,
+    "domains": DomainSet,
+    "pages": DomainSet,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +47,22 @@ class Exclusion:
     domains: DomainSet
     pages: DomainSet
     regexes: tuple[str, ...]
-    digest: str  # 32 hex digits that change with anything excluded, not with the files, their order or repetitions
+    digest: str  # 32 hex digits of what is excluded; files, their order and repetitions do not change it
 
     @classmethod
-    def read(cls, paths: Iterable) -> Exclusion:
+    def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
         """Return what the lists in these files exclude; without files, nothing."""
         return cls._of_lists(read_lists(paths))
 
     @classmethod
-    def of(cls, uids=(), urls=(), domains=(), pages=(), regexes=()) -> Exclusion:
+    def of(
+        cls,
+        uids: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        domains: Iterable[str] = (),
+        pages: Iterable[str] = (),
+        regexes: Iterable[str] = (),
+    ) -> Exclusion:
         """Return what these strings exclude.
 
         >>> exclusion = Exclusion.of(domains=["example.org"], regexes=[r"\\.gif$"])
@@ -58,27 +72,27 @@ class Exclusion:
         """
         lists = Lists()
         for kind, values in zip(KINDS, (uids, urls, domains, pages, regexes), strict=True):
-            values = string_array(values, f"the {kind} list")
-            bad = lists.add(kind, values)
+            strings = string_array(values, f"the {kind} list")
+            bad = lists.add(kind, strings)
             if bad is not None:
-                raise InputError(f"{values[bad].as_py()!r} is no {KINDS[kind].expected}")
+                raise InputError(f"{strings[bad].as_py()!r} is no {KINDS[kind].expected}")
         return cls._of_lists(lists)
 
     @classmethod
     def _of_lists(cls, lists: Lists) -> Exclusion:
-        sets = {name: kind.of(getattr(lists, name)) for name, kind in _SETS.items()}
+        sets: dict[str, Any] = {name: kind.of(getattr(lists, name)) for name, kind in _SETS.items()}
         regexes = tuple(sorted(set(lists.regexes)))
         return cls(**sets, regexes=regexes, digest=_digest(sets, regexes))
 
     def __len__(self) -> int:
-        """The number of things that are excluded, each once."""
+        """The number of uids, URLs, domains, pages and patterns, each once."""
         return len(self.regexes) + sum(len(getattr(self, name)) for name in _SETS)
 
     def excluded(self, batch: pa.RecordBatch) -> pa.Array:
         """Return for each row why it is excluded, one of REASONS, or null.
 
-        Read are the columns url, uid (where it is null or missing: the MD5 of the URL) and, if pages are excluded,
-        page_url. A row whose url is null is no image and stays.
+        The columns url, uid and, if pages are excluded, page_url are read; the MD5 of the URL stands for a uid that is
+        null or missing. A row whose url is null is no image and stays.
         """
         if not len(self):
             return pa.nulls(batch.num_rows, pa.string())
@@ -90,7 +104,7 @@ class Exclusion:
 
     def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield CANDIDATES batches without what is excluded, and then tallies: less `pairs`, more `dropped.REASON`."""
-        dropped = Counter()
+        dropped: Counter[str] = Counter()
         for batch in batches:
             reasons = self.excluded(batch)
             if reasons.null_count < len(reasons):
@@ -99,11 +113,10 @@ class Exclusion:
             if batch.num_rows:
                 yield batch
         if dropped:
-            yield tallies(
-                Counter({f"dropped.{reason}": rows for reason, rows in dropped.items()}, pairs=-dropped.total())
-            )
+            rows = {f"dropped.{reason}": rows for reason, rows in dropped.items()}
+            yield tallies(Counter(rows | {"pairs": -dropped.total()}))
 
-    def save(self, directory) -> str:
+    def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion to a folder, for workers to open; return its path."""
         parts = [(name, part) for name, kind in _SETS.items() for part in kind.PARTS]
         arrays = {f"{name}_{part}": getattr(getattr(self, name), part) for name, part in parts}
@@ -112,11 +125,13 @@ class Exclusion:
         return str(directory)
 
     @classmethod
-    def open(cls, directory) -> Exclusion:
+    def open(cls, directory: str | PathLike[str]) -> Exclusion:
         """Map a saved exclusion into memory, which all processes of a machine share; a damaged one is refused."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
-            sets = {name: kind(*(arrays[f"{name}_{part}"] for part in kind.PARTS)) for name, kind in _SETS.items()}
+            sets: dict[str, Any] = {
+                name: kind(*(arrays[f"{name}_{part}"] for part in kind.PARTS)) for name, kind in _SETS.items()
+            }
             return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
@@ -147,7 +162,7 @@ def _digest(sets: dict[str, KeySet | DomainSet], regexes: tuple[str, ...]) -> st
 
 
 def _keys(batch: pa.RecordBatch) -> np.ndarray:
-    """Return the key of each row's uid; what has no uid is known by its URL."""
+    """Return the key of each row's uid; a row without a uid has that of its URL."""
     if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
         return url_keys(batch["url"])
     given = flags(batch["uid"].is_valid())
