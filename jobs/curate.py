@@ -28,8 +28,8 @@ from curation.config import ENGLISH, CurationConfig
 from curation.images.downloads import SUCCESS, Downloads, require_success
 from curation.inputs.limits import require_sound
 from curation.matching.finders import save_matchers
+from curation.report.console import summary
 from curation.report.facts import Run
-from curation.report.page import summary
 from curation.runs.output import Output
 from runtime.arrow.buffers import save_array
 from runtime.errors import InputError
