@@ -15,16 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.export.card import ISO_639, About, card, size_category
-from curation.export.croissant import COLUMNS
+from curation.export.card import About, card
 from curation.export.datacomp import SUBSET, write_subset
 from curation.export.forms import export
 from curation.export.metaclip import local_ids
 from curation.images.downloads import Downloads, existing, find_results, require_success, write_existing
 from curation.runs.results import Results
-from curation.schemas import CANDIDATE, CURATED, MATCHED
+from curation.schemas import CANDIDATE, MATCHED
 from metadata import InputError
-from metadata.languages import LANGUAGES
 from runtime.arrow.uid_keys import LABELLED, hex_keys, keys_of, labelled, labels, save_sorted
 from runtime.storage.parquet import part_files
 from runtime.tallies import Tallies
@@ -198,54 +196,6 @@ def test_an_entry_of_another_language_is_refused(code, id):
         local_ids(array, LANGUAGE_SLICES)
 
 
-# The card
-
-
-@pytest.mark.parametrize(
-    ("rows", "category"),
-    [
-        (0, "n<1K"),
-        (999, "n<1K"),
-        (1000, "1K<n<10K"),
-        (10**6, "1M<n<10M"),
-        (10**9 - 1, "100M<n<1B"),
-        (10**9, "1B<n<10B"),
-        (10**12, "n>1T"),
-    ],
-)
-def test_sizes_have_the_words_of_hugging_face(rows, category):
-    assert size_category(rows) == category
-
-
-def test_the_card_says_what_it_was_told_and_leaves_out_what_it_was_not(run):
-    facts = Results.open(run.path).facts
-    bare = card(facts, About(), "pairs")
-    told = card(facts, About(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
-    assert "license" not in bare
-    assert "Citation" not in bare
-    assert 'license: "cc-by-4.0"\n' in told
-    assert 'pretty_name: "Paare für alle"\n' in told
-    assert told.endswith("## Citation\n\nAda: Pairs, 2026\n")
-
-
-def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
-    assert 'language: ["en", "ja", "no"]\n' in card(Results.open(run.path).facts, About(), "pairs")
-    tags = [ISO_639.get(language.code, language.code) for language in LANGUAGES]
-    assert set(ISO_639) <= {language.code for language in LANGUAGES}
-    assert [tag for tag in tags if tag and not re.fullmatch(r"[a-z]{2,3}", tag)] == []
-    assert len({tag for tag in tags if tag}) == sum(tag is not None for tag in tags)
-
-
-@pytest.mark.parametrize("date", ["yesterday", "2026-13-01", "20261125", "2026-1-5"])
-def test_a_date_that_is_none_is_refused(date):
-    with pytest.raises(InputError, match=f"the date is '{date}'"):
-        About(date=date)
-
-
-def test_every_column_of_a_manifest_is_described():
-    assert list(COLUMNS) == CURATED.names
-
-
 # Folders
 
 
@@ -254,11 +204,6 @@ def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
     for name in ("one", "two"):
         export(run.path, tmp_path / name, form, About(name="pairs"))
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
-
-
-def test_data_is_linked_not_copied(run, tmp_path):
-    export(run.path, tmp_path / "out", "huggingface", About())
-    assert (tmp_path / "out" / "data" / "00000.parquet").samefile(run.path / "curated" / "00000.parquet")
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path):
@@ -281,12 +226,6 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
 def test_the_run_itself_is_never_written_over(run, tmp_path, to):
     with pytest.raises(InputError, match="holds the run or is in it"):
         export(run.path, tmp_path / to, "datacomp", About(), overwrite=True)
-
-
-def test_a_manifest_with_rows_missing_is_refused(run, tmp_path):
-    (run.path / "curated" / "00001.parquet").unlink()
-    with pytest.raises(InputError, match=r"curated holds \d+ images, \d+ were written"):
-        export(run.path, tmp_path / "out", "huggingface", About())
 
 
 def test_a_damaged_file_is_refused(run, tmp_path):
