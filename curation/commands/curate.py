@@ -11,7 +11,7 @@ from curation.commands.arguments import parse_curate
 from curation.config import CurationConfig
 from curation.inputs.tables.readers import TableOptions
 from curation.pipeline import curate
-from curation.report.page import summary
+from curation.report.console import summary
 from curation.request import Options
 from curation.runs.results import Results
 from metadata.entries import Entries

@@ -22,11 +22,6 @@ def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
 
 
-def test_data_is_linked_not_copied(run, tmp_path):
-    export(run.path, tmp_path / "out", "huggingface", About())
-    assert (tmp_path / "out" / "data" / "00000.parquet").samefile(run.path / "curated" / "00000.parquet")
-
-
 def test_an_export_that_fails_leaves_nothing(tmp_path):
     run = finished_run(tmp_path / "run", [image(1) | {"uid": "laion/7"}] * 20, t=1000)
     with pytest.raises(InputError, match="uid 'laion/7' is no 32"):
@@ -47,12 +42,6 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
 def test_the_run_itself_is_never_written_over(run, tmp_path, to):
     with pytest.raises(InputError, match="holds the run or is in it"):
         export(run.path, tmp_path / to, "datacomp", About(), overwrite=True)
-
-
-def test_a_manifest_with_rows_missing_is_refused(run, tmp_path):
-    (run.path / "curated" / "00001.parquet").unlink()
-    with pytest.raises(InputError, match=r"curated holds \d+ images, \d+ were written"):
-        export(run.path, tmp_path / "out", "huggingface", About())
 
 
 def test_a_damaged_file_is_refused(run, tmp_path):

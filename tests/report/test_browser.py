@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from curation.report.page import write_report
 from metadata.languages import LANGUAGES
-from tests.report.test_report import HOSTILE, finished, nothing_read, row
+from tests.report.runs import HOSTILE, finished, nothing_read, row
 
 pytestmark = pytest.mark.browser
 
@@ -146,6 +146,19 @@ def test_the_filter_takes_names_and_codes_and_tells_how_many_are_left(browser, t
     assert (codes(browser), one(browser, "#found").text) == ([], "0 of 3 shown")
 
 
+def test_kept_images_stand_beside_the_texts_and_are_seen_without_scrolling(browser, tmp_path):
+    show(browser, tmp_path, *all_languages())
+    headings = texts(browser, "#languages thead button")
+    assert headings[:3] == ["language", "texts", "kept"]
+    table, kept = one(browser, ".wide").rect, heading(browser, "kept").rect
+    assert kept["x"] + kept["width"] < table["x"] + table["width"]
+
+
+def test_a_table_of_a_demo_fits_a_screen(browser, tmp_path):
+    show(browser, tmp_path, *finished())
+    assert browser.execute_script("var t = document.querySelector('.wide'); return t.scrollWidth - t.clientWidth") == 0
+
+
 def test_what_was_filtered_out_stays_out_when_the_rest_is_sorted(browser, tmp_path):
     show(browser, tmp_path, *finished({"de": ["a"], "cs": ["b"], "en": ["c"]}, [3, 2, 1]))
     one(browser, "#filter").send_keys("e")
@@ -170,10 +183,10 @@ def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(br
     scripts(browser, False)
     show(browser, tmp_path, *finished(), [row("the dog", [0, 2])])
     assert codes(browser) == ["en", "he", "ja"]
-    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 20,000 0.90 12,500")
+    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 20,000 0.90 12,500")
     assert not one(browser, "#tools").is_displayed()
     one(browser, ".legend summary").click()
-    assert "images kept, on average over seeds" in one(browser, ".legend dl").text
+    assert "images kept on average over many seeds" in one(browser, ".legend dl").text
     assert texts(browser, ".text mark") == ["the", "dog"]
 
 
@@ -257,10 +270,10 @@ def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, 
 def test_the_last_column_can_be_scrolled_to_on_a_phone_and_the_languages_stay(browser, tmp_path):
     resize(browser, PHONE)
     show(browser, tmp_path, *all_languages())
-    kept, name = one(browser, "#languages tbody td:last-child"), one(browser, "#languages tbody th")
-    assert kept.rect["x"] > PHONE
+    last, name = one(browser, "#languages tbody td:last-child"), one(browser, "#languages tbody th")
+    assert last.rect["x"] > PHONE
     browser.execute_script("document.querySelector('.wide').scrollLeft = 10000")
-    assert name.rect["x"] + name.rect["width"] <= kept.rect["x"] + kept.rect["width"] <= PHONE
+    assert name.rect["x"] + name.rect["width"] <= last.rect["x"] + last.rect["width"] <= PHONE
     assert name.rect["x"] >= 0
 
 
