@@ -23,10 +23,15 @@ from metadata.entry_lists import read_lists
 from metadata.languages import language
 from metadata.wikipedia import files
 from metadata.wordnet import formats
-from runtime.console import Shown, one_line_errors, say, session, stage
+from runtime.console import command
 from runtime.errors import InputError
+from runtime.progress import ConsoleProgress, Throttled
+from runtime.session import session
 from runtime.spark import collected, require_shared
 from runtime.storage.whole import Parts
+from runtime.terminal import say
+
+progress = ConsoleProgress()
 
 CONFIG = [field.name for field in fields(MetadataConfig)]
 
@@ -34,7 +39,7 @@ CONFIG = [field.name for field in fields(MetadataConfig)]
 def main(argv=None) -> None:
     """Run the job on a command line; bad input ends in one sentence and status 2."""
     args = parse_build(argv)
-    with one_line_errors("build_metadata"):
+    with command("build_metadata"):
         build_metadata(args)
 
 
@@ -72,7 +77,7 @@ def build_metadata(args: Namespace) -> None:
 def fetch_sources(args: Namespace, output: Path) -> None:
     """Fetch what is asked for, and add it to the sources that the command line names."""
     downloads = plan(args.languages, args.download or SOURCES, args.seed, args.mirror)
-    shown = Shown(Progress(len(downloads)))
+    shown = Throttled(Progress(len(downloads)))
     folder = Path(args.download_to or output / "downloads")
     results = fetch(downloads, folder, Manners(contact=args.contact), shown, args.dry_run)
     say("\n".join(listing(results)))
@@ -94,7 +99,7 @@ def count_ngrams(build: Build, code: str) -> None:
     """Count words and pairs of a language's Wikipedias, and keep those that become entries."""
     name, spark = f"ngrams/{code}", session_over(build.parts.work)
     plan = stages.NgramPlan(build.config, str(build.parts.begin(name)))
-    with stage(spark, f"words of {language(code).name}"):
+    with progress.stage(f"words of {language(code).name}"):
         tallies = collected(stages.ngrams_of(spark, build.wikipedias_of(code), code, plan))
     build.parts.finish(name, {"made_from": build.ngrams_made_from(code), "tallies": tallies.rows()})
 
@@ -105,7 +110,7 @@ def count_titles(build: Build) -> None:
     plan = stages.TitlePlan(
         build.config, frozenset(build.languages), build.namespaces, str(build.parts.begin("titles"))
     )
-    with stage(spark, "titles"):
+    with progress.stage("titles"):
         tallies = collected(stages.titles_of(spark, build.pageviews, plan))
     build.parts.finish("titles", {"made_from": build.titles_made_from(), "tallies": tallies.rows()})
 

@@ -31,18 +31,23 @@ from curation.report.facts import Run
 from curation.report.page import summary
 from curation.runs.output import Output
 from runtime.arrow.buffers import save_array
-from runtime.console import one_line_errors, say, session, stage
+from runtime.console import command
 from runtime.errors import InputError
+from runtime.progress import ConsoleProgress
+from runtime.session import session
 from runtime.spark import require_shared, ship
 from runtime.storage.parquet import part_files, require_rows
 from runtime.storage.paths import files as placed
 from runtime.tallies import Tallies
+from runtime.terminal import say
+
+progress = ConsoleProgress()
 
 
 def main(argv=None) -> None:
     """Run the job on a command line; bad input ends in one sentence and status 2."""
     args = parse_curate(argv)
-    with one_line_errors("curate"):
+    with command("curate"):
         request = Request.of(args)
         with Output.claim(args.output, request.made_from(), args.overwrite) as output:
             curate(request, output)
@@ -63,7 +68,7 @@ def curate(request: Request, output: Output) -> None:
     if downloads:
         there = {"folders": request.status, "images": keep_existing(spark, parts, downloads, output)}
         parts, images = part_files(output.existing), there["images"][SUCCESS]
-    with stage(spark, "count entries"):
+    with progress.stage("count entries"):
         counts = stages.count(spark, parts, entries, output.parts.begin("counts"))
     sized, thresholds = choose_thresholds(spark, parts, counts, request, output)
     rates = rates_of(counts.values, entries.languages, thresholds)
@@ -80,14 +85,14 @@ def match(spark: SparkSession, request: Request, output: Output) -> Tallies:
     files, unique = request.files, request.unique_images
     plan = stages.MatchPlan.of(request.config, artefacts(spark, request, output))
     ledger = output.ledger(files, unique)
-    with stage(spark, f"match {len(ledger.missing)} of {len(files)} files"):
+    with progress.stage(f"match {len(ledger.missing)} of {len(files)} files"):
         stages.match(spark, ledger, request.columns, plan, 0 if unique else stages.pair_buckets(files))
     ledger = output.ledger(files, unique)
     require_whole(ledger, output)
     ledger.prune()
     tallies = require_sound(ledger.tallies(), request.config)
     if not unique:
-        with stage(spark, "group by image"):
+        with progress.stage("group by image", "ranges"):
             tallies += stages.group(spark, ledger, plan.max_texts, output.parts.begin("matched"))
     output.finish_matched(tallies)
     return tallies
@@ -99,7 +104,7 @@ def artefacts(spark: SparkSession, request: Request, output: Output) -> stages.A
     request.entries.save(metadata)
     by_trie, excludes = request.config.matcher == "trie", len(request.exclusion) > 0
     if by_trie:
-        with stage(spark, "build matchers"):
+        with progress.stage("build matchers"):
             save_matchers(metadata, request.config.rules, matchers)
     if excludes:
         request.exclusion.save(exclusion)
@@ -123,7 +128,7 @@ def require_whole(ledger, output) -> None:
 def keep_existing(spark: SparkSession, parts: list, downloads: Downloads, output: Output) -> dict[str, int]:
     """Write the matched images that exist; return the number of matched images by status."""
     folder = output.parts.begin("existing")
-    with stage(spark, "keep existing images"):
+    with progress.stage("keep existing images"):
         tallies = stages.existing(spark, parts, ship(spark, downloads.path), downloads.statuses, folder)
     statuses = tallies.beginning("status.")
     require_success(statuses)
@@ -147,7 +152,7 @@ def choose_thresholds(
         each = [Thresholds.of(distributions, t) for t in candidates]
         rates = rates_of_each(counts.values, entries.languages, each)
         shipped = ship(spark, save_array(output.artefacts / f"rates{next(passes)}.npy", rates))
-        with stage(spark, f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"):
+        with progress.stage(f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"):
             sizes = stages.expected_sizes(spark, parts, shipped)
         return [sizes[f"size.{column}"] for column in range(len(each))]
 
@@ -163,9 +168,9 @@ def sample(
     files = max(1, -(-images // config.rows_per_file))
     output.retract_results()
     drawn = output.parts.begin("drawn")
-    with stage(spark, "sample"):
+    with progress.stage("sample"):
         tallies = stages.sample(spark, parts, ship(spark, rates), config.seed, files, drawn)
-    with stage(spark, f"write {files} files"):
+    with progress.stage(f"write {files} files"):
         runs, curated = placed(drawn, ".blocks"), output.parts.begin("curated")
         written = stages.write_curated(spark, runs, files, curated, config.row_group_rows)
     require_rows(part_files(curated), tallies["kept"])

@@ -13,14 +13,15 @@ import arguments  # noqa: F401  says what to do where the packages are missing
 
 from curation.export.card import About
 from curation.export.forms import FORMS, export
-from runtime.console import one_line_errors, say
+from runtime.console import command
 from runtime.errors import InputError
+from runtime.terminal import say
 
 
 def main(argv=None) -> None:
     """Run the job on a command line; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with one_line_errors("export"):
+    with command("export"):
         said = {field.name: getattr(args, field.name) for field in fields(About)}
         if args.format != "huggingface" and any(said.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in said.items() if value)

@@ -11,13 +11,14 @@ from arguments import add_exclude
 
 from curation.exclusion.filter import Exclusion
 from curation.export.removal import remove
-from runtime.console import one_line_errors, say
+from runtime.console import command
+from runtime.terminal import say
 
 
 def main(argv=None) -> None:
     """Run the job on a command line; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with one_line_errors("remove"):
+    with command("remove"):
         say(remove(args.source, Exclusion.read(args.exclude), args.output))
 
 

@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from pyspark.errors import PythonException
 
 from metadata import InputError
-from runtime.console import one_line_errors
+from runtime.console import command
 from runtime.storage.paths import FullDisk
 
 FULL = os.strerror(errno.ENOSPC)
@@ -54,7 +54,7 @@ Traceback (most recent call last):
     ],
 )
 def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
-    with pytest.raises(SystemExit) as stopped, one_line_errors("curate"):
+    with pytest.raises(SystemExit) as stopped, command("curate"):
         raise error
     assert stopped.value.code == status
     (line,) = capsys.readouterr().err.splitlines()
@@ -62,5 +62,5 @@ def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
 
 
 def test_what_nobody_foresaw_keeps_its_trace():
-    with pytest.raises(ZeroDivisionError), one_line_errors("curate"):
+    with pytest.raises(ZeroDivisionError), command("curate"):
         1 / 0  # noqa: B018
