@@ -17,7 +17,7 @@ from curation.runs.output import Output
 from curation.runs.results import Results
 from curation.steps import Steps
 from metadata.entries import Entries
-from runtime.progress import SILENT, Progress
+from runtime.progress import Progress
 
 
 def curate(
@@ -28,7 +28,7 @@ def curate(
     metadata: str | Path | Entries,
     output: str | Path,
     options: Options | None = None,
-    progress: Progress = SILENT,
+    progress: Progress | None = None,
 ) -> Results:
     """Write the curated manifest of `inputs`, and all that tells how it came about, into the folder `output`.
 
@@ -39,7 +39,7 @@ def curate(
     request = Request.find(config, inputs, metadata, options or Options())
     with Output.claim(output, request.made_from(), request.options.overwrite) as claimed:
         downloads = Downloads.collect(request.results, claimed.artefacts / "tried.npy") if request.results else None
-        run(Steps(spark() if callable(spark) else spark, request, claimed, progress), downloads)
+        run(Steps(spark() if callable(spark) else spark, request, claimed, progress or Progress()), downloads)
     return Results.open(output)
 
 

@@ -81,7 +81,7 @@ class Steps:
     def keep_existing(self, images: Images, downloads: Downloads) -> tuple[Images, dict[str, int]]:
         """Write the matched images that were downloaded; return them, and the number of matched images by status."""
         folder = self.output.parts.begin("existing")
-        with self.progress.stage("keep existing images", len(images.files)):
+        with self.progress.stage("keep existing images"):
             tried = ship(self.spark, downloads.path)
             tallies = stages.existing(self.spark, images.files, tried, downloads.statuses, folder)
         statuses = tallies.beginning("status.")
@@ -93,7 +93,7 @@ class Steps:
 
     def count(self, images: Images) -> EntryCounts:
         """Return the number of texts that contain each entry."""
-        with self.progress.stage("count entries", len(images.files)):
+        with self.progress.stage("count entries"):
             return stages.count(self.spark, images.files, self.request.entries, self.output.parts.begin("counts"))
 
     def balance(self, images: Images, counts: EntryCounts) -> Balance:
@@ -114,10 +114,10 @@ class Steps:
         number = max(1, -(-images.number // config.rows_per_file))
         output.retract_results()
         drawn = output.parts.begin("drawn")
-        with self.progress.stage("sample", len(images.files)):
+        with self.progress.stage("sample"):
             shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
             tallies = stages.sample(self.spark, images.files, shipped, config.seed, number, drawn)
-        with self.progress.stage(f"write {number} files", number):
+        with self.progress.stage(f"write {number} files"):
             runs, curated = files(drawn, ".blocks"), output.parts.begin("curated")
             written = stages.write_curated(self.spark, runs, number, curated, config.row_group_rows)
         self._complete(curated, tallies["kept"])
@@ -147,7 +147,7 @@ class Steps:
         inputs, unique = self.request.files, self.request.options.unique_images
         plan = stages.MatchPlan.of(self.request.config, self._artefacts())
         ledger = self.output.ledger(inputs, unique)
-        with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files", len(ledger.missing)):
+        with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
             buckets = 0 if unique else stages.pair_buckets(inputs)
             stages.match(self.spark, ledger, self.request.options.columns, plan, buckets)
         ledger = self.output.ledger(inputs, unique)
@@ -155,7 +155,7 @@ class Steps:
         ledger.prune()
         tallies = require_sound(ledger.tallies(), self.request.config)
         if not unique:
-            with self.progress.stage("group by image"):
+            with self.progress.stage("group by image", "ranges"):
                 tallies += stages.group(self.spark, ledger, plan.max_texts, self.output.parts.begin("matched"))
         self.output.finish_matched(tallies)
         return tallies
@@ -189,7 +189,7 @@ class Steps:
             rates = rates_of_each(counts.values, languages, each)
             path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
             title = f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
-            with self.progress.stage(title, len(images.files)):
+            with self.progress.stage(title):
                 sizes = stages.expected_sizes(self.spark, images.files, ship(self.spark, path))
             return [sizes[f"size.{column}"] for column in range(len(each))]
 

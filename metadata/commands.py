@@ -22,15 +22,18 @@ from metadata.summary import table
 from metadata.wikipedia import files, pageview_files
 from metadata.wordnet import formats
 from runtime.arguments import Group, Parser, absolute
-from runtime.console import Shown, one_line_errors, say, session, stage
+from runtime.console import command
 from runtime.errors import InputError
+from runtime.progress import ConsoleProgress, Throttled
+from runtime.session import session
+from runtime.terminal import say
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     parser = command_line()
     args = parser.parse_args(argv)
-    with one_line_errors(parser.prog.removesuffix(".py")):
+    with command(parser.prog.removesuffix(".py")):
         run(args)
 
 
@@ -48,7 +51,7 @@ def run(args: Namespace) -> None:
         lists=read_lists(args.entries),
         wanted=args.languages,
     )
-    entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, stage)
+    entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
     say(table(json.loads((output / "metadata.json").read_text("utf-8"))))
     say(f"\nmetadata: {output}, {len(entries):,} entries, digest {entries.digest}")
 
@@ -68,7 +71,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
     downloads = plan(args.languages, args.download or SOURCES, args.seed, args.mirror)
-    shown = Shown(Progress(len(downloads)))
+    shown = Throttled(Progress(len(downloads)))
     folder = Path(args.download_to or output / "downloads")
     results = fetch(downloads, folder, Manners(contact=args.contact), shown, args.dry_run)
     say("\n".join(listing(results)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,30 +16,25 @@ from metadata.build import Build, Part
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.sources import Sources
+from runtime.progress import Progress
 from runtime.spark import collected, require_shared
 from runtime.storage.whole import Parts
 
 log = logging.getLogger("metadata")
 
 Spark = SparkSession | Callable[[], SparkSession]
-Progress = Callable[[SparkSession, str], AbstractContextManager[None]]
-
-
-def _unseen(spark: SparkSession, title: str) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def build_metadata(
-    spark: Spark, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress = _unseen
+    spark: Spark, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> Entries:
     """Write the entries of all languages to a folder, and return them.
 
     A source that was counted already, from the same files, is not counted again. `spark` may be a function that starts
-    a session: it is called only if something must be counted. `progress` is entered while Spark works on a stage, with
-    the session and the stage's title.
+    a session: it is called only if something must be counted. `progress` is entered for each stage that Spark works on.
     """
     build = Build(config, sources, Parts(Path(output, "sources"), Path(output, ".work")))
-    counting = Counting(build, spark, progress)
+    counting = Counting(build, spark, progress or Progress())
     counting.count_ngrams()
     counting.count_titles()
     entries, facts = build.merged()
@@ -73,8 +67,8 @@ class Counting:
         if self.build.has(part):
             log.info("%s: counted before", part.title)
             return
-        spark, folder = self._session, self.build.parts.begin(part.name)
-        with self.progress(spark, part.title):
+        folder = self.build.parts.begin(part.name)
+        with self.progress.stage(part.title):
             tallies = collected(stage(str(folder)))
         self.build.parts.finish(part.name, {"made_from": part.made_from, "tallies": tallies.rows()})
         log.info("%s: counted", part.title)

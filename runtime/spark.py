@@ -16,10 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-from pyspark import Broadcast, SparkFiles
+from pyspark import Accumulator, Broadcast, SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from runtime.counting import counting, follow
 from runtime.errors import InputError
 from runtime.shipping import cache_folder, pack, unpacked
 from runtime.tallies import Tallies
@@ -87,7 +88,7 @@ def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
     each = spark.sparkContext.broadcast((items, function))
-    return map_batches(numbers, partial(_each, each=each), schema)
+    return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
 
 
 def run(
@@ -103,7 +104,8 @@ def run(
     each = spark.sparkContext.broadcast((items, function))
     most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
     numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
-    return Tallies(row for rows in numbers.map(partial(_rows_of, each=each)).collect() for row in rows)
+    rows_of = partial(_rows_of, each=each, counter=follow(spark, items))
+    return Tallies(row for rows in numbers.map(rows_of).collect() for row in rows)
 
 
 def collected(rows: DataFrame) -> Tallies:
@@ -116,16 +118,18 @@ def _blind_host(_: int, token: str) -> str | None:
     return None if Path(token).exists() else gethostname()
 
 
-def _rows_of(number: int, each: Broadcast) -> list[dict]:
+def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:
     # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
     # looking at it again and again takes a tenth of a worker's time.
     gc.freeze()
     items, function = each.value
-    return function(items[number]).rows()
+    with counting(items[number], counter):
+        return function(items[number]).rows()
 
 
-def _each(batches: Iterable[pa.RecordBatch], each: Broadcast) -> Iterator[pa.RecordBatch]:
+def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
     items, function = each.value
     for batch in batches:
         for number in batch["id"].to_pylist():
-            yield from function(items[number])
+            with counting(items[number], counter):
+                yield from function(items[number])

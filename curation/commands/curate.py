@@ -16,13 +16,16 @@ from curation.request import Options
 from curation.runs.results import Results
 from metadata.entries import Entries
 from metadata.entry_lists import read_lists
-from runtime.console import one_line_errors, say, session
+from runtime.console import command
+from runtime.progress import ConsoleProgress
+from runtime.session import session
+from runtime.terminal import say
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse_curate(argv)
-    with one_line_errors("curate"):
+    with command("curate"):
         results = run(args)
         say(summary(results.facts))
         say(f"\nmanifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}")
@@ -37,6 +40,7 @@ def run(args: Namespace) -> Results:
         metadata=args.metadata or Entries.build(read_lists(args.entries)),
         output=args.output,
         options=options_of(args),
+        progress=ConsoleProgress(),
     )
 
 

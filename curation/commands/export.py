@@ -10,14 +10,15 @@ from dataclasses import fields
 from curation.commands.arguments import Parser
 from curation.export.card import About
 from curation.export.forms import FORMS, export
-from runtime.console import one_line_errors, say
+from runtime.console import command
 from runtime.errors import InputError
+from runtime.terminal import say
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with one_line_errors("export"):
+    with command("export"):
         about = {field.name: getattr(args, field.name) for field in fields(About)}
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from curation.commands.arguments import Parser, add_exclude
 from curation.exclusion import Exclusion
 from curation.export.removal import remove
-from runtime.console import one_line_errors, say
+from runtime.console import command
+from runtime.terminal import say
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with one_line_errors("remove"):
+    with command("remove"):
         say(remove(args.source, Exclusion.read(args.exclude), args.output))
 
 

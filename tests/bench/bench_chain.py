@@ -38,8 +38,8 @@ from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
-from runtime.console import ALLOCATORS
 from runtime.exchange import BucketWriter, read_buckets
+from runtime.session import ALLOCATORS
 from runtime.spark import Shipped
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies

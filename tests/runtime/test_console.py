@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from pyspark.errors import PythonException
 
 from metadata import InputError
-from runtime.console import one_line_errors
+from runtime.console import command
 from runtime.errors import ParameterError
 from runtime.storage.paths import FullDisk
 
@@ -55,7 +55,7 @@ Traceback (most recent call last):
     ],
 )
 def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
-    with pytest.raises(SystemExit) as stopped, one_line_errors("curate"):
+    with pytest.raises(SystemExit) as stopped, command("curate"):
         raise error
     assert stopped.value.code == status
     (line,) = capsys.readouterr().err.splitlines()
@@ -63,11 +63,11 @@ def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
 
 
 def test_what_nobody_foresaw_keeps_its_trace():
-    with pytest.raises(ZeroDivisionError), one_line_errors("curate"):
+    with pytest.raises(ZeroDivisionError), command("curate"):
         1 / 0  # noqa: B018
 
 
 def test_a_wrong_parameter_is_called_by_its_flag(capsys):
-    with pytest.raises(SystemExit), one_line_errors("curate"):
+    with pytest.raises(SystemExit), command("curate"):
         raise ParameterError("are both given", "target_size", "tail_share")
     assert capsys.readouterr().err == "curate: --target-size and --tail-share are both given\n"
