@@ -62,25 +62,25 @@ class Counting:
         if self.build.sources.pageviews:
             self._make(self.build.titles(), self._titles)
 
-    def _make(self, part: Part, stage: Callable[[str], DataFrame]) -> None:
+    def _make(self, part: Part, stage: Callable[[SparkSession, str], DataFrame]) -> None:
         """Let `stage` write a part into a folder, unless it is there, made from the same."""
         if self.build.has(part):
             log.info("%s: counted before", part.title)
             return
-        folder = self.build.parts.begin(part.name)
+        spark, folder = self._session, self.build.parts.begin(part.name)
         with self.progress.stage(part.title):
-            tallies = collected(stage(str(folder)))
+            tallies = collected(stage(spark, str(folder)))
         self.build.parts.finish(part.name, {"made_from": part.made_from, "tallies": tallies.rows()})
         log.info("%s: counted", part.title)
 
-    def _ngrams(self, code: str, folder: str) -> DataFrame:
+    def _ngrams(self, code: str, spark: SparkSession, folder: str) -> DataFrame:
         files, plan = self.build.sources.wikipedias_of(code), stages.NgramPlan(self.build.config, folder)
-        return stages.ngrams_of(self._session, files, code, plan)
+        return stages.ngrams_of(spark, files, code, plan)
 
-    def _titles(self, folder: str) -> DataFrame:
+    def _titles(self, spark: SparkSession, folder: str) -> DataFrame:
         sources = self.build.sources
         plan = stages.TitlePlan(self.build.config, frozenset(sources.languages), sources.namespaces, folder)
-        return stages.titles_of(self._session, list(sources.pageviews), plan)
+        return stages.titles_of(spark, list(sources.pageviews), plan)
 
     @cached_property
     def _session(self) -> SparkSession:

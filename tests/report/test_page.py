@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from curation.config import CurationConfig
-from curation.exclusion.filter import REASONS as EXCLUDED
+from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.report.dropped import REASONS
 from curation.report.page import render, write_report
