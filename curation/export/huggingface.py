@@ -18,7 +18,7 @@ from runtime.errors import InputError
 def write_folder(run: Results, folder: Path, about: About) -> int:
     """Write all files of the folder; return the number of files of the manifest.
 
-    Files of the run get a second name there (a hard link), or are copied if the folder is on another disk.
+    Files of the run get a second name in it (a hard link), or are copied if it is on another disk.
     """
     counts = run.path / "counts.parquet"
     if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:

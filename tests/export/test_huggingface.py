@@ -41,15 +41,15 @@ def test_sizes_have_the_words_of_hugging_face(rows, category):
     assert size_category(rows) == category
 
 
-def test_the_card_says_what_it_was_told_and_leaves_out_what_it_was_not(run):
+def test_the_card_has_what_was_stated_and_leaves_out_the_rest(run):
     facts = Results.open(run.path).facts
     bare = card(facts, About(), "pairs")
-    told = card(facts, About(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
+    stated = card(facts, About(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
     assert "license" not in bare
     assert "Citation" not in bare
-    assert 'license: "cc-by-4.0"\n' in told
-    assert 'pretty_name: "Paare für alle"\n' in told
-    assert told.endswith("## Citation\n\nAda: Pairs, 2026\n")
+    assert 'license: "cc-by-4.0"\n' in stated
+    assert 'pretty_name: "Paare für alle"\n' in stated
+    assert stated.endswith("## Citation\n\nAda: Pairs, 2026\n")
 
 
 def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):

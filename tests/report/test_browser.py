@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from curation.report.page import write_report
 from metadata.languages import LANGUAGES
+from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
 from tests.report.runs import HOSTILE, finished, nothing_read, row
 
 pytestmark = pytest.mark.browser
@@ -118,7 +119,7 @@ def test_a_click_on_a_heading_sorts_by_its_numbers_and_another_the_other_way(bro
 
 
 def test_rows_without_a_number_stay_below_either_way(browser, tmp_path):
-    run, rates = finished()  # the input told the language of Hebrew texts, so that they have no score
+    run, rates = finished()  # the input gave the language of Hebrew texts, so that they have no score
     for name, value in (("texts", 10), ("identified", 10), ("score", 9.5)):
         run.matched.add(f"language.{name}", value, "ja")
     show(browser, tmp_path, run, rates)
@@ -135,7 +136,7 @@ def test_the_heading_of_the_languages_sorts_by_name_and_from_the_keyboard(browse
     assert texts(browser, "#languages tbody th") == ["Czech cs", "English en", "German de", "Hebrew he"]
 
 
-def test_the_filter_takes_names_and_codes_and_tells_how_many_are_left(browser, tmp_path):
+def test_the_filter_takes_names_and_codes_and_shows_how_many_are_left(browser, tmp_path):
     show(browser, tmp_path, *finished())
     one(browser, "#filter").send_keys("ANES")
     assert (codes(browser), one(browser, "#found").text) == (["ja"], "1 of 3 shown")
@@ -283,28 +284,5 @@ def test_all_words_stand_out_from_what_is_behind_them(browser, tmp_path, scheme)
     show(browser, tmp_path, *finished(), [row("the red dog", [0, 2, 3])])
     page, ink = map(luminance, browser.execute_script(f"return [{BACKGROUND}(document.body), {INK}(document.body)]"))
     assert (page > ink) == (scheme == "light")
-    faint = [told for told in browser.execute_script(WORDS) if contrast(*told[:2]) < 4.5]
+    faint = [words for words in browser.execute_script(WORDS) if contrast(*words[:2]) < 4.5]
     assert faint == []
-
-
-BACKGROUND = """(function behind(element) {
-    var colour = getComputedStyle(element).backgroundColor;
-    return colour === "rgba(0, 0, 0, 0)" ? behind(element.parentElement) : colour;
-})"""
-INK = "(function (element) { return getComputedStyle(element).color; })"
-WORDS = f"""return Array.from(document.querySelectorAll("body *")).filter(function (element) {{
-    var isHTML = element instanceof HTMLElement && element.tagName !== "SCRIPT";
-    return isHTML && Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim());
-}}).map((element) => [{BACKGROUND}(element), {INK}(element), element.textContent.slice(0, 30)]);"""
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two colours as WCAG 2 defines it."""
-    dark, light = sorted([luminance(one), luminance(other)])
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in colour.removeprefix("rgb(").rstrip(")").split(",")]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

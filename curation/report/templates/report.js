@@ -1,5 +1,5 @@
 "use strict";
-// The table of languages: a click on a heading sorts it, typing filters it. Without this script all is there to read.
+// Sort the table of languages by a click on a heading, and filter it. Without this script the whole table is shown.
 (function () {
   var table = document.getElementById("languages");
   var filter = document.getElementById("filter");
