@@ -1,4 +1,4 @@
-"""The one exception of both packages."""
+"""The one exception by which all packages refuse input."""
 
 
 class InputError(ValueError):
