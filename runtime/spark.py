@@ -1,7 +1,7 @@
-"""The few lines of Spark that the stages of both packages share.
+"""Run functions over items as Spark tasks, and ship artefacts to all machines.
 
-Workers get numbers, paths and artefacts (`Shipped`) and open what they name. Stages that end in files write them in the
-worker and return tallies (`run`), so that rows need not go back through the JVM.
+Workers get numbers, paths and artefacts (`Shipped`) and open what these name. Stages that end in files write them in
+the worker and return tallies (`run`), so that no rows go back through the JVM.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from runtime.errors import InputError
 from runtime.shipping import cache_folder, pack, unpacked
 from runtime.tallies import Tallies
 
-NAMED = 3  # machines in a sentence
+NAMED = 3  # machines that a sentence names
+
+
+Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Shipped:
     tar: str | None = None  # as Spark ships it; None where workers open the source itself
 
     def path(self) -> Path:
-        """Return where it lies on this machine, in a worker."""
+        """Return its path on this machine, in a worker."""
         if self.tar is None:
             return self.source
         return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
@@ -46,7 +49,7 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
     """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
     if is_local(spark):
         return Shipped(source)
-    # Spark serves files from there and removes them with the job. It can add folders in local mode only.
+    # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
     tar = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(tar))
     return Shipped(source, tar.name)
@@ -54,7 +57,7 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
 
 def is_local(spark: SparkSession) -> bool:
     """Return whether the workers are processes of this machine that see all the driver sees."""
-    master = spark.sparkContext.master
+    master = spark.sparkContext.master or ""
     return master == "local" or master.startswith("local[")
 
 
@@ -67,7 +70,7 @@ def require_shared(spark: SparkSession, folder: Path) -> None:
     try:
         tasks = spark.sparkContext.defaultParallelism
         hosts = spark.sparkContext.parallelize(range(tasks), tasks).map(partial(_blind_host, token=str(token)))
-        blind = sorted(set(hosts.collect()) - {None})
+        blind = sorted({host for host in hosts.collect() if host is not None})
     finally:
         token.unlink(missing_ok=True)
     if blind:
@@ -78,13 +81,15 @@ def require_shared(spark: SparkSession, folder: Path) -> None:
         )
 
 
-def map_batches(rows: DataFrame, function: Callable, schema: pa.Schema) -> DataFrame:
-    """Return what `function`, from an iterator of batches to one, makes of each partition."""
+def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
+    """Return the rows that `function` makes of the batches of each partition."""
     return rows.mapInArrow(function, from_arrow_schema(schema))
 
 
-def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema) -> DataFrame:
-    """Return what `function(item)` yields for each item, with one task an item."""
+def over(
+    spark: SparkSession, items: list[Any], function: Callable[[Any], Iterator[pa.RecordBatch]], schema: pa.Schema
+) -> DataFrame:
+    """Return the rows that `function(item)` yields for each item, with one task an item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
     each = spark.sparkContext.broadcast((items, function))
@@ -92,14 +97,14 @@ def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema
 
 
 def run(
-    spark: SparkSession, items: list, function: Callable[[Any], Tallies], tasks_per_core: int | None = None
+    spark: SparkSession, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None
 ) -> Tallies:
     """Return the sums of what `function(item)` tallies.
 
     Each item has a task of its own. `tasks_per_core` limits their number, and tasks then take several items in turn: a
     task costs the JVM a tenth of a second, as much as a short item costs the worker.
 
-    This is no DataFrame: planning and compiling one takes the JVM longer than many a stage.
+    This is no DataFrame: the JVM takes longer to plan and compile one than many a stage runs.
     """
     each = spark.sparkContext.broadcast((items, function))
     most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
@@ -109,7 +114,7 @@ def run(
 
 
 def collected(rows: DataFrame) -> Tallies:
-    """Return the tallies that a stage returned."""
+    """Return the tallies in the rows of a stage."""
     return Tallies(row.asDict() for row in rows.collect())
 
 

@@ -45,7 +45,7 @@ def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array; without a copy where it is one already."""
+    """Return a column as one array, without a copy where it has one chunk."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 

@@ -83,9 +83,10 @@ def labels(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.asarray, kind: np.dtype = KEY) -> int:
-    """Write all keys of a kind in ascending order to one .npy, each array in the `form` given; return their number.
+    """Write all keys, which are of the dtype `kind`, in ascending order to one .npy; return their number.
 
-    Memory holds the keys that begin with one byte: a 256th of them where uids are MD5 or otherwise spread.
+    `form` makes of sorted keys what is written of them. Memory holds the keys that begin with one byte: a 256th of
+    them where uids are MD5 or otherwise spread.
     """
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
         files = [Path(work) / f"{byte:02x}" for byte in range(_BUCKETS)]

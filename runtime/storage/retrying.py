@@ -6,7 +6,7 @@ The servers of metadata's sources say themselves when they want to be asked agai
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
@@ -56,7 +56,8 @@ def try_again(
     """
 
     def wait(state: RetryCallState) -> float:
-        return seconds_after(state.outcome.exception(), state.attempt_number)
+        error = state.outcome and state.outcome.exception()
+        return seconds_after(cast(Exception, error), state.attempt_number)
 
     return Retrying(retry=retry_if_exception_type(Exception), wait=wait, sleep=sleep)(step)
 

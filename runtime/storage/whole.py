@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
@@ -23,28 +24,28 @@ EARLIER = "_earlier.json"  # the stamp of a part on an object store that is bein
 
 
 @contextmanager
-def whole(path) -> Iterator[Path]:
-    """Give a local file to write, which comes to be `path` in one step when the block ends well."""
-    path = as_path(path)
-    if is_url(path):
-        # Not fsspec's `open("wb")`: it commits what there is of a file when an error leaves its block.
+def whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a local file to write, which becomes `path` in one step when the block ends without an error."""
+    final = as_path(path)
+    if is_url(final):
+        # Not fsspec's `open("wb")`: when an error leaves its block, it commits what was written until then.
         with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
-            local = Path(folder, path.name)
+            local = Path(folder, final.name)
             yield local
-            path.fs.put_file(str(local), path.path)
+            final.fs.put_file(str(local), final.path)
         return
-    local = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
+    local = final.with_name(f".{final.name}.{uuid4().hex}{PARTIAL}")
     try:
-        with room(path.parent):
+        with room(final.parent):
             yield local
-            os.replace(local, path)
+            os.replace(local, final)
     finally:
         local.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts below `folder`; those being made lie below `work`, which is on the same disk or object store."""
+    """The parts below `folder`; unfinished ones are below `work`, which is on the same disk or object store."""
 
     folder: Path
     work: Path
@@ -55,8 +56,8 @@ class Parts:
         return make_folder(self.work / name)
 
     def reopen(self, name: str) -> Path:
-        """Return the folder of a part that is to be added to: it is not whole until `finish` makes it so again."""
-        if is_url(self.folder):  # copying all there is would cost more than it protects
+        """Return the folder of a part to add files to it: it is not whole until `finish` makes it so again."""
+        if is_url(self.folder):  # copying all its files would cost more than it protects
             self._take_stamp(name)
             return self.folder / name
         folder = self.work / name
@@ -66,7 +67,7 @@ class Parts:
         return make_folder(folder)
 
     def finish(self, name: str, stamp: dict | None = None) -> None:
-        """Stamp what `begin` began, if it is to be recognised, and give it its name; what had the name before goes."""
+        """Give what `begin` began its name, stamped if it is to be recognised; what had the name before is removed."""
         if is_url(self.folder):
             self._finish_moving(name, stamp)
             return
@@ -92,7 +93,7 @@ class Parts:
         return self.stamp(name) or read_json(reopened)
 
     def _finish_moving(self, name: str, stamp: dict | None) -> None:
-        """Do what `finish` does file by file; of what was reopened, all files are there."""
+        """Do what `finish` does, file by file; the files of a part that was reopened are already in their folder."""
         final, begun = self.folder / name, files(self.work / name)
         self._take_stamp(name)
         if begun:
@@ -114,7 +115,7 @@ class Parts:
 
 @contextmanager
 def whole_folder(to: Path) -> Iterator[Path]:
-    """Give an empty local folder that takes the place of `to` when the block ends well."""
+    """Give an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
     parent = to.resolve().parent
     parts = Parts(parent, parent / f".{to.name}.partial")
     try:
@@ -124,20 +125,20 @@ def whole_folder(to: Path) -> Iterator[Path]:
         remove(parts.work)
 
 
-def write_json(path: Path, content) -> None:
-    """Write `content` so that the file is whole under its name."""
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON; the file is whole under its name."""
     with whole(path) as file:
         file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict | None:
-    """Return the object in a JSON file, or None where there is no readable one."""
+    """Return the object in a JSON file, or None where no readable one exists."""
     try:
         content = json.loads(read_bytes(path).decode("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     except OSError:
-        if is_url(path):  # busy, or forbidden: not the same as not there
+        if is_url(path):  # busy, or forbidden: not the same as missing
             raise
         return None
     return content if isinstance(content, dict) else None

@@ -1,4 +1,4 @@
-"""Files of blocks: what is written comes back by bucket, and a damaged or foreign file is refused, never half read."""
+"""Rows exchanged through files come back by bucket; a damaged or foreign file is refused, never half read."""
 
 from random import Random
 
@@ -10,7 +10,7 @@ from curation.schemas import CURATED, MATCHED, PAIRS
 from metadata import InputError
 from runtime import exchange
 from runtime.exchange import BucketWriter, read_buckets
-from runtime.storage import paths as places
+from runtime.storage import whole as writing
 from runtime.storage.paths import names
 from tests.support.pair_rows import cut, random_pairs
 
@@ -148,7 +148,7 @@ def test_a_disk_that_fails_leaves_no_file_and_nothing_half_written(tmp_path, mon
     def fail(*paths):
         raise OSError("no space left")
 
-    monkeypatch.setattr(places.os, "replace", fail)
+    monkeypatch.setattr(writing.os, "replace", fail)
     with pytest.raises(OSError, match="no space left"):
         small_file(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -157,12 +157,12 @@ def test_a_disk_that_fails_leaves_no_file_and_nothing_half_written(tmp_path, mon
 def test_whatever_bit_is_flipped_the_rows_are_right_or_refused(tmp_path):
     path, other = small_file(tmp_path), tmp_path / "flipped"
     data, whole = path.read_bytes(), {span: bucket(path, *span) for span in SPANS}
-    for place in range(len(data)):
+    for position in range(len(data)):
         flipped = bytearray(data)
-        flipped[place] ^= 1 << place % 8
+        flipped[position] ^= 1 << position % 8
         other.write_bytes(flipped)
         wrong = [span for span in SPANS if not is_refused(other, *span) and bucket(other, *span) != whole[span]]
-        assert wrong == [], f"byte {place}"
+        assert wrong == [], f"byte {position}"
 
 
 def test_rows_that_a_flipped_bit_is_in_are_refused(folder):

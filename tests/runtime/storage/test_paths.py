@@ -1,4 +1,4 @@
-"""Places: the same behaviours for a local folder and for S3; what is whole, what is busy, what is full."""
+"""Files in a local folder and on S3: whole ones, busy servers, full disks."""
 
 import errno
 import os
