@@ -74,7 +74,7 @@ class Build:
         own = self.sources.wordnets_of(code)
         # Sorted, as the files of a language come in any order.
         lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
-        files = {}
+        files: dict[str, Path] = {}
         if code in self.sources.counted:
             files |= {name: self.parts.folder / _ngrams(code) / f"{name}.parquet" for name in ("unigrams", "bigrams")}
         if self.sources.pageviews:

@@ -129,7 +129,7 @@ class Transfer:
 
     def _receive(self) -> None:
         """Bring the partial file to its end, from where it is if the server still has the same version."""
-        have, validator = self._size(), self._record.read().get("validator")
+        have, validator = self._size(), self._record.read().get("validator", "")
         if have and not validator:
             self._discard()
             have = 0

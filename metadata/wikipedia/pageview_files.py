@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import fsspec
 
@@ -110,4 +110,4 @@ def _pieces(path: str, size: int, counts: Counter) -> Iterator[bytes]:
 def _opened(path: str) -> Iterator[BinaryIO]:
     is_gzip = path.endswith(".gz")  # for which fsspec takes isal where it is installed: that loses what came last, too
     with fsspec.open(path, "rb", compression=None if is_gzip else "infer") as file:
-        yield gzip.GzipFile(fileobj=file) if is_gzip else file
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_gzip else file
