@@ -40,7 +40,7 @@ def published_digest(published: Published, text: str) -> str | None:
 
 
 def _in_sums(name: str, text: str) -> str | None:
-    """Return the checksum of the line for `name`; a name with "latest" is listed under the date that it stands for."""
+    """Return the checksum of the line for `name`; a name with "latest" is listed with its date."""
     lines = [match for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match]
     exact = next((match[1] for match in lines if match[2].rstrip() == name), None)
     return exact or next(
@@ -75,7 +75,7 @@ def file_digest(path: Path, name: str, pause: Callable[[], None] = lambda: None)
 
 
 def damage(path: Path, name: str, pause: Callable[[], None] = lambda: None) -> str:
-    """Return what the checksums inside a compressed file called `name` find wrong with it, or an empty string.
+    """Return the damage that the checksums inside a compressed file called `name` find, or an empty string.
 
     A file of another ending has none inside and passes.
     """

@@ -19,7 +19,7 @@ BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is longer is no article
 
 _ARTICLE = "0"  # the namespace
-_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing where they stand
+_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
 # #REDIRECT [[…]], in any language: dumps before 2010 say no more
 _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 

@@ -103,7 +103,7 @@ def _plain(file: BinaryIO) -> Iterator[bytes]:
 def _gzip(file: BinaryIO) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=file) as content:
-            while chunk := content.read1(CHUNK):  # read would lose what stands right before the damage
+            while chunk := content.read1(CHUNK):  # read would lose the bytes right before the damage
                 yield chunk
     except (gzip.BadGzipFile, zlib.error):
         raise CutError("corrupt") from None

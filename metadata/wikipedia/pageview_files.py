@@ -1,4 +1,4 @@
-"""Find page-view files, refuse what is none, and read them in blocks of whole lines.
+"""Find page-view files, refuse other files, and read them in blocks of whole lines.
 
 A line is of the hourly files, `project title views bytes`, or of the daily complete ones, `wiki title page_id access
 views hourly`: the number of its fields decides. `pageviews` makes titles and views of the lines.
@@ -32,7 +32,7 @@ _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, ImportErro
 
 
 def find(paths: Iterable[str]) -> list[str]:
-    """Return the page-view files that paths, folders and globs stand for, in order; other files are refused."""
+    """Return the page-view files that paths, folders and globs mean, in order; other files are refused."""
     found = pageview_files(paths)
     others = [path for path in found if not _has_pageviews(path)]
     if others:
@@ -42,7 +42,7 @@ def find(paths: Iterable[str]) -> list[str]:
 
 
 def pageview_files(paths: Iterable[str]) -> list[str]:
-    """Return the files that paths, folders and globs stand for, in order; what is missing is refused."""
+    """Return the files that paths, folders and globs mean, in order; a path without files is refused."""
     return sorted({file for path in paths for file in _files(path)})
 
 
