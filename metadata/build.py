@@ -1,6 +1,6 @@
-"""Merge what was counted into the entries of each language, and state what each counted part depends on.
+"""Merge counted words, pairs and titles with the other sources, and state what each counted part depends on.
 
-Counting is in `pipeline` and `stages`; here is what the driver does with the parts that they wrote.
+This is the driver's work; Spark counts the parts, in `stages`.
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ class Build:
         return Part(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
 
     def has(self, part: Part) -> bool:
-        """Return whether a part is whole and made from just what it would be made from."""
+        """Return whether a part is whole, and made from the same files and numbers."""
         stamp = self.parts.stamp(part.name)
         return stamp is not None and stamp["made_from"] == json.loads(json.dumps(part.made_from))
 
     def sources_of(self, code: str, tally: Counter) -> list[Source]:
-        """Return the sources of a language, the first owner of an entry first."""
+        """Return the sources of a language, in the order in which they own entries."""
         if code in self.sources.lists:
             return [Source("list", self.sources.lists[code])]
         own = self.sources.wordnets_of(code)
         # Sorted, as the files of a language come in any order.
         lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
-        files = {}
+        files: dict[str, Path] = {}
         if code in self.sources.counted:
             files |= {name: self.parts.folder / _ngrams(code) / f"{name}.parquet" for name in ("unigrams", "bigrams")}
         if self.sources.pageviews:
@@ -83,7 +83,7 @@ class Build:
         return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen]
 
     def merged(self) -> tuple[Entries, dict]:
-        """Return the entries of all languages, and what metadata.json says of them."""
+        """Return the entries of all languages, and the facts about them for metadata.json."""
         tally: Counter = Counter()
         sources = {code: self.sources_of(code, tally) for code in self.sources.languages}
         merged = [merge(code, own, self.config.rules, self.config.longest_entry) for code, own in sources.items()]

@@ -129,7 +129,7 @@ def _add_downloads(group: Group) -> None:
     group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
     group.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
     group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    group.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL that servers are told")
+    group.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL by which servers can reach you")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
 
 

@@ -63,7 +63,7 @@ class Counting:
             self._make(self.build.titles(), self._titles)
 
     def _make(self, part: Part, stage: Callable[[SparkSession, str], DataFrame]) -> None:
-        """Let `stage` write a part into a folder, unless it is there, made from the same."""
+        """Let `stage` write a part into a folder, unless the part exists, made from the same files and numbers."""
         if self.build.has(part):
             log.info("%s: counted before", part.title)
             return
@@ -75,12 +75,12 @@ class Counting:
 
     def _ngrams(self, code: str, spark: SparkSession, folder: str) -> DataFrame:
         files, plan = self.build.sources.wikipedias_of(code), stages.NgramPlan(self.build.config, folder)
-        return stages.ngrams_of(spark, files, code, plan)
+        return stages.ngram_entries(spark, files, code, plan)
 
     def _titles(self, spark: SparkSession, folder: str) -> DataFrame:
         sources = self.build.sources
         plan = stages.TitlePlan(self.build.config, frozenset(sources.languages), sources.namespaces, folder)
-        return stages.titles_of(spark, list(sources.pageviews), plan)
+        return stages.title_entries(spark, list(sources.pageviews), plan)
 
     @cached_property
     def _session(self) -> SparkSession:

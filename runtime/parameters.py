@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from numbers import Integral, Real
 
 from runtime.errors import ParameterError
@@ -18,7 +18,7 @@ def require_integer(name: str, value: object, minimum: int | None = None) -> Non
 
 def require_number(name: str, value: object, least: float, most: float) -> None:
     """Refuse what is no number from `least` to `most`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
         raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
 
 
@@ -27,7 +27,7 @@ def require_share(name: str, value: object) -> None:
     require_number(name, value, 0, 1)
 
 
-def require_one_of(name: str, value: object, choices: Iterable[str]) -> None:
+def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
     """Refuse what is none of the choices."""
     if value not in choices:
         raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)

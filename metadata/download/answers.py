@@ -1,4 +1,4 @@
-"""Failures of requests, and readings of URLs, headers and errors for waits and messages."""
+"""Name the failures of requests, and read URLs, waits and errors for messages."""
 
 from __future__ import annotations
 

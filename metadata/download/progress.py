@@ -1,4 +1,4 @@
-"""Progress and results of downloads as lines for a person."""
+"""Describe the progress and the results of downloads in lines for a person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Progress:
         self._received = 0
 
     def __call__(self, download: Download, done: int, total: int | None) -> None:
-        # The first piece of a resumed file stands behind bytes of an earlier run, which say nothing about the speed.
+        # The first piece of a resumed file follows bytes of an earlier run, which say nothing about the speed.
         before, _ = self._at.get(download, (done, None))
         self._received += max(done - before, 0)
         self._at[download] = done, total

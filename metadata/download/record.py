@@ -1,4 +1,4 @@
-"""The hidden record beside a fetched file: the version its bytes are of, and how it was once it had been checked."""
+"""Keep a hidden record beside a fetched file: its version at the server, then its size and time once it is checked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Record:
         os.replace(new, self._path)
 
     def is_of_target(self, content: dict) -> bool:
-        """Return whether the whole file is in its place, and untouched since `content` was written."""
+        """Return whether the whole file exists, and is untouched since `content` was written."""
         if not self._target.is_file() or "check" not in content:
             return False
         stat = self._target.stat()

@@ -41,7 +41,7 @@ class Result:
 
 
 class Transfer:
-    """The fetching of one file into its place below a folder."""
+    """The fetching of one file to its path below a folder."""
 
     def __init__(self, download: Download, directory: Path, client: Client, report: Report):
         self.download, self._client, self._report = download, client, report
@@ -129,18 +129,18 @@ class Transfer:
 
     def _receive(self) -> None:
         """Bring the partial file to its end, from where it is if the server still has the same version."""
-        have, validator = self._size(), self._record.read().get("validator")
+        have, validator = self._size(), self._record.read().get("validator", "")
         if have and not validator:
             self._discard()
             have = 0
         rest = {"Range": f"bytes={have}-", "If-Range": validator} if have else None
         with self._client.open(self.download.url, rest) as response:
-            start, total = self._place(response, have)
+            start, total = self._position(response, have)
             if response.status_code != 416:
                 self._write(response, start, total)
 
-    def _place(self, response: requests.Response, have: int) -> tuple[int, int | None]:
-        """Return where the body of `response` belongs, and the size of the whole file."""
+    def _position(self, response: requests.Response, have: int) -> tuple[int, int | None]:
+        """Return the position in the file at which the body of `response` begins, and the size of the whole file."""
         if response.status_code == 200:
             self._discard()
             self._record.write({"validator": headers.validator(response)})

@@ -19,7 +19,7 @@ BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is longer is no article
 
 _ARTICLE = "0"  # the namespace
-_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing where they stand
+_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
 # #REDIRECT [[…]], in any language: dumps before 2010 say no more
 _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
@@ -42,12 +42,13 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
-    """Return the names of the namespaces that a dump's head tells, without that of articles."""
+    """Return the names of the namespaces in a dump's head, without that of articles."""
     return [name for number, name in file.namespaces if number != 0]
 
 
 def _chunks(rows: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    chunk, characters = [], 0
+    chunk: list[tuple[str, str]] = []
+    characters = 0
     for row in rows:
         chunk.append(row)
         characters += len(row[1])
@@ -63,11 +64,12 @@ def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
     for page in _until_cut(_READERS[file.kind](file, tally), tally):
         reason = _reason(page, file, known)
-        text = "" if reason else plain_text(page.text, hidden) if file.kind == "xml" else tidy(page.text)
+        written = "" if reason else page.text or ""
+        text = plain_text(written, hidden) if file.kind == "xml" else tidy(written)
         if text:
             tally["pages"] += 1
             tally["articles"] += 1
-            yield page.title, text
+            yield page.title or "", text
         else:
             drop(tally, reason or "empty")
 
@@ -103,7 +105,7 @@ def _reason_of_text(text: str, kind: str) -> str | None:
 def _is_article(page: Page, file: WikipediaFile, known: Namespaces) -> bool:
     if page.namespace is not None or file.kind == "parquet":
         return page.namespace in (None, _ARTICLE)
-    prefix, colon, _ = page.title.partition(":")
+    prefix, colon, _ = (page.title or "").partition(":")
     return not (colon and known.hold(file.wikipedia, prefix))
 
 

@@ -1,6 +1,6 @@
-"""Which files hold a Wikipedia's pages, and which Wikipedia: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
+"""Find the files of Wikipedias, and the Wikipedia of each: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
 
-The argument decides, else the path, else a table's column, else what stands in the file (a dump's head, a table's
+The argument decides, else the path, else a table's column, else the content of the file (a dump's head, a table's
 URLs). Heads come last because pages exported by hand, as Special:Export does, carry the head of whoever made the file.
 """
 
@@ -20,12 +20,8 @@ from runtime.errors import InputError
 from runtime.storage.listing import expand
 
 COLUMNS = ("title", "text")
-LANGUAGE_COLUMNS = (
-    "wikipedia",
-    "wiki",
-    "language",
-    "lang",
-)  # the first that a table has says of which Wikipedia a row is
+# The first of these that a table has names the Wikipedia of each row.
+LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
 
 _PACKED = r"(\.(gz|bz2|xz))?"
 _KINDS = {  # of a file, by its name
@@ -34,9 +30,8 @@ _KINDS = {  # of a file, by its name
     "parquet": re.compile(r".+\.parquet", re.IGNORECASE),
 }
 _EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
-_NO_PAGES = re.compile(
-    r"[._].*|.*-(abstract|all-titles|pages-(logging|meta)|siteinfo|stub).*"
-)  # others in a dump's folder
+# Other files in a dump's folder.
+_NO_PAGES = re.compile(r"[._].*|.*-(abstract|all-titles|pages-(logging|meta)|siteinfo|stub).*")
 
 _FILE_CODE = re.compile(r"([a-z][a-z_]*?)wiki(?![a-z])")  # enwiki-20240101-…, zh_min_nanwiki.xml
 _FOLDER_CODE = re.compile(r"(?:\d{8}\.|(?:wikipedia|wiki|language|lang)=)?([a-z]+(?:[_-][a-z]+)*?)(?:wiki)?")
@@ -52,16 +47,16 @@ class WikipediaFile:
     path: str
     kind: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
-    conflict: bool = False  # path, head or argument tell different Wikipedias
+    conflict: bool = False  # path, head or argument name different Wikipedias
     column: str | None = None  # of a table: only rows that say `wikipedia` here are read
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a look into a file tells."""
+    """The Wikipedia and the namespaces that the content of a file names."""
 
-    told: str | None = None
+    wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()
     column: str | None = None
     codes: tuple[str, ...] = ()  # the values in that column
@@ -90,7 +85,7 @@ def _sentence(faults: dict[str, str]) -> str:
 
 
 def code_in_path(path: str) -> str | None:
-    """Return the Wikipedia that the name of a file, or else of its folder, tells.
+    """Return the Wikipedia in the name of a file, or else of its folder.
 
     >>> code_in_path("dumps/enwiki-latest-pages-articles.xml.bz2"), code_in_path("20231101.zh-yue/train.parquet")
     ('en', 'zh_yue')
@@ -139,11 +134,11 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
         for code in content.codes:
             yield WikipediaFile(path, kind, code, column=content.column)
         return
-    told = {each for each in (_known(language or ""), code_in_path(path), content.told, *content.codes) if each}
-    wikipedia = named or content.told
+    candidates = (_known(language or ""), code_in_path(path), content.wikipedia, *content.codes)
+    wikipedia = named or content.wikipedia
     if wikipedia is None:
         raise InputError(f"cannot tell which Wikipedia {path} is of; give --language, such as --language en")
-    yield WikipediaFile(path, kind, wikipedia, len(told) > 1, namespaces=content.namespaces)
+    yield WikipediaFile(path, kind, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
 
 
 def _look_into_xml(path: str) -> _Content:
@@ -157,7 +152,7 @@ def _look_into_xml(path: str) -> _Content:
 
 
 def _head(path: str) -> str:
-    """Return the beginning of a dump, up to its first page; what is missing of a cut one is counted when it is read."""
+    """Return the beginning of a dump, up to its first page; the end of a cut one is missed, and counted, in `dumps`."""
     head = b""
     try:
         for chunk in unpacked(path):
@@ -188,7 +183,7 @@ def _look_into_parquet(path: str) -> _Content:
                 raise InputError(f"{path} lacks the columns {missing}; it has {names}")
             column = next((name for name in LANGUAGE_COLUMNS if name in names), None)
             codes = _codes(table, column, path) if column else ()
-            return _Content(_told_by_url(table) if "url" in names else None, column=column, codes=codes)
+            return _Content(_in_first_url(table) if "url" in names else None, column=column, codes=codes)
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} is no Parquet ({error}); fetch it again") from None
 
@@ -202,7 +197,7 @@ def _codes(table: pq.ParquetFile, column: str, path: str) -> tuple[str, ...]:
     return tuple(sorted({str(value).replace("-", "_") for value in values}))
 
 
-def _told_by_url(table: pq.ParquetFile) -> str | None:
+def _in_first_url(table: pq.ParquetFile) -> str | None:
     first = next(table.iter_batches(batch_size=1, columns=["url"]), None)
     found = _HOST.search(str(first["url"][0])) if first else None
     return _known(found[1]) if found else None

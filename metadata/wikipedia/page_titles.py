@@ -1,4 +1,4 @@
-"""Decode the titles of page views, and tell those that can be no article's."""
+"""Decode the titles of page views, and recognise those that can be no article's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIKE_MOJIBAKE = r"[\x{c2}-\x{f4}][\x{80}-\x{bf}ŒœŠšŸŽžƒˆ˜–-›€�
 
 
 def unescaped(titles: pa.Array) -> pa.Array:
-    """Return titles (binary) with %C3%A9 and the like as the bytes they stand for."""
+    """Return titles (binary) with %C3%A9 and the like as the bytes they encode."""
     escaped = pc.match_substring_regex(titles, _ESCAPE)
     plain = [unquote_to_bytes(each) for each in titles.filter(escaped).to_pylist()]
     return pc.replace_with_mask(titles, escaped, pa.array(plain, pa.binary()))

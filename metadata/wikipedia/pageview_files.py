@@ -1,4 +1,4 @@
-"""Find page-view files, refuse what is none, and read them in blocks of whole lines.
+"""Find page-view files, refuse other files, and read them in blocks of whole lines.
 
 A line is of the hourly files, `project title views bytes`, or of the daily complete ones, `wiki title page_id access
 views hourly`: the number of its fields decides. `pageviews` makes titles and views of the lines.
@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import fsspec
 
@@ -32,7 +32,7 @@ _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, ImportErro
 
 
 def find(paths: Iterable[str]) -> list[str]:
-    """Return the page-view files that paths, folders and globs stand for, in order; other files are refused."""
+    """Return the page-view files that paths, folders and globs mean, in order; other files are refused."""
     found = pageview_files(paths)
     others = [path for path in found if not _has_pageviews(path)]
     if others:
@@ -42,7 +42,7 @@ def find(paths: Iterable[str]) -> list[str]:
 
 
 def pageview_files(paths: Iterable[str]) -> list[str]:
-    """Return the files that paths, folders and globs stand for, in order; what is missing is refused."""
+    """Return the files that paths, folders and globs mean, in order; a path without files is refused."""
     return sorted({file for path in paths for file in _files(path)})
 
 
@@ -110,4 +110,4 @@ def _pieces(path: str, size: int, counts: Counter) -> Iterator[bytes]:
 def _opened(path: str) -> Iterator[BinaryIO]:
     is_gzip = path.endswith(".gz")  # for which fsspec takes isal where it is installed: that loses what came last, too
     with fsspec.open(path, "rb", compression=None if is_gzip else "infer") as file:
-        yield gzip.GzipFile(fileobj=file) if is_gzip else file
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_gzip else file

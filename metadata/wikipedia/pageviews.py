@@ -31,7 +31,8 @@ def titles(
 
     `namespaces` names more namespaces of a Wikipedia code, as a dump's siteinfo does.
     """
-    known, counts = Namespaces(namespaces), Counter()
+    known = Namespaces(namespaces)
+    counts: Counter = Counter()
     for block in blocks(path, counts):
         batch = _read_block(block, known, counts)
         if batch.num_rows:

@@ -1,4 +1,4 @@
-"""Open wordnet files, plain or compressed, and tell the language that a wordnet's code means."""
+"""Open wordnet files, plain or compressed, and look up the language of a wordnet's code."""
 
 from __future__ import annotations
 

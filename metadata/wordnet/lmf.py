@@ -6,7 +6,8 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from metadata.wordnet.files import EXPECTED, WordnetFile, language_of, opened
 from metadata.wordnet.lemmas import kept_words
@@ -40,7 +41,7 @@ def lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]
                 yield from kept_words(entry["lemma"]["writtenForm"], file.language.code, tally)
 
 
-def _lexicons(path: str) -> list[dict]:
+def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
     """Return the lexicons of a WN-LMF file, read by `wn`, which takes files that are not compressed."""
     from wn import Error, lmf  # here, as it brings an HTTP client along that nothing else needs
 
