@@ -1,14 +1,14 @@
-"""Single tokens of JSON: where a string, a number or white space ends; -1 where it is none that is read here."""
+"""Find where single tokens of JSON end: strings, numbers, white space; -1 for a token that is not read here."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import load_word, ones, trailing_zeros, without_lowest
 from runtime.kernels.windows import WINDOW, byte_at, string_stops
 
-ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but for slashes
+ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but of slashes
 QUOTE = ord('"')
 _AHEAD = 8  # stops that are looked at from one on
 _AT_ONCE = 8  # stops of a window that are written without a branch
-MOST_DIGITS = 18  # of a number: longer ones are left to those who must know their value
+MOST_DIGITS = 18  # of a number: longer ones are left to the slow path
 
 _BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")
 _SPACES = sum(1 << ord(character) for character in " \t\n\r")
