@@ -44,8 +44,8 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 def scan(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
 
-    `data` is as `records.Blocks` has it. `stack` has DEEPEST int64, `stops` an int32 for each byte of the longest
-    record, and SLACK. `images` has room for one row more than there can be.
+    `data` is that of `curation.inputs.crawl.warc_records.Blocks`. `stack` has DEEPEST int64; `stops` an int32 for each
+    byte of the longest record, and SLACK. `images` has room for one row more than the most that are possible.
     """
     count = 0
     for record in range(len(begins)):

@@ -29,7 +29,7 @@ _HTTP = int.from_bytes(b"http", "little")
 
 @lean
 def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
-    """Append a row for each text of `images`; return how many there are.
+    """Append a row for each text of `images`; return the number of rows.
 
     `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is what the links of record k
     begin with that are relative to its directory, its root and its scheme. Both strings are bytes and the ends of each.
