@@ -1,1 +1,1 @@
-"""New folders made from a finished run: DataComp, Hugging Face, Croissant, Meta CLIP, and removal."""
+"""Write new folders from a finished run: in the forms of other programs, or without some of its images."""

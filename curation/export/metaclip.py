@@ -1,4 +1,4 @@
-"""What a loader that balances as it reads takes: counts and probabilities per language, and texts with their entries.
+"""Write a run for a loader that balances as it reads: counts and probabilities by language, texts with their entries.
 
 Entry ids here are a language's own, from 0: positions in its list of entries, its counts and its probabilities. Names
 are those of Algorithm 1 in "Demystifying CLIP Data".
@@ -6,7 +6,7 @@ are those of Algorithm 1 in "Demystifying CLIP Data".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.runs.finished import batches
-from curation.runs.results import Results
+from curation.runs import Results
 from runtime.arrow.lists import parts
 from runtime.errors import InputError
+from runtime.storage.parquet import intact_batches
 from runtime.storage.whole import write_json
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
@@ -36,12 +36,12 @@ def write_languages(run: Results, folder: Path) -> None:
 def write_shard(file: Path, path: Path, languages: Mapping[str, slice]) -> tuple[int, int]:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
-    Returns the number of images and of texts. There is one image a line, so that a shard can be read in parts, too.
+    Return the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
     """
     images = texts = 0
     with path.open("wb") as out:
         out.write(b"{")
-        for batch in batches(file, ["uid", "candidates"]):
+        for batch in intact_batches(file, ["uid", "candidates"]):
             for uid, of_image in _images(batch, languages):
                 out.write(b"%b\n%b: %b" % (b"," if images else b"", orjson.dumps(uid), orjson.dumps(of_image)))
                 images, texts = images + 1, texts + len(of_image)
@@ -49,10 +49,12 @@ def write_shard(file: Path, path: Path, languages: Mapping[str, slice]) -> tuple
     return images, texts
 
 
-def write_shards(run: Results, files: list[Path], folder: Path, spread=map) -> dict:
-    """Write a shard per file of matched images, and index.json about them; return the content of that.
+def write_shards(
+    run: Results, files: list[Path], folder: Path, spread: Callable[..., Iterable[tuple[int, int]]] = map
+) -> dict:
+    """Write a shard for each file of matched images, and index.json about them; return the content of index.json.
 
-    `spread` maps a function over files, perhaps in several processes.
+    `spread` is `map`, or maps a function over files in several processes.
     """
     (folder / SHARDS).mkdir()
     paths = [folder / SHARDS / f"{file.stem}.json" for file in files]
@@ -65,7 +67,7 @@ def write_shards(run: Results, files: list[Path], folder: Path, spread=map) -> d
 
 
 def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
-    """Return the entries of each text as positions among those of its language; others than its own are refused."""
+    """Return the entries of each text as positions in its language's list; refuse entries of another language."""
     ids, offsets = parts(texts.field("entries"))
     codes = texts.field("language").dictionary_encode()
     slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last

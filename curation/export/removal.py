@@ -1,4 +1,4 @@
-"""A finished manifest without what a list excludes, in a new folder, with a list of what went.
+"""Write a finished manifest without what lists exclude to a new folder, and list the rows that were removed.
 
 Counts, rates and probabilities stay those of the run: nothing is sampled again.
 """
@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,12 +17,12 @@ import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
 from curation.report.facts import versions
-from curation.runs.finished import batches, curated_files, open_local
-from curation.runs.results import Results
+from curation.runs import Results
+from curation.runs.finished import curated_files, open_local
 from curation.schemas import CURATED
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import PartWriter, intact_batches
 from runtime.storage.whole import whole_folder, write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
@@ -30,24 +31,24 @@ LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 
 @dataclass
 class Removed:
-    """How many rows went, by reason and by language."""
+    """The number of removed rows, by reason and by language."""
 
     reasons: Counter = field(default_factory=Counter)
     languages: Counter = field(default_factory=Counter)
 
     def add(self, rows: pa.RecordBatch, reasons: pa.Array) -> None:
-        """Count these rows, each with its reason."""
+        """Count rows that were removed, each with its reason."""
         self.reasons.update(reasons.to_pylist())
         self.languages.update(rows["language"].to_pylist())
 
     @property
     def rows(self) -> int:
-        """The number of all rows that went."""
+        """The number of all removed rows."""
         return self.reasons.total()
 
 
-def remove(source, exclusion: Exclusion, to) -> str:
-    """Write the manifest in folder `source` without what is excluded to the new folder `to`; return what was done."""
+def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
+    """Write the manifest in `source` without what is excluded to a new folder; return a sentence about it."""
     run, to = open_local(source), Path(to)
     _require_free(to, run.path)
     files = curated_files(run)
@@ -61,33 +62,31 @@ def remove(source, exclusion: Exclusion, to) -> str:
 
 
 def _write_kept(files: list[Path], exclusion: Exclusion, folder: Path) -> Removed:
-    """Write what stays under the names that it has, and removed.parquet."""
+    """Write the kept rows to files of the same names in curated/, and the others to removed.parquet; count these."""
     rows_of_group, removed = _row_group_rows(files), Removed()
     (folder / "curated").mkdir()
-    with PartWriter(folder / "removed.parquet", REMOVED, rows_of_group) as gone:
+    with PartWriter(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
         for file in files:
             with PartWriter(folder / "curated" / file.name, CURATED, rows_of_group) as kept:
-                for rows in batches(file):
-                    _part(require(rows, CURATED), exclusion, kept, gone, removed)
+                for batch in intact_batches(file):
+                    rows = require(batch, CURATED)
+                    reasons = exclusion.excluded(rows)
+                    kept.write(rows.filter(reasons.is_null()))
+                    excluded, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
+                    columns = [excluded["uid"], excluded["url"], reasons]
+                    removals.write(pa.RecordBatch.from_arrays(columns, schema=REMOVED))
+                    removed.add(excluded, reasons)
     return removed
 
 
-def _part(rows: pa.RecordBatch, exclusion: Exclusion, kept: PartWriter, gone: PartWriter, removed: Removed) -> None:
-    reasons = exclusion.excluded(rows)
-    kept.write(rows.filter(reasons.is_null()))
-    left, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
-    gone.write(pa.RecordBatch.from_arrays([left["uid"], left["url"], reasons], schema=REMOVED))
-    removed.add(left, reasons)
-
-
 def _row_group_rows(files: list[Path]) -> int:
-    """Return the size of row groups: that of the largest first one, since only the last of a file has fewer rows."""
+    """Return the rows of a row group: the most in any file's first group, as only a file's last group has fewer."""
     groups = (pq.read_metadata(file) for file in files)
     return max((group.row_group(0).num_rows for group in groups if group.num_row_groups), default=1)
 
 
 def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: Path) -> None:
-    """Write what describes the manifest, run.json last."""
+    """Write the files that describe the manifest, run.json last."""
     for name in LEFT_AS_THEY_ARE:
         if (run.path / name).exists():
             shutil.copyfile(run.path / name, folder / name)
@@ -95,7 +94,7 @@ def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: P
 
 
 def _facts(run: Results, exclusion: Exclusion, removed: Removed) -> dict:
-    """Return the content of run.json: that of the run, with what is kept now and what was removed when."""
+    """Return the content of run.json: that of the run, with the number kept now and a record of the removal."""
     facts = run.facts
     rows = facts["rows"] | {"kept": facts["rows"]["kept"] - removed.rows}
     languages = {
@@ -125,7 +124,7 @@ def _summary(before: int, removed: Removed, to: Path) -> str:
 
 
 def _require_free(to: Path, source: Path) -> None:
-    """Refuse to write where something is, or into the run itself."""
+    """Refuse a folder that is not new or empty, or that is inside the run."""
     if "://" in str(to) or (to.exists() and not to.is_dir()):
         raise InputError(f"output {to} is no local folder; give a new one")
     if source.resolve() in to.resolve().parents:

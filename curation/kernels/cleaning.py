@@ -1,4 +1,4 @@
-"""Which rows of a table are right as they are: their texts are clean, their URLs are of the web."""
+"""Find the rows of a table that are right as they are: texts that are clean, URLs of the web."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import lowest
@@ -12,7 +12,7 @@ _H, _T, _P, _S = (ord(letter) for letter in "htps")
 def find_odd(offsets, data, odd):
     """Set odd[k] to whether cleaning may change text k: it has a space at an end, or white space that is no space.
 
-    Texts within SLACK bytes of the end of `data` are all said to be odd.
+    Texts within SLACK bytes of the end of `data` always count as odd.
     """
     for text in range(len(odd)):
         i, end = offsets[text], offsets[text + 1]

@@ -1,11 +1,11 @@
-"""Counting of entry ids."""
+"""Count entry ids."""
 
 from runtime.kernels import kernel
 
 
 @kernel
 def count(ids, out):
-    """out[id] grows by one for each time that `id` stands in `ids`."""
+    """out[id] grows by one for each time that `id` is in `ids`."""
     for i in range(len(ids)):
         out[ids[i]] += 1
 

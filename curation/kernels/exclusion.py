@@ -1,6 +1,6 @@
-"""Whether rows are on a list: keys of 16 bytes in a sorted array, hosts of URLs by the domains that they end in.
+"""Look rows up in exclusion lists: keys of 16 bytes in a sorted array, hosts of URLs by the domains they end in.
 
-Both answers are exact: where a hash or the first bits of a key lead, the rest is compared.
+Both answers are exact: a hash, or the first bits of a key, only say where to compare the whole.
 """
 
 import numpy as np
@@ -13,17 +13,17 @@ _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # of F
 
 
 def _table(default, of_characters):
-    """Return what each byte stands for."""
+    """Return an array of the value of each byte."""
     table = np.array([default(byte) for byte in range(256)], np.uint8)
     for characters, value in of_characters.items():
         table[list(characters.encode())] = value
     return table
 
 
-_PLAIN, _STOP, _USER, _PORT, _BRACKET = range(5)  # what a byte does in the part of a URL that names the host
+_PLAIN, _STOP, _USER, _PORT, _BRACKET = range(5)  # the role of a byte in the part of a URL that names the host
 _ROLES = _table(lambda byte: _PLAIN, {"/\\?#": _STOP, "@": _USER, ":": _PORT, "]": _BRACKET})
 _FOREIGN = np.uint8(0)
-# Each byte in lower case; 0 for those by which a host is not what it seems.
+# Each byte in lower case; 0 for bytes that may spell a host in another way: % and those outside ASCII.
 _LOWER = _table(lambda byte: byte + 32 if 65 <= byte <= 90 else byte if byte < 128 else 0, {"%": 0})
 
 
@@ -31,7 +31,7 @@ _LOWER = _table(lambda byte: byte + 32 if 65 <= byte <= 90 else byte if byte < 1
 def find_keys(keys, starts, shift, wanted, out):
     """out[row] = whether wanted[row, 0:2] is in keys[:, 0:2]; all uint64.
 
-    Keys ascend; those whose first `64 - shift` bits are b lie in keys[starts[b]:starts[b + 1]].
+    Keys ascend; those whose first `64 - shift` bits are b are keys[starts[b]:starts[b + 1]].
     """
     for row in range(len(out)):
         first, second = wanted[row, 0], wanted[row, 1]
@@ -49,7 +49,7 @@ def find_keys(keys, starts, shift, wanted, out):
 
 @inline
 def host_span(data, begin, end):
-    """Return where the host of the URL data[begin:end] begins and ends: no userinfo, port, or dot at its end."""
+    """Return where the host of the URL data[begin:end] begins and ends, without userinfo, port, and dot at its end."""
     i = begin
     while i < end and data[i] != _COLON:
         i += 1
@@ -82,7 +82,7 @@ def hashed_with(hashed, byte):
 
 @inline
 def equals(data, begin, end, name, first, last):
-    """Say whether data[begin:end], in lower case, is name[first:last]."""
+    """Return whether data[begin:end], in lower case, is name[first:last]."""
     if end - begin != last - first:
         return False
     for k in range(end - begin):
@@ -93,7 +93,7 @@ def equals(data, begin, end, name, first, last):
 
 @inline
 def slot_of(data, begin, end, hashed, names, bounds, slots):
-    """Return the slot of the name data[begin:end], which is free (-1) where it is not listed."""
+    """Return the slot of the name data[begin:end], or the free slot (-1) where it would be if it is not listed."""
     mask = len(slots) - 1
     slot = np.int64(hashed ^ (hashed >> np.uint64(32))) & mask
     while slots[slot] >= 0:

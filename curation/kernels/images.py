@@ -1,4 +1,4 @@
-"""The loops that bring the texts of an image together."""
+"""Bring the texts of each image together: rank them, compare them, find the smallest string."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from runtime.kernels.machine import load_word
 
 @kernel
 def rank_texts(new_image, new_text, out):
-    """out[row] = place of the row's text among the distinct texts of its image, 0 and up; rows come sorted."""
+    """out[row] = number of the row's text among the distinct texts of its image, from 0; rows come sorted."""
     rank = 0
     for row in range(len(out)):
         if new_image[row]:

@@ -1,4 +1,4 @@
-"""Probabilities of texts and images, and the choice of one text per image.
+"""Compute the probabilities of texts and images, and choose one text per image.
 
 `text_offsets` cut `ids` into texts, `image_offsets` cut the texts into images; both start at 0.
 """

@@ -1,7 +1,7 @@
-"""The heads of WARC records of the usual form: a version, `WARC-Type`, and fields of one line each.
+"""Read the heads of WARC records of the usual form: a version, `WARC-Type`, and fields of one line each.
 
-The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. What is not of this form may be a record
-too, for a parser that knows more.
+The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. A head of another form is left to a
+parser that knows all forms.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from runtime.kernels import inline, lean
 from runtime.kernels.windows import byte_at
 
 UNUSUAL, METADATA, RESPONSE, OTHER = range(4)
-KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # of a head: the kind of the record, and where its block begins and ends
+KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # columns of a head: kind of the record, where its block begins and ends
 
 _CR, _LF, _COLON, _DASH, _ZERO = (ord(character) for character in "\r\n:-0")
 _MOST_DIGITS = 8  # of a length
@@ -72,7 +72,7 @@ def read_kind(data, i, end):
 
 @inline
 def read_length(data, i, end):
-    """Return the length that a line says from data[i] on, and the place behind the line; -1 if it is none."""
+    """Return the length in the line from data[i] on, and the place behind the line; -1 if it is no length."""
     begin, length = i, 0
     while i < min(end, begin + _MOST_DIGITS) and _ZERO <= byte_at(data, i) <= _ZERO + 9:
         length = 10 * length + byte_at(data, i) - _ZERO

@@ -40,7 +40,7 @@ class Index:
     """An index folder, opened."""
 
     folder: Path
-    tars: Path  # the folder below which the tars lie
+    tars: Path  # the common folder of the tars
     shards: tuple[Shard, ...]
     block_rows: int
     metadata: str | None  # digest of the entries that the ids belong to

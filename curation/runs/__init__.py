@@ -1,1 +1,5 @@
-"""The output folder of a run: claimed, continued, finished, and read back."""
+"""The output folder of a run: claimed by one process, gone on with, finished, and read back as Results."""
+
+from curation.runs.results import Results, overlap
+
+__all__ = ["Results", "overlap"]

@@ -1,7 +1,7 @@
-"""A finished run read back: its figures, counts and images, for the notebooks and for a person at a prompt.
+"""Read a finished run back: its figures, counts and images, for notebooks, exports and a Python prompt.
 
-Counts are arrays with one number per entry; images are read batch by batch, so that a folder of any size can be looked
-at. What writes the folder is in `output`.
+Counts are arrays with one number for each entry. Images are read batch by batch, so a folder of any size can be read.
+`output` writes the folder.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +42,14 @@ SAMPLE = 1_000_000  # images that an estimate reads
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a run of curate left in `path`; `facts` is the content of run.json."""
+    """The output folder of a run of curate; `facts` is the content of run.json."""
 
     path: Path
     facts: dict
 
     @classmethod
-    def open(cls, path) -> Results:
-        """Return the results in a folder; one without a finished run is refused."""
+    def open(cls, path: str | PathLike[str]) -> Results:
+        """Return the results in a folder; refuse a folder without a finished run."""
         path = as_path(path)
         try:
             with reachable(path):
@@ -82,7 +83,7 @@ class Results:
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
-        """The counts above zero of each language, sorted."""
+        """The counts above zero of each language, ascending."""
         return {code: Distribution.of(self.counts[ids]) for code, ids in self.languages.items()}
 
     @property
@@ -92,63 +93,66 @@ class Results:
         return sorted(matches, key=lambda code: -matches[code])
 
     def entries(self, code: str) -> pa.Table:
-        """Return the rows of counts.parquet of one language; the others are not read."""
+        """Return the rows of counts.parquet of one language; other rows are not read."""
         return read_table(self._counts_file, filters=[("language", "==", code)])
 
     @property
     def counted(self) -> tuple[Path, int]:
-        """The folder and number of the images that were counted: all matched ones, or those of them that exist."""
+        """The folder and number of the images that were counted: all matched ones, or those that exist."""
         part = "existing" if "existing" in self.facts["rows"] else "matched"
         return self.path / part, self.facts["rows"][part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield MATCHED batches of as many of the counted images as asked for, or of all.
+        """Yield MATCHED batches of so many of the counted images, or of all.
 
-        A file may hold the images of one input, so some of the files, chosen at random once and for all, stand for all.
+        Files come in an order that is drawn, the same each time: a file may hold the images of one input alone, so the
+        first files would be no sample.
         """
         files = part_files(self.counted[0])
         order = np.argsort(draws(0, "files", pa.array([file.name for file in files], pa.string())))
-        return _batches([files[place] for place in order], rows=images)
+        return _batches([files[number] for number in order], rows=images)
 
-    def examples(self, ids, images: int | None = SAMPLE) -> dict[int, str]:
-        """Return one text that contains the entry, for those of `ids` that are in so many `images`."""
-        wanted, found = np.zeros(len(self.counts), bool), {}
+    def examples(self, ids: Sequence[int] | np.ndarray, images: int | None = SAMPLE) -> dict[int, str]:
+        """Return a text that contains the entry, for each of `ids` that so many `images` contain."""
+        wanted, found = np.zeros(len(self.counts), bool), dict[int, str]()
         wanted[np.asarray(ids, np.int64)] = True
         for batch in self.matched(images):
             if not wanted.any():
                 break
             texts = parts(batch["candidates"])[0]
             held, offsets = entry_ids(texts.field("entries"), len(wanted))
-            places = np.random.default_rng(0).permutation(np.flatnonzero(wanted[held]))  # not the same text for all
-            new, first = np.unique(held[places], return_index=True)
-            text_of = np.searchsorted(offsets, places[first], side="right") - 1
+            # Shuffled: else one text that contains many of the entries would be the example of all of them.
+            matches = np.random.default_rng(0).permutation(np.flatnonzero(wanted[held]))
+            new, first = np.unique(held[matches], return_index=True)
+            text_of = np.searchsorted(offsets, matches[first], side="right") - 1
             found |= zip(new.tolist(), texts.field("text").take(pa.array(text_of)).to_pylist(), strict=True)
             wanted[new] = False
         return found
 
     def thresholds(self, english_threshold: int, tail_share: float | None = None) -> Thresholds:
-        """Return the thresholds that the run would have had with this one of English, or with this tail share."""
+        """Return the thresholds that the run would have had with this English threshold, or with this tail share."""
         return Thresholds.of(self.distributions, english_threshold, tail_share)
 
     def expected(self, thresholds: Sequence[Thresholds], images: int | None = SAMPLE) -> dict[str, np.ndarray]:
-        """Return the number of images that each of the thresholds is expected to keep, per language of the kept text.
+        """Return the number of images that each of the thresholds is expected to keep, by language of the kept text.
 
-        Where a run has more matched images than `images`, it is estimated from so many.
+        If the run counted more images than `images`, the number is estimated from so many.
         """
-        sums, read = dict.fromkeys(self.languages, 0.0), 0
+        none = np.zeros(len(thresholds))
+        sums, read = dict.fromkeys(self.languages, none), 0
         for batch in self.matched(images):
             read += batch.num_rows
-            for code, of_code in _expected(batch, self.counts, self.languages, thresholds).items():
-                sums[code] = sums.get(code, 0.0) + of_code
+            for code, sizes in _expected(batch, self.counts, self.languages, thresholds).items():
+                sums[code] = sums.get(code, none) + sizes
         scale = self.counted[1] / max(read, 1)
-        return {code: np.zeros(len(thresholds)) + of_code * scale for code, of_code in sums.items()}
+        return {code: sizes * scale for code, sizes in sums.items()}
 
     def threshold_for(self, size: float, images: int | None = SAMPLE) -> SizedThreshold:
         """Return the smallest English threshold that is expected to keep `size` images."""
 
-        def size_of(candidates: list[int]) -> np.ndarray:
+        def size_of(candidates: list[int]) -> list[float]:
             expected = self.expected([self.thresholds(t) for t in candidates], images)
-            return np.sum(list(expected.values()), axis=0)
+            return np.sum(list(expected.values()), axis=0).tolist()
 
         english = self.counts[self.languages.get(ENGLISH, slice(0, 0))]
         return threshold_for_size(size_of, size, unlimited_threshold(english))
@@ -156,7 +160,7 @@ class Results:
     def kept(self, share: float = 1.0) -> pa.Table:
         """Return uid, language and probability of the kept images, or of a share of them.
 
-        Any run is asked for the same images, so that shares can be compared.
+        The share is drawn by uid, the same in every run, so that shares of two runs can be compared.
         """
         columns = ["uid", "language", "probability"]
         batches = _batches(part_files(self.path / "curated"), columns)
@@ -176,7 +180,7 @@ class Results:
 
 
 def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
-    """Return how many images `only_one`, `both` and `only_other` kept, per language; with a `share`, of a sample."""
+    """Return how many images `only_one`, `both` and `only_other` kept, by language; with a `share`, of a sample."""
     left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
     right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
     joined = left.join(right, "uid", join_type="full outer")
@@ -192,16 +196,18 @@ def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
     return sums.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
 
 
-def _expected(batch, counts, languages, thresholds) -> dict[str, np.ndarray]:
-    """Return what `Results.expected` adds up, of one batch."""
+def _expected(
+    batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice], thresholds: Sequence[Thresholds]
+) -> dict[str, np.ndarray]:
+    """Return the number of images of a MATCHED batch that each of the thresholds is expected to keep, by language."""
     texts, image_offsets = parts(batch["candidates"])
     ids, offsets = entry_ids(texts.field("entries"), len(counts))
-    # Only the batch's own entries get rates: those of thirty million, for each threshold, would fill the memory.
-    own, places = np.unique(ids, return_inverse=True)
-    entries = pa.LargeListArray.from_arrays(offsets, places.astype(np.int32))
+    # Only the batch's own entries get rates: rates of thirty million, for each threshold, would fill the memory.
+    own, own_ids = np.unique(ids, return_inverse=True)
+    entries = pa.LargeListArray.from_arrays(offsets, own_ids.astype(np.int32))
     slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
     texts_of_image = np.diff(image_offsets)
-    chance = 1 / np.repeat(texts_of_image, texts_of_image)  # that the text is its image's
+    chance = 1 / np.repeat(texts_of_image, texts_of_image)  # that the text is chosen among those of its image
     codes = texts.field("language").dictionary_encode()
     out = {code: np.empty(len(thresholds)) for code in codes.dictionary.to_pylist()}
     for column, each in enumerate(thresholds):
@@ -212,8 +218,8 @@ def _expected(batch, counts, languages, thresholds) -> dict[str, np.ndarray]:
     return out
 
 
-def _batches(files: list[Path], columns=None, rows: int | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the first `rows` rows of Parquet files, or all."""
+def _batches(files: list[Path], columns: list[str] | None = None, rows: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the first `rows` rows of Parquet files, or all rows."""
     for file in files:
         for batch in batches(file, BATCH, columns):
             if rows is not None:

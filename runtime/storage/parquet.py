@@ -84,6 +84,14 @@ def batches(path: Path, rows: int, columns: list[str] | None = None, **options) 
             yield from file.iter_batches(rows, row_groups=group, columns=columns)
 
 
+def intact_batches(path: Path, columns: list[str] | None = None, rows: int = 1 << 16) -> Iterator[pa.RecordBatch]:
+    """Yield a file's rows in batches of at most so many; refuse a file that the checksums of its pages show damaged."""
+    try:
+        yield from batches(path, rows, columns, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); curate again with --overwrite") from None
+
+
 def read_table(path: Path, **options) -> pa.Table:
     """Return the table in one file."""
     return pq.read_table(pa.BufferReader(read_bytes(path)) if is_url(path) else path, **options)

@@ -1,1 +1,1 @@
-"""Kernels that predict with a fastText model."""
+"""Predict with a fastText model: kernels."""

@@ -1,9 +1,9 @@
-"""From the mean of a text's rows to the likeliest label, by the Huffman tree of a fastText model.
+"""Find the likeliest label for the mean of a text's rows, in the Huffman tree of a fastText model.
 
 The tree is two arrays. `children` int64 [2 labels - 1, 2]: left and right of each node; the leaves come first and are
 the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right with probability
 1 / (1 + exp(-weights · mean)). A label's score is the sum of log(p + 0.00001) over the probabilities p on its path.
-fastText's types and order of operations are kept throughout: near scores would change places otherwise.
+Types and order of operations are fastText's throughout: otherwise labels of near scores would change places.
 """
 
 import math
@@ -14,7 +14,7 @@ from curation.kernels.fasttext.vectors import dot
 from runtime.kernels import inline
 
 _EPSILON = 1e-5
-_LEAST = np.float32(math.log(_EPSILON))  # what scores lower fastText leaves out
+_LEAST = np.float32(math.log(_EPSILON))  # fastText leaves out labels with a lower score
 # A node's descendants may score above it, by 0.00001 a level, and rounding adds less: enough for paths of 150 nodes.
 _NEAR = 1 - 2e-3
 
@@ -41,15 +41,15 @@ def log_probability(p):
 def likeliest(children, weights, mean, waiting):
     """Return the likeliest label, its score, and whether another is so near that only the order of the search decides.
 
-    The likelier child of each node comes first; mostly no other has to be looked at. `waiting` is scratch, four arrays
-    as long as the tree: of the nodes that wait, the number (int64), the product of the probabilities on its path
-    (float64), its parent's score and its own probability (float32).
+    The likelier child of each node comes first; mostly no other needs a look. `waiting` is scratch memory, four arrays
+    as long as the tree. They hold for each node that waits: its number (int64), the product of the probabilities on
+    its path (float64), its parent's score and its own probability (float32).
     """
     nodes, products, scores, probabilities = waiting
     root, labels = len(children) - 1, len(children) // 2 + 1
     label, best, score, near = 0, 0.0, np.float32(0.0), False
     nodes[0], products[0] = root, 1.0
-    left = 1  # to be looked at
+    left = 1  # nodes that wait
     while left > 0:
         left -= 1
         node, product = nodes[left], products[left]

@@ -1,9 +1,9 @@
-"""From the UTF-8 bytes of many texts to labels and scores, as a fastText model of lid.176.ftz's shape gives them.
+"""Predict labels and scores for the UTF-8 bytes of many texts, as a fastText model of lid.176.ftz's shape does.
 
-About a hundred words are read at a time: they are found and their places in the table of words asked for, then their
-rows are looked up (`word_rows`) and asked for, then the rows are summed, and each text that ends gets its label
-(`label_tree`). So memory answers while other words are read. Any bytes may come; a line feed separates words like a
-space.
+About a hundred words are read at a time. First they are found, and their slots in the table of words are prefetched.
+Then their rows are looked up (`word_rows`) and prefetched. Then the rows are summed, and each text that ends gets its
+label (`label_tree`). So memory answers while other words are read. Any bytes are accepted; a line feed separates words
+like a space.
 """
 
 import math
@@ -34,7 +34,7 @@ _END_LOW, _END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of t
 
 
 def most_rows(longest: int) -> int:
-    """Return how many rows may be found at once, if the longest text has so many bytes."""
+    """Return the most rows that can be found at once, if the longest text has so many bytes."""
     return AT_ONCE * MOST_IDS + 3 * (_LONG + longest)
 
 
@@ -54,7 +54,7 @@ def word_ends(data, i, end):
 
 @inline
 def read_words(offsets, data, slots, place, words):
-    """Read on from `place`: a text, its next byte, the first of the word there; return the new place and how many came.
+    """Read on from `place` (text, next byte, begin of the word there); return the new place and the number of words.
 
     words[k] = BEGIN, SIZE, LOW and HIGH of each; a text is followed by a word of size 0.
     """
@@ -88,7 +88,7 @@ def read_words(offsets, data, slots, place, words):
 
 @inline
 def find_rows(data, kept, before, table, words, count, found):
-    """found[:words[k, STOP]] = the ids of the rows of the words up to k; return the number of all."""
+    """found[:words[k, STOP]] = the ids of the rows of the words up to k; return the number of all rows."""
     slots, ids, letters, _, _, _ = table
     rows = 0
     for word in range(count):
@@ -129,9 +129,9 @@ def label_of_sum(children, weights, total, number, waiting):
 def predict(offsets, data, model, table, scratch, labels, scores):
     """labels[text], scores[text] = the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
-    `model` is rows, kept, before, children and weights of `model_arrays.ModelArrays`, `table` one of `word_rows`, which
-    learns. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16 [most_rows]; total, float32 [16]; and what `likeliest`
-    calls waiting.
+    `model` is rows, kept, before, children and weights of `curation.language.fasttext_arrays.ModelArrays`. `table` is
+    the table of `word_rows`, which learns new words. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16 [most_rows];
+    total, float32 [16]; and `waiting` of `likeliest`.
     """
     rows, kept, before, children, weights = model
     words, found, total, waiting = scratch

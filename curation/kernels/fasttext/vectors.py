@@ -1,6 +1,6 @@
-"""Rows of sixteen float32 in the processor's own vectors, added and multiplied in one fixed order.
+"""Add and multiply rows of sixteen float32 in the processor's vectors, in one fixed order.
 
-None of it checks bounds, under NUMBA_BOUNDSCHECK neither: whoever calls sees to it that all rows named are there.
+Bounds are not checked, not even under NUMBA_BOUNDSCHECK: the caller makes sure that all rows exist.
 """
 
 from llvmlite import ir

@@ -1,11 +1,15 @@
-"""From the bytes of a word to the ids of the rows that a fastText model sums for it.
+"""Find the ids of the rows that a fastText model sums for a word.
 
 A word's rows are its own, if it is in the dictionary, and those of its character n-grams that the model kept. They are
-looked up in a table, which holds the dictionary from the beginning and learns the words it meets: most words of a text
-have come before. A table is six arrays: `slots` int64 [2^k, 4], a word's key (see `symbols`), where its rows begin
-times 2^16 plus their number, where its bytes begin; `ids` uint16 and `letters` uint8, the rows and, where the key does
-not hold them, the bytes of all words; `used` int64 [3], the number of words, ids and letters; and `slots` and `used`
-as they are with the dictionary alone.
+looked up in a table. It holds the dictionary from the beginning and learns the words it meets: most words of a text
+have come before. A table is six arrays:
+
+- `slots` int64 [2^k, 4]: a word's key (two integers, see `kernels.trie.keys`), where its rows begin times 2^16 plus
+  their number, and where its bytes begin;
+- `ids` uint16: the rows of all words;
+- `letters` uint8: the bytes of the words whose key does not hold them;
+- `used` int64 [3]: the numbers of words, ids and letters;
+- `slots` and `used` once more, as they are with the dictionary alone.
 """
 
 import numpy as np
@@ -15,8 +19,8 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import load_word, ones, product
 
 BUCKETS = 2_000_000  # into which n-grams are hashed
-LONGEST = 63  # bytes of a word that the table may hold; longer ones hardly come twice
-MOST_IDS = 3 * LONGEST + 1  # of such a word
+LONGEST = 63  # bytes of a word that the table may hold; longer words hardly come twice
+MOST_IDS = 3 * LONGEST + 1  # rows of such a word
 
 _FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
@@ -50,13 +54,14 @@ def add_bucket(bucket, kept, before, ids, count):
 def add_ngrams(data, begin, end, kept, before, ids, count):
     """Append the rows of the n-grams of `<` + data[begin:end] + `>` to ids[:count]; return the new count.
 
-    They come by their first character, then by length, two to four characters: at most three a byte. The n-grams that
-    end at one character are hashed together; those that begin at one wait until the longest has been.
+    They are in the order of their first characters, then of their lengths, two to four characters: at most three a
+    byte. The n-grams that end at one character are hashed together. Those that begin at one character wait until the
+    longest of them is hashed.
     """
     one, two, three = hash_on(_FNV_START, _OPEN), 0, 0  # hashes of the last character, the last two, the last three
     pair, last_pair, triple = -1, -1, -1  # buckets: of the pair before the last, the last pair, the last triple
     i = begin
-    while i < end and data[i] & 0xC0 == 0x80:  # what is no UTF-8 may begin so
+    while i < end and data[i] & 0xC0 == 0x80:  # bytes that are not UTF-8 may begin so
         one = hash_on(one, data[i])
         i += 1
     characters = 1

@@ -1,4 +1,4 @@
-"""Building the two hash tables of a trie; how they are laid out is in `trie`."""
+"""Build the two hash tables of a trie; `tables` describes their layout."""
 
 from curation.kernels.trie.keys import HASHED, MOST_BYTES, three_bytes
 from curation.kernels.trie.tables import (
@@ -22,7 +22,7 @@ from runtime.kernels import inline, kernel
 
 @inline
 def find_word(low, high, data, begin, vocabulary, pool):
-    """Return the bucket and the slot of a symbol, or of the room where it would go."""
+    """Return the bucket and the slot of a symbol, or the free slot where it would go."""
     if high >= HASHED:
         bucket, slot = find_hashed(low, high, data, begin, vocabulary, pool)
     else:
@@ -39,7 +39,7 @@ def find_word(low, high, data, begin, vocabulary, pool):
 
 @inline
 def find_edge(key, edges):
-    """Return the bucket and the slot of an edge, or of the room where it would go."""
+    """Return the bucket and the slot of an edge, or the free slot where it would go."""
     bucket, slot = bucket_of_edge(key, edges), 0
     while edges[bucket + slot] != 0 and edges[bucket + slot] != key:
         slot += 1
@@ -50,13 +50,13 @@ def find_edge(key, edges):
 
 @inline
 def set_code(table, bucket, keys, slot, code):
-    """Put a code into a slot of a bucket that has none there."""
+    """Put a code into a slot of a bucket that holds no code yet."""
     table[bucket + keys + (slot >> 1)] |= code << (32 * (slot & 1))
 
 
 @kernel
 def number_symbols(data, lows, highs, begins, count, vocabulary, pool, out):
-    """Number the distinct symbols by first appearance, 1 and up; return how many there are and the pool's bytes used.
+    """Number the distinct symbols by first appearance, from 1; return their number and the bytes used of the pool.
 
     out[i] is the number of the i-th symbol, or 0 at a text's end. `vocabulary` has more room than there are symbols.
     """
@@ -81,7 +81,7 @@ def number_symbols(data, lows, highs, begins, count, vocabulary, pool, out):
 
 @kernel
 def insert_entries(numbers, bounds, positions, edges, terminal, same):
-    """Insert the entries of a block, of which the k-th has positions[k], below root 1; return the number of nodes.
+    """Insert entries, the k-th at positions[k] of its list, below the root, node 1; return the number of nodes.
 
     terminal[node] becomes the position of the first entry that ends there; it comes filled with -1, as does `same`.
     """
@@ -108,7 +108,7 @@ def insert_entries(numbers, bounds, positions, edges, terminal, same):
 
 @kernel
 def renumber_nodes(terminal, same, terminals, out):
-    """out[node] = its final code: one more than its entry, else above `terminals`; return the sum of both kinds."""
+    """out[node] = its final code: its entry's position plus one, or a number above `terminals`; return the highest."""
     inner = terminals
     for node in range(2, len(out)):
         if terminal[node] >= 0:
@@ -123,7 +123,7 @@ def renumber_nodes(terminal, same, terminals, out):
 
 @kernel
 def mark_nodes(edges, node_codes, symbol_codes):
-    """Tell the nodes that have children so, and the symbols that stand in an entry after another one."""
+    """Mark the codes of nodes that have children, and of symbols that follow another one in an entry."""
     for bucket in range(0, len(edges), LINE):
         for slot in range(EDGES):
             key = edges[bucket + slot]

@@ -1,4 +1,7 @@
-"""Finding the entries of a trie in a block of symbols: looking symbols up, stepping from node to node."""
+"""Find the entries of a trie in texts read as symbols: look symbols up, then step from node to node.
+
+A *group* is the symbols of some texts, read together; `curation.matching.symbols` forms groups.
+"""
 
 import numpy as np
 
@@ -25,13 +28,13 @@ from runtime.kernels import inline, kernel
 from runtime.kernels.machine import prefetch
 
 _AHEAD = 64  # symbols whose buckets are asked for before the first of them is looked up
-_FEW_OF = 32  # a level is not worth it for fewer than one symbol in so many
-_SPACE = 4096  # ids that a text may bring, the same ones more than once, before they are stamped
+_FEW_OF = 32  # another level does not pay for fewer than one symbol in so many
+_SPACE = 4096  # ids that a text may give, repeated ones included, without stamps
 
 
 @kernel
 def look_up(data, lows, highs, begins, count, trie, out):
-    """out[i] = code of the i-th symbol of a block, or 0 where no entry holds it."""
+    """out[i] = code of the i-th symbol of a group, or 0 if no entry holds it."""
     vocabulary, pool, characters = trie.vocabulary, trie.pool, trie.characters
     for first in range(0, count, _AHEAD):
         last = min(first + _AHEAD, count)
@@ -50,7 +53,7 @@ def look_up(data, lows, highs, begins, count, trie, out):
 
 @kernel
 def step(codes, count, trie, places, buckets, nodes):
-    """Take the first steps of the walks that start at each symbol of a block; return how many levels are filled.
+    """Take the first steps of the walks that start at each symbol of a group; return how many levels are filled.
 
     nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. It stops where few walks go on,
     or all levels are filled. `codes`, `places` and `buckets` are longer than `count` by as many as there are levels.
@@ -76,7 +79,7 @@ def step(codes, count, trie, places, buckets, nodes):
 
 @inline
 def those_that_may(codes, last, level, places, going):
-    """Keep of `places` those whose node has children while the next symbol follows others; return how many."""
+    """Keep those `places` whose node has children and whose next symbol follows others; return how many."""
     kept = 0
     for k in range(going):
         i = places[k]
@@ -87,7 +90,7 @@ def those_that_may(codes, last, level, places, going):
 
 @inline
 def those_hinted(codes, last, level, trie, places, buckets, going):
-    """Keep of `places` those whose edge is hinted at, with its bucket; return how many."""
+    """Keep those `places` whose edge has a hint, with the bucket of the edge; return how many."""
     kept = 0
     for first in range(0, going, _AHEAD):
         end = min(first + _AHEAD, going)
@@ -105,7 +108,7 @@ def those_hinted(codes, last, level, trie, places, buckets, going):
 
 @kernel
 def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
-    """Find the entries in a block's texts from `first` on, as long as `ids` is sure to hold those of the next text.
+    """Find the entries in a group's texts from `first` on, as long as `ids` is sure to hold those of the next text.
 
     ids[ends[k]:ends[k + 1]] become the positions of the entries in text k, ascending, each once, where ends[first] is
     given. `codes` come from look_up, `nodes` from step. `stamps` holds an int32 per entry, none of them `stamp` + k for
@@ -142,8 +145,8 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
 def gather(codes, nodes, levels, begin, end, edges, terminals, found):
     """Put the positions of the entries in a text's symbols begin to end into `found`, some repeatedly.
 
-    Return how many, and the bits seen in their codes. The levels of step go without a branch: which of its nodes end
-    entries is anyone's guess.
+    Return their number, and the bits seen in their codes. The levels that `step` filled are read without a branch, as
+    no processor can predict which of their nodes end entries.
     """
     size, seen = 0, 0
     for start in range(begin, end):
@@ -170,7 +173,7 @@ def gather(codes, nodes, levels, begin, end, edges, terminals, found):
 def gather_once(codes, begin, end, edges, terminals, stamps, stamp, ids, used):
     """Append the positions of the entries in a text's symbols to ids[:used], sorted and each once; return their end.
 
-    For texts so long, or entries so nested, that what is found many times over would need much space.
+    For texts so long, or entries so nested, that ids found many times over would need much space.
     """
     first = used
     for start in range(begin, end):

@@ -1,4 +1,4 @@
-"""Ids of one text: in ascending order, each once, with those of entries that are read alike."""
+"""Put the ids found in one text into ascending order, each once, and add those of entries that are read alike."""
 
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import count_below
@@ -8,7 +8,7 @@ LANES = 32  # ids that are compared at once
 
 @inline
 def gather_same(same, found, size):
-    """Append to found[:size] the entries that have the symbols of one of these; return how many, -1: too many."""
+    """Append to found[:size] the entries with the same symbols as one of these; return their number, -1 if too many."""
     once = size
     for i in range(once):
         twin = same[found[i]]
@@ -23,9 +23,9 @@ def gather_same(same, found, size):
 
 @inline
 def append_ranked(found, size, space, ids, used):
-    """Append found[:size], which are few, sorted and each once, to ids[:used]; return their end.
+    """Append found[:size], at most LANES ids, sorted and each once, to ids[:used]; return their end.
 
-    Each goes to the place that is the number of those below it, without a branch.
+    Each id goes to the position that is the number of smaller ones, without a branch.
     """
     taken = 0
     for i in range(size):
@@ -51,7 +51,7 @@ def append_sorted(found, size, ids, used):
 
 @kernel
 def append_same(same, ids, first, used):
-    """Append to ids[:used] the entries that have the symbols of one of ids[first:used]; sort all, return their end."""
+    """Append to ids[:used] the entries with the same symbols as one of ids[first:used]; sort all, return their end."""
     once = used if len(same) != 0 else first
     for i in range(first, once):
         twin = same[ids[i]]

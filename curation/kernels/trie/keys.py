@@ -1,8 +1,7 @@
-"""A key of two integers for the bytes of each symbol, and the character that begins at a byte.
+"""Make a key of two integers from the bytes of a symbol; decode the character that begins at a byte.
 
-A key (low, high) holds up to fifteen bytes themselves, the first lowest, and above them their number plus one. Of more
-bytes `low` is a hash and `high` is HASHED plus their number, and whoever compares keys compares the bytes too. No key
-is (0, 0).
+A key (low, high) holds up to fifteen bytes themselves, the first lowest, and above them their number plus one. For more
+bytes, `low` is a hash and `high` is HASHED plus their number; then the bytes must be compared, too. No key is (0, 0).
 """
 
 import numpy as np
@@ -10,11 +9,11 @@ import numpy as np
 from runtime.kernels import inline
 from runtime.kernels.machine import load_word, product
 
-INLINE = 15  # bytes that a key holds themselves
+INLINE = 15  # most bytes that a key holds themselves
 HASHED = 0x7F << 56
-MOST_BYTES = (1 << 24) - 1  # a longer symbol counts as one of so many
+MOST_BYTES = (1 << 24) - 1  # the number of bytes in a key; a longer symbol has this number, too
 WINDOW = 64  # bytes that are read at a time
-REACH = WINDOW + INLINE  # a key may read 16 bytes from the last of them on
+REACH = WINDOW + INLINE  # bytes that must follow: a key may read 16 bytes from the last byte of a window on
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
 
@@ -38,7 +37,7 @@ def decode(data, i, end):
 
 @inline
 def decode_quickly(data, i, end):
-    """Return what `decode` does; three bytes, as those of Han, kana and Thai, with one look at memory."""
+    """Return what `decode` returns; read three bytes, as of Han, kana and Thai, with one access to memory."""
     word = load_word(data, i) if i + 8 <= len(data) else 0
     if word & 0xC0C0F0 == 0x8080E0 and i + 2 < end:
         character, size = three_bytes(word), 3
@@ -49,13 +48,13 @@ def decode_quickly(data, i, end):
 
 @inline
 def three_bytes(low):
-    """Return the character of which the three lowest bytes of `low` are the UTF-8."""
+    """Return the character whose UTF-8 is the three lowest bytes of `low`."""
     return (low & 0x0F) << 12 | (low >> 8 & 0x3F) << 6 | low >> 16 & 0x3F
 
 
 @inline
 def short_key(low, high, size):
-    """Return the key of the first `size` bytes, up to 15, of those that `low` and then `high` hold."""
+    """Return the key of the first `size` bytes, up to 15, of the sixteen in `low` and then `high`."""
     part = (1 << 8 * (size & 7)) - 1  # of the half that is not whole
     return low & (part if size < 8 else -1), high & (0 if size < 8 else part) | (size + 1) << 56
 
@@ -78,7 +77,7 @@ def key_of_bytes(data, begin, size):
 
 @inline
 def hash_of_bytes(data, begin, size):
-    """Return a hash of at least eight bytes, read eight at a time; the last eight may overlap those before."""
+    """Return a hash of at least eight bytes, read eight at a time; the last eight may overlap the ones before."""
     hashed = size
     for i in range(begin, begin + size - 8, 8):
         hashed = product(hashed ^ load_word(data, i), _FACTOR)

@@ -1,7 +1,8 @@
-"""Reading texts by the `unicode` rules: where symbols begin and end; and whether a text is in normal form at all.
+"""Read texts as symbols by the `unicode` rules; check whether a text is in normal form.
 
-Texts are read in blocks: `bounds[k]` is the place of the first symbol of a block's k-th text, and each text is followed
-by one key (0, 0). The readers for the `meta` rules, in `words`, have the same signature.
+The symbols of a group of texts are written one after the other: bounds[k] is the position of the first symbol of the
+k-th text, and each text is followed by one key (0, 0). The readers for the `meta` rules, in `words`, have the same
+signature.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
-"""A trie over symbols in two hash tables, its vocabulary and its edges, and how to look into them.
+"""Look into the two hash tables of a trie over symbols: its vocabulary and its edges.
 
 A number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a walk
-needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one), nodes from there to
-`nodes` are inside entries, and numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is
-a number with what there is to know of it. DESIGN.md says why all is laid out as it is.
+needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up to
+`nodes`, are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is a
+number with the bits SHARED, FOLLOWS and OPENS. DESIGN.md gives the reasons for this layout.
 """
 
 from typing import NamedTuple
@@ -33,12 +33,12 @@ class Trie(NamedTuple):
     bucket that has room. A bucket of the vocabulary holds three keys of two integers and then three codes of 32 bits;
     an edge's key is node << 32 | symbol, of which a bucket holds five, and then five codes of the child. The high
     integer of a hashed symbol's key also holds, above 24 bits, the place of its bytes in `pool` (uint8).
-    `hints` (uint8) has a bit set for each edge, by which most pairs that are none are told without a look at the edges.
-    `same` (int32) leads from an entry to the next one with the same symbols, or -1; it is empty where there is none.
-    `sizes` (int64) is nodes, terminals, and the most symbols of an entry.
+    `hints` (uint8) has a bit set for each edge; without this bit a pair is no edge, so most need no look at the edges.
+    `same` (int32) leads from an entry to the next one with the same symbols, or -1; it is empty if no two are the same.
+    `sizes` (int64) is `nodes`, `terminals`, and the number of symbols of the longest entry.
     `characters` (uint32, 65,536 or none) holds the codes of symbols of three bytes once more, by code point.
-    `borders` (uint8, 256 or none) tells whether a byte begins an open character at either end of an entry, for the
-    characters of `meta`: a text with none of these has no entry.
+    `borders` (uint8, 256 or none) says whether a byte begins an open character at either end of an entry, for the
+    characters of `meta`: a text without any such byte holds no entry.
     """
 
     vocabulary: np.ndarray
@@ -67,7 +67,7 @@ def edge_key(node, symbol):
 
 @inline
 def mixed_edge(key):
-    """Return 64 irregular bits for an edge's key; the highest are the best."""
+    """Return a hash of 64 bits of an edge's key; its highest bits are the best."""
     return product(key ^ key >> 32, _FACTOR)
 
 
@@ -101,7 +101,7 @@ def word_code(low, high, bucket, vocabulary):
     while True:
         both = matches(vocabulary, bucket, low, high)
         place = trailing_zeros(both & both >> 1 & 0b010101 | 0b1000000)
-        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # of the fourth, which there is not: 0
+        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # 0 for a fourth, which does not exist
         if (place < 2 * WORDS) | (vocabulary[bucket + 2 * WORDS - 1] == 0):
             break
         bucket = next_bucket(bucket, vocabulary)
@@ -113,7 +113,7 @@ def edge_code(key, bucket, edges):
     """Return the code of the child to which an edge leads, or 0."""
     while True:
         place = trailing_zeros(matches(edges, bucket, key, key) & 0b11111 | 0b100000)
-        code = half_word(edges, bucket, 2 * EDGES + place)  # of the sixth, which there is not: 0
+        code = half_word(edges, bucket, 2 * EDGES + place)  # 0 for a sixth, which does not exist
         if (place < EDGES) | (edges[bucket + EDGES - 1] == 0):
             break
         bucket = next_bucket(bucket, edges)
@@ -122,7 +122,7 @@ def edge_code(key, bucket, edges):
 
 @inline
 def find_hashed(low, high, data, begin, vocabulary, pool):
-    """Return the bucket and the slot of a hashed symbol, or of the room where it would go."""
+    """Return the bucket and the slot of a hashed symbol, or the free slot where it would go."""
     bucket, slot = bucket_of_word(low, high, vocabulary), 0
     while True:
         there = vocabulary[bucket + 2 * slot + 1]
@@ -146,5 +146,5 @@ def same_bytes(data, begin, pool, place, size):
 
 @inline
 def code_at(table, bucket, keys, slot):
-    """Return the code in a slot of a bucket, of which the codes begin after `keys` integers."""
+    """Return the code in a slot of a bucket whose codes begin after `keys` integers."""
     return table[bucket + keys + (slot >> 1)] >> (32 * (slot & 1)) & LOW_HALF

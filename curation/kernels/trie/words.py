@@ -1,4 +1,4 @@
-"""Reading texts by the `meta` rules, as words between single spaces or as characters; laid out as by `symbols`."""
+"""Read texts by the `meta` rules, as words between single spaces or as characters; laid out as in `symbols`."""
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def read_words(offsets, data, first, last, how, lows, highs, begins, bounds):
 
 @inline
 def read_window(data, i, begin, end, lows, highs, begins, count):
-    """Read the words that end within a window of data[i:end], the first of which begins at `begin`, by bit masks.
+    """Read the words that end within a window of data[i:end], the first beginning at `begin`, by bit masks.
 
     Return where the next one begins and the number of keys.
     """

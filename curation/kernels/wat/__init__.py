@@ -1,1 +1,1 @@
-"""Kernels that read the JSON of WAT records."""
+"""Read the JSON of WAT records: kernels."""

@@ -1,6 +1,7 @@
-"""Links of a page as nearly all are: strings, the path first, nothing between tokens, no escapes but of slashes.
+"""Read the links of the usual form: strings, the path first, nothing between tokens, no escapes but of slashes.
 
-They lie where the stops say, four for each name and value. What is odd in any way is left to `json_links`.
+The stops show where their names and values are, four stops for each pair. A link that is odd in any way is left to
+`links`.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""Where the images of WAT records stand in their JSON: one walk over the bytes, in which nothing is decoded.
+"""Find the images of WAT records in their JSON, in one walk over the bytes that decodes nothing.
 
 A record is read here only if it is sound and of the usual form: no name that counts is escaped or comes twice, links
-are objects, what should be a string is one, numbers are short integers, nesting is shallow. Any other is left to the
-slow path, which knows what to say of it.
+are objects, values that should be strings are strings, numbers are short integers, nesting is shallow. Any other record
+is left to the slow path in `curation.inputs.crawl`, which can refuse it with a reason.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ from runtime.kernels.searching import find_bytes
 from runtime.kernels.windows import byte_at
 
 DEEPEST = 60  # containers within containers
-_IMG = int.from_bytes(b"IMG@", "little")  # stands in each record that tells of images, escaped or not
+_IMG = int.from_bytes(b"IMG@", "little")  # is in each record with images, escaped or not
 _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
 
 
@@ -44,8 +44,8 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 def scan(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
 
-    `data` is as `records.Blocks` has it. `stack` has DEEPEST int64, `stops` an int32 for each byte of the longest
-    record, and SLACK. `images` has room for one row more than there can be.
+    `data` is that of `curation.inputs.crawl.warc_records.Blocks`. `stack` has DEEPEST int64; `stops` an int32 for each
+    byte of the longest record, and SLACK. `images` has room for one row more than the most that are possible.
     """
     count = 0
     for record in range(len(begins)):

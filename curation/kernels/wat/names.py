@@ -1,4 +1,4 @@
-"""What the values of a WAT record are, by their names and the objects they are in, and what is noted of them."""
+"""The meanings of the values of a WAT record, by their names and the objects they are in, and the columns for them."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ READ, PAGE, BASE, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 6, 7
 # Columns of `images`: the record, then the spans of url, alt, title and data-image-title. An absent url is empty.
 RECORD, URL, TEXTS, IMAGE_COLUMNS = 0, 1, 3, 9
 
-# What a value is, by its name and the object it is in. The first are arrays, the next objects, the last strings.
+# Meanings of values, by their names and the objects they are in. The first are arrays, then objects, then strings.
 OTHER_LIST, LINKS, OTHER, LINK, ROOT, ENVELOPE, PAYLOAD, RESPONSE, HTML, HEAD, HEADER = range(11)
 PATH, BASE_HREF, TARGET, LINK_URL, ALT, TITLE, DATA_TITLE = range(11, 18)
 _NAMES = {
@@ -24,7 +24,7 @@ _NAMES = {
     HEAD: {"Base": BASE_HREF},
     LINK: {"path": PATH, "url": LINK_URL, "alt": ALT, "title": TITLE, "data-image-title": DATA_TITLE},
 }
-_LONGEST = 24  # bytes of a name that counts
+_LONGEST = 24  # bytes of the longest name that counts
 
 
 def _words(name):
@@ -44,7 +44,7 @@ NEEDED = 1 << LINKS | 1 << TARGET
 
 @inline
 def meaning(data, begin, end, role):
-    """Return what a value is that has the name data[begin:end] in an object."""
+    """Return the meaning of a value with the name data[begin:end] in an object."""
     size, of = end - begin, OTHER
     if size <= _LONGEST:
         first = load_word(data, begin) & lowest(min(8 * size, 64))

@@ -1,4 +1,7 @@
-"""The URLs of pages that are plain, as `links` has it: what their links begin with can be read off them."""
+"""Read the URLs of plain pages, and from each what its relative links begin with.
+
+`Links` in `curation.inputs.crawl.links` says which URLs are plain.
+"""
 
 from curation.kernels.wat.names import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.wat.texts import PREFIXED, unescape

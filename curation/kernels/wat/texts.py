@@ -1,6 +1,6 @@
-"""From the spans that `json_links` found to rows of URL and text: escapes undone, plain links resolved, texts trimmed.
+"""Write rows of URL and text from the spans that `links` found: undo escapes, resolve plain links, trim texts.
 
-What asks for more than that is marked, and finished by whoever calls.
+Rows that need more than that are marked, and the caller finishes them.
 """
 
 from curation.kernels.wat.names import RECORD, TEXTS, URL
@@ -9,18 +9,18 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import load_word, lowest, trailing_zeros
 from runtime.kernels.windows import WINDOW, backslashes, byte_at, copy_window, odd_space
 
-# What is known of a page: nothing, so its images are left out; its links need a look each; where its links begin.
+# Modes of a page: its images are left out; each of its links needs a look; the prefixes of its links are known.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
 PREFIXES = 6  # columns of `bounds`: where the prefixes begin and end that links of a page may have
 
-# Columns of `rows`: which record, which text of the image, and a bit for each thing that is to be done.
+# Columns of `rows`: the record, the kind of text, and a bit for each thing that the caller has to do.
 ROW_RECORD, ROW_KIND, ROW_TODO, ROW_COLUMNS = 0, 1, 2, 3
 RESOLVE, CLEAN = 1, 2
 
-# What is counted.
+# Reasons that are counted.
 EMPTY_TEXTS, EMPTY_URLS, OTHER_SCHEMES, REASONS = 0, 1, 2, 3
 
-# How a link becomes a URL: as it is, behind one of the page's three prefixes, by the slow path; or why it does not.
+# Ways from a link to a URL: behind one of the page's three prefixes, as it is, by the slow path; or why there is none.
 _DIRECTORY, _ROOT, _SCHEME, _AS_IS, _BY_LOOKING, _EMPTY, _NO_WEB = range(7)
 
 _SPACE, _BACKSLASH, _SLASH, _COLON, _DOT, _QUERY = (ord(character) for character in " \\/:.?")
@@ -29,7 +29,7 @@ _HTTP = int.from_bytes(b"http", "little")
 
 @lean
 def write_rows(data, images, pages, link, url_strings, text_strings, rows, counts):
-    """Append a row for each text of `images`; return how many there are.
+    """Append a row for each text of `images`; return the number of rows.
 
     `pages` is modes, prefixes and bounds: prefixes[bounds[k, 2 * j]:bounds[k, 2 * j + 1]] is what the links of record k
     begin with that are relative to its directory, its root and its scheme. Both strings are bytes and the ends of each.
@@ -130,7 +130,7 @@ def write_text(data, begin, end, texts, at):
 
 @inline
 def is_odd(texts, i, end):
-    """Return whether a text may hold white space that is no space."""
+    """Return whether a text may hold white space other than spaces."""
     found = 0
     while i < end and found == 0:
         found = odd_space(texts, i) & lowest(min(end - i, 64))

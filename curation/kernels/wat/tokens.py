@@ -1,14 +1,14 @@
-"""Single tokens of JSON: where a string, a number or white space ends; -1 where it is none that is read here."""
+"""Find where single tokens of JSON end: strings, numbers, white space; -1 for a token that is not read here."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import load_word, ones, trailing_zeros, without_lowest
 from runtime.kernels.windows import WINDOW, byte_at, string_stops
 
-ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but for slashes
+ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but of slashes
 QUOTE = ord('"')
 _AHEAD = 8  # stops that are looked at from one on
 _AT_ONCE = 8  # stops of a window that are written without a branch
-MOST_DIGITS = 18  # of a number: longer ones are left to those who must know their value
+MOST_DIGITS = 18  # of a number: longer ones are left to the slow path
 
 _BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")
 _SPACES = sum(1 << ord(character) for character in " \t\n\r")
@@ -28,14 +28,14 @@ def after_space(data, i):
 def find_stops(data, begin, end, stops):
     """Write the places in data[begin:end] where a string may end or needs a look, ascending, and places behind.
 
-    Of places behind there are as many as anyone looks at, the first a control at data[end]. Room is needed for all, and
-    SLACK. To find all at once takes half the time of a search from each quote on.
+    As many places behind are written as are ever looked at, the first a control at data[end]. Room is needed for all,
+    and SLACK. Finding all stops at once takes half the time of a search from each quote on.
     """
     count = 0
     for i in range(begin, end + 1, WINDOW):
         bits = string_stops(data, i)
         more = ones(bits)
-        for k in range(_AT_ONCE):  # mostly there are not so many: what is written too much is written over
+        for k in range(_AT_ONCE):  # mostly fewer: what is written too much is overwritten
             stops[count + k] = i + trailing_zeros(bits)
             bits = without_lowest(bits)
         for k in range(_AT_ONCE, more):
@@ -80,7 +80,7 @@ def escape_size(data, i, kind):
 
 @inline
 def hex_code(data, i):
-    """Return the number that `u` and four hexadecimal digits at data[i] say; -1 if they do not stand there."""
+    """Return the number that `u` and four hexadecimal digits at data[i] spell; -1 if other bytes are at data[i]."""
     code = 0 if byte_at(data, i) == _LETTER_U else -1
     for k in range(1, 5):
         byte = byte_at(data, i + k)
