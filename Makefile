@@ -2,9 +2,9 @@
 
 SAMPLE := .demo/sample
 
-# The tests of modules that run kernels, and those that name one.
-KERNEL_USERS := $(shell grep -lE 'curation\.(kernels|matcher|reading|tries)' curation/*.py tests/test_*.py)
-KERNEL_TESTS := $(sort $(wildcard $(KERNEL_USERS:curation/%.py=tests/test_%.py)))
+# The rooms whose tests run kernels.
+KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/words \
+	$(addprefix tests/,balancing exclusion images inputs language matching)
 
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
@@ -34,7 +34,7 @@ demo: $(SAMPLE)/made
 	@echo "Open the report in a browser. Next, with pairs of your own: docs/quick-start.md"
 
 # Made anew only when a source changed: a second demo finds the same inputs, and so neither counts nor matches again.
-$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* jobs/*.*)
+$(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*.* metadata/*.* runtime/*.* jobs/*.*)
 	@.ci/setup
 	@rm -rf .demo
 	@.ci/in-venv python tests/sample/make_sample.py $(SAMPLE)
@@ -55,7 +55,7 @@ feeds:
 	@.ci/setup test,feeds
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
-	.ci/in-venv pytest -m "not soak" tests/test_feeds.py tests/test_online.py
+	.ci/in-venv pytest -m "not soak" tests/feeds tests/online
 
 soak:
 	@.ci/setup test
@@ -77,4 +77,4 @@ lock:
 
 clean:
 	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find curation metadata jobs tests -name __pycache__ -prune -exec rm -rf {} +
+	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -15,22 +15,26 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation import curated, downloads, inputs, limits, pairs, sampling
+from curation.balancing import manifest, sampling
+from curation.balancing.counts import SEEN, EntryCounts
 from curation.config import CurationConfig
-from curation.counting import SEEN, EntryCounts
-from curation.exchange import BlockWriter
 from curation.exclusion import Exclusion
-from curation.finders import open_automata, open_matchers
-from curation.identify import Identifier
-from curation.ledger import Ledger, Stamps
-from curation.lists import parts
-from curation.matching import Matching
-from curation.pairs import MATCHED_ROW_GROUP, KeyRange
-from curation.tables import TableOptions
+from curation.images import downloads
+from curation.images import tasks as pairs
+from curation.images.tasks import MATCHED_ROW_GROUP, KeyRange
+from curation.inputs import files as inputs
+from curation.inputs import limits
+from curation.inputs.tables.readers import TableOptions
+from curation.language.identify import Identifier
+from curation.matching.by_language import Matching
+from curation.matching.finders import open_automata, open_matchers
+from curation.runs.ledger import Ledger, Stamps
 from metadata.entries import Entries
-from metadata.parquet import PartWriter, batches, part_files, read_table
-from metadata.spark import Shipped, run
-from metadata.tallies import Tallies
+from runtime.arrow.lists import parts
+from runtime.exchange import BucketWriter
+from runtime.spark import Shipped, run
+from runtime.storage.parquet import PartWriter, batches, part_files, read_table
+from runtime.tallies import Tallies
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
 # Bytes of compressed input for each pair that is left to group, roughly: by it the buckets of a file are chosen.
@@ -153,7 +157,7 @@ def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan
     read = (batch for source in task for batch in limits.named(inputs.read(source, columns), source.path))
     found = plan.candidates(read)
     if buckets:
-        writer = BlockWriter(stamps.folder, name, buckets)
+        writer = BucketWriter(stamps.folder, name, buckets)
         tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
         files = writer.finish()
     else:
@@ -192,14 +196,14 @@ def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
 
 
 def _sample(file: Path, rates: Shipped, seed: int, curated_files: int, folder: Path) -> Tallies:
-    writer = BlockWriter(folder, file.stem, curated_files * curated.SECTIONS)
-    tallies = curated.draw_pairs(_matched(file), _array(rates.path()), seed, curated_files, writer)
+    writer = BucketWriter(folder, file.stem, curated_files * manifest.SECTIONS)
+    tallies = manifest.draw_pairs(_matched(file), _array(rates.path()), seed, curated_files, writer)
     writer.finish()
     return tallies
 
 
 def _write_curated(file: int, drawn: list[Path], folder: Path, row_group_rows: int) -> Tallies:
-    return curated.write_curated(drawn, file, folder / f"{file:05d}.parquet", row_group_rows)
+    return manifest.write_curated(drawn, file, folder / f"{file:05d}.parquet", row_group_rows)
 
 
 def _matched(file: Path) -> Iterator:

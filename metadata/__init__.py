@@ -1,6 +1,6 @@
 """What texts are matched against: the entries of each language."""
 
 from metadata.entries import Entries
-from metadata.errors import InputError
+from runtime.errors import InputError
 
 __all__ = ["Entries", "InputError"]

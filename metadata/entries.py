@@ -16,10 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metadata import schemas
-from metadata.errors import InputError
 from metadata.languages import LANGUAGES, language
-from metadata.parquet import read_table
-from metadata.places import make_folder, place, reachable, read_bytes, whole
+from runtime.arrow.schemas import require
+from runtime.errors import InputError
+from runtime.storage.parquet import read_table
+from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
+from runtime.storage.whole import whole
 
 VERSION = 1  # of the saved form
 
@@ -54,7 +56,7 @@ class Entries:
         if len(table) > np.iinfo(np.int32).max:
             raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
-        table = schemas.require(table, schemas.ENTRIES).combine_chunks()
+        table = require(table, schemas.ENTRIES).combine_chunks()
         runs = pc.run_end_encode(table["language"].combine_chunks()) if len(table) else None
         ends = runs.run_ends.to_pylist() if runs else []
         codes = runs.values.to_pylist() if runs else []
@@ -98,7 +100,7 @@ class Entries:
 
     def save(self, directory, facts: dict | None = None) -> None:
         """Write entries.parquet and metadata.json, which says `facts` too: where the entries come from."""
-        directory = make_folder(place(directory))
+        directory = make_folder(as_path(directory))
         with whole(directory / "entries.parquet") as file:
             pq.write_table(self.table, file)
         counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
@@ -110,7 +112,7 @@ class Entries:
     @classmethod
     def open(cls, directory) -> Entries:
         """Read saved entries; a folder that is damaged, or of another version or digest, is refused."""
-        directory = place(directory)
+        directory = as_path(directory)
         try:
             with reachable(directory):
                 facts = json.loads(read_bytes(directory / "metadata.json"))
@@ -128,7 +130,7 @@ class Entries:
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
         try:
-            entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
+            entries = cls.of_table(require(table, schemas.ENTRIES).drop_columns("id"))
         except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
             raise InputError(f"{directory / 'entries.parquet'} is damaged ({error}): build it again") from None
         if entries.digest != digest:

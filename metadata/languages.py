@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 
-from metadata.errors import InputError
+from runtime.errors import InputError
 
 
 @dataclass(frozen=True)

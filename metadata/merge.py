@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from metadata.characters import symbols
 from metadata.config import MetadataConfig
-from metadata.errors import InputError
+from metadata.rules.characters import symbols
+from metadata.rules.text import META_SPACES, META_WRAPPED, meta_entry, normalise
 from metadata.schemas import ENTRIES
-from metadata.text import META_SPACES, META_WRAPPED, meta_entry, normalise
+from runtime.errors import InputError
 
 _MARK = f"[{re.escape(META_WRAPPED)}]"
 _UNFINDABLE = re.compile(rf"[{META_SPACES}]|[^ ]{_MARK}|{_MARK}[^ ]|{_MARK} {_MARK}")

@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from metadata import ngrams, selection, titles, wikipedia
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
-from metadata.parquet import PartWriter
-from metadata.spark import map_batches, over
-from metadata.tallies import SCHEMA as TALLIES
-from metadata.tallies import Tallies
-from metadata.wikifiles import WikipediaFile
+from metadata.wikipedia import articles, pageviews
+from metadata.wikipedia.files import WikipediaFile
+from metadata.words import ngrams, selection
+from runtime.spark import map_batches, over
+from runtime.storage.parquet import PartWriter
+from runtime.tallies import SCHEMA as TALLIES
+from runtime.tallies import Tallies
 
 # Tally rows have a null where others have a word or a language: the next column is the name.
 NGRAMS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
@@ -72,7 +73,7 @@ def titles_of(spark: SparkSession, files: list[str], plan: TitlePlan) -> DataFra
 
 def _count_ngrams(file: WikipediaFile, code: str) -> Iterator[pa.RecordBatch]:
     tally: Counter = Counter()
-    for batch in wikipedia.articles(file, tally):
+    for batch in articles.articles(file, tally):
         unigrams, bigrams = ngrams.count(batch["text"], language(code))
         words = pa.nulls(len(unigrams), pa.string())
         yield from pa.table([unigrams["word"], words, unigrams["count"]], NGRAMS).to_batches()
@@ -100,7 +101,7 @@ def _choose_ngrams(batches: Iterable[pa.RecordBatch], code: str, plan: NgramPlan
 
 def _read_titles(path: str, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
     tally: Counter = Counter()
-    for batch in titles.titles(path, tally, plan.namespaces):
+    for batch in pageviews.titles(path, tally, plan.namespaces):
         codes = batch["wikipedia"].dictionary_encode()
         known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
         wanted = pa.array([code if code in plan.languages else None for code in known], pa.string())

@@ -4,31 +4,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from sample.make_sample import make_sample
 
-from metadata.places import place
+from runtime.storage.paths import as_path
+from tests.sample.make_sample import make_sample
+from tests.support.checkout import ROOT, SHARED
 
-ROOT = Path(__file__).parent.parent
 # Jobs of a few seconds end before it pays to compile the JVM's code well: half of its time, a second of each run.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-NO_SPARK = SimpleNamespace(sparkContext=SimpleNamespace(master="local[2]", defaultParallelism=2))  # in its place
-
-
-def needed(module: str):
-    """Import what the feeds are for, or skip the test and say what installs it."""
-    return pytest.importorskip(module, reason=f"{module} is not installed; `make feeds` installs it")
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data; tests that need it skip where it is missing."""
-    folder = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set SHARED_DATA")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"no real data at {SHARED}; set SHARED_DATA")
+    return SHARED
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +34,7 @@ def sample(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def s3_server():
     """A server of S3, which this process and those it starts find in their environment."""
-    from s3_server import serving_s3  # moto takes a second, which tests without it need not wait
+    from tests.support.s3_server import serving_s3  # moto takes a second, which tests without it need not wait
 
     with serving_s3() as (app, environment), pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
@@ -53,7 +45,7 @@ def s3_server():
 @pytest.fixture
 def s3_folder(s3_server, tmp_path):
     """A folder of S3 in which nothing is."""
-    bucket = place("s3://outputs")
+    bucket = as_path("s3://outputs")
     if not bucket.fs.exists("outputs"):
         bucket.fs.mkdir("outputs")
     yield bucket / "häß [1]" / tmp_path.name

@@ -1,8 +1,8 @@
 """Which rows of a table are right as they are: their texts are clean, their URLs are of the web."""
 
-from curation.kernels import inline, lean
-from curation.kernels.json_masks import SLACK, WINDOW, byte_at, odd_space
-from curation.kernels.machine import lowest
+from runtime.kernels import inline, lean
+from runtime.kernels.machine import lowest
+from runtime.kernels.windows import SLACK, WINDOW, byte_at, odd_space
 
 _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
 _H, _T, _P, _S = (ord(letter) for letter in "htps")

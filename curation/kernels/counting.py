@@ -1,6 +1,6 @@
 """Counting of entry ids."""
 
-from curation.kernels import kernel
+from runtime.kernels import kernel
 
 
 @kernel

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from curation.kernels import inline, kernel
-from curation.kernels.machine import load_word
+from runtime.kernels import inline, kernel
+from runtime.kernels.machine import load_word
 
 
 @kernel

@@ -3,7 +3,7 @@
 `text_offsets` cut `ids` into texts, `image_offsets` cut the texts into images; both start at 0.
 """
 
-from curation.kernels import inline, kernel
+from runtime.kernels import inline, kernel
 
 
 @inline

@@ -6,8 +6,8 @@ too, for a parser that knows more.
 
 import numpy as np
 
-from curation.kernels import inline, lean
-from curation.kernels.json_masks import byte_at
+from runtime.kernels import inline, lean
+from runtime.kernels.windows import byte_at
 
 UNUSUAL, METADATA, RESPONSE, OTHER = range(4)
 KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # of a head: the kind of the record, and where its block begins and ends

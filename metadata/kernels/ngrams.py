@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from metadata.kernels import inline, kernel
+from runtime.kernels import inline, kernel
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbours far apart
 

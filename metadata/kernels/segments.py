@@ -1,12 +1,12 @@
 """UTF-8 bytes → where segments begin → where words stand.
 
 A segment is what lies between two word boundaries: a word, a mark, a space. `begins` (uint8) has a place for each byte
-and is 1 where a segment begins. The tables are made in `metadata.breaks` and `metadata.segment`.
+and is 1 where a segment begins. The tables are made in `metadata.words.breaks` and `metadata.words.segment`.
 """
 
 import numpy as np
 
-from metadata.kernels import inline, kernel
+from runtime.kernels import inline, kernel
 
 SPACE, NEWLINE, IGNORED, OTHER, HARD = 0, 1, 2, 3, 255  # how a character breaks words; those between are ICU's affair
 LINE_FEED = 10

@@ -19,29 +19,30 @@ import zlib
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).parent.parent.parent / "jobs"))
-
 import chain_inputs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import usage
-from console import ALLOCATORS
 from plain_chain import PlainChain, sample
 
-from curation import curated, inputs, pairs, schemas, threshold
 from curation import rates as rates_at
+from curation import schemas, threshold
+from curation.balancing import manifest as curated
+from curation.balancing.counts import EntryCounts
 from curation.config import CurationConfig
-from curation.counting import EntryCounts
-from curation.exchange import BlockWriter, read_blocks
-from curation.finders import save_matchers
-from curation.identify import default_model
-from curation.images import combine, group
-from curation.lists import parts
+from curation.images import tasks
+from curation.images.combine import combine, group
+from curation.inputs import files as inputs
+from curation.language.identify import default_model
+from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
-from metadata.parquet import PartWriter
-from metadata.spark import Shipped
-from metadata.tallies import Tallies
+from runtime.arrow.lists import parts
+from runtime.exchange import BucketWriter, read_buckets
+from runtime.session import ALLOCATORS
+from runtime.spark import Shipped
+from runtime.storage.parquet import PartWriter
+from runtime.tallies import Tallies
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS_OF = {"aut-warc-example.warc.wat.gz": 600, "fundus.warc.wat.gz": 4_000, "recipes.warc.wat.gz": 27_500}
@@ -123,16 +124,16 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
         floor("inputs", lambda path=path: _read_alone(path))
-    batches = list(pairs.without_tallies(read, Tallies()))
+    batches = list(tasks.without_tallies(read, Tallies()))
     texts = sum(batch.num_rows for batch in batches)
-    writer = BlockWriter(folder, "pairs", BUCKETS)
-    rows = [own("uids and hashes", lambda b=batch: pairs.keyed(b)) for batch in batches]
-    for run in pairs.runs(rows):
+    writer = BucketWriter(folder, "pairs", BUCKETS)
+    rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
+    for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
         languages, _ = own("identify", lambda rows=rows: matching._languages(rows["text"], rows["given"]))
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))
         found = matching.match(rows)
-        buckets = pairs.bucket_of(found["key"].to_numpy(), BUCKETS)
+        buckets = tasks.bucket_of(found["key"].to_numpy(), BUCKETS)
         own("write pairs", lambda rows=found, buckets=buckets: writer.add(rows, buckets))
         floor("pack", lambda rows=found: CODEC.compress(rows.serialize()))
     own("write pairs", writer.finish)
@@ -150,7 +151,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
 
 def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], folder: Path) -> None:
     matched = folder / "matched.parquet"
-    own("write matched", lambda: _write(matched, schemas.MATCHED, images, pairs.MATCHED_ROW_GROUP))
+    own("write matched", lambda: _write(matched, schemas.MATCHED, images, tasks.MATCHED_ROW_GROUP))
     column = ["candidates.list.element.entries"]
     entries = own("read to count", lambda: list(pq.ParquetFile(matched).iter_batches(50_000, columns=column)))
     largest = max(parts(parts(batch["candidates"])[0].field("entries"))[0].to_numpy().max() for batch in entries)
@@ -159,7 +160,7 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
         own("count", lambda b=batch: counts.count(parts(b["candidates"])[0].field("entries")))
     rates = rates_at(counts.values, threshold(counts.values, TAIL_SHARE))
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
-    sections = BlockWriter(folder, "drawn", curated.SECTIONS)
+    sections = BucketWriter(folder, "drawn", curated.SECTIONS)
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
     own("by section", lambda: curated.add_by_section(kept, 1, sections))
     own("by section", sections.finish)
@@ -186,7 +187,7 @@ def _read_alone(path: Path) -> None:
 
 
 def _blocks(folder: Path, files: list[str], schema: pa.Schema, first: int, stop: int) -> list[pa.RecordBatch]:
-    return [rows for name in files for rows in read_blocks(folder / name, schema, first, stop)]
+    return [rows for name in files for rows in read_buckets(folder / name, schema, first, stop)]
 
 
 def _write(path: Path, schema: pa.Schema, batches: list[pa.RecordBatch], row_group: int) -> None:

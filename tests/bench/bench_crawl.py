@@ -22,8 +22,9 @@ from selectolax.lexbor import LexborHTMLParser
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from curation import crawl, pages, records  # noqa: E402
-from curation.members import members  # noqa: E402
+from curation.inputs.crawl import html_pages, warc_records  # noqa: E402
+from curation.inputs.crawl import readers as crawl  # noqa: E402
+from curation.inputs.crawl.gzip_members import members  # noqa: E402
 
 RUNS = 9
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -85,7 +86,7 @@ def bench_wat() -> None:
     rows = sum(batch.num_rows for batch in crawl.read_wat(io.BytesIO(data)))
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
-    groups = records.metadata(members(io.BytesIO(data), Counter()), Counter())
+    groups = warc_records.metadata(members(io.BytesIO(data), Counter()), Counter())
     blocks = [data[begin:end] for data, *spans in groups for begin, end in zip(*spans, strict=True)]
     size = sum(len(zlib.decompress(part, 31)) for part in parts)
     print(f"wat   {size / 1e6:.0f} MB in {len(parts)} members, {len(blocks)} records that are parsed, {rows} rows")
@@ -107,10 +108,10 @@ def bench_warc() -> None:
         htmls.append(html)
         return parse(html)
 
-    pages.LexborHTMLParser = keeping
+    html_pages.LexborHTMLParser = keeping
     for _ in crawl.read_warc(io.BytesIO(data)):
         pass
-    pages.LexborHTMLParser = parse
+    html_pages.LexborHTMLParser = parse
     ways = {
         "selectolax": lambda: (parse(html) for html in htmls),
         "members": lambda: members(io.BytesIO(data), Counter()),

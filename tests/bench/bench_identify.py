@@ -18,9 +18,9 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from curation.identify import Identifier, default_model  # noqa: E402
-from curation.inputs import find, read  # noqa: E402
-from curation.language_model import LanguageModel  # noqa: E402
+from curation.inputs.files import find, read  # noqa: E402
+from curation.language.fasttext_engine import LanguageModel  # noqa: E402
+from curation.language.identify import Identifier, default_model  # noqa: E402
 
 RUNS = 9
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) / "pairs"
@@ -28,7 +28,7 @@ DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) / "p
 
 def corpora() -> dict[str, list[str]]:
     if not DATA.is_dir():
-        from sample.texts import sentence
+        from tests.sample.texts import sentence
 
         return {f"sample {code}": [sentence(code, Random(i)) for i in range(20_000)] for code in ("en", "de", "ja")}
     cc3m = [line.split("\t")[0] for line in (DATA / "cc3m_validation.tsv").read_text("utf-8").splitlines()]

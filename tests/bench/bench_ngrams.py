@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from metadata.languages import language
-from metadata.ngrams import count
-from metadata.normal import readable
-from metadata.segment import ICU_VERSION, segment
+from metadata.rules.normal_form import readable
+from metadata.words.ngrams import count
+from metadata.words.segment import ICU_VERSION, segment
 
 # Letters of made-up words; what ICU's dictionaries make of them takes it longer than real text.
 ALPHABETS = {

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation import online  # noqa: E402
-from curation.online_read import Epoch  # noqa: E402
+from curation.online.read import Epoch  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 
 ENTRIES = 1000
@@ -141,7 +141,7 @@ def main() -> None:
 
 def bench(folder: Path, passed: int, runs: int) -> None:
     start = time.perf_counter()
-    index = online.index(folder, folder / "run", folder / "index")
+    index = online.build(folder, folder / "run", folder / "index")
     took = time.perf_counter() - start
     print(f"index of {index.samples:,} images in {took:.2f} s: {1e6 * took / index.samples:.1f} µs an image")
     paths = [str(index.tar(shard)) for shard in range(len(index.shards))]

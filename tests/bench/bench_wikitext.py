@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
-from metadata import wikitext
-from metadata.blocks import without_blocks
-from metadata.dumps import unpacked, xml_pages
+from metadata.wikipedia import wikitext
+from metadata.wikipedia.dumps import unpacked, xml_pages
+from metadata.wikipedia.templates import without_blocks
 
 MARKUP = (
     r"\|thumb|\}\}|\{\{|<ref|&nbsp;|__[A-Z]+__|\[\[|\]\]|colspan|\{\||\|\}|''|style=|<[a-z/][^<>]*>|https?:"
@@ -70,7 +70,10 @@ def megabytes(parts: Iterable[bytes]) -> float:
 
 def parsers() -> dict[str, Callable]:
     """Return what reads the pages of a dump in memory."""
-    found = {"metadata.dumps": lambda xml: list(xml_pages([xml], Counter())), "ElementTree.iterparse": iterparse}
+    found = {
+        "metadata.wikipedia.dumps": lambda xml: list(xml_pages([xml], Counter())),
+        "ElementTree.iterparse": iterparse,
+    }
     with suppress(ImportError):
         from lxml import etree
 
@@ -99,7 +102,7 @@ def iterparse(xml: bytes) -> None:
 def strippers() -> dict[str, Callable]:
     """Return what makes plain text of wikitext."""
     found = {
-        "metadata.wikitext": wikitext.plain_text,
+        "wikitext.plain_text": wikitext.plain_text,
         "its first pass alone (blocks)": without_blocks,
     }
     with suppress(ImportError):

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from sample.pages import Page
+from tests.sample.pages import Page
 
 DATE = "2024-06-01T00:00:00Z"
 CHARSETS = {"ja": "shift_jis", "ru": "windows-1251"}  # of pages in a WARC; others are UTF-8

@@ -9,14 +9,14 @@ from urllib.parse import urljoin
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script: `sample` is found beside the tests
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
 
-from sample.archives import BROKEN, write_warc, write_wat
-from sample.pages import Page, page
-from sample.texts import LANGUAGES, entries, sentence
-from sample.views import write_views
-from sample.wikipedias import write_dump
-from sample.wordnets import write_wordnets
+from tests.sample.archives import BROKEN, write_warc, write_wat
+from tests.sample.pages import Page, page
+from tests.sample.texts import LANGUAGES, entries, sentence
+from tests.sample.views import write_views
+from tests.sample.wikipedias import write_dump
+from tests.sample.wordnets import write_wordnets
 
 PAGES_OF_A_WAT = 660
 WATS = 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from sample.texts import names, sentence, zipf
+from tests.sample.texts import names, sentence, zipf
 
 # Percent of the pages; about 44 % of the web's alt texts are English.
 SHARES = {

@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 from urllib.parse import quote
 
-from sample.texts import LANGUAGES
-from sample.wikipedias import ENGLISH_NAMES, NAMES, ranked_titles
+from tests.sample.texts import LANGUAGES
+from tests.sample.wikipedias import ENGLISH_NAMES, NAMES, ranked_titles
 
 MOST_VIEWS = 4_000  # of the first title of a section; the nth has a share that falls like n^-1.2
 MAIN_PAGES = {

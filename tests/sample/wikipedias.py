@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from xml.sax.saxutils import escape
 
-from sample.texts import sections, sentence
+from tests.sample.texts import sections, sentence
 
 SENTENCES = {"en": 40}  # of an article; English words need a count, others a share
 FEWER_SENTENCES = 12

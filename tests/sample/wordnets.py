@@ -4,7 +4,7 @@ from collections import defaultdict
 from itertools import zip_longest
 from pathlib import Path
 
-from sample.texts import NO_SLOTS, sections
+from tests.sample.texts import NO_SLOTS, sections
 
 CODES = {
     **{"ar": "arb", "bg": "bul", "es": "spa", "fr": "fra", "he": "heb", "id": "ind", "ja": "jpn", "pl": "pol"},

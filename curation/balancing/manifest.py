@@ -1,0 +1,88 @@
+"""What the tasks between matched images and the manifest do: drawn pairs from matched images, curated files from those.
+
+A row's place in the manifest follows from its draw for the purpose "order", and so do the file that it is in and the
+section of that file. Rows come to their section through `exchange`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.balancing import sampling
+from curation.schemas import CURATED
+from runtime.draws import draws
+from runtime.exchange import BucketWriter, read_buckets
+from runtime.storage.parquet import PartWriter
+from runtime.tallies import Tallies
+
+SECTIONS = 8  # of a file, sorted one by one; a power of two, so that the product with a draw has the same bits
+RUN_BYTES = 64 << 20  # drawn rows that are sorted together before they are written
+DRAWN = CURATED.append(pa.field("draw", pa.float64()))
+
+
+def draw_pairs(
+    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, writer: BucketWriter
+) -> Tallies:
+    """Write the pairs that sampling keeps of MATCHED batches, by section; return what was expected and kept."""
+    tallies = Tallies()
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(sampled(batch, rates, seed, tallies))
+        if sum(rows.nbytes for rows in held) > RUN_BYTES:
+            add_by_section(held, files, writer)
+            held = []
+    if held:
+        add_by_section(held, files, writer)
+    return tallies
+
+
+def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies) -> pa.RecordBatch:
+    """Return the pairs of a MATCHED batch that are kept, each with the draw of its place, as DRAWN rows."""
+    _tally_expected(batch, rates, tallies)
+    kept = sampling.sample_batch(batch, rates, seed)
+    tallies.add("kept", kept.num_rows)
+    for row in sampling.kept_by_language(kept).to_pylist():
+        tallies.add("language.kept", row["kept"], row["language"])
+    return pa.RecordBatch.from_arrays([*kept.columns, pa.array(draws(seed, "order", kept["uid"]))], schema=DRAWN)
+
+
+def add_by_section(batches: list[pa.RecordBatch], files: int, writer: BucketWriter) -> None:
+    """Add DRAWN rows to a writer of files × SECTIONS buckets."""
+    rows = pa.concat_batches(batches)
+    sections = (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64)
+    order = np.argsort(sections, kind="stable")
+    writer.add(rows.take(pa.array(order)), sections[order])
+
+
+def write_curated(drawn: list[Path], file: int, path: Path, row_group_rows: int) -> Tallies:
+    """Write one curated file, in the order of draws, from the files of drawn pairs; return the rows `written`."""
+    with PartWriter(path, CURATED, row_group_rows) as writer:
+        for section in range(file * SECTIONS, (file + 1) * SECTIONS):
+            blocks = [rows for each in drawn for rows in read_buckets(each, DRAWN, section, section + 1)]
+            if blocks:
+                writer.write(in_order(pa.concat_batches(blocks)).select(CURATED.names))
+    return Tallies([{"name": "written", "language": None, "value": writer.rows}])
+
+
+def in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows in the order of draws; of those with one draw, a matter of 2^-53, the smaller uid is first."""
+    draw = rows["draw"].to_numpy()
+    order = np.argsort(draw)
+    if (np.diff(draw[order]) == 0).any():
+        order = pc.sort_indices(rows, sort_keys=[("draw", "ascending"), ("uid", "ascending")]).to_numpy()
+    return rows.take(pa.array(order))
+
+
+def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tallies: Tallies) -> None:
+    expected = sampling.expected_size(batch, rates)
+    tallies.add("images", batch.num_rows)
+    tallies.add("expected", expected.sum())
+    tallies.add("variance", (expected * (1 - expected)).sum())
+    for row in sampling.texts_by_language(batch, rates).to_pylist():
+        for name in ("texts", "matches", "expected"):
+            tallies.add(f"language.{name}", row[name], row["language"])

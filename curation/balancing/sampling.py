@@ -1,0 +1,109 @@
+"""One text per image, kept with the probability that its entries give it.
+
+Rates come from `balancing`, chance from `draws`; the loops are in `kernels.sampling`.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.entry_ids import entry_chunks, entry_ids
+from curation.kernels import sampling as kernels
+from curation.schemas import CURATED, MATCHED
+from runtime.arrow.lists import parts
+from runtime.arrow.schemas import require
+from runtime.draws import draws
+from runtime.errors import InputError
+
+
+def keep_probability(entries, rates) -> np.ndarray:
+    """Return the probability that each text is kept, 1 - Π(1 - rate) over its entries; 0 for none or a null.
+
+    >>> keep_probability([[0, 1], [1], [], None], [0.5, 0.25]).tolist()
+    [0.625, 0.25, 0.0, 0.0]
+    """
+    rates = _checked_rates(rates, dimensions=(1,))
+    probabilities = [_chunk_probability(chunk, rates) for chunk in entry_chunks(entries)]
+    return np.concatenate([np.empty(0), *probabilities])
+
+
+def expected_size(batch: pa.RecordBatch, rates) -> np.ndarray:
+    """Return the probability that each image of a MATCHED batch is kept: the mean over its texts.
+
+    Rates [id, column] of several thresholds give several columns, all in one pass.
+    """
+    batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1, 2))
+    _, image_offsets, ids, text_offsets = _texts(batch, len(rates))
+    columns = rates if rates.ndim == 2 else rates[:, np.newaxis]
+    out = np.zeros((batch.num_rows, columns.shape[1]))
+    kernels.expected_size(ids, text_offsets, image_offsets, columns, out)
+    return out if rates.ndim == 2 else out[:, 0]
+
+
+def sample_batch(batch: pa.RecordBatch, rates, seed: int) -> pa.RecordBatch:
+    """Return the CURATED rows of a MATCHED batch: of each image one text, any alike, kept with its probability."""
+    batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
+    texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
+    uids = batch.column("uid")
+    chosen, probability = np.empty(batch.num_rows, np.int64), np.empty(batch.num_rows)
+    text_draws = draws(seed, "text", uids)
+    kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
+    kept = np.flatnonzero(draws(seed, "keep", uids) < probability)
+    columns = {name: batch.column(name).take(pa.array(kept)) for name in ("uid", "url", "page_url")}
+    for name in ("text", "language", "lid_score", "entries"):
+        columns[name] = texts.field(name).take(pa.array(chosen[kept]))
+    columns["probability"] = pa.array(probability[kept])
+    return pa.RecordBatch.from_arrays([columns[name] for name in CURATED.names], schema=CURATED)
+
+
+def texts_by_language(batch: pa.RecordBatch, rates) -> pa.Table:
+    """Return `language`, `texts`, `matches` and `expected` (images kept with such a text) of a MATCHED batch.
+
+    Tables of several batches add up.
+    """
+    batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
+    texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
+    probability = np.empty(len(texts))
+    kernels.keep_probability(ids, text_offsets, rates, probability)
+    texts_of_image = np.diff(image_offsets)
+    columns = {
+        "language": texts.field("language"),
+        "texts": np.ones(len(texts), np.int64),
+        "matches": np.diff(text_offsets),
+        "expected": probability / np.repeat(texts_of_image, texts_of_image),
+    }
+    return _sums(columns)
+
+
+def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
+    """Return `language` and `kept`, the number of its rows, of a CURATED batch."""
+    return _sums({"language": batch.column("language"), "kept": np.ones(batch.num_rows, np.int64)})
+
+
+def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the texts of all images, the offsets of each image in them, their ids, and the offsets of each text."""
+    texts, image_offsets = parts(batch.column("candidates"))
+    ids, text_offsets = entry_ids(texts.field("entries"), size)
+    return texts, image_offsets, ids, text_offsets
+
+
+def _chunk_probability(entries: pa.Array, rates: np.ndarray) -> np.ndarray:
+    ids, offsets = entry_ids(entries, len(rates))
+    out = np.empty(len(entries))
+    kernels.keep_probability(ids, offsets, rates, out)
+    return out
+
+
+def _sums(columns: dict) -> pa.Table:
+    """Return the sums of all columns over the rows of each language, in the order of languages."""
+    names = [name for name in columns if name != "language"]
+    table = pa.table(columns).group_by("language", use_threads=False).aggregate([(name, "sum") for name in names])
+    table = table.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
+    return table.take(pc.sort_indices(table, sort_keys=[("language", "ascending")]))
+
+
+def _checked_rates(rates, dimensions: tuple) -> np.ndarray:
+    rates = np.asarray(rates)
+    if rates.ndim not in dimensions or (rates.size and rates.dtype.kind != "f"):
+        raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; give one floating-point rate per entry")
+    return rates

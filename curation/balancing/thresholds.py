@@ -1,0 +1,214 @@
+"""From counts to sampling rates: the balancing step of the algorithm.
+
+Everything here is arithmetic on arrays; counting is in `counting`, drawing in `draws` and `sampling`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+
+from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES
+from runtime.errors import InputError
+
+LARGEST_INT64 = 2**63 - 1
+
+
+def tail_share(counts, t) -> float:
+    """Return the share of all matches that fall on entries counted less than `t`; that of no matches is 0.
+
+    >>> tail_share([1, 2, 7, 10], t=5)
+    0.15
+    """
+    return Distribution.of(counts).tail_share(t)
+
+
+def threshold(counts, p) -> int:
+    """Return the count up to which entries hold about the share `p` of all matches: the nearest, the first of two.
+
+    >>> threshold([1, 3, 6, 10], p=0.15)
+    3
+    """
+    return Distribution.of(counts).threshold(p)
+
+
+def rates(counts, t) -> np.ndarray:
+    """Return the float32 sampling rate of each entry: at most about `t` texts are kept for its sake.
+
+    >>> rates([0, 3, 6, 10], t=3).round(2).tolist()
+    [1.0, 1.0, 0.5, 0.30000001192092896]
+    """
+    t = float(_checked_threshold(t))
+    return np.minimum(1.0, t / np.maximum(_checked_counts(counts), 1)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The counts of one language, sorted once: what several thresholds are tried on.
+
+    Shares are quotients of exact integers, which Python rounds correctly.
+    """
+
+    ascending: np.ndarray  # the counts above zero: entries never seen would only push a rare language to t = 0
+    sums: np.ndarray  # sums[i] = ascending[:i].sum(), one longer
+
+    @classmethod
+    def of(cls, counts) -> "Distribution":
+        """Return the distribution of `counts`, in any order; one that is a Distribution already stays as it is."""
+        if isinstance(counts, cls):
+            return counts
+        counts = _checked_counts(counts)
+        ascending = np.sort(counts[counts > 0])
+        return cls(ascending, np.concatenate([np.zeros(1, np.int64), np.cumsum(ascending)]))
+
+    @property
+    def total(self) -> int:
+        """All matches of the language."""
+        return int(self.sums[-1])
+
+    def tail_share(self, t) -> float:
+        """Return the share of all matches that fall on entries counted less than `t`."""
+        rarer = bisect_left(self.ascending, _checked_threshold(t))
+        return int(self.sums[rarer]) / self.total if self.total else 0.0
+
+    def threshold(self, p) -> int:
+        """Return the count whose cumulative share is nearest to `p`; 1 where nothing was counted."""
+        p = _checked_share(p)
+        if not self.total:
+            return 1
+        # A share is nearest until p passes its midpoint with the next one. Rounded as p itself was rounded, a midpoint
+        # equals a p that stands for it, so that ties are seen as ties: [1, 9] has the shares 0.1 and 1, midpoint 0.55.
+        nearest = bisect_left(range(len(self.ascending) - 1), p, key=self._midpoint)
+        return int(self.ascending[nearest])
+
+    def _midpoint(self, i: int) -> float:
+        return (int(self.sums[i + 1]) + int(self.sums[i + 2])) / (2 * self.total)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The threshold of each language, and the tail share that they have in common."""
+
+    tail_share: float
+    of_language: Mapping[str, int]
+    assumed: bool = False  # no English match and no tail share given: `tail_share` is ASSUMED_TAIL_SHARE
+
+    @classmethod
+    def of(cls, counts: Mapping, english_threshold: int, tail_share: float | None = None) -> "Thresholds":
+        """Return the thresholds at which all languages have the tail share of English, or the one given.
+
+        `counts` maps a language to its counts or their `Distribution`. English keeps `english_threshold` in any case.
+        """
+        english_threshold = _whole_threshold(english_threshold)
+        distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
+        english = distributions.get(ENGLISH)
+        assumed = tail_share is None and not (english and english.total)
+        if assumed:
+            tail_share = ASSUMED_TAIL_SHARE
+        elif tail_share is None:
+            tail_share = english.tail_share(english_threshold)
+        p = _checked_share(tail_share)
+        of_language = {language: each.threshold(p) for language, each in distributions.items()}
+        if english:
+            of_language[ENGLISH] = english_threshold
+        return cls(p, of_language, assumed)
+
+
+def rates_of(counts, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:
+    """Return one float32 rate per id, over all languages; `languages` maps a language to its slice of ids."""
+    out = np.ones(len(counts), np.float32)
+    for language, ids in languages.items():
+        out[ids] = rates(counts[ids], thresholds.of_language[language])
+    return out
+
+
+def rates_of_each(counts, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
+    """Return `rates_of` for several thresholds, float32 [id, candidate]: the rates of an entry lie side by side."""
+    out = np.empty((len(counts), len(candidates)), np.float32)
+    for column, thresholds in enumerate(candidates):
+        out[:, column] = rates_of(counts, languages, thresholds)
+    return out
+
+
+@dataclass(frozen=True)
+class SizedThreshold:
+    """The English threshold found for a target size, and the size that it gives."""
+
+    threshold: int
+    size: float
+    reached: bool  # False: not even the largest threshold, where every match is kept, gives the target
+
+
+def unlimited_threshold(counts) -> int:
+    """Return the smallest threshold that does what an infinite one does: every match lies below it."""
+    return int(np.max(_checked_counts(counts), initial=0)) + 1
+
+
+def threshold_for_size(
+    size_of: Callable[[list[int]], list[float]], target: float, upper: int, probes: int = SIZE_PROBES
+) -> SizedThreshold:
+    """Return the smallest threshold from 1 to `upper` whose expected size is at least `target`, or else `upper`.
+
+    `size_of` answers several thresholds, ascending, at once (one pass over the data); sizes never fall as t grows.
+    """
+    if not target > 0:
+        raise InputError(f"the target size is {target}; it must be above 0")
+    low, high = 1, _whole_threshold(upper)
+    size = float(size_of([high])[0])
+    if size < target:
+        return SizedThreshold(high, size, reached=False)
+    while low < high:  # the answer lies in low … high, and `size` is that of high
+        candidates = _probes(low, high, probes)
+        sizes = [float(each) for each in size_of(candidates)]
+        first = next((i for i, each in enumerate(sizes) if each >= target), len(sizes))
+        if first < len(sizes):
+            high, size = candidates[first], sizes[first]
+        if first > 0:
+            low = candidates[first - 1] + 1
+    return SizedThreshold(high, size, reached=True)
+
+
+def _probes(low: int, high: int, number: int) -> list[int]:
+    """Return at most `number` thresholds in low … high - 1: by ratio while the range is wide, then evenly spaced.
+
+    Thresholds worth asking for are small beside the largest count, so ratios save passes.
+    """
+    if high > low * (number + 1):
+        spaced = [round(low * (high / low) ** (i / (number + 1))) for i in range(1, number + 1)]
+    else:
+        spaced = [low + (high - low) * i // (number + 1) for i in range(1, number + 1)]
+    return sorted({min(max(each, low), high - 1) for each in spaced})
+
+
+def _checked_counts(counts) -> np.ndarray:
+    """Return `counts` as int64; refuse what is no list of numbers of texts."""
+    array = np.asarray(counts)
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise InputError(f"counts are {array.dtype} of shape {array.shape}; give one row of non-negative integers")
+    if array.dtype.kind == "f" and not np.all(array == np.floor(array)):
+        raise InputError("counts hold fractions or NaN; give whole numbers of texts")
+    if len(array) and array.min() < 0:
+        raise InputError(f"counts hold {array.min()}; a number of texts is at least 0")
+    if array.sum(dtype=np.float64) >= LARGEST_INT64:
+        raise InputError("counts add up to 2^63 or more; they are exact integers of 64 bits and cannot be added")
+    return array.astype(np.int64, copy=False)
+
+
+def _checked_threshold(t) -> Real:
+    if not isinstance(t, Real) or not t >= 1:
+        raise InputError(f"the threshold is {t!r}; it must be a number of texts, at least 1")
+    return t
+
+
+def _whole_threshold(t) -> int:
+    if not isinstance(t, Integral):
+        raise InputError(f"the threshold is {t!r}; it must be an integer")
+    return int(_checked_threshold(t))
+
+
+def _checked_share(p) -> float:
+    if not isinstance(p, Real) or not 0 <= p <= 1:
+        raise InputError(f"the tail share is {p!r}; it must be a number from 0 to 1")
+    return float(p)

@@ -1,0 +1,174 @@
+"""Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
+
+Reading the files of lists is in `list_files`, searching a list in `sets`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.list_files import read_lists
+from curation.exclusion.sets import DomainSet, KeySet, url_keys
+from curation.inputs.candidates import tallies
+from runtime.arrow.buffers import string_array
+from runtime.arrow.uid_keys import uid_numbers
+from runtime.errors import InputError
+from runtime.storage.arrays import open_arrays, save_arrays
+
+VERSION = 1
+REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # a row gets the first that applies
+_NAMES = pa.array(REASONS)
+_HEADER = "exclusion.json"
+_SETS: dict[str, type[KeySet] | type[DomainSet]] = {
+    "uids": KeySet,
+    "urls": KeySet,
+    "domains": DomainSet,
+    "pages": DomainSet,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Exclusion:
+    """Sets of uids and URLs, domains of images and of their pages, and regular expressions that a URL may match."""
+
+    uids: KeySet
+    urls: KeySet
+    domains: DomainSet
+    pages: DomainSet
+    regexes: tuple[str, ...]
+    digest: str  # 32 hex digits of what is excluded; files, their order and repetitions do not change it
+
+    @classmethod
+    def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
+        """Return what the lists in these files exclude; without files, nothing."""
+        return cls._of_lists(read_lists(paths))
+
+    @classmethod
+    def of(
+        cls,
+        uids: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        domains: Iterable[str] = (),
+        pages: Iterable[str] = (),
+        regexes: Iterable[str] = (),
+    ) -> Exclusion:
+        """Return what these strings exclude.
+
+        >>> exclusion = Exclusion.of(domains=["example.org"], regexes=[r"\\.gif$"])
+        >>> urls = ["https://www.example.org/a.jpg", "https://example.com/b.gif", "https://badexample.org/c.jpg"]
+        >>> exclusion.excluded(pa.record_batch({"url": urls})).to_pylist()
+        ['excluded_domain', 'excluded_regex', None]
+        """
+        lists = Lists()
+        for kind, values in zip(KINDS, (uids, urls, domains, pages, regexes), strict=True):
+            strings = string_array(values, f"the {kind} list")
+            bad = lists.add(kind, strings)
+            if bad is not None:
+                raise InputError(f"{strings[bad].as_py()!r} is no {KINDS[kind].expected}")
+        return cls._of_lists(lists)
+
+    @classmethod
+    def _of_lists(cls, lists: Lists) -> Exclusion:
+        sets: dict[str, Any] = {name: kind.of(getattr(lists, name)) for name, kind in _SETS.items()}
+        regexes = tuple(sorted(set(lists.regexes)))
+        return cls(**sets, regexes=regexes, digest=_digest(sets, regexes))
+
+    def __len__(self) -> int:
+        """The number of uids, URLs, domains, pages and patterns, each once."""
+        return len(self.regexes) + sum(len(getattr(self, name)) for name in _SETS)
+
+    def excluded(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return for each row why it is excluded, one of REASONS, or null.
+
+        The columns url, uid and, if pages are excluded, page_url are read; the MD5 of the URL stands for a uid that is
+        null or missing. A row whose url is null is no image and stays.
+        """
+        if not len(self):
+            return pa.nulls(batch.num_rows, pa.string())
+        numbers = np.full(batch.num_rows, len(REASONS))
+        for reason, found in self._found(batch):
+            numbers[found & (numbers == len(REASONS))] = REASONS.index(reason)
+        is_kept = (numbers == len(REASONS)) | ~flags(batch["url"].is_valid())
+        return _NAMES.take(pa.array(numbers, mask=is_kept))
+
+    def out_of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield CANDIDATES batches without what is excluded, and then tallies: less `pairs`, more `dropped.REASON`."""
+        dropped: Counter[str] = Counter()
+        for batch in batches:
+            reasons = self.excluded(batch)
+            if reasons.null_count < len(reasons):
+                dropped.update(reasons.drop_null().to_pylist())
+                batch = batch.filter(reasons.is_null())
+            if batch.num_rows:
+                yield batch
+        if dropped:
+            rows = {f"dropped.{reason}": rows for reason, rows in dropped.items()}
+            yield tallies(Counter(rows | {"pairs": -dropped.total()}))
+
+    def save(self, directory: str | PathLike[str]) -> str:
+        """Write the exclusion to a folder, for workers to open; return its path."""
+        parts = [(name, part) for name, kind in _SETS.items() for part in kind.PARTS]
+        arrays = {f"{name}_{part}": getattr(getattr(self, name), part) for name, part in parts}
+        header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
+        save_arrays(Path(directory), _HEADER, header, arrays)
+        return str(directory)
+
+    @classmethod
+    def open(cls, directory: str | PathLike[str]) -> Exclusion:
+        """Map a saved exclusion into memory, which all processes of a machine share; a damaged one is refused."""
+        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+        try:
+            sets: dict[str, Any] = {
+                name: kind(*(arrays[f"{name}_{part}"] for part in kind.PARTS)) for name, kind in _SETS.items()
+            }
+            return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
+
+    def _found(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield reasons with the rows to which they apply, those that need the least work first."""
+        urls = batch["url"]
+        if len(self.uids):
+            yield "excluded_uid", self.uids.contains(_keys(batch))
+        if len(self.urls):
+            yield "excluded_url", self.urls.contains(url_keys(urls))
+        if len(self.domains):
+            yield "excluded_domain", self.domains.contains(urls)
+        if len(self.pages):
+            yield "excluded_page", self.pages.contains(batch["page_url"])
+        for pattern in self.regexes:
+            yield "excluded_regex", flags(pc.match_substring_regex(urls, pattern))
+
+
+def _digest(sets: dict[str, KeySet | DomainSet], regexes: tuple[str, ...]) -> str:
+    hashed = blake2b(digest_size=16)
+    for name, each in sets.items():
+        hashed.update(f"{name} {len(each)}\n".encode())
+        for part in each.CONTENT:
+            hashed.update(np.ascontiguousarray(getattr(each, part)).data)
+    hashed.update("\n".join(regexes).encode())
+    return hashed.hexdigest()
+
+
+def _keys(batch: pa.RecordBatch) -> np.ndarray:
+    """Return the key of each row's uid; a row without a uid has that of its URL."""
+    if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
+        return url_keys(batch["url"])
+    given = flags(batch["uid"].is_valid())
+    if given.all():
+        return uid_numbers(batch["uid"])
+    keys = np.empty((batch.num_rows, 2), np.uint64)
+    keys[given] = uid_numbers(batch["uid"].drop_null())
+    keys[~given] = url_keys(batch["url"].filter(pa.array(~given)))
+    return keys

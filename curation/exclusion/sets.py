@@ -1,0 +1,144 @@
+"""Sets that are searched a batch at a time: keys of uids or URLs, and domains with their subdomains."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.kernels.exclusion import LISTED, UNUSUAL, fill_slots, find_hosts, find_keys
+from runtime.arrow.buffers import string_array, string_buffers
+from runtime.kernels.md5 import free_lanes, md5
+
+_KEYS_IN_BUCKET = 4  # about so many share their first bits: a search ends within one or two lines of the cache
+_SLOTS_FOR_NAME = 4
+_LONGEST_LABEL = 63  # characters, of DNS
+# The host that the kernel `host_span` finds, for URLs that are not plain ASCII.
+_HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
+_LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
+_NUMBERS = re.compile(r"(?:.*\.)?\d+")
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+
+
+@dataclass(frozen=True, eq=False)
+class KeySet:
+    """Keys of 16 bytes, as two uint64 each, ascending; `starts` says where those with the same first bits begin."""
+
+    PARTS: ClassVar = ("keys", "starts")  # the arrays that are saved
+    CONTENT: ClassVar = ("keys",)  # those that the digest covers; the others follow from them
+
+    keys: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, arrays: Iterable[np.ndarray]) -> KeySet:
+        """Return the set of the keys in arrays of two uint64 each."""
+        keys = _ascending(np.concatenate([np.empty((0, 2), np.uint64), *arrays]))
+        bits = max(1, (len(keys) // _KEYS_IN_BUCKET).bit_length())
+        first = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+        return cls(keys, np.append(np.searchsorted(keys[:, 0], first), len(keys)).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def contains(self, keys: np.ndarray) -> np.ndarray:
+        """Return which keys are in the set."""
+        out = np.empty(len(keys), bool)
+        find_keys(self.keys, self.starts, np.uint64(65 - (len(self.starts) - 1).bit_length()), keys, out)
+        return out
+
+
+def url_keys(urls: pa.Array) -> np.ndarray:
+    """Return the key of each URL: its MD5, which is also the uid of an image without one of its own."""
+    offsets, data = string_buffers(string_array(urls, "urls"))
+    words = np.empty((len(urls), 4), np.uint32)
+    md5(data, offsets, free_lanes(), words)
+    return words.view(">u8").astype(np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class DomainSet:
+    """Domains in the form of `canonical`, as bytes; `slots` is a hash table of their numbers."""
+
+    PARTS: ClassVar = ("names", "bounds", "slots")
+    CONTENT: ClassVar = ("names", "bounds")
+
+    names: np.ndarray
+    bounds: np.ndarray
+    slots: np.ndarray
+
+    @classmethod
+    def of(cls, domains: Iterable[str]) -> DomainSet:
+        """Return the set of these domains, given in the form of `canonical`."""
+        domains = sorted(set(domains))
+        bounds, names = string_buffers(pa.array(domains, pa.large_string()))
+        slots = np.full(1 << (_SLOTS_FOR_NAME * len(domains)).bit_length(), -1, np.int32)
+        fill_slots(names, bounds, slots)
+        return cls(names, bounds, slots)
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def contains(self, urls: pa.Array) -> np.ndarray:
+        """Return which URLs have a host that is one of the domains or below one; a null has none."""
+        out = self._find(urls)
+        unusual = np.flatnonzero(out == UNUSUAL)
+        if len(unusual):
+            out[unusual] = self._find(_respelled(urls.take(pa.array(unusual))))
+        return out == LISTED
+
+    def _find(self, urls: pa.Array) -> np.ndarray:
+        offsets, data = string_buffers(urls)
+        out = np.empty(len(urls), np.uint8)
+        find_hosts(data, offsets, self.names, self.bounds, self.slots, out)
+        return out
+
+
+def canonical(host: str) -> str:
+    """Return a host as registries write it: lower case, other scripts in Punycode, no dot at its end.
+
+    >>> canonical("Bücher.Example."), canonical("b%C3%BCcher.example"), canonical("XN--bcher-kva.example")
+    ('xn--bcher-kva.example', 'xn--bcher-kva.example', 'xn--bcher-kva.example')
+    """
+    text = unicodedata.normalize("NFKC", unquote(host)).replace("\xad", "").replace("。", ".")
+    # Letter by letter: of a whole word, Python would make the last Greek sigma another letter than registries do.
+    text = unicodedata.normalize("NFKC", "".join(map(str.lower, text)))
+    return ".".join(map(_ascii_label, text.rstrip(".").split(".")))
+
+
+def is_domain(name: str) -> bool:
+    """Return whether a canonical name can be the host of a URL, or the end of a host, or is an IP address."""
+    if not _LABELS.fullmatch(name):
+        return False
+    return not _NUMBERS.fullmatch(name) or bool(_IPV4.fullmatch(name))
+
+
+def _ascii_label(label: str) -> str:
+    if (
+        label.isascii() or len(label) > _LONGEST_LABEL
+    ):  # too long for a name, and Punycode takes the square of the length
+        return label
+    return "xn--" + label.encode("punycode").decode()
+
+
+def _respelled(urls: pa.Array) -> pa.Array:
+    """Return URLs of the hosts of these, in canonical form, and of nothing else."""
+    hosts = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
+    names = pa.array([f"http://{canonical(host)}" for host in hosts.dictionary.to_pylist()], pa.large_string())
+    return names.take(hosts.indices)
+
+
+def _ascending(keys: np.ndarray) -> np.ndarray:
+    """Return the keys in order, each once; the given array is overwritten, since it may fill the memory."""
+    ordered = keys.byteswap(inplace=True).view("S16").reshape(-1)  # sorts twice as fast as by two numbers
+    ordered.sort()
+    first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    ordered = ordered if first.all() else ordered[first]
+    return ordered.view(np.uint64).byteswap(inplace=True).reshape(-1, 2)

@@ -1,0 +1,23 @@
+"""DataComp's subset file: the uids of a subset as pairs of 64-bit numbers, sorted, in one .npy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from curation.runs.finished import batches
+from runtime.arrow.uid_keys import hex_keys, save_sorted
+
+SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
+
+
+def write_subset(files: Iterable[Path], path: Path) -> int:
+    """Write the uids of Parquet files as DataComp's subset file; return their number."""
+    uids = (batch["uid"] for file in files for batch in batches(file, ["uid"]))
+    return save_sorted(map(hex_keys, uids), path, _pairs)
+
+
+def _pairs(keys: np.ndarray) -> np.ndarray:
+    return keys.view(">u8").astype("u8").view(SUBSET)

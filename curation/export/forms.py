@@ -1,0 +1,89 @@
+"""Export a finished run in one of several forms, each for other programs.
+
+The new folder gets its name only when all of it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from curation.export.card import About
+from curation.export.datacomp import write_subset
+from curation.export.huggingface import write_folder
+from curation.export.metaclip import write_languages, write_shards
+from curation.report.numbers import counted
+from curation.runs.finished import curated_files, matched_files, open_local
+from curation.runs.results import Results
+from runtime.errors import InputError
+from runtime.storage.whole import whole_folder
+
+
+def export(
+    source: str | Path, to: str | Path, form: str, about: About, workers: int = 1, overwrite: bool = False
+) -> str:
+    """Write the run in folder `source` to folder `to` in a form of FORMS; return a sentence about what was written."""
+    if form not in FORMS:
+        raise InputError(f"format is {form!r}; give one of {', '.join(FORMS)}")
+    if workers < 1:
+        raise InputError(f"the number of workers is {workers}; it must be at least 1")
+    run, to = open_local(source), Path(to)
+    _require_free(to, run.path, overwrite)
+    try:
+        with whole_folder(to) as folder:
+            written = FORMS[form](run, folder, about, workers)
+    except OSError as error:
+        raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
+    return f"{written} in {to}"
+
+
+def _datacomp(run: Results, folder: Path, about: About, workers: int) -> str:
+    rows = write_subset(curated_files(run), folder / "uids.npy")
+    return f"uids.npy with {counted(rows, 'uid')}"
+
+
+def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
+    files = write_folder(run, folder, about)
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
+
+
+def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
+    files = matched_files(run)
+    write_languages(run, folder)
+    with _processes(min(workers, len(files))) as spread:
+        index = write_shards(run, files, folder, spread)
+    texts = sum(shard["texts"] for shard in index["shards"].values())
+    languages = counted(len(index["languages"]), "language")
+    return f"{counted(texts, 'text')} in {counted(len(files), 'shard')} and the entries of {languages}"
+
+
+FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {
+    "datacomp": _datacomp,
+    "huggingface": _huggingface,
+    "metaclip": _metaclip,
+}
+
+
+def _require_free(to: Path, source: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds the run or is inside it, and without `overwrite` one that is not empty."""
+    own, other = source.resolve(), to.resolve()
+    if own.is_relative_to(other) or other.is_relative_to(own):
+        raise InputError(f"{to} holds the run or is in it; give a folder beside {source}")
+    if to.exists() and not to.is_dir():
+        raise InputError(f"{to} is a file; give a folder")
+    if to.is_dir() and any(to.iterdir()) and not overwrite:
+        raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
+
+
+@contextmanager
+def _processes(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Yield a `map` that uses so many processes; they are spawned, because Arrow's threads do not survive a fork."""
+    if number == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as pool:
+        yield pool.map

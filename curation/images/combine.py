@@ -1,0 +1,167 @@
+"""Pairs of the same image brought together: each text once, of many those with the smallest hash, one row an image.
+
+`combine` may be used on parts first and on what is left of them again: what is dropped in a part would be dropped in
+the whole, so a logo with five million alts takes no more memory than any other image.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.kernels.images import differs_from_last, rank_texts, smallest
+from curation.schemas import CANDIDATE, MATCHED
+from runtime.arrow.buffers import string_buffers
+from runtime.tallies import Tallies
+
+DUPLICATE = "dropped.duplicate_text"
+OVER_LIMIT = "dropped.text_over_limit"
+ORDER = ("key", "uid", "hash", "text", "kind", "given")  # of rows; the first of equal texts stays
+
+
+def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
+    """Return KEYED rows or PAIRS in ORDER, each text of an image once and at most `max_texts` of them.
+
+    Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
+    smallest url and page_url of its image.
+    """
+    order, new_image, new_text = _ordered(rows)
+    rank = np.empty(len(order), np.int64)
+    rank_texts(new_image, new_text, rank)
+    texts = np.flatnonzero(new_text)
+    copies = _sums(rows["copies"].to_numpy()[order], texts)
+    stays = rank[texts] < max_texts
+    tallies.add(OVER_LIMIT, int(copies[~stays].sum()))
+
+    image_of_text = np.cumsum(new_image)[texts[stays]] - 1
+    images = np.append(np.flatnonzero(new_image), len(order))
+    kept = pa.array(order[texts[stays]])
+    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in ("url", "page_url", "copies")}
+    for name in ("url", "page_url"):
+        columns[name] = _smallest(rows[name], order, images, image_of_text)
+    columns["copies"] = pa.array(copies[stays], pa.int32())
+    return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
+
+
+def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
+    """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
+
+    `tallies` gets images, texts and duplicates, and per language the texts, those that the model identified and their
+    scores, and those matched. `unique`: each row is an image of its own.
+    """
+    new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
+    found = pc.greater(pc.list_value_length(rows["entries"]), 0)
+    tallies.add("images", int(new_image.sum()))
+    tallies.add("texts", rows.num_rows)
+    tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
+    _tally_languages(rows, found, tallies)
+    return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+
+
+def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the positions of rows in ORDER, and whether each begins a new image and a new text."""
+    order = _order_by_numbers(rows)
+    new_image, new_text, is_exact = _begins(rows, order)
+    if not is_exact:
+        order = _exact_order(rows)
+        new_image, new_text, _ = _begins(rows, order)
+    return order, new_image, new_text
+
+
+def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the ORDER of rows, if no two uids have one key and no two texts of an image one hash."""
+    keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
+    order = np.argsort(keys, kind="stable")
+    shared = ~_differs(keys[order])
+    shared[:-1] |= shared[1:]
+    some = order[shared]
+    order[shared] = some[np.lexsort((_preference(rows)[some], hashes[some], keys[some]))]
+    return order
+
+
+def _preference(rows: pa.RecordBatch) -> np.ndarray:
+    """Return numbers that are in the order of kind and given language, none first."""
+    kinds, given = (_ranks(rows[name]) for name in ("kind", "given"))
+    return kinds * (len(rows) + 1) + given
+
+
+def _ranks(strings: pa.Array) -> np.ndarray:
+    """Return the place of each string among the different ones, from 1 on; 0 for a null."""
+    codes = strings.dictionary_encode()
+    places = np.empty(len(codes.dictionary), np.int64)
+    places[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(1, len(places) + 1)
+    return pc.fill_null(pa.array(places).take(codes.indices), 0).to_numpy()
+
+
+def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return whether each row begins a new image and a new text, and whether key and hash alone tell that."""
+    new_key = _differs(rows["key"].to_numpy()[order])
+    new_image = _new_images(rows, order)
+    new_hash = new_image | _differs(rows["hash"].to_numpy()[order])
+    new_text = _differs_too(new_hash, rows["text"], order)
+    return new_image, new_text, np.array_equal(new_key, new_image) and np.array_equal(new_hash, new_text)
+
+
+def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
+    """Return whether each row, in this order, is of another image than the one before."""
+    return _differs_too(_differs(rows["key"].to_numpy()[order]), rows["uid"], order)
+
+
+def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the ORDER of rows by the strings themselves: chances of 2^-64 need it."""
+    columns = {name: rows[name] for name in ORDER}
+    columns["given"] = pc.fill_null(columns["given"], "")  # none comes first; no input gives an empty one
+    order = pc.sort_indices(pa.table(columns), sort_keys=[(name, "ascending") for name in ORDER])
+    return order.to_numpy().astype(np.int64)
+
+
+def _differs(values: np.ndarray) -> np.ndarray:
+    """Return whether each value differs from the one before; the first does."""
+    out = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=out[1:])
+    return out
+
+
+def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> np.ndarray:
+    """Return where `differs` says so, or the string differs from the one before in the order."""
+    offsets, data = string_buffers(strings)
+    alike = np.flatnonzero(~differs)
+    found = np.empty(len(alike), bool)
+    differs_from_last(offsets, data, order, alike, found)
+    differs = differs.copy()
+    differs[alike] = found
+    return differs
+
+
+def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the sum of the values from each start to the next."""
+    return np.add.reduceat(values, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
+
+
+def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
+    """Return the smallest string of each of `images`, null if it has none; `bounds` are theirs in the order."""
+    offsets, data = string_buffers(column)
+    rows = np.empty(len(bounds) - 1, np.int64)
+    smallest(offsets, data, column.is_valid().to_numpy(zero_copy_only=False), order, bounds, rows)
+    rows = rows[images]
+    return column.take(pa.array(rows, mask=rows < 0))
+
+
+def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:
+    table = pa.table({"language": rows["language"], "score": rows["lid_score"], "found": found.cast(pa.int64())})
+    sums = table.group_by("language", use_threads=False).aggregate(
+        [("found", "count"), ("found", "sum"), ("score", "count"), ("score", "sum")]
+    )
+    for row in sums.to_pylist():
+        tallies.add("language.texts", row["found_count"], row["language"])
+        tallies.add("language.matched", row["found_sum"], row["language"])
+        tallies.add("language.identified", row["score_count"], row["language"])
+        tallies.add("language.score", row["score_sum"] or 0.0, row["language"])
+
+
+def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
+    """Return the images of rows that come image after image, given the number of each row's image."""
+    starts = np.flatnonzero(_differs(image))
+    candidates = pa.StructArray.from_arrays([rows[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
+    lists = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
+    columns = [rows[name].take(pa.array(starts)) for name in ("uid", "url", "page_url")]
+    return pa.RecordBatch.from_arrays([*columns, lists], schema=MATCHED)

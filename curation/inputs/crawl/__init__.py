@@ -1,0 +1,1 @@
+"""Common Crawl: WAT and WARC files to the images of their pages."""

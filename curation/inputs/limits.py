@@ -1,0 +1,103 @@
+"""Limits of what is taken from inputs: how long a text may be, and how much of a run may be damaged.
+
+What is not taken is counted. Damage is named by input, so that a person can look at the worst.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig
+from curation.inputs.candidates import tallies
+from runtime.arrow.buffers import string_buffers
+from runtime.errors import InputError
+from runtime.tallies import Tallies
+
+CUT = "cut_text"
+BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # a file has at most one of these, where it ends
+BAD_RECORDS = (
+    "bad_encoding",
+    "bad_http",
+    "bad_json",
+    "bad_record",
+    "bad_row",
+    "corrupt_gzip",
+    "long_line",
+    "too_large",
+)
+NAMED = "damaged."  # and the path of an input: how many files or records of it are bad
+WORTH_NAMING = 0.01  # share of an input's records
+SHOWN = 3  # reasons and inputs that a refusal names
+
+
+def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBatch]:
+    """Yield CANDIDATES batches with texts of at most `length` characters, and then a tally of those that were cut."""
+    total = 0
+    for batch in batches:
+        is_long = _is_long(batch["text"], length)
+        if is_long.any():
+            total += int(is_long.sum())
+            batch = _with_shorter(batch, is_long, length)
+        yield batch
+    if total:
+        yield tallies(Counter({CUT: total}))
+
+
+def named(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of one input, and if they tell of damage worth naming, a tally with its path."""
+    counted = Counter()
+    for batch in batches:
+        if batch["tally"].null_count < batch.num_rows:
+            told = batch.filter(batch["tally"].is_valid())
+            counted.update(dict(zip(told["text"].to_pylist(), told["tally"].to_pylist(), strict=True)))
+        yield batch
+    files = sum(counted[f"dropped.{reason}"] for reason in BAD_FILES)
+    records = sum(counted[f"dropped.{reason}"] for reason in BAD_RECORDS)
+    if files or records > WORTH_NAMING * counted["records"]:
+        yield tallies(Counter({NAMED + path: files + records}))
+
+
+def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
+    """Return the tallies of what was read; refuse it where more is damaged than the run may have."""
+    records = read["records"] + read["dropped.corrupt_gzip"]  # a broken member's records were never counted
+    _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
+    _require("records", BAD_RECORDS, records, read, config.max_bad_records)
+    return read
+
+
+def _require(what: str, reasons: tuple[str, ...], total: int, read: Tallies, limit: float) -> None:
+    found = {reason: value for reason, value in read.beginning("dropped.").items() if reason in reasons and value}
+    bad = sum(found.values())
+    if bad > limit * total:
+        why = ", ".join(f"{value:,} {reason}" for reason, value in list(found.items())[:SHOWN])
+        where = ", ".join(f"{path} ({value:,})" for path, value in list(read.beginning(NAMED).items())[:SHOWN])
+        raise InputError(
+            f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
+            f"mend or leave out these, or allow more with --max-bad-{what} {_rounded_up(bad / max(total, bad))}"
+        )
+
+
+def _rounded_up(share: float) -> float:
+    return min(1.0, np.ceil(share * 100) / 100)
+
+
+def _is_long(texts: pa.Array, length: int) -> np.ndarray:
+    """Return which texts have more characters; where no text has more bytes, none is looked at."""
+    offsets, _ = string_buffers(texts)
+    is_long = np.diff(offsets[: len(texts) + 1]) > length
+    if is_long.any():
+        places = np.flatnonzero(is_long)
+        is_long[places] = pc.utf8_length(texts.take(pa.array(places))).to_numpy() > length
+    return is_long
+
+
+def _with_shorter(batch: pa.RecordBatch, is_long: np.ndarray, length: int) -> pa.RecordBatch:
+    mask = pa.array(is_long)
+    begins = pc.utf8_slice_codeunits(batch["text"].filter(mask), 0, length)
+    texts = pc.replace_with_mask(batch["text"], mask, pc.utf8_rtrim_whitespace(begins))
+    return batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), texts)

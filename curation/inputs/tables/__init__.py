@@ -1,0 +1,1 @@
+"""Tables of pairs: Parquet, JSON lines, CSV and TSV."""

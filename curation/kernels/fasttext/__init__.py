@@ -1,0 +1,1 @@
+"""Kernels that predict with a fastText model."""

@@ -1,0 +1,158 @@
+"""From the UTF-8 bytes of many texts to labels and scores, as a fastText model of lid.176.ftz's shape gives them.
+
+About a hundred words are read at a time: they are found and their places in the table of words asked for, then their
+rows are looked up (`word_rows`) and asked for, then the rows are summed, and each text that ends gets its label
+(`label_tree`). So memory answers while other words are read. Any bytes may come; a line feed separates words like a
+space.
+"""
+
+import math
+
+import numpy as np
+
+from curation.kernels.fasttext.label_tree import likeliest, likeliest_in_order
+from curation.kernels.fasttext.vectors import WIDTH, add_rows, copy_four, prefetch_row, prefetch_slot
+from curation.kernels.fasttext.word_rows import (
+    LONGEST,
+    MOST_IDS,
+    add_ngrams,
+    first_slot,
+    is_label,
+    slot_of,
+    slot_of_new,
+)
+from curation.kernels.trie.symbols import key_of_bytes
+from runtime.kernels import inline, lean
+from runtime.kernels.machine import lowest, trailing_zeros, without_lowest
+from runtime.kernels.masks import separator_mask
+
+AT_ONCE = 128  # words; their rows fit into the first cache
+BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # of a word: its bytes, its key, and where its rows end among those found
+_WINDOW = 64  # bytes that are read at a time, at most 32 words and the end of a text
+_LONG = 1 << 14  # bytes of words that the table does not hold; after so many no more are read
+_END_LOW, _END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of the end of sentence
+
+
+def most_rows(longest: int) -> int:
+    """Return how many rows may be found at once, if the longest text has so many bytes."""
+    return AT_ONCE * MOST_IDS + 3 * (_LONG + longest)
+
+
+@inline
+def word_ends(data, i, end):
+    """Return a bit for each of the next 64 bytes that separates words, and one for the end if it is among them."""
+    size = min(end - i, _WINDOW)
+    mask = 0
+    if i + _WINDOW <= len(data):
+        mask = separator_mask(data, i) & lowest(size)
+    else:
+        for k in range(size):
+            byte = data[i + k]
+            mask |= np.int64(byte == 32 or 9 <= byte <= 13 or byte == 0) << k
+    return mask if size == _WINDOW else mask | 1 << size
+
+
+@inline
+def read_words(offsets, data, slots, place, words):
+    """Read on from `place`: a text, its next byte, the first of the word there; return the new place and how many came.
+
+    words[k] = BEGIN, SIZE, LOW and HIGH of each; a text is followed by a word of size 0.
+    """
+    text, i, begin = place
+    count, long = 0, 0
+    while text < len(offsets) - 1 and count + _WINDOW <= AT_ONCE and long < _LONG:
+        end = offsets[text + 1]
+        mask = word_ends(data, i, end)
+        while mask != 0:
+            stop = i + trailing_zeros(mask)
+            mask = without_lowest(mask)
+            size = stop - begin
+            if size > 0:
+                low, high = key_of_bytes(data, begin, size)
+                if low == _END_LOW and high == _END_HIGH:
+                    i = end
+                    break
+                prefetch_slot(slots, first_slot(slots, low, high))
+                words[count, BEGIN], words[count, SIZE], words[count, LOW], words[count, HIGH] = begin, size, low, high
+                count += 1
+                long += size if size > LONGEST else 0
+            begin = stop + 1
+        i += _WINDOW
+        if i > end:
+            words[count, SIZE] = 0
+            count += 1
+            text += 1
+            i = begin = end
+    return (text, i, begin), count
+
+
+@inline
+def find_rows(data, kept, before, table, words, count, found):
+    """found[:words[k, STOP]] = the ids of the rows of the words up to k; return the number of all."""
+    slots, ids, letters, _, _, _ = table
+    rows = 0
+    for word in range(count):
+        begin, size = words[word, BEGIN], words[word, SIZE]
+        if size == 0:
+            found[rows] = 0  # the end of sentence
+            rows += 1
+        elif size > LONGEST:
+            if not is_label(data, begin, size):
+                rows = add_ngrams(data, begin, begin + size, kept, before, found, rows)
+        else:
+            low, high = words[word, LOW], words[word, HIGH]
+            slot = slot_of(slots, letters, data, begin, size, low, high)
+            if slots[slot, 1] == 0:
+                slot = slot_of_new(table, data, begin, size, low, high, kept, before)
+            first, number = slots[slot, 2] >> 16, slots[slot, 2] & 0xFFFF
+            copy_four(ids, first, found, rows)  # mostly these are all
+            for k in range(4, number):
+                found[rows + k] = ids[first + k]
+            rows += number
+        words[word, STOP] = rows
+    return rows
+
+
+@inline
+def label_of_sum(children, weights, total, number, waiting):
+    """Return label and score of a text, whose `number` rows sum up to `total`."""
+    scale = np.float32(1.0 / np.float64(number))
+    for k in range(WIDTH):
+        total[k] *= scale
+    label, score, near = likeliest(children, weights, total, waiting)
+    if near:
+        label, score = likeliest_in_order(children, weights, total, waiting)
+    return label, np.float32(math.exp(score))
+
+
+@lean
+def predict(offsets, data, model, table, scratch, labels, scores):
+    """labels[text], scores[text] = the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
+
+    `model` is rows, kept, before, children and weights of `model_arrays.ModelArrays`, `table` one of `word_rows`, which
+    learns. `scratch` is words, int64 [AT_ONCE, 5]; found, uint16 [most_rows]; total, float32 [16]; and what `likeliest`
+    calls waiting.
+    """
+    rows, kept, before, children, weights = model
+    words, found, total, waiting = scratch
+    place = (0, offsets[0], offsets[0])
+    text, number = 0, 0
+    for k in range(WIDTH):
+        total[k] = 0
+    while text < len(labels):
+        place, count = read_words(offsets, data, table[0], place, words)
+        last = find_rows(data, kept, before, table, words, count, found)
+        for k in range(last):
+            prefetch_row(rows, np.int64(found[k]))
+        first = 0
+        for word in range(count):
+            if words[word, SIZE] == 0:
+                stop = words[word, STOP]
+                add_rows(rows, found, first, stop, total)
+                labels[text], scores[text] = label_of_sum(children, weights, total, number + stop - first, waiting)
+                text += 1
+                first, number = stop, 0
+                for k in range(WIDTH):
+                    total[k] = 0
+        add_rows(rows, found, first, last, total)
+        number += last - first

@@ -1,0 +1,166 @@
+"""From the bytes of a word to the ids of the rows that a fastText model sums for it.
+
+A word's rows are its own, if it is in the dictionary, and those of its character n-grams that the model kept. They are
+looked up in a table, which holds the dictionary from the beginning and learns the words it meets: most words of a text
+have come before. A table is six arrays: `slots` int64 [2^k, 4], a word's key (see `symbols`), where its rows begin
+times 2^16 plus their number, where its bytes begin; `ids` uint16 and `letters` uint8, the rows and, where the key does
+not hold them, the bytes of all words; `used` int64 [3], the number of words, ids and letters; and `slots` and `used`
+as they are with the dictionary alone.
+"""
+
+import numpy as np
+
+from curation.kernels.trie.symbols import HASHED, key_of_bytes
+from runtime.kernels import inline, lean
+from runtime.kernels.machine import load_word, ones, product
+
+BUCKETS = 2_000_000  # into which n-grams are hashed
+LONGEST = 63  # bytes of a word that the table may hold; longer ones hardly come twice
+MOST_IDS = 3 * LONGEST + 1  # of such a word
+
+_FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
+_FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
+_OPEN, _CLOSE = ord("<"), ord(">")
+_LABEL = int.from_bytes(b"__label_", "little")
+
+
+@inline
+def hash_on(hashed, byte):
+    """Return the FNV-1a hash of one byte more, in the lowest 32 bits; fastText takes the byte as signed."""
+    return product(hashed ^ np.int64(np.int8(byte)), _FNV_FACTOR)
+
+
+@inline
+def bucket_of(hashed, kept):
+    """Return the bucket of an n-gram; -1 where the model did not keep it."""
+    bucket = (hashed & _32_BITS) % BUCKETS
+    return bucket if kept[bucket >> 6] >> (bucket & 63) & 1 else -1
+
+
+@inline
+def add_bucket(bucket, kept, before, ids, count):
+    """Append the row of a bucket, if it is one, to ids[:count]; return the new count."""
+    if bucket >= 0:
+        ids[count] = before[bucket >> 6] + ones(kept[bucket >> 6] & ((1 << (bucket & 63)) - 1))
+        count += 1
+    return count
+
+
+@inline
+def add_ngrams(data, begin, end, kept, before, ids, count):
+    """Append the rows of the n-grams of `<` + data[begin:end] + `>` to ids[:count]; return the new count.
+
+    They come by their first character, then by length, two to four characters: at most three a byte. The n-grams that
+    end at one character are hashed together; those that begin at one wait until the longest has been.
+    """
+    one, two, three = hash_on(_FNV_START, _OPEN), 0, 0  # hashes of the last character, the last two, the last three
+    pair, last_pair, triple = -1, -1, -1  # buckets: of the pair before the last, the last pair, the last triple
+    i = begin
+    while i < end and data[i] & 0xC0 == 0x80:  # what is no UTF-8 may begin so
+        one = hash_on(one, data[i])
+        i += 1
+    characters = 1
+    while i <= end:
+        byte = np.int64(data[i]) if i < end else _CLOSE
+        own, one, two, three = hash_on(_FNV_START, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+        i += 1
+        while i < end and data[i] & 0xC0 == 0x80:
+            byte = np.int64(data[i])
+            own, one, two, three = hash_on(own, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+            i += 1
+        four = bucket_of(three, kept) if characters > 2 else -1
+        if pair & triple & four >= 0:  # at least one is kept
+            count = add_bucket(pair, kept, before, ids, count)
+            count = add_bucket(triple, kept, before, ids, count)
+            count = add_bucket(four, kept, before, ids, count)
+        pair, last_pair = last_pair, bucket_of(one, kept)
+        triple = bucket_of(two, kept) if characters > 1 else -1
+        one, two, three = own, one, two
+        characters += 1
+    count = add_bucket(pair, kept, before, ids, count)
+    count = add_bucket(triple, kept, before, ids, count)
+    return add_bucket(last_pair, kept, before, ids, count)
+
+
+@inline
+def is_label(data, begin, size):
+    """Return whether the word begins with `__label__`, and so has no rows."""
+    return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
+
+
+@inline
+def first_slot(slots, low, high):
+    """Return where the search for a key begins."""
+    return product(low ^ product(high, _FACTOR), _FACTOR) >> 32 & (len(slots) - 1)
+
+
+@inline
+def slot_of(slots, letters, data, begin, size, low, high):
+    """Return the slot of the word data[begin:begin + size], whose key is given, or the free one where it belongs."""
+    slot = first_slot(slots, low, high)
+    while slots[slot, 1] != 0:
+        if slots[slot, 0] == low and slots[slot, 1] == high:
+            if high < HASHED or are_bytes(letters, slots[slot, 3], data, begin, size):
+                break
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@inline
+def are_bytes(letters, place, data, begin, size):
+    """Return whether data[begin:begin + size] are the letters from `place` on."""
+    alike = 0
+    while alike < size and letters[place + alike] == data[begin + alike]:
+        alike += 1
+    return alike == size
+
+
+@inline
+def slot_of_new(table, data, begin, size, low, high, kept, before):
+    """Return the slot of a word that the table does not hold, after putting it there; a full table forgets first."""
+    slots, ids, letters, used, first_slots, first_used = table
+    if 2 * used[0] >= len(slots) or used[1] + MOST_IDS > len(ids) or used[2] + LONGEST > len(letters):
+        forget(slots, used, first_slots, first_used)
+    slot = slot_of(slots, letters, data, begin, size, low, high)
+    stop = used[1]
+    if not is_label(data, begin, size):
+        stop = add_ngrams(data, begin, begin + size, kept, before, ids, stop)
+    learn(slots, letters, used, slot, data, begin, size, low, high, stop)
+    return slot
+
+
+@inline
+def forget(slots, used, first_slots, first_used):
+    """Leave the dictionary alone in the table."""
+    for slot in range(len(slots)):
+        for k in range(4):
+            slots[slot, k] = first_slots[slot, k]
+    for k in range(len(used)):
+        used[k] = first_used[k]
+
+
+@inline
+def learn(slots, letters, used, slot, data, begin, size, low, high, stop):
+    """Put a word into its free slot; its rows are the ids up to `stop` that no other word uses."""
+    slots[slot, 0], slots[slot, 1] = low, high
+    slots[slot, 2], slots[slot, 3] = used[1] << 16 | (stop - used[1]), used[2]
+    used[0] += 1
+    used[1] = stop
+    if high >= HASHED:
+        for i in range(size):
+            letters[used[2] + i] = data[begin + i]
+        used[2] += size
+
+
+@lean
+def learn_dictionary(offsets, data, kept, before, table):
+    """Fill an empty table with the words data[offsets[word]:offsets[word + 1]], whose own rows are `word`."""
+    slots, ids, letters, used, first_slots, first_used = table
+    for word in range(len(offsets) - 1):
+        begin, size = offsets[word], offsets[word + 1] - offsets[word]
+        low, high = key_of_bytes(data, begin, size)
+        slot = slot_of(slots, letters, data, begin, size, low, high)
+        ids[used[1]] = word
+        stop = add_ngrams(data, begin, begin + size, kept, before, ids, used[1] + 1)
+        learn(slots, letters, used, slot, data, begin, size, low, high, stop)
+    forget(first_slots, first_used, slots, used)

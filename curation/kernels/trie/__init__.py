@@ -1,0 +1,1 @@
+"""Kernels that read texts as symbols and find entries in a trie."""

@@ -1,0 +1,190 @@
+"""Finding the entries of a trie in a block of symbols: looking symbols up, stepping from node to node."""
+
+import numpy as np
+
+from curation.kernels.trie.ids import LANES, append_ranked, append_same, append_sorted, gather_same
+from curation.kernels.trie.keys import HASHED, three_bytes
+from curation.kernels.trie.tables import (
+    FOLLOWS,
+    NUMBER,
+    OPENS,
+    SHARED,
+    WORDS,
+    bucket_of_edge,
+    bucket_of_mixed,
+    bucket_of_word,
+    code_at,
+    edge_code,
+    edge_key,
+    find_hashed,
+    hint_of_mixed,
+    mixed_edge,
+    word_code,
+)
+from runtime.kernels import inline, kernel
+from runtime.kernels.machine import prefetch
+
+_AHEAD = 64  # symbols whose buckets are asked for before the first of them is looked up
+_FEW_OF = 32  # a level is not worth it for fewer than one symbol in so many
+_SPACE = 4096  # ids that a text may bring, the same ones more than once, before they are stamped
+
+
+@kernel
+def look_up(data, lows, highs, begins, count, trie, out):
+    """out[i] = code of the i-th symbol of a block, or 0 where no entry holds it."""
+    vocabulary, pool, characters = trie.vocabulary, trie.pool, trie.characters
+    for first in range(0, count, _AHEAD):
+        last = min(first + _AHEAD, count)
+        for i in range(first, last):
+            out[i] = bucket_of_word(lows[i], highs[i], vocabulary)
+            prefetch(vocabulary, out[i])
+        for i in range(first, last):
+            if (highs[i] == 4 << 56) & (lows[i] & 0xF0 == 0xE0) & (len(characters) != 0):
+                out[i] = characters[three_bytes(lows[i])]
+            elif highs[i] < HASHED:
+                out[i] = word_code(lows[i], highs[i], out[i], vocabulary)
+            else:
+                bucket, slot = find_hashed(lows[i], highs[i], data, begins[i], vocabulary, pool)
+                out[i] = code_at(vocabulary, bucket, 2 * WORDS, slot)
+
+
+@kernel
+def step(codes, count, trie, places, buckets, nodes):
+    """Take the first steps of the walks that start at each symbol of a block; return how many levels are filled.
+
+    nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. It stops where few walks go on,
+    or all levels are filled. `codes`, `places` and `buckets` are longer than `count` by as many as there are levels.
+    """
+    nodes[0, :count] = codes[:count]
+    going = count
+    for i in range(count):
+        places[i] = i
+    for level in range(1, len(nodes)):
+        going = those_that_may(codes, nodes[level - 1], level, places, going)
+        if going * _FEW_OF < count:
+            return level
+        going = those_hinted(codes, nodes[level - 1], level, trie, places, buckets, going)
+        nodes[level, :count] = 0
+        for k in range(going):
+            prefetch(trie.edges, buckets[k])
+        for k in range(going):
+            i = places[k]
+            key = edge_key(nodes[level - 1, i], codes[i + level])
+            nodes[level, i] = edge_code(key, buckets[k], trie.edges)
+    return len(nodes)
+
+
+@inline
+def those_that_may(codes, last, level, places, going):
+    """Keep of `places` those whose node has children while the next symbol follows others; return how many."""
+    kept = 0
+    for k in range(going):
+        i = places[k]
+        places[kept] = i
+        kept += last[i] >> 31 & codes[i + level] >> 30 & 1
+    return kept
+
+
+@inline
+def those_hinted(codes, last, level, trie, places, buckets, going):
+    """Keep of `places` those whose edge is hinted at, with its bucket; return how many."""
+    kept = 0
+    for first in range(0, going, _AHEAD):
+        end = min(first + _AHEAD, going)
+        for k in range(first, end):
+            i = places[k]
+            buckets[k] = mixed_edge(edge_key(last[i], codes[i + level]))
+            prefetch(trie.hints, hint_of_mixed(buckets[k], trie.hints) >> 3)
+        for k in range(first, end):
+            mixed = buckets[k]
+            bit = hint_of_mixed(mixed, trie.hints)
+            places[kept], buckets[kept] = places[k], bucket_of_mixed(mixed, trie.edges)
+            kept += np.int64(trie.hints[bit >> 3]) >> (bit & 7) & 1
+    return kept
+
+
+@kernel
+def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
+    """Find the entries in a block's texts from `first` on, as long as `ids` is sure to hold those of the next text.
+
+    ids[ends[k]:ends[k + 1]] become the positions of the entries in text k, ascending, each once, where ends[first] is
+    given. `codes` come from look_up, `nodes` from step. `stamps` holds an int32 per entry, none of them `stamp` + k for
+    a text k. Return the first text not read.
+    """
+    edges, same = trie.edges, trie.same
+    terminals, depth = trie.sizes[1], trie.sizes[2]
+    found, space = np.empty(_SPACE, np.int32), np.empty(LANES, np.int32)
+    used = ends[first]
+    for text in range(first, len(bounds) - 1):
+        begin, end = bounds[text], bounds[text + 1] - 1
+        most = (end - begin) * depth
+        if used + (min(terminals, most) if len(same) == 0 else terminals) + LANES > len(ids):
+            return text
+        if most + LANES <= _SPACE:
+            size, seen = gather(codes, nodes, len(nodes), begin, end, edges, terminals, found)
+            if seen & SHARED != 0:
+                size = gather_same(same, found, size)
+            if size < 0:
+                used = gather_once(codes, begin, end, edges, terminals, stamps, stamp + text, ids, used)
+                used = append_same(same, ids, ends[text], used)
+            elif size <= LANES:
+                used = append_ranked(found, size, space, ids, used)
+            else:
+                used = append_sorted(found, size, ids, used)
+        else:
+            used = gather_once(codes, begin, end, edges, terminals, stamps, stamp + text, ids, used)
+            used = append_same(same, ids, ends[text], used)
+        ends[text + 1] = used
+    return len(bounds) - 1
+
+
+@inline
+def gather(codes, nodes, levels, begin, end, edges, terminals, found):
+    """Put the positions of the entries in a text's symbols begin to end into `found`, some repeatedly.
+
+    Return how many, and the bits seen in their codes. The levels of step go without a branch: which of its nodes end
+    entries is anyone's guess.
+    """
+    size, seen = 0, 0
+    for start in range(begin, end):
+        code = 0
+        for level in range(levels):
+            code = nodes[level, start]
+            seen |= code
+            node = code & NUMBER
+            found[size] = node - 1
+            size += (node > 0) & (node <= terminals)
+        i = start + levels
+        while code >= OPENS and codes[i] & FOLLOWS != 0:
+            key = edge_key(code, codes[i])
+            code = edge_code(key, bucket_of_edge(key, edges), edges)
+            seen |= code
+            node = code & NUMBER
+            found[size] = node - 1
+            size += (node > 0) & (node <= terminals)
+            i += 1
+    return size, seen
+
+
+@kernel
+def gather_once(codes, begin, end, edges, terminals, stamps, stamp, ids, used):
+    """Append the positions of the entries in a text's symbols to ids[:used], sorted and each once; return their end.
+
+    For texts so long, or entries so nested, that what is found many times over would need much space.
+    """
+    first = used
+    for start in range(begin, end):
+        code, i = codes[start], start + 1
+        while code != 0:
+            place = (code & NUMBER) - 1
+            if place < terminals and stamps[place] != stamp:
+                stamps[place] = stamp
+                ids[used] = place
+                used += 1
+            if code < OPENS or codes[i] & FOLLOWS == 0:
+                break
+            key = edge_key(code, codes[i])
+            code = edge_code(key, bucket_of_edge(key, edges), edges)
+            i += 1
+    ids[first:used].sort()
+    return used

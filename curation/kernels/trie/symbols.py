@@ -1,0 +1,180 @@
+"""Reading texts by the `unicode` rules: where symbols begin and end; and whether a text is in normal form at all.
+
+Texts are read in blocks: `bounds[k]` is the place of the first symbol of a block's k-th text, and each text is followed
+by one key (0, 0). The readers for the `meta` rules, in `words`, have the same signature.
+"""
+
+import numpy as np
+
+from curation.kernels.trie.keys import (
+    HASHED,
+    INLINE,
+    REACH,
+    WINDOW,
+    decode,
+    decode_quickly,
+    hash_of_bytes,
+    key_of_bytes,
+    low_key_of_character,
+    short_key,
+    three_bytes,
+)
+from runtime.kernels import inline, kernel
+from runtime.kernels.machine import leading_ones, load_word, lowest, run_length, trailing_zeros, without_lowest
+from runtime.kernels.masks import ascii_masks, mask_of_leads, triples
+
+# The classes of metadata.rules.characters.
+SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
+UNNORMALISED = 255
+
+
+@kernel
+def unnormalised(offsets, data, pages, order, out):
+    """out[text] = whether the text may not be in the normal form: the quick check of Unicode's Annex 15."""
+    text, last = 0, offsets[len(out)]
+    while text < len(out):
+        i = skip_plain(data, offsets[text], last)
+        while text < len(out) and offsets[text + 1] <= i:
+            out[text] = False
+            text += 1
+        if text < len(out):
+            out[text] = may_differ(data, max(i, offsets[text]), offsets[text + 1], pages, order)
+            text += 1
+
+
+@inline
+def may_differ(data, i, end, pages, order):
+    """Return whether the text data[i:end] may not be in the normal form."""
+    before, differs = 0, False
+    while i < end and not differs:
+        character, size = decode(data, i, end)
+        own = np.int64(order[np.int64(pages[character >> 8]) << 8 | character & 255])
+        differs = own == UNNORMALISED or 0 < own < before
+        before = own
+        i += size
+    return differs
+
+
+@inline
+def skip_plain(data, i, end):
+    """Return the place of the first character of data[i:end] that normalising may touch, or one before it."""
+    found = end
+    while i < found:
+        leads = mask_of_leads(data, i) if i + WINDOW <= len(data) else 1
+        if leads != 0:
+            found = min(i + trailing_zeros(leads), end)
+        i += WINDOW
+    return found
+
+
+@kernel
+def read_symbols(offsets, data, first, last, table, lows, highs, begins, bounds):
+    """Read texts first to last, which are in normal form, by the `unicode` rules; return the number of keys.
+
+    `table` is pages, classes and twins of metadata.rules.characters.CharacterTable.
+    """
+    count = 0
+    for text in range(first, last):
+        bounds[text - first] = count
+        i, end = offsets[text], offsets[text + 1]
+        while i < end:
+            is_done = False
+            if i + REACH < len(data):
+                i, count, is_done = read_ascii(data, i, end, lows, highs, begins, count)
+            if not is_done:
+                i, count = read_others(data, i, end, table, lows, highs, begins, count)
+        lows[count], highs[count] = 0, 0
+        count += 1
+    bounds[last - first] = count
+    return count
+
+
+@inline
+def read_ascii(data, i, end, lows, highs, begins, count):
+    """Read the ASCII symbols that end within a window of data[i:end], by bit masks.
+
+    Return where the next one begins, the number of keys, and whether it, too, may be read so.
+    """
+    word, mark, high = ascii_masks(data, i)
+    size = min(end - i, WINDOW)
+    high &= lowest(size)
+    stop = min(trailing_zeros(high), size)
+    if stop > 0 and (stop < size or i + size < end):  # the word that touches the stop may go on
+        stop -= leading_ones(word << (WINDOW - stop))
+    word, mark = word & lowest(stop), mark & lowest(stop)
+    tokens = mark | word & ~(word << 1)
+    while tokens != 0:
+        place = trailing_zeros(tokens)
+        tokens = without_lowest(tokens)
+        length = max(run_length(word, place), 1)
+        begin = i + place
+        begins[count] = begin
+        if length <= INLINE:
+            key = short_key(load_word(data, begin), load_word(data, begin + 8), length)
+        else:
+            key = hash_of_bytes(data, begin, length), HASHED | length
+        lows[count], highs[count] = key
+        count += 1
+    return i + stop, count, stop > 0 and high == 0
+
+
+@inline
+def read_triples(data, i, end, pages, classes, lows, highs, count):
+    """Read the characters from data[i] on, as long as each has three bytes and is a symbol; return how many.
+
+    Apart from all others, as here no character has to wait until the size of the one before is known.
+    """
+    many = min(triples(data, i), (end - i) // 3)
+    for k in range(many):
+        word = load_word(data, i + 3 * k)
+        character = three_bytes(word)
+        lows[count + k], highs[count + k] = word & 0xFFFFFF, 4 << 56
+        if classes[np.int64(pages[character >> 8]) << 8 | character & 255] != SPACELESS:
+            many = k
+            break
+    return many
+
+
+@inline
+def read_others(data, i, end, table, lows, highs, begins, count):
+    """Read the symbols of data[i:end] character by character, to behind the next ASCII one that is no part of a word.
+
+    Return that place and the number of keys.
+    """
+    pages, classes, twins = table
+    begin, before, ends = i, SEPARATOR, False  # `before`: the class of the symbol at `begin`, which others may join
+    while i < end and not ends:
+        if before != WORD and data[i] >= 0xE0 and i + REACH < len(data):
+            many = read_triples(data, i, end, pages, classes, lows, highs, count)
+            if many > 0:
+                i, count = i + 3 * many, count + many
+                begin, before = i - 3, SPACELESS
+                continue
+        character, size = decode_quickly(data, i, end)
+        place = np.int64(pages[character >> 8]) << 8 | character & 255
+        own = np.int64(classes[place])
+        joins = own == WORD and before == WORD
+        if own == MARK:
+            own = SPACELESS if before == SPACELESS else WORD
+            joins = own == before
+        if not joins:
+            if before == WORD:
+                lows[count], highs[count] = key_of_bytes(data, begin, i - begin)
+                begins[count] = begin
+                count += 1
+            begin, before = i, own
+            if own == PUNCTUATION or own == SPACELESS:
+                twin = np.int64(twins[place])
+                lows[count], length = low_key_of_character(twin if twin else character)
+                highs[count] = (length + 1) << 56
+                count += 1
+        elif own == SPACELESS:  # a mark: the symbol gets longer
+            lows[count - 1], highs[count - 1] = key_of_bytes(data, begin, i + size - begin)
+            begins[count - 1] = begin
+        i += size
+        ends = character < 0x80 and own <= PUNCTUATION
+    if before == WORD:
+        lows[count], highs[count] = key_of_bytes(data, begin, i - begin)
+        begins[count] = begin
+        count += 1
+    return i, count

@@ -1,0 +1,150 @@
+"""A trie over symbols in two hash tables, its vocabulary and its edges, and how to look into them.
+
+A number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a walk
+needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one), nodes from there to
+`nodes` are inside entries, and numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is
+a number with what there is to know of it. DESIGN.md says why all is laid out as it is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from curation.kernels.trie.keys import HASHED, MOST_BYTES
+from runtime.kernels import inline
+from runtime.kernels.machine import half_word, matches, product, trailing_zeros
+
+NUMBER = (1 << 29) - 1  # the bits of a code that are the number
+SHARED = 1 << 29  # set where several entries end
+FOLLOWS = 1 << 30  # set where the symbol stands in an entry after another one
+OPENS = 1 << 31  # set where the node has children
+
+WORDS, EDGES = 3, 5  # keys in a bucket
+LINE = 8  # int64 in a bucket, a cache line
+LOW_HALF = 0xFFFFFFFF
+_FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
+_OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
+
+
+class Trie(NamedTuple):
+    """The arrays of a trie.
+
+    `vocabulary` and `edges` are hash tables of buckets of 8 int64, filled from the left; a search ends at the first
+    bucket that has room. A bucket of the vocabulary holds three keys of two integers and then three codes of 32 bits;
+    an edge's key is node << 32 | symbol, of which a bucket holds five, and then five codes of the child. The high
+    integer of a hashed symbol's key also holds, above 24 bits, the place of its bytes in `pool` (uint8).
+    `hints` (uint8) has a bit set for each edge, by which most pairs that are none are told without a look at the edges.
+    `same` (int32) leads from an entry to the next one with the same symbols, or -1; it is empty where there is none.
+    `sizes` (int64) is nodes, terminals, and the most symbols of an entry.
+    `characters` (uint32, 65,536 or none) holds the codes of symbols of three bytes once more, by code point.
+    `borders` (uint8, 256 or none) tells whether a byte begins an open character at either end of an entry, for the
+    characters of `meta`: a text with none of these has no entry.
+    """
+
+    vocabulary: np.ndarray
+    pool: np.ndarray
+    edges: np.ndarray
+    hints: np.ndarray
+    same: np.ndarray
+    sizes: np.ndarray
+    characters: np.ndarray
+    borders: np.ndarray
+
+
+@inline
+def bucket_of_word(low, high, vocabulary):
+    """Return the place of the bucket at which the search for a symbol's key begins."""
+    mixed = product(low, _FACTOR) ^ product(high, _OTHER_FACTOR)
+    mixed = product(mixed ^ mixed >> 29, _FACTOR)
+    return ((mixed >> 32 & LOW_HALF) * (len(vocabulary) >> 3) >> 32) << 3
+
+
+@inline
+def edge_key(node, symbol):
+    """Return the key of the edge from a node by a symbol, given by their codes."""
+    return (node & NUMBER) << 32 | symbol & NUMBER
+
+
+@inline
+def mixed_edge(key):
+    """Return 64 irregular bits for an edge's key; the highest are the best."""
+    return product(key ^ key >> 32, _FACTOR)
+
+
+@inline
+def bucket_of_mixed(mixed, edges):
+    """Return the place of the bucket at which the search for an edge begins."""
+    return ((mixed >> 32 & LOW_HALF) * (len(edges) >> 3) >> 32) << 3
+
+
+@inline
+def bucket_of_edge(key, edges):
+    """Return the place of the bucket at which the search for an edge's key begins."""
+    return bucket_of_mixed(mixed_edge(key), edges)
+
+
+@inline
+def hint_of_mixed(mixed, hints):
+    """Return the place of the bit that hints at an edge."""
+    return (mixed >> 32 & LOW_HALF) * (len(hints) << 3) >> 32
+
+
+@inline
+def next_bucket(bucket, table):
+    """Return the place of the bucket after one; after the last comes the first."""
+    return bucket + LINE if bucket + LINE < len(table) else 0
+
+
+@inline
+def word_code(low, high, bucket, vocabulary):
+    """Return the code of a symbol that is not hashed, or 0."""
+    while True:
+        both = matches(vocabulary, bucket, low, high)
+        place = trailing_zeros(both & both >> 1 & 0b010101 | 0b1000000)
+        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # of the fourth, which there is not: 0
+        if (place < 2 * WORDS) | (vocabulary[bucket + 2 * WORDS - 1] == 0):
+            break
+        bucket = next_bucket(bucket, vocabulary)
+    return code
+
+
+@inline
+def edge_code(key, bucket, edges):
+    """Return the code of the child to which an edge leads, or 0."""
+    while True:
+        place = trailing_zeros(matches(edges, bucket, key, key) & 0b11111 | 0b100000)
+        code = half_word(edges, bucket, 2 * EDGES + place)  # of the sixth, which there is not: 0
+        if (place < EDGES) | (edges[bucket + EDGES - 1] == 0):
+            break
+        bucket = next_bucket(bucket, edges)
+    return code
+
+
+@inline
+def find_hashed(low, high, data, begin, vocabulary, pool):
+    """Return the bucket and the slot of a hashed symbol, or of the room where it would go."""
+    bucket, slot = bucket_of_word(low, high, vocabulary), 0
+    while True:
+        there = vocabulary[bucket + 2 * slot + 1]
+        alike = there >= HASHED and vocabulary[bucket + 2 * slot] == low and there & MOST_BYTES == high & MOST_BYTES
+        if there == 0 or (alike and same_bytes(data, begin, pool, there - HASHED >> 24, there & MOST_BYTES)):
+            break
+        slot += 1
+        if slot == WORDS:
+            bucket, slot = next_bucket(bucket, vocabulary), 0
+    return bucket, slot
+
+
+@inline
+def same_bytes(data, begin, pool, place, size):
+    """Return whether data[begin:begin + size] are the bytes of the pool from `place` on."""
+    alike = 0
+    while alike < size and data[begin + alike] == pool[place + alike]:
+        alike += 1
+    return alike == size
+
+
+@inline
+def code_at(table, bucket, keys, slot):
+    """Return the code in a slot of a bucket, of which the codes begin after `keys` integers."""
+    return table[bucket + keys + (slot >> 1)] >> (32 * (slot & 1)) & LOW_HALF

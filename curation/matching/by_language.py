@@ -1,0 +1,78 @@
+"""Match texts of any language: identify the language of each, and find the entries of that language in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.language import Identifier
+from curation.matching.finders import Finders, built_finders
+from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
+from metadata.entries import Entries
+from metadata.languages import OTHER, of_label
+from runtime.arrow.buffers import string_array
+from runtime.arrow.schemas import require
+
+
+@dataclass(frozen=True)
+class Matching:
+    """All that matching needs: an identifier of languages, finders of entries, and the score that a language needs."""
+
+    identifier: Identifier
+    finders: Finders
+    min_language_score: float = 0.0
+
+    @classmethod
+    def of(cls, entries: Entries, rules: str = "unicode", model: str | PathLike[str] | None = None) -> Matching:
+        """Return a matching against `entries`, without a folder or Spark; `model` is lid.176.ftz by default."""
+        return cls(Identifier.open(model), built_finders(entries, rules))
+
+    def find(
+        self, texts: Iterable[str | None] | pa.Array, languages: Iterable[str | None] | pa.Array | None = None
+    ) -> pa.RecordBatch:
+        """Return `language`, `lid_score` and `entries` of each text; the model is asked where a language is null.
+
+        A null text is in no language and holds no entry.
+        """
+        texts = string_array(texts, "texts")
+        given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
+        names, scores = self._languages(texts, given)
+        entries = self._entries(texts, names.fill_null(OTHER.code))
+        return pa.RecordBatch.from_arrays([names, scores, entries], schema=pa.schema(FOUND))
+
+    def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it."""
+        rows = require(batch, KEYED)
+        found = self.find(rows["text"], rows["given"])
+        return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
+
+    def _languages(self, texts: pa.Array, given: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """Return the language of each text, as the input or else the model states it, and the model's score."""
+        if given.null_count == len(given):
+            return self.identifier.identify(texts, self.min_language_score)
+        labels = given.dictionary_encode()
+        codes = [None if label is None else of_label(label).code for label in labels.dictionary.to_pylist()]
+        given = pa.array(codes, pa.string()).take(labels.indices)
+        unknown = given.is_null()
+        names, scores = self.identifier.identify(texts.filter(unknown), self.min_language_score)
+        no_scores = pa.nulls(len(texts), pa.float32())
+        return pc.replace_with_mask(given, unknown, names), pc.replace_with_mask(no_scores, unknown, scores)
+
+    def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
+        """Return the ids of the entries in each text, among those of its own language."""
+        codes = languages.dictionary_encode()
+        indices = codes.indices.to_numpy()
+        order = np.argsort(indices, kind="stable")
+        bounds = np.searchsorted(indices[order], np.arange(len(codes.dictionary) + 1))
+        found = [
+            self.finders.find(code, texts.take(pa.array(order[begin:end])))
+            for code, begin, end in zip(codes.dictionary.to_pylist(), bounds, bounds[1:], strict=False)
+        ]
+        if not found:
+            return pa.nulls(0, ENTRY_IDS)
+        return pa.concat_arrays(found).take(pa.array(np.argsort(order)))

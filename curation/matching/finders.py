@@ -1,0 +1,128 @@
+"""Open, build and save the finder of each language: a matcher, or an automaton of the second engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from os import PathLike
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from curation.matching.matcher import Matcher
+from metadata.entries import Entries, digest_of
+from runtime.arrow.lists import parts
+from runtime.errors import InputError
+from runtime.storage.paths import room
+from runtime.storage.whole import read_json, write_json
+
+INDEX = "index.json"  # ids and digest of each language
+PROCESS_ENTRIES = 2_000_000  # for each process: these take two seconds to build, as long as a process takes to start
+
+
+class Finder(Protocol):
+    """Finds the entries of one language: a Matcher, or an automaton of the second engine."""
+
+    def find(self, texts: pa.Array) -> pa.Array:
+        """Return the positions of the entries in each text, as list<int32>."""
+
+
+class Finders:
+    """The finders of all languages; each is opened or built when the first text of its language comes."""
+
+    def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder]) -> None:
+        self._ids, self._finder_of = ids, lru_cache(maxsize=None)(finder_of)
+
+    def find(self, language: str, texts: pa.Array) -> pa.ListArray:
+        """Return the ids of the entries of `language` in each text; none in a null text."""
+        if not self._ids.get(language):
+            return pa.ListArray.from_arrays(pa.array(np.zeros(len(texts) + 1, np.int32)), pa.nulls(0, pa.int32()))
+        positions, offsets = parts(self._finder_of(language).find(texts))
+        ids = positions.to_numpy() + np.int32(self._ids[language].start)
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids))
+
+
+def built_finders(entries: Entries, rules: str) -> Finders:
+    """Return matchers of this process alone, each built when the first text of its language comes."""
+    return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
+
+
+@lru_cache(maxsize=1)
+def open_automata(metadata: Path, rules: str) -> Finders:
+    """Return automata of the entries saved in a folder; a process has one such object."""
+    from curation.matching.automaton import AhoCorasick  # only here: most runs do without pyahocorasick
+
+    entries = Entries.open(metadata)
+    return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
+
+
+@lru_cache(maxsize=1)
+def open_matchers(folder: Path) -> Finders:
+    """Return the matchers that `save_matchers` put into a folder; a process has one such object.
+
+    The entries themselves are not read: each worker would hold those of all languages, which is gigabytes.
+    """
+    saved = read_json(folder / INDEX)
+    if saved is None:
+        raise InputError(f"{folder} holds no {INDEX} of saved matchers; build the matchers again")
+    digests = {code: each["digest"] for code, each in saved.items()}
+    ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
+    return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
+
+
+def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | None = None) -> None:
+    """Build the matchers of all languages of the entries saved in `metadata`; by default in processes if that pays."""
+    entries = Entries.open(metadata)
+    if processes is None:
+        processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
+    if processes < 2:
+        for language in entries.languages:
+            save_matcher(entries, language, rules, matchers)
+    else:
+        # Spawned: a forked process would hold the locks of the driver's threads, without the threads.
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            save = partial(_save_one, metadata, rules=rules, matchers=matchers)
+            for _ in pool.map(save, entries.languages):
+                pass
+    index = {
+        code: {"first": ids.start, "stop": ids.stop, "digest": digest_of(entries.of(code))}
+        for code, ids in _ids(entries).items()
+    }
+    write_json(matchers / INDEX, index)
+
+
+def save_matcher(entries: Entries, language: str, rules: str, matchers: str | PathLike[str]) -> None:
+    """Build the matcher of a language and put it, whole, into the folder `matchers`."""
+    folder = Path(matchers) / language
+    unfinished = folder.with_name(f"{language}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with room(matchers):
+        Matcher.build(entries.of(language), rules).save(unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
+
+
+def _save_one(metadata: Path, language: str, rules: str, matchers: Path) -> None:
+    save_matcher(_entries(metadata), language, rules, matchers)
+
+
+@lru_cache(maxsize=1)
+def _entries(metadata: Path) -> Entries:
+    return Entries.open(metadata)
+
+
+def _ids(entries: Entries) -> dict[str, range]:
+    return {code: range(ids.start, ids.stop) for code, ids in entries.languages.items()}
+
+
+def _open_matcher(folder: Path, digest: str) -> Matcher:
+    matcher = Matcher.open(folder)
+    if matcher.digest != digest:
+        raise InputError(f"{folder} was built from other entries; build the matchers again")
+    return matcher

@@ -1,0 +1,151 @@
+"""Match texts against the entries of one language, which a Matcher holds as frozen arrays.
+
+`metadata.rules` defines how texts and entries are read; the loops are in `curation.kernels.trie`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from curation.kernels.trie.finding import look_up, step, walk
+from curation.kernels.trie.ids import merge
+from curation.kernels.trie.tables import Trie
+from curation.matching.checks import require_entries, require_rules
+from curation.matching.symbols import Reader, normal_form, read_texts, readers
+from curation.matching.trie import build_trie
+from metadata.entries import digest_of
+from metadata.rules.characters import CharacterTable, character_table
+from metadata.rules.text import meta_can_match, meta_entry
+from runtime.arrow.buffers import list_array, string_array, string_buffers
+from runtime.errors import InputError
+from runtime.storage.arrays import open_arrays, save_arrays
+
+VERSION = 3  # of the saved form
+LEVELS = 4  # symbols that all walks over a group of texts take in step
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Finds the entries of one list in texts; an entry's id is its position in that list."""
+
+    rules: str
+    digest: str  # of the entries
+    size: int
+    tries: tuple[Trie, ...]  # one for each reader of the rules
+    table: CharacterTable | None  # None: the rules are `meta`
+
+    @classmethod
+    def build(cls, entries: Iterable[str] | pa.Array, rules: str = "unicode") -> Matcher:
+        """Return the matcher of a sequence or an Arrow array of strings; an empty or null entry is refused."""
+        require_rules(rules)
+        entries = require_entries(entries)
+        table = character_table() if rules == "unicode" else None
+        groups = _by_reader(entries, table)
+        tries = [
+            build_trie(strings, positions, len(entries), reader)
+            for reader, (strings, positions) in zip(readers(table), groups, strict=True)
+        ]
+        if rules == "meta":
+            tries[1] = tries[1]._replace(borders=_borders(groups[1][0]))
+        return cls(rules, digest_of(entries), len(entries), tuple(tries), table)
+
+    def find(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Return for each text the ids of the entries that it contains, ascending, each once, as list<int32>.
+
+        A null text gives null; a ChunkedArray gives a ChunkedArray.
+        """
+        if isinstance(texts, pa.ChunkedArray):
+            return pa.chunked_array([self.find(chunk) for chunk in texts.chunks], pa.list_(pa.int32()))
+        texts = string_array(texts, "texts")
+        read = texts if self.table is None else normal_form(texts, self.table)
+        offsets, data = string_buffers(read)
+        found = [
+            _search(trie, reader, offsets, data)
+            for trie, reader in zip(self.tries, readers(self.table), strict=True)
+            if trie.sizes[2]
+        ]
+        return list_array(*_merged(found, len(texts)), like=texts)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the matcher as a folder of plain arrays."""
+        header = {"version": VERSION, "rules": self.rules, "digest": self.digest, "size": self.size}
+        arrays = {f"{name}{i}": array for i, trie in enumerate(self.tries) for name, array in trie._asdict().items()}
+        if self.table is not None:
+            header["unicode"] = unicodedata.unidata_version
+            arrays |= {name: getattr(self.table, name) for name in CharacterTable.__dataclass_fields__}
+        save_arrays(Path(path), "matcher.json", header, arrays)
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Matcher:
+        """Map a saved matcher into memory; a folder that is damaged or of another version is refused."""
+        header, arrays = open_arrays(Path(path), "matcher.json", VERSION)
+        table = None
+        if header["rules"] == "unicode":
+            if header["unicode"] != unicodedata.unidata_version:
+                raise InputError(
+                    f"{path} was built with Unicode {header['unicode']}; this Python knows "
+                    f"{unicodedata.unidata_version}: build it again"
+                )
+            table = CharacterTable(*(arrays[name] for name in CharacterTable.__dataclass_fields__))
+        count = sum(name.startswith("vocabulary") for name in arrays)
+        tries = tuple(Trie(*(arrays[f"{name}{i}"] for name in Trie._fields)) for i in range(count))
+        return cls(header["rules"], header["digest"], header["size"], tries, table)
+
+
+def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa.Array, np.ndarray]]:
+    """Return for each reader of the rules its entries, as it reads them, and their positions."""
+    positions = np.arange(len(entries))
+    if table is not None:
+        return [(normal_form(entries, table), positions)]
+    padded = [meta_entry(entry) for entry in entries.to_pylist()]
+    words = np.array([len(p) == len(e) + 2 for p, e in zip(padded, entries.to_pylist(), strict=True)], bool)
+    others = [place for place in np.flatnonzero(~words) if meta_can_match(padded[place])]
+    characters = pa.array([padded[place] for place in others], pa.large_string())
+    return [(entries.filter(pa.array(words)), positions[words]), (characters, np.array(others, np.int64))]
+
+
+def _borders(padded: pa.Array) -> np.ndarray:
+    """Return the table of the bytes that begin an open character at either end of an entry."""
+    borders = np.zeros(256, np.uint8)
+    ends = {character for entry in padded.to_pylist() for character in (entry[0], entry[-1])}
+    borders[[character.encode()[0] for character in ends - {" "}]] = 1
+    return borders
+
+
+def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (offsets, ids) of the entries of one trie in all texts, which are given by their own offsets and bytes."""
+    if len(trie.borders):
+        reader = reader._replace(of_texts=(True, trie.borders))
+    out = np.zeros(len(offsets), np.int64)
+    ids = np.empty(16 * len(offsets) + int(trie.sizes[1]) + 100, np.int32)
+    stamps = np.zeros(int(trie.sizes[1]), np.int32)  # memory that the system gives only where it is written
+    space = np.empty((3 + LEVELS, 0), np.int64)
+    for read in read_texts(reader, offsets, data):
+        if read.size + LEVELS > space.shape[1]:
+            space = np.empty((3 + LEVELS, 2 * read.size + LEVELS), np.int64)
+        codes, places, buckets, nodes = *space[:3], space[3:]
+        look_up(data, read.lows, read.highs, read.begins, read.size, trie, codes)
+        nodes = nodes[: step(codes, read.size, trie, places, buckets, nodes)]
+        ends, text = out[read.first : read.last + 1], 0
+        while (text := walk(codes, nodes, read.bounds, text, trie, stamps, read.first + 1, ids, ends)) < len(ends) - 1:
+            ids = np.concatenate([ids, np.empty_like(ids)])
+    return out, ids[: out[-1]]
+
+
+def _merged(found: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (offsets, ids) of the entries that any trie found in so many texts."""
+    if not found:
+        return np.zeros(texts + 1, np.int64), np.zeros(0, np.int32)
+    if len(found) == 1 or not len(found[1][1]):
+        return found[0]
+    (offsets, ids), (other_offsets, other_ids) = found
+    out_offsets, out = np.empty_like(offsets), np.empty(len(ids) + len(other_ids), np.int32)
+    merge(offsets, ids, other_offsets, other_ids, out_offsets, out)
+    return out_offsets, out

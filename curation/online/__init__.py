@@ -1,0 +1,26 @@
+"""Balance while training: a PyTorch dataset that draws texts and images anew in each epoch.
+
+`build` makes the index that the dataset reads, from tars of all matched images. Only BalancedDataset needs PyTorch, and
+it is imported when first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from curation.online.building import build
+from curation.online.config import OnlineConfig, World
+from curation.online.index import Index
+
+if TYPE_CHECKING:
+    from curation.online.dataset import BalancedDataset
+
+__all__ = ["BalancedDataset", "Index", "OnlineConfig", "World", "build"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "BalancedDataset":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from curation.online.dataset import BalancedDataset
+
+    return BalancedDataset

@@ -1,0 +1,151 @@
+"""Build the index of online balancing from tars and matched images, once, in any folder.
+
+index.json is written last: a folder that has it is complete.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from os import PathLike
+from os.path import commonpath
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curation.online.index import NAME, VERSION, Index, Shard, file_name
+from curation.online.join import TarUids, join, joined
+from curation.online.tars import samples
+from curation.schemas import MATCHED
+from runtime.errors import InputError
+from runtime.storage.listing import expand
+from runtime.storage.parquet import part_files
+from runtime.storage.whole import STAMP, read_json, write_json
+
+BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
+WORK = ".work"
+
+
+def build(
+    tars: str | PathLike[str] | Iterable[str | PathLike[str]],
+    curated: str | PathLike[str],
+    folder: str | PathLike[str],
+    block_rows: int = BLOCK_ROWS,
+) -> Index:
+    """Return the index in `folder` of tars (paths, folders or globs); build it unless it is there already.
+
+    `curated` is an output folder of curate: its matched/ says which texts each image may have.
+    """
+    if block_rows < 1:
+        raise InputError(f"block_rows is {block_rows}; it must be at least 1")
+    folder, paths, matched = Path(folder), _tars(tars), Path(curated) / "matched"
+    files = part_files(matched)
+    if not files:
+        raise InputError(f"{curated} holds no matched images; give the output folder of curate")
+    base = Path(commonpath([path.parent for path in paths]))
+    shards = [_shard(path, base) for path in paths]
+    made_from = _made_from(base, shards, matched, files, block_rows)
+    if not _is_there(folder, made_from):
+        _write_index(folder, [base / shard.name for shard in shards], files, shards, made_from)
+    return Index.open(folder)
+
+
+def _tars(tars) -> list[Path]:
+    """Return the absolute paths of all tars that are meant, in order and each once."""
+    given = [tars] if isinstance(tars, str | Path) else list(tars)
+    found = {path for each in given for path in _tars_of(str(each))}
+    if not found:
+        raise InputError(f"no tars at {', '.join(map(str, given)) or 'no path at all'}; give paths, folders or globs")
+    return sorted(found)
+
+
+def _tars_of(given: str) -> list[Path]:
+    """Return the files that a path or glob names; of a folder, the tars directly in it."""
+    if "://" in given:
+        raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
+    found = expand(given, deep=False)
+    paths = [Path(path) for path in found.paths] if found else []
+    return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
+
+
+def _shard(path: Path, base: Path) -> Shard:
+    stat = path.stat()
+    return Shard(path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
+
+
+def _made_from(base: Path, shards: list[Shard], matched: Path, files: list[Path], block_rows: int) -> dict:
+    """Return what the index is made from, to tell it from an index of other tars or images."""
+    stamp = (read_json(matched / STAMP) or {}).get("made_from", {})
+    described = repr([stamp, [(file.name, file.stat().st_size) for file in files]])
+    return {
+        "tars": str(base),
+        "shards": [[shard.name, shard.bytes, shard.modified] for shard in shards],
+        "matched": zlib.crc32(described.encode()),
+        "metadata": stamp.get("metadata"),
+        "block_rows": block_rows,
+    }
+
+
+def _is_there(folder: Path, made_from: dict) -> bool:
+    """Return whether the folder holds this index; refuse one that holds anything else."""
+    content = read_json(folder / NAME)
+    if content is None:
+        if folder.exists() and any(folder.glob("*")) and not (folder / WORK).exists():
+            raise InputError(f"{folder} holds files that are no index; give an empty or new folder")
+        return False
+    differing = [key for key in made_from if content.get("made_from", {}).get(key) != made_from[key]]
+    if differing or content.get("version") != VERSION:
+        what = ", ".join(differing) or "version of this program"
+        raise InputError(f"{folder} holds another index (other {what}); give another folder, or remove this one")
+    return True
+
+
+def _write_index(folder: Path, tars: list[Path], files: list[Path], shards: list[Shard], made_from: dict) -> None:
+    work = folder / WORK
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    uids = TarUids.of(_scan(tar, work / file_name(shard)) for shard, tar in enumerate(tars))
+    done = []
+    for shard, found in join(_images(files), uids, len(shards), work):
+        scanned = _scanned(work / file_name(shard))
+        rows = joined(scanned, found)
+        _write_rows(rows, folder / file_name(shard), made_from["block_rows"])
+        done.append(asdict(shards[shard]) | {"samples": scanned.num_rows, "matched": len(rows)})
+    write_json(folder / NAME, {"version": VERSION, "made_from": made_from, "shards": done})
+    shutil.rmtree(work)
+
+
+def _scan(tar: Path, path: Path) -> pa.Array:
+    """Write the samples of a tar to `path`; return their uids."""
+    found = samples(tar)
+    with pa.ipc.new_file(str(path), found.schema) as file:
+        file.write_batch(found)
+    return found.column("uid")
+
+
+def _scanned(path: Path) -> pa.RecordBatch:
+    """Return the samples that `_scan` wrote."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+
+
+def _images(files: list[Path]) -> Iterator[pa.RecordBatch]:
+    """Yield `uid` and `candidates` of the matched images that have any."""
+    columns = ["uid", "candidates"]
+    for path in files:
+        try:
+            for batch in pq.ParquetFile(path, page_checksum_verification=True).iter_batches(columns=columns):
+                batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
+                yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise InputError(f"{path} holds no matched images ({error}); give the output folder of curate") from None
+
+
+def _write_rows(rows: pa.Table, path: Path, block_rows: int) -> None:
+    """Write the ROWS of a shard, a record batch for each block."""
+    with pa.ipc.new_file(str(path), rows.schema) as file:
+        for batch in rows.combine_chunks().to_batches(max_chunksize=block_rows):
+            file.write_batch(batch)

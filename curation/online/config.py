@@ -1,0 +1,43 @@
+"""The numbers of online balancing, and the place of a process among those that train together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class OnlineConfig:
+    """The numbers that decide what an epoch keeps and in which order."""
+
+    seed: int = 0
+    mixed_blocks: int = 16  # blocks of the index whose samples are shuffled among each other
+
+    def __post_init__(self) -> None:
+        if self.mixed_blocks < 1:
+            raise InputError(f"mixed_blocks is {self.mixed_blocks}; it must be at least 1")
+
+
+@dataclass(frozen=True)
+class World:
+    """One of the processes that train together."""
+
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.size:
+            raise InputError(
+                f"rank {self.rank} of {self.size} processes; ranks go from 0 to one less than their number"
+            )
+
+    @classmethod
+    def here(cls) -> World:
+        """Return the rank and size that torch.distributed has in this process, or else torchrun's environment."""
+        torch = sys.modules.get("torch")  # not imported for this: where nobody did, no group of processes was made
+        if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+            return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        return cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))

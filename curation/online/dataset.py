@@ -1,0 +1,161 @@
+"""Draw text and keep-or-skip anew in each epoch, as a PyTorch dataset over the index of all matched images.
+
+This is the one module of the room that needs PyTorch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from curation.balancing.counts import EntryCounts
+from curation.online.config import OnlineConfig, World
+from curation.online.draw import order_of_blocks
+from curation.online.index import Index
+from curation.online.read import Epoch, read
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.data import IterableDataset, get_worker_info
+else:
+    try:
+        import torch
+        from torch.utils.data import IterableDataset, get_worker_info
+    except ImportError:  # BalancedDataset says what to install when it is made
+        torch, IterableDataset = None, object
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a worker has come in an epoch: groups of blocks that are done, and samples taken of the next group."""
+
+    epoch: int
+    group: int = 0
+    taken: int = 0
+
+
+class BalancedDataset(IterableDataset):
+    """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
+
+    Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
+    rate per entry. `transform` is applied to each sample, in the worker.
+    """
+
+    def __init__(
+        self,
+        index: Index | str | PathLike[str],
+        rates: str | PathLike[str] | Sequence[float] | np.ndarray,
+        config: OnlineConfig | None = None,
+        transform: Callable[[dict], Any] | None = None,
+        world: World | None = None,
+    ) -> None:
+        if torch is None:
+            raise InputError(
+                "balancing while training needs PyTorch; install the extra: pip install 'clip-curation[torch]'"
+            )
+        super().__init__()
+        self.index = index if isinstance(index, Index) else Index.open(index)
+        self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)
+        self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
+        self.config, self.transform = config or OnlineConfig(), transform
+        self.world = world or World.here()
+        # In shared memory: workers that live on from one epoch to the next see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._position: Position | None = None
+        self._resumed: Position | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw for this epoch (0, 1, …) when the dataset is iterated next; call it before each epoch."""
+        self._epoch.fill_(epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        position = self._resumed or Position(int(self._epoch))
+        self._resumed, self._position = None, position
+        return self._samples(position)
+
+    def steps(self, batch_size: int, workers: int = 0) -> int:
+        """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True.
+
+        Ranks get a few more or fewer samples than one another; processes that wait for each other need one number.
+        """
+        number, size = max(workers, 1), self.world.size
+        order = self._order(int(self._epoch))
+        sizes = self._drawn(int(self._epoch)).sizes()[order]
+        shares = [sizes[consumer :: number * size].sum() for consumer in range(number * size)]
+        batches = np.array(shares).reshape(number, size) // batch_size
+        return int(batches.sum(axis=0).min())
+
+    def state_dict(self) -> dict:
+        """Return how far this worker has come, for `load_state_dict` of the same worker in the same layout."""
+        position = self._resumed or self._position or Position(int(self._epoch))
+        return {"layout": self._layout(), "position": asdict(position)}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on, when iterated next, after the sample that was the last when `state` was taken."""
+        layout, saved = self._layout(), state.get("layout", {})
+        differing = [name for name in layout if saved.get(name) != layout[name]]
+        if differing:
+            was, now = ({name: each.get(name) for name in differing} for each in (saved, layout))
+            raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
+        self._resumed = Position(**state["position"])
+        self._epoch.fill_(self._resumed.epoch)
+
+    def _samples(self, position: Position) -> Iterator[Any]:
+        mixed = self.config.mixed_blocks
+        worker, workers = _worker()
+        # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
+        consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
+        blocks = self._order(position.epoch)[consumer::consumers]
+        epoch = self._drawn(position.epoch)
+        taken = position.taken
+        for group in range(position.group, -(-len(blocks) // mixed)):
+            kept = epoch.kept(blocks[group * mixed : (group + 1) * mixed]).slice(taken)
+            for sample in read(self.index, kept):
+                taken += 1
+                self._position = Position(position.epoch, group, taken)
+                yield self.transform(sample) if self.transform else sample
+            taken = 0
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
+
+    def _drawn(self, epoch: int) -> Epoch:
+        return Epoch(self.index, self.rates, self.config.seed, epoch)
+
+    def _layout(self) -> dict:
+        """Return all that must be the same for a saved position to mean the same."""
+        worker, workers = _worker()
+        reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
+        data = {"index": self.index.digest, "rates": self._rates_digest}
+        return reader | data | asdict(self.config)
+
+
+def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
+    """Return the rates in a counts.parquet; refuse those of other metadata than the digest given."""
+    EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
+    rates = pq.read_table(path, columns=["rate"]).column("rate")
+    if rates.null_count:
+        raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
+    return rates.to_numpy()
+
+
+def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
+    rates = np.asarray(rates)
+    if rates.ndim != 1 or rates.dtype.kind != "f":
+        raise InputError(
+            f"rates are {rates.dtype} of shape {rates.shape}; give counts.parquet, or one number per entry"
+        )
+    return rates
+
+
+def _worker() -> tuple[int, int]:
+    """Return the number of this worker and the number of workers; a process without workers is worker 0 of 1."""
+    info = get_worker_info()
+    return (info.id, info.num_workers) if info else (0, 1)

@@ -1,0 +1,164 @@
+"""Content of run.json and thresholds.json: what a run read, dropped and kept, and with which numbers."""
+
+from __future__ import annotations
+
+import math
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
+from curation.config import CurationConfig
+from curation.inputs.limits import CUT, NAMED
+from curation.report.numbers import quotient
+from curation.report.warnings import warnings
+from metadata.entries import Entries
+from metadata.languages import OTHER
+from runtime.tallies import Tallies
+
+VERSION = 1  # of run.json
+TOP = 20  # entries listed per language, and damaged inputs
+FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
+LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The numbers of a finished run."""
+
+    config: CurationConfig
+    made_from: dict[str, Any]  # what matched/ depends on: inputs, digests, parameters
+    entries: Entries
+    counts: EntryCounts
+    thresholds: Thresholds
+    matched: Tallies  # of the matching stage
+    curated: Tallies  # of sampling and writing
+    sized: SizedThreshold | None = None  # of a run with a target size
+    lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
+    downloads: dict[str, Any] | None = None  # img2dataset's folders, and the number of matched `images` by status
+
+    def thresholds_json(self) -> dict[str, Any]:
+        """Return the content of thresholds.json."""
+        return {
+            "version": VERSION,
+            "p": self.thresholds.tail_share,
+            "p_assumed": self.thresholds.assumed,
+            "languages": {code: self._threshold_row(code) for code in self._codes()},
+        }
+
+    def run_json(self) -> dict[str, Any]:
+        """Return the content of run.json."""
+        facts = {
+            "version": VERSION,
+            "parameters": asdict(self.config),
+            "made_from": self.made_from,
+            "lineage": list(self.lineage),
+            "versions": versions(),
+            "rows": self._rows(),
+            "dropped": self.matched.beginning("dropped."),
+            "damaged": dict(islice(self.matched.beginning(NAMED).items(), TOP)),
+            "cut_text": self.matched[CUT],
+            "retries": self.matched["retries"],
+            "downloads": self.downloads or {},
+            "expected": self._expected(),
+            "tail_share": self.thresholds.tail_share,
+            "languages": {code: self._language_row(code) for code in self._codes()},
+            "notes": self._notes(),
+        }
+        return facts | {"warnings": [str(warning) for warning in warnings(facts)]}
+
+    def top_entries(self, code: str, number: int = TOP) -> list[dict[str, Any]]:
+        """Return the entries of a language with the most matches, as id, entry and count."""
+        ids = self.entries.ids(code)
+        values = self.counts.values[ids]
+        top = np.argsort(-values, kind="stable")[:number]
+        found = [(ids.start + int(i), int(values[i])) for i in top if values[i]]
+        return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in found]
+
+    def _codes(self) -> list[str]:
+        """Return the languages with entries or texts, the one with the most texts first."""
+        texts = self.matched.by_language("language.texts")
+        return sorted({*self.entries.languages, *texts}, key=lambda code: (-texts.get(code, 0), code))
+
+    def _rows(self) -> dict[str, int | float]:
+        read = {
+            name: self.matched[name]
+            for name in ("files", "records", "pages", "image_links", "pairs", "images", "texts")
+        }
+        matched = {"matched": self.curated["images"]}
+        if self.downloads:
+            matched = {"matched": sum(self.downloads["images"].values()), "existing": self.curated["images"]}
+        identified = self.matched["language.texts"] - self.matched.by_language("language.texts").get(OTHER.code, 0)
+        return read | {
+            "identified": identified,
+            "matched_texts": self.matched["language.matched"],
+            **matched,
+            "matches": int(self.counts.values.sum()),
+            "kept": self.curated["kept"],
+        }
+
+    def _expected(self) -> dict[str, float]:
+        return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
+
+    def _threshold_row(self, code: str) -> dict[str, Any]:
+        distribution = Distribution.of(self.counts.values[self.entries.ids(code)])
+        t = self.thresholds.of_language.get(code, 1)
+        return {
+            "t": t,
+            "tail_share": distribution.tail_share(t),
+            "texts": int(self.matched.by_language("language.texts").get(code, 0)),
+            "matches": distribution.total,
+            "entries_seen": len(distribution.ascending),
+        }
+
+    def _language_row(self, code: str) -> dict[str, Any]:
+        ids = self.entries.ids(code)
+        matched = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
+        kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in ("expected", "kept")}
+        mean = quotient(matched.pop("score"), matched["identified"])
+        row = {"entries": ids.stop - ids.start, **matched, "mean_score": mean, **self._threshold_row(code), **kept}
+        return row | {"top": self.top_entries(code)}
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.thresholds.assumed:
+            notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
+        if self.sized:
+            notes.append(self._note_on_size(self.sized))
+        if cut := self.matched[CUT]:
+            notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
+        if retries := self.matched["retries"]:
+            notes.append(f"Servers had to be asked once more: {retries:,} times.")
+        return notes
+
+    def _note_on_size(self, sized: SizedThreshold) -> str:
+        if self.thresholds.assumed:
+            return "A target size is met through the threshold of English, which has no match here: it had no effect."
+        if not sized.reached:
+            return (
+                f"Even without a threshold only {sized.size:,.0f} images are expected, "
+                f"fewer than the {self.config.target_size:,} asked for: all matched images are kept."
+            )
+        return f"The English threshold {sized.threshold:,} is the smallest that gives the target size."
+
+
+_MATCHED_COLUMNS = ("texts", "identified", "matched", "score")
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of the packages that decide the result; None for one that is not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

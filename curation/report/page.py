@@ -1,0 +1,77 @@
+"""Write report.html: one file that needs no network, made from the templates beside this module."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from curation.report import charts
+from curation.report.dropped import dropped_bars
+from curation.report.entries import head_and_tail, most_frequent
+from curation.report.facts import Run
+from curation.report.funnel import funnel_bars
+from curation.report.languages import LanguageTable
+from curation.report.numbers import counted, number
+from curation.report.overview import lead, tiles
+from curation.report.parameters import Parameters
+from curation.report.samples import samples_of
+from curation.report.warnings import Quoted, warnings
+from runtime.storage.whole import whole
+
+
+def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> None:
+    """Write report.html: `rates` has one rate per entry; of the CURATED `rows` some are shown."""
+    page = render(run, rates, rows)
+    with whole(path) as file:
+        file.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
+
+
+def render(run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
+    """Return the page."""
+    facts = run.run_json()
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            lead=lead(facts),
+            tiles=tiles(facts),
+            warnings=warnings(facts),
+            notes=facts["notes"],
+            funnel=funnel_bars(facts),
+            dropped=dropped_bars(facts),
+            languages=LanguageTable.of(facts),
+            thresholds=charts.thresholds(facts),
+            distributions=charts.distributions(run),
+            frequent=most_frequent(facts, rates),
+            head_and_tail=head_and_tail(run, rates),
+            samples=samples_of(rows, run, rates),
+            parameters=Parameters.of(facts),
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates. What is filled into them is escaped, wherever it comes from."""
+    templates = Environment(
+        loader=PackageLoader("curation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(counted=counted, number=number, sha256=_sha256)
+    templates.tests["quoted"] = lambda part: isinstance(part, Quoted)
+    templates.globals["charts"] = charts  # sizes in pixels
+    return templates
+
+
+def _sha256(text: str) -> str:
+    """Return the digest of a script as a Content Security Policy names it."""
+    return b64encode(sha256(text.encode()).digest()).decode()

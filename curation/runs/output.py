@@ -1,0 +1,233 @@
+"""The output folder of curate, local or at a URL: what is in it, whose it is, how finished parts come to their names.
+
+`pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
+on from there. `matched/`, `existing/` and `curated/` are whole where they have their name. `matched/` carries the
+description of what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added
+and lists of what is excluded may change; anything else that differs is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.inputs.files import Input
+from curation.report.facts import Run
+from curation.report.page import write_report
+from curation.runs.ledger import Ledger
+from curation.runs.ownership import LOCK, TOKEN, Lock, Token, own
+from runtime.errors import InputError
+from runtime.storage.parquet import first_rows, part_files
+from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
+from runtime.storage.whole import Parts, read_json, write_json
+from runtime.tallies import Tallies
+
+VERSION = 1
+SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
+PARTS = ("pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html")
+WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
+READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
+MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output folder, claimed for images matched as `description` says; as a context, until the block ends."""
+
+    path: Path
+    description: dict  # what matched/ depends on: inputs, digests, parameters
+    artefacts: Path  # a local folder for what the driver makes for workers
+    owner: Lock | Token
+
+    @classmethod
+    def claim(cls, path, description: dict, overwrite: bool = False) -> Output:
+        """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`.
+
+        So is a local one into which another run is writing; a URL is taken over (`ownership`).
+        """
+        path, description = _usable(as_path(path)), json.loads(json.dumps(description))
+        with _present(path), reachable(path):
+            work = path / WORK
+            if not overwrite and (is_url(path) or not work.exists()):
+                _require_like(path, description)  # before anything of ours is there
+            owner = own(work)
+            try:
+                if overwrite:
+                    _clear(path)
+                else:
+                    _require_like(path, description)
+                if overwrite or is_url(path):  # where nothing of an earlier run's work can be of use
+                    _clear_work(work)
+                write_json(work / CLAIM, _stamp(description))
+            except BaseException:
+                owner.release()
+                raise
+        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(path) else work
+        return cls(path, description, artefacts, owner)
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if isinstance(error, Exception):  # of which another run that has taken over may well be the reason
+                self.owner.require()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let other runs write into the folder."""
+        self.owner.release()
+        if is_url(self.path):
+            remove(self.artefacts)
+
+    @property
+    def matched(self) -> Path:
+        """The folder of matched images."""
+        return self.path / "matched"
+
+    @property
+    def existing(self) -> Path:
+        """The folder of the matched images that exist, where a download was told of."""
+        return self.path / "existing"
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of the output that come to their names whole."""
+        return Parts(self.path, self.owner.work)
+
+    @property
+    def pairs(self) -> Path:
+        """The folder of what each input gave."""
+        return self.path / "pairs"
+
+    def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
+        """Return which of the run's inputs have been read and matched already, into pairs/ or, if unique, matched/."""
+        if unique_images:
+            folder = self.parts.reopen("matched")
+        else:
+            folder = make_folder(self.pairs)
+        made_from = {name: value for name, value in self.description.items() if name != "inputs"}
+        return Ledger.open(folder, {**_stamp(self.description), "made_from": made_from}, inputs)
+
+    def matched_tallies(self) -> Tallies | None:
+        """Return the tallies of a matched/ that is there already and of these inputs and lists, or None."""
+        stamp = self.parts.stamp("matched")
+        same = stamp and all(_same(stamp, self.description, name) for name in MAY_DIFFER)
+        return Tallies(stamp["tallies"]) if same else None
+
+    def lineage(self) -> list[dict]:
+        """Return, for each run that brought new inputs, their number, and the first and last of them."""
+        return (self.parts.earlier("matched") or {}).get("lineage", [])
+
+    def finish_matched(self, tallies: Tallies) -> None:
+        """Give the matched files their place, stamped with their description, lineage and tallies."""
+        known = (self.parts.earlier("matched") or {}).get("made_from", {}).get("inputs", [])
+        added = [each["path"] for each in self.description["inputs"] if each not in known]
+        lineage = self.lineage()
+        if added:
+            lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
+        self.owner.require()
+        self.parts.finish("matched", _stamp(self.description) | {"lineage": lineage, "tallies": tallies.rows()})
+
+    def finish_curated(self) -> None:
+        """Give the curated files their place."""
+        self.owner.require()
+        self.parts.finish("curated")
+
+    def write_results(self, run: Run, rates) -> None:
+        """Write what describes the run, run.json last: where it is, all is there."""
+        self.owner.require()
+        if not run.downloads:
+            remove(self.existing)  # of an earlier run
+        run.counts.save(self.path / "counts.parquet", run.entries, rates)
+        write_json(self.path / "thresholds.json", run.thresholds_json())
+        samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)
+        write_report(self.path / "report.html", run, rates, samples)
+        self.owner.require()
+        write_json(self.path / "run.json", run.run_json())
+        self._remove_work()
+
+    def retract_results(self) -> None:
+        """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
+        for name in ("run.json", "report.html"):
+            remove(self.path / name)
+
+    def _remove_work(self) -> None:
+        """Remove the folder of unfinished work, what keeps other runs out last."""
+        work = self.path / WORK
+        if is_url(work):
+            with suppress(OSError):  # all is there: that something else is too does no harm
+                remove(work)
+            return
+        _clear_work(work)
+        remove(work / CLAIM)
+        remove(work / LOCK)
+        with suppress(OSError):  # another run may have begun
+            work.rmdir()
+
+
+def _usable(path: Path) -> Path:
+    if is_url(path):
+        if path.protocol in READ_ONLY or not path.path.strip("/"):
+            raise InputError(
+                f"output {path} cannot be written to; give a local folder, or one such as s3://bucket/name"
+            )
+    elif path.exists() and not path.is_dir():
+        raise InputError(f"output {path} is a file; give a folder")
+    return path
+
+
+@contextmanager
+def _present(path: Path) -> Iterator[None]:
+    """Refuse a URL in a bucket that does not exist."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not is_url(path):
+            raise
+        raise InputError(f"output {path} cannot be made ({error}); make the bucket first") from error
+
+
+def _stamp(description: dict) -> dict:
+    return {"version": VERSION, "made_from": description}
+
+
+def _require_like(path: Path, description: dict) -> None:
+    """Refuse a folder that holds something else than a run like this one, over some of its inputs."""
+    work = path / WORK
+    if names(path) <= {WORK} and names(work) <= {LOCK, TOKEN}:
+        return
+    stamp = Parts(path, work).earlier("matched") or read_json(work / CLAIM)
+    if stamp is None:
+        raise InputError(
+            f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
+        )
+    differing = [name for name in description if name not in MAY_DIFFER and not _same(stamp, description, name)]
+    if not _paths(stamp["made_from"]) <= _paths(description):
+        differing.append("inputs")
+    if stamp.get("version") != VERSION or differing:
+        what = ", ".join(differing) or "version of this program"
+        raise InputError(f"output {path} holds another run (other {what}); give another folder, or --overwrite this")
+
+
+def _same(stamp: dict, description: dict, name: str) -> bool:
+    return stamp.get("made_from", {}).get(name) == description[name]
+
+
+def _paths(made_from: dict) -> set[str]:
+    return {each["path"] for each in made_from.get("inputs", [])}
+
+
+def _clear(path: Path) -> None:
+    for name in PARTS:
+        remove(path / name)
+
+
+def _clear_work(work: Path) -> None:
+    for name in names(work) - {LOCK, TOKEN, CLAIM}:
+        remove(work / name)

@@ -1,0 +1,225 @@
+"""A finished run read back: its figures, counts and images, for the notebooks and for a person at a prompt.
+
+Counts are arrays with one number per entry; images are read batch by batch, so that a folder of any size can be looked
+at. What writes the folder is in `output`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.sampling import keep_probability
+from curation.balancing.thresholds import (
+    Distribution,
+    SizedThreshold,
+    Thresholds,
+    rates_of,
+    threshold_for_size,
+    unlimited_threshold,
+)
+from curation.config import ENGLISH
+from curation.entry_ids import entry_ids
+from curation.schemas import CURATED
+from runtime.arrow.lists import parts
+from runtime.draws import draws
+from runtime.errors import InputError
+from runtime.storage.parquet import batches, part_files, read_table
+from runtime.storage.paths import as_path, reachable, read_bytes
+
+BATCH = 50_000  # images in memory at a time
+SAMPLE = 1_000_000  # images that an estimate reads
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a run of curate left in `path`; `facts` is the content of run.json."""
+
+    path: Path
+    facts: dict
+
+    @classmethod
+    def open(cls, path) -> Results:
+        """Return the results in a folder; one without a finished run is refused."""
+        path = as_path(path)
+        try:
+            with reachable(path):
+                facts = json.loads(read_bytes(path / "run.json"))
+            return cls(path, {name: facts[name] for name in ("rows", "languages", "made_from")} | facts)
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{path} holds no run.json of a finished run; run `make demo` first, which writes .demo/curated, "
+                "or give the output folder of curate.py"
+            ) from None
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """The number of texts that contain each entry, int64."""
+        return EntryCounts.open(str(self._counts_file)).values
+
+    @cached_property
+    def rates(self) -> np.ndarray:
+        """The sampling rate of each entry, float32."""
+        return read_table(self._counts_file, columns=["rate"])["rate"].to_numpy()
+
+    @cached_property
+    def languages(self) -> dict[str, slice]:
+        """The ids of the entries of each language."""
+        column = read_table(self._counts_file, columns=["language"])["language"].combine_chunks()
+        runs = pc.run_end_encode(column)
+        ends = runs.run_ends.to_pylist()
+        return {code: slice(a, b) for code, a, b in zip(runs.values.to_pylist(), [0, *ends], ends, strict=False)}
+
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """The counts above zero of each language, sorted."""
+        return {code: Distribution.of(self.counts[ids]) for code, ids in self.languages.items()}
+
+    @property
+    def largest(self) -> list[str]:
+        """The languages with matches, those with the most first."""
+        matches = {code: distribution.total for code, distribution in self.distributions.items() if distribution.total}
+        return sorted(matches, key=lambda code: -matches[code])
+
+    def entries(self, code: str) -> pa.Table:
+        """Return the rows of counts.parquet of one language; the others are not read."""
+        return read_table(self._counts_file, filters=[("language", "==", code)])
+
+    @property
+    def counted(self) -> tuple[Path, int]:
+        """The folder and number of the images that were counted: all matched ones, or those of them that exist."""
+        part = "existing" if "existing" in self.facts["rows"] else "matched"
+        return self.path / part, self.facts["rows"][part]
+
+    def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
+        """Yield MATCHED batches of as many of the counted images as asked for, or of all.
+
+        A file may hold the images of one input, so some of the files, chosen at random once and for all, stand for all.
+        """
+        files = part_files(self.counted[0])
+        order = np.argsort(draws(0, "files", pa.array([file.name for file in files], pa.string())))
+        return _batches([files[place] for place in order], rows=images)
+
+    def examples(self, ids, images: int | None = SAMPLE) -> dict[int, str]:
+        """Return one text that contains the entry, for those of `ids` that are in so many `images`."""
+        wanted, found = np.zeros(len(self.counts), bool), {}
+        wanted[np.asarray(ids, np.int64)] = True
+        for batch in self.matched(images):
+            if not wanted.any():
+                break
+            texts = parts(batch["candidates"])[0]
+            held, offsets = entry_ids(texts.field("entries"), len(wanted))
+            places = np.random.default_rng(0).permutation(np.flatnonzero(wanted[held]))  # not the same text for all
+            new, first = np.unique(held[places], return_index=True)
+            text_of = np.searchsorted(offsets, places[first], side="right") - 1
+            found |= zip(new.tolist(), texts.field("text").take(pa.array(text_of)).to_pylist(), strict=True)
+            wanted[new] = False
+        return found
+
+    def thresholds(self, english_threshold: int, tail_share: float | None = None) -> Thresholds:
+        """Return the thresholds that the run would have had with this one of English, or with this tail share."""
+        return Thresholds.of(self.distributions, english_threshold, tail_share)
+
+    def expected(self, thresholds: Sequence[Thresholds], images: int | None = SAMPLE) -> dict[str, np.ndarray]:
+        """Return the number of images that each of the thresholds is expected to keep, per language of the kept text.
+
+        Where a run has more matched images than `images`, it is estimated from so many.
+        """
+        sums, read = dict.fromkeys(self.languages, 0.0), 0
+        for batch in self.matched(images):
+            read += batch.num_rows
+            for code, of_code in _expected(batch, self.counts, self.languages, thresholds).items():
+                sums[code] = sums.get(code, 0.0) + of_code
+        scale = self.counted[1] / max(read, 1)
+        return {code: np.zeros(len(thresholds)) + of_code * scale for code, of_code in sums.items()}
+
+    def threshold_for(self, size: float, images: int | None = SAMPLE) -> SizedThreshold:
+        """Return the smallest English threshold that is expected to keep `size` images."""
+
+        def size_of(candidates: list[int]) -> np.ndarray:
+            expected = self.expected([self.thresholds(t) for t in candidates], images)
+            return np.sum(list(expected.values()), axis=0)
+
+        english = self.counts[self.languages.get(ENGLISH, slice(0, 0))]
+        return threshold_for_size(size_of, size, unlimited_threshold(english))
+
+    def kept(self, share: float = 1.0) -> pa.Table:
+        """Return uid, language and probability of the kept images, or of a share of them.
+
+        Any run is asked for the same images, so that shares can be compared.
+        """
+        columns = ["uid", "language", "probability"]
+        batches = _batches(part_files(self.path / "curated"), columns)
+        some = [batch.filter(pa.array(draws(0, "compare", batch["uid"]) < share)) for batch in batches]
+        return pa.Table.from_batches(some, pa.schema([CURATED.field(name) for name in columns]))
+
+    def kept_counts(self) -> np.ndarray:
+        """Return the number of kept texts that contain each entry, int64."""
+        counts = EntryCounts.zeros(len(self.counts), "")
+        for batch in _batches(part_files(self.path / "curated"), ["entries"]):
+            counts.count(batch["entries"])
+        return counts.values
+
+    @property
+    def _counts_file(self) -> Path:
+        return self.path / "counts.parquet"
+
+
+def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
+    """Return how many images `only_one`, `both` and `only_other` kept, per language; with a `share`, of a sample."""
+    left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
+    right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
+    joined = left.join(right, "uid", join_type="full outer")
+    in_one, in_other = pc.is_valid(joined["left"]), pc.is_valid(joined["right"])
+    columns = {
+        "language": pc.coalesce(joined["left"], joined["right"]),
+        "only_one": pc.and_not(in_one, in_other),
+        "both": pc.and_(in_one, in_other),
+        "only_other": pc.and_not(in_other, in_one),
+    }
+    names = ["only_one", "both", "only_other"]
+    sums = pa.table(columns).group_by("language").aggregate([(name, "sum") for name in names])
+    return sums.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
+
+
+def _expected(batch, counts, languages, thresholds) -> dict[str, np.ndarray]:
+    """Return what `Results.expected` adds up, of one batch."""
+    texts, image_offsets = parts(batch["candidates"])
+    ids, offsets = entry_ids(texts.field("entries"), len(counts))
+    # Only the batch's own entries get rates: those of thirty million, for each threshold, would fill the memory.
+    own, places = np.unique(ids, return_inverse=True)
+    entries = pa.LargeListArray.from_arrays(offsets, places.astype(np.int32))
+    slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
+    texts_of_image = np.diff(image_offsets)
+    chance = 1 / np.repeat(texts_of_image, texts_of_image)  # that the text is its image's
+    codes = texts.field("language").dictionary_encode()
+    out = {code: np.empty(len(thresholds)) for code in codes.dictionary.to_pylist()}
+    for column, each in enumerate(thresholds):
+        probability = keep_probability(entries, rates_of(counts[own], slices, each))
+        sums = np.bincount(codes.indices.to_numpy(), probability * chance, minlength=len(out))
+        for code, value in zip(out, sums, strict=True):
+            out[code][column] = value
+    return out
+
+
+def _batches(files: list[Path], columns=None, rows: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the first `rows` rows of Parquet files, or all."""
+    for file in files:
+        for batch in batches(file, BATCH, columns):
+            if rows is not None:
+                batch = batch.slice(0, rows)
+                rows -= batch.num_rows
+            if batch.num_rows:
+                yield batch
+            if rows == 0:
+                return

@@ -1,0 +1,53 @@
+"""Lists of entries in files: a JSON array of strings, or one entry per line."""
+
+import json
+from pathlib import Path
+
+from metadata.languages import language
+from runtime.errors import InputError
+
+
+def read_lists(arguments: list[str]) -> dict[str, list[str]]:
+    """Return the entries of each language, given as arguments of the form en=FILE."""
+    lists: dict[str, list[str]] = {}
+    for argument in arguments:
+        code, equals, path = argument.partition("=")
+        if not equals or not path:
+            raise InputError(f"entries are given as {argument!r}; give LANGUAGE=FILE, such as en=words.txt")
+        if language(code).code in lists:
+            raise InputError(f"entries of {code} are given twice; put them into one file")
+        lists[code] = read_list(path)
+    return lists
+
+
+def read_list(path) -> list[str]:
+    """Return the entries of a file as they are; of lines, only blank ones are left out."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read the entries in {path} ({error.strerror}); give a file of entries") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the entries as UTF-8") from None
+    entries = _of_json(path, text) if text.lstrip().startswith("[") else _of_lines(text)
+    if not entries:
+        raise InputError(f"{path} holds no entries; give a JSON array of strings, or one entry per line")
+    return entries
+
+
+def _of_lines(text: str) -> list[str]:
+    return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+
+
+def _of_json(path, text: str) -> list[str]:
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        # A list of lines may begin with a bracket too.
+        if "\n" in text.strip() and not text.rstrip().endswith("]"):
+            return _of_lines(text)
+        raise InputError(
+            f"{path} begins like a JSON array but is none ({error}); mend it, or give one per line"
+        ) from None
+    if not all(isinstance(entry, str) for entry in entries):
+        raise InputError(f"{path} holds a JSON array with values that are no strings; give strings only")
+    return entries

@@ -1,5 +1,0 @@
-"""The one exception of both packages."""
-
-
-class InputError(ValueError):
-    """Something that came from outside cannot be used; the message says what came, what was expected, what to do."""

@@ -1,0 +1,123 @@
+"""What the `unicode` rules know of each character: a table made from `unicodedata` and `regex`, and the reading by it.
+
+`symbols` is the plain reading; kernels read the same table, cut into pages, in `CharacterTable`.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import regex
+
+from metadata.rules.text import REMAPPED, normalise
+
+# The class of a character says where symbols begin and end.
+SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
+
+SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
+UNNORMALISED = 255  # in CharacterTable.order, where combining classes end at 240
+_ALL = "".join(map(chr, range(0x110000)))
+_HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and finals that join the syllable before
+
+
+@dataclass(frozen=True)
+class CharacterTable:
+    """Properties of all code points in pages of 256: those of `c` are at `pages[c >> 8] << 8 | c & 255`.
+
+    `classes` (uint8) hold the class. `twins` (int32) is the punctuation mark as which `c` is read because it
+    normalises to it, else 0. `order` (uint8) is the canonical combining class, or UNNORMALISED where a text that holds
+    the character may not be in normal form: such a text needs `normalise` before it can be read.
+    """
+
+    pages: np.ndarray
+    classes: np.ndarray
+    twins: np.ndarray
+    order: np.ndarray
+
+
+def symbols(text: str) -> list[str]:
+    """Return the symbols of a text or an entry under the `unicode` rules.
+
+    >>> symbols("l’homme, ラーメン")
+    ['l', "'", 'homme', ',', 'ラ', 'ー', 'メ', 'ン']
+    """
+    classes = character_classes()
+    found: list[str] = []
+    before = SEPARATOR  # the class of the last symbol, while characters may still join it
+    for character in normalise(text):
+        own = classes[ord(character)]
+        if own == MARK:
+            own = SPACELESS if before == SPACELESS else WORD
+            joins = own == before
+        else:
+            joins = own == before == WORD
+        if joins:
+            found[-1] += character
+        elif own != SEPARATOR:
+            found.append(character)
+        before = own
+    return found
+
+
+@lru_cache(maxsize=1)
+def character_classes() -> np.ndarray:
+    """Return the class of each code point, as uint8 of shape (0x110000,)."""
+    categories = np.array([*map(unicodedata.category, _ALL)])
+    kinds = categories.view("U1")[::2]  # L, M, N, P, S, Z or C
+    classes = np.full(0x110000, WORD, np.uint8)
+    scripts = "".join(rf"\p{{scx={script}}}" for script in SPACELESS_SCRIPTS)
+    classes[_matching(f"[{scripts}]") & (categories != "Cf")] = SPACELESS
+    classes[kinds == "M"] = MARK
+    classes[(kinds == "P") | (kinds == "S")] = PUNCTUATION
+    classes[(kinds == "Z") | (categories == "Cc")] = SEPARATOR
+    classes[[0x200B, 0xFEFF]] = SEPARATOR  # zero-width space, byte order mark
+    classes[(categories == "Cn") | _matching(r"\p{Cn}")] = WORD  # unknown to one of the two
+    return classes
+
+
+@lru_cache(maxsize=1)
+def character_table() -> CharacterTable:
+    """Return the table for this Python's Unicode version."""
+    classes = character_classes().copy()
+    twins = np.zeros(0x110000, np.int32)
+    order = np.fromiter(map(unicodedata.combining, _ALL), np.uint8, 0x110000)
+    joining = _joining()
+    order[joining] = UNNORMALISED
+    for code in _changed_by_normalising():
+        form = normalise(chr(code))
+        if all(classes[ord(c)] == SEPARATOR for c in form) and classes[code] in (SEPARATOR, PUNCTUATION):
+            classes[code], order[code] = SEPARATOR, 0
+        elif len(form) == 1 and classes[ord(form)] == PUNCTUATION and ord(form) not in joining:
+            classes[code], twins[code], order[code] = PUNCTUATION, ord(form), 0
+        else:
+            order[code] = UNNORMALISED
+    return CharacterTable(*_paged(classes, twins, order))
+
+
+def _changed_by_normalising() -> list[int]:
+    decomposed = [code for code, form in enumerate(map(unicodedata.decomposition, _ALL)) if form]
+    return [code for code in {*decomposed, *map(ord, REMAPPED)} if normalise(chr(code)) != chr(code)]
+
+
+def _joining() -> list[int]:
+    """Return the characters that may join one before them in NFKC; a text that holds one needs a closer look."""
+    forms = [form.split() for form in map(unicodedata.decomposition, _ALL) if form and not form.startswith("<")]
+    return sorted({int(form[1], 16) for form in forms if len(form) == 2}.union(_HANGUL_TAILS))
+
+
+def _matching(pattern: str) -> np.ndarray:
+    found = np.zeros(0x110000, bool)
+    for run in regex.finditer(f"(?:{pattern})+", _ALL):
+        found[run.start() : run.end()] = True
+    return found
+
+
+def _paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return page numbers, and each property with equal pages stored once: most of Unicode is alike."""
+    rows = np.concatenate([values.reshape(-1, 256).astype(np.int32) for values in properties], axis=1)
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    by_appearance = np.argsort(first)  # so that page 0 is ASCII's
+    pages = np.argsort(by_appearance)[inverse.ravel()].astype(np.int16)
+    kept = first[by_appearance]
+    return pages, *(values.reshape(-1, 256)[kept].ravel() for values in properties)

@@ -1,0 +1,138 @@
+"""Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
+from metadata.wikipedia.files import COLUMNS, WikipediaFile
+from metadata.wikipedia.namespaces import Namespaces
+from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
+
+ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
+BATCH_ROWS = 1_000
+BATCH_CHARACTERS = 4 << 20
+PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is longer is no article
+
+_ARTICLE = "0"  # the namespace
+_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing where they stand
+# #REDIRECT [[…]], in any language: dumps before 2010 say no more
+_REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
+
+
+def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
+    """Yield the articles of `file` as batches of ARTICLES; what is left out is counted in `tally` under its reason.
+
+    A file that ends early, or is damaged, yields the articles before.
+    """
+    tally["files"] += 1
+    tally.update({"conflicts.language": 1} if file.conflict else {})
+    pages_before = tally["pages"]
+    for rows in _chunks(_articles(file, tally)):
+        titles, texts = zip(*rows, strict=True)
+        yield pa.RecordBatch.from_arrays(
+            [pa.array([file.wikipedia] * len(rows)), pa.array(titles), pa.array(texts)], schema=ARTICLES
+        )
+    if tally["pages"] == pages_before:
+        tally["dropped.no_pages"] += 1
+
+
+def namespaces(file: WikipediaFile) -> list[str]:
+    """Return the names of the namespaces that a dump's head tells, without that of articles."""
+    return [name for number, name in file.namespaces if number != 0]
+
+
+def _chunks(rows: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    chunk, characters = [], 0
+    for row in rows:
+        chunk.append(row)
+        characters += len(row[1])
+        if len(chunk) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
+    known = Namespaces({file.wikipedia: namespaces(file)})
+    hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
+    for page in _until_cut(_READERS[file.kind](file, tally), tally):
+        reason = _reason(page, file, known)
+        text = "" if reason else plain_text(page.text, hidden) if file.kind == "xml" else tidy(page.text)
+        if text:
+            tally["pages"] += 1
+            tally["articles"] += 1
+            yield page.title, text
+        else:
+            drop(tally, reason or "empty")
+
+
+def _until_cut(pages: Iterator[Page], tally: Counter) -> Iterator[Page]:
+    try:
+        yield from pages
+    except CutError as cut:
+        tally[f"dropped.{cut.reason}"] += 1
+
+
+def _reason(page: Page, file: WikipediaFile, known: Namespaces) -> str | None:
+    """Return why `page` is no article that can be read; None if it is one."""
+    if not (page.title or "").strip():
+        return "no_title"
+    if not _is_article(page, file, known):
+        return "namespace"
+    if page.redirect:
+        return "redirect"
+    if page.model not in (None, "wikitext"):
+        return "not_wikitext"
+    return _reason_of_text(page.text or "", file.kind)
+
+
+def _reason_of_text(text: str, kind: str) -> str | None:
+    if not text.strip():
+        return "no_text"
+    if len(text) > PAGE_CHARACTERS:
+        return "too_long"
+    return "redirect" if kind == "xml" and _REDIRECT.match(text) else None
+
+
+def _is_article(page: Page, file: WikipediaFile, known: Namespaces) -> bool:
+    if page.namespace is not None or file.kind == "parquet":
+        return page.namespace in (None, _ARTICLE)
+    prefix, colon, _ = page.title.partition(":")
+    return not (colon and known.hold(file.wikipedia, prefix))
+
+
+def _xml_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+    return xml_pages(unpacked(file.path), tally)
+
+
+def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+    return cirrus_pages(unpacked(file.path), tally)
+
+
+def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
+    columns = [*COLUMNS, *([file.column] if file.column else [])]
+    try:
+        with fsspec.open(file.path, "rb") as opened, pq.ParquetFile(opened, pre_buffer=False) as table:
+            for batch in table.iter_batches(BATCH_ROWS, columns=columns):
+                for title, text, *code in zip(*(_strings(batch[name]) for name in columns), strict=True):
+                    if not code or code[0].replace("-", "_") == file.wikipedia:
+                        yield Page(title, text)
+    except (pa.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None):  # the disk or the network, not the file
+            raise
+        raise CutError("corrupt") from None
+
+
+def _strings(column: pa.Array) -> list[str | None]:
+    """Return the values of a column; bytes that are no UTF-8, which Parquet does not rule out, are replaced."""
+    values = column.cast(pa.string()).cast(pa.binary()).to_pylist()
+    return [None if value is None else value.decode(errors="replace") for value in values]
+
+
+_READERS = {"xml": _xml_pages, "cirrus": _cirrus_pages, "parquet": _parquet_pages}

@@ -1,0 +1,1 @@
+"""Wordnets as they are distributed: their lemmas."""

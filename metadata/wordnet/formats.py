@@ -1,0 +1,93 @@
+"""Find wordnet files and read the lemmas in them: a table with one row for each format in which wordnets are published.
+
+A new format is a row of FORMATS and a module with its two functions. `lemmas` cleans what they find in a lemma's field.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from posixpath import basename
+
+from metadata.languages import Language
+from metadata.wordnet import lmf, princeton, tab
+from metadata.wordnet.files import EXPECTED, WordnetFile, language_of
+from runtime.errors import InputError
+from runtime.storage.listing import expand
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of wordnets: how its files are called and read."""
+
+    names: re.Pattern[str]
+    codes: Callable[[str], list[str]]  # path → codes of the languages in the file
+    lemmas: Callable[[WordnetFile, Counter, bool], Iterable[str]]  # file, tally, names of synsets only → lemmas
+
+
+FORMATS = {
+    "dict": Format(re.compile(r"data\.(noun|verb|adj|adv)"), princeton.codes, princeton.lemmas),
+    "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab.codes, tab.lemmas),
+    "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf.codes, lmf.lemmas),
+}
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
+
+
+def find(paths: Iterable[str]) -> list[WordnetFile]:
+    """Return the wordnet files that `paths` are or hold, each once; a path that is or holds none is refused."""
+    return list(dict.fromkeys(file for path in paths for file in _of_path(str(path))))
+
+
+def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[str]:
+    """Return the distinct lemmas of `file`, in its order, spaced by spaces, and count what it holds in `tally`.
+
+    `names_only` keeps the first lemma of each synset, by which the synset is called; only Princeton's files state it.
+    """
+    try:
+        found = list(dict.fromkeys(FORMATS[file.form].lemmas(file, tally, names_only)))
+    except _UNREADABLE as error:
+        raise InputError(f"{file.path} cannot be read to its end ({error}); fetch it again") from error
+    tally["lemmas"] += len(found)
+    return found
+
+
+def _of_path(path: str) -> Iterator[WordnetFile]:
+    inside = {member: form for member in _members(path) if (form := _form(member))}
+    names = {basename(member) for member in inside}
+    if not inside:
+        raise InputError(f"{path} holds no wordnet; {EXPECTED}")
+    if len(inside) > 1 and 0 < len(princeton.PARTS & names) < len(princeton.PARTS):
+        raise InputError(f"{path} lacks {sorted(princeton.PARTS - names)} of Princeton's dict files; fetch it again")
+    for member, form in inside.items():
+        yield from (WordnetFile(member, form, language) for language in _languages(member, form))
+
+
+def _form(path: str) -> str | None:
+    name = basename(path.partition("::")[0])
+    return next((form for form, row in FORMATS.items() if row.names.fullmatch(name)), None)
+
+
+def _members(path: str) -> list[str]:
+    """Return the file `path` itself, or the files in the folder, glob or zip that it is."""
+    try:
+        found = expand(f"zip://::{path}" if path.endswith(".zip") else path)
+    except (ValueError, ImportError, *_UNREADABLE) as error:
+        raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
+    if found is None:
+        raise InputError(f"no file or folder at {path}; {EXPECTED}")
+    return sorted(found.paths)
+
+
+def _languages(path: str, form: str) -> list[Language]:
+    """Return the languages of the file at `path`; all but WN-LMF hold one."""
+    try:
+        return list(dict.fromkeys(language_of(code) for code in FORMATS[form].codes(path)))
+    except _UNREADABLE as error:
+        raise InputError(f"{path} cannot be read ({error}); fetch it again") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -1,0 +1,1 @@
+"""Texts to words, words to counts, counts to the words and pairs that become entries."""

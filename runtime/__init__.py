@@ -1,0 +1,4 @@
+"""What curation and metadata run on: Spark, files and URLs, Arrow arrays, chance, errors.
+
+Nothing here knows entries or pairs.
+"""

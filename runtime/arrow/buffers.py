@@ -1,0 +1,57 @@
+"""Read the buffers of Arrow strings as NumPy arrays, and make Arrow lists from NumPy arrays."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from runtime.errors import InputError
+
+Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
+
+
+def string_array(values: Strings, what: str) -> pa.Array:
+    """Return strings, given as a sequence or an Arrow array, as one array of type large_string.
+
+    `what` names them in the sentence that refuses anything else; nulls pass.
+    """
+    if isinstance(values, str | bytes):
+        raise InputError(f"{what} must be a sequence of strings; got one, {values[:40]!r}: put it into a list")
+    try:
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        if not isinstance(values, pa.Array):
+            values = pa.array(values, pa.large_string())
+    except (pa.ArrowInvalid, TypeError, UnicodeEncodeError) as error:
+        raise InputError(f"{what} must be strings of valid Unicode; {error}") from None
+    if not (pa.types.is_large_string(values.type) or pa.types.is_null(values.type)):
+        if not (pa.types.is_string(values.type) or pa.types.is_string_view(values.type)):
+            raise InputError(f"{what} must be strings; got an array of {values.type}: cast it first")
+    return values.cast(pa.large_string())
+
+
+def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets (int64) and UTF-8 bytes (uint8) of a string array; a null reads as an empty string."""
+    array = array.cast(pa.large_string())
+    if array.null_count:
+        array = array.fill_null("")
+    _, offsets, data = array.buffers()
+    if offsets is None or len(array) == 0:
+        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
+    ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
+    return ends, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; without a copy where it is one already."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+
+
+def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array:
+    """Return list<int32> with ids[offsets[k]:offsets[k + 1]] in row k, null where `like` is null."""
+    if offsets[-1] > np.iinfo(np.int32).max:
+        raise InputError(f"{offsets[-1]:,} matches in one batch are too many for one Arrow array: pass smaller batches")
+    mask = pc.is_null(like) if like.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids, pa.int32()), mask=mask)

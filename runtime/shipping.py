@@ -1,0 +1,142 @@
+"""Artefacts for machines that do not share the driver's disk: packed into one tar, unpacked once on each machine.
+
+A tar is named by a digest of its content, so that a copy serves every later job too. How tars travel is in `spark`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from uuid import uuid4
+
+from runtime.errors import InputError
+from runtime.storage import locks
+
+ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
+KEPT_SECONDS = 7 * 24 * 3600  # of a copy that no one uses
+_PARTIAL = ".partial"
+_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
+
+
+def pack(artefact: Path, folder: Path) -> Path:
+    """Return a tar in `folder` of a file, or of a folder with all that is in it."""
+    partial = folder / f"{uuid4().hex}{_PARTIAL}"
+    try:
+        with partial.open("wb") as file:
+            hashed = _Hashed(file)
+            with tarfile.open(fileobj=hashed, mode="w|", dereference=True) as tar:
+                tar.add(artefact, arcname=artefact.name, filter=_only_content)
+        return partial.replace(folder / f"{artefact.stem}-{hashed.digest}{ENDING}")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def unpacked(tar: Path, cache: Path) -> Path:
+    """Return the folder in `cache` with what a tar holds; who asks first unpacks it while the others wait."""
+    copy = cache / tar.stem
+    if not _use(copy):
+        with _locked(cache):
+            if not _use(copy):
+                _clean(cache)
+                _unpack(tar, copy)
+    return copy
+
+
+def cache_folder() -> Path:
+    """Return this user's folder for unpacked artefacts: on the first of Spark's local disks, else a temporary one."""
+    disk = Path(os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir())
+    # Spark tells workers a folder of their executor's own, which is below the one that the machine's executors share.
+    while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
+        disk = disk.parent
+    cache = disk / f"clip-curation-{os.getuid()}"
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if cache.lstat().st_uid != os.getuid():
+        raise InputError(f"{cache} belongs to someone else; remove it, or name another disk in SPARK_LOCAL_DIRS")
+    return cache
+
+
+class _Hashed:
+    """A file whose bytes are hashed as they are written or read."""
+
+    def __init__(self, file):
+        self._file, self._hashed = file, blake2b(digest_size=16)
+
+    def write(self, data: bytes) -> int:
+        self._hashed.update(data)
+        return self._file.write(data)
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._hashed.update(data)
+        return data
+
+    @property
+    def digest(self) -> str:
+        return self._hashed.hexdigest()
+
+
+def _only_content(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out whose a member is and when it was made: the same content gives the same tar."""
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
+
+
+def _use(copy: Path) -> bool:
+    """Note that a copy is used now; return whether there is one."""
+    try:
+        os.utime(copy)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked(cache: Path) -> Iterator[None]:
+    """Keep the other processes of this machine out of the block; the system ends a lock with its process."""
+    lock = locks.take(cache / ".lock", wait=True)
+    if lock is None:
+        raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unpack(tar: Path, copy: Path) -> None:
+    partial = copy.with_name(f"{uuid4().hex}{_PARTIAL}")
+    try:
+        with tar.open("rb") as file:
+            hashed = _Hashed(file)
+            with tarfile.open(fileobj=hashed, mode="r|") as members:
+                members.extraction_filter = getattr(
+                    tarfile, "data_filter", lambda member, path: member
+                )  # not in 3.11.2
+                members.extractall(partial)
+            while hashed.read(1 << 20):
+                pass
+        if not tar.stem.endswith(hashed.digest):  # tarfile takes a tar that is cut off for a shorter one
+            raise OSError(f"{tar} is damaged: its content has another digest than its name")
+        partial.replace(copy)
+    except tarfile.TarError as error:
+        raise OSError(f"{tar} is damaged: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clean(cache: Path) -> None:
+    """Remove copies that no one has used for long, and what killed processes left; the cache must be locked."""
+    for copy in cache.iterdir():
+        is_left = copy.name.endswith(_PARTIAL)
+        if copy.is_dir() and (is_left or time.time() - copy.stat().st_mtime > KEPT_SECONDS):
+            going = copy.replace(copy.with_name(f"{uuid4().hex}{_PARTIAL}"))  # at once, for who looks meanwhile
+            shutil.rmtree(going, ignore_errors=True)

@@ -1,0 +1,135 @@
+"""The few lines of Spark that the stages of both packages share.
+
+Workers get numbers, paths and artefacts (`Shipped`) and open what they name. Stages that end in files write them in the
+worker and return tallies (`run`), so that rows need not go back through the JVM.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+from pyspark import Accumulator, Broadcast, SparkFiles
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from runtime.counting import counting, follow
+from runtime.errors import InputError
+from runtime.shipping import cache_folder, pack, unpacked
+from runtime.tallies import Tallies
+
+NAMED = 3  # machines in a sentence
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An artefact, a folder or a file, that workers open wherever they run."""
+
+    source: Path  # on the driver's disk
+    tar: str | None = None  # as Spark ships it; None where workers open the source itself
+
+    def path(self) -> Path:
+        """Return where it lies on this machine, in a worker."""
+        if self.tar is None:
+            return self.source
+        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
+
+
+def ship(spark: SparkSession, source: Path) -> Shipped:
+    """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
+    if is_local(spark):
+        return Shipped(source)
+    # Spark serves files from there and removes them with the job. It can add folders in local mode only.
+    tar = pack(source, Path(SparkFiles.getRootDirectory()))
+    spark.sparkContext.addFile(str(tar))
+    return Shipped(source, tar.name)
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Return whether the workers are processes of this machine that see all the driver sees."""
+    master = spark.sparkContext.master
+    return master == "local" or master.startswith("local[")
+
+
+def require_shared(spark: SparkSession, folder: Path) -> None:
+    """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
+    if is_local(spark) or "://" in str(folder):
+        return
+    token = folder / f".seen-{uuid4().hex}"
+    token.touch()
+    try:
+        tasks = spark.sparkContext.defaultParallelism
+        hosts = spark.sparkContext.parallelize(range(tasks), tasks).map(partial(_blind_host, token=str(token)))
+        blind = sorted(set(hosts.collect()) - {None})
+    finally:
+        token.unlink(missing_ok=True)
+    if blind:
+        more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
+        raise InputError(
+            f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; give a folder that all machines "
+            "share, or a URL"
+        )
+
+
+def map_batches(rows: DataFrame, function: Callable, schema: pa.Schema) -> DataFrame:
+    """Return what `function`, from an iterator of batches to one, makes of each partition."""
+    return rows.mapInArrow(function, from_arrow_schema(schema))
+
+
+def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema) -> DataFrame:
+    """Return what `function(item)` yields for each item, with one task an item."""
+    numbers = spark.range(0, len(items), 1, max(1, len(items)))
+    # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
+    each = spark.sparkContext.broadcast((items, function))
+    return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
+
+
+def run(
+    spark: SparkSession, items: list, function: Callable[[Any], Tallies], tasks_per_core: int | None = None
+) -> Tallies:
+    """Return the sums of what `function(item)` tallies.
+
+    Each item has a task of its own. `tasks_per_core` limits their number, and tasks then take several items in turn: a
+    task costs the JVM a tenth of a second, as much as a short item costs the worker.
+
+    This is no DataFrame: planning and compiling one takes the JVM longer than many a stage.
+    """
+    each = spark.sparkContext.broadcast((items, function))
+    most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
+    numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
+    rows_of = partial(_rows_of, each=each, counter=follow(spark, items))
+    return Tallies(row for rows in numbers.map(rows_of).collect() for row in rows)
+
+
+def collected(rows: DataFrame) -> Tallies:
+    """Return the tallies that a stage returned."""
+    return Tallies(row.asDict() for row in rows.collect())
+
+
+def _blind_host(_: int, token: str) -> str | None:
+    """Return the name of this machine if it does not see the driver's file."""
+    return None if Path(token).exists() else gethostname()
+
+
+def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:
+    # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
+    # looking at it again and again takes a tenth of a worker's time.
+    gc.freeze()
+    items, function = each.value
+    with counting(items[number], counter):
+        return function(items[number]).rows()
+
+
+def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
+    items, function = each.value
+    for batch in batches:
+        for number in batch["id"].to_pylist():
+            with counting(items[number], counter):
+                yield from function(items[number])

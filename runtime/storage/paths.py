@@ -1,0 +1,175 @@
+"""Read, list, move and remove files in local folders and at URLs that fsspec opens, with one function for both.
+
+Object stores have no folders, only names that begin alike: no folder is made there, and one is moved file by file.
+Writing is in `whole`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from upath import UPath
+
+from runtime.errors import InputError
+
+_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
+AT_ONCE = 16  # requests: each takes some 30 ms
+
+
+class FullDisk(InputError):
+    """A disk, or a share of it, has no space left: nothing is wrong with what was given, so the status is another."""
+
+
+def as_path(path) -> Path:
+    """Return where `path` lies as a Path, or for a URL as a UPath, which has the same methods."""
+    if isinstance(path, Path | UPath):
+        return path
+    protocol, mark, rest = str(path).partition("://")
+    if not mark or protocol == "file":
+        return Path(rest if mark else path)
+    try:
+        # A listing that s3fs remembers would not show what another process wrote a moment ago.
+        return UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False)
+    except ValueError as error:
+        raise InputError(f"{path} is no URL that can be opened: {error}") from None
+
+
+def is_url(path: Path) -> bool:
+    """Say whether a path is a URL."""
+    return not isinstance(path, Path)
+
+
+@contextmanager
+def reachable(path) -> Iterator[None]:
+    """Refuse a URL that cannot be reached, in a sentence instead of a library's error; not one where nothing is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        known = isinstance(error, ImportError) or is_outside(error)
+        if not (known and "://" in str(path)):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path} cannot be used ({reason}); docs/object-storage.md tells of packages, credentials and endpoints"
+        ) from error
+
+
+def is_outside(error: BaseException) -> bool:
+    """Say whether an error is of files or networks, rather than of this program."""
+    return isinstance(error, OSError) or type(error).__module__.startswith(_NETWORK)
+
+
+@contextmanager
+def room(folder) -> Iterator[None]:
+    """Say which folder has no space left, where a block ends for that reason."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise FullDisk(f"{NO_SPACE} {folder}; {MAKE_ROOM}") from error
+        raise
+
+
+def is_full(error: OSError) -> bool:
+    """Say whether a disk, or someone's share of it, is full."""
+    short = "requested and" in str(error)  # so NumPy tells that bytes could not be written, and not why
+    return error.errno in FULL or short
+
+
+@contextmanager
+def ranges(path: Path) -> Iterator[Callable[[int, int], bytes]]:
+    """Give a function of `begin` and `end` that returns these bytes of a file, or less where it ends before."""
+    if is_url(path):
+        yield partial(_fetch, path)
+        return
+    with path.open("rb") as file:
+
+        def read(begin: int, end: int) -> bytes:
+            file.seek(begin)
+            return file.read(end - begin)
+
+        yield read
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file."""
+    return path.fs.cat_file(path.path) if is_url(path) else path.read_bytes()
+
+
+def files(folder, ending: str = "") -> list[Path]:
+    """Return the files in a folder whose names end so, in order; none where there is no folder."""
+    folder = as_path(folder)
+    if is_url(folder):
+        found = [name for name, kind in _listed(folder) if kind == "file"]
+    else:
+        found = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    return [folder / name for name in sorted(found) if name.endswith(ending)]
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of all files and folders in a folder; none where there is no folder."""
+    if is_url(folder):
+        return {name for name, _ in _listed(folder)}
+    return set(os.listdir(folder)) if folder.is_dir() else set()
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder with those it is in, where there are folders; return it."""
+    if not is_url(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it, if it is there."""
+    if is_url(path):
+        _each(path.fs.rm_file, path.fs.find(path.path))
+    elif path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def move_files(found: list[Path], folder: Path) -> None:
+    """Move files on one object store to another folder there: all are copied before the first one goes."""
+    _each(lambda file: file.fs.cp_file(file.path, (folder / file.name).path), found)
+    _each(lambda file: file.fs.rm_file(file.path), found)
+
+
+def _listed(folder) -> list[tuple[str, str]]:
+    """Return name and type of all that a folder on an object store holds, but for the folder's own placeholder."""
+    try:
+        found = folder.fs.ls(folder.path, detail=True)
+    except FileNotFoundError:
+        return []
+    own = folder.path.rstrip("/")
+    names = [(each["name"].rstrip("/"), each["type"]) for each in found]
+    return [(name.rpartition("/")[2], kind) for name, kind in names if name != own]
+
+
+def _fetch(path, begin: int, end: int) -> bytes:
+    if begin == end:
+        return b""
+    try:
+        return path.fs.cat_file(path.path, start=begin, end=end)
+    except OSError as error:
+        answer = getattr(error.__cause__, "response", {}).get("ResponseMetadata", {})
+        if answer.get("HTTPStatusCode") == 416:  # the file ends before
+            return b""
+        raise
+
+
+def _each(do: Callable, items: list) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(do, items))

@@ -1,0 +1,1 @@
+"""Tests by room: tests/ROOM holds those of the packages' folder of that name."""

@@ -1,0 +1,215 @@
+"""The pages of docs/: their examples run and print what they show, and the format reference names what is written."""
+
+import doctest
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import EntryCounts, Matching, Thresholds, draws, keep_probability, rates_of
+from curation.images.uids import uids
+from metadata import Entries
+from tests.sample.wikipedias import write_dump
+from tests.support.checkout import ROOT
+
+DOCS = ROOT / "docs"
+FORMAT = (DOCS / "format.md").read_text("utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+ROW = re.compile(r"^\| `([^`]+)` \| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE)
+LISTS = {"en": "english", "ja": "japanese"}
+JSON_TYPES = {
+    "string": str,
+    "integer": int,
+    "number": int | float,
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "null": None,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder in which the pages' examples run, as in a checkout."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "jobs").symlink_to(ROOT / "jobs")
+    if sys.version_info >= (3, 11):
+        (folder / "metadata").mkdir()  # must not hide the package from Spark's workers
+    write_dump(folder / "swwiki-latest-pages-articles.xml.bz2", "id")  # words of another language will do
+    return folder
+
+
+@pytest.fixture(scope="module")
+def curated(folder) -> Path:
+    """What the quick start wrote, as the page on t has left it."""
+    follow("quick-start.md", folder)
+    follow("choosing-t.md", folder)
+    return folder / "curated"
+
+
+@pytest.fixture(scope="module")
+def metadata(folder) -> Path:
+    """What the page on a new language wrote."""
+    follow("new-language.md", folder)
+    return folder / "my-metadata"
+
+
+def follow(page: str, folder: Path) -> None:
+    """Run the examples of a page from top to bottom, and compare what they print with what it shows."""
+    names, printed, here = {}, "", Path.cwd()
+    for language, block in BLOCK.findall((DOCS / page).read_text("utf-8")):
+        if language == "sh":
+            printed = shell(block, folder)
+        elif language == "text":
+            assert words(block) in words(printed)
+        else:
+            os.chdir(folder)
+            try:
+                run_doctest(block, names, page)
+            finally:
+                os.chdir(here)
+
+
+def shell(script: str, folder: Path) -> str:
+    """Run a script as a reader with the virtual environment would; return what it said."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-e", "-c", script],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def run_doctest(block: str, names: dict, page: str) -> None:
+    said = []
+    test = doctest.DocTestParser().get_doctest(block, names, page, None, None)
+    results = doctest.DocTestRunner().run(test, out=said.append, clear_globs=False)
+    names.update(test.globs)
+    assert results.failed == 0, "".join(said)
+    assert results.attempted
+
+
+@pytest.mark.spark
+def test_the_quick_start_and_the_page_on_t_can_be_followed(curated):
+    assert (curated / "report.html").is_file()
+    assert json.loads((curated / "run.json").read_text())["parameters"]["target_size"] == 10
+
+
+@pytest.mark.spark
+def test_the_page_on_a_new_language_can_be_followed(metadata):
+    assert json.loads((metadata / "metadata.json").read_text())["sources"]["sw"]["unigrams"] > 50
+
+
+@pytest.mark.spark
+def test_the_library_keeps_the_rows_that_the_job_keeps(curated, folder):
+    pairs = pd.read_csv(folder / "pairs.csv").dropna()
+    lists = {code: (folder / f"{name}.txt").read_text().split() for code, name in LISTS.items()}
+    entries = Entries.build(lists)
+    found = Matching.of(entries).find(pairs["text"])
+    counts = EntryCounts.zeros(len(entries), entries.digest).count(found["entries"])
+    t = json.loads((curated / "thresholds.json").read_text())["languages"]["en"]["t"]
+    thresholds = Thresholds.of(counts.by_language(entries.languages), t)
+    probability = keep_probability(found["entries"], rates_of(counts.values, entries.languages, thresholds))
+    kept = pairs[draws(0, "keep", uids(pairs["url"])) < probability]
+    rows = pq.read_table(curated / "curated", columns=["url", "text"]).to_pylist()
+    assert sorted(kept.itertuples(index=False, name=None)) == sorted((row["url"], row["text"]) for row in rows)
+
+
+# --- the format reference ---
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["thresholds.json", "run.json"])
+def test_the_fields_of_a_run_are_those_of_the_reference(curated, name):
+    require_documented(json.loads((curated / name).read_text("utf-8")), name)
+
+
+@pytest.mark.spark
+def test_the_fields_of_metadata_are_those_of_the_reference(metadata):
+    require_documented(json.loads((metadata / "metadata.json").read_text("utf-8")), "metadata.json")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["curated/00000.parquet", "matched/00000.parquet", "counts.parquet"])
+def test_the_columns_of_a_run_are_those_of_the_reference(curated, name):
+    assert columns(pq.read_schema(curated / name)) == documented_columns(name)
+
+
+@pytest.mark.spark
+def test_the_columns_of_metadata_are_those_of_the_reference(metadata):
+    assert columns(pq.read_schema(metadata / "entries.parquet")) == documented_columns("entries.parquet")
+
+
+@pytest.mark.spark
+def test_every_file_of_a_run_is_in_the_reference(curated, metadata):
+    written = {path.name for output in (curated, metadata) for path in output.iterdir()}
+    assert [name for name in sorted(written) if name not in FORMAT] == []
+
+
+def documented(name: str) -> list[tuple[str, str, str]]:
+    """The rows of the table about a file: name, type and meaning."""
+    part = next(part for part in re.split(r"^### ", FORMAT, flags=re.MULTILINE) if part.startswith(name))
+    return ROW.findall(part)
+
+
+def documented_columns(name: str) -> list[tuple[str, str]]:
+    return [(column, type) for column, type, _ in documented(name)]
+
+
+def columns(schema: pa.Schema) -> list[tuple[str, str]]:
+    return [pair for field in schema for pair in _columns(field.name, field.type)]
+
+
+def _columns(name: str, type: pa.DataType) -> list[tuple[str, str]]:
+    if pa.types.is_list(type) and pa.types.is_struct(type.value_type):
+        inner = [pair for field in type.value_type for pair in _columns(f"{name}[].{field.name}", field.type)]
+        return [(name, "list<struct>"), *inner]
+    return [(name, f"list<{type.value_type}>" if pa.types.is_list(type) else str(type))]
+
+
+def require_documented(facts: dict, name: str) -> None:
+    """Assert that each field has a row of its type, and each row a field unless it says when there is none."""
+    rows = [(pattern(field), type, meaning) for field, type, meaning in documented(name)]
+    found = list(fields(facts))
+    for field, value in found:
+        types = [type.strip() for known, type, _ in rows if known.fullmatch(field)]
+        assert types, f"{name} has a field {field}, which docs/format.md does not name"
+        assert "" in types or any(is_of(value, type) for type in types), f"{field} is {value!r}, not {types}"
+    always = [known for known, _, meaning in rows if not meaning.startswith(("With", "Where"))]
+    assert [known.pattern for known in always if not any(known.fullmatch(field) for field, _ in found)] == []
+
+
+def pattern(field: str) -> re.Pattern:
+    below, field = field.endswith(".*"), field.removesuffix(".*")
+    return re.compile(re.sub(r"\\\{\w+\\\}", r"[^.\\[]+", re.escape(field)) + (r"\..+" if below else ""))
+
+
+def fields(value, name: str = ""):
+    """Yield path and value of each field; the items of an array are one field."""
+    inner = value.items() if isinstance(value, dict) else [("[]", each) for each in value]
+    for key, each in inner:
+        path = f"{name}{key}" if key == "[]" else f"{name}.{key}".removeprefix(".")
+        yield path, each
+        if isinstance(each, dict | list):
+            yield from fields(each, path)
+
+
+def is_of(value, types: str) -> bool:
+    expected = [JSON_TYPES[type] for type in types.split(" or ")]
+    return any(value is None if type is None else isinstance(value, type) for type in expected)

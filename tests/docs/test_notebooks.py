@@ -1,0 +1,189 @@
+"""The notebooks run on a run as large as the demo's without errors or warnings, and are kept without outputs."""
+
+import asyncio
+import os
+import re
+import sys
+from itertools import combinations
+from random import Random
+
+import matplotlib.font_manager  # noqa: F401  # its first import on a machine lists the fonts, and says so on stderr
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from nbclient import NotebookClient
+
+from metadata import Entries, InputError
+from metadata.languages import LANGUAGES as ALL
+from tests.sample.texts import LANGUAGES, sentence
+from tests.sample.texts import entries as words_of
+from tests.support.checkout import ROOT
+from tests.support.written_run import write_run
+
+NOTEBOOKS = ROOT / "notebooks"
+PLOTS = {"explore_metadata": 2, "inspect_distributions": 4, "choose_threshold": 2, "compare_runs": 3}
+IMAGES = 6_000
+SOURCES = (["numbers"], ["wordnet"], ["wordnet", "unigrams"], ["unigrams"], ["bigrams", "titles"], ["titles"])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, str]:
+    """Metadata, a run, and another with other seed and threshold, under the names that the notebooks look for."""
+    metadata, run, other = (str(tmp_path_factory.mktemp(name)) for name in ("metadata", "run", "other"))
+    entries = entries_of_sources()
+    entries.save(metadata)
+    images = images_of(entries)
+    write_run(run, entries, images, t=20)
+    write_run(other, entries, images, t=10, seed=1)
+    return {"METADATA": metadata, "CURATED": run, "CURATED_OTHER": other}
+
+
+def entries_of_sources() -> Entries:
+    """Return the entries of the sample, as if several sources had brought them."""
+    rows = [(one.code, entry) for one in ALL if one.code in LANGUAGES for entry in words_of(one.code)]
+    languages, strings = zip(*rows, strict=True)
+    columns = {"language": languages, "entry": strings, "score": np.arange(len(rows)) * 1.0}
+    sources = [SOURCES[place % len(SOURCES)] for place in range(len(rows))]
+    return Entries.of_table(pa.table(columns | {"sources": sources}))
+
+
+def images_of(entries: Entries) -> list:
+    """Return images with one or two texts; of the languages, each has a third more than the next."""
+    random = Random("notebooks")
+    weights = [0.75**rank for rank, _ in enumerate(entries.languages)]
+    strings = {code: entries.of(code).to_pylist() for code in entries.languages}
+
+    def text():
+        code = random.choices(list(strings), weights)[0]
+        sample = sentence(code, random)
+        first = entries.ids(code).start
+        return sample, code, [first + place for place, entry in enumerate(strings[code]) if entry in sample]
+
+    images = [[text() for _ in range(random.choice([1, 1, 2]))] for _ in range(IMAGES)]
+    with_match = ([each for each in texts if each[2]] for texts in images)
+    return [texts for texts in with_match if texts]
+
+
+@pytest.fixture(scope="module")
+def executed(folders) -> dict:
+    """All notebooks with their outputs, executed side by side."""
+    environment = os.environ | folders | {"PYTHONPATH": str(NOTEBOOKS.parent)}
+
+    async def execute(name: str):
+        book = read(name)
+        client = NotebookClient(book, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}})
+        await client.async_execute(env=environment)
+        return book
+
+    async def execute_all():
+        return await asyncio.gather(*(execute(name) for name in PLOTS))
+
+    return dict(zip(PLOTS, asyncio.run(execute_all()), strict=True))
+
+
+def read(name: str):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def outputs(book) -> list:
+    return [output for cell in book.cells for output in cell.get("outputs", [])]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_notebook_shows_its_plots_and_tables(executed, name):
+    shown = [kind for output in outputs(executed[name]) for kind in output.get("data", {})]
+    assert shown.count("image/png") == PLOTS[name]
+    assert shown.count("text/html") >= 1
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_no_cell_warns_or_leaves_the_name_of_an_object(executed, name):
+    assert [output.text for output in outputs(executed[name]) if output.get("name") == "stderr"] == []
+    plain = [output.data for output in outputs(executed[name]) if output.output_type == "execute_result"]
+    assert [data["text/plain"] for data in plain if "text/html" not in data] == []
+
+
+def test_the_table_of_languages_gives_the_threshold_of_the_run(executed):
+    table = next(table for table in tables(executed["inspect_distributions"]) if "tail share" in table)
+    assert re.search(r">English</td>.*?>20</td>.*?</tr>", table, re.DOTALL)
+
+
+def test_the_runs_differ_in_seed_and_threshold_and_nothing_else(executed):
+    settings = tables(executed["compare_runs"])[0]
+    assert re.findall(r"col0[^>]*>(\w+)</td>", settings) == ["english_threshold", "seed"]
+
+
+def test_entries_of_any_script_stand_in_tables(executed):
+    assert any("の" in table and "في" in table for table in tables(executed["explore_metadata"]))
+
+
+def tables(book) -> list[str]:
+    return [output.data["text/html"] for output in outputs(book) if "text/html" in output.get("data", {})]
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path):
+    book = read(path.stem)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert path.stem in PLOTS
+    assert outputs(book) == []
+    assert {cell.execution_count for cell in code} == {None}
+    assert all(cell.metadata == {} for cell in book.cells)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What the notebooks share, imported as they do."""
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))
+    import looks
+
+    yield looks
+    del sys.modules["looks"]
+
+
+def test_a_missing_folder_is_told_in_one_sentence(looks, monkeypatch, tmp_path):
+    monkeypatch.setenv("CURATED", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"no folder .*nowhere: run `make demo` first, or set CURATED") as error:
+        looks.folder("CURATED", default="../.demo/curated")
+    assert error.value._render_traceback_() == [str(error.value)]
+
+
+def test_texts_of_the_crawl_stay_texts_in_a_table(looks):
+    html = looks.table(pd.DataFrame({"text": ["<script>alert(1)</script>", "x" * 150 + "&", None]})).to_html()
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "xxx…<" in html
+
+
+def test_numbers_in_a_table_are_separated_and_rounded(looks):
+    frame = pd.DataFrame({"n": [1234567, 3], "rate": [0.00402, np.nan], "p": [0.125, np.nan]})
+    html = looks.table(frame, shares=["p"]).to_html()
+    assert all(f">{value}</td>" in html for value in ("1,234,567", "3", "0.00402", "–", "12.5 %"))
+
+
+def test_names_of_dots_hide_neither_dots_nor_each_other(looks):
+    figure, axes = plt.subplots()
+    x, y = np.random.default_rng(0).random((2, 60))
+    axes.plot(x, y, "o", markersize=4)
+    figure.draw_without_rendering()  # sets the limits
+    looks.name_dots(axes, [language.code for language in ALL if len(language.code) < 4][:60], x, y)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    dots = axes.transData.transform(np.column_stack([x, y]))
+    assert len(boxes) > 30
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+    plt.close(figure)
+
+
+def test_each_of_several_entries_keeps_its_own_direction(looks):
+    assert looks.listed(["שלום", "a"]) == "\u2068שלום\u2069 · \u2068a\u2069"
+    assert looks.listed([]) is None
+
+
+def test_where_there_is_nothing_to_see_a_notebook_says_so(looks):
+    looks.need(["en"], "not said")
+    with pytest.raises(InputError, match="^No text has a match.$"):
+        looks.need([], "No text has a match.")

@@ -1,0 +1,214 @@
+"""Rows are excluded for the reasons that the naive twin gives."""
+
+import random
+from collections import Counter
+from hashlib import md5
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.exclusion import REASONS, Exclusion
+from curation.exclusion.sets import DomainSet, KeySet, canonical
+from curation.inputs.candidates import tallies
+from metadata import InputError
+from runtime.arrow.uid_keys import uid_numbers
+from tests.naive.exclusion import naive_excluded
+from tests.support.exclusions import LISTED, UID, URL, batch, reasons
+
+# Host of a URL, a listed domain, and whether this covers that.
+HOSTS = [
+    ("example.org", "example.org", True),
+    ("www.example.org", "example.org", True),
+    ("a.b.example.org", "example.org", True),
+    ("badexample.org", "example.org", False),
+    ("example.org.evil.net", "example.org", False),
+    ("org", "example.org", False),
+    ("example.com", "example.org", False),
+    ("EXAMPLE.Org", "example.org", True),
+    ("example.org", "Example.ORG.", True),
+    ("example.org.", "example.org", True),
+    ("example.org:8080", "example.org", True),
+    ("user:word@example.org:80", "example.org", True),
+    ("example.org@evil.net", "example.org", False),
+    ("a@b@example.org", "example.org", True),
+    ("evil.net\\@example.org", "example.org", False),
+    ("evil.net?x=://example.org", "example.org", False),
+    ("evil.net#@example.org", "example.org", False),
+    ("bücher.example", "xn--bcher-kva.example", True),
+    ("xn--bcher-kva.example", "bücher.example", True),
+    ("www.BÜCHER.example", "bücher.example", True),
+    ("b%C3%BCcher.example", "bücher.example", True),
+    ("ex%61mple.org", "example.org", True),
+    ("bucher.example", "bücher.example", False),
+    ("例え。テスト", "例え.テスト", True),
+    ("ＥＸＡＭＰＬＥ.org", "example.org", True),
+    ("ü.example.org", "example.org", True),
+    ("ΟΔΌΣ.gr", "οδόσ.gr", True),
+    ("192.0.2.1", "192.0.2.1", True),
+    ("[2001:db8::1]:80", "[2001:db8::1]", True),
+    ("%%%", "example.org", False),
+    ("%2525.org", "example.org", False),
+    ("ü" * 100_000 + ".net", "example.org", False),
+]
+
+
+def test_each_kind_of_list_gives_its_reason():
+    rows = [
+        {"url": URL},
+        {"url": "https://example.net/é.jpg"},
+        {"url": "https://www.example.com/a.jpg"},
+        {"url": "https://cdn.example/a.jpg", "page_url": "https://news.example/article"},
+        {"url": "https://cdn.example/ad/a.jpg"},
+        {"url": "https://cdn.example/a.jpg"},
+    ]
+    assert reasons(Exclusion.of(**LISTED), rows) == [*REASONS, None]
+
+
+def test_of_several_reasons_the_first_is_told():
+    exclusion = Exclusion.of(domains=["example.org"], regexes=["img"], urls=[URL])
+    assert reasons(exclusion, [{"url": URL}]) == ["excluded_url"]
+
+
+@pytest.mark.parametrize(("host", "domain", "is_covered"), HOSTS)
+def test_a_domain_covers_its_hosts_in_any_spelling_and_no_others(host, domain, is_covered):
+    exclusion = Exclusion.of(domains=[domain])
+    expected = ["excluded_domain" if is_covered else None] * 2
+    assert reasons(exclusion, [{"url": f"https://{host}"}, {"url": f"http://{host}/é.jpg?a=b#c"}]) == expected
+
+
+def test_what_has_no_host_is_below_no_domain():
+    urls = [
+        "",
+        ":",
+        "://",
+        "http:",
+        "http:/",
+        "http://",
+        "http:///",
+        "example.org",
+        "//example.org",
+        "http://:80",
+        None,
+    ]
+    assert not DomainSet.of(["example.org", "80"]).contains(pa.array(urls)).any()
+
+
+parts = st.sampled_from(
+    ["example", "com", "www", "bad", "BÜCHER", "bücher", "xn--bcher-kva", "192", "0", "2", "1"] + list(".@:/?#\\")
+)
+
+
+hosts = st.lists(parts, max_size=8).map("".join)
+
+
+@given(st.lists(st.tuples(hosts, hosts, st.sampled_from([None, UID, UID.upper(), "own/1", "own/2"])), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_rows_are_excluded_as_by_the_naive_twin(drawn):
+    paths = ["", "/a.gif", "/ads/1"]
+    rows = [
+        {"url": f"https://{host}{paths[number % 3]}", "page_url": f"http://{page}.news.example", "uid": uid}
+        for number, (host, page, uid) in enumerate(drawn)
+    ]
+    assert reasons(Exclusion.of(**LISTED), rows) == [naive_excluded(row, **LISTED) for row in rows]
+
+
+def test_among_many_domains_those_are_found_that_are_listed():
+    chance = random.Random(0)
+    names = [f"{chance.choice('abc')}{chance.randrange(500)}.{chance.choice(['org', 'co.uk'])}" for _ in range(3000)]
+    listed, urls = names[:1000], [f"http://www.{name}/" for name in names]
+    expected = [name in set(listed) for name in names]
+    assert DomainSet.of(listed).contains(pa.array(urls)).tolist() == expected
+    assert 1000 < sum(expected) < 2900
+
+
+@pytest.mark.parametrize("form", ["{:032x}", "{:x}00000000000000000000000000", "own-{}"])
+def test_among_many_uids_those_are_found_that_are_listed_however_they_are_spread(form):
+    uids = [form.format(number) for number in range(2**20, 2**20 + 3000)]
+    keys = KeySet.of([uid_numbers(uids[::2]), uid_numbers(uids[:10:2])])
+    assert len(keys) == 1500
+    assert keys.contains(uid_numbers(uids)).tolist() == [True, False] * 1500
+
+
+def test_the_first_and_last_keys_are_found():
+    edges = ["0" * 32, "f" * 32]
+    assert KeySet.of([uid_numbers(edges)]).contains(uid_numbers([*edges, "0" * 31 + "1", "f" * 31 + "e"])).tolist() == [
+        *(True, True),
+        *(False, False),
+    ]
+
+
+def test_without_lists_nothing_is_excluded():
+    exclusion = Exclusion.read([])
+    assert len(exclusion) == 0
+    assert reasons(exclusion, [{"url": URL}, {"url": None}]) == [None, None]
+
+
+def test_no_rows_are_no_reasons():
+    assert len(Exclusion.of(**LISTED).excluded(batch([]))) == 0
+
+
+def test_tallies_are_never_excluded():
+    exclusion = Exclusion.of(uids=[md5(b"").hexdigest()], regexes=[".*", "^$"])
+    assert exclusion.excluded(tallies(Counter(files=1))).to_pylist() == [None]
+
+
+def test_a_slice_has_the_reasons_of_its_rows():
+    rows = [
+        {"url": f"https://{'www.' * (k % 3)}example.{'com' if k % 2 else 'org'}/{k}é", "uid": "own/1"}
+        for k in range(40)
+    ]
+    whole, exclusion = batch(rows), Exclusion.of(domains=["example.com"], uids=["own/2"])
+    expected = reasons(exclusion, rows)
+    assert exclusion.excluded(whole.slice(7, 20)).to_pylist() == expected[7:27]
+    assert Counter(expected) == {None: 20, "excluded_domain": 20}
+
+
+def test_a_row_without_uid_has_that_of_its_url():
+    exclusion = Exclusion.of(uids=[UID])
+    assert reasons(exclusion, [{"url": URL}, {"url": URL, "uid": "other"}, {"url": "x", "uid": UID}]) == [
+        "excluded_uid",
+        None,
+        "excluded_uid",
+    ]
+    assert exclusion.excluded(pa.record_batch({"url": [URL]})).to_pylist() == ["excluded_uid"]
+
+
+def test_a_uid_s_digits_are_read_in_either_case_and_other_uids_as_they_stand():
+    assert reasons(Exclusion.of(uids=[UID.upper(), "Own"]), [{"url": URL}, {"url": "x", "uid": "own"}]) == [
+        "excluded_uid",
+        None,
+    ]
+
+
+def test_what_is_left_comes_with_the_tallies_of_what_went():
+    exclusion = Exclusion.of(**LISTED)
+    batches = [batch([{"url": URL}, {"url": "https://a.example"}]), batch([{"url": URL}]), tallies(Counter(pairs=3))]
+    left = list(exclusion.out_of(batches))
+    assert [rows["url"].to_pylist() for rows in left[:1]] == [["https://a.example"]]
+    counted = Counter()
+    for rows in left[1:]:
+        for row in rows.to_pylist():
+            counted[row["text"]] += row["tally"]
+    assert counted == {"pairs": 1, "dropped.excluded_uid": 2}
+
+
+def test_a_damaged_or_missing_exclusion_is_refused(tmp_path):
+    folder = tmp_path / "saved"
+    Exclusion.of(**LISTED).save(folder)
+    keys = bytearray((folder / "uids_keys.npy").read_bytes())
+    keys[-1] ^= 1
+    (folder / "uids_keys.npy").write_bytes(keys)
+    with pytest.raises(InputError, match=r"uids_keys\.npy is damaged"):
+        Exclusion.open(folder)
+    with pytest.raises(InputError, match="holds no readable exclusion.json"):
+        Exclusion.open(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "host", ["Straße.example", "ΣΊΣΥΦΟΣ.gr", "İ.example", "a\xadb.example", "ﬁ.example", "ー.example"]
+)
+def test_a_canonical_host_is_ascii_and_stays_as_it_is(host):
+    assert canonical(host).isascii()
+    assert canonical(canonical(host)) == canonical(host)

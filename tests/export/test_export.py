@@ -1,0 +1,94 @@
+"""Exports are whole, repeatable, and refused where they would destroy or mislead."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from curation.commands import export as job
+from curation.export.card import About
+from curation.export.forms import export
+from metadata import InputError
+from tests.support.checkout import ROOT
+from tests.support.downloaded import all_bytes
+from tests.support.finished_run import finished_run, image
+
+
+@pytest.mark.parametrize("form", ["datacomp", "huggingface", "metaclip"])
+def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
+    for name in ("one", "two"):
+        export(run.path, tmp_path / name, form, About(name="pairs"))
+    assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path):
+    run = finished_run(tmp_path / "run", [image(1) | {"uid": "laion/7"}] * 20, t=1000)
+    with pytest.raises(InputError, match="uid 'laion/7' is no 32"):
+        export(run.path, tmp_path / "out", "datacomp", About())
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
+    with pytest.raises(InputError, match="out is not empty; give a new folder, or --overwrite"):
+        export(run.path, tmp_path / "out", "datacomp", About())
+    export(run.path, tmp_path / "out", "datacomp", About(), overwrite=True)
+    assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
+
+
+@pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])
+def test_the_run_itself_is_never_written_over(run, tmp_path, to):
+    with pytest.raises(InputError, match="holds the run or is in it"):
+        export(run.path, tmp_path / to, "datacomp", About(), overwrite=True)
+
+
+def test_a_damaged_file_is_refused(run, tmp_path):
+    file = run.path / "curated" / "00000.parquet"
+    content = bytearray(file.read_bytes())
+    content[40:60] = b"\xff" * 20
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"00000.parquet is damaged .*curate again"):
+        export(run.path, tmp_path / "out", "datacomp", About())
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run the job; return the sentence with which it refused."""
+
+    def run(*arguments) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            job.main([str(argument) for argument in arguments])
+        assert stopped.value.code == 2
+        return capsys.readouterr().err.strip()
+
+    return run
+
+
+def test_the_job_runs_as_a_user_runs_it(run, tmp_path):
+    command = [sys.executable, ROOT / "jobs" / "export.py", "--from", run.path, "--to", tmp_path / "out"]
+    done = subprocess.run([*command, "--format", "datacomp"], cwd=ROOT, env=with_packages(), capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode().startswith("uids.npy with ")
+    assert (tmp_path / "out" / "uids.npy").exists()
+
+
+def with_packages() -> dict:
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):
+    sentence = refused("--from", tmp_path, "--to", tmp_path / "out", "--format", "datacomp")
+    assert sentence.startswith(f"export: {tmp_path} holds no run.json of a finished run")
+    assert "\n" not in sentence
+
+
+def test_what_a_card_says_is_refused_where_there_is_no_card(refused, run, tmp_path):
+    sentence = refused("--from", run.path, "--to", tmp_path / "o", "--format", "datacomp", "--license", "mit")
+    assert sentence == "export: --license would be said on a dataset card; --format datacomp writes none"
+
+
+def test_no_workers_are_refused(refused, run, tmp_path):
+    sentence = refused("--from", run.path, "--to", tmp_path / "o", "--format", "metaclip", "--workers", 0)
+    assert sentence == "export: the number of workers is 0; it must be at least 1"

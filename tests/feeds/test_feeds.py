@@ -1,0 +1,228 @@
+"""Feeds, each read by the program it is for: img2dataset, webdataset, Hugging Face's datasets and hub, mlcroissant.
+
+They are no part of the project's own needs; a test whose reader is not installed is skipped and says so.
+"""
+
+import json
+import os
+import re
+import shlex
+import struct
+import subprocess
+import zlib
+from hashlib import md5
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.commands import export as job
+from curation.export.card import About
+from curation.export.forms import export
+from tests.support.checkout import ROOT
+from tests.support.finished_run import LISTS, finished_run, image
+from tests.support.http_server import Answer, serving
+from tests.support.stand_ins import needed
+
+PAGE = ROOT / "docs" / "feeding-training.md"
+pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
+JPEG = b"\xff\xd8\xff"
+ABOUT = About("Pairs é", "cc-by-4.0", "1.0.0", "2026-11-25", "Ada: Pairs, 2026")
+IMG2DATASET = Path(os.environ.get("IMG2DATASET", ROOT / ".venv-img2dataset" / "bin" / "img2dataset"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return finished_run(tmp_path / "run", [image(number) for number in range(60)])
+
+
+@pytest.fixture
+def published(run, tmp_path) -> Path:
+    """The run as a folder for Hugging Face."""
+    export(run.path, tmp_path / "pairs", "huggingface", ABOUT)
+    return tmp_path / "pairs"
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """Hugging Face's libraries, told before their import to stay in the folder of the test."""
+    for name, value in (("HF_HOME", str(tmp_path / "hub")), ("HF_HUB_OFFLINE", "1"), ("HF_DATASETS_OFFLINE", "1")):
+        monkeypatch.setenv(name, value)
+
+
+# Hugging Face
+
+
+def test_datasets_loads_the_folder(run, published, offline, tmp_path):
+    datasets = needed("datasets")
+    pairs = datasets.load_dataset(str(published), split="train", cache_dir=str(tmp_path / "cache"))
+    assert pairs.to_list() == run.kept
+    streamed = datasets.load_dataset(str(published), split="train", streaming=True)
+    assert [row["uid"] for row in streamed] == [row["uid"] for row in run.kept]
+
+
+def test_datasets_loads_the_entries_that_the_ids_of_a_pair_mean(run, published, offline, tmp_path):
+    datasets = needed("datasets")
+    entries = datasets.load_dataset(str(published), "entries", split="train", cache_dir=str(tmp_path / "cache"))
+    assert entries["count"][:] == run.counts
+    for row in run.kept:
+        assert all(entry in row["text"] for entry in entries[row["entries"]]["entry"])
+
+
+def test_the_hub_reads_the_card(published, offline):
+    hub = needed("huggingface_hub")
+    card = hub.DatasetCard.load(published / "README.md")
+    told = card.data.to_dict()
+    assert (told["pretty_name"], told["license"], told["language"]) == ("Pairs é", "cc-by-4.0", ["en", "ja", "no"])
+    assert told["size_categories"] == ["n<1K"]
+    paths = {config["config_name"]: config["data_files"] for config in told["configs"]}
+    assert paths["default"] == [{"split": "train", "path": "data/*.parquet"}]
+    assert paths["entries"] == [{"split": "train", "path": "entries/*.parquet"}]
+    assert card.text.lstrip().startswith("# Pairs é")
+
+
+# Croissant
+
+
+def test_mlcroissant_finds_nothing_amiss(published):
+    mlcroissant = needed("mlcroissant")
+    metadata = mlcroissant.Dataset(jsonld=str(published / "croissant.json")).metadata
+    assert (set(metadata.ctx.issues.errors), set(metadata.ctx.issues.warnings)) == (set(), set())
+    assert metadata.ctx.is_v1_1()
+    assert metadata.license == ["cc-by-4.0"]
+
+
+def test_mlcroissant_reads_the_records(run, published):
+    mlcroissant = needed("mlcroissant")
+    dataset = mlcroissant.Dataset(jsonld=str(published / "croissant.json"))
+    records = list(dataset.records("pairs"))
+    assert [record["pairs/text"].decode() for record in records] == [row["text"] for row in run.kept]
+    assert [list(record["pairs/entries"]) for record in records] == [row["entries"] for row in run.kept]
+    assert [record["pairs/probability"] for record in records] == [row["probability"] for row in run.kept]
+    entries = list(dataset.records("entries"))
+    assert [record["entries/entry"].decode() for record in entries] == [each for own in LISTS.values() for each in own]
+    assert [record["entries/count"] for record in entries] == run.counts
+
+
+# img2dataset
+
+
+@pytest.fixture
+def web():
+    """A server of small images, of which every third is gone; and the images' URLs."""
+    with serving() as server:
+        yield [
+            server.serve(f"/{n}.png", Answer(404) if n % 3 == 1 else Answer(200, png(n), {"Content-Type": "image/png"}))
+            for n in range(30)
+        ]
+
+
+@pytest.fixture
+def download(tmp_path):
+    """Run the page's img2dataset command on this folder of the run; return the folder of its results."""
+    if not IMG2DATASET.exists():
+        pytest.skip(f"no img2dataset at {IMG2DATASET}; `make feeds` installs it, or set IMG2DATASET")
+
+    def run(part: str) -> Path:
+        (command,) = [words for words in commands() if words[0] == "img2dataset" and f"out/{part}" in words]
+        few = {"--processes_count": "1", "--thread_count": "4"}
+        options = [few.get(flag, word) for flag, word in zip(command, command[1:], strict=False)]
+        quiet = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
+        ran = subprocess.run(
+            [IMG2DATASET, *options], cwd=tmp_path, env=quiet, capture_output=True, text=True, timeout=120
+        )
+        assert ran.returncode == 0, ran.stderr
+        return tmp_path / command[command.index("--output_folder") + 1]
+
+    return run
+
+
+def test_img2dataset_makes_tars_of_a_manifest_that_webdataset_reads(web, download, tmp_path):
+    webdataset = needed("webdataset")
+    run = finished_run(tmp_path / "out", [of_web(url) for url in web], t=20)
+    folder = download("curated")
+    tars = sorted(str(path) for path in folder.glob("*.tar"))
+    samples = list(webdataset.WebDataset(tars, shardshuffle=False).decode())
+    there = {row["uid"]: row for row in run.kept if is_there(row["url"])}
+    told = {sample["json"]["uid"]: sample["json"] for sample in samples}
+    assert len(samples) == len(there) > 10
+    for uid, row in there.items():
+        assert told[uid].pop("caption") == row["text"]
+        assert told[uid].items() >= {name: row[name] for name in row if name != "text"}.items()
+    assert {sample["txt"] for sample in samples} == {row["text"] for row in there.values()}
+    assert all(sample["jpg"].startswith(JPEG) for sample in samples)
+
+
+@pytest.mark.spark
+def test_counting_and_sampling_run_again_over_the_images_that_exist(web, download, submit, tmp_path):
+    texts = ["a dog" if number_of(url) % 2 else "a cat" for url in web]
+    pq.write_table(pa.table({"url": web, "text": texts}), tmp_path / "pairs.parquet")
+    (tmp_path / "words.txt").write_text("dog\ncat\n")
+    where = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
+    curate = ["jobs/curate.py", *where, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 5]
+    first = submit(*curate)
+    assert first.returncode == 0, first.stderr
+    again = submit(*curate, "--status", download("matched"))
+    assert again.returncode == 0, again.stderr
+    facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert facts["downloads"]["images"] == {"success": 20, "failed_to_download": 10}
+    assert (facts["rows"]["matched"], facts["rows"]["existing"]) == (30, 20)
+    there = {url: text for url, text in zip(web, texts, strict=True) if is_there(url)}
+    counts = pq.read_table(tmp_path / "out" / "counts.parquet")["count"].to_pylist()
+    assert counts == [list(there.values()).count(f"a {word}") for word in ("dog", "cat")]
+    assert set(pq.read_table(tmp_path / "out" / "curated")["url"].to_pylist()) <= there.keys()
+
+
+# The page that says how
+
+
+def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, offline, tmp_path, monkeypatch, capsys):
+    for module in ("datasets", "mlcroissant", "webdataset"):
+        needed(module)
+    run = finished_run(tmp_path / "out", [of_web(url) for url in web])
+    download("curated")
+    monkeypatch.chdir(tmp_path)
+    for words in commands():
+        if words[0] == "python":
+            job.main(words[2:])
+    for block in blocks("python"):
+        exec(block, {})
+    printed = capsys.readouterr().out
+    assert run.kept[0]["text"] in printed
+    assert run.kept[0]["url"] in printed
+    assert min(row["uid"] for row in run.kept) in printed
+
+
+def blocks(language: str) -> list[str]:
+    """The page's blocks of code in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The page's command lines, as words."""
+    lines = "".join(blocks("sh")).replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines]
+
+
+def of_web(url: str) -> dict:
+    return image(number_of(url), url) | {"uid": md5(url.encode()).hexdigest()}
+
+
+def number_of(url: str) -> int:
+    return int(Path(url).stem)
+
+
+def is_there(url: str) -> bool:
+    return number_of(url) % 3 != 1
+
+
+def png(shade: int, side: int = 16) -> bytes:
+    """A square of one grey, as PNG."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + bytes([shade]) * side) * side
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

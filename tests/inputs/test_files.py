@@ -1,0 +1,191 @@
+import gzip
+import json
+import os
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.inputs import files
+from curation.inputs.files import Input, find, read
+from curation.inputs.tables.readers import TableOptions
+from runtime.errors import InputError
+from tests.support.checkout import SHARED
+
+URL = "https://example.org/a.jpg"
+LINE = json.dumps({"url": URL, "text": "x"}) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of files of each format, with some that are none."""
+    for name in ("b.jsonl", "a.JSON", "sub/c.ndjson", "_SUCCESS", ".hidden.jsonl", "_temporary/d.jsonl", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(LINE)
+    (tmp_path / "e.csv").write_text(f"url,text\n{URL},x\n")
+    (tmp_path / "f.tsv.gz").write_bytes(gzip.compress(f"url\ttext\n{URL}\tx\n".encode()))
+    (tmp_path / "g.parquet").write_bytes(parquet())
+    for name in ("h.warc.gz", "i.warc.wat.gz"):
+        (tmp_path / name).write_bytes(b"looked at later")
+    return tmp_path
+
+
+def parquet(**writing):
+    sink = pa.BufferOutputStream()
+    rows = 4000
+    table = pa.table({"url": [URL] * rows, "text": [f"{i * 7919 % 104729}" for i in range(rows)]})
+    pq.write_table(table, sink, compression="none", use_dictionary=False, **writing)
+    return sink.getvalue().to_pybytes()
+
+
+def names(found, folder):
+    return [Path(each.path).relative_to(folder).as_posix() for each in found]
+
+
+def texts(found, options=None):
+    return [row["text"] for each in found for b in read(each, options) for row in b.to_pylist() if row["url"]]
+
+
+def test_a_folder_stands_for_its_readable_files_in_order(folder):
+    found = find([str(folder)])
+    assert names(found, folder) == [
+        *("a.JSON", "b.jsonl", "e.csv", "f.tsv.gz", "g.parquet", "h.warc.gz", "i.warc.wat.gz", "sub/c.ndjson")
+    ]
+    assert [each.format for each in found] == ["json", "json", "csv", "csv", "parquet", "warc", "wat", "json"]
+
+
+def test_a_file_is_listed_once_however_it_is_named(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    paths = ["sub", str(folder / "b.jsonl"), f"file://{folder}/b.jsonl", "b.jsonl", "*.jsonl", "s*"]
+    assert names(find(paths), folder) == ["b.jsonl", "sub/c.ndjson"] == names(find(paths[::-1]), folder)
+
+
+def test_an_input_knows_size_and_time(folder):
+    path = folder / "b.jsonl"
+    os.utime(path, ns=(1, 1_700_000_000_123_456_789))
+    assert find([str(path)]) == [Input(str(path), "json", len(LINE), 1_700_000_000_123_456_789, file_size=len(LINE))]
+
+
+def test_a_name_may_look_like_a_glob_or_a_url(tmp_path):
+    for name in ("a[1].jsonl", "b::c.jsonl", "d*.jsonl", "e?f.jsonl"):
+        path = tmp_path / name
+        path.write_text(LINE)
+        assert texts(find([str(path)])) == ["x"]
+
+
+def test_every_format_is_read(folder):
+    tables = [each for each in find([str(folder)]) if each.format not in ("wat", "warc", "parquet")]
+    assert texts(tables) == ["x"] * 5
+
+
+def test_other_file_systems_are_read():
+    system = fsspec.filesystem("memory")
+    system.pipe("/pairs/a.jsonl", LINE.encode())
+    system.pipe("/pairs/deep/b.csv.gz", gzip.compress(f"url,text\n{URL},y\n".encode()))
+    for paths in (["memory://pairs"], ["memory://pairs/*.jsonl", "memory://pairs/deep/b.csv.gz", "memory://pairs/**"]):
+        found = find(paths)
+        assert [each.path for each in found] == ["memory:///pairs/a.jsonl", "memory:///pairs/deep/b.csv.gz"]
+        assert texts(found) == ["x", "y"]
+
+
+def test_the_ending_of_a_url_is_before_its_query():
+    assert files._format("https://example.org/A.Parquet?signature=x.csv") == "parquet"
+
+
+def test_a_big_parquet_file_is_split_at_its_row_groups(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet(row_group_size=500))
+    whole = find([str(path)])
+    assert [each.row_groups for each in whole] == [None]
+    group = path.stat().st_size // 8
+    monkeypatch.setattr(files, "SPLIT_BYTES", 2 * group)
+    parts = find([str(path)])
+    assert len(parts) > 2
+    assert [each.row_groups[0] for each in parts[1:]] == [each.row_groups[1] for each in parts[:-1]]
+    assert (parts[0].row_groups[0], parts[-1].row_groups[1]) == (0, 8)
+    assert all(each.size >= 2 * group for each in parts[:-1])
+    assert {each.file_size for each in parts} == {path.stat().st_size}
+    assert texts(parts) == texts(whole)
+    assert len(texts(whole)) == 4000
+
+
+def test_a_sample_of_files_is_of_files_not_of_their_parts(tmp_path, monkeypatch):
+    for name in "abcd":
+        (tmp_path / f"{name}.parquet").write_bytes(parquet(row_group_size=500))
+    monkeypatch.setattr(files, "SPLIT_BYTES", 5000)
+    whole = find([str(tmp_path)])
+    sampled = find([str(tmp_path)], sample_files=2, seed=1)
+    assert len({each.path for each in sampled}) == 2
+    assert sampled == [each for each in whole if each.path in {each.path for each in sampled}]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing.jsonl", "does not exist; expected a file, a folder"),
+        ("no*match", "does not exist"),
+        ("README.md", r"unknown ending; expected \.wat\.gz"),
+        ("README*", "holds no file that can be read"),
+        ("empty", "holds no file that can be read"),
+    ],
+)
+def test_what_stands_for_no_file_is_refused(folder, name, sentence):
+    (folder / "empty").mkdir()
+    with pytest.raises(InputError, match=sentence):
+        find([str(folder / "b.jsonl"), str(folder / name)])
+
+
+@pytest.mark.parametrize("url", ["nosuch://bucket/a.jsonl", "https://", "memory://nothing.jsonl"])
+def test_a_url_that_cannot_be_opened_is_refused(url):
+    with pytest.raises(InputError, match="cannot be looked up|does not exist"):
+        find([url])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.parquet", b"no parquet", "cannot be read as parquet"),
+        ("a.parquet", b"", "cannot be read as parquet"),
+        ("a.jsonl", b'{"url": 1}\n', "no column text"),
+        ("a.jsonl.gz", b"no gzip at all", "no line that is a JSON object"),
+        ("a.csv", b"one,two\n", "it has one, two"),
+        ("a.tsv.zst", b"no zstd", "it has none"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused_before_any_work(tmp_path, name, content, sentence):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}.*{sentence}"):
+        find([str(tmp_path)])
+
+
+def test_columns_can_be_given(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text(f"a dog\t{URL}\n")
+    options = TableOptions(url_column="1", text_column="0")
+    assert texts(find([str(path)], options), options) == ["a dog"]
+
+
+def test_a_file_that_cannot_be_opened_any_more_is_an_error_of_the_system(tmp_path, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    path.write_text(LINE)
+    (found,) = find([str(path)])
+
+    def refuse(*_):
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr("builtins.open", refuse)  # a mode would not stop root
+    with pytest.raises(OSError, match=r"a\.jsonl cannot be opened: not yours"):
+        list(read(found))
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not (SHARED / "pairs").is_dir(), reason="needs the shared data: pairs")
+def test_real_tables_lose_no_row():
+    pairs = SHARED / "pairs"
+    named = TableOptions(text_column="caption_reference_description")
+    assert len(texts(find([str(pairs / "*.parquet")]))) == 1000
+    assert len(texts(find([str(pairs / "wit")], named), named)) == 9980
+    numbered = TableOptions(1, 0)
+    assert len(texts(find([str(pairs / "cc3m_validation.tsv")], numbered), numbered)) == 15833

@@ -1,0 +1,298 @@
+"""Test the build_metadata job as a user runs it: its output, the same bytes every time, and its refusals."""
+
+import bz2
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from metadata import Entries, commands
+from metadata.schemas import ENTRIES
+from tests.sample.texts import LANGUAGES
+from tests.sample.views import OTHER_PROJECTS
+from tests.sample.wikipedias import MARKUP
+from tests.support.checkout import ROOT
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+FEW = ("en", "ja", "de")  # of the sample's twenty languages; each takes Spark about a second
+
+
+def dumps(sample: Path, *codes: str) -> list[Path]:
+    return [next((sample / "wikipedia").glob(f"{code}wiki-*")) for code in codes]
+
+
+def views(sample: Path) -> Path:
+    return next((sample / "pageviews").iterdir())
+
+
+@pytest.fixture(scope="module")
+def build(submit, tmp_path_factory):
+    """Build from these sources into a new folder or the one given; return the folder."""
+
+    def run(*sources, output=None, master="local[2]") -> Path:
+        output = output or tmp_path_factory.mktemp("build") / "metadata"
+        done = submit("jobs/build_metadata.py", *sources, "--output", output, master=master)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return output
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(build, sample) -> Path:
+    """All twenty languages of the sample, from folders."""
+    folders = {f"--{name}": sample / name for name in ("wordnet", "wikipedia", "pageviews")}
+    return build(*[part for pair in folders.items() for part in pair])
+
+
+@pytest.fixture(scope="module")
+def few(build, sample) -> Path:
+    """Three languages, from files."""
+    wordnets = [sample / "wordnet/dict", sample / "wordnet/wn-data-jpn.tab"]
+    more = ["--pageviews", views(sample), "--languages", *FEW]
+    return build("--wordnet", *wordnets, "--wikipedia", *dumps(sample, *FEW), *more)
+
+
+def facts(folder: Path) -> dict:
+    return json.loads((folder / "metadata.json").read_text("utf-8"))
+
+
+def rows(folder: Path, code: str) -> list[dict]:
+    """Return the rows of a language without their ids, which count all languages."""
+    table = pq.read_table(folder / "entries.parquet").drop_columns("id")
+    return table.filter(pc.equal(table["language"], code)).to_pylist()
+
+
+def of_source(folder: Path, code: str, source: str) -> set[str]:
+    return {row["entry"] for row in rows(folder, code) if source in row["sources"]}
+
+
+@pytest.mark.spark
+def test_the_output_is_what_the_format_says(whole):
+    table = pq.read_table(whole / "entries.parquet")
+    assert table.schema.equals(ENTRIES)
+    assert table["id"].to_pylist() == list(range(len(table)))
+    assert Entries.open(whole).digest == facts(whole)["digest"]
+    assert set(facts(whole)["languages"]) == set(LANGUAGES)
+    assert sum(facts(whole)["languages"].values()) == facts(whole)["entries"] == len(table)
+    assert not (whole / ".work").exists()
+
+
+@pytest.mark.spark
+def test_the_figures_of_each_source_agree_with_the_entries(whole):
+    for code, counts in facts(whole)["sources"].items():
+        owners = [row["sources"][0] for row in rows(whole, code)]
+        assert counts == {source: owners.count(source) for source in set(owners)}
+
+
+@pytest.mark.spark
+def test_entries_of_every_source_are_there(whole):
+    assert {"0", "99"} <= of_source(whole, "ko", "numbers")
+    assert {"old", "in New Zealand"} & of_source(whole, "en", "wordnet") == {"old"}  # only names of synsets
+    assert {"the", "of", "in", "photo"} <= of_source(whole, "en", "unigrams")
+    assert {"New York", "photo of"} <= of_source(whole, "en", "bigrams")
+    assert {"Dog", "Kilimanjaro"} <= of_source(whole, "en", "titles")
+    assert {"の", "写真"} <= of_source(whole, "ja", "unigrams")
+    assert {"犬", "公園で"} <= of_source(whole, "ja", "wordnet")
+    assert "東京で" in of_source(whole, "ja", "bigrams")
+
+
+@pytest.mark.spark
+def test_an_entry_of_several_sources_names_them_all(whole):
+    (dog,) = [row for row in rows(whole, "en") if row["entry"] == "dog"]
+    assert dog["sources"] == ["wordnet", "unigrams"]
+    assert dog["score"] is None  # the wordnet came first, and has none
+
+
+@pytest.mark.spark
+def test_english_has_a_least_count_and_the_others_a_share(whole):
+    counts = {
+        code: pq.read_table(whole / "sources/ngrams" / code / "unigrams.parquet")["score"] for code in ("en", "de")
+    }
+    assert pc.min(counts["en"]).as_py() >= 100 > pc.min(counts["de"]).as_py()
+    distinct = facts(whole)["wikipedia"]["de"]["distinct_words"]
+    assert len(counts["de"]) == -(-distinct // 10)
+    assert pc.min(pq.read_table(whole / "sources/titles/en.parquet")["score"]).as_py() >= 70
+
+
+@pytest.mark.spark
+def test_neither_markup_nor_other_namespaces_become_entries(whole):
+    for code in LANGUAGES:
+        words = {word for row in rows(whole, code) for word in row["entry"].split()}
+        assert not words & {*MARKUP, "Search", "Special", "Main", "Elsewhere", "glossary"}
+        assert not [row["entry"] for row in rows(whole, code) if ":" in row["entry"]]
+
+
+@pytest.mark.spark
+def test_what_was_dropped_is_said(whole):
+    assert facts(whole)["wikipedia"]["ja"]["dropped.redirect"] == 1
+    assert facts(whole)["wikipedia"]["ja"]["dropped.namespace"] == 1
+    assert facts(whole)["pageviews"]["dropped.other_project"] == len(OTHER_PROJECTS)
+    assert facts(whole)["pageviews"]["dropped.main_page"] > 0
+
+
+@pytest.mark.spark
+def test_adding_a_language_leaves_the_entries_of_the_others_the_same(whole, few):
+    assert set(facts(few)["languages"]) == set(FEW)
+    for code in FEW:
+        assert rows(few, code) == rows(whole, code) != []
+
+
+@pytest.mark.spark
+def test_bytes_are_the_same_on_one_core_from_files_in_another_order_and_in_two(build, few, sample, tmp_path):
+    english, *others = dumps(sample, *FEW)
+    halves = [*cut_in_two(english, tmp_path), *others][::-1]
+    wordnets = [sample / "wordnet/wn-data-jpn.tab", sample / "wordnet/dict"]
+    viewed = ["--pageviews", *view_halves(views(sample), tmp_path)[::-1], "--languages", *FEW[::-1]]
+    again = build("--wordnet", *wordnets, "--wikipedia", *halves, *viewed, master="local[1]")
+    assert (again / "entries.parquet").read_bytes() == (few / "entries.parquet").read_bytes()
+    assert facts(again)["wikipedia"]["en"]["files"] == 2
+
+
+@pytest.mark.spark
+def test_a_second_run_counts_nothing_anew_and_a_list_replaces_english(build, few, sample, tmp_path):
+    (tmp_path / "list.json").write_text(json.dumps(["dog", "of the"]))
+    stamps = {path: path.stat().st_mtime_ns for path in (few / "sources").rglob("_made_from.json")}
+    japanese = rows(few, "ja")
+    wordnets = [sample / "wordnet/dict", sample / "wordnet/wn-data-jpn.tab"]
+    more = ["--pageviews", views(sample), "--languages", *FEW, "--entries", f"en={tmp_path / 'list.json'}"]
+    build("--wordnet", *wordnets, "--wikipedia", *dumps(sample, *FEW), *more, output=few)
+    assert len(stamps) == len(FEW) + 1
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert [(row["entry"], row["sources"]) for row in rows(few, "en")] == [("dog", ["list"]), ("of the", ["list"])]
+    assert rows(few, "ja") == japanese
+
+
+def cut_in_two(dump: Path, folder: Path) -> list[Path]:
+    """Put the pages of a dump into two files, of which only the first has the head, as with hand-made parts."""
+    head, *pages = bz2.decompress(dump.read_bytes()).decode().removesuffix("</mediawiki>\n").split("  <page>\n")
+    middle = len(pages) // 3
+    parts = [(head, pages[:middle]), ("<mediawiki>\n", pages[middle:])]
+    paths = [folder / f"{part}" / dump.name for part in "ab"]
+    for path, (start, some) in zip(paths, parts, strict=True):
+        path.parent.mkdir()
+        path.write_bytes(bz2.compress("  <page>\n".join([start, *some]).encode() + b"</mediawiki>\n"))
+    return paths
+
+
+def view_halves(path: Path, folder: Path) -> list[Path]:
+    """Put every other line of a page-view file into another file."""
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    paths = [folder / f"pageviews-{half}.gz" for half in range(2)]
+    for half, each in enumerate(paths):
+        each.write_bytes(gzip.compress(b"".join(lines[half::2])))
+    return paths
+
+
+def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(sample, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
+    sources = ["--wordnet", str(sample / "wordnet"), "--languages", "ja", "ko"]
+    commands.main([*sources, "--output", str(tmp_path / "out")])
+    assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
+    assert facts(tmp_path / "out")["missing"] == ["ko"]
+    assert "no source has entries of Korean (ko)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """Run the job; return the sentence with which it refused."""
+    monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
+
+    def run(*arguments) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            commands.main([str(argument) for argument in arguments])
+        assert stopped.value.code == 2
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        return error.strip().splitlines()[-1]
+
+    return run
+
+
+@pytest.mark.parametrize("source", ["wordnet", "wikipedia", "pageviews"])
+def test_a_path_that_does_not_exist(refused, tmp_path, source):
+    sentence = refused(f"--{source}", tmp_path / "none", "--output", tmp_path / "out")
+    assert str(tmp_path / "none") in sentence
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("source", ["wordnet", "wikipedia", "pageviews"])
+def test_an_empty_folder(refused, tmp_path, source):
+    (tmp_path / "empty").mkdir()
+    sentence = refused(f"--{source}", tmp_path / "empty", "--output", tmp_path / "out")
+    assert str(tmp_path / "empty") in sentence
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--languages", "xx"], "'xx' is no metadata language"),
+        (["--entries", "xx={words}"], "'xx' is no metadata language"),
+        (["--entries", "{words}"], "give LANGUAGE=FILE"),
+        (["--entries", "en={words}.none"], "cannot read the entries"),
+        (["--entries", "en={words}", "--languages", "ja"], "no source brought an entry"),
+        (["--unigram-limit", "-1"], "--unigram-limit is -1"),
+        (["--english-title-views", "0"], "--english-title-views is 0"),
+        (["--bigram-score", "best"], "invalid choice: 'best'"),
+        (["--rules", "loose"], "invalid choice: 'loose'"),
+        (["--dry-run"], "give --download"),
+        (["--unigram-limits", "5"], "unrecognized arguments: --unigram-limits; did you mean --unigram-limit?"),
+    ],
+)
+def test_a_wrong_language_list_or_number(refused, tmp_path, flags, named):
+    words = tmp_path / "words.txt"
+    words.write_text("dog\ncat\n")
+    assert named in refused(*[flag.format(words=words) for flag in flags], "--output", tmp_path / "out")
+
+
+def test_files_that_hold_no_page_views_are_named_together_before_spark_starts(refused, sample, tmp_path):
+    (tmp_path / "pairs.csv").write_text("url,text\nhttp://x/1.jpg,A dog on the grass beside a lake\n")
+    (tmp_path / "dump.bz2").write_bytes(bz2.compress(b"<mediawiki>\n  <page>\n"))
+    paths = [tmp_path / "pairs.csv", views(sample), tmp_path / "dump.bz2"]
+    sentence = refused("--pageviews", *paths, "--output", tmp_path / "out")
+    assert f"{tmp_path / 'dump.bz2'}, {tmp_path / 'pairs.csv'}; expected lines `project title" in sentence
+    assert str(views(sample)) not in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_arguments_from_a_file(sample, tmp_path, capsys):
+    (tmp_path / "run.args").write_text(f"# Japanese\n--wordnet '{sample / 'wordnet'}'\n--languages ja\n")
+    commands.main([f"@{tmp_path / 'run.args'}", "--output", str(tmp_path / "out")])
+    assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
+
+
+def test_a_copy_of_the_job_alone_works_and_says_how_to_install_what_is_missing(tmp_path):
+    job = shutil.copy(ROOT / "jobs/build_metadata.py", tmp_path)
+    with_package = subprocess.run([sys.executable, job, "--help"], cwd=ROOT, env=ENVIRONMENT, capture_output=True)
+    assert with_package.returncode == 0
+    assert b"--english-title-views" in with_package.stdout
+    without = subprocess.run([sys.executable, "-I", "-S", job], cwd=tmp_path, capture_output=True, text=True)
+    assert without.returncode == 2
+    (line,) = without.stderr.splitlines()
+    assert "is not installed" in line
+    assert "pip install" in line
+
+
+def test_a_wikipedia_that_is_none(refused, sample, tmp_path):
+    sentence = refused("--wikipedia", sample / "wikipedia", "--language", "xx", "--output", tmp_path / "out")
+    assert "xx" in sentence
+
+
+def test_no_source_at_all(refused, tmp_path):
+    sentence = refused("--output", tmp_path / "out")
+    assert all(flag in sentence for flag in ("--wordnet", "--wikipedia", "--pageviews", "--entries"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_package_itself_as_the_output(refused, tmp_path):
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "__init__.py").touch()
+    assert "metadata is the folder of a Python package" in refused("--output", tmp_path / "metadata")

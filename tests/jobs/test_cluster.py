@@ -1,0 +1,125 @@
+"""curate on a real cluster, of which parts die: the bytes of a local run, from artefacts on the workers' own disks."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT
+from tests.support.cluster import can_mount, executor_of, kill, mapped, running
+from tests.support.faults import Hold, begin, curate_arguments, curated, ended, leave_nothing
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
+PACK = "tar -czf packages.tar.gz curation metadata"  # as docs/cluster.md says
+UNPACKED = "--archives packages.tar.gz#packages --conf spark.executorEnv.PYTHONPATH=packages"
+
+
+@pytest.fixture(autouse=True)
+def afterwards():
+    yield
+    leave_nothing()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder for everything here; below `hidden` workers see nothing."""
+    place = tmp_path_factory.mktemp("größe")
+    (place / "hidden").mkdir()
+    return place
+
+
+@pytest.fixture(scope="module")
+def cluster(place):
+    with running(place / "cluster", hidden=place / "hidden" if can_mount() else None) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def whole(submit, sample, place) -> dict[str, bytes]:
+    """What a local run writes that nothing disturbs."""
+    done = submit(*curate_arguments(sample, place / "local"))
+    assert done.returncode == 0, done.stdout
+    return curated(place / "local")
+
+
+def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, sample, place, whole):
+    hold = Hold.at(place / "hold", "curation.runs.ledger", "Stamps.write")
+    job = begin(cluster.master, *curate_arguments(sample, place / "killed"), hold=hold)
+    worker = hold.reached()
+    arrays = {path for path in mapped(worker) if path.endswith(".npy")}
+    kill(executor_of(worker))
+    assert ended(job)[0] == 0
+    assert curated(place / "killed") == whole
+    assert arrays
+    assert all(any(path.startswith(f"{disk}/clip-curation-") for disk in cluster.disks) for path in arrays)
+
+
+def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_runs(cluster, bare_run):
+    for disk in cluster.disks:
+        (cache,) = disk.glob("clip-curation-*")
+        names = sorted(path.name.rpartition("-")[0] for path in cache.iterdir() if path.is_dir())
+        assert names[:2] == ["lid.176", "matchers"]
+        assert names[2:] in ([], ["rates"])  # there may be one task that needs them
+
+
+@pytest.fixture(scope="module")
+def bare_run(cluster, sample, place):
+    """A run with packages from an archive, in a Python that lacks them; a worker is killed while it samples."""
+    subprocess.run(PACK.replace("packages", str(place / "packages")).split(" "), cwd=ROOT, check=True)
+    hold = Hold.at(place / "sampling", "curation.balancing.manifest", "sampled")
+    venv.create(place / "bare", symlinks=True)
+    python = place / "python"
+    python.write_text(
+        f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{hold.folder}:{site_packages()}" exec "{place}/bare/bin/python" "$@"\n'
+    )
+    python.chmod(0o755)
+    conf = [
+        f"spark.archives={place}/packages.tar.gz#packages",
+        "spark.executorEnv.PYTHONPATH=packages",
+        f"spark.pyspark.python={python}",
+        f"spark.pyspark.driver.python={sys.executable}",
+    ]
+    job = begin(cluster.master, *curate_arguments(sample, place / "bare_run"), conf=conf)
+    kill(hold.reached())
+    assert ended(job)[0] == 0
+    return place / "bare_run"
+
+
+def site_packages() -> str:
+    """Return the folder of installed packages; on PYTHONPATH it does not bring those that are installed as links."""
+    return next(path for path in sys.path if path.endswith("site-packages"))
+
+
+def test_packages_from_an_archive_and_a_worker_that_is_killed_while_it_samples_give_the_same_bytes(bare_run, whole):
+    assert curated(bare_run) == whole
+
+
+def test_kernels_come_compiled_with_the_archive(cluster, bare_run):
+    packed = compiled(ROOT)
+    unpacked = [compiled(path) for path in cluster.folder.glob("worker*/work/app-*/*/packages")]
+    assert unpacked
+    assert all(each == packed for each in unpacked)
+
+
+def compiled(folder: Path) -> set[str]:
+    """Return the names of Numba's compiled kernels, which name Python, function and version of the source."""
+    return {path.name for package in ("curation", "metadata") for path in (folder / package).rglob("*.nbc")}
+
+
+def test_commands_are_those_of_the_documentation():
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    assert PACK in text
+    assert UNPACKED in " ".join(text.replace("\\\n", " ").split())
+
+
+@pytest.mark.skipif(not can_mount(), reason="may not mount what hides a folder")
+def test_an_output_that_workers_do_not_see_is_refused_before_any_work(cluster, sample, place):
+    status, sentence = ended(begin(cluster.master, *curate_arguments(sample, place / "hidden" / "out")))
+    assert (status, sentence.split(" on ")[0]) == (2, f"curate: {place}/hidden/out is not seen by the workers")
+    assert "give a folder that all machines share" in sentence
+    assert list((place / "hidden" / "out").iterdir()) == [place / "hidden" / "out" / ".work"]

@@ -1,0 +1,304 @@
+"""The curate job as a user runs it: what it writes, that it writes the same bytes every time, and how it refuses."""
+
+import json
+import shutil
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.schemas import COUNTS, CURATED, MATCHED
+from runtime.storage.paths import files, names, read_bytes, remove
+from runtime.storage.whole import STAMP, write_json
+from tests.naive.export import naive_existing
+
+pytestmark = pytest.mark.spark
+
+
+def arguments(sample: Path, output: Path, *more, inputs=None) -> list[str]:
+    entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
+    inputs = inputs or [sample / "crawl", sample / "pairs"]
+    return ["jobs/curate.py", "--input", *inputs, "--entries", *entries, "--output", output, *more]
+
+
+@pytest.fixture(scope="module")
+def run(submit, sample, tmp_path_factory):
+    """Curate the sample, or other inputs, into a new folder or the one given; return the folder."""
+
+    def curate_sample(*more, output=None, master="local[2]", inputs=None) -> Path:
+        output = output or tmp_path_factory.mktemp("run") / "out"
+        done = submit(*arguments(sample, output, "--english-threshold", 20, *more, inputs=inputs), master=master)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return output
+
+    return curate_sample
+
+
+@pytest.fixture(scope="module")
+def first(run) -> Path:
+    return run()
+
+
+def curated(output: Path) -> dict[str, bytes]:
+    return {path.name: read_bytes(path) for path in files(output / "curated")}
+
+
+def facts(output: Path) -> dict:
+    return json.loads(read_bytes(output / "run.json"))
+
+
+def test_the_output_is_what_the_format_says(first):
+    assert pq.read_schema(first / "curated" / "00000.parquet").equals(CURATED)
+    assert pq.read_table(first / "matched").schema.equals(MATCHED)
+    assert pq.read_schema(first / "counts.parquet").equals(COUNTS)
+    assert not (first / ".work").exists()
+    assert (first / "report.html").read_text().lower().startswith("<!doctype html>")
+
+
+def test_the_figures_agree_with_the_files(first):
+    rows, counts = facts(first)["rows"], pq.read_table(first / "counts.parquet")
+    matched = pq.read_table(first / "matched")
+    entries = matched["candidates"].combine_chunks().flatten().field("entries")
+    assert rows["kept"] == pq.read_table(first / "curated").num_rows
+    assert rows["matched"] == matched.num_rows
+    assert rows["matched_texts"] == len(entries)
+    expected = np.bincount(entries.flatten().to_numpy(), minlength=len(counts))
+    np.testing.assert_array_equal(counts["count"].to_numpy(), expected)
+
+
+def test_the_kept_images_are_near_the_expected(first):
+    expected = facts(first)["expected"]
+    assert abs(facts(first)["rows"]["kept"] - expected["kept"]) < 4 * expected["standard_deviation"]
+
+
+def test_each_curated_row_is_one_of_its_image_s_candidates(first):
+    candidates = {row["uid"]: row["candidates"] for row in pq.read_table(first / "matched").to_pylist()}
+    for row in pq.read_table(first / "curated").to_pylist():
+        assert [row["text"], row["entries"]] in [[c["text"], c["entries"]] for c in candidates[row["uid"]]]
+
+
+def test_no_language_with_matches_vanishes(first):
+    languages = json.loads((first / "thresholds.json").read_text())["languages"]
+    kept = set(pq.read_table(first / "curated")["language"].to_pylist())
+    assert {code for code, row in languages.items() if row["matches"] > 100} <= kept
+
+
+def test_bytes_are_the_same_on_one_core_and_from_one_file_or_sixteen(first, run, sample, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    regroup(sample, whole, files=1)
+    regroup(sample, parts, files=16)
+    assert curated(run(master="local[1]", inputs=[whole])) == curated(first)
+    assert curated(run(inputs=[parts])) == curated(first)
+
+
+def test_a_new_seed_or_threshold_costs_no_matching(first, run):
+    before = {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()}
+    bytes_before = curated(first)
+    run("--seed", 1, output=first)
+    assert curated(first) != bytes_before
+    run(output=first)
+    assert curated(first) == bytes_before
+    assert {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()} == before
+
+
+def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(first, run, tmp_path):
+    output = shutil.copytree(first, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()}
+    images = pq.read_table(output / "matched").to_pylist()
+    words = ("failed_to_download", "success", "success")
+    tried = [{"uid": image["uid"], "status": words[n % 3]} for n, image in enumerate(images[6:])]
+    there = naive_existing(images, tried)
+    (tmp_path / "images").mkdir()
+    pq.write_table(pa.Table.from_pylist(tried), tmp_path / "images" / "00000.parquet")
+    run("--status", tmp_path / "images", output=output)
+    assert {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()} == before
+    assert pq.read_table(output / "existing").to_pylist() == there
+    counts = np.zeros(pq.read_metadata(output / "counts.parquet").num_rows, np.int64)
+    for text in (text for image in there for text in image["candidates"]):
+        counts[text["entries"]] += 1
+    assert pq.read_table(output / "counts.parquet")["count"].to_pylist() == counts.tolist()
+    rows = facts(output)["rows"]
+    assert (rows["matched"], rows["existing"], rows["matches"]) == (len(images), len(there), counts.sum())
+    assert facts(output)["downloads"]["images"]["not_tried"] == 6
+    kept = pq.read_table(output / "curated")["uid"].to_pylist()
+    assert rows["kept"] == len(set(kept) & {image["uid"] for image in there}) == len(kept) > 0
+    assert "6 not_tried" in (output / "report.html").read_text()
+
+
+def test_a_target_size_is_met(submit, sample, first, tmp_path):
+    done = submit(*arguments(sample, tmp_path / "out", "--target-size", 5000))
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = facts(tmp_path / "out")["expected"]
+    assert expected["kept"] >= 5000
+    assert abs(facts(tmp_path / "out")["rows"]["kept"] - 5000) < 4 * expected["standard_deviation"] + 100
+
+
+def test_both_engines_give_the_same_bytes_under_the_meta_rules(run):
+    assert curated(run("--rules", "meta")) == curated(run("--rules", "meta", "--matcher", "ahocorasick"))
+
+
+def test_broken_files_are_counted_and_the_rest_is_kept(submit, sample, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    first, second, third = sorted((sample / "crawl").glob("*.wat.gz"))
+    (folder / "cut.wat.gz").write_bytes(first.read_bytes()[:-100_000])
+    damaged = bytearray(second.read_bytes())
+    damaged[200_000:200_100] = bytes(100)
+    (folder / "damaged.wat.gz").write_bytes(damaged)
+    (folder / "no_archive.wat.gz").write_bytes(b"no archive at all")
+    (folder / "whole.wat.gz").write_bytes(third.read_bytes())
+    table = pa.table({"url": ["http://a/1.jpg", None, "http://a/3.jpg"], "text": [None, "a dog", "a dog"]})
+    pq.write_table(table, folder / "nulls.parquet")
+    done = submit(*arguments(sample, tmp_path / "out", inputs=[folder]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    dropped = facts(tmp_path / "out")["dropped"]
+    assert {"truncated", "corrupt_gzip", "bad_file", "bad_json", "empty_text", "empty_url"} <= set(dropped)
+    assert facts(tmp_path / "out")["rows"]["files"] == 5
+    assert facts(tmp_path / "out")["rows"]["pages"] > 1500
+
+
+@pytest.fixture(scope="module")
+def extended(run, sample) -> tuple[Path, dict]:
+    """A run over two archives and then over all inputs; with the times of its files of pairs before the second."""
+    output = run(inputs=sorted((sample / "crawl").glob("*.wat.gz"))[:2])
+    before = times(output / "pairs")
+    return run(output=output), before
+
+
+def test_inputs_that_are_added_give_the_bytes_of_a_run_over_all_and_the_others_are_not_read_again(extended, first):
+    output, before = extended
+    assert curated(output) == curated(first)
+    after = times(output / "pairs")
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before) > 0
+    assert facts(output)["dropped"] == facts(first)["dropped"]
+    assert facts(output)["rows"] == facts(first)["rows"]
+
+
+def test_lineage_says_which_inputs_came_when(extended, first, sample):
+    wats = [str(path) for path in sorted((sample / "crawl").glob("*.wat.gz"))]
+    (all_at_once,) = facts(first)["lineage"]
+    some, rest = facts(extended[0])["lineage"]
+    assert some == {"inputs": 2, "first": wats[0], "last": wats[1]}
+    assert (rest["inputs"], rest["last"]) == (all_at_once["inputs"] - 2, str(sample / "pairs" / "pairs.parquet"))
+
+
+def test_a_run_that_broke_off_goes_on_and_gives_the_same_bytes(extended, run, first, tmp_path):
+    output = shutil.copytree(extended[0], tmp_path / "out")
+    lost, *kept = break_off(output)
+    before = times(output / "pairs")
+    run(output=output)
+    assert curated(output) == curated(first)
+    after = times(output / "pairs")
+    assert {path.name: after[path.name] for path in kept} == {path.name: before[path.name] for path in kept}
+    assert inputs_done(output) == inputs_done(extended[0])
+    assert facts(output)["dropped"] == facts(first)["dropped"]
+
+
+def test_unique_images_give_the_same_bytes_without_grouping_and_may_be_added_to(first, run, tmp_path):
+    one, two = unique_pairs(first, tmp_path)
+    output = run("--unique-images", inputs=[one])
+    before = times(output / "matched", "*.parquet")
+    run("--unique-images", output=output, inputs=[one, two])
+    after = times(output / "matched", "*.parquet")
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before) > 0
+    assert not (output / "pairs").exists()
+    assert curated(output) == curated(run(inputs=[one, two]))
+    assert [each["inputs"] for each in facts(output)["lineage"]] == [1, 1]
+
+
+def test_s3_gives_the_bytes_of_a_local_run_though_it_throttles_and_goes_on_after_a_run_that_broke_off(
+    first, run, sample, s3_folder, s3_server
+):
+    s3_folder.fs.put(str(sample / "crawl"), (s3_folder / "crawl").path, recursive=True)
+    s3_folder.fs.put(str(sample / "pairs"), (s3_folder / "pairs").path, recursive=True)
+    inputs, output = [s3_folder / "crawl", s3_folder / "pairs"], s3_folder / "out"
+    s3_server.tenth = True
+    run(inputs=inputs, output=output)
+    assert s3_server.slowed > 5
+    s3_server.reset()
+    assert curated(output) == curated(first)
+    assert names(output) == names(first)
+    assert names(output / "matched") == names(first / "matched")
+    assert facts(output)["rows"] == facts(first)["rows"]
+
+    stamps = files(output / "pairs", ".json")
+    before = written(output / "pairs")
+    claim = {"version": 1, "made_from": facts(output)["made_from"]}
+    for name in (stamps[0], output / "matched" / STAMP, output / "run.json", output / "curated"):
+        remove(name)
+    write_json(output / ".work" / "run.json", claim)
+    run(inputs=inputs, output=output)
+    assert curated(output) == curated(first)
+    after = written(output / "pairs")
+    assert {name for name in before if before[name] == after.get(name)} >= {path.name for path in stamps[1:]}
+    assert names(output) == names(first)
+
+
+def written(folder) -> dict[str, object]:
+    """Return when each file of a folder of S3 was written."""
+    return {info["name"].rpartition("/")[2]: info["LastModified"] for info in folder.fs.ls(folder.path, detail=True)}
+
+
+def inputs_done(output: Path) -> list[str]:
+    """Return the inputs that stamps tell of, each as often as it is told."""
+    stamps = [json.loads(path.read_text(encoding="utf-8")) for path in (output / "pairs").glob("_*.json")]
+    return sorted(each["path"] for stamp in stamps for each in stamp["inputs"])
+
+
+def times(folder: Path, names: str = "*") -> dict[str, int]:
+    """Return when each file of a folder was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob(names)}
+
+
+def break_off(output: Path) -> list[Path]:
+    """Leave of a finished run what one that breaks off in matching leaves; return its stamps, the lost one first."""
+    (output / ".work").mkdir()
+    claim = {"version": 1, "made_from": facts(output)["made_from"]}
+    (output / ".work" / "run.json").write_text(json.dumps(claim))
+    stamps = sorted((output / "pairs").glob("_*.json"))
+    stamps[0].unlink()
+    (output / "run.json").unlink()
+    for part in ("matched", "curated"):
+        shutil.rmtree(output / part)
+    return stamps
+
+
+def unique_pairs(output: Path, folder: Path) -> list[Path]:
+    """Write two tables with one text of each image that a run matched."""
+    rows = [row | row.pop("candidates")[0] for row in pq.read_table(output / "matched").to_pylist()]
+    table = pa.Table.from_pylist(rows).select(["url", "text", "page_url"])
+    paths = [folder / "one.parquet", folder / "zwei ü.parquet"]
+    pq.write_table(table.slice(0, len(table) // 3), paths[0])
+    pq.write_table(table.slice(len(table) // 3), paths[1])
+    return paths
+
+
+def regroup(sample: Path, folder: Path, files: int) -> None:
+    """Put the records of the sample's archives, and its rows of pairs, into as many files."""
+    folder.mkdir()
+    for path in sorted((sample / "crawl").iterdir()):
+        ending = ".warc.wat.gz" if path.name.endswith(".wat.gz") else ".warc.gz"
+        members = gzip_members(path.read_bytes())
+        for number, some in enumerate(np.array_split(np.arange(len(members)), files)):
+            name = folder / (f"{number:02}" + ("" if files == 1 else path.name[:-8]) + ending)
+            with name.open("ab") as file:
+                file.writelines(members[i] for i in some)
+    table = pa.concat_tables(pq.read_table(path) for path in sorted((sample / "pairs").iterdir()))
+    for number, some in enumerate(np.array_split(np.arange(len(table)), files)):
+        pq.write_table(table.take(pa.array(some)), folder / f"{number:02}.parquet")
+
+
+def gzip_members(data: bytes) -> list[bytes]:
+    """Return the members of a gzip file, each as it is."""
+    members = []
+    while data:
+        reader = zlib.decompressobj(wbits=31)
+        reader.decompress(data)
+        members.append(data[: len(data) - len(reader.unused_data)])
+        data = reader.unused_data
+    return members

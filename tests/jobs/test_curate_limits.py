@@ -1,0 +1,123 @@
+"""The curate job over lists of exclusions, long texts and damage, with its tasks run here, one after the other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import stages
+from curation.commands import curate
+from curation.matching.finders import open_matchers
+from runtime.tallies import Tallies
+from tests.naive.exclusion import naive_excluded
+from tests.support.stand_ins import NO_SPARK
+
+
+def run_here(spark, items, function, tasks_per_core=None) -> Tallies:
+    return Tallies(row for item in items for row in function(item).rows())
+
+
+@pytest.fixture(scope="module")
+def job():
+    """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(curate, "session", lambda name: NO_SPARK)
+        patched.setattr(stages, "run", run_here)
+
+        def run(*arguments) -> int:
+            for opened in (stages._array, stages._exclusion, open_matchers):
+                opened.cache_clear()  # a session has workers of its own
+            try:
+                curate.main([str(argument) for argument in arguments])
+            except SystemExit as end:
+                return end.code
+            return 0
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def command(sample) -> list:
+    """The beginning of a command line over some of the sample."""
+    entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
+    return ["--input", sample / "pairs", "--entries", *entries, "--english-threshold", "20", "--output"]
+
+
+@pytest.fixture(scope="module", params=["images", "unique images"])
+def kind(request) -> list[str]:
+    return ["--unique-images"] if request.param == "unique images" else []
+
+
+@pytest.fixture(scope="module")
+def first(job, command, kind, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("run") / "out"
+    assert job(*command, output, *kind) == 0
+    return output
+
+
+def facts(output: Path) -> dict:
+    return json.loads((output / "run.json").read_text("utf-8"))
+
+
+def matched(output: Path) -> dict:
+    return {row["uid"]: row for row in pq.read_table(output / "matched").to_pylist()}
+
+
+def test_with_lists_of_exclusions_the_same_folder_is_matched_again_without_what_they_name(
+    job, command, kind, first, tmp_path
+):
+    output = shutil.copytree(first, tmp_path / "out")
+    before = matched(first)
+    some = sorted(before)[::10]
+    host = before[some[0]]["url"].split("/")[2]
+    pq.write_table(pa.table({"uid": some[1:]}), tmp_path / "uids.parquet")
+    (tmp_path / "lists.txt").write_text(f"# of someone who asked\n{host}\nregex:7\\.jpg$\n")
+    lists = ["--exclude", tmp_path / "uids.parquet", tmp_path / "lists.txt"]
+    assert job(*command, output, *kind, *lists) == 0
+    excluded = dict(uids=some[1:], domains=[host], regexes=[r"7\.jpg$"])
+    assert matched(output) == {uid: row for uid, row in before.items() if not naive_excluded(row, **excluded)}
+    told, earlier = facts(output), facts(first)
+    out = sum(n for reason, n in told["dropped"].items() if reason.startswith("excluded_"))
+    assert told["rows"]["pairs"] == earlier["rows"]["pairs"] - out
+    assert 0 < told["rows"]["matches"] < earlier["rows"]["matches"]
+    assert told["made_from"]["exclusion"] != earlier["made_from"]["exclusion"] is None
+    assert not (output / ".work").exists()
+
+    times = {path: path.stat().st_mtime_ns for path in output.glob("matched/*")}
+    assert job(*command, output, *kind, *reversed_lists(lists)) == 0
+    assert {path: path.stat().st_mtime_ns for path in output.glob("matched/*")} == times
+
+    assert job(*command, output, *kind) == 0
+    assert matched(output) == before
+    assert (output / "curated/00000.parquet").read_bytes() == (first / "curated/00000.parquet").read_bytes()
+
+
+def reversed_lists(lists: list) -> list:
+    return [lists[0], *lists[:0:-1]]
+
+
+def test_texts_are_cut_before_they_are_matched(job, command, first, kind, tmp_path):
+    assert job(*command, tmp_path / "out", *kind, "--max-text-length", 12) == 0
+    texts = [text["text"] for row in matched(tmp_path / "out").values() for text in row["candidates"]]
+    assert max(map(len, texts)) == 12
+    assert facts(tmp_path / "out")["cut_text"] > 100
+    assert facts(first)["cut_text"] == 0
+    assert facts(tmp_path / "out")["rows"]["pairs"] == facts(first)["rows"]["pairs"]
+
+
+def test_a_run_of_broken_files_stops_before_anything_looks_whole(job, command, kind, tmp_path, capsys):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for name in ("one.wat.gz", "zwei ü.wat.gz"):
+        (folder / name).write_bytes(b"no archive at all")
+    broken, output = ["--input", folder, *command[2:]], tmp_path / "out"
+    assert job(*broken, output, *kind) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "2 of 2 files are damaged (2 bad_file)" in sentence
+    assert f"{folder}/zwei ü.wat.gz (1)" in sentence
+    assert {path.name for path in output.iterdir()} <= {"pairs", ".work"}
+    assert job(*broken, output, *kind, "--max-bad-files", 1) == 0
+    assert facts(output)["damaged"] == {f"{folder}/one.wat.gz": 1, f"{folder}/zwei ü.wat.gz": 1}

@@ -1,0 +1,251 @@
+"""What curate refuses: one clear sentence and status 2, before Spark starts and without touching what is there."""
+
+import gzip
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from s3fs import S3FileSystem
+
+from curation import steps
+from curation.commands import curate
+from curation.commands.arguments import parse_curate
+from curation.request import Options, Request
+from curation.runs.output import Output
+from metadata import Entries, InputError
+from runtime.tallies import Tallies
+from tests.support.stand_ins import NO_SPARK
+
+
+@pytest.fixture
+def words(tmp_path) -> Path:
+    path = tmp_path / "words.txt"
+    path.write_text("dog\ncat\n")
+    return path
+
+
+@pytest.fixture
+def pairs(tmp_path) -> Path:
+    path = tmp_path / "pairs.parquet"
+    pq.write_table(pa.table({"url": ["http://a/1.jpg"], "text": ["a dog"]}), path)
+    return path
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """Run the job; return the sentence with which it refused."""
+    monkeypatch.setattr(curate, "session", lambda name: pytest.fail("Spark was started"))
+
+    def run(*arguments) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            curate.main([str(argument) for argument in arguments])
+        assert stopped.value.code == 2
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        return error.strip().splitlines()[-1]
+
+    return run
+
+
+def test_a_path_that_does_not_exist(refused, words, tmp_path):
+    sentence = refused("--input", tmp_path / "none.wat.gz", "--entries", f"en={words}", "--output", tmp_path / "out")
+    assert "none.wat.gz" in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder(refused, words, tmp_path):
+    (tmp_path / "empty").mkdir()
+    sentence = refused("--input", tmp_path / "empty", "--entries", f"en={words}", "--output", tmp_path / "out")
+    assert "empty" in sentence
+
+
+def test_a_table_without_a_url_column(refused, words, tmp_path):
+    pq.write_table(pa.table({"picture": ["x"], "text": ["a dog"]}), tmp_path / "pairs.parquet")
+    sentence = refused("--input", tmp_path / "pairs.parquet", "--entries", f"en={words}", "--output", tmp_path / "out")
+    assert "picture" in sentence
+    assert "--url-column" in sentence
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--english-threshold", "0"], "--english-threshold is 0"),
+        (["--target-size", "0"], "--target-size is 0"),
+        (["--tail-share", "1.5"], "--tail-share is 1.5"),
+        (["--tail-share", "0.1", "--target-size", "10"], "--target-size and --tail-share"),
+        (["--max-texts", "0"], "--max-texts is 0"),
+        (["--max-text-length", "0"], "--max-text-length is 0"),
+        (["--max-bad-files", "2"], "--max-bad-files is 2.0; it must be a number from 0 to 1"),
+        (["--max-bad-records", "-0.1"], "--max-bad-records is -0.1"),
+        (["--sample-files", "0"], "--sample-files is 0"),
+        (["--english-threshold", "many"], "invalid int value: 'many'"),
+        (["--rules", "loose"], "invalid choice: 'loose'"),
+        (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
+    ],
+)
+def test_a_wrong_number_or_flag(refused, words, pairs, tmp_path, flags, named):
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", *flags)
+    assert named in sentence
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("xx={words}", "'xx' is no metadata language"),
+        ("{words}", "give LANGUAGE=FILE"),
+        ("en={words}.none", "cannot read the entries"),
+        ("en=", "give LANGUAGE=FILE"),
+    ],
+)
+def test_entries_that_cannot_be_read(refused, words, pairs, tmp_path, argument, named):
+    sentence = refused("--input", pairs, "--entries", argument.format(words=words), "--output", tmp_path / "out")
+    assert named in sentence
+
+
+def test_a_list_that_repeats_an_entry(refused, words, pairs, tmp_path):
+    words.write_text("dog\ncat\ndog\n")
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
+    assert "'dog' of en is repeated" in sentence
+
+
+def test_metadata_of_another_digest(refused, pairs, tmp_path):
+    Entries.build({"en": ["dog"]}).save(tmp_path / "metadata")
+    facts = json.loads((tmp_path / "metadata" / "metadata.json").read_text())
+    (tmp_path / "metadata" / "metadata.json").write_text(json.dumps(facts | {"digest": "0" * 32}))
+    sentence = refused("--input", pairs, "--metadata", tmp_path / "metadata", "--output", tmp_path / "out")
+    assert "0" * 32 in sentence
+
+
+def test_a_model_that_is_no_fasttext_model(refused, words, pairs, tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"no model" * 100)
+    sentence = refused(
+        "--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", "--model", tmp_path / "model.bin"
+    )
+    assert "model.bin" in sentence
+
+
+def test_a_bad_line_in_a_list_of_exclusions(refused, words, pairs, tmp_path):
+    (tmp_path / "lists.txt").write_text("example.org\nno domain\n")
+    output = tmp_path / "out"
+    sentence = refused(
+        "--input", pairs, "--entries", f"en={words}", "--output", output, "--exclude", tmp_path / "lists.txt"
+    )
+    assert "lists.txt, line 2: 'no domain'" in sentence
+    assert not output.exists()
+
+
+def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pairs, tmp_path, monkeypatch):
+    """They are used again with any threshold, but not with a smaller share of damage."""
+    output = tmp_path / "out"
+    monkeypatch.setattr(curate, "session", lambda name: NO_SPARK)
+    read = [("files", 4), ("dropped.truncated", 1), ("damaged./data/ü.wat.gz", 1)]
+    rows = [{"name": name, "language": None, "value": value} for name, value in read]
+    monkeypatch.setattr(Output, "matched_tallies", lambda self: Tallies(rows))
+    arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--max-bad-files", "0.2")
+    assert "1 of 4 files are damaged (1 truncated), most in /data/ü.wat.gz (1)" in refused(*arguments)
+    assert {path.name for path in output.iterdir()} == {".work"}
+
+
+def test_a_crawl_that_does_not_exist(refused, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
+    sentence = refused(
+        "--input", "commoncrawl:CC-MAIN-2024-10", "--entries", f"en={words}", "--output", tmp_path / "out"
+    )
+    assert "there is no crawl CC-MAIN-2024-10" in sentence
+
+
+def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeypatch):
+    folder = tmp_path / "crawl-data" / "CC-MAIN-2024-10"
+    folder.mkdir(parents=True)
+    names = [f"crawl-data/CC-MAIN-2024-10/{number}.warc.wat.gz" for number in range(9)]
+    (folder / "wat.paths.gz").write_bytes(gzip.compress("\n".join(names).encode()))
+    monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
+    command = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--entries", f"en={words}"]
+    asked = [parse_curate([*command, "--output", "out", "--seed", seed]) for seed in "001"]
+    requests = [
+        Request.find(curate.config_of(args), args.input, Entries.build({"en": ["dog"]}), Options()) for args in asked
+    ]
+    one, again, other = ([file.path for file in request.files] for request in requests)
+    assert one == again != other
+    assert {len(one), len(other)} == {3}
+    assert {*one, *other} <= {f"{tmp_path}/{name}" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"), [({}, "holds no results of img2dataset"), ({"uid": ["a"]}, "results of img2dataset have")]
+)
+def test_a_folder_without_results_of_a_download(refused, words, pairs, tmp_path, columns, named):
+    (tmp_path / "images").mkdir()
+    if columns:
+        pq.write_table(pa.table(columns), tmp_path / "images" / "00000.parquet")
+    inputs = ["--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out"]
+    assert named in refused(*inputs, "--status", tmp_path / "images")
+
+
+def test_an_output_that_holds_something_else(refused, words, pairs, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
+    assert "--overwrite" in sentence
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "dear to someone"
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"]])
+def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_path, flags):
+    with Output.claim(tmp_path / "out", {"inputs": []}) as other:
+        sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", *flags)
+        assert (
+            sentence
+            == f"curate: another run is writing to {other.path}; wait until it has ended, or give another folder"
+        )
+        assert (other.path / ".work" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [
+        ("gs://bucket/out", "install gcsfs"),
+        ("s3://no-such-bucket/out", "make the bucket first"),
+        ("http://127.0.0.1:9/out", "cannot be written to"),
+    ],
+)
+def test_an_output_at_a_url_that_cannot_be_used(refused, words, pairs, s3_server, output, named):
+    assert named in refused("--input", pairs, "--entries", f"en={words}", "--output", output)
+
+
+@pytest.fixture
+def new_s3():
+    """A file system of S3 that looks at the environment anew."""
+    S3FileSystem.clear_instance_cache()
+    yield
+    S3FileSystem.clear_instance_cache()
+
+
+def test_an_output_at_a_url_whose_server_is_not_there(refused, words, pairs, new_s3, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", "s3://bucket/out")
+    assert sentence.startswith("curate: s3://bucket/out cannot be used (Could not connect to the endpoint URL")
+
+
+def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, pairs, s3_server, new_s3, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", "s3://bucket/out")
+    assert "Unable to locate credentials" in sentence
+
+
+def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
+    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
+    assert "holds another run (other " in sentence
+
+
+def test_an_output_that_does_not_hold_what_workers_wrote():
+    with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
+        steps._require_stamps(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
+    steps._require_stamps(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))

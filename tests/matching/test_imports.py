@@ -1,0 +1,13 @@
+import subprocess
+import sys
+
+from tests.support.checkout import ROOT
+
+
+def test_matching_by_the_default_engines_imports_no_other_engine():
+    code = (
+        "import sys; from curation.matching import Matching; from metadata import Entries; "
+        "Matching.of(Entries.build({'en': ['dog']})).find(['a dog in the park']); "
+        "sys.exit(bool({'ahocorasick', 'fasttext', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

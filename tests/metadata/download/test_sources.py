@@ -1,0 +1,150 @@
+"""What is to be downloaded is planned from languages and a seed alone; published checksums are found in their lists."""
+
+import hashlib
+from datetime import date
+
+import pytest
+
+from metadata.download.checksums import published_digest
+from metadata.download.sources import Published, Snapshot, plan
+from metadata.languages import LANGUAGES
+from runtime.errors import InputError
+
+
+def test_sums_are_read_in_every_form_that_the_tools_write():
+    digest = hashlib.md5(b"x").hexdigest()
+    for line in (f"{digest}  a.gz", f"{digest} *a.gz", f"{digest}  ./a.gz", f"{digest.upper()}  a.gz\r"):
+        text = f"not a line\n\n{'0' * 32}  b-a.gz\n{line}\n"
+        assert published_digest(Published("https://a.org", "a.gz"), text) == digest
+
+
+def test_sums_without_the_file_or_with_a_broken_checksum_give_none():
+    for text in ("", "<html>", f"{'0' * 32}  b.gz", f"{'0' * 31}  a.gz", f"{'g' * 32}  a.gz", "a.gz"):
+        assert published_digest(Published("https://a.org", "a.gz"), text) is None
+
+
+def test_the_index_of_nltk_gives_the_better_checksum_of_the_very_package():
+    text = (
+        '<packages><package id="wordnet31" checksum="' + "1" * 32 + '"/>\n'
+        '<package checksum="' + "2" * 32 + '" id="wordnet"\n name="犬" sha256_checksum="' + "3" * 64 + '" />'
+        '<package id="omw-1.4" checksum="' + "4" * 32 + '"/></packages>'
+    )
+    found = [published_digest(Published("https://a.org", name, "nltk"), text) for name in ("wordnet", "omw-1.4", "omw")]
+    assert found == ["3" * 64, "4" * 32, None]
+
+
+def test_the_dump_of_every_wikipedia_of_a_language_is_planned():
+    urls = [download.url for download in plan(["zh", "be"], ["wikipedia"])]
+    wikis = [url.split("/")[3] for url in urls]
+    assert {"zhwiki", "zh_yuewiki", "zh_classicalwiki", "bewiki", "be_x_oldwiki"} <= set(wikis)
+    assert len(wikis) == len(set(wikis))
+    assert "be_taraskwiki" not in wikis
+
+
+def test_a_dump_is_planned_with_the_place_of_its_checksum():
+    [download] = plan(["ja"], ["wikipedia"], snapshot=Snapshot(dump="20240101"))
+    name = "jawiki-20240101-pages-articles-multistream.xml.bz2"
+    assert download.url == f"https://dumps.wikimedia.org/jawiki/20240101/{name}"
+    sums = "https://dumps.wikimedia.org/jawiki/20240101/jawiki-20240101-sha1sums.txt"
+    assert (download.path, download.published) == (f"wikipedia/{name}", Published(sums, name))
+
+
+def test_all_languages_are_planned_by_default_and_each_file_once():
+    downloads = plan(None, ["wikipedia", "pageviews", "wordnet"])
+    wikis = {code for language in LANGUAGES for code in language.wikipedia} - {"be_tarask"}
+    assert sum(each.path.startswith("wikipedia/") for each in downloads) == len(wikis)
+    assert len({each.path for each in downloads}) == len(downloads)
+
+
+def test_the_days_are_drawn_by_the_seed_alone():
+    first, again, other = (plan(["en"], ["pageviews"], seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+    assert first == plan(["ja", "th"], ["pageviews"], 0)
+    assert len(first) == 26
+
+
+def test_the_days_of_a_seed_stay_as_they_are():
+    names = [each.path for each in plan(["en"], ["pageviews"], seed=0, snapshot=Snapshot(days=2))]
+    assert names == ["pageviews/pageviews-20240705-070000.gz", "pageviews/pageviews-20241123-160000.gz"]
+
+
+def test_more_days_and_hours_keep_those_that_were_drawn_before():
+    def drawn(**numbers):
+        return {each.url for each in plan(["en"], ["pageviews"], seed=3, snapshot=Snapshot(**numbers))}
+
+    assert drawn(days=5, hours=2) <= drawn(days=6, hours=2) <= drawn(days=6, hours=5)
+    assert len(drawn(days=6, hours=5)) == 30
+
+
+def test_days_and_hours_are_drawn_evenly():
+    downloads = [each for seed in range(100) for each in plan(["en"], ["pageviews"], seed, snapshot=Snapshot(days=24))]
+    stamps = [each.path.split("-")[1:] for each in downloads]
+    months = [stamp[0][4:6] for stamp in stamps]
+    hours = [stamp[1][:2] for stamp in stamps]
+    assert all(130 < months.count(f"{month:02}") < 270 for month in range(1, 13))
+    assert all(60 < hours.count(f"{hour:02}") < 140 for hour in range(24))
+
+
+def test_all_hours_of_a_day_are_one_daily_file():
+    snapshot = Snapshot(first_day=date(2023, 2, 28), last_day=date(2023, 2, 28), days=1, hours=24)
+    [download] = plan(["en"], ["pageviews"], snapshot=snapshot)
+    assert download.url == (
+        "https://dumps.wikimedia.org/other/pageview_complete/2023/2023-02/pageviews-20230228-user.bz2"
+    )
+
+
+def test_hourly_files_lie_in_the_folder_of_their_month():
+    snapshot = Snapshot(first_day=date(2023, 2, 28), last_day=date(2023, 2, 28), days=1, hours=23)
+    urls = [each.url for each in plan(["en"], ["pageviews"], snapshot=snapshot)]
+    folder = "https://dumps.wikimedia.org/other/pageviews/2023/2023-02/pageviews-20230228-"
+    assert set(urls) < {f"{folder}{hour:02}0000.gz" for hour in range(24)}
+
+
+def test_wordnets_are_planned_for_the_languages_that_have_one():
+    def names(*languages):
+        return [each.path for each in plan(languages, ["wordnet"])]
+
+    assert names("en") == ["wordnet/wordnet.zip"]
+    assert names("sq", "zh") == ["wordnet/omw-1.4.zip"]
+    assert names("als", "zu") == []
+    assert [each.published.name for each in plan(["en", "ja"], ["wordnet"])] == ["wordnet", "omw-1.4"]
+
+
+def test_a_mirror_stands_for_wikimedia_checksums_included():
+    for download in plan(["ja"], ["wikipedia", "pageviews"], mirror="http://mirror.org/wikimedia/"):
+        assert download.url.startswith("http://mirror.org/wikimedia/")
+        assert "//" not in download.url.removeprefix("http://")
+        assert download.published is None or download.published.url.startswith("http://mirror.org/wikimedia/jawiki/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["xx"], ["wikipedia"]), "no metadata language"),
+        ((["en"], ["dumps"]), "choose from wordnet, wikipedia, pageviews"),
+        ((["en"], "wikipedia"), "choose from"),
+        ((["en"], ["wikipedia"], 0, "file:///dumps"), "no address"),
+    ],
+)
+def test_a_plan_of_something_unknown_is_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        plan(*arguments)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"dump": "2024-01-01"},
+        {"dump": "../latest"},
+        {"days": 0},
+        {"days": 367},
+        {"hours": 25},
+        {"hours": 0},
+        {"first_day": date(2025, 1, 1)},
+        {"first_day": date(2014, 1, 1)},
+    ],
+)
+def test_a_snapshot_that_cannot_be_is_refused(numbers):
+    with pytest.raises(InputError, match=next(iter(numbers)) if "first_day" not in numbers else "first day"):
+        Snapshot(**numbers)

@@ -1,0 +1,76 @@
+"""Test which parts a build counts anew, and that the order of its files changes nothing."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from metadata import InputError
+from metadata.build import Build
+from metadata.config import MetadataConfig
+from metadata.sources import Sources
+from metadata.wikipedia.files import WikipediaFile
+from metadata.wordnet import formats
+from runtime.storage.whole import Parts
+
+
+def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), **numbers) -> Build:
+    """Return a build of the dumps, and of an empty file of page views, as a command line would plan it."""
+    views = folder / "pageviews-20240601-000000"
+    views.touch()
+    config = MetadataConfig(**numbers)
+    parts = Parts(folder / "sources", folder / ".work")
+    return Build(config, Sources(formats.find(wordnets), list(dumps), [str(views)]), parts)
+
+
+def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
+    path.touch()
+    return WikipediaFile(str(path), "xml", "de", namespaces=tuple(enumerate(namespaces, 1)))
+
+
+def test_languages_that_are_wanted_must_exist():
+    with pytest.raises(InputError, match="'xx' is no metadata language"):
+        Sources(wanted=["xx"])
+
+
+def test_rules_are_no_number_that_parts_depend_on(tmp_path):
+    dump = dump_of(tmp_path / "a.xml")
+    assert planned(tmp_path, dump).ngrams("de") == planned(tmp_path, dump, rules="meta").ngrams("de")
+
+
+def test_titles_are_counted_anew_once_a_dump_tells_more_namespaces(tmp_path):
+    bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
+    assert planned(tmp_path, bare).titles().made_from != planned(tmp_path, telling).titles().made_from
+
+
+def test_of_a_dump_in_two_files_either_may_tell_the_namespaces(tmp_path):
+    bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
+    assert planned(tmp_path, bare, telling).sources.namespaces == planned(tmp_path, telling, bare).sources.namespaces
+    assert planned(tmp_path, bare, telling).sources.namespaces == {"de": ["Schublade"]}
+
+
+@pytest.mark.parametrize(
+    ("number", "ngrams_stay", "titles_stay"),
+    [
+        ({"english_title_views": 7}, True, False),
+        ({"title_limit": 7}, True, False),
+        ({"unigram_limit": 7}, False, True),
+        ({"bigram_score": "pmi"}, False, True),
+        ({"longest_entry": 7}, False, False),
+    ],
+)
+def test_a_number_counts_anew_only_what_depends_on_it(tmp_path, number, ngrams_stay, titles_stay):
+    dump = dump_of(tmp_path / "a.xml")
+    before, after = planned(tmp_path, dump), planned(tmp_path, dump, **number)
+    assert (before.ngrams("de").made_from == after.ngrams("de").made_from) is ngrams_stay
+    assert (before.titles().made_from == after.titles().made_from) is titles_stay
+
+
+def test_the_order_of_two_wordnets_of_a_language_does_not_matter(tmp_path):
+    for name, lemma in (("a", "Hund"), ("b", "Apfel")):
+        (tmp_path / f"{name}.tab").write_text(f"# X\tdeu\thttps://example.org\tCC0\n1-n\tlemma\t{lemma}\n")
+    files = [str(tmp_path / "a.tab"), str(tmp_path / "b.tab")]
+    entries = [
+        planned(tmp_path, wordnets=order).sources_of("de", Counter())[1].entries for order in (files, files[::-1])
+    ]
+    assert entries == [["Apfel", "Hund"]] * 2

@@ -1,0 +1,150 @@
+"""Entries: ids in a fixed order, a digest that names them, and files that are refused when they are not as written."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metadata import Entries, InputError
+from metadata.entries import digest_of
+from metadata.entry_lists import read_list, read_lists
+
+LISTS = {"ja": ["猫", "写真"], "en": ["photo", "dog", "St. Louis"], "other": ["x"], "de": ["Hund"]}
+
+
+def test_ids_follow_the_order_of_languages_and_lists():
+    entries = Entries.build(LISTS)
+    assert [entries.entry(i) for i in range(len(entries))] == ["photo", "dog", "St. Louis", "Hund", "猫", "写真", "x"]
+    assert [entries.language(i) for i in range(len(entries))] == ["en", "en", "en", "de", "ja", "ja", "other"]
+    assert Entries.build(dict(reversed(LISTS.items()))).digest == entries.digest
+
+
+def test_the_entries_of_a_language_are_a_slice():
+    entries = Entries.build(LISTS)
+    assert entries.of("ja").to_pylist() == ["猫", "写真"]
+    assert entries.ids("ja") == slice(4, 6)
+    assert entries.of("fr").to_pylist() == []
+
+
+def test_the_digest_changes_with_any_entry_its_language_or_its_place():
+    digests = {
+        Entries.build(lists).digest
+        for lists in (
+            {"en": ["a", "b"]},
+            {"en": ["b", "a"]},
+            {"en": ["ab"]},
+            {"de": ["a", "b"]},
+            {"en": ["a"], "de": ["b"]},
+        )
+    }
+    assert len(digests) == 5
+
+
+def test_the_digest_of_a_slice_is_that_of_its_strings():
+    strings = pa.array(["x", "a", "猫", "y"], pa.string())
+    assert digest_of(strings[1:3]) == digest_of(pa.array(["a", "猫"], pa.large_string()))
+    assert digest_of(strings[4:]) == digest_of(pa.array([], pa.string()))
+
+
+@pytest.mark.parametrize(
+    ("lists", "named"),
+    [
+        ({"en": ["dog", "cat", "dog"]}, "'dog' of en is repeated"),
+        ({"en": ["dog", ""]}, "entry 1 of en is empty"),
+        ({"en": ["dog", None]}, "entry 1 of en is null"),
+        ({"en": ["dog", 7]}, "must be strings"),
+        ({"en": ["\ud800"]}, "valid Unicode"),
+        ({"xx": ["dog"]}, "'xx' is no metadata language"),
+        ({}, "no entries"),
+    ],
+)
+def test_what_cannot_be_an_entry_is_refused(lists, named):
+    with pytest.raises(InputError, match=named):
+        Entries.build(lists)
+
+
+def test_an_id_outside_is_refused():
+    with pytest.raises(InputError, match="ids go from 0 to 6"):
+        Entries.build(LISTS).entry(7)
+    with pytest.raises(InputError, match="no entry -1"):
+        Entries.build(LISTS).language(-1)
+
+
+def test_saved_entries_open_as_they_were(tmp_path):
+    entries = Entries.build(LISTS)
+    entries.save(tmp_path)
+    again = Entries.open(tmp_path)
+    assert again.table.equals(entries.table)
+    assert (again.digest, again.languages) == (entries.digest, entries.languages)
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again" / "entries.parquet").read_bytes() == (tmp_path / "entries.parquet").read_bytes()
+
+
+def change_digest(folder):
+    facts = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps(facts | {"digest": "0" * 32}))
+
+
+def change_version(folder):
+    facts = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps(facts | {"version": 99}))
+
+
+def change_an_entry(folder):
+    table = pq.read_table(folder / "entries.parquet").to_pandas()
+    table.loc[1, "entry"] = "cat"
+    pq.write_table(pa.Table.from_pandas(table), folder / "entries.parquet")
+
+
+def cut_the_table(folder):
+    data = (folder / "entries.parquet").read_bytes()
+    (folder / "entries.parquet").write_bytes(data[: len(data) // 2])
+
+
+def remove_the_table(folder):
+    (folder / "entries.parquet").unlink()
+
+
+def drop_a_column(folder):
+    pq.write_table(pq.read_table(folder / "entries.parquet").drop_columns("sources"), folder / "entries.parquet")
+
+
+@pytest.mark.parametrize(
+    "damage", [change_digest, change_version, change_an_entry, cut_the_table, remove_the_table, drop_a_column]
+)
+def test_damaged_entries_are_refused(tmp_path, damage):
+    Entries.build(LISTS).save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(InputError):
+        Entries.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "entries"),
+    [
+        (b"dog\ncat\n", ["dog", "cat"]),
+        (b"\xef\xbb\xbfdog\r\n\r\n a b \r\n", ["dog", " a b "]),
+        ('["dog", "猫", "a\\nb"]'.encode(), ["dog", "猫", "a\nb"]),
+        (b"[sic]\ndog\n", ["[sic]", "dog"]),
+    ],
+)
+def test_a_list_is_read_as_it_is(tmp_path, content, entries):
+    (tmp_path / "list").write_bytes(content)
+    assert read_list(tmp_path / "list") == entries
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [(b"\xff\xfe", "not UTF-8"), (b"", "no entries"), (b"[]", "no entries"), (b"[1]", "strings only")],
+)
+def test_a_file_that_is_no_list_is_refused(tmp_path, content, named):
+    (tmp_path / "list").write_bytes(content)
+    with pytest.raises(InputError, match=named):
+        read_list(tmp_path / "list")
+
+
+def test_a_language_given_twice_is_refused(tmp_path):
+    (tmp_path / "list").write_text("dog\n")
+    with pytest.raises(InputError, match="given twice"):
+        read_lists([f"en={tmp_path / 'list'}", f"en={tmp_path / 'list'}"])

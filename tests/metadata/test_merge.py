@@ -1,0 +1,80 @@
+"""Merging the sources of a language: order, owners, form, and what is left out with its reason."""
+
+import random
+
+import pytest
+
+from metadata import InputError
+from metadata.merge import NUMBERS, Source, merge
+from metadata.rules.text import meta_entry, meta_text
+
+
+def test_the_first_source_owns_an_entry_and_all_are_recorded():
+    merged = merge(
+        "en", [Source("numbers", NUMBERS[:2]), Source("titles", ["dog", "1"], [9.0, 8.0]), Source("x", ["dog"])]
+    )
+    assert merged.table().to_pylist() == [
+        {"language": "en", "entry": "0", "sources": ["numbers"], "score": None},
+        {"language": "en", "entry": "1", "sources": ["numbers", "titles"], "score": None},
+        {"language": "en", "entry": "dog", "sources": ["titles", "x"], "score": 9.0},
+    ]
+    assert merged.by_source() == {"numbers": 2, "titles": 1}
+
+
+def test_an_entry_that_a_source_brings_twice_is_recorded_once():
+    assert merge("fr", [Source("titles", ["l’été", "l'été", "l'e\u0301te\u0301"])]).sources == {"l'été": ["titles"]}
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [("", "empty"), (" \u3000", "empty"), ("x" * 257, "too_long"), ("...", "punctuation"), ("«»", "punctuation")],
+)
+def test_what_is_never_an_entry_is_listed_with_its_reason(written, reason):
+    merged = merge("en", [Source("titles", [written])])
+    assert merged.sources == {}
+    assert merged.dropped == {reason: [written]}
+
+
+def test_a_symbol_that_is_no_punctuation_is_an_entry():
+    assert list(merge("en", [Source("titles", ["€", "+", "🐕"])]).sources) == ["€", "+", "🐕"]
+
+
+def test_no_sources_give_an_empty_table():
+    assert len(merge("en", []).table()) == 0
+
+
+def test_scores_must_be_as_many_as_entries():
+    with pytest.raises(InputError, match="1 entries and 2 scores"):
+        Source("titles", ["a"], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("entry", "kept"),
+    [
+        ("St. Louis", False),
+        ("a , b", True),
+        ("a, b", False),
+        (", b", True),
+        ("U.S.", False),
+        ("a\tb", False),
+        ("C++", True),
+    ],
+)
+def test_what_the_meta_rules_can_never_find_is_left_out(entry, kept):
+    assert (entry in merge("en", [Source("titles", [entry])], rules="meta").sources) == kept
+
+
+def test_whether_an_entry_can_match_under_meta_is_what_trying_texts_says():
+    rng = random.Random(0)
+    texts = ["".join(rng.choices("ab ,.\t", k=rng.randint(0, 6))) for _ in range(20_000)]
+    entries = {"".join(rng.choices("ab ,.", k=rng.randint(1, 3))).strip() for _ in range(500)} - {
+        "",
+        ",",
+        ".",
+        ",.",
+        ".,",
+    }
+    for entry in sorted(entries):
+        found = any(meta_entry(entry) in meta_text(text) for text in texts)
+        dropped = merge("en", [Source("titles", [entry])], rules="meta").dropped
+        assert found == ("never_matches" not in dropped) or "punctuation" in dropped, entry

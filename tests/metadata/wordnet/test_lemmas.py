@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from metadata.wordnet.lemmas import refusal, words
+from tests.support.checkout import CASES
+
+CASES = json.loads((CASES / "lemmas.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['language']}: {case['lemma']}")
+def test_oddities_of_real_files_leave_the_words(case):
+    assert words(case["lemma"], case["language"]) == case["expected"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['language']}: {case['lemma']}")
+def test_words_are_left_as_they_are(case):
+    once = words(case["lemma"], case["language"])
+    assert [again for word in once for again in words(word, case["language"])] == once
+
+
+@pytest.mark.parametrize("lemma", ["GAP!", "PSEUDOGAP!"])
+def test_a_placeholder_is_no_word(lemma):
+    assert refusal(lemma) == "placeholder"
+
+
+@pytest.mark.parametrize("lemma", ["sva?a", "P??ini", "latón ?", "globulina-?", "caf\ufffd"])
+def test_a_word_that_lost_a_letter_is_no_word(lemma):
+    assert refusal(lemma) == "lost_letter"
+
+
+@pytest.mark.parametrize("lemma", ["gap", "wat is je baan?", "!?streha", "GAP", "chien"])
+def test_anything_else_is_not_refused(lemma):
+    assert refusal(lemma) is None

@@ -1,0 +1,44 @@
+"""Naive twins of curation.images.combine."""
+
+from collections import Counter
+
+
+def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
+    """Return each text of each image once, at most `max_texts` of an image, and how many rows were over the limit."""
+    combined, over = [], 0
+    for _, uid in sorted({(row["key"], row["uid"]) for row in rows}):
+        own = [row for row in rows if row["uid"] == uid]
+        pages = [row["page_url"] for row in own if row["page_url"] is not None]
+        of_image = {"url": min(row["url"] for row in own), "page_url": min(pages) if pages else None}
+        for rank, (_, text) in enumerate(sorted({(row["hash"], row["text"]) for row in own})):
+            same = [row for row in own if row["text"] == text]
+            copies = sum(row["copies"] for row in same)
+            if rank < max_texts:
+                stays = min(same, key=lambda row: (row["kind"], row["given"] is not None, row["given"]))
+                combined.append({**stays, **of_image, "copies": copies})
+            else:
+                over += copies
+    return combined, over
+
+
+def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict], dict]:
+    """Return the images of combined rows that have a text with a match, and the tallies by (name, language)."""
+    images = {}
+    for number, row in enumerate(combined):
+        images.setdefault(number if unique else row["uid"], []).append(row)
+    tallies = Counter()
+    tallies["images", None] = len(images)
+    for row in combined:
+        tallies["texts", None] += 1
+        tallies["dropped.duplicate_text", None] += row["copies"] - 1
+        tallies["language.texts", row["language"]] += 1
+        tallies["language.matched", row["language"]] += bool(row["entries"])
+        tallies["language.identified", row["language"]] += row["lid_score"] is not None
+        tallies["language.score", row["language"]] += row["lid_score"] or 0
+    matched = [[row for row in rows if row["entries"]] for rows in images.values()]
+    return [_image(rows) for rows in matched if rows], {name: value for name, value in tallies.items() if value}
+
+
+def _image(rows: list[dict]) -> dict:
+    candidates = [{name: row[name] for name in ("text", "kind", "language", "lid_score", "entries")} for row in rows]
+    return {name: rows[0][name] for name in ("uid", "url", "page_url")} | {"candidates": candidates}

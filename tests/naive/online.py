@@ -1,0 +1,39 @@
+"""Online balancing, written from its definition: what an epoch keeps, and what a tar holds."""
+
+import hashlib
+import json
+import tarfile
+from math import prod
+
+from tests.naive.sampling import naive_draw
+
+
+def naive_epoch(images: list[dict], rates: list[float], seed: int, epoch: int) -> list[tuple[str, str]]:
+    """The (uid, text) that an epoch keeps; epoch 0 draws as a run of curate does."""
+    suffix = f" in epoch {epoch}" if epoch else ""
+    kept = []
+    for image in images:
+        texts = image["candidates"] or []
+        if not texts:
+            continue
+        text = texts[int(naive_draw(seed, "text" + suffix, image["uid"]) * len(texts))]
+        probability = 1.0 - prod((1.0 - rates[entry] for entry in text["entries"] or []), start=1.0)
+        if naive_draw(seed, "keep" + suffix, image["uid"]) < probability:
+            kept.append((image["uid"], text["text"]))
+    return kept
+
+
+def naive_samples(path) -> list[dict]:
+    """The images of a tar as the standard library reads it, with their bytes."""
+    with tarfile.open(path) as tar:
+        contents = {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}
+    found = []
+    for name, content in contents.items():
+        folder, _, base = name.rpartition("/")
+        start, _, extension = base.partition(".")
+        key = f"{folder}/{start}" if folder else start
+        if extension.lower() in ("jpg", "jpeg", "png", "webp"):
+            stated = json.loads(contents[key + ".json"])
+            uid = stated.get("uid") or hashlib.md5(stated["url"].encode()).hexdigest()
+            found.append({"uid": uid, "key": key, "image": extension.lower(), "bytes": content})
+    return found

@@ -1,0 +1,102 @@
+"""The sentence for each way in which Spark fails; the texts are those that Spark 4.3 gave in such cases, shortened."""
+
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from metadata import InputError
+from runtime.console import command
+from runtime.failures import spark_failure
+
+ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \
+failure: Lost task 1.3 in stage 1.0 (TID 8) (10.0.0.7 executor 6): {reason}
+Driver stacktrace:
+	at org.apache.spark.util.SparkErrorUtils.tryWithSafeFinally(SparkErrorUtils.scala:86)
+"""
+PYTHON = """An exception was thrown from the Python worker:
+Traceback (most recent call last):
+  File "/env/pyspark/worker.py", line 4197, in invoke_udf
+    func, profiler, deserializer, serializer = read_command(pickleSer, init_info.udf_info)
+{error}
+ SQLSTATE: 38000
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            ABORTED.format(
+                reason="ExecutorLostFailure (executor 6 exited caused by one of the running tasks) Reason: Command "
+                "exited with code 137"
+            ),
+            ["lost with its executor 4 times", "10.0.0.7 (Command exited with code 137)", "memory", "again to go on"],
+        ),
+        (
+            ABORTED.format(
+                reason="org.apache.spark.SparkException: Python worker exited unexpectedly (crashed). Consider setting "
+                "'spark.python.worker.faulthandler.enabled' for the better Python traceback.\n\tat org.apache."
+            ).replace("10.0.0.7 executor 6", "127.0.0.1 executor driver"),
+            ["Python worker was killed 4 times", "on 127.0.0.1", "memory"],
+        ),
+        (
+            PYTHON.format(error="ModuleNotFoundError: No module named 'metadata'"),
+            ["metadata is not installed in the Python of the workers", "docs/cluster.md"],
+        ),
+        (
+            ABORTED.format(reason='java.io.IOException: Cannot run program "/my/.venv/bin/python": error=2, No such'),
+            ["workers cannot run /my/.venv/bin/python", "PYSPARK_PYTHON"],
+        ),
+        (
+            PYTHON.format(error="OSError: [Errno 28] Error writing bytes to file. Detail: No space left on device"),
+            ["a disk is full", "again to go on"],
+        ),
+        (
+            "An error occurred while calling o1.x.\n: org.apache.spark.SparkException: Job 3 cancelled because "
+            "SparkContext was shut down\n\tat org.apache",
+            ["Spark has ended, or its master has"],
+        ),
+        (
+            PYTHON.format(error="OSError: http://a/1.gz cannot be read, 8 times in a row: Connection refused"),
+            ["Spark failed: OSError: http://a/1.gz cannot be read"],
+        ),
+        (PYTHON.format(error="ValueError: a surprise: ü"), ["Spark failed: ValueError: a surprise: ü"]),
+        (
+            "An error occurred while calling o1.x.\n: java.lang.IllegalStateException: no one knows\n\tat a.Error(A:1)",
+            ["Spark failed: java.lang.IllegalStateException: no one knows"],
+        ),
+        ("", ["Spark failed"]),
+    ],
+)
+def test_a_failure_is_one_sentence_with_its_reason(text, parts):
+    sentence, status = spark_failure(text)
+    assert [part for part in parts if part not in sentence] == []
+    assert "\n" not in sentence
+    assert "stage" not in sentence
+    assert status == 1
+
+
+def test_bad_input_that_a_worker_found_is_told_as_it_is():
+    assert spark_failure(PYTHON.format(error="runtime.errors.InputError: a.parquet has vanished")) == (
+        "a.parquet has vanished",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (OSError(28, "No space left on device", "out/rates.npy"), 1, "no space left in out; make room"),
+        (BrokenProcessPool("A process in the process pool was terminated"), 1, "was terminated"),
+        (ConnectionRefusedError(111, "Connection refused"), 1, "Spark has ended, or its master has"),
+        (InputError("no such file"), 2, "curate: no such file"),
+        (KeyboardInterrupt(), 130, "stopped; run the same command again to go on"),
+    ],
+)
+def test_what_fails_in_the_driver_ends_in_one_sentence(error, status, sentence, capsys):
+    with pytest.raises(SystemExit) as ended, command("curate"):
+        raise error
+    assert ended.value.code == status
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert sentence in line

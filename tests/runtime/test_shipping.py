@@ -1,0 +1,175 @@
+"""Artefacts packed for other machines: what arrives, who unpacks it, and which copies stay."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curation.matching.finders import save_matchers
+from curation.matching.matcher import Matcher
+from metadata import Entries, InputError
+from runtime.shipping import cache_folder, pack, unpacked
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """An artefact: a folder with an array, a folder that is not ASCII, and an empty file."""
+    folder = tmp_path / "driver" / "matchers"
+    (folder / "größe 犬").mkdir(parents=True)
+    np.save(folder / "größe 犬" / "numbers.npy", np.arange(1000))
+    (folder / "empty").touch()
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+def copies(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir() if path.is_dir())
+
+
+def test_what_is_unpacked_is_what_was_packed(folder, cache):
+    place = unpacked(pack(folder, folder.parent), cache) / "matchers"
+    assert np.array_equal(np.load(place / "größe 犬" / "numbers.npy", mmap_mode="r"), np.arange(1000))
+    assert (place / "empty").read_bytes() == b""
+    assert {path.relative_to(place) for path in place.rglob("*")} == {
+        path.relative_to(folder) for path in folder.rglob("*")
+    }
+
+
+def test_a_file_is_an_artefact_too_also_behind_a_link(tmp_path, cache):
+    (tmp_path / "stored").write_bytes(b"\0model" * 1000)
+    (tmp_path / "lid.bin").symlink_to(tmp_path / "stored")
+    place = unpacked(pack(tmp_path / "lid.bin", tmp_path), cache) / "lid.bin"
+    assert not place.is_symlink()
+    assert place.read_bytes() == b"\0model" * 1000
+
+
+def test_a_tar_is_named_by_its_content_alone(folder, tmp_path):
+    name = pack(folder, tmp_path).name
+    assert name.startswith("matchers-")
+    os.utime(folder / "empty", (1, 1))
+    (folder / "empty").chmod(0o600)
+    assert pack(folder, tmp_path).name == name
+    (folder / "empty").write_text("no more")
+    assert pack(folder, tmp_path).name != name
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".packed", ".packed"]
+
+
+def test_a_copy_that_is_there_serves_without_the_tar(folder, cache):
+    tar = pack(folder, folder.parent)
+    place = unpacked(tar, cache)
+    tar.unlink()
+    assert unpacked(tar, cache) == place
+
+
+def test_of_many_processes_one_unpacks_and_all_find_it_whole(folder, cache):
+    tar = pack(folder, folder.parent)
+    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
+        found = list(pool.map(inode_after_unpacking, [tar] * 8, [cache] * 8))
+    assert len(set(found)) == 1
+    assert copies(cache) == [tar.stem]
+
+
+def inode_after_unpacking(tar: Path, cache: Path) -> int:
+    return (unpacked(tar, cache) / "matchers" / "empty").stat().st_ino
+
+
+def test_an_unpacking_process_that_is_killed_leaves_no_copy_and_no_lock(folder, cache):
+    tar = pack(folder, folder.parent)
+    killed = """
+import os, signal, sys, tarfile
+from pathlib import Path
+from runtime import shipping
+def extracted(self, path, whole=tarfile.TarFile.extractall):
+    whole(self, path)
+    os.kill(os.getpid(), signal.SIGKILL)
+tarfile.TarFile.extractall = extracted
+shipping.unpacked(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+    assert subprocess.run([sys.executable, "-c", killed, tar, cache], timeout=60).returncode == -9
+    assert len(copies(cache)) == 1
+    assert tar.stem not in copies(cache)
+    assert (unpacked(tar, cache) / "matchers" / "empty").exists()
+    assert copies(cache) == [tar.stem]
+
+
+def test_a_tar_has_no_name_by_which_spark_would_unpack_it_beside_the_program(folder, tmp_path):
+    assert not pack(folder, tmp_path).name.endswith((".tar", ".tar.gz", ".tgz", ".zip", ".jar", ".py"))
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000, 5120, -1])
+def test_a_tar_that_is_cut_off_leaves_no_copy(folder, cache, size):
+    tar = pack(folder, folder.parent)
+    tar.write_bytes(tar.read_bytes()[:size])
+    with pytest.raises(OSError, match="is damaged"):
+        unpacked(tar, cache)
+    assert copies(cache) == []
+
+
+def test_a_new_copy_drives_out_those_unused_for_a_week(folder, cache):
+    tar = pack(folder, folder.parent)
+    old, used = cache / "old-1", cache / "used-1"
+    for place in (old, used):
+        place.mkdir()
+        os.utime(place, (time.time() - 8 * 24 * 3600,) * 2)
+    unpacked(cache / "used-1.packed", cache)
+    unpacked(tar, cache)
+    assert copies(cache) == sorted([tar.stem, "used-1"])
+
+
+def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monkeypatch):
+    own = f"clip-curation-{os.getuid()}"
+    uuid = "0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"
+    below = tmp_path / "disk" / f"spark-{uuid}" / f"executor-{uuid}" / f"blockmgr-{uuid}"
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{below},/other")
+    assert cache_folder() == tmp_path / "disk" / own
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "application_1_2" / f"blockmgr-{uuid}"))  # as on YARN
+    assert cache_folder() == tmp_path / "application_1_2" / own
+    monkeypatch.delenv("SPARK_LOCAL_DIRS")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cache_folder() == tmp_path / own
+    assert cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_mounted_disk_is_not_left_for_what_is_above_it(tmp_path, monkeypatch):
+    mount = tmp_path / "spark-0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"  # as Kubernetes mounts it
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(mount / "blockmgr-0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"))
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == mount)
+    assert cache_folder().parent == mount
+
+
+def test_a_cache_of_someone_else_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    cache_folder()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    (tmp_path / "clip-curation-12345").mkdir()
+    with pytest.raises(InputError, match="belongs to someone else"):
+        cache_folder()
+
+
+def test_tars_are_read_by_a_python_without_extraction_filters(folder, cache, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    monkeypatch.setattr(tarfile.TarFile, "extraction_filter", None, raising=False)
+    assert (unpacked(pack(folder, folder.parent), cache) / "matchers" / "empty").exists()
+
+
+def test_matchers_are_the_same_from_one_process_and_from_several(tmp_path):
+    entries = Entries.build({"en": ["dog", "black dog"], "ja": ["犬", "黒い犬"], "sw": ["mbwa"]})
+    entries.save(tmp_path / "metadata")
+    for processes in (1, 2):
+        save_matchers(tmp_path / "metadata", "unicode", tmp_path / f"by-{processes}", processes)
+    for code in entries.languages:
+        one, several = (Matcher.open(tmp_path / f"by-{processes}" / code) for processes in (1, 2))
+        assert one.digest == several.digest
+        assert one.find(["a black dog 黒い犬 mbwa"]) == several.find(["a black dog 黒い犬 mbwa"])

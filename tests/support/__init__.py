@@ -1,0 +1,1 @@
+"""What tests share: servers, clusters, faults, and data that several test modules need."""

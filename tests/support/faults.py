@@ -1,0 +1,147 @@
+"""Places in the program where a test stops a process of a job, to kill it there or to let it go on."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import cluster
+from tests.support.checkout import ROOT
+
+# Python imports a module of this name by itself where it is on the path: in the driver and in each worker.
+_SITECUSTOMIZE = '''
+import functools, importlib.abc, importlib.util, json, os, sys, time
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+PLACE = json.loads((FOLDER / "place.json").read_text())
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Lets one function of one module wait, as soon as the module is imported."""
+
+    def find_spec(self, name, path, target=None):
+        if name != PLACE["module"]:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        spec.loader.exec_module = functools.partial(execute, spec.loader.exec_module)
+        return spec
+
+
+def execute(execute_module, module):
+    execute_module(module)
+    *owners, name = PLACE["function"].split(".")
+    owner = functools.reduce(getattr, owners, module)
+    setattr(owner, name, held(getattr(owner, name)))
+
+
+def held(function):
+    @functools.wraps(function)
+    def call(*arguments, **named):
+        number = announce()
+        while number < PLACE["waiting"] and not (FOLDER / "go").exists():
+            time.sleep(0.02)
+        return function(*arguments, **named)
+
+    return call
+
+
+def announce():
+    """Write a file `0.call`, `1.call` … of this process, whole at once; return the number."""
+    own = FOLDER / f"{os.getpid()}.announced"
+    own.write_text(str(os.getpid()))
+    number = 0
+    while True:
+        try:
+            os.link(own, FOLDER / f"{number}.call")
+            own.unlink()
+            return number
+        except FileExistsError:
+            number += 1
+
+
+sys.meta_path.insert(0, Finder())
+'''
+
+
+_HOLDS: list["Hold"] = []
+_JOBS: list[subprocess.Popen] = []
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The first calls of a function wait, in whichever processes they come; the others go on."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path, module: str, function: str, waiting: int = 1) -> "Hold":
+        """Return the hold of a function, or of a method written as `Class.name`."""
+        folder.mkdir()
+        place = {"module": module, "function": function, "waiting": waiting}
+        (folder / "place.json").write_text(json.dumps(place))
+        (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
+        _HOLDS.append(cls(folder))
+        return _HOLDS[-1]
+
+    def reached(self, number: int = 0) -> int:
+        """Return the id of the process in which that call came, as soon as it has come."""
+        call = self.folder / f"{number}.call"
+        cluster.wait_for(call.exists)
+        return int(call.read_text())
+
+    def calls(self) -> int:
+        """Return how many calls have come."""
+        return len(list(self.folder.glob("*.call")))
+
+    def go(self) -> None:
+        """Let those who wait go on."""
+        (self.folder / "go").touch()
+
+
+def begin(master: str, *arguments, conf=(), hold: Hold | None = None) -> subprocess.Popen:
+    """Start spark-submit on a job with these arguments."""
+    path = {"PYTHONPATH": hold.folder} if hold else {}
+    conf = ["spark.executor.memory=512m", *conf, *(f"spark.executorEnv.{name}={at}" for name, at in path.items())]
+    command = [cluster.BIN / "spark-submit", "--master", master, *(flag for each in conf for flag in ("--conf", each))]
+    with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    job = subprocess.Popen([*command, *map(str, arguments)], cwd=ROOT, env=cluster.environment(**path), **with_pipe)
+    _JOBS.append(job)
+    return job
+
+
+def ended(job: subprocess.Popen) -> tuple[int, str]:
+    """Return the status with which a job ends, and its last line but what the JVM may say while it shuts down."""
+    lines = job.communicate(timeout=600)[0].strip().splitlines()
+    own = [line for line in lines if line.startswith(("curate: ", "build_metadata: "))]
+    return job.returncode, [*lines, *own][-1]
+
+
+def leave_nothing() -> None:
+    """End the jobs that a test has left running, and let go whoever still waits."""
+    for job in _JOBS:
+        if job.poll() is None:
+            job.kill()
+            job.communicate()
+    for hold in _HOLDS:
+        hold.go()
+    _JOBS.clear()
+    _HOLDS.clear()
+
+
+def curate_arguments(sample: Path, output: Path, *inputs: Path) -> list:
+    """Return the command line that curates the sample, or other inputs with its entries."""
+    entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
+    inputs = inputs or (sample / "crawl", sample / "pairs")
+    return ["jobs/curate.py", "--input", *inputs, "--entries", *entries, "--english-threshold", 20, "--output", output]
+
+
+def curated(output: Path) -> dict[str, bytes]:
+    """Return the files of a manifest."""
+    return {path.name: path.read_bytes() for path in sorted((output / "curated").iterdir())}
+
+
+def looks_whole(output: Path) -> bool:
+    """Return whether a folder has what only a run that came to its end leaves."""
+    return (output / "run.json").exists() or (output / "curated").exists()

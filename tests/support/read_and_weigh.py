@@ -1,0 +1,44 @@
+"""Reads an input as curate's workers do, in a process of its own: `python read_and_weigh.py FILE...` prints, for each,
+a line of JSON with its tallies, the seconds, and the megabytes that reading it took at most. Linux only."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from curation.config import CurationConfig
+from curation.images.tasks import keyed, runs, without_tallies
+from curation.inputs import files, limits
+from runtime.errors import InputError
+from runtime.tallies import Tallies
+
+
+def main(paths: list[str]) -> None:
+    for path in paths:
+        before = _status("VmRSS:")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
+        begin = time.monotonic()
+        tallies, refusal = read(path)
+        used = {"seconds": time.monotonic() - begin, "megabytes": (_status("VmHWM:") - before) / 1024}
+        print(json.dumps({"path": path, "tallies": tallies, "refusal": refusal, **used}), flush=True)
+
+
+def read(path: str) -> tuple[dict, str | None]:
+    tallies = Tallies()
+    try:
+        (source,) = files.find([path])
+        batches = limits.cut(limits.named(files.read(source), "it"), CurationConfig.max_text_length)
+        for _ in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
+            pass
+    except InputError as error:
+        return {}, str(error)
+    return {row["name"]: row["value"] for row in tallies.rows()}, None
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
