@@ -65,14 +65,15 @@ bench:
 	@.ci/setup bench
 	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
 
-# For all Pythons and platforms at once. The tests' lock comes first: the program's takes its versions from it.
+# For all Pythons and platforms at once. The tests' lock comes first: the others take their versions from it.
 lock:
 	@test -x .venv/bin/python || .ci/setup
 	@uv=$$(mktemp -d) && trap 'rm -r "$$uv"' EXIT && .venv/bin/python -m venv "$$uv" && \
 		"$$uv/bin/pip" --quiet --disable-pip-version-check install uv && export PATH="$$uv/bin:$$PATH" && \
 		$(COMPILE) requirements/build.in --output-file requirements/build.txt && \
 		$(COMPILE) setup.cfg --extra test --output-file requirements/test.txt && \
-		$(COMPILE) setup.cfg --constraints requirements/test.txt --output-file requirements/program.txt
+		$(COMPILE) setup.cfg --constraints requirements/test.txt --output-file requirements/program.txt && \
+		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
 	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis

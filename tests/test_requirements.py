@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[1]
 SETUP = ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 PROGRAM = SETUP["options"]["install_requires"]
-TEST = PROGRAM + "\n" + SETUP["options.extras_require"]["test"]
+EXTRAS = SETUP["options.extras_require"]
+WANTED = {  # by each lock
+    "program.txt": PROGRAM,
+    "remote.txt": "\n".join([PROGRAM, EXTRAS["http"], EXTRAS["s3"]]),
+    "test.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
+}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
@@ -30,10 +35,10 @@ def versions(name: str, python: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(("name", "wanted"), [("program.txt", PROGRAM), ("test.txt", TEST)])
-def test_the_lock_holds_what_setup_cfg_asks_for(name, wanted, python):
+@pytest.mark.parametrize("name", WANTED)
+def test_the_lock_holds_what_setup_cfg_asks_for(name, python):
     locked = versions(name, python)
-    for line in filter(None, wanted.splitlines()):
+    for line in filter(None, WANTED[name].splitlines()):
         requirement = Requirement(line)
         if not requirement.marker or requirement.marker.evaluate({"python_version": python}):
             version = locked.get(requirement.name.lower().replace("_", "-"))
@@ -42,11 +47,12 @@ def test_the_lock_holds_what_setup_cfg_asks_for(name, wanted, python):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_program_is_tested_with_the_versions_that_it_is_run_with(python):
-    assert versions("program.txt", python).items() <= versions("test.txt", python).items()
+@pytest.mark.parametrize("name", ["program.txt", "remote.txt"])
+def test_the_program_is_tested_with_the_versions_that_it_is_run_with(name, python):
+    assert versions(name, python).items() <= versions("test.txt", python).items()
 
 
-@pytest.mark.parametrize("name", ["build.txt", "program.txt", "test.txt"])
+@pytest.mark.parametrize("name", ["build.txt", *WANTED])
 def test_each_pin_has_hashes_and_no_address(name):
     for _, block in pins(name):
         assert "--hash=sha256:" in block
