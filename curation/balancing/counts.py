@@ -1,6 +1,6 @@
-"""How many texts contain each entry: one exact integer per id, over all languages.
+"""Count the texts that contain each entry: one exact integer per id, over all languages.
 
-What the counts are for is in `balancing`.
+Thresholds and rates from counts are in `thresholds`.
 """
 
 from collections.abc import Iterator, Mapping

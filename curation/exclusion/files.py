@@ -21,8 +21,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.inputs.tables.columns import RECOGNISED
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.readers import RECOGNISED
 from runtime.errors import InputError
 
 _BLOCK = 16 << 20  # bytes of text that are read at once

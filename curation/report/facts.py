@@ -14,7 +14,7 @@ import numpy as np
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
 from curation.config import CurationConfig
-from curation.inputs.limits import CUT, NAMED
+from curation.inputs.limits import CUT, DAMAGED
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.tallies import Tallies
@@ -58,7 +58,7 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
-            "damaged": dict(islice(self.matched.beginning(NAMED).items(), TOP)),
+            "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.candidates import HTTP_URL, ROWS, clean, clean_array, is_web
+from curation.inputs.candidates import ROWS
+from curation.inputs.cleaning import HTTP_URL, clean, clean_array, is_web
 from curation.inputs.crawl import gzip_members
 from curation.inputs.crawl.links import Links
-from curation.inputs.crawl.readers import read_warc, read_wat
+from curation.inputs.crawl.warc import read as read_warc
+from curation.inputs.crawl.wat import read as read_wat
 from curation.schemas import CANDIDATES
 from tests.naive.inputs import naive_clean, naive_resolve, naive_wat
 from tests.support.checkout import SHARED

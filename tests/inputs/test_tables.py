@@ -12,8 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.candidates import ROWS
+from curation.inputs.tables import parquet
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.delimited import check as check_csv
+from curation.inputs.tables.delimited import read as read_csv
+from curation.inputs.tables.json_lines import check as check_json
+from curation.inputs.tables.json_lines import read as read_json
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.readers import TableOptions, check_csv, check_json, read_csv, read_json, read_parquet
 from curation.schemas import CANDIDATES
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
@@ -48,17 +53,17 @@ def dropped(found):
 def of_parquet(table, options=None, groups=None, **writing):
     file = io.BytesIO()
     pq.write_table(pa.table(table), file, **writing)
-    return result(read_parquet(file, options or TableOptions(), "x.parquet", groups))
+    return result(parquet.read(file, "x.parquet", options or TableOptions(), groups))
 
 
 def of_json(content, options=None, path="x.jsonl"):
     content = content.encode() if isinstance(content, str) else content
-    return result(read_json(unpack(io.BytesIO(content), path), options or TableOptions(), path))
+    return result(read_json(unpack(io.BytesIO(content), path), path, options or TableOptions()))
 
 
 def of_csv(content, options=None, path="x.csv"):
     content = content.encode() if isinstance(content, str) else content
-    return result(read_csv(unpack(io.BytesIO(content), path), options or TableOptions(), path))
+    return result(read_csv(unpack(io.BytesIO(content), path), path, options or TableOptions()))
 
 
 def json_lines(*objects):
@@ -206,7 +211,7 @@ def noisy_parquet():
 def test_a_damaged_parquet_file_gives_what_comes_before_the_damage():
     data, begins, expected = noisy_parquet()
     broken = data[: begins[2]] + bytes(50) + data[begins[2] + 50 :]
-    found = result(read_parquet(io.BytesIO(broken), TableOptions(), "x.parquet"))
+    found = result(parquet.read(io.BytesIO(broken), "x.parquet", TableOptions()))
     assert dropped(found) == {"corrupt_file": 1}
     assert texts(found) == expected[: len(texts(found))]
     assert 1000 <= len(texts(found)) <= 2000
@@ -224,7 +229,7 @@ def test_a_disk_or_network_that_fails_under_parquet_is_an_error(error):
             return super().read(size)
 
     with pytest.raises(type(error)):
-        list(read_parquet(Failing(data), TableOptions(), "x.parquet"))
+        list(parquet.read(Failing(data), "x.parquet", TableOptions()))
 
 
 def test_no_rows_give_tallies_only():
@@ -341,7 +346,7 @@ def test_a_disk_that_fails_is_an_error():
 
     for path in ("x.jsonl", "x.jsonl.gz", "x.jsonl.zst"):
         with pytest.raises(OSError, match="disk failed"):
-            list(read_json(unpack(Failing(), path), TableOptions(), path))
+            list(read_json(unpack(Failing(), path), path, TableOptions()))
 
 
 # Checks before a run
@@ -349,18 +354,18 @@ def test_a_disk_that_fails_is_an_error():
 
 def test_a_json_array_is_refused():
     with pytest.raises(InputError, match="no line that is a JSON object; expected JSON lines"):
-        check_json(io.BytesIO(b'[\n{"url": 1},\n]'), TableOptions(), "x.json")
-    check_json(io.BytesIO(b""), TableOptions(), "x.json")
+        check_json(io.BytesIO(b'[\n{"url": 1},\n]'), "x.json", TableOptions())
+    check_json(io.BytesIO(b""), "x.json", TableOptions())
 
 
 def test_a_first_line_without_a_key_passes_if_another_has_it():
-    check_json(io.BytesIO(json_lines({"url": URL}, {"text": "x"}).encode()), TableOptions(), "x.json")
+    check_json(io.BytesIO(json_lines({"url": URL}, {"text": "x"}).encode()), "x.json", TableOptions())
     with pytest.raises(InputError, match="no column url"):
-        check_json(io.BytesIO(json_lines({"text": "x"}).encode()), TableOptions(), "x.json")
+        check_json(io.BytesIO(json_lines({"text": "x"}).encode()), "x.json", TableOptions())
 
 
 def test_a_csv_without_header_is_refused_with_its_first_row():
     with pytest.raises(InputError, match="it has a caption, https://.*a number from 0"):
-        check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), TableOptions(), "x.csv")
+        check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), "x.csv", TableOptions())
     with pytest.raises(InputError, match="it has none"):
-        check_csv(io.BytesIO(b""), TableOptions(), "x.csv")
+        check_csv(io.BytesIO(b""), "x.csv", TableOptions())

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.candidates import ROWS
-from curation.inputs.crawl import batches, gzip_members, readers, warc_records, wat, wat_record
+from curation.inputs.candidates import BYTES, ROWS
+from curation.inputs.crawl import gzip_members, warc, warc_records, wat, wat_by_kernels, wat_by_parser
 from curation.inputs.crawl.links import Links
-from curation.inputs.crawl.page_images import pairs
+from curation.inputs.crawl.page_images import pairs_of_page
+from curation.inputs.crawl.page_pairs import from_rows
 from curation.kernels.warc_heads import UNUSUAL
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
+from runtime.arrow.batching import gather, gather_rows
 from runtime.kernels.windows import SLACK
 from tests.support.checkout import SHARED
 
@@ -30,19 +32,19 @@ needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs t
 def slow(blocks):
     """The pairs and the tally of records, by the JSON parser."""
     tally = Counter()
-    found = (wat_record.page_of(block, tally) for block in blocks)
-    rows = (row for page in found if page and page.images for row in pairs(page, tally))
-    return read_back(batches.from_rows(rows, tally), tally)
+    found = (wat_by_parser.page_of(block, tally) for block in blocks)
+    rows = (row for page in found if page and page.images for row in pairs_of_page(page, tally))
+    return read_back(from_rows(rows, tally), tally)
 
 
 def grouped(blocks):
-    return (warc_records.joined(group) for group in warc_records._groups(blocks))
+    return (warc_records.joined(group) for group in gather(blocks, len, warc_records.GROUP))
 
 
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat.read(grouped(blocks), tally), tally)
+    return read_back(wat_by_kernels.read(grouped(blocks), tally), tally)
 
 
 def read_back(given, tally):
@@ -239,7 +241,7 @@ def test_bytes_that_are_no_utf8_are_left_to_the_parser():
 @pytest.mark.parametrize("group", [1, 500, 2000, 1 << 20])
 def test_records_are_read_alike_however_they_are_grouped(group, monkeypatch):
     monkeypatch.setattr(warc_records, "GROUP", group)
-    monkeypatch.setattr(wat, "ROWS", 3)
+    monkeypatch.setattr(wat_by_kernels, "ROWS", 3)
     blocks = [of_links(*(image(f"{i}{k}.jpg", alt=f"text {i} {k}") for k in range(i % 7))) for i in range(40)]
     blocks[5:5] = [b"[", of_links("1", image("z.jpg", alt="in its place"))]
     assert fast(blocks) == slow(blocks)
@@ -294,7 +296,7 @@ def test_pages_are_read_off_alike(path, escaped, site):
 
 
 def test_plain_pages_need_no_look(monkeypatch):
-    monkeypatch.setattr(wat, "Links", None)
+    monkeypatch.setattr(wat_by_kernels, "Links", None)
     for page in ("http://a.org/", "https://a-1.org/b/c.d/.e?f=g/h", r"http:\/\/a.org\/b\u002fc"):
         (row,) = fast([of_links(image(alt="x"), url=f'"{page}"')])[0]
         assert row[0] == urljoin(json.loads(f'"{page}"'), "a.jpg")
@@ -313,10 +315,12 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "x" * 100_000 + "/y"
     block = of_links(*[image("b.jpg", alt="x")] * 2000, url=json.dumps(url))
     tracemalloc.start()
-    sizes = [batch.nbytes for batch in batches.recut(wat.read(grouped([block]), Counter()))]
+    sizes = [
+        batch.nbytes for batch in gather_rows(wat_by_kernels.read(grouped([block]), Counter()), ROWS, BYTES, exact=True)
+    ]
     assert sum(sizes) > 2000 * 200_000
-    assert max(sizes) < 2 * batches.BYTES
-    assert tracemalloc.get_traced_memory()[1] < 8 * batches.BYTES
+    assert max(sizes) < 2 * BYTES
+    assert tracemalloc.get_traced_memory()[1] < 8 * BYTES
     tracemalloc.stop()
 
 
@@ -335,7 +339,7 @@ def test_a_small_file_that_unpacks_to_much_needs_little_memory():
     packed = gzip.compress(bytes(600 << 20), 9)
     assert len(packed) < 1 << 20
     tracemalloc.start()
-    (tallies,) = readers.read_wat(io.BytesIO(packed))
+    (tallies,) = wat.read(io.BytesIO(packed))
     assert dict(zip(tallies["text"].to_pylist(), tallies["tally"].to_pylist(), strict=True))["files"] == 1
     assert tracemalloc.get_traced_memory()[1] < 5 * gzip_members.WHOLE
     tracemalloc.stop()
@@ -356,7 +360,7 @@ def record(kind, block):
 
 
 @pytest.mark.parametrize("kind", ["metadata", "request", "response", "warcinfo", "unheard"])
-@pytest.mark.parametrize("read", [readers.read_wat, readers.read_warc])
+@pytest.mark.parametrize("read", [wat.read, warc.read])
 def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
     whole = record(kind, of_links(image(alt="x")))
     places = [*range(whole.index(b"{")), *range(len(whole) - 6, len(whole))]
@@ -374,7 +378,7 @@ def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
 
 def test_a_usual_record_needs_no_fastwarc(monkeypatch):
     monkeypatch.setattr(warc_records, "ArchiveIterator", None)
-    (pairs, _) = readers.read_wat(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))))
+    (pairs, _) = wat.read(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))))
     assert pairs["text"].to_pylist() == ["x"]
 
 

@@ -1,40 +1,32 @@
-"""Pairs of a crawl in batches: of four columns and any size while they are made, of ROWS rows when given on."""
+"""Batches of the pairs of pages: of any size while they are read, and in the end candidates."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, ROWS, chunks, string_arrays
+from curation.inputs.candidates import BYTES, ROWS, Row, candidates, columns_of, tallies
+from runtime.arrow.batching import gather_rows
 
-FOUND = pa.schema([(name, pa.string()) for name in ("url", "text", "kind", "page_url")])
-
-
-def pair_batch(*columns: pa.Array) -> pa.RecordBatch:
-    """Return a batch of these columns: url, text, kind and page_url."""
-    return pa.RecordBatch.from_arrays(list(columns), schema=FOUND)
+PAGE_PAIRS = pa.schema([(name, pa.string()) for name in ("url", "text", "kind", "page_url")])
 
 
-def from_rows(rows: Iterable[tuple[str, str, str, str]], tally: Counter) -> Iterator[pa.RecordBatch]:
-    """Yield batches of rows; rows that UTF-8 cannot hold are left out and counted."""
-    for chunk in chunks(rows):
-        yield pair_batch(*string_arrays(chunk, tally))
+def page_pairs(*columns: pa.Array) -> pa.RecordBatch:
+    """Return a PAGE_PAIRS batch of these columns."""
+    return pa.RecordBatch.from_arrays(list(columns), schema=PAGE_PAIRS)
 
 
-def recut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `batches` in batches of ROWS rows; fewer in the last, and where there are BYTES."""
-    held, rows, size = [], 0, 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        size += batch.nbytes
-        if rows >= ROWS or size >= BYTES:
-            parts = _joined(held)
-            held = [parts.pop()] if parts[-1].num_rows < ROWS and size < BYTES else []
-            yield from parts
-            rows, size = sum(part.num_rows for part in held), sum(part.nbytes for part in held)
-    yield from _joined(held)
+def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield PAGE_PAIRS batches of rows; rows that UTF-8 cannot hold are left out and counted."""
+    for columns in columns_of(rows, tally):
+        yield page_pairs(*columns)
 
 
-def _joined(batches):
-    return pa.Table.from_batches(batches, FOUND).combine_chunks().to_batches(ROWS)
+def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the PAGE_PAIRS of a file as candidates, and then its tallies; a file without any record counts as bad."""
+    for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
+        tally["pairs"] += batch.num_rows
+        yield candidates({name: batch[name] for name in PAGE_PAIRS.names})
+    if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
+        tally = Counter({"files": 1, "dropped.bad_file": 1})
+    yield tallies(tally)

@@ -1,61 +1,59 @@
-"""The bytes of one WAT or WARC file → candidates: the images of its pages, with the texts that stand with them.
-
-Gzip is in `members`, WARC in `records`, HTTP and HTML in `pages`, WAT in `wat` and `wat_batches`, URLs in `links`. What
-cannot be read is skipped and counted.
-"""
+"""Read WARC files: the images of a crawl's pages, from the HTML of HTTP responses."""
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import pyarrow as pa
+from fastwarc.warc import WarcRecord
 
-from curation.inputs.candidates import candidates, tallies
 from curation.inputs.crawl import html_pages, warc_records
-from curation.inputs.crawl import wat as wat_batches
-from curation.inputs.crawl.batches import FOUND, from_rows, recut
 from curation.inputs.crawl.gzip_members import members
-from curation.inputs.crawl.page_images import Page, drop, pairs
+from curation.inputs.crawl.page_images import Page, pairs_of_page
+from curation.inputs.crawl.page_pairs import candidates_of_file, from_rows
 
 
-def read_wat(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WAT file, and its tallies."""
-    tally = Counter(files=1)
-    yield from _given_on(wat_batches.read(warc_records.metadata(members(file, tally), tally), tally), tally)
-
-
-def read_warc(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of the HTML pages of a WARC file, and its tallies."""
+def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of a WARC file, and its tallies. What cannot be read is passed over and counted."""
     tally = Counter(files=1)
     responses = warc_records.responses(members(file, tally), tally)
-    found = (_warc_page(record, block, tally) for record, block in responses)
-    rows = (row for page in found if page and page.images for row in pairs(page, tally))
-    yield from _given_on(from_rows(rows, tally), tally)
+    rows = (row for page in _pages(responses, tally) for row in pairs_of_page(page, tally))
+    yield from candidates_of_file(from_rows(rows, tally), tally)
 
 
-def _given_on(batches, tally):
-    for batch in recut(batches):
-        tally["pairs"] += batch.num_rows
-        yield candidates({name: batch[name] for name in FOUND.names})
-    if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
-        tally = Counter({"files": 1, "dropped.bad_file": 1})
-    yield tallies(tally)
+def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str]) -> Iterator[Page]:
+    """Yield the pages among responses; those that cannot be read are counted."""
+    for record, block in responses:
+        try:
+            page = _page(record, block)
+        except _Unreadable as error:
+            tally[str(error)] += 1
+            continue
+        if page and page.images:
+            yield page
 
 
-def _warc_page(record, block, tally):
+def _page(record: WarcRecord, block: bytes) -> Page | None:
+    """Return the page in the block of a response; None where it is no HTML."""
     if not block.startswith(b"HTTP/"):
-        return drop("dropped.bad_http", tally) if record.is_http else None
+        if record.is_http:
+            raise _Unreadable("dropped.bad_http")
+        return None
     fields, body = html_pages.headers(block)
     if not html_pages.is_html(fields):
         return None
     url = record.headers.get("WARC-Target-URI")
     if not url:
-        return drop("dropped.bad_record", tally)
+        raise _Unreadable("dropped.bad_record")
     try:
         html = html_pages.unpack(body, fields)
         if len(html) > html_pages.MAX_BYTES:
-            return drop("dropped.too_large", tally)
+            raise _Unreadable("dropped.too_large")
         base, images = html_pages.images(html_pages.decode(html, fields))
     except ValueError:
-        return drop("dropped.bad_encoding", tally)
+        raise _Unreadable("dropped.bad_encoding") from None
     return Page(url.strip("<>"), base, [(attributes["src"], attributes) for attributes in images])
+
+
+class _Unreadable(Exception):
+    """A response that is dropped; the text of the error is the name of its tally."""
