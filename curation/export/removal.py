@@ -12,7 +12,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curation.exclusion.filter import Exclusion
 from curation.report.facts import versions
@@ -20,7 +19,7 @@ from curation.runs.finished import batches, curated_files, open_local
 from curation.runs.results import Results
 from curation.schemas import CURATED, require
 from runtime.errors import InputError
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import PartWriter, row_group_rows
 from runtime.storage.whole import whole_folder, write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
@@ -61,7 +60,7 @@ def remove(source, exclusion: Exclusion, to) -> str:
 
 def _write_kept(files: list[Path], exclusion: Exclusion, folder: Path) -> Removed:
     """Write what stays under the names that it has, and removed.parquet."""
-    rows_of_group, removed = _row_group_rows(files), Removed()
+    rows_of_group, removed = row_group_rows(files), Removed()
     (folder / "curated").mkdir()
     with PartWriter(folder / "removed.parquet", REMOVED, rows_of_group) as gone:
         for file in files:
@@ -77,12 +76,6 @@ def _part(rows: pa.RecordBatch, exclusion: Exclusion, kept: PartWriter, gone: Pa
     left, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
     gone.write(pa.RecordBatch.from_arrays([left["uid"], left["url"], reasons], schema=REMOVED))
     removed.add(left, reasons)
-
-
-def _row_group_rows(files: list[Path]) -> int:
-    """Return the size of row groups: that of the largest first one, since only the last of a file has fewer rows."""
-    groups = (pq.read_metadata(file) for file in files)
-    return max((group.row_group(0).num_rows for group in groups if group.num_row_groups), default=1)
 
 
 def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: Path) -> None:

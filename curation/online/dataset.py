@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from curation.balancing.counts import EntryCounts
 from curation.online.build import index
@@ -21,6 +20,8 @@ from curation.online.draw import order_of_blocks
 from curation.online.index import Index
 from curation.online.read import Epoch, read
 from runtime.errors import InputError
+from runtime.storage.parquet import read_table
+from runtime.storage.paths import place
 
 try:
     import torch
@@ -172,7 +173,7 @@ class Position:
 def read_rates(path, metadata: str | None = None) -> np.ndarray:
     """Return the rates in a counts.parquet; refuse those of other metadata than the digest given."""
     EntryCounts.open(path, metadata)  # the door: ids, checksums, digest
-    rates = pq.read_table(path, columns=["rate"]).column("rate")
+    rates = read_table(place(path), columns=["rate"]).column("rate")
     if rates.null_count:
         raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
     return rates.to_numpy()

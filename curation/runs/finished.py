@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curation.runs.results import Results
 from runtime.errors import InputError
+from runtime.storage import parquet
 from runtime.storage.parquet import part_files, require_rows
 
 _BATCH = 1 << 16  # rows in memory at a time
@@ -35,7 +35,7 @@ def matched_files(run: Results) -> list[Path]:
 def batches(file: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows batch by batch; a damaged file is refused."""
     try:
-        yield from pq.ParquetFile(file, page_checksum_verification=True).iter_batches(_BATCH, columns=columns)
+        yield from parquet.batches(file, _BATCH, columns, verified=True)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file} is damaged ({error}); curate again with --overwrite") from None
 
