@@ -14,7 +14,6 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.entries import Entries
@@ -26,6 +25,7 @@ from metadata.wordnet import formats
 from metadata.wordnet.formats import WordnetFile
 from metadata.words.segment import ICU_VERSION
 from runtime.errors import InputError
+from runtime.storage.parquet import read_table
 from runtime.storage.whole import Parts
 
 SOURCES = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")
@@ -184,7 +184,7 @@ def _identity(path: str) -> list:
 
 
 def _chosen(name: str, path: Path) -> Source:
-    table = pq.read_table(path)
+    table = read_table(path)
     return Source(name, table["entry"].to_pylist(), table["score"].to_pylist())
 
 
