@@ -11,7 +11,7 @@ from curation.exclusion import Exclusion
 from curation.images.downloads import find_results
 from curation.inputs import files
 from curation.inputs.files import Input
-from curation.inputs.tables.readers import TableOptions
+from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
 from metadata.entries import Entries
 

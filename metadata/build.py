@@ -13,7 +13,6 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.entries import Entries
@@ -23,6 +22,7 @@ from metadata.sources import Sources
 from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
 from runtime.errors import InputError
+from runtime.storage.parquet import read_table
 from runtime.storage.whole import Parts
 
 VERSION = 1  # of the parts; another one is counted anew
@@ -134,7 +134,7 @@ def _identity(path: str) -> list:
 
 
 def _chosen(name: str, path: Path) -> Source:
-    table = pq.read_table(path)
+    table = read_table(path)
     return Source(name, table["entry"].to_pylist(), table["score"].to_pylist())
 
 

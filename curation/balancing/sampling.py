@@ -1,6 +1,6 @@
-"""One text per image, kept with the probability that its entries give it.
+"""Choose one text per image, and keep it with the probability that its entries give it.
 
-Rates come from `balancing`, chance from `draws`; the loops are in `kernels.sampling`.
+Rates come from `thresholds`, chance from `runtime.draws`; the loops are in `kernels.sampling`.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ def expected_size(batch: pa.RecordBatch, rates) -> np.ndarray:
 
 
 def sample_batch(batch: pa.RecordBatch, rates, seed: int) -> pa.RecordBatch:
-    """Return the CURATED rows of a MATCHED batch: of each image one text, any alike, kept with its probability."""
+    """Return the CURATED rows of a MATCHED batch: of each image one text at random, kept with its probability."""
     batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")

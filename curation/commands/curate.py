@@ -9,7 +9,7 @@ from functools import partial
 
 from curation.commands.arguments import parse_curate
 from curation.config import CurationConfig
-from curation.inputs.tables.readers import TableOptions
+from curation.inputs.tables.columns import TableOptions
 from curation.pipeline import curate
 from curation.report.console import summary
 from curation.request import Options

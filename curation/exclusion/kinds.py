@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.exclusion.sets import canonical, is_domain, url_keys
-from curation.inputs.candidates import HTTP_URL
+from curation.inputs.cleaning import HTTP_URL
 from runtime.arrow.uid_keys import uid_numbers
 
 

@@ -20,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.inputs.tables.columns import RECOGNISED
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.readers import RECOGNISED
 from runtime.errors import InputError
+from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import name_of
 
 _TEXT_BYTES = 16 << 20  # of text that is read at once
@@ -131,9 +131,9 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
 
 
 def _read_parquet(file: BinaryIO, path: str, lists: Lists) -> None:
-    table = pq.ParquetFile(file)
-    columns = _columns(table.schema_arrow.names, path)
-    _read_table(table.iter_batches(_ROWS, columns=list(columns)), columns, path, lists)
+    table = BoundedParquet(file)
+    columns = _columns(table.schema.names, path)
+    _read_table(table.batches(list(columns), _ROWS), columns, path, lists)
 
 
 def _read_csv(file: BinaryIO, path: str, lists: Lists, delimiter: str = ",") -> None:

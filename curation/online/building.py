@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.online.index import NAME, VERSION, Index, Shard, file_name
 from curation.online.join import TarUids, join, joined
@@ -23,10 +22,11 @@ from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.listing import expand
-from runtime.storage.parquet import part_files
+from runtime.storage.parquet import batches, part_files
 from runtime.storage.whole import STAMP, read_json, write_json
 
 BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
+BATCH_ROWS = 1 << 16  # matched images in memory at a time
 WORK = ".work"
 
 
@@ -137,7 +137,7 @@ def _images(files: list[Path]) -> Iterator[pa.RecordBatch]:
     columns = ["uid", "candidates"]
     for path in files:
         try:
-            for batch in pq.ParquetFile(path, page_checksum_verification=True).iter_batches(columns=columns):
+            for batch in batches(path, BATCH_ROWS, columns, verified=True):
                 batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
                 yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
         except (pa.ArrowException, OSError, KeyError) as error:

@@ -16,7 +16,7 @@ import numpy as np
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
 from curation.config import CurationConfig
-from curation.inputs.limits import CUT, NAMED
+from curation.inputs.limits import CUT, DAMAGED
 from curation.report.numbers import quotient
 from curation.report.warnings import warnings
 from metadata.entries import Entries
@@ -63,7 +63,7 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
-            "damaged": dict(islice(self.matched.beginning(NAMED).items(), TOP)),
+            "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},

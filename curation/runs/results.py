@@ -94,7 +94,7 @@ class Results:
 
     def entries(self, code: str) -> pa.Table:
         """Return the rows of counts.parquet of one language; other rows are not read."""
-        return read_table(self._counts_file, filters=[("language", "==", code)])
+        return read_table(self._counts_file, rows=pc.equal(pc.field("language"), code))
 
     @property
     def counted(self) -> tuple[Path, int]:

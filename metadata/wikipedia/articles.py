@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
 from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.namespaces import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
+from runtime.storage.bounded_parquet import BoundedParquet
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000
@@ -120,8 +120,8 @@ def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
 def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
     columns = [*COLUMNS, *([file.column] if file.column else [])]
     try:
-        with fsspec.open(file.path, "rb") as opened, pq.ParquetFile(opened, pre_buffer=False) as table:
-            for batch in table.iter_batches(BATCH_ROWS, columns=columns):
+        with fsspec.open(file.path, "rb") as opened:
+            for batch in BoundedParquet(opened).batches(columns, BATCH_ROWS):
                 for title, text, *code in zip(*(_strings(batch[name]) for name in columns), strict=True):
                     if not code or code[0].replace("-", "_") == file.wikipedia:
                         yield Page(title, text)

@@ -12,14 +12,15 @@ from pathlib import PurePosixPath
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from metadata.languages import is_wikipedia, of_wikipedia
 from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
 from runtime.errors import InputError
+from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import expand
 
 COLUMNS = ("title", "text")
+LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together
 # The first of these that a table has names the Wikipedia of each row.
 LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
 
@@ -177,8 +178,9 @@ def _look_into_cirrus(path: str) -> _Content:
 
 def _look_into_parquet(path: str) -> _Content:
     try:
-        with fsspec.open(path, "rb") as file, pq.ParquetFile(file) as table:
-            names = table.schema_arrow.names
+        with fsspec.open(path, "rb") as file:
+            table = BoundedParquet(file)
+            names = table.schema.names
             if missing := [name for name in COLUMNS if name not in names]:
                 raise InputError(f"{path} lacks the columns {missing}; it has {names}")
             column = next((name for name in LANGUAGE_COLUMNS if name in names), None)
@@ -188,8 +190,8 @@ def _look_into_parquet(path: str) -> _Content:
         raise InputError(f"{path} is no Parquet ({error}); fetch it again") from None
 
 
-def _codes(table: pq.ParquetFile, column: str, path: str) -> tuple[str, ...]:
-    values = {value for batch in table.iter_batches(columns=[column]) for value in pc.unique(batch[column]).to_pylist()}
+def _codes(table: BoundedParquet, column: str, path: str) -> tuple[str, ...]:
+    values = {value for batch in table.batches([column], LOOKED_AT) for value in pc.unique(batch[column]).to_pylist()}
     if strange := sorted(str(value) for value in values if not is_wikipedia(str(value))):
         raise InputError(
             f"the column {column} of {path} holds {strange[:3]}, no Wikipedia; mend it, or give --language for the file"
@@ -197,8 +199,8 @@ def _codes(table: pq.ParquetFile, column: str, path: str) -> tuple[str, ...]:
     return tuple(sorted({str(value).replace("-", "_") for value in values}))
 
 
-def _in_first_url(table: pq.ParquetFile) -> str | None:
-    first = next(table.iter_batches(batch_size=1, columns=["url"]), None)
+def _in_first_url(table: BoundedParquet) -> str | None:
+    first = next(table.batches(["url"], 1), None)
     found = _HOST.search(str(first["url"][0])) if first else None
     return _known(found[1]) if found else None
 

@@ -132,7 +132,7 @@ def test_draws_at_the_bounds_of_files_lie_in_a_section_of_the_right_file():
         values = values[(values >= 0) & (values < 1)]
         rows = {name: pa.nulls(len(values), DRAWN.field(name).type) for name in CURATED.names}
         sections.clear()
-        module.add_by_section([pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN)], files, Watched())
+        module.add_by_section(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN), files, Watched())
         assert len(sections) == len(values)
         assert all(section // SECTIONS == int(draw * files) < files for draw, section in sections)
 

@@ -162,7 +162,7 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
     sections = BucketWriter(folder, "drawn", curated.SECTIONS)
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
-    own("by section", lambda: curated.add_by_section(kept, 1, sections))
+    own("by section", lambda: curated.add_by_section(pa.concat_batches(kept), 1, sections))
     own("by section", sections.finish)
     drawn, path = [folder / name for name in sections.files], folder / "curated.parquet"
     own("write curated", lambda: curated.write_curated(drawn, 0, path, 100_000))

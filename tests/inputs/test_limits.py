@@ -36,7 +36,7 @@ def read(path) -> tuple[list, Tallies]:
     """The pairs of a file as url and text, and what was tallied, as a worker has them."""
     (source,) = inputs.find([str(path)])
     tallies = Tallies()
-    batches = limits.cut(limits.named(inputs.read(source), str(path)), CONFIG.max_text_length)
+    batches = limits.cut(limits.tally_damage(inputs.read(source), str(path)), CONFIG.max_text_length)
     rows = [row for batch in without_tallies(batches, tallies) for row in batch.to_pylist()]
     return [(row["url"], row["text"]) for row in rows], tallies
 

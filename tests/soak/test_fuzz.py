@@ -91,7 +91,7 @@ def read_or_refused(name: str, content: bytes) -> None:
         tallies, pairs = Tallies(), 0
         try:
             for source in inputs.find([str(path)]):
-                batches = limits.cut(limits.named(inputs.read(source), name), 100)
+                batches = limits.cut(limits.tally_damage(inputs.read(source), name), 100)
                 for rows in without_tallies(batches, tallies):
                     rows.validate(full=True)
                     pairs += rows.num_rows

@@ -4,7 +4,8 @@ import gzip
 import io
 import json
 
-from curation.inputs.crawl.readers import read_warc, read_wat
+from curation.inputs.crawl.warc import read as read_warc
+from curation.inputs.crawl.wat import read as read_wat
 from curation.schemas import CANDIDATES
 
 PAGE = "https://example.org/news/today.html"

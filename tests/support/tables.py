@@ -6,8 +6,11 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.inputs.tables import parquet
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.delimited import read as read_csv
+from curation.inputs.tables.json_lines import read as read_json
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.readers import TableOptions, read_csv, read_json, read_parquet
 from curation.schemas import CANDIDATES
 
 URL = "https://example.org/a.jpg"
@@ -40,17 +43,17 @@ def dropped(found):
 def of_parquet(table, options=None, groups=None, **writing):
     file = io.BytesIO()
     pq.write_table(pa.table(table), file, **writing)
-    return result(read_parquet(file, options or TableOptions(), "x.parquet", groups))
+    return result(parquet.read(file, "x.parquet", options or TableOptions(), groups))
 
 
 def of_json(content, options=None, path="x.jsonl"):
     content = content.encode() if isinstance(content, str) else content
-    return result(read_json(unpack(io.BytesIO(content), path), options or TableOptions(), path))
+    return result(read_json(unpack(io.BytesIO(content), path), path, options or TableOptions()))
 
 
 def of_csv(content, options=None, path="x.csv"):
     content = content.encode() if isinstance(content, str) else content
-    return result(read_csv(unpack(io.BytesIO(content), path), options or TableOptions(), path))
+    return result(read_csv(unpack(io.BytesIO(content), path), path, options or TableOptions()))
 
 
 def json_lines(*objects):

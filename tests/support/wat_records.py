@@ -5,10 +5,12 @@ from collections import Counter
 
 import numpy as np
 
-from curation.inputs.crawl import batches, warc_records, wat, wat_record
-from curation.inputs.crawl.page_images import pairs
+from curation.inputs.crawl import warc_records, wat_by_kernels, wat_by_parser
+from curation.inputs.crawl.page_images import pairs_of_page
+from curation.inputs.crawl.page_pairs import from_rows
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
+from runtime.arrow.batching import gather
 from runtime.kernels.windows import SLACK
 
 PAGE = "https://example.org/news/today.html"
@@ -17,19 +19,19 @@ PAGE = "https://example.org/news/today.html"
 def slow(blocks):
     """The pairs and the tally of records, by the JSON parser."""
     tally = Counter()
-    found = (wat_record.page_of(block, tally) for block in blocks)
-    rows = (row for page in found if page and page.images for row in pairs(page, tally))
-    return read_back(batches.from_rows(rows, tally), tally)
+    found = (wat_by_parser.page_of(block, tally) for block in blocks)
+    rows = (row for page in found if page and page.images for row in pairs_of_page(page, tally))
+    return read_back(from_rows(rows, tally), tally)
 
 
 def grouped(blocks):
-    return (warc_records.joined(group) for group in warc_records._groups(blocks))
+    return (warc_records.joined(group) for group in gather(blocks, len, warc_records.GROUP))
 
 
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat.read(grouped(blocks), tally), tally)
+    return read_back(wat_by_kernels.read(grouped(blocks), tally), tally)
 
 
 def read_back(given, tally):

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from curation.inputs.crawl import gzip_members
-from curation.inputs.crawl.readers import read_wat
+from curation.inputs.crawl.wat import read as read_wat
 from tests.support.crawl_records import dropped, envelope, image, of_warc, of_wat, record, wat
 
 FOUR = [wat(image(f"{i}.jpg", alt=f"text {i}")) for i in range(4)]

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from curation.inputs.crawl import readers, warc_records
+from curation.inputs.crawl import warc, warc_records, wat
 from curation.kernels.warc_heads import UNUSUAL
 from tests.support.wat_records import image, of_links, record
 
@@ -18,7 +18,7 @@ def by_fastwarc(read, packed, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["metadata", "request", "response", "warcinfo", "unheard"])
-@pytest.mark.parametrize("read", [readers.read_wat, readers.read_warc])
+@pytest.mark.parametrize("read", [wat.read, warc.read])
 def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
     whole = record(kind, of_links(image(alt="x")))
     places = [*range(whole.index(b"{")), *range(len(whole) - 6, len(whole))]
@@ -36,5 +36,5 @@ def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
 
 def test_a_usual_record_needs_no_fastwarc(monkeypatch):
     monkeypatch.setattr(warc_records, "ArchiveIterator", None)
-    (pairs, _) = readers.read_wat(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))))
+    (pairs, _) = wat.read(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))))
     assert pairs["text"].to_pylist() == ["x"]

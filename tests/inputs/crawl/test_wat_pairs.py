@@ -6,7 +6,7 @@ import io
 import pytest
 
 from curation.inputs.candidates import ROWS
-from curation.inputs.crawl.readers import read_wat
+from curation.inputs.crawl.wat import read as read_wat
 from tests.naive.inputs import naive_wat
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import PAGE, dropped, envelope, image, of_warc, of_wat, record, wat

@@ -6,9 +6,10 @@ import json
 import tracemalloc
 from collections import Counter
 
-from curation.inputs.candidates import ROWS
-from curation.inputs.crawl import batches, gzip_members, readers, wat
+from curation.inputs.candidates import BYTES, ROWS
+from curation.inputs.crawl import gzip_members, wat, wat_by_kernels
 from curation.kernels.wat.links import DEEPEST
+from runtime.arrow.batching import gather_rows
 from tests.support.wat_records import fast, grouped, image, is_read_fast, of_links, slow
 
 
@@ -22,10 +23,11 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "x" * 100_000 + "/y"
     block = of_links(*[image("b.jpg", alt="x")] * 2000, url=json.dumps(url))
     tracemalloc.start()
-    sizes = [batch.nbytes for batch in batches.recut(wat.read(grouped([block]), Counter()))]
+    found = wat_by_kernels.read(grouped([block]), Counter())
+    sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
     assert sum(sizes) > 2000 * 200_000
-    assert max(sizes) < 2 * batches.BYTES
-    assert tracemalloc.get_traced_memory()[1] < 8 * batches.BYTES
+    assert max(sizes) < 2 * BYTES
+    assert tracemalloc.get_traced_memory()[1] < 8 * BYTES
     tracemalloc.stop()
 
 
@@ -44,7 +46,7 @@ def test_a_small_file_that_unpacks_to_much_needs_little_memory():
     packed = gzip.compress(bytes(600 << 20), 9)
     assert len(packed) < 1 << 20
     tracemalloc.start()
-    (tallies,) = readers.read_wat(io.BytesIO(packed))
+    (tallies,) = wat.read(io.BytesIO(packed))
     assert dict(zip(tallies["text"].to_pylist(), tallies["tally"].to_pylist(), strict=True))["files"] == 1
     assert tracemalloc.get_traced_memory()[1] < 5 * gzip_members.WHOLE
     tracemalloc.stop()

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.tables.readers import TableOptions, check_csv, check_json
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.delimited import check as check_csv
+from curation.inputs.tables.json_lines import check as check_json
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, texts
@@ -103,18 +105,18 @@ def test_rows_are_dropped_as_by_the_naive_reader(rows):
 
 def test_a_json_array_is_refused():
     with pytest.raises(InputError, match="no line that is a JSON object; expected JSON lines"):
-        check_json(io.BytesIO(b'[\n{"url": 1},\n]'), TableOptions(), "x.json")
-    check_json(io.BytesIO(b""), TableOptions(), "x.json")
+        check_json(io.BytesIO(b'[\n{"url": 1},\n]'), "x.json", TableOptions())
+    check_json(io.BytesIO(b""), "x.json", TableOptions())
 
 
 def test_a_first_line_without_a_key_passes_if_another_has_it():
-    check_json(io.BytesIO(json_lines({"url": URL}, {"text": "x"}).encode()), TableOptions(), "x.json")
+    check_json(io.BytesIO(json_lines({"url": URL}, {"text": "x"}).encode()), "x.json", TableOptions())
     with pytest.raises(InputError, match="no column url"):
-        check_json(io.BytesIO(json_lines({"text": "x"}).encode()), TableOptions(), "x.json")
+        check_json(io.BytesIO(json_lines({"text": "x"}).encode()), "x.json", TableOptions())
 
 
 def test_a_csv_without_header_is_refused_with_its_first_row():
     with pytest.raises(InputError, match="it has a caption, https://.*a number from 0"):
-        check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), TableOptions(), "x.csv")
+        check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), "x.csv", TableOptions())
     with pytest.raises(InputError, match="it has none"):
-        check_csv(io.BytesIO(b""), TableOptions(), "x.csv")
+        check_csv(io.BytesIO(b""), "x.csv", TableOptions())

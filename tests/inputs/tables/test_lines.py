@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.json_lines import read as read_json
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.readers import TableOptions, read_json
 from tests.naive.inputs import naive_pair
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, texts
 
@@ -116,4 +117,4 @@ def test_a_disk_that_fails_is_an_error():
 
     for path in ("x.jsonl", "x.jsonl.gz", "x.jsonl.zst"):
         with pytest.raises(OSError, match="disk failed"):
-            list(read_json(unpack(Failing(), path), TableOptions(), path))
+            list(read_json(unpack(Failing(), path), path, TableOptions()))

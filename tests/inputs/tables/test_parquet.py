@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs.candidates import ROWS
-from curation.inputs.tables.readers import TableOptions, read_parquet
+from curation.inputs.tables import parquet
+from curation.inputs.tables.columns import TableOptions
 from runtime.errors import InputError
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, result, texts
 
@@ -63,7 +64,7 @@ def noisy_parquet():
 def test_a_damaged_parquet_file_gives_what_comes_before_the_damage():
     data, begins, expected = noisy_parquet()
     broken = data[: begins[2]] + bytes(50) + data[begins[2] + 50 :]
-    found = result(read_parquet(io.BytesIO(broken), TableOptions(), "x.parquet"))
+    found = result(parquet.read(io.BytesIO(broken), "x.parquet", TableOptions()))
     assert dropped(found) == {"corrupt_file": 1}
     assert texts(found) == expected[: len(texts(found))]
     assert 1000 <= len(texts(found)) <= 2000
@@ -81,7 +82,7 @@ def test_a_disk_or_network_that_fails_under_parquet_is_an_error(error):
             return super().read(size)
 
     with pytest.raises(type(error)):
-        list(read_parquet(Failing(data), TableOptions(), "x.parquet"))
+        list(parquet.read(Failing(data), "x.parquet", TableOptions()))
 
 
 def test_no_rows_give_tallies_only():

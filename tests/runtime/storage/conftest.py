@@ -1,9 +1,12 @@
 """Short waits and small blocks, for all tests of storage."""
 
+from dataclasses import replace
+
 import pytest
 
 from curation.inputs import files
-from runtime.storage import retrying
+from curation.inputs.formats import BY_NAME, FORMATS
+from runtime.storage import remote, retrying
 from tests.support.http_server import serving
 from tests.support.remote_files import SMALL
 
@@ -12,7 +15,8 @@ from tests.support.remote_files import SMALL
 def short_waits(monkeypatch):
     """Nobody waits, and blocks are small."""
     monkeypatch.setattr(retrying, "FIRST_WAIT", 0.0001)
-    monkeypatch.setattr(files, "AHEAD", SMALL)
+    small = {each.name: replace(each, reading=SMALL) for each in FORMATS if each.reading == remote.AHEAD}
+    monkeypatch.setattr(files, "BY_NAME", BY_NAME | small)
 
 
 @pytest.fixture

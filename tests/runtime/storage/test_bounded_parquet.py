@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from runtime.storage import bounded_parquet
+from runtime.storage.bounded_parquet import BoundedParquet
 from tests.support.remote_files import parquet
 
 
@@ -18,10 +19,7 @@ def test_of_a_row_group_only_pieces_of_the_wanted_columns_are_read(tmp_path, mon
     pq.write_table(pa.table({"url": column, "text": column, "other": column}), path, row_group_size=1 << 20)
     monkeypatch.setattr(bounded_parquet, "PIECE", 1 << 16)
     with Counting(path) as file:
-        rows = sum(
-            batch.num_rows
-            for batch in bounded_parquet.batches(bounded_parquet.open_parquet(file), file, [0], ["url", "text"])
-        )
+        rows = sum(batch.num_rows for batch in BoundedParquet(file).batches(["url", "text"], 8192, [0]))
     assert rows == len(column)
     assert max(file.sizes) < 2 << 20  # a page has 1 MB
     assert 2 * len(noise) < sum(file.sizes) < 2.2 * len(noise)
@@ -45,7 +43,7 @@ def test_texts_that_a_dictionary_repeats_come_in_small_batches(tmp_path):
     pq.write_table(pa.table({"text": texts}), path, store_schema=False)
     assert path.stat().st_size < 200_000
     with open(path, "rb") as file:
-        found = bounded_parquet.batches(bounded_parquet.open_parquet(file), file, [0], ["text"])
+        found = BoundedParquet(file).batches(["text"], 8192, [0])
         sizes = [(batch.num_rows, batch.nbytes) for batch in found]
     assert sum(rows for rows, _ in sizes) == 5000
     assert max(size for _, size in sizes) <= bounded_parquet.BATCH_BYTES
@@ -54,16 +52,13 @@ def test_texts_that_a_dictionary_repeats_come_in_small_batches(tmp_path):
 @pytest.mark.parametrize("rows", [0, 1, 127, 128, 129, 4000])
 @pytest.mark.parametrize("groups", [[0], []])
 def test_small_rows_come_in_few_batches_in_their_order(rows, groups):
-    file = io.BytesIO(parquet(rows))
-    table = bounded_parquet.open_parquet(file)
-    groups = groups[: table.num_row_groups]
-    found = list(bounded_parquet.batches(table, file, groups, ["text"]))
+    table = BoundedParquet(io.BytesIO(parquet(rows)))
+    groups = groups[: len(table.group_bytes())]
+    found = list(table.batches(["text"], 8192, groups))
     assert [text for batch in found for text in batch["text"].to_pylist()] == [f"犬 {i}" for i in range(rows) if groups]
     assert len(found) == (1 if rows and groups else 0)
 
 
-def test_batches_have_as_many_rows_as_others_have(monkeypatch):
-    monkeypatch.setattr(bounded_parquet, "ROWS", 1000)
-    file = io.BytesIO(parquet())
-    found = bounded_parquet.batches(bounded_parquet.open_parquet(file), file, [0], ["text"])
-    assert [batch.num_rows for batch in found] == [896, 896, 896, 896, 416]
+def test_batches_have_as_many_rows_as_are_asked_for():
+    found = BoundedParquet(io.BytesIO(parquet())).batches(["text"], 1500, [0])
+    assert [batch.num_rows for batch in found] == [1500, 1500, 1000]
