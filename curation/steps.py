@@ -141,7 +141,7 @@ class Steps:
             lineage=output.lineage(),
             downloads={"folders": status, "images": statuses} if statuses else None,
         )
-        output.write_results(run, balance.rates)
+        output.write_results(run, balance.rates, self.progress.times())
 
     def _match_inputs(self) -> Tallies:
         inputs, unique = self.request.files, self.request.options.unique_images

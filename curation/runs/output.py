@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from curation.inputs.files import Input
 from curation.report.facts import Run
 from curation.report.page import write_report
@@ -28,7 +30,8 @@ from runtime.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
-PARTS = ("pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", "run.json", "report.html")
+DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
+PARTS = ("pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
 WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
 READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
 MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
@@ -139,8 +142,8 @@ class Output:
         self.owner.require()
         self.parts.finish("curated")
 
-    def write_results(self, run: Run, rates) -> None:
-        """Write what describes the run, run.json last: where it is, all is there."""
+    def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
+        """Write what describes the run and the `times` of its stages, run.json last: then the folder is complete."""
         self.owner.require()
         if not run.downloads:
             remove(self.existing)  # of an earlier run
@@ -148,13 +151,14 @@ class Output:
         write_json(self.path / "thresholds.json", run.thresholds_json())
         samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)
         write_report(self.path / "report.html", run, rates, samples)
+        write_json(self.path / "times.json", times)
         self.owner.require()
         write_json(self.path / "run.json", run.run_json())
         self._remove_work()
 
     def retract_results(self) -> None:
         """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
-        for name in ("run.json", "report.html"):
+        for name in DESCRIPTIONS:
             remove(self.path / name)
 
     def _remove_work(self) -> None:
