@@ -1,4 +1,4 @@
-"""Which rows of a table are right as they are: their texts are clean, their URLs are of the web."""
+"""Find texts that may need cleaning, and URLs of the web."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import lowest

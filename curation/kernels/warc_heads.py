@@ -1,7 +1,7 @@
-"""The heads of WARC records of the usual form: a version, `WARC-Type`, and fields of one line each.
+"""Read the heads of WARC records of the usual form: a version, `WARC-Type`, and fields of one line each.
 
-The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. What is not of this form may be a record
-too, for a parser that knows more.
+The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. A record of another form is left to a
+parser.
 """
 
 import numpy as np

@@ -42,8 +42,8 @@ class BoundedParquet:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of these row groups (None: of all), `rows` and about BATCH_BYTES at most in a batch.
 
-        Where Arrow can make no sense of the file, the rows end and `damaged` is called, if it is given. A disk or network
-        that fails is an error in any case.
+        Where Arrow can make no sense of the file, the rows end and `damaged` is called, if it is given. A disk or
+        network that fails is an error in any case.
         """
         groups = range(self._table.num_row_groups) if groups is None else groups
         few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)

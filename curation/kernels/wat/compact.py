@@ -1,6 +1,6 @@
-"""Links of a page as nearly all are: strings, the path first, nothing between tokens, no escapes but of slashes.
+"""Read links of the usual form: all values are strings, the path comes first, and only slashes are escaped.
 
-They lie where the stops say, four for each name and value. What is odd in any way is left to `json_links`.
+Nothing is between their tokens, so four stops give each name and its value. Any other link is left to `links`.
 """
 
 import numpy as np

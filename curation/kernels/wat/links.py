@@ -1,8 +1,7 @@
-"""Where the images of WAT records stand in their JSON: one walk over the bytes, in which nothing is decoded.
+"""Find the images of WAT records in their JSON, in one walk over the bytes that decodes nothing.
 
 A record is read here only if it is sound and of the usual form: no name that counts is escaped or comes twice, links
-are objects, what should be a string is one, numbers are short integers, nesting is shallow. Any other is left to the
-slow path, which knows what to say of it.
+are objects, URLs and texts are strings, numbers are short integers, nesting is shallow. Any other is left to a parser.
 """
 
 import numpy as np
@@ -36,7 +35,7 @@ from runtime.kernels.searching import find_bytes
 from runtime.kernels.windows import byte_at
 
 DEEPEST = 60  # containers within containers
-_IMG = int.from_bytes(b"IMG@", "little")  # stands in each record that tells of images, escaped or not
+_IMG = int.from_bytes(b"IMG@", "little")  # in each record with images, whether the slash behind it is escaped or not
 _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
 
 

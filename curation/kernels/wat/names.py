@@ -1,4 +1,4 @@
-"""What the values of a WAT record are, by their names and the objects they are in, and what is noted of them."""
+"""Recognise the names of JSON members in a WAT record, and number the columns of what is found."""
 
 import numpy as np
 

@@ -1,4 +1,7 @@
-"""The URLs of pages that are plain, as `links` has it: what their links begin with can be read off them."""
+"""Read the URLs of plain pages, and the prefixes of their links.
+
+A URL is plain if directory, root and scheme can be read off it, as in `curation.inputs.crawl.links`.
+"""
 
 from curation.kernels.wat.names import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.wat.texts import PREFIXED, unescape

@@ -1,6 +1,6 @@
-"""What a record says that nobody asks for, passed over string by string: whole members, and whole objects of lists.
+"""Skip JSON members, and objects of lists, that are not needed, string by string.
 
-Nearly all of a WAT file is that. What is odd in any way is left to `json_links`, which looks at each token.
+Nearly all of a WAT file is skipped. Anything unusual is left to `links`, which looks at each token.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""From the spans that `json_links` found to rows of URL and text: escapes undone, plain links resolved, texts trimmed.
+"""Write rows of URL and text from the spans that `links` found.
 
-What asks for more than that is marked, and finished by whoever calls.
+Escapes are undone, plain links resolved, and texts trimmed. Rows that need more are marked, and finished by the caller.
 """
 
 from curation.kernels.wat.names import RECORD, TEXTS, URL

@@ -1,4 +1,4 @@
-"""Single tokens of JSON: where a string, a number or white space ends; -1 where it is none that is read here."""
+"""Find the end of one token of JSON: a string, a number or white space; -1 for one that is not read here."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import load_word, ones, trailing_zeros, without_lowest
@@ -8,7 +8,7 @@ ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogate
 QUOTE = ord('"')
 _AHEAD = 8  # stops that are looked at from one on
 _AT_ONCE = 8  # stops of a window that are written without a branch
-MOST_DIGITS = 18  # of a number: longer ones are left to those who must know their value
+MOST_DIGITS = 18  # of a number; records with longer ones are left to a parser
 
 _BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")
 _SPACES = sum(1 << ord(character) for character in " \t\n\r")
