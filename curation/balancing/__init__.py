@@ -1,1 +1,1 @@
-"""Counts to thresholds, thresholds to sampling rates, rates to the texts and images that are kept."""
+"""Turn counts into thresholds and sampling rates, and keep texts and images by them."""

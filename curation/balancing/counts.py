@@ -3,8 +3,9 @@
 Thresholds and rates from counts are in `thresholds`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import counting as kernels
 from curation.schemas import COUNTS
+from metadata.entries import Entries
 from runtime.errors import InputError
 from runtime.storage.parquet import ParquetFile, open_parquet, write_tables
 from runtime.storage.paths import as_path
@@ -32,7 +34,7 @@ class EntryCounts:
         """Return the counts of no texts."""
         return cls(np.zeros(size, np.int64), digest)
 
-    def count(self, entries) -> "EntryCounts":
+    def count(self, entries: pa.Array | pa.ChunkedArray | Sequence) -> "EntryCounts":
         """Add one to each entry for each text that contains it, in place; `entries` are Arrow lists of distinct ids."""
         chunks = [entry_ids(chunk, len(self.values))[0] for chunk in entry_chunks(entries)]
         for ids in chunks:
@@ -40,11 +42,11 @@ class EntryCounts:
         return self
 
     def seen(self) -> pa.RecordBatch:
-        """Return `id` and `count` of the entries that were seen: what a worker sends, small beside all entries."""
+        """Return `id` and `count` of the entries that were seen; a worker sends these, few beside all entries."""
         ids = np.flatnonzero(self.values).astype(np.int32)
         return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(self.values[ids])], schema=SEEN)
 
-    def add_seen(self, batch) -> "EntryCounts":
+    def add_seen(self, batch: pa.RecordBatch | pa.Table) -> "EntryCounts":
         """Add the counts of a batch or table of `seen`, in place."""
         ids, counts = batch.column("id").to_numpy(), batch.column("count").to_numpy()
         if len(ids) and (ids.min() < 0 or ids.max() >= len(self.values)):
@@ -63,14 +65,14 @@ class EntryCounts:
         """Return the counts of each language, given its slice of ids."""
         return {language: self.values[ids] for language, ids in languages.items()}
 
-    def save(self, path: str, entries, rates: np.ndarray | None = None) -> None:
+    def save(self, path: str | Path, entries: Entries, rates: np.ndarray | None = None) -> None:
         """Write one Parquet row per entry to `path`, with its rate where rates are given."""
         self._require_digest(entries.digest, "the entries")
         schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
         write_tables(as_path(path), self._tables(entries, rates, schema), schema)
 
     @classmethod
-    def open(cls, path: str, digest: str | None = None) -> "EntryCounts":
+    def open(cls, path: str | Path, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
         try:
             with open_parquet(as_path(path), verified=True) as file:
@@ -91,7 +93,7 @@ class EntryCounts:
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
             raise InputError("holds no counts of entries; give the counts.parquet of a finished run")
         if stated.get(b"version") != VERSION:
-            raise InputError(f"is of version {stated.get(b'version')}, this program reads {VERSION}; count again")
+            raise InputError(f"is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again")
         batches = [  # all columns are read, so that all checksums are compared
             (batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in file.iter_batches()
         ]
@@ -102,7 +104,7 @@ class EntryCounts:
             raise InputError("does not hold one count for each entry; count again")
         return cls(values, stated[b"digest"].decode())
 
-    def _tables(self, entries, rates, schema) -> Iterator[pa.Table]:
+    def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the rows of one language after the other."""
         for language, ids in entries.languages.items():
             values = self.values[ids]

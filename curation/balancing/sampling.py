@@ -3,9 +3,12 @@
 Rates come from `thresholds`, chance from `runtime.draws`; the loops are in `kernels.sampling`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import ArrayLike
 
 from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import sampling as kernels
@@ -16,7 +19,7 @@ from runtime.draws import draws
 from runtime.errors import InputError
 
 
-def keep_probability(entries, rates) -> np.ndarray:
+def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: ArrayLike) -> np.ndarray:
     """Return the probability that each text is kept, 1 - Π(1 - rate) over its entries; 0 for none or a null.
 
     >>> keep_probability([[0, 1], [1], [], None], [0.5, 0.25]).tolist()
@@ -27,7 +30,7 @@ def keep_probability(entries, rates) -> np.ndarray:
     return np.concatenate([np.empty(0), *probabilities])
 
 
-def expected_size(batch: pa.RecordBatch, rates) -> np.ndarray:
+def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
     """Return the probability that each image of a MATCHED batch is kept: the mean over its texts.
 
     Rates [id, column] of several thresholds give several columns, all in one pass.
@@ -40,7 +43,7 @@ def expected_size(batch: pa.RecordBatch, rates) -> np.ndarray:
     return out if rates.ndim == 2 else out[:, 0]
 
 
-def sample_batch(batch: pa.RecordBatch, rates, seed: int) -> pa.RecordBatch:
+def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.RecordBatch:
     """Return the CURATED rows of a MATCHED batch: of each image one text at random, kept with its probability."""
     batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
@@ -56,7 +59,7 @@ def sample_batch(batch: pa.RecordBatch, rates, seed: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([columns[name] for name in CURATED.names], schema=CURATED)
 
 
-def texts_by_language(batch: pa.RecordBatch, rates) -> pa.Table:
+def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
     """Return `language`, `texts`, `matches` and `expected` (images kept with such a text) of a MATCHED batch.
 
     Tables of several batches add up.
@@ -94,7 +97,7 @@ def _chunk_probability(entries: pa.Array, rates: np.ndarray) -> np.ndarray:
     return out
 
 
-def _sums(columns: dict) -> pa.Table:
+def _sums(columns: dict[str, pa.Array | np.ndarray]) -> pa.Table:
     """Return the sums of all columns over the rows of each language, in the order of languages."""
     names = [name for name in columns if name != "language"]
     table = pa.table(columns).group_by("language", use_threads=False).aggregate([(name, "sum") for name in names])
@@ -102,7 +105,7 @@ def _sums(columns: dict) -> pa.Table:
     return table.take(pc.sort_indices(table, sort_keys=[("language", "ascending")]))
 
 
-def _checked_rates(rates, dimensions: tuple) -> np.ndarray:
+def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
     rates = np.asarray(rates)
     if rates.ndim not in dimensions or (rates.size and rates.dtype.kind != "f"):
         raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; give one floating-point rate per entry")

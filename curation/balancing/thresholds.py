@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES
 from runtime.errors import InputError
@@ -16,7 +17,7 @@ from runtime.errors import InputError
 LARGEST_INT64 = 2**63 - 1
 
 
-def tail_share(counts, t) -> float:
+def tail_share(counts: ArrayLike, t: float) -> float:
     """Return the share of all matches that fall on entries counted less than `t`; that of no matches is 0.
 
     >>> tail_share([1, 2, 7, 10], t=5)
@@ -25,7 +26,7 @@ def tail_share(counts, t) -> float:
     return Distribution.of(counts).tail_share(t)
 
 
-def threshold(counts, p) -> int:
+def threshold(counts: ArrayLike, p: float) -> int:
     """Return the count up to which entries hold about the share `p` of all matches: the nearest, the first of two.
 
     >>> threshold([1, 3, 6, 10], p=0.15)
@@ -34,7 +35,7 @@ def threshold(counts, p) -> int:
     return Distribution.of(counts).threshold(p)
 
 
-def rates(counts, t) -> np.ndarray:
+def rates(counts: ArrayLike, t: float) -> np.ndarray:
     """Return the float32 sampling rate of each entry: at most about `t` texts are kept for its sake.
 
     >>> rates([0, 3, 6, 10], t=3).round(2).tolist()
@@ -55,9 +56,9 @@ class Distribution:
     sums: np.ndarray  # sums[i] = ascending[:i].sum(), one longer
 
     @classmethod
-    def of(cls, counts) -> "Distribution":
+    def of(cls, counts: "ArrayLike | Distribution") -> "Distribution":
         """Return the distribution of `counts`, in any order; one that is a Distribution already stays as it is."""
-        if isinstance(counts, cls):
+        if isinstance(counts, Distribution):
             return counts
         counts = _checked_counts(counts)
         ascending = np.sort(counts[counts > 0])
@@ -68,12 +69,12 @@ class Distribution:
         """All matches of the language."""
         return int(self.sums[-1])
 
-    def tail_share(self, t) -> float:
+    def tail_share(self, t: float) -> float:
         """Return the share of all matches that fall on entries counted less than `t`."""
         rarer = bisect_left(self.ascending, _checked_threshold(t))
         return int(self.sums[rarer]) / self.total if self.total else 0.0
 
-    def threshold(self, p) -> int:
+    def threshold(self, p: float) -> int:
         """Return the count whose cumulative share is nearest to `p`; 1 where nothing was counted."""
         p = _checked_share(p)
         if not self.total:
@@ -96,7 +97,9 @@ class Thresholds:
     assumed: bool = False  # no English match and no tail share given: `tail_share` is ASSUMED_TAIL_SHARE
 
     @classmethod
-    def of(cls, counts: Mapping, english_threshold: int, tail_share: float | None = None) -> "Thresholds":
+    def of(
+        cls, counts: Mapping[str, ArrayLike | Distribution], english_threshold: int, tail_share: float | None = None
+    ) -> "Thresholds":
         """Return the thresholds at which all languages have the tail share of English, or the one given.
 
         `counts` maps a language to its counts or their `Distribution`. English keeps `english_threshold` in any case.
@@ -104,11 +107,11 @@ class Thresholds:
         english_threshold = _whole_threshold(english_threshold)
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         english = distributions.get(ENGLISH)
-        assumed = tail_share is None and not (english and english.total)
-        if assumed:
-            tail_share = ASSUMED_TAIL_SHARE
-        elif tail_share is None:
+        assumed = False
+        if tail_share is None and english and english.total:
             tail_share = english.tail_share(english_threshold)
+        elif tail_share is None:
+            tail_share, assumed = ASSUMED_TAIL_SHARE, True
         p = _checked_share(tail_share)
         of_language = {language: each.threshold(p) for language, each in distributions.items()}
         if english:
@@ -116,7 +119,7 @@ class Thresholds:
         return cls(p, of_language, assumed)
 
 
-def rates_of(counts, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:
+def rates_of(counts: np.ndarray, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:
     """Return one float32 rate per id, over all languages; `languages` maps a language to its slice of ids."""
     out = np.ones(len(counts), np.float32)
     for language, ids in languages.items():
@@ -124,8 +127,8 @@ def rates_of(counts, languages: Mapping[str, slice], thresholds: Thresholds) -> 
     return out
 
 
-def rates_of_each(counts, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
-    """Return `rates_of` for several thresholds, float32 [id, candidate]: the rates of an entry lie side by side."""
+def rates_of_each(counts: np.ndarray, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
+    """Return `rates_of` for several thresholds, float32 [id, candidate]: the rates of an entry are side by side."""
     out = np.empty((len(counts), len(candidates)), np.float32)
     for column, thresholds in enumerate(candidates):
         out[:, column] = rates_of(counts, languages, thresholds)
@@ -141,8 +144,8 @@ class SizedThreshold:
     reached: bool  # False: not even the largest threshold, where every match is kept, gives the target
 
 
-def unlimited_threshold(counts) -> int:
-    """Return the smallest threshold that does what an infinite one does: every match lies below it."""
+def unlimited_threshold(counts: ArrayLike) -> int:
+    """Return the smallest threshold that keeps as much as an infinite one: all counts are below it."""
     return int(np.max(_checked_counts(counts), initial=0)) + 1
 
 
@@ -159,7 +162,7 @@ def threshold_for_size(
     size = float(size_of([high])[0])
     if size < target:
         return SizedThreshold(high, size, reached=False)
-    while low < high:  # the answer lies in low … high, and `size` is that of high
+    while low < high:  # the answer is in low … high, and `size` is that of high
         candidates = _probes(low, high, probes)
         sizes = [float(each) for each in size_of(candidates)]
         first = next((i for i, each in enumerate(sizes) if each >= target), len(sizes))
@@ -182,7 +185,7 @@ def _probes(low: int, high: int, number: int) -> list[int]:
     return sorted({min(max(each, low), high - 1) for each in spaced})
 
 
-def _checked_counts(counts) -> np.ndarray:
+def _checked_counts(counts: ArrayLike) -> np.ndarray:
     """Return `counts` as int64; refuse what is no list of numbers of texts."""
     array = np.asarray(counts)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
@@ -196,19 +199,19 @@ def _checked_counts(counts) -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
-def _checked_threshold(t) -> Real:
+def _checked_threshold(t: float) -> float:
     if not isinstance(t, Real) or not t >= 1:
         raise InputError(f"the threshold is {t!r}; it must be a number of texts, at least 1")
     return t
 
 
-def _whole_threshold(t) -> int:
+def _whole_threshold(t: int) -> int:
     if not isinstance(t, Integral):
         raise InputError(f"the threshold is {t!r}; it must be an integer")
     return int(_checked_threshold(t))
 
 
-def _checked_share(p) -> float:
+def _checked_share(p: float) -> float:
     if not isinstance(p, Real) or not 0 <= p <= 1:
         raise InputError(f"the tail share is {p!r}; it must be a number from 0 to 1")
     return float(p)

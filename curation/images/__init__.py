@@ -1,1 +1,1 @@
-"""Pairs to images: one row an image, with all its texts; which images were downloaded."""
+"""Combine pairs into images, one row each with all its texts, and find the images that were downloaded."""

@@ -23,7 +23,7 @@ from runtime.exchange import BucketWriter, read_buckets
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
-RUN_ROWS = 131_072  # rows that are sorted and matched together: of most languages there are few
+RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
 MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
 

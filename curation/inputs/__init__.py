@@ -1,1 +1,1 @@
-"""Files of pairs in any format to batches of candidates, and a count of what was dropped."""
+"""Read files of pairs in any format as batches of candidates, and count what was dropped."""

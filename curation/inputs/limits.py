@@ -1,4 +1,4 @@
-"""Cut texts that are too long, and refuse a run of which too much is damaged.
+"""Cut texts that are too long, and refuse a run whose inputs are damaged too much.
 
 Both are counted. Damage is counted for each input, too, so that a person can look at the worst.
 """
@@ -63,7 +63,7 @@ def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.Re
 
 
 def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
-    """Return the tallies of what was read; refuse it where more is damaged than the run may have."""
+    """Return the tallies of what was read; refuse a run in which more is damaged than its limits allow."""
     records = read["records"] + read["dropped.corrupt_gzip"]  # a broken member's records were never counted
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
     _require("records", BAD_RECORDS, records, read, config.max_bad_records)

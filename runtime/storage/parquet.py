@@ -25,7 +25,7 @@ VERIFIED = False  # whether a read compares the checksums of all pages, where it
 
 
 class PartWriter:
-    """Writes batches to one file; as a context, the file is there after the block, and only if nothing went wrong.
+    """Writes batches to one file. It is a context: the file exists after the block, and only if nothing went wrong.
 
     Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
     """
@@ -113,7 +113,7 @@ def intact_batches(path: Path, columns: list[str] | None = None, rows: int = 1 <
 
 
 def read_table(path: Path, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
-    """Return the table in one file, or some columns of it, or the rows of which an expression is true."""
+    """Return the table in one file, or some columns of it, or the rows for which an expression is true."""
     file = pa.BufferReader(read_bytes(path)) if is_url(path) else path
     return read_arrow_table(file, columns=columns, filters=rows, page_checksum_verification=VERIFIED)
 

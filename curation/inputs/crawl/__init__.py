@@ -1,1 +1,1 @@
-"""Common Crawl: WAT and WARC files to the images of their pages."""
+"""Read Common Crawl: the images of the pages in WAT and WARC files."""

@@ -24,7 +24,7 @@ GROUP = 2 << 20  # bytes of the records that are read at once; more leave the se
 class Blocks(NamedTuple):
     """The blocks of some records, as parts of the same bytes."""
 
-    data: bytes  # behind each block stand zeros, or line ends and then zeros; behind all, SLACK zeros
+    data: bytes  # each block is followed by zeros, or line ends and then zeros; all by SLACK zeros
     begins: np.ndarray  # int64, one a block, like ends
     ends: np.ndarray
 
@@ -100,7 +100,7 @@ def _parsed(member: Member, kind: WarcRecordType, tally: Counter[str]) -> Iterat
             tally["records"] += 1
             if record.record_type == kind and (block := _block(record, tally)):
                 yield record, block
-    except OSError:  # what fastwarc says of anything that is no WARC; a stream itself raises none
+    except OSError:  # fastwarc's error for anything that is no WARC; a stream itself raises none
         tally["dropped.bad_record"] += 1
 
 

@@ -196,9 +196,9 @@ def _changed(strings: pa.Array, changes: Changes, kept: np.ndarray) -> pa.Array:
     at, values = changes
     if not len(at) and kept.all():
         return strings
-    places = np.arange(len(strings))
-    places[at] = np.arange(len(strings), len(strings) + len(at))
-    return pa.concat_arrays([strings, pa.array(values, pa.string())]).take(pa.array(places[kept]))
+    positions = np.arange(len(strings))
+    positions[at] = np.arange(len(strings), len(strings) + len(at))
+    return pa.concat_arrays([strings, pa.array(values, pa.string())]).take(pa.array(positions[kept]))
 
 
 def _strings(ends: np.ndarray, data: np.ndarray, count: int) -> pa.StringArray:

@@ -1,1 +1,1 @@
-"""Tables of pairs: Parquet, JSON lines, CSV and TSV."""
+"""Read tables of pairs: Parquet, JSON lines, CSV and TSV."""

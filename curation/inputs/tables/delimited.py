@@ -77,7 +77,7 @@ def _csv_rows(text: Iterable[str]) -> Iterator[Fields]:
 
 
 class _RowLines:
-    """The lines that a csv reader takes, of which one row may have LONGEST_LINE characters at most."""
+    """Gives lines to a csv reader: for one row, LONGEST_LINE characters at most."""
 
     def __init__(self, text: Iterable[str]):
         self._lines, self._left = iter(text), LONGEST_LINE

@@ -58,7 +58,7 @@ def _valid_utf8(arrays: list[pa.Array], tally: Counter[str]) -> list[pa.Array]:
 
 
 def _decoded(array: pa.Array) -> pa.Array:
-    """Return anything but strings as strings, and strings as binary: only what is cast from there is checked."""
+    """Return a column as binary: UTF-8 is checked only where binary is cast to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     is_bytes = pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)
