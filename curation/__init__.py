@@ -3,8 +3,7 @@
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import keep_probability
 from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_share, threshold
-from curation.matching.by_language import Matching
-from curation.matching.matcher import Matcher
+from curation.matching import Matcher, Matching
 from runtime.draws import draws
 
 __all__ = [
