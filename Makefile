@@ -1,12 +1,15 @@
-# Needed beforehand: make, and a Python from 3.10 to 3.13. `.ci/setup` puts all else into .venv.
+# Needed beforehand: make, and a Python from 3.10 to 3.14. `.ci/setup` puts all else into .venv.
 
 SAMPLE := .demo/sample
 
 # The rooms whose tests run kernels.
-KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/test_ngrams.py tests/metadata/test_segment.py \
+KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/words \
 	$(addprefix tests/,balancing exclusion images inputs language matching)
 
-.PHONY: help demo test feeds soak bench clean
+COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+.PHONY: help demo test feeds soak bench lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
@@ -14,6 +17,7 @@ help:
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make bench   the matcher against its peers"
+	@echo "make lock    choose anew which versions make demo and make test install: requirements/*.txt, from setup.cfg"
 	@echo "make clean   remove .venv*, .demo and whatever was compiled or cached"
 	@echo "All set themselves up in .venv; PYTHON=/path/to/python3.12 chooses the Python."
 
@@ -51,7 +55,7 @@ feeds:
 	@.ci/setup test,feeds
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
-	.ci/in-venv pytest -m "not soak" tests/feeds/test_feeds.py tests/online/test_online.py
+	.ci/in-venv pytest -m "not soak" tests/feeds tests/online
 
 soak:
 	@.ci/setup test
@@ -61,6 +65,16 @@ bench:
 	@.ci/setup bench
 	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
 
+# For all Pythons and platforms at once. The tests' lock comes first: the others take their versions from it.
+lock:
+	@test -x .venv/bin/python || .ci/setup
+	@uv=$$(mktemp -d) && trap 'rm -r "$$uv"' EXIT && .venv/bin/python -m venv "$$uv" && \
+		"$$uv/bin/pip" --quiet --disable-pip-version-check install uv && export PATH="$$uv/bin:$$PATH" && \
+		$(COMPILE) requirements/build.in --output-file requirements/build.txt && \
+		$(COMPILE) setup.cfg --extra test --output-file requirements/test.txt && \
+		$(COMPILE) setup.cfg --constraints requirements/test.txt --output-file requirements/program.txt && \
+		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
+
 clean:
 	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find curation metadata jobs tests -name __pycache__ -prune -exec rm -rf {} +
+	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

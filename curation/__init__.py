@@ -1,20 +1,55 @@
-"""Matching, counting, balancing and sampling of image-text pairs."""
+"""Match, count, balance and sample image-text pairs.
+
+`curate` is the whole run on Spark, `Results` reads a finished one, `BalancedDataset` balances while training.
+The other names are the parts of a run, which need no Spark.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import keep_probability
 from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_share, threshold
+from curation.config import CurationConfig
+from curation.images.uids import uids
 from curation.matching import Matcher, Matching
 from runtime.draws import draws
 
+if TYPE_CHECKING:
+    from curation.online.dataset import BalancedDataset
+    from curation.pipeline import curate
+    from curation.request import Options
+    from curation.runs.results import Results
+
 __all__ = [
+    "BalancedDataset",
+    "CurationConfig",
     "EntryCounts",
     "Matcher",
     "Matching",
+    "Options",
+    "Results",
     "Thresholds",
+    "curate",
     "draws",
     "keep_probability",
     "rates",
     "rates_of",
     "tail_share",
     "threshold",
+    "uids",
 ]
+
+# Imported when they are first asked for: workers, and programs that only match, need neither PyTorch nor reports.
+_LATER = {
+    "BalancedDataset": "curation.online.dataset",
+    "Options": "curation.request",
+    "Results": "curation.runs.results",
+    "curate": "curation.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

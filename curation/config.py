@@ -4,10 +4,10 @@
 """
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 from metadata.rules.text import RULES
-from runtime.errors import InputError
+from runtime.errors import ParameterError
+from runtime.parameters import require_integer, require_one_of, require_share
 
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
@@ -34,38 +34,20 @@ class CurationConfig:
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("english_threshold", "max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
-            _require_integer(name, getattr(self, name), minimum=1)
+            require_integer(name, getattr(self, name), minimum=1)
         if self.sample_files is not None:
-            _require_integer("sample_files", self.sample_files, minimum=1)
+            require_integer("sample_files", self.sample_files, minimum=1)
         if self.target_size is not None:
-            _require_integer("target_size", self.target_size, minimum=1)
+            require_integer("target_size", self.target_size, minimum=1)
             if self.tail_share is not None:
-                raise InputError(
-                    "target_size and tail_share are both given; a target size implies the tail share: give one"
-                )
+                fault = "are both given; a target size implies the tail share: give one"
+                raise ParameterError(fault, "target_size", "tail_share")
         if self.tail_share is not None:
-            _require_share("tail_share", self.tail_share)
-        _require_integer("seed", self.seed)
+            require_share("tail_share", self.tail_share)
+        require_integer("seed", self.seed)
         for name in ("min_language_score", "max_bad_files", "max_bad_records"):
-            _require_share(name, getattr(self, name))
-        _require_one_of("rules", self.rules, RULES)
-        _require_one_of("matcher", self.matcher, MATCHERS)
-
-
-def _require_integer(name, value, minimum=None):
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise InputError(f"{name} is {value!r}; it must be an integer")
-    if minimum is not None and value < minimum:
-        raise InputError(f"{name} is {value}; it must be at least {minimum}")
-
-
-def _require_share(name, value):
-    if not isinstance(value, Real) or not 0 <= value <= 1:
-        raise InputError(f"{name} is {value!r}; it must be a number from 0 to 1")
-
-
-def _require_one_of(name, value, choices):
-    if value not in choices:
-        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+            require_share(name, getattr(self, name))
+        require_one_of("rules", self.rules, RULES)
+        require_one_of("matcher", self.matcher, MATCHERS)

@@ -1,13 +1,11 @@
-"""The Arrow schema at each stage boundary, and `require`, the door through which batches come in."""
+"""The Arrow schema of the rows at each stage boundary."""
 
 import pyarrow as pa
-
-from runtime.errors import InputError
 
 ENTRY_IDS = pa.list_(pa.int32())
 
 # One row per (image URL, text) as a page or table states it. A row whose url is null is a tally: `text` names what was
-# counted (see crawl.py and tables.py) and `tally` says how many: they come with the data of one input, and are kept
+# counted (see inputs/candidates.py) and `tally` says how many: they come with the data of one input, and are kept
 # with it, so that an input that is read twice is not counted twice.
 CANDIDATES = pa.schema(
     [
@@ -84,11 +82,3 @@ COUNTS = pa.schema(
         pa.field("rate", pa.float32()),
     ]
 )
-
-
-def require(batch, schema: pa.Schema):
-    """Return `batch` with exactly the columns of `schema`, or say which are missing."""
-    missing = [name for name in schema.names if name not in batch.schema.names]
-    if missing:
-        raise InputError(f"missing columns {missing}; got {batch.schema.names}")
-    return batch.select(schema.names).cast(schema)

@@ -24,21 +24,20 @@ from curation.images import tasks as pairs
 from curation.images.tasks import MATCHED_ROW_GROUP, KeyRange
 from curation.inputs import files as inputs
 from curation.inputs import limits
-from curation.inputs.tables.readers import TableOptions
+from curation.inputs.formats import BY_NAME
+from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.runs.ledger import Ledger, Stamps
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
-from runtime.exchange import BlockWriter
+from runtime.exchange import BucketWriter
 from runtime.spark import Shipped, run
 from runtime.storage.parquet import PartWriter, batches, part_files, read_table
 from runtime.tallies import Tallies
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
-# Bytes of compressed input for each pair that is left to group, roughly: by it the buckets of a file are chosen.
-PAIR_BYTES = {"wat": 500, "warc": 2000, "parquet": 100, "json": 100, "csv": 100}
 MOST_BUCKETS = 1 << 13  # of a file of pairs
 TURNS = 4  # tasks a core behind matching, whose items take less than a second each
 MOST_FILES = 1 << 11  # of matched images, where there are more buckets
@@ -149,15 +148,17 @@ def buckets_for(rows: float, bucket_rows: int) -> int:
 
 def pair_buckets(files: list[inputs.Input]) -> int:
     """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
-    return min(MOST_BUCKETS, 2 * buckets_for(sum(file.size / PAIR_BYTES[file.format] for file in files), BUCKET_ROWS))
+    return min(
+        MOST_BUCKETS, 2 * buckets_for(sum(file.size / BY_NAME[file.format].pair_bytes for file in files), BUCKET_ROWS)
+    )
 
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     name = stamps.name_of(task)
-    read = (batch for source in task for batch in limits.named(inputs.read(source, columns), source.path))
+    read = (batch for source in task for batch in limits.tally_damage(inputs.read(source, columns), source.path))
     found = plan.candidates(read)
     if buckets:
-        writer = BlockWriter(stamps.folder, name, buckets)
+        writer = BucketWriter(stamps.folder, name, buckets)
         tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
         files = writer.finish()
     else:
@@ -196,7 +197,7 @@ def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
 
 
 def _sample(file: Path, rates: Shipped, seed: int, curated_files: int, folder: Path) -> Tallies:
-    writer = BlockWriter(folder, file.stem, curated_files * manifest.SECTIONS)
+    writer = BucketWriter(folder, file.stem, curated_files * manifest.SECTIONS)
     tallies = manifest.draw_pairs(_matched(file), _array(rates.path()), seed, curated_files, writer)
     writer.finish()
     return tallies

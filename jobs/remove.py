@@ -1,37 +1,16 @@
-"""Takes what lists name out of a finished manifest. Needs no Spark.
+"""Remove images from a finished manifest: `python jobs/remove.py --help`."""
 
-python jobs/remove.py --from DIR --exclude LIST... --output NEW_FOLDER
-"""
+import sys
 
-from __future__ import annotations
-
-import argparse
-
-from arguments import add_exclude
-from console import one_line_errors, say
-
-from curation.exclusion import Exclusion
-from curation.export.removal import remove
-
-
-def main(argv=None) -> None:
-    """Run the job on a command line; bad input ends in one sentence and status 2."""
-    args = parse(argv)
-    with one_line_errors("remove"):
-        say(remove(args.source, Exclusion.read(args.exclude), args.output))
-
-
-def parse(argv=None) -> argparse.Namespace:
-    """Return the values of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="remove.py",
-        description="Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
-        "page or regular expression, and a list of what went. Nothing is sampled again.",
+try:
+    from curation.commands.remove import main
+except ModuleNotFoundError as error:
+    print(
+        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
+        "install it there with `pip install .`",
+        file=sys.stderr,
     )
-    parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of curate.py")
-    add_exclude(parser, required=True)
-    parser.add_argument("--output", required=True, metavar="NEW_FOLDER", help="a new or empty folder")
-    return parser.parse_args(argv)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

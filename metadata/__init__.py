@@ -1,4 +1,4 @@
-"""What texts are matched against: the entries of each language."""
+"""The entries of each language that texts are matched against, and the build that makes them from their sources."""
 
 from metadata.entries import Entries
 from runtime.errors import InputError

@@ -3,10 +3,10 @@
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """
 
-from dataclasses import dataclass
-from numbers import Integral, Real
+from dataclasses import asdict, dataclass
 
-from runtime.errors import InputError
+from metadata.rules.text import RULES
+from runtime.parameters import require_integer, require_number, require_one_of, require_share
 
 ENGLISH = "en"  # has a least count or views instead of a share [1]
 BIGRAM_SCORES = ("association", "pmi")
@@ -29,28 +29,21 @@ class MetadataConfig:
     count_exponent: float = 0.7  # weight of a pair's count against its PMI [2, appendix]
     bigram_min_pmi: float = 30.0  # of the rule "pmi" [1]; no corpus below 2^30 words can have more
     longest_entry: int = 256  # characters
+    rules: str = RULES[0]  # how entries will be matched
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("unigram_limit", "bigram_limit", "title_limit"):
-            _require_integer(name, getattr(self, name), minimum=0)
+            require_integer(name, getattr(self, name), minimum=0)
         for name in ("english_unigram_count", "english_title_views", "longest_entry"):
-            _require_integer(name, getattr(self, name), minimum=1)
+            require_integer(name, getattr(self, name), minimum=1)
         for name in ("unigram_share", "bigram_share", "title_share"):
-            _require_number(name, getattr(self, name), 0, 1)
-        _require_number("pmi_percentile", self.pmi_percentile, 0, 100)
-        _require_number("count_exponent", self.count_exponent, 0, 10)
-        _require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
-        if self.bigram_score not in BIGRAM_SCORES:
-            raise InputError(f"bigram_score is {self.bigram_score!r}; it must be one of {', '.join(BIGRAM_SCORES)}")
+            require_share(name, getattr(self, name))
+        require_number("pmi_percentile", self.pmi_percentile, 0, 100)
+        require_number("count_exponent", self.count_exponent, 0, 10)
+        require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
+        require_one_of("bigram_score", self.bigram_score, BIGRAM_SCORES)
+        require_one_of("rules", self.rules, RULES)
 
-
-def _require_integer(name, value, minimum):
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise InputError(f"{name} is {value!r}; it must be an integer")
-    if value < minimum:
-        raise InputError(f"{name} is {value}; it must be at least {minimum}")
-
-
-def _require_number(name, value, least, most):
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{name} is {value!r}; it must be a number from {least} to {most}")
+    def numbers(self) -> dict:
+        """Return the parameters by name, but for the rules: what is counted does not depend on them."""
+        return {name: value for name, value in asdict(self).items() if name != "rules"}

@@ -1,4 +1,4 @@
-"""Entries: the metadata entries of every language in one order, with the digest that names them.
+"""Hold the metadata entries of every language in one order, with the digest that names them.
 
 An entry's id is its position over all languages, which come in the order of languages.csv.
 """
@@ -6,9 +6,11 @@ An entry's id is its position over all languages, which come in the order of lan
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +19,11 @@ import pyarrow.parquet as pq
 
 from metadata import schemas
 from metadata.languages import LANGUAGES, language
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
 from runtime.storage.parquet import read_table
-from runtime.storage.paths import make_folder, place, reachable, read_bytes, whole
+from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
+from runtime.storage.whole import whole
 
 VERSION = 1  # of the saved form
 
@@ -32,7 +36,7 @@ class Entries:
     languages: dict[str, slice]
 
     @classmethod
-    def build(cls, lists, source: str = "list") -> Entries:
+    def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
         """Return the entries given as {language code: strings}; a repeated, empty or null entry is refused."""
         columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
         rows = [
@@ -54,7 +58,7 @@ class Entries:
         if len(table) > np.iinfo(np.int32).max:
             raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
-        table = schemas.require(table, schemas.ENTRIES).combine_chunks()
+        table = require(table, schemas.ENTRIES).combine_chunks()
         runs = pc.run_end_encode(table["language"].combine_chunks()) if len(table) else None
         ends = runs.run_ends.to_pylist() if runs else []
         codes = runs.values.to_pylist() if runs else []
@@ -70,7 +74,7 @@ class Entries:
 
     @cached_property
     def digest(self) -> str:
-        """32 hex digits that change with any entry, its language or its place."""
+        """32 hex digits that change with any entry, its language or its position."""
         parts = [f"{code} {digest_of(self.of(code))}" for code in self.languages]
         return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
@@ -96,9 +100,9 @@ class Entries:
         ids = self.ids(code)
         return self.strings[ids.start : ids.stop]
 
-    def save(self, directory, facts: dict | None = None) -> None:
-        """Write entries.parquet and metadata.json, which says `facts` too: where the entries come from."""
-        directory = make_folder(place(directory))
+    def save(self, directory: str | Path, facts: dict | None = None) -> None:
+        """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""
+        directory = make_folder(as_path(directory))
         with whole(directory / "entries.parquet") as file:
             pq.write_table(self.table, file)
         counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
@@ -108,9 +112,9 @@ class Entries:
             file.write_text(text, encoding="utf-8")
 
     @classmethod
-    def open(cls, directory) -> Entries:
+    def open(cls, directory: str | Path) -> Entries:
         """Read saved entries; a folder that is damaged, or of another version or digest, is refused."""
-        directory = place(directory)
+        directory = as_path(directory)
         try:
             with reachable(directory):
                 facts = json.loads(read_bytes(directory / "metadata.json"))
@@ -128,7 +132,7 @@ class Entries:
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
         try:
-            entries = cls.of_table(schemas.require(table, schemas.ENTRIES).drop_columns("id"))
+            entries = cls.of_table(require(table, schemas.ENTRIES).drop_columns("id"))
         except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
             raise InputError(f"{directory / 'entries.parquet'} is damaged ({error}): build it again") from None
         if entries.digest != digest:
@@ -155,23 +159,23 @@ def _offsets(strings: pa.LargeStringArray) -> np.ndarray:
     return np.frombuffer(strings.buffers()[1], np.int64, len(strings) + 1, strings.offset * 8)
 
 
-def _distinct(code: str, strings) -> pa.Array:
+def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     """Return the entries of one language, or say which of them cannot be one."""
     try:
-        strings = strings if isinstance(strings, pa.Array) else pa.array(strings, pa.string())
-        strings = strings.cast(pa.string())
+        given = strings if isinstance(strings, pa.Array) else pa.array(strings, pa.string())
+        column = given.cast(pa.string())
     except (pa.ArrowException, UnicodeEncodeError, TypeError) as error:
         raise InputError(f"entries of {code} must be strings of valid Unicode; {error}") from None
-    if strings.null_count:
-        raise InputError(f"entry {pc.index(pc.is_null(strings), True)} of {code} is null: leave it out")
-    empty = pc.index(pc.binary_length(strings), pa.scalar(0, pa.int32())).as_py()
+    if column.null_count:
+        raise InputError(f"entry {pc.index(pc.is_null(column), True)} of {code} is null: leave it out")
+    empty = pc.index(pc.binary_length(column), pa.scalar(0, pa.int32())).as_py()
     if empty >= 0:
         raise InputError(f"entry {empty} of {code} is empty: leave it out")
-    counts = pc.value_counts(strings)
+    counts = pc.value_counts(column)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(repeated):
         raise InputError(f"entry {repeated.field('values')[0].as_py()!r} of {code} is repeated: keep one of them")
-    return strings
+    return column
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Lists of entries in files: a JSON array of strings, or one entry per line."""
+"""Read lists of entries from files: a JSON array of strings, or one entry per line."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def read_lists(arguments: list[str]) -> dict[str, list[str]]:
     return lists
 
 
-def read_list(path) -> list[str]:
+def read_list(path: str | Path) -> list[str]:
     """Return the entries of a file as they are; of lines, only blank ones are left out."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -28,23 +28,23 @@ def read_list(path) -> list[str]:
         raise InputError(f"cannot read the entries in {path} ({error.strerror}); give a file of entries") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the entries as UTF-8") from None
-    entries = _of_json(path, text) if text.lstrip().startswith("[") else _of_lines(text)
+    entries = _read_json(path, text) if text.lstrip().startswith("[") else _read_lines(text)
     if not entries:
         raise InputError(f"{path} holds no entries; give a JSON array of strings, or one entry per line")
     return entries
 
 
-def _of_lines(text: str) -> list[str]:
+def _read_lines(text: str) -> list[str]:
     return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
 
 
-def _of_json(path, text: str) -> list[str]:
+def _read_json(path: str | Path, text: str) -> list[str]:
     try:
         entries = json.loads(text)
     except ValueError as error:
         # A list of lines may begin with a bracket too.
         if "\n" in text.strip() and not text.rstrip().endswith("]"):
-            return _of_lines(text)
+            return _read_lines(text)
         raise InputError(
             f"{path} begins like a JSON array but is none ({error}); mend it, or give one per line"
         ) from None

@@ -1,8 +1,8 @@
 """The metadata languages: one row of languages.csv each, in the order that gives entries their ids.
 
-What other programs call a language (Wikipedia, the wordnets, language-ID models) is looked up here and nowhere else.
+The names of languages in other programs (Wikipedia, the wordnets, language-ID models) are looked up here only.
 
-How the table was decided:
+The table was made by these rules:
 
 - A Wikipedia has a row of its own if some language-ID model has a label for its language, be it lid.176 (the default),
   OpenLID, NLLB's lid218e or GlotLID; the few that none of them is known to reach are merged into `other`. To ask for a
@@ -10,7 +10,7 @@ How the table was decided:
   for the models that know them. map_bms and roa_tara, without a label, serve tables that bring their own languages.
 - A variety that lid.176 knows only under the name of a larger language is merged into that one, so that the default
   model finds its entries: ary into ar, hyw into hy, nds_nl into nds, be_tarask (whose dump is be_x_old) into be,
-  simple into en. Where lid.176 tells varieties apart (arz, azb, pnb; sh beside bs, hr and sr), each is a language.
+  simple into en. Where lid.176 distinguishes varieties (arz, azb, pnb; sh beside bs, hr and sr), each is a language.
 - Chinese in Han characters is one language, whatever lid.176 has labels for: of 1,650 Chinese Wikipedia phrases and
   titles it called one Wu and none Cantonese, too few to balance. Southern Min and Hakka, whose Wikipedias are in Latin
   letters, would only crowd Chinese words out, and stay apart.
@@ -28,7 +28,7 @@ from runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Language:
-    """A metadata language, and what others call it."""
+    """A metadata language, with its names in other programs."""
 
     code: str
     name: str

@@ -1,6 +1,6 @@
-"""The sources of one language become its entries, in one order, each once.
+"""Merge the sources of one language into its entries, in one order, each once.
 
-The first source that brings an entry owns its place and score; all that bring it are recorded.
+The first source that brings an entry owns its position and score; all that bring it are recorded.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ NUMBERS = tuple(str(number) for number in range(100))  # entries of every langua
 
 @dataclass(frozen=True)
 class Source:
-    """What one source brings for a language: entries, best first, and a score of each where it has some."""
+    """The entries that one source brings for a language, best first, with their scores where it has some."""
 
     name: str
     entries: Sequence[str]
     scores: Sequence[float] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.scores is not None and len(self.scores) != len(self.entries):
             raise InputError(f"source {self.name} has {len(self.entries)} entries and {len(self.scores)} scores")
 
     def rows(self) -> Iterable[tuple[str, float | None]]:
         """Yield each entry with its score."""
-        return zip(self.entries, self.scores or [None] * len(self.entries), strict=True)
+        scores: Sequence[float | None] = self.scores or [None] * len(self.entries)
+        return zip(self.entries, scores, strict=True)
 
 
 @dataclass

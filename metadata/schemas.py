@@ -1,8 +1,6 @@
-"""The Arrow schemas of the metadata, and `require`, the door through which tables come in."""
+"""The Arrow schema of the metadata's entries."""
 
 import pyarrow as pa
-
-from runtime.errors import InputError
 
 # One row per entry, in the order of ids.
 ENTRIES = pa.schema(
@@ -14,11 +12,3 @@ ENTRIES = pa.schema(
         pa.field("score", pa.float64()),
     ]
 )
-
-
-def require(table, schema: pa.Schema):
-    """Return a table or batch with exactly the columns of `schema`, or say which are missing."""
-    missing = [name for name in schema.names if name not in table.schema.names]
-    if missing:
-        raise InputError(f"missing columns {missing}; got {table.schema.names}")
-    return table.select(schema.names).cast(schema)

@@ -1,7 +1,7 @@
-"""The stages of a build as DataFrame → DataFrame.
+"""Count n-grams and titles with Spark, and choose the entries among them.
 
-Workers get paths and numbers and open what they name. A stage that ends in files writes them in the worker and returns
-tallies, so that rows need not go back through the JVM.
+Workers get paths and numbers, and open the files themselves. Each stage writes its entries in the workers and returns
+tallies, so that no rows go back through the JVM.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from runtime.storage.parquet import PartWriter
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
 
-# Tally rows have a null where others have a word or a language: the next column is the name.
+# A tally travels among the rows: null instead of a word or a language, then its name, then its value.
 NGRAMS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
 TITLES = pa.schema([("language", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
@@ -53,8 +53,8 @@ class TitlePlan:
     folder: str
 
 
-def ngrams_of(spark: SparkSession, files: list[WikipediaFile], code: str, plan: NgramPlan) -> DataFrame:
-    """The unigram and bigram entries of one language, written to the plan's folder; returns tallies.
+def ngram_entries(spark: SparkSession, files: list[WikipediaFile], code: str, plan: NgramPlan) -> DataFrame:
+    """Write the unigram and bigram entries of one language to the plan's folder; return tallies.
 
     Counting takes the memory of a batch; choosing, in one task, that of the language's distinct words and pairs.
     """
@@ -63,8 +63,8 @@ def ngrams_of(spark: SparkSession, files: list[WikipediaFile], code: str, plan: 
     return map_batches(summed.repartition(1), partial(_choose_ngrams, code=code, plan=plan), TALLIES)
 
 
-def titles_of(spark: SparkSession, files: list[str], plan: TitlePlan) -> DataFrame:
-    """The title entries of the plan's languages, each written to a file of its folder; returns tallies."""
+def title_entries(spark: SparkSession, files: list[str], plan: TitlePlan) -> DataFrame:
+    """Write the title entries of the plan's languages to files of its folder, one a language; return tallies."""
     viewed = over(spark, files, partial(_read_titles, plan=plan), TITLES)
     summed = viewed.groupBy("language", "title").agg(F.sum("views").alias("views"))
     by_language = summed.repartition("language").sortWithinPartitions("language")
@@ -89,7 +89,7 @@ def _choose_ngrams(batches: Iterable[pa.RecordBatch], code: str, plan: NgramPlan
     unigrams = selection.unigrams(words, language(code), plan.config)
     scored = ngrams.association(words, pairs, language(code), plan.config)
     bigrams = selection.bigrams(scored, len(unigrams), plan.config)
-    tally = Tallies(_of_rows(counted.filter(is_tally), "second", "count"))
+    tally = Tallies(_read_tally(counted.filter(is_tally), "second", "count"))
     for name, chosen in (("unigrams", unigrams), ("bigrams", bigrams)):
         _write(chosen, Path(plan.folder) / f"{name}.parquet")
         tally.add(name, len(chosen), code)
@@ -115,7 +115,7 @@ def _choose_titles(batches: Iterable[pa.RecordBatch], plan: TitlePlan) -> Iterat
     for code, runs in groupby(_language_runs(batches), key=itemgetter(0)):
         viewed = pa.Table.from_batches([rows for _, rows in runs], TITLES)
         if code is None:
-            tally = Tallies([*tally.rows(), *_of_rows(viewed, "title", "views")])
+            tally = Tallies([*tally.rows(), *_read_tally(viewed, "title", "views")])
             continue
         chosen = selection.titles(viewed.drop_columns("language"), language(code), plan.config)
         _write(chosen, Path(plan.folder) / f"{code}.parquet")
@@ -142,5 +142,5 @@ def _tally_rows(tally: Counter, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _of_rows(rows: pa.Table, name: str, value: str) -> list[dict]:
+def _read_tally(rows: pa.Table, name: str, value: str) -> list[dict]:
     return [{"name": row[name], "language": None, "value": row[value]} for row in rows.to_pylist()]

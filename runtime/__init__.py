@@ -1,4 +1,4 @@
-"""What curation and metadata run on: Spark, files and URLs, Arrow arrays, chance, errors.
+"""The plumbing of curation and metadata: Spark, files and URLs, Arrow arrays, chance, errors.
 
 Nothing here knows entries or pairs.
 """

@@ -1,4 +1,4 @@
-"""Chance as a function of the seed, the purpose and an image's uid: the only source of randomness here.
+"""Draw numbers by seed, purpose and an image's uid: the only source of chance in what a run writes.
 
 A rerun, a retry, another partitioning or cluster draws the same numbers, and a threshold that grows keeps what it kept.
 """
@@ -9,12 +9,13 @@ from numbers import Integral
 import numpy as np
 import pyarrow as pa
 
+from runtime.arrow.buffers import Strings
 from runtime.errors import InputError
 from runtime.kernels.siphash import siphash
 
 
-def draws(seed: int, purpose: str, uids) -> np.ndarray:
-    """Return one number in [0, 1) per uid; another seed or purpose gives independent numbers.
+def draws(seed: int, purpose: str, uids: Strings) -> np.ndarray:
+    """Return one float64 in [0, 1) per uid; another seed or purpose gives independent numbers.
 
     A number is the top 53 bits of SipHash-2-4 over the uid's UTF-8 bytes, under a key of 128 bits that BLAKE2b makes
     of seed and purpose. Both are standard and keyed for cryptographic use: unlike a CRC, or a seed added to a plain
@@ -31,7 +32,7 @@ def _key(seed: int, purpose: str) -> np.ndarray:
     return np.frombuffer(blake2b(f"{seed:d}/{purpose}".encode(), digest_size=16).digest(), "<u8")
 
 
-def _string_chunks(uids) -> list[pa.Array]:
+def _string_chunks(uids: Strings) -> list[pa.Array]:
     if not isinstance(uids, pa.Array | pa.ChunkedArray):
         uids = pa.array(uids, pa.string())
     if uids.type not in (pa.string(), pa.large_string()):

@@ -1,9 +1,8 @@
-"""Rows on their way from the tasks that have them to the tasks that want them: files of blocks, one for each bucket.
+"""Exchange rows between tasks through files: a task writes its rows by bucket, another reads a bucket of all files.
 
-A task writes its rows by bucket; another reads one bucket of all files. Rows stay in Arrow's own layout, so that
-neither the JVM nor Python touches one by itself. A file is its offsets and then its blocks, bucket after bucket. Each
-block carries a checksum, and so does each offset, where it covers the schema too: nothing that is damaged, or of other
-columns, is read.
+Rows are packed as Arrow batches, so that neither the JVM nor Python touches single ones. A file is its offsets and then
+its packed batches, bucket after bucket. Each packed batch has a checksum. So has each offset, and that covers the
+schema too: nothing that is damaged, or of other columns, is read.
 """
 
 from __future__ import annotations
@@ -16,21 +15,22 @@ import pyarrow as pa
 from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
-from runtime.storage.paths import is_url, ranges, whole
+from runtime.storage.paths import is_url, ranges
+from runtime.storage.whole import whole
 
 MAGIC = b"clipblk1"
 HELD_BYTES = 64 << 20  # packed bytes that a writer holds before it begins another file
-BLOCK_ROWS = 8192  # at most: what is packed and unpacked stays in the cache
-WORTH_A_BLOCK = 512  # rows; fewer wait for more of their bucket, as a block costs as much as some hundred rows
-WAITING_BYTES = 128 << 20  # of the runs of which rows may be waiting
+MOST_ROWS = 8192  # of a batch: what is packed and unpacked stays in the cache
+FEWEST_ROWS = 512  # of a batch, which costs as much as some hundred rows: fewer wait for more of their bucket
+WAITING_BYTES = 128 << 20  # of added rows, some of which may be waiting
 _CODEC = pa.Codec("zstd", compression_level=1)  # a third smaller than lz4 for 0.25 µs a row
 _NUMBER = np.dtype("<u8")
 _HEAD_BYTES = len(MAGIC) + _NUMBER.itemsize
 _OFFSET = np.dtype([("at", "<u8"), ("checksum", "<u4")])  # of each bucket, and of the end of the last
-_HEAD = np.dtype([("size", "<u4"), ("unpacked", "<u4"), ("checksum", "<u4"), ("unused", "<u4")])  # of each block
+_HEAD = np.dtype([("size", "<u4"), ("unpacked", "<u4"), ("checksum", "<u4"), ("unused", "<u4")])  # of each packed batch
 
 
-class BlockWriter:
+class BucketWriter:
     """Writes rows by bucket into files `name-0.blocks`, `name-1.blocks` … of a folder, each whole under its name."""
 
     def __init__(self, folder: Path, name: str, buckets: int):
@@ -41,14 +41,14 @@ class BlockWriter:
         self.files: list[str] = []
 
     def add(self, rows: pa.RecordBatch, buckets: np.ndarray) -> None:
-        """Add a run of rows, given with the bucket of each, ascending."""
+        """Add rows that are sorted by bucket; `buckets` has the bucket of each."""
         self._schema = rows.schema
         bounds = np.append(np.flatnonzero(np.diff(buckets, prepend=-1)), len(buckets)).tolist()
         for begin, end in zip(bounds, bounds[1:], strict=False):
             bucket = buckets[begin]
             waiting = self._waiting[bucket]
             waiting.append(rows.slice(begin, end - begin))
-            if sum(each.num_rows for each in waiting) >= WORTH_A_BLOCK:
+            if sum(each.num_rows for each in waiting) >= FEWEST_ROWS:
                 self._pack(bucket)
         self._waiting_bytes += rows.nbytes
         if self._waiting_bytes > WAITING_BYTES:
@@ -57,7 +57,7 @@ class BlockWriter:
             self._write()
 
     def finish(self) -> list[str]:
-        """Write what is held; return the names of all files of this writer."""
+        """Write all rows that are not written yet; return the names of all files of this writer."""
         self._pack_all()
         self._write()
         return self.files
@@ -71,28 +71,28 @@ class BlockWriter:
     def _pack(self, bucket: int) -> None:
         waiting = self._waiting[bucket]
         rows = pa.concat_batches(waiting) if len(waiting) > 1 else waiting[0]
-        for at in range(0, rows.num_rows, BLOCK_ROWS):
-            block = _packed(rows.slice(at, BLOCK_ROWS))
-            self._blocks[bucket].append(block)
-            self._held += len(block)
+        for at in range(0, rows.num_rows, MOST_ROWS):
+            packed = _packed(rows.slice(at, MOST_ROWS))
+            self._packed[bucket].append(packed)
+            self._held += len(packed)
         self._waiting[bucket] = []
 
     def _write(self) -> None:
         if self._held:
             self.files.append(f"{self._name}-{len(self.files)}.blocks")
-            _write(self._folder / self.files[-1], self._blocks, self._schema)
+            _write(self._folder / self.files[-1], self._packed, self._schema)
         self._begin()
 
     def _begin(self) -> None:
-        self._blocks: list[list[bytes]] = [[] for _ in range(self._buckets)]
+        self._packed: list[list[bytes]] = [[] for _ in range(self._buckets)]
         self._held = 0
 
 
-def read_blocks(path: Path, schema: pa.Schema, first: int, stop: int) -> Iterator[pa.RecordBatch]:
+def read_buckets(path: Path, schema: pa.Schema, first: int, stop: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the buckets first to stop - 1 of a file."""
     try:
         with ranges(path) as read:
-            if not is_url(path):  # where a request costs more than the checksums of the offsets leave to find out
+            if not is_url(path):  # there a request costs more than it is worth: the offsets have checksums
                 _require_buckets(read, stop)
             begin, end = _span(read, schema, first, stop)
             data = read(begin, end)
@@ -101,22 +101,22 @@ def read_blocks(path: Path, schema: pa.Schema, first: int, stop: int) -> Iterato
         yield from _unpacked(data, schema)
     except (ValueError, pa.ArrowException, OSError) as error:
         if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise  # it may be whole: the server is busy, or was told not to give it
+            raise  # the file may be whole, and the server busy or forbidding
         raise InputError(f"{path} is damaged ({error}); delete it and its .json, and run again") from None
 
 
-def _write(path: Path, blocks: list[list[bytes]], schema: pa.Schema) -> None:
-    sizes = [sum(map(len, bucket)) for bucket in blocks]
-    begin = _HEAD_BYTES + (len(blocks) + 1) * _OFFSET.itemsize
+def _write(path: Path, packed: list[list[bytes]], schema: pa.Schema) -> None:
+    sizes = [sum(map(len, bucket)) for bucket in packed]
+    begin = _HEAD_BYTES + (len(packed) + 1) * _OFFSET.itemsize
     offsets = _offsets(np.cumsum([begin, *sizes]), 0, schema)
     with whole(path) as partial, partial.open("wb") as file:
-        file.write(MAGIC + np.array([len(blocks)], _NUMBER).tobytes() + offsets.tobytes())
-        for bucket in blocks:
+        file.write(MAGIC + np.array([len(packed)], _NUMBER).tobytes() + offsets.tobytes())
+        for bucket in packed:
             file.writelines(bucket)
 
 
 def _offsets(at: np.ndarray, first: int, schema: pa.Schema) -> np.ndarray:
-    """Return the offsets of the buckets from `first` on as they are stored."""
+    """Return the offsets of the buckets from `first` on, as a file stores them."""
     columns = zlib.crc32(str(schema).encode())
     checksums = [zlib.crc32(b"%d %d" % each, columns) for each in enumerate(at.tolist(), first)]
     return np.array(list(zip(at.tolist(), checksums, strict=True)), _OFFSET)

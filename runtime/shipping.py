@@ -1,11 +1,10 @@
-"""Artefacts for machines that do not share the driver's disk: packed into one tar, unpacked once on each machine.
+"""Pack artefacts into tars for machines that do not share the driver's disk, and unpack each once on a machine.
 
-A tar is named by a digest of its content, so that a copy serves every later job too. How tars travel is in `spark`.
+A tar is named by a digest of its content, so that a copy serves every later job too. `spark` sends the tars.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -16,12 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from typing import BinaryIO, cast
 from uuid import uuid4
 
 from runtime.errors import InputError
+from runtime.storage import locks
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
-KEPT_SECONDS = 7 * 24 * 3600  # of a copy that no one uses
+KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
 _PARTIAL = ".partial"
 _OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
 
@@ -32,7 +33,7 @@ def pack(artefact: Path, folder: Path) -> Path:
     try:
         with partial.open("wb") as file:
             hashed = _Hashed(file)
-            with tarfile.open(fileobj=hashed, mode="w|", dereference=True) as tar:
+            with tarfile.open(fileobj=cast(BinaryIO, hashed), mode="w|", dereference=True) as tar:
                 tar.add(artefact, arcname=artefact.name, filter=_only_content)
         return partial.replace(folder / f"{artefact.stem}-{hashed.digest}{ENDING}")
     finally:
@@ -40,20 +41,20 @@ def pack(artefact: Path, folder: Path) -> Path:
 
 
 def unpacked(tar: Path, cache: Path) -> Path:
-    """Return the folder in `cache` with what a tar holds; who asks first unpacks it while the others wait."""
-    place = cache / tar.stem
-    if not _use(place):
+    """Return the folder in `cache` with the content of a tar; the first process unpacks it while the others wait."""
+    copy = cache / tar.stem
+    if not _use(copy):
         with _locked(cache):
-            if not _use(place):
+            if not _use(copy):
                 _clean(cache)
-                _unpack(tar, place)
-    return place
+                _unpack(tar, copy)
+    return copy
 
 
 def cache_folder() -> Path:
     """Return this user's folder for unpacked artefacts: on the first of Spark's local disks, else a temporary one."""
     disk = Path(os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir())
-    # Spark tells workers a folder of their executor's own, which is below the one that the machine's executors share.
+    # Spark names workers a folder of their executor's own, which is below the one that the machine's executors share.
     while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
         disk = disk.parent
     cache = disk / f"clip-curation-{os.getuid()}"
@@ -66,7 +67,7 @@ def cache_folder() -> Path:
 class _Hashed:
     """A file whose bytes are hashed as they are written or read."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO):
         self._file, self._hashed = file, blake2b(digest_size=16)
 
     def write(self, data: bytes) -> int:
@@ -84,17 +85,17 @@ class _Hashed:
 
 
 def _only_content(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out whose a member is and when it was made: the same content gives the same tar."""
+    """Leave out the owner and the time of a member: the same content gives the same tar."""
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""
     member.mode = 0o755 if member.isdir() else 0o644
     return member
 
 
-def _use(place: Path) -> bool:
-    """Note that a copy is used now; return whether there is one."""
+def _use(copy: Path) -> bool:
+    """Note that a copy is used now; return whether it exists."""
     try:
-        os.utime(place)
+        os.utime(copy)
     except FileNotFoundError:
         return False
     return True
@@ -103,26 +104,29 @@ def _use(place: Path) -> bool:
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
     """Keep the other processes of this machine out of the block; the system ends a lock with its process."""
-    with (cache / ".lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    lock = locks.take(cache / ".lock", wait=True)
+    if lock is None:
+        raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def _unpack(tar: Path, place: Path) -> None:
-    partial = place.with_name(f"{uuid4().hex}{_PARTIAL}")
+def _unpack(tar: Path, copy: Path) -> None:
+    partial = copy.with_name(f"{uuid4().hex}{_PARTIAL}")
     try:
         with tar.open("rb") as file:
             hashed = _Hashed(file)
-            with tarfile.open(fileobj=hashed, mode="r|") as members:
-                members.extraction_filter = getattr(
-                    tarfile, "data_filter", lambda member, path: member
-                )  # not in 3.11.2
+            with tarfile.open(fileobj=cast(BinaryIO, hashed), mode="r|") as members:
+                # Python 3.11.2, for one, has no such filter.
+                members.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
                 members.extractall(partial)
             while hashed.read(1 << 20):
                 pass
         if not tar.stem.endswith(hashed.digest):  # tarfile takes a tar that is cut off for a shorter one
             raise OSError(f"{tar} is damaged: its content has another digest than its name")
-        partial.replace(place)
+        partial.replace(copy)
     except tarfile.TarError as error:
         raise OSError(f"{tar} is damaged: {error}") from error
     finally:
@@ -131,8 +135,8 @@ def _unpack(tar: Path, place: Path) -> None:
 
 def _clean(cache: Path) -> None:
     """Remove copies that no one has used for long, and what killed processes left; the cache must be locked."""
-    for place in cache.iterdir():
-        is_left = place.name.endswith(_PARTIAL)
-        if place.is_dir() and (is_left or time.time() - place.stat().st_mtime > KEPT_SECONDS):
-            going = place.replace(place.with_name(f"{uuid4().hex}{_PARTIAL}"))  # at once, for who looks meanwhile
+    for copy in cache.iterdir():
+        is_left = copy.name.endswith(_PARTIAL)
+        if copy.is_dir() and (is_left or time.time() - copy.stat().st_mtime > KEPT_SECONDS):
+            going = copy.replace(copy.with_name(f"{uuid4().hex}{_PARTIAL}"))  # at once: none finds half
             shutil.rmtree(going, ignore_errors=True)

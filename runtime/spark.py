@@ -1,7 +1,7 @@
-"""The few lines of Spark that the stages of both packages share.
+"""Run functions over items as Spark tasks, and ship artefacts to all machines.
 
-Workers get numbers, paths and artefacts (`Shipped`) and open what they name. Stages that end in files write them in the
-worker and return tallies (`run`), so that rows need not go back through the JVM.
+Workers get numbers, paths and artefacts (`Shipped`) and open what these name. Stages that end in files write them in
+the worker and return tallies (`run`), so that no rows go back through the JVM.
 """
 
 from __future__ import annotations
@@ -16,44 +16,48 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-from pyspark import Broadcast, SparkFiles
+from pyspark import Accumulator, Broadcast, SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from runtime.counting import counting, follow
 from runtime.errors import InputError
 from runtime.shipping import cache_folder, pack, unpacked
 from runtime.tallies import Tallies
 
-NAMED = 3  # machines in a sentence
+NAMED = 3  # machines that a sentence names
+
+
+Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
 class Shipped:
     """An artefact, a folder or a file, that workers open wherever they run."""
 
-    place: Path  # on the driver's disk
-    tar: str | None = None  # as Spark ships it; None where workers open the place itself
+    source: Path  # on the driver's disk
+    tar: str | None = None  # as Spark ships it; None where workers open the source itself
 
     def path(self) -> Path:
-        """Return where it lies on this machine, in a worker."""
+        """Return its path on this machine, in a worker."""
         if self.tar is None:
-            return self.place
-        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.place.name
+            return self.source
+        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
 
 
-def ship(spark: SparkSession, place: Path) -> Shipped:
-    """Return an artefact for workers to open; it must not change any more. A local master's open the very place."""
+def ship(spark: SparkSession, source: Path) -> Shipped:
+    """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
     if is_local(spark):
-        return Shipped(place)
-    # Spark serves files from there and removes them with the job. It can add folders in local mode only.
-    tar = pack(place, Path(SparkFiles.getRootDirectory()))
+        return Shipped(source)
+    # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
+    tar = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(tar))
-    return Shipped(place, tar.name)
+    return Shipped(source, tar.name)
 
 
 def is_local(spark: SparkSession) -> bool:
     """Return whether the workers are processes of this machine that see all the driver sees."""
-    master = spark.sparkContext.master
+    master = spark.sparkContext.master or ""
     return master == "local" or master.startswith("local[")
 
 
@@ -66,7 +70,7 @@ def require_shared(spark: SparkSession, folder: Path) -> None:
     try:
         tasks = spark.sparkContext.defaultParallelism
         hosts = spark.sparkContext.parallelize(range(tasks), tasks).map(partial(_blind_host, token=str(token)))
-        blind = sorted(set(hosts.collect()) - {None})
+        blind = sorted({host for host in hosts.collect() if host is not None})
     finally:
         token.unlink(missing_ok=True)
     if blind:
@@ -77,35 +81,40 @@ def require_shared(spark: SparkSession, folder: Path) -> None:
         )
 
 
-def map_batches(rows: DataFrame, function: Callable, schema: pa.Schema) -> DataFrame:
-    """Return what `function`, from an iterator of batches to one, makes of each partition."""
+def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
+    """Return the rows that `function` makes of the batches of each partition."""
     return rows.mapInArrow(function, from_arrow_schema(schema))
 
 
-def over(spark: SparkSession, items: list, function: Callable, schema: pa.Schema) -> DataFrame:
-    """Return what `function(item)` yields for each item, with one task an item."""
+def over(
+    spark: SparkSession, items: list[Any], function: Callable[[Any], Iterator[pa.RecordBatch]], schema: pa.Schema
+) -> DataFrame:
+    """Return the rows that `function(item)` yields for each item, with one task an item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
     each = spark.sparkContext.broadcast((items, function))
-    return map_batches(numbers, partial(_each, each=each), schema)
+    return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
 
 
-def run(spark: SparkSession, items: list, function: Callable[[Any], Tallies], a_core: int | None = None) -> Tallies:
+def run(
+    spark: SparkSession, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None
+) -> Tallies:
     """Return the sums of what `function(item)` tallies.
 
-    Each item has a task of its own; with `a_core` there are at most that many tasks a core, which take items in turn: a
+    Each item has a task of its own. `tasks_per_core` limits their number, and tasks then take several items in turn: a
     task costs the JVM a tenth of a second, as much as a short item costs the worker.
 
-    This is no DataFrame: planning and compiling one takes the JVM longer than many a stage.
+    This is no DataFrame: the JVM takes longer to plan and compile one than many a stage runs.
     """
     each = spark.sparkContext.broadcast((items, function))
-    most = a_core * spark.sparkContext.defaultParallelism if a_core else len(items)
+    most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
     numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
-    return Tallies(row for rows in numbers.map(partial(_rows_of, each=each)).collect() for row in rows)
+    rows_of = partial(_rows_of, each=each, counter=follow(spark, items))
+    return Tallies(row for rows in numbers.map(rows_of).collect() for row in rows)
 
 
 def collected(rows: DataFrame) -> Tallies:
-    """Return the tallies that a stage returned."""
+    """Return the tallies in the rows of a stage."""
     return Tallies(row.asDict() for row in rows.collect())
 
 
@@ -114,16 +123,18 @@ def _blind_host(_: int, token: str) -> str | None:
     return None if Path(token).exists() else gethostname()
 
 
-def _rows_of(number: int, each: Broadcast) -> list[dict]:
+def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:
     # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
     # looking at it again and again takes a tenth of a worker's time.
     gc.freeze()
     items, function = each.value
-    return function(items[number]).rows()
+    with counting(items[number], counter):
+        return function(items[number]).rows()
 
 
-def _each(batches: Iterable[pa.RecordBatch], each: Broadcast) -> Iterator[pa.RecordBatch]:
+def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
     items, function = each.value
     for batch in batches:
         for number in batch["id"].to_pylist():
-            yield from function(items[number])
+            with counting(items[number], counter):
+                yield from function(items[number])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.storage.paths import place
+from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
 from tests.support.checkout import ROOT, SHARED
 
@@ -45,7 +45,7 @@ def s3_server():
 @pytest.fixture
 def s3_folder(s3_server, tmp_path):
     """A folder of S3 in which nothing is."""
-    bucket = place("s3://outputs")
+    bucket = as_path("s3://outputs")
     if not bucket.fs.exists("outputs"):
         bucket.fs.mkdir("outputs")
     yield bucket / "häß [1]" / tmp_path.name

@@ -1,6 +1,6 @@
-"""How many texts contain each entry: one exact integer per id, over all languages.
+"""Count the texts that contain each entry: one exact integer per id, over all languages.
 
-What the counts are for is in `balancing`.
+Thresholds and rates from counts are in `thresholds`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import counting as kernels
 from curation.schemas import COUNTS
-from runtime.arrow.lists import entry_chunks, entry_ids
 from runtime.errors import InputError
-from runtime.storage.parquet import open_parquet
-from runtime.storage.paths import place, whole
+from runtime.storage.parquet import ParquetFile, open_parquet, write_tables
+from runtime.storage.paths import as_path
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
@@ -68,15 +67,13 @@ class EntryCounts:
         """Write one Parquet row per entry to `path`, with its rate where rates are given."""
         self._require_digest(entries.digest, "the entries")
         schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
-        with whole(path) as file, pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
-            for table in self._tables(entries, rates, schema):
-                writer.write_table(table)
+        write_tables(as_path(path), self._tables(entries, rates, schema), schema)
 
     @classmethod
     def open(cls, path: str, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
         try:
-            with open_parquet(place(path), page_checksum_verification=True) as file:
+            with open_parquet(as_path(path), verified=True) as file:
                 counts = cls._read(file)
         except FileNotFoundError as error:
             raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
@@ -89,7 +86,7 @@ class EntryCounts:
         return counts
 
     @classmethod
-    def _read(cls, file: pq.ParquetFile) -> "EntryCounts":
+    def _read(cls, file: ParquetFile) -> "EntryCounts":
         stated = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
             raise InputError("holds no counts of entries; give the counts.parquet of a finished run")

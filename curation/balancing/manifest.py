@@ -1,13 +1,14 @@
-"""What the tasks between matched images and the manifest do: drawn pairs from matched images, curated files from those.
+"""Draw the pairs of the manifest from matched images, and write curated files from them: the tasks of two stages.
 
-A row's place in the manifest follows from its draw for the purpose "order", and so do the file that it is in and the
-section of that file. Rows come to their section through `exchange`.
+A row's position in the manifest follows from its draw for the purpose "order", and so do its file and the section of
+that file. Rows come to their section through `runtime.exchange`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from sys import maxsize
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +16,9 @@ import pyarrow.compute as pc
 
 from curation.balancing import sampling
 from curation.schemas import CURATED
+from runtime.arrow.batching import gather_rows
 from runtime.draws import draws
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -26,23 +28,18 @@ DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 
 
 def draw_pairs(
-    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, writer: BlockWriter
+    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, writer: BucketWriter
 ) -> Tallies:
     """Write the pairs that sampling keeps of MATCHED batches, by section; return what was expected and kept."""
     tallies = Tallies()
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(sampled(batch, rates, seed, tallies))
-        if sum(rows.nbytes for rows in held) > RUN_BYTES:
-            add_by_section(held, files, writer)
-            held = []
-    if held:
-        add_by_section(held, files, writer)
+    kept = (sampled(batch, rates, seed, tallies) for batch in batches)
+    for rows in gather_rows(kept, maxsize, RUN_BYTES):
+        add_by_section(rows, files, writer)
     return tallies
 
 
 def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return the pairs of a MATCHED batch that are kept, each with the draw of its place, as DRAWN rows."""
+    """Return the pairs of a MATCHED batch that are kept, each with the draw of its position, as DRAWN rows."""
     _tally_expected(batch, rates, tallies)
     kept = sampling.sample_batch(batch, rates, seed)
     tallies.add("kept", kept.num_rows)
@@ -51,9 +48,8 @@ def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallie
     return pa.RecordBatch.from_arrays([*kept.columns, pa.array(draws(seed, "order", kept["uid"]))], schema=DRAWN)
 
 
-def add_by_section(batches: list[pa.RecordBatch], files: int, writer: BlockWriter) -> None:
+def add_by_section(rows: pa.RecordBatch, files: int, writer: BucketWriter) -> None:
     """Add DRAWN rows to a writer of files × SECTIONS buckets."""
-    rows = pa.concat_batches(batches)
     sections = (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64)
     order = np.argsort(sections, kind="stable")
     writer.add(rows.take(pa.array(order)), sections[order])
@@ -63,7 +59,7 @@ def write_curated(drawn: list[Path], file: int, path: Path, row_group_rows: int)
     """Write one curated file, in the order of draws, from the files of drawn pairs; return the rows `written`."""
     with PartWriter(path, CURATED, row_group_rows) as writer:
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
-            blocks = [rows for each in drawn for rows in read_blocks(each, DRAWN, section, section + 1)]
+            blocks = [rows for each in drawn for rows in read_buckets(each, DRAWN, section, section + 1)]
             if blocks:
                 writer.write(in_order(pa.concat_batches(blocks)).select(CURATED.names))
     return Tallies([{"name": "written", "language": None, "value": writer.rows}])

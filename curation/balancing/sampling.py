@@ -1,15 +1,17 @@
-"""One text per image, kept with the probability that its entries give it.
+"""Choose one text per image, and keep it with the probability that its entries give it.
 
-Rates come from `balancing`, chance from `draws`; the loops are in `kernels.sampling`.
+Rates come from `thresholds`, chance from `runtime.draws`; the loops are in `kernels.sampling`.
 """
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import sampling as kernels
-from curation.schemas import CURATED, MATCHED, require
-from runtime.arrow.lists import entry_chunks, entry_ids, parts
+from curation.schemas import CURATED, MATCHED
+from runtime.arrow.lists import parts
+from runtime.arrow.schemas import require
 from runtime.draws import draws
 from runtime.errors import InputError
 
@@ -39,7 +41,7 @@ def expected_size(batch: pa.RecordBatch, rates) -> np.ndarray:
 
 
 def sample_batch(batch: pa.RecordBatch, rates, seed: int) -> pa.RecordBatch:
-    """Return the CURATED rows of a MATCHED batch: of each image one text, any alike, kept with its probability."""
+    """Return the CURATED rows of a MATCHED batch: of each image one text at random, kept with its probability."""
     batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")

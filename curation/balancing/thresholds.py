@@ -1,6 +1,6 @@
-"""From counts to sampling rates: the balancing step of the algorithm.
+"""Turn counts into thresholds and sampling rates: the balancing step of the algorithm.
 
-Everything here is arithmetic on arrays; counting is in `counting`, drawing in `draws` and `sampling`.
+Everything here is arithmetic on arrays; counting is in `counts`, sampling in `sampling`.
 """
 
 from bisect import bisect_left
@@ -46,7 +46,7 @@ def rates(counts, t) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """The counts of one language, sorted once: what several thresholds are tried on.
+    """The counts of one language, sorted once, so that several thresholds can be tried.
 
     Shares are quotients of exact integers, which Python rounds correctly.
     """

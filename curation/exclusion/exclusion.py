@@ -19,10 +19,12 @@ import pyarrow.compute as pc
 
 from curation.exclusion.kinds import KINDS, Lists, flags
 from curation.exclusion.list_files import read_lists
-from curation.exclusion.sets import DomainSet, KeySet, uid_keys, url_keys
+from curation.exclusion.sets import DomainSet, KeySet, url_keys
 from curation.inputs.candidates import tallies
-from runtime.arrow.buffers import open_arrays, save_arrays, string_array
+from runtime.arrow.buffers import string_array
+from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError
+from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1
 REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # a row gets the first that applies
@@ -165,8 +167,8 @@ def _keys(batch: pa.RecordBatch) -> np.ndarray:
         return url_keys(batch["url"])
     given = flags(batch["uid"].is_valid())
     if given.all():
-        return uid_keys(batch["uid"])
+        return uid_numbers(batch["uid"])
     keys = np.empty((batch.num_rows, 2), np.uint64)
-    keys[given] = uid_keys(batch["uid"].drop_null())
+    keys[given] = uid_numbers(batch["uid"].drop_null())
     keys[~given] = url_keys(batch["url"].filter(pa.array(~given)))
     return keys

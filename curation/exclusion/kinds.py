@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.sets import canonical, is_domain, uid_keys, url_keys
-from curation.inputs.candidates import HTTP_URL
+from curation.exclusion.sets import canonical, is_domain, url_keys
+from curation.inputs.cleaning import HTTP_URL
+from runtime.arrow.uid_keys import uid_numbers
 
 
 @dataclass
@@ -64,7 +65,7 @@ _DOMAIN = "domain; give one such as example.org, which covers its subdomains, an
 KINDS = {
     "uid": Kind(
         lambda values: flags(pc.not_equal(values, "")),
-        lambda lists, values: lists.uids.append(uid_keys(values)),
+        lambda lists, values: lists.uids.append(uid_numbers(values)),
         "uid; give one behind uid:",
     ),
     "url": Kind(

@@ -20,12 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.inputs.tables.columns import RECOGNISED
 from curation.inputs.tables.lines import unpack
-from curation.inputs.tables.readers import RECOGNISED
 from runtime.errors import InputError
+from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage.listing import name_of
 
 _TEXT_BYTES = 16 << 20  # of text that is read at once
 _ROWS = 1 << 20  # rows of a table that are read at once
@@ -50,7 +51,7 @@ def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
     """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
-        ending = _name(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+        ending = name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
         with _opened(path) as file:
             _READERS.get(ending, _read_text)(file, path, lists)
     return lists
@@ -61,15 +62,11 @@ def _opened(path: str) -> Iterator[BinaryIO]:
     """Give the file unpacked; refuse a file that cannot be read in one sentence."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
-            yield unpack(file, _name(path))
+            yield unpack(file, name_of(path))
     except InputError:
         raise
     except _UNREADABLE as error:
         raise InputError(f"the exclusion list {path} cannot be read ({error}); give a text file or a table") from None
-
-
-def _name(path: str) -> str:
-    return path.partition("?")[0].lower() if "://" in path else path.lower()
 
 
 def _read_text(file: BinaryIO, path: str, lists: Lists) -> None:
@@ -134,9 +131,9 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
 
 
 def _read_parquet(file: BinaryIO, path: str, lists: Lists) -> None:
-    table = pq.ParquetFile(file)
-    columns = _columns(table.schema_arrow.names, path)
-    _read_table(table.iter_batches(_ROWS, columns=list(columns)), columns, path, lists)
+    table = BoundedParquet(file)
+    columns = _columns(table.schema.names, path)
+    _read_table(table.batches(list(columns), _ROWS), columns, path, lists)
 
 
 def _read_csv(file: BinaryIO, path: str, lists: Lists, delimiter: str = ",") -> None:

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import ClassVar
 from urllib.parse import unquote
 
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.kernels.exclusion import LISTED, UNUSUAL, fill_slots, find_hosts, find_keys, read_digits
+from curation.kernels.exclusion import LISTED, UNUSUAL, fill_slots, find_hosts, find_keys
 from runtime.arrow.buffers import string_array, string_buffers
 from runtime.kernels.md5 import free_lanes, md5
 
@@ -54,18 +53,6 @@ class KeySet:
         out = np.empty(len(keys), bool)
         find_keys(self.keys, self.starts, np.uint64(65 - (len(self.starts) - 1).bit_length()), keys, out)
         return out
-
-
-def uid_keys(uids: pa.Array) -> np.ndarray:
-    """Return the key of each uid: the number that 32 hexadecimal digits spell, in either case; BLAKE2b of another."""
-    uids = string_array(uids, "uids")
-    keys, read = np.empty((len(uids), 2), np.uint64), np.empty(len(uids), bool)
-    offsets, data = string_buffers(uids)
-    read_digits(data, offsets, keys, read)
-    others = np.flatnonzero(~read)
-    for row, uid in zip(others.tolist(), uids.take(pa.array(others)).to_pylist(), strict=True):
-        keys[row] = np.frombuffer(blake2b(uid.encode(), digest_size=16).digest(), ">u8")
-    return keys
 
 
 def url_keys(urls: pa.Array) -> np.ndarray:

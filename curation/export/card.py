@@ -1,4 +1,4 @@
-"""The dataset card of a curated manifest: README.md as Hugging Face reads it, a YAML head and a page for people."""
+"""Dataset card of a curated manifest: README.md with a YAML head, as Hugging Face reads it, and a page for people."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from metadata.languages import language
 from runtime.errors import InputError
 
-DATA = "data/*.parquet"  # where the manifest lies beside the card
+DATA_FOLDER, ENTRIES_FOLDER = "data", "entries"  # beside the card
+DATA, ENTRIES = f"{DATA_FOLDER}/*.parquet", f"{ENTRIES_FOLDER}/*.parquet"
 SHOWN = 50  # languages in the card's table
 
-# Metadata languages are called as their Wikipedias are; where those are not ISO 639, its code, or None.
+# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
 ISO_639 = {
     "als": "gsw",
     "bat_smg": "sgs",
@@ -31,7 +33,7 @@ ISO_639 = {
 
 @dataclass(frozen=True)
 class About:
-    """What only its publisher can say of a dataset; what is not said is left out."""
+    """What the publisher states about a dataset; the card leaves out what is None."""
 
     name: str | None = None
     license: str | None = None  # of the manifest: texts and images belong to their authors
@@ -39,13 +41,13 @@ class About:
     date: str | None = None  # of publication
     cite: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.date is not None and not _is_date(self.date):
             raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
 
 
-def description(facts: dict) -> str:
-    """Return one sentence about what the run of these figures (run.json) kept."""
+def description(facts: dict[str, Any]) -> str:
+    """Return one sentence about the kept pairs, given the content of run.json."""
     rows, codes = facts["rows"], _kept_languages(facts)
     return (
         f"{rows['kept']:,} image-text pairs in {len(codes)} languages, balanced over metadata entries "
@@ -53,8 +55,8 @@ def description(facts: dict) -> str:
     )
 
 
-def card(facts: dict, about: About, name: str) -> str:
-    """Return the content of README.md for the run of these figures."""
+def card(facts: dict[str, Any], about: About, name: str) -> str:
+    """Return the content of README.md, given the content of run.json."""
     return "\n".join(["---", *_head(facts, about, name), "---", "", *_body(facts, about, name)]) + "\n"
 
 
@@ -65,14 +67,14 @@ def size_category(rows: int) -> str:
     ('n<1K', '1M<n<10M')
     """
     bounds = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
-    place = sum(rows >= 10 ** (3 + power) for power in range(len(bounds)))
-    if place == 0:
+    reached = sum(rows >= 10 ** (3 + power) for power in range(len(bounds)))
+    if reached == 0:
         return "n<1K"
-    return f"{bounds[place - 1]}<n<{bounds[place]}" if place < len(bounds) else "n>1T"
+    return f"{bounds[reached - 1]}<n<{bounds[reached]}" if reached < len(bounds) else "n>1T"
 
 
-def _head(facts: dict, about: About, name: str) -> list[str]:
-    """Return the YAML; strings are quoted as in JSON, so that Norwegian's `no` is no truth value."""
+def _head(facts: dict[str, Any], about: About, name: str) -> list[str]:
+    """Return the lines of YAML; strings are quoted as in JSON, or Norwegian's `no` would be read as false."""
     tags = [ISO_639.get(code, code) for code in _kept_languages(facts)]
     values = {
         "pretty_name": name,
@@ -82,39 +84,44 @@ def _head(facts: dict, about: About, name: str) -> list[str]:
         "size_categories": [size_category(facts["rows"]["kept"])],
         "task_categories": ["zero-shot-image-classification"],
         "tags": ["clip", "image-text"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": DATA}]}],
+        "configs": [_config("default", DATA), _config("entries", ENTRIES)],
     }
     return [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value]
 
 
-def _body(facts: dict, about: About, name: str) -> list[str]:
+def _config(name: str, path: str) -> dict[str, Any]:
+    return {"config_name": name, "data_files": [{"split": "train", "path": path}]}
+
+
+def _body(facts: dict[str, Any], about: About, name: str) -> list[str]:
     cited = ["", "## Citation", "", about.cite] if about.cite else []
     return [f"# {name}", "", description(facts), "", *_USE, *_origin(facts), *_languages(facts), *_CAUTIONS, *cited]
 
 
-def _origin(facts: dict) -> list[str]:
+def _origin(facts: dict[str, Any]) -> list[str]:
     rows, numbers = facts["rows"], facts["parameters"]
-    there = f"of these downloaded: {rows['existing']:,}; " if "existing" in rows else ""
+    existing = f"; of these downloaded: {rows['existing']:,}" if "existing" in rows else ""
     return [
         "## How it was made",
         "",
         "By clip-curation, after Meta CLIP (arXiv 2309.16671, 2507.22062): the language of each text, the metadata",
         "entries in it, counts per entry, a threshold t per language, and sampling at the rate t / count.",
         "",
-        f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}; {there}kept: {rows['kept']:,}",
+        f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}{existing}; "
+        f"kept: {rows['kept']:,}",
         f"- tail share {facts['tail_share']:.4g}, t of English {_english_threshold(facts)}, seed {numbers['seed']}, "
         f"rules `{numbers['rules']}`",
-        f"- metadata `{facts['made_from']['metadata']}`, to which the ids in `entries` belong",
+        f"- digest of the metadata whose ids are in `entries`: `{facts['made_from']['metadata']}`",
         "",
     ]
 
 
-def _english_threshold(facts: dict) -> str:
+def _english_threshold(facts: dict[str, Any]) -> str:
     of_english = facts["languages"].get("en")
     return f"{of_english['t']:,}" if of_english else "(none)"
 
 
-def _languages(facts: dict) -> list[str]:
+def _languages(facts: dict[str, Any]) -> list[str]:
     codes = _kept_languages(facts)
     left = len(codes) - SHOWN
     return [
@@ -128,13 +135,13 @@ def _languages(facts: dict) -> list[str]:
     ]
 
 
-def _language_row(code: str, row: dict) -> str:
+def _language_row(code: str, row: dict[str, Any]) -> str:
     numbers = " | ".join(f"{row[name]:,}" for name in ("texts", "matched", "t", "kept"))
     return f"| {code} | {language(code).name} | {numbers} |"
 
 
-def _kept_languages(facts: dict) -> list[str]:
-    """Return the languages of the kept texts, those with the most first."""
+def _kept_languages(facts: dict[str, Any]) -> list[str]:
+    """Return the languages of the kept texts, the one with the most texts first."""
     kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
     return sorted(kept, key=lambda code: (-kept[code], code))
 
@@ -156,7 +163,16 @@ from datasets import load_dataset
 pairs = load_dataset("path/of/this/folder", split="train", streaming=True)
 ```
 
-Images are fetched by [img2dataset](https://github.com/rom1504/img2dataset):
+The column `entries` holds ids. They are rows of the configuration `entries`, which has the text, the count and the
+sampling rate of every metadata entry:
+
+```python
+entries = load_dataset("path/of/this/folder", "entries", split="train")
+row = next(iter(pairs))
+print(row["text"], entries[row["entries"]]["entry"])
+```
+
+The images can be downloaded with [img2dataset](https://github.com/rom1504/img2dataset):
 
 ```sh
 img2dataset --url_list data --input_format parquet --url_col url --caption_col text \\
@@ -164,22 +180,28 @@ img2dataset --url_list data --input_format parquet --url_col url --caption_col t
     --output_format webdataset --output_folder images
 ```
 
-| column | |
+| column of the pairs | |
 | --- | --- |
-| `uid` | of the image: MD5 of its URL, or what the input called it |
-| `url`, `page_url` | of the image, and of a page that shows it |
-| `text`, `language`, `lid_score` | the text, its language, and how sure identification was |
+| `uid` | the image: MD5 of its URL, or its name in the input |
+| `url`, `page_url` | URL of the image, and of a page that shows it |
+| `text`, `language`, `lid_score` | the text, its language, and how sure the identification of the language is |
 | `entries` | ids of the metadata entries in the text |
-| `probability` | with which it was kept |
+| `probability` | the probability with which the pair was kept |
 
-Rows are in random order.
+| column of the entries | |
+| --- | --- |
+| `id`, `language`, `entry` | the entry, its language, and its id over all languages |
+| `count` | the number of texts that contain it |
+| `rate` | the probability with which it keeps each of them: t / count, at most 1 |
+
+The pairs are in random order.
 """.splitlines()
     + [""]
 )
 
 _CAUTIONS = """\
-## Mind
+## Limitations
 
-Links die, and what is behind them changes. Texts and images come from the open web and belong to their authors; nothing
-was filtered for safety, privacy or quality beyond the balance that is described here.
+Links break, and the images behind them change. Texts and images come from the open web and belong to their authors.
+They were not filtered for safety, privacy or quality; they were only balanced, as described here.
 """.splitlines()

@@ -1,29 +1,37 @@
-"""Croissant 1.1 metadata of a curated manifest: croissant.json, which names each file with its SHA-256."""
+"""Croissant 1.1 metadata of a curated manifest and its entries: croissant.json, with the SHA-256 of each file."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from curation.export.card import DATA, About, description
-from curation.schemas import CURATED
+from curation.export.card import DATA, ENTRIES, About, description
+from curation.schemas import COUNTS, CURATED
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 PARQUET = "application/x-parquet"
-FILES, PAIRS = "files", "pairs"
 
-COLUMNS = {
-    "uid": "The image: MD5 of its URL as 32 hexadecimal digits, or what the input called it.",
+PAIR_COLUMNS = {
+    "uid": "The image: MD5 of its URL as 32 hexadecimal digits, or its name in the input.",
     "url": "The URL of the image.",
     "text": "The text of the image.",
     "language": "The language of the text, a code of the metadata.",
-    "lid_score": "How sure language identification was, from 0 to 1; null where the input brought the language.",
-    "entries": "The ids of the metadata entries in the text.",
+    "lid_score": "How sure the identification of the language is, from 0 to 1; null if the input gave the language.",
+    "entries": "The ids of the metadata entries in the text, as in the record set of entries.",
     "probability": "The probability with which the pair was kept.",
     "page_url": "A page that shows the image.",
+}
+ENTRY_COLUMNS = {
+    "id": "The id of the entry: its position over all languages, from 0.",
+    "language": "The language of the entry, a code of the metadata.",
+    "entry": "The entry: a word, a phrase or a name.",
+    "count": "The number of texts that contain the entry.",
+    "rate": "The probability with which the entry keeps each of its texts: t / count, at most 1.",
 }
 
 _TERMS = (
@@ -50,9 +58,31 @@ CONTEXT = {
 }
 
 
-def croissant(facts: dict, about: About, name: str, folder: Path) -> dict:
-    """Return the content of croissant.json for the manifest in data/ of `folder` and the figures of its run."""
-    said = {
+@dataclass(frozen=True)
+class RecordSet:
+    """Parquet files of one schema as a Croissant record set, with a description of each column."""
+
+    name: str
+    description: str
+    files: str  # pattern of their paths
+    key: str
+    schema: pa.Schema
+    columns: dict[str, str]
+
+    @property
+    def file_set(self) -> str:
+        """The id of the set of its files."""
+        return f"{self.name}-files"
+
+
+PAIRS = RecordSet("pairs", "One row per image.", DATA, "uid", CURATED, PAIR_COLUMNS)
+ENTRY_RECORDS = RecordSet("entries", "One row per metadata entry.", ENTRIES, "id", COUNTS, ENTRY_COLUMNS)
+RECORD_SETS = (PAIRS, ENTRY_RECORDS)
+
+
+def croissant(facts: dict[str, Any], about: About, name: str, folder: Path) -> dict[str, Any]:
+    """Return the content of croissant.json for the files in `folder`, given the content of run.json."""
+    stated = {
         "license": about.license,
         "version": about.dataset_version,
         "datePublished": about.date,
@@ -64,38 +94,41 @@ def croissant(facts: dict, about: About, name: str, folder: Path) -> dict:
         "conformsTo": VERSION,
         "name": name,
         "description": description(facts),
-        **{key: value for key, value in said.items() if value},
-        "distribution": [*_file_objects(folder), _file_set()],
-        "recordSet": [_record_set()],
+        **{key: value for key, value in stated.items() if value},
+        "distribution": [*_file_objects(folder), *map(_file_set, RECORD_SETS)],
+        "recordSet": [_record_set(each) for each in RECORD_SETS],
     }
 
 
-def _file_objects(folder: Path) -> list[dict]:
-    files = sorted(folder.glob(DATA))
-    with ThreadPoolExecutor() as threads:  # hashing lets go of the interpreter
+def _file_objects(folder: Path) -> list[dict[str, Any]]:
+    files = [file for each in RECORD_SETS for file in sorted(folder.glob(each.files))]
+    with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
         digests = list(threads.map(_sha256, files))
-    return [_file_object(f"data/{file.name}", digest) for file, digest in zip(files, digests, strict=True)]
+    paths = [file.relative_to(folder).as_posix() for file in files]
+    return [_file_object(path, digest) for path, digest in zip(paths, digests, strict=True)]
 
 
-def _file_object(path: str, digest: str) -> dict:
+def _file_object(path: str, digest: str) -> dict[str, Any]:
     named = {"@type": "cr:FileObject", "@id": path, "name": path}
     return named | {"contentUrl": path, "encodingFormat": PARQUET, "sha256": digest}
 
 
-def _file_set() -> dict:
-    return {"@type": "cr:FileSet", "@id": FILES, "name": FILES, "encodingFormat": PARQUET, "includes": DATA}
+def _file_set(records: RecordSet) -> dict[str, Any]:
+    named = {"@type": "cr:FileSet", "@id": records.file_set, "name": records.file_set}
+    return named | {"encodingFormat": PARQUET, "includes": records.files}
 
 
-def _record_set() -> dict:
-    named = {"@type": "cr:RecordSet", "@id": PAIRS, "name": PAIRS, "description": "One row per image."}
-    return named | {"key": {"@id": f"{PAIRS}/uid"}, "field": [_field(column) for column in CURATED]}
+def _record_set(records: RecordSet) -> dict[str, Any]:
+    named = {"@type": "cr:RecordSet", "@id": records.name, "name": records.name, "description": records.description}
+    fields = [_field(records, column) for column in records.schema]
+    return named | {"key": {"@id": f"{records.name}/{records.key}"}, "field": fields}
 
 
-def _field(column: pa.Field) -> dict:
-    of_column = {"fileSet": {"@id": FILES}, "extract": {"column": column.name}}
-    named = {"@type": "cr:Field", "@id": f"{PAIRS}/{column.name}", "name": column.name}
-    lists = {"isArray": True, "arrayShape": "-1"} if pa.types.is_list(column.type) else {}
-    return named | {"description": COLUMNS[column.name], "dataType": _type(column), "source": of_column} | lists
+def _field(records: RecordSet, column: pa.Field) -> dict[str, Any]:
+    source = {"fileSet": {"@id": records.file_set}, "extract": {"column": column.name}}
+    named = {"@type": "cr:Field", "@id": f"{records.name}/{column.name}", "name": column.name}
+    described = {"description": records.columns[column.name], "dataType": _type(column), "source": source}
+    return named | described | ({"isArray": True, "arrayShape": "-1"} if pa.types.is_list(column.type) else {})
 
 
 def _type(column: pa.Field) -> str:
@@ -103,7 +136,7 @@ def _type(column: pa.Field) -> str:
         return "sc:URL"
     if pa.types.is_floating(column.type):
         return "sc:Float"
-    return "sc:Integer" if pa.types.is_list(column.type) else "sc:Text"
+    return "sc:Integer" if pa.types.is_list(column.type) or pa.types.is_integer(column.type) else "sc:Text"
 
 
 def _sha256(file: Path) -> str:

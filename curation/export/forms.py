@@ -1,28 +1,32 @@
-"""A finished run in the forms that other programs read; a folder has its name only when it is whole."""
+"""Export a finished run in one of several forms, each for other programs.
+
+The new folder gets its name only when all of it is written.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-from curation.export.card import About, card
-from curation.export.croissant import croissant
+from curation.export.card import About
 from curation.export.datacomp import write_subset
+from curation.export.huggingface import write_folder
 from curation.export.metaclip import write_languages, write_shards
+from curation.report.numbers import counted
 from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
 from runtime.storage.whole import whole_folder
 
 
-def export(source, to, form: str, about: About, workers: int = 1, overwrite: bool = False) -> str:
-    """Write the run in folder `source` to folder `to` in a form of FORMS; return a sentence about what is there."""
+def export(
+    source: str | Path, to: str | Path, form: str, about: About, workers: int = 1, overwrite: bool = False
+) -> str:
+    """Write the run in folder `source` to folder `to` in a form of FORMS; return a sentence about what was written."""
     if form not in FORMS:
         raise InputError(f"format is {form!r}; give one of {', '.join(FORMS)}")
     if workers < 1:
@@ -39,19 +43,12 @@ def export(source, to, form: str, about: About, workers: int = 1, overwrite: boo
 
 def _datacomp(run: Results, folder: Path, about: About, workers: int) -> str:
     rows = write_subset(curated_files(run), folder / "uids.npy")
-    return f"uids.npy with {_number(rows, 'uid')}"
+    return f"uids.npy with {counted(rows, 'uid')}"
 
 
 def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
-    (folder / "data").mkdir()
-    files = curated_files(run)
-    for file in files:
-        _link(file, folder / "data" / file.name)
-    name = about.name or run.path.resolve().name
-    described = croissant(run.facts, about, name, folder)
-    (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (folder / "README.md").write_text(card(run.facts, about, name), "utf-8")
-    return f"README.md, croissant.json and {_number(len(files), 'file')} of data"
+    files = write_folder(run, folder, about)
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
@@ -60,8 +57,8 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
     with _processes(min(workers, len(files))) as spread:
         index = write_shards(run, files, folder, spread)
     texts = sum(shard["texts"] for shard in index["shards"].values())
-    languages = _number(len(index["languages"]), "language")
-    return f"{_number(texts, 'text')} in {_number(len(files), 'shard')} and the entries of {languages}"
+    languages = counted(len(index["languages"]), "language")
+    return f"{counted(texts, 'text')} in {counted(len(files), 'shard')} and the entries of {languages}"
 
 
 FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {
@@ -72,7 +69,7 @@ FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {
 
 
 def _require_free(to: Path, source: Path, overwrite: bool) -> None:
-    """Refuse to write over the run itself or, unless it is to be replaced, over what is there."""
+    """Refuse a folder that holds the run or is inside it, and without `overwrite` one that is not empty."""
     own, other = source.resolve(), to.resolve()
     if own.is_relative_to(other) or other.is_relative_to(own):
         raise InputError(f"{to} holds the run or is in it; give a folder beside {source}")
@@ -82,23 +79,11 @@ def _require_free(to: Path, source: Path, overwrite: bool) -> None:
         raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
 
 
-def _number(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 @contextmanager
-def _processes(number: int) -> Iterator[Callable]:
-    """Give a `map` that uses so many processes; they start afresh, since Arrow's threads do not survive a fork."""
+def _processes(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Yield a `map` that uses so many processes; they are spawned, because Arrow's threads do not survive a fork."""
     if number == 1:
         yield map
         return
     with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as pool:
         yield pool.map
-
-
-def _link(file: Path, path: Path) -> None:
-    """Give a file a second name, or copy it where disks differ."""
-    try:
-        os.link(file, path)
-    except OSError:
-        shutil.copyfile(file, path)

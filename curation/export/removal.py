@@ -13,15 +13,15 @@ from os import PathLike
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
 from curation.report.facts import versions
 from curation.runs import Results
 from curation.runs.finished import curated_files, open_local
-from curation.schemas import CURATED, require
+from curation.schemas import CURATED
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
-from runtime.storage.parquet import PartWriter, intact_batches
+from runtime.storage.parquet import PartWriter, intact_batches, row_group_rows
 from runtime.storage.whole import whole_folder, write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
@@ -62,7 +62,7 @@ def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike
 
 def _write_kept(files: list[Path], exclusion: Exclusion, folder: Path) -> Removed:
     """Write the kept rows to files of the same names in curated/, and the others to removed.parquet; count these."""
-    rows_of_group, removed = _row_group_rows(files), Removed()
+    rows_of_group, removed = row_group_rows(files), Removed()
     (folder / "curated").mkdir()
     with PartWriter(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
         for file in files:
@@ -76,12 +76,6 @@ def _write_kept(files: list[Path], exclusion: Exclusion, folder: Path) -> Remove
                     removals.write(pa.RecordBatch.from_arrays(columns, schema=REMOVED))
                     removed.add(excluded, reasons)
     return removed
-
-
-def _row_group_rows(files: list[Path]) -> int:
-    """Return the rows of a row group: the most in any file's first group, as only a file's last group has fewer."""
-    groups = (pq.read_metadata(file) for file in files)
-    return max((group.row_group(0).num_rows for group in groups if group.num_row_groups), default=1)
 
 
 def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""Pairs of the same image brought together: each text once, of many those with the smallest hash, one row an image.
+"""Combine the pairs of an image: each text once, of many texts those with the smallest hash, and one row an image.
 
-`combine` may be used on parts first and on what is left of them again: what is dropped in a part would be dropped in
-the whole, so a logo with five million alts takes no more memory than any other image.
+`combine` may be used on parts, and then on what is left of them: anything dropped in a part would be dropped in the
+whole. So a logo with five million alts takes no more memory than any other image.
 """
 
 import numpy as np
@@ -85,15 +85,15 @@ def _preference(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _ranks(strings: pa.Array) -> np.ndarray:
-    """Return the place of each string among the different ones, from 1 on; 0 for a null."""
+    """Return the rank of each string among the different ones, from 1 on; 0 for a null."""
     codes = strings.dictionary_encode()
-    places = np.empty(len(codes.dictionary), np.int64)
-    places[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(1, len(places) + 1)
-    return pc.fill_null(pa.array(places).take(codes.indices), 0).to_numpy()
+    ranks = np.empty(len(codes.dictionary), np.int64)
+    ranks[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(1, len(ranks) + 1)
+    return pc.fill_null(pa.array(ranks).take(codes.indices), 0).to_numpy()
 
 
 def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return whether each row begins a new image and a new text, and whether key and hash alone tell that."""
+    """Return whether each row begins a new image and a new text, and whether key and hash alone decide that."""
     new_key = _differs(rows["key"].to_numpy()[order])
     new_image = _new_images(rows, order)
     new_hash = new_image | _differs(rows["hash"].to_numpy()[order])

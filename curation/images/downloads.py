@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curation.images.uids import uids
-from curation.schemas import MATCHED, require
+from curation.schemas import MATCHED
+from runtime.arrow.schemas import require
 from runtime.arrow.uid_keys import LABELLED, keys_of, labelled, labels, save_sorted
 from runtime.errors import InputError
-from runtime.storage.parquet import PartWriter, intact_batches, part_files
+from runtime.storage.parquet import PartWriter, intact_batches, open_parquet, part_files
 from runtime.tallies import Tallies
 
 SUCCESS = "success"
@@ -106,12 +106,12 @@ def _tried(batch: pa.RecordBatch, statuses: dict[str, int]) -> np.ndarray:
 def _results(file: Path) -> Iterator[pa.RecordBatch]:
     """Yield `status` and `uid`, or else `url`, of a file of results."""
     try:
-        opened = pq.ParquetFile(file)
-        names = opened.schema_arrow.names
-        identity = "uid" if "uid" in names else "url"
-        if not {"status", identity} <= set(names):
-            raise InputError(f"{file} has the columns {names}; results of img2dataset have status and uid or url")
-        yield from opened.iter_batches(_BATCH, columns=["status", identity])
+        with open_parquet(file) as opened:
+            names = opened.schema_arrow.names
+            identity = "uid" if "uid" in names else "url"
+            if not {"status", identity} <= set(names):
+                raise InputError(f"{file} has the columns {names}; results of img2dataset have status and uid or url")
+            yield from opened.iter_batches(_BATCH, columns=["status", identity])
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{file} cannot be read ({error}): its shard is unfinished; run the same img2dataset command to its end"

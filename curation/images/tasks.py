@@ -1,7 +1,7 @@
-"""What the tasks between inputs and matched images do: files of pairs from inputs, matched images from files of pairs.
+"""Write files of pairs from candidates, and matched images from files of pairs: the tasks of two stages.
 
-Pairs of each image come together through `exchange`, where a bucket is a range of keys. What one task made of its
-inputs has a stamp, written last: a run that is interrupted, and one that adds inputs, do nothing twice.
+The pairs of an image come together through `runtime.exchange`, where a bucket is a range of keys. Last, a task stamps
+the files that it made from its inputs: a run that is interrupted, and one that adds inputs, do nothing twice.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from curation.images.combine import combine, group
 from curation.images.uids import hashes, uid_hashes, uids
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.arrow.batching import gather_rows
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together: of most languages there are few
 RUN_BYTES = 128 << 20
-MATCHED_ROW_GROUP = 50_000  # images; what a worker holds at a time when it reads them again
+MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
 
 
 @dataclass(frozen=True)
 class KeyRange:
-    """The keys from first/of to stop/of of all keys; `of` is a power of two."""
+    """The ranges first to stop - 1 where all keys are cut into `ranges`, a power of two."""
 
     first: int
     stop: int
-    of: int
+    ranges: int
 
-    def buckets(self, of: int) -> tuple[int, int]:
-        """Return the first bucket of `of` that has such keys, and the one after the last."""
-        return self.first * of // self.of, -(-self.stop * of // self.of)
+    def buckets(self, number: int) -> tuple[int, int]:
+        """Return the first bucket with such keys, where there are `number`, and the one after the last."""
+        return self.first * number // self.ranges, -(-self.stop * number // self.ranges)
 
     def select(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows whose key is in the range."""
-        bucket = bucket_of(rows["key"].to_numpy(), self.of)
+        bucket = bucket_of(rows["key"].to_numpy(), self.ranges)
         inside = (bucket >= self.first) & (bucket < self.stop)
         return rows if inside.all() else rows.filter(pa.array(inside))
 
@@ -52,7 +53,7 @@ def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
 
 
 def write_pairs(
-    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, writer: BlockWriter, buckets: int
+    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, writer: BucketWriter, buckets: int
 ) -> Tallies:
     """Write the pairs of CANDIDATES batches by key; return the tallies that came with them, and the `rows` written."""
     tallies = Tallies()
@@ -110,13 +111,14 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
 
 def _in_range(files: list[tuple[Path, int]], keys: KeyRange) -> Iterator[pa.RecordBatch]:
     for file, buckets in files:
-        for rows in read_blocks(file, PAIRS, *keys.buckets(buckets)):
+        for rows in read_buckets(file, PAIRS, *keys.buckets(buckets)):
             yield keys.select(rows)
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return all batches combined; what has come so far is combined as soon as it has doubled."""
-    held, rows, limit = [], 0, 4 * RUN_ROWS
+    """Return all batches combined; those so far are combined as soon as their rows have doubled."""
+    held: list[pa.RecordBatch] = []
+    rows, limit = 0, 4 * RUN_ROWS
     for batch in batches:
         held.append(batch)
         rows += batch.num_rows
@@ -129,16 +131,7 @@ def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallie
 
 def runs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of all batches in larger ones."""
-    held, rows, size = [], 0, 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        size += batch.nbytes
-        if rows >= RUN_ROWS or size >= RUN_BYTES:
-            yield _one(held)
-            held, rows, size = [], 0, 0
-    if held:
-        yield _one(held)
+    return gather_rows(batches, RUN_ROWS, RUN_BYTES)
 
 
 def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -1,7 +1,9 @@
-"""What a candidate row is known by: the uid of its image, and the hash by which the texts of an image are ordered.
+"""Compute the uid of an image, and the hash by which the texts of an image are ordered.
 
-Both are those of Spark's `md5` and `xxhash64`, here in the process that reads the rows.
+Both are those of Spark's `md5` and `xxhash64`, computed in the process that reads the rows.
 """
+
+from collections.abc import Sized
 
 import numpy as np
 import pyarrow as pa
@@ -66,6 +68,6 @@ def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:
     return np.where(values.is_valid().to_numpy(zero_copy_only=False), out, seeds) if values.null_count else out
 
 
-def _require_as_many(values, what: str, others, of_what: str) -> None:
+def _require_as_many(values: Sized, what: str, others: Sized, of_what: str) -> None:
     if len(values) != len(others):
         raise InputError(f"{len(values):,} {what} came with {len(others):,} {of_what}; give one for each")

@@ -1,6 +1,6 @@
-"""Limits of what is taken from inputs: how long a text may be, and how much of a run may be damaged.
+"""Cut texts that are too long, and refuse a run of which too much is damaged.
 
-What is not taken is counted. Damage is named by input, so that a person can look at the worst.
+Both are counted. Damage is counted for each input, too, so that a person can look at the worst.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ BAD_RECORDS = (
     "long_line",
     "too_large",
 )
-NAMED = "damaged."  # and the path of an input: how many files or records of it are bad
-WORTH_NAMING = 0.01  # share of an input's records
+DAMAGED = "damaged."  # before the path of an input: the name of the tally of its bad files or records
+WORTH_NAMING = 0.01  # share of an input's records that are bad
 SHOWN = 3  # reasons and inputs that a refusal names
 
 
@@ -48,18 +48,18 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
         yield tallies(Counter({CUT: total}))
 
 
-def named(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of one input, and if they tell of damage worth naming, a tally with its path."""
-    counted = Counter()
+def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of one input, and if their tallies count damage worth naming, a tally with its path."""
+    counted: Counter[str] = Counter()
     for batch in batches:
         if batch["tally"].null_count < batch.num_rows:
-            told = batch.filter(batch["tally"].is_valid())
-            counted.update(dict(zip(told["text"].to_pylist(), told["tally"].to_pylist(), strict=True)))
+            rows = batch.filter(batch["tally"].is_valid())
+            counted.update(dict(zip(rows["text"].to_pylist(), rows["tally"].to_pylist(), strict=True)))
         yield batch
     files = sum(counted[f"dropped.{reason}"] for reason in BAD_FILES)
     records = sum(counted[f"dropped.{reason}"] for reason in BAD_RECORDS)
     if files or records > WORTH_NAMING * counted["records"]:
-        yield tallies(Counter({NAMED + path: files + records}))
+        yield tallies(Counter({DAMAGED + path: files + records}))
 
 
 def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
@@ -70,12 +70,12 @@ def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
     return read
 
 
-def _require(what: str, reasons: tuple[str, ...], total: int, read: Tallies, limit: float) -> None:
+def _require(what: str, reasons: tuple[str, ...], total: float, read: Tallies, limit: float) -> None:
     found = {reason: value for reason, value in read.beginning("dropped.").items() if reason in reasons and value}
     bad = sum(found.values())
     if bad > limit * total:
         why = ", ".join(f"{value:,} {reason}" for reason, value in list(found.items())[:SHOWN])
-        where = ", ".join(f"{path} ({value:,})" for path, value in list(read.beginning(NAMED).items())[:SHOWN])
+        where = ", ".join(f"{path} ({value:,})" for path, value in list(read.beginning(DAMAGED).items())[:SHOWN])
         raise InputError(
             f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
             f"mend or leave out these, or allow more with --max-bad-{what} {_rounded_up(bad / max(total, bad))}"
@@ -87,12 +87,12 @@ def _rounded_up(share: float) -> float:
 
 
 def _is_long(texts: pa.Array, length: int) -> np.ndarray:
-    """Return which texts have more characters; where no text has more bytes, none is looked at."""
+    """Return for each text whether it has more characters; where no text has more bytes, none is looked at."""
     offsets, _ = string_buffers(texts)
     is_long = np.diff(offsets[: len(texts) + 1]) > length
     if is_long.any():
-        places = np.flatnonzero(is_long)
-        is_long[places] = pc.utf8_length(texts.take(pa.array(places))).to_numpy() > length
+        rows = np.flatnonzero(is_long)
+        is_long[rows] = pc.utf8_length(texts.take(pa.array(rows))).to_numpy() > length
     return is_long
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from runtime.kernels import inline, lean
 
 NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # UNUSUAL: a host that is not spelled in plain ASCII, for the caller to respell
-NO_DIGIT = 16
 _COLON, _SLASH, _DOT = (np.uint8(ord(c)) for c in ":/.")
 _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # of FNV-1a
 
@@ -26,29 +25,6 @@ _ROLES = _table(lambda byte: _PLAIN, {"/\\?#": _STOP, "@": _USER, ":": _PORT, "]
 _FOREIGN = np.uint8(0)
 # Each byte in lower case; 0 for bytes that may spell a host in another way: % and those outside ASCII.
 _LOWER = _table(lambda byte: byte + 32 if 65 <= byte <= 90 else byte if byte < 128 else 0, {"%": 0})
-_DIGITS = _table(lambda byte: NO_DIGIT, {digit: int(digit, 16) for digit in "0123456789abcdefABCDEF"})
-
-
-@lean
-def read_digits(data, offsets, out, read):
-    """out[row, 0:2] = the 128 bits that data[offsets[row]:offsets[row + 1]] spells; read[row] = whether it does.
-
-    They are spelled by 32 hexadecimal digits in either case; out is uint64.
-    """
-    for row in range(len(out)):
-        begin = offsets[row]
-        read[row] = offsets[row + 1] - begin == 32
-        if not read[row]:
-            continue
-        seen = np.uint8(0)
-        for half in range(2):
-            value = np.uint64(0)
-            for i in range(begin + 16 * half, begin + 16 * half + 16):
-                digit = _DIGITS[data[i]]
-                seen |= digit
-                value = value << np.uint64(4) | np.uint64(digit)
-            out[row, half] = value
-        read[row] = seen < NO_DIGIT
 
 
 @lean

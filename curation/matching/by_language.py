@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 
 from curation.language import Identifier
 from curation.matching.finders import Finders, built_finders
-from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS, require
+from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
+from runtime.arrow.schemas import require
 
 
 @dataclass(frozen=True)

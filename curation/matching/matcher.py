@@ -23,8 +23,9 @@ from curation.matching.trie import build_trie
 from metadata.entries import digest_of
 from metadata.rules.characters import CharacterTable, character_table
 from metadata.rules.text import meta_can_match, meta_entry
-from runtime.arrow.buffers import list_array, open_arrays, save_arrays, string_array, string_buffers
+from runtime.arrow.buffers import list_array, string_array, string_buffers
 from runtime.errors import InputError
+from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 3  # of the saved form
 LEVELS = 4  # symbols that all walks over a group of texts take in step

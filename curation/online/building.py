@@ -9,24 +9,24 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from glob import glob
 from os import PathLike
 from os.path import commonpath
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.online.index import NAME, VERSION, Index, Shard, file_name
 from curation.online.join import TarUids, join, joined
 from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.listing import expand
+from runtime.storage.parquet import batches, part_files
 from runtime.storage.whole import STAMP, read_json, write_json
 
 BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
+BATCH_ROWS = 1 << 16  # matched images in memory at a time
 WORK = ".work"
 
 
@@ -64,11 +64,12 @@ def _tars(tars) -> list[Path]:
 
 
 def _tars_of(given: str) -> list[Path]:
+    """Return the files that a path or glob names; of a folder, the tars directly in it."""
     if "://" in given:
         raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
-    path = Path(given)
-    found = path.glob("*.tar") if path.is_dir() else [path] if path.is_file() else map(Path, glob(given))
-    return [each.absolute() for each in found]
+    found = expand(given, deep=False)
+    paths = [Path(path) for path in found.paths] if found else []
+    return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
 
 
 def _shard(path: Path, base: Path) -> Shard:
@@ -136,7 +137,7 @@ def _images(files: list[Path]) -> Iterator[pa.RecordBatch]:
     columns = ["uid", "candidates"]
     for path in files:
         try:
-            for batch in pq.ParquetFile(path, page_checksum_verification=True).iter_batches(columns=columns):
+            for batch in batches(path, BATCH_ROWS, columns, verified=True):
                 batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
                 yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
         except (pa.ArrowException, OSError, KeyError) as error:

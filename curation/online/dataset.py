@@ -12,7 +12,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from curation.balancing.counts import EntryCounts
 from curation.online.config import OnlineConfig, World
@@ -20,6 +19,8 @@ from curation.online.draw import order_of_blocks
 from curation.online.index import Index
 from curation.online.read import Epoch, read
 from runtime.errors import InputError
+from runtime.storage.parquet import read_table
+from runtime.storage.paths import as_path
 
 if TYPE_CHECKING:
     import torch
@@ -140,7 +141,7 @@ class BalancedDataset(IterableDataset):
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
     """Return the rates in a counts.parquet; refuse those of other metadata than the digest given."""
     EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
-    rates = pq.read_table(path, columns=["rate"]).column("rate")
+    rates = read_table(as_path(path), columns=["rate"]).column("rate")
     if rates.null_count:
         raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
     return rates.to_numpy()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from curation.entry_ids import entry_ids
 from curation.kernels import sampling as kernels
-from runtime.arrow.lists import entry_ids, parts
+from runtime.arrow.lists import parts
 from runtime.draws import draws
 
 

@@ -1,1 +1,1 @@
-"""What a run says of itself: run.json, the console and report.html."""
+"""Report of a run: run.json, the summary on the console, and report.html."""

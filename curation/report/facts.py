@@ -1,45 +1,50 @@
-"""What a run read, with which numbers, and what it wrote: the content of thresholds.json and run.json."""
+"""Content of run.json and thresholds.json: what a run read, dropped and kept, and with which numbers."""
 
 from __future__ import annotations
 
 import math
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
 from curation.config import CurationConfig
-from curation.inputs.limits import CUT, NAMED
+from curation.inputs.limits import CUT, DAMAGED
+from curation.report.numbers import quotient
+from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.tallies import Tallies
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language, and damaged inputs
-LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", "fasttext-predict", "fastwarc", "clip-curation")
+FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
+LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that a finished run can say of itself."""
+    """The numbers of a finished run."""
 
     config: CurationConfig
-    made_from: dict  # what matched/ depends on: inputs, digests, parameters
+    made_from: dict[str, Any]  # what matched/ depends on: inputs, digests, parameters
     entries: Entries
     counts: EntryCounts
     thresholds: Thresholds
     matched: Tallies  # of the matching stage
     curated: Tallies  # of sampling and writing
-    sized: SizedThreshold | None = None  # where a target size was asked for
-    lineage: Sequence[dict] = ()  # which inputs came when
-    downloads: dict | None = None  # img2dataset's folders, and the number of matched `images` by status
+    sized: SizedThreshold | None = None  # of a run with a target size
+    lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
+    downloads: dict[str, Any] | None = None  # img2dataset's folders, and the number of matched `images` by status
 
-    def thresholds_json(self) -> dict:
+    def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
         return {
             "version": VERSION,
@@ -48,9 +53,9 @@ class Run:
             "languages": {code: self._threshold_row(code) for code in self._codes()},
         }
 
-    def run_json(self) -> dict:
+    def run_json(self) -> dict[str, Any]:
         """Return the content of run.json."""
-        return {
+        facts = {
             "version": VERSION,
             "parameters": asdict(self.config),
             "made_from": self.made_from,
@@ -58,7 +63,7 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
-            "damaged": dict(islice(self.matched.beginning(NAMED).items(), TOP)),
+            "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},
@@ -67,8 +72,9 @@ class Run:
             "languages": {code: self._language_row(code) for code in self._codes()},
             "notes": self._notes(),
         }
+        return facts | {"warnings": [str(warning) for warning in warnings(facts)]}
 
-    def top_entries(self, code: str, number: int = TOP) -> list[dict]:
+    def top_entries(self, code: str, number: int = TOP) -> list[dict[str, Any]]:
         """Return the entries of a language with the most matches, as id, entry and count."""
         ids = self.entries.ids(code)
         values = self.counts.values[ids]
@@ -77,11 +83,11 @@ class Run:
         return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in found]
 
     def _codes(self) -> list[str]:
-        """Return the languages with entries or texts, those with the most texts first."""
+        """Return the languages with entries or texts, the one with the most texts first."""
         texts = self.matched.by_language("language.texts")
         return sorted({*self.entries.languages, *texts}, key=lambda code: (-texts.get(code, 0), code))
 
-    def _rows(self) -> dict:
+    def _rows(self) -> dict[str, int | float]:
         read = {
             name: self.matched[name]
             for name in ("files", "records", "pages", "image_links", "pairs", "images", "texts")
@@ -98,10 +104,10 @@ class Run:
             "kept": self.curated["kept"],
         }
 
-    def _expected(self) -> dict:
+    def _expected(self) -> dict[str, float]:
         return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
 
-    def _threshold_row(self, code: str) -> dict:
+    def _threshold_row(self, code: str) -> dict[str, Any]:
         distribution = Distribution.of(self.counts.values[self.entries.ids(code)])
         t = self.thresholds.of_language.get(code, 1)
         return {
@@ -112,41 +118,42 @@ class Run:
             "entries_seen": len(distribution.ascending),
         }
 
-    def _language_row(self, code: str) -> dict:
+    def _language_row(self, code: str) -> dict[str, Any]:
         ids = self.entries.ids(code)
-        of = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
+        matched = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
         kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in ("expected", "kept")}
-        mean = of.pop("score") / of["identified"] if of["identified"] else None
-        rows = {"entries": ids.stop - ids.start, **of, "mean_score": mean, **self._threshold_row(code), **kept}
-        return rows | {"top": self.top_entries(code)}
+        mean = quotient(matched.pop("score"), matched["identified"])
+        row = {"entries": ids.stop - ids.start, **matched, "mean_score": mean, **self._threshold_row(code), **kept}
+        return row | {"top": self.top_entries(code)}
 
     def _notes(self) -> list[str]:
         notes = []
         if self.thresholds.assumed:
             notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
-        if self.sized and self.thresholds.assumed:
-            notes.append(
-                "A target size is met through the threshold of English, which has no match here: it had no effect."
-            )
-        elif self.sized and not self.sized.reached:
-            notes.append(
-                f"Even without a threshold only {self.sized.size:,.0f} images are expected, "
-                f"fewer than the {self.config.target_size:,} asked for: all matched images are kept."
-            )
-        elif self.sized:
-            notes.append(f"The English threshold {self.sized.threshold:,} is the smallest that gives the target size.")
+        if self.sized:
+            notes.append(self._note_on_size(self.sized))
         if cut := self.matched[CUT]:
             notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
         if retries := self.matched["retries"]:
             notes.append(f"Servers had to be asked once more: {retries:,} times.")
         return notes
 
+    def _note_on_size(self, sized: SizedThreshold) -> str:
+        if self.thresholds.assumed:
+            return "A target size is met through the threshold of English, which has no match here: it had no effect."
+        if not sized.reached:
+            return (
+                f"Even without a threshold only {sized.size:,.0f} images are expected, "
+                f"fewer than the {self.config.target_size:,} asked for: all matched images are kept."
+            )
+        return f"The English threshold {sized.threshold:,} is the smallest that gives the target size."
+
 
 _MATCHED_COLUMNS = ("texts", "identified", "matched", "score")
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of what decides the result; None for what comes as source files only."""
+    """Return the versions of Python and of the packages that decide the result; None for one that is not installed."""
     return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
 
 

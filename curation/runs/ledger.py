@@ -1,4 +1,4 @@
-"""Which inputs have been read already, and into which files: a stamp for each task that is whole, beside what it wrote.
+"""Record the inputs that have been read, and into which files, by a stamp for each finished task beside its files.
 
 A stamp counts only if it was made with the same metadata, rules, model and numbers, from inputs that are unchanged.
 """
@@ -24,18 +24,18 @@ STAMP_NAME = re.compile(r"_.*\.json")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What one task made of its inputs."""
+    """The record of a finished task: its inputs, and the files and tallies that it made of them."""
 
     made_from: str  # digest of what its files depend on besides the inputs
     inputs: list[dict]
     files: list[str]
-    buckets: int  # of each file; 0 where there are none
+    buckets: int  # of each file; 0 for files that have no buckets
     tallies: list[dict]
 
 
 @dataclass(frozen=True)
 class Stamps:
-    """Where a run's stamps lie: what a worker needs to know of them."""
+    """The stamps of a run, as its workers write them into a folder."""
 
     folder: Path
     made_from: str
@@ -45,15 +45,15 @@ class Stamps:
         return _digest({"made_from": self.made_from, "inputs": _dicts(inputs)})
 
     def write(self, inputs: list[Input], files: list[str], buckets: int, tallies: Tallies) -> None:
-        """Write the stamp of a task over `inputs`: from now on its files count."""
+        """Write the stamp of a task over `inputs`: from then on its files count."""
         content = asdict(Stamp(self.made_from, _dicts(inputs), files, buckets, tallies.rows()))
         content["checksum"] = _digest(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
     def read(self) -> dict[Path, Stamp]:
-        """Return the stamps of this run, or of one like it with other inputs, whose files are all there."""
-        there = files(self.folder)
-        names, paths = {path.name for path in there}, [path for path in there if STAMP_NAME.fullmatch(path.name)]
+        """Return the stamps of this run, or of one like it with other inputs, whose files all exist."""
+        present = files(self.folder)
+        names, paths = {path.name for path in present}, [path for path in present if STAMP_NAME.fullmatch(path.name)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = dict(zip(paths, pool.map(read_json, paths), strict=True))
         known = {path: stamp for path, each in found.items() if each and (stamp := _stamp(each))}
@@ -62,7 +62,7 @@ class Stamps:
 
 
 def _stamp(content: dict) -> Stamp | None:
-    """Return the stamp that a file holds, or None if it is none or is damaged."""
+    """Return the stamp with the content of a file, or None if that is no stamp or is damaged."""
     checksum = content.pop("checksum", None)
     is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == _digest(content)
     return Stamp(**content) if is_whole else None
@@ -70,7 +70,7 @@ def _stamp(content: dict) -> Stamp | None:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What is done of a run, and what is not."""
+    """The tasks of a run that are done, and the inputs that are not."""
 
     stamps: Stamps
     done: dict[Path, Stamp]
@@ -78,13 +78,14 @@ class Ledger:
 
     @classmethod
     def open(cls, folder: Path, description: dict, inputs: list[Input]) -> Ledger:
-        """Return the ledger of a folder for a run of `inputs`, with whatever else it depends on in `description`."""
+        """Return the ledger of a folder for a run of `inputs`; `description` names all else that the run depends on."""
         stamps = Stamps(folder, _digest(description))
         wanted = {_identity(asdict(each)): each for each in inputs}
-        done, covered = {}, set()
+        done: dict[Path, Stamp] = {}
+        covered: set[str] = set()
         for path, stamp in stamps.read().items():
             own = {_identity(each) for each in stamp.inputs}
-            # Two stamps can share an input where a task of a run that broke off ended after all.
+            # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
             if own <= wanted.keys() and own.isdisjoint(covered):
                 done[path] = stamp
                 covered |= own
@@ -103,7 +104,8 @@ class Ledger:
         """Return the missing inputs, one list for each task."""
         size = sum(each.size for each in self.missing)
         limit = min(TASK_BYTES, size // (cores * TASKS_PER_CORE))
-        tasks, held = [], limit
+        tasks: list[list[Input]] = []
+        held = limit
         for each in self.missing:
             if held >= limit:
                 tasks.append([])
@@ -113,7 +115,7 @@ class Ledger:
         return tasks
 
     def prune(self) -> None:
-        """Remove what else lies in the folder: made of inputs that have changed, or left by tasks that broke off."""
+        """Remove all other files of the folder: made of inputs that have changed, or left by tasks that broke off."""
         folder = self.stamps.folder
         kept = {*self.done, *(path for path, _ in self.files), folder / STAMP, folder / EARLIER}
         for path in set(files(folder)) - kept:
@@ -121,7 +123,7 @@ class Ledger:
 
 
 def _dicts(inputs: list[Input]) -> list[dict]:
-    return json.loads(json.dumps([asdict(each) for each in inputs]))  # tuples become lists, as in a stamp that was read
+    return json.loads(json.dumps([asdict(each) for each in inputs]))  # lists for tuples, as in a stamp
 
 
 def _identity(each: dict) -> str:

@@ -22,7 +22,7 @@ from curation.runs.ledger import Ledger
 from curation.runs.ownership import LOCK, TOKEN, Lock, Token, own
 from runtime.errors import InputError
 from runtime.storage.parquet import first_rows, part_files
-from runtime.storage.paths import is_url, make_folder, names, place, reachable, remove
+from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, read_json, write_json
 from runtime.tallies import Tallies
 
@@ -49,7 +49,7 @@ class Output:
 
         So is a local one into which another run is writing; a URL is taken over (`ownership`).
         """
-        path, description = _usable(place(path)), json.loads(json.dumps(description))
+        path, description = _usable(as_path(path)), json.loads(json.dumps(description))
         with _present(path), reachable(path):
             work = path / WORK
             if not overwrite and (is_url(path) or not work.exists()):

@@ -1,17 +1,18 @@
-"""One run at a time in an output folder: a lock where the system has locks, and where it has none a token.
+"""Let one run at a time write into an output: by a lock in a local folder, by a token on an object store.
 
-A lock keeps a second run out, and is free as soon as its process is gone, however that ends. On an object store the
-second run takes over: the first notices before it gives anything its name, and ends.
+A lock keeps a second run out, and is free as soon as its process is gone, however that ends. A token does not: the
+second run takes over, and the first one notices before it gives anything its name, and ends.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 from uuid import uuid4
 
+from filelock import UnixFileLock
+
 from runtime.errors import InputError
+from runtime.storage import locks
 from runtime.storage.paths import is_url, make_folder
 from runtime.storage.whole import read_json, write_json
 
@@ -24,16 +25,16 @@ class Lock:
 
     def __init__(self, work: Path):
         self.work = work
-        self._file = _locked(work)
+        self._lock = _locked(work)
 
     def require(self) -> None:
-        """Do nothing: no one takes a lock away."""
+        """Do nothing: a lock cannot be taken away."""
 
     def release(self) -> None:
         """Let another run have it."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 class Token:
@@ -42,7 +43,7 @@ class Token:
     def __init__(self, work: Path):
         self._token = {"run": uuid4().hex}
         self._path = work / TOKEN
-        self.work = work / self._token["run"]  # where no task that another run has left behind still writes
+        self.work = work / self._token["run"]  # into which no task that another run has left behind writes
         write_json(self._path, self._token)
 
     def require(self) -> None:
@@ -53,7 +54,7 @@ class Token:
             )
 
     def release(self) -> None:
-        """Do nothing: who comes next takes over."""
+        """Do nothing: the next run takes over."""
 
 
 def own(work: Path) -> Lock | Token:
@@ -61,36 +62,14 @@ def own(work: Path) -> Lock | Token:
     return Token(work) if is_url(work) else Lock(work)
 
 
-def _locked(work: Path) -> int | None:
-    """Return the lock file, opened and locked; None where the file system has no locks."""
+def _locked(work: Path) -> UnixFileLock | None:
+    """Return the lock of a local output; None where the file system has no locks."""
     for tries_left in reversed(range(TRIES)):
-        path = work / LOCK
         try:
-            make_folder(work)
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            return locks.take(make_folder(work) / LOCK)
         except (FileNotFoundError, FileExistsError):  # a run that has ended removes the folder at this moment
             if not tries_left:
                 raise
-            continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            raise InputError(
-                f"another run is writing to {work.parent}; wait until it has ended, or give another folder"
-            ) from None
-        except OSError:
-            os.close(file)
-            return None
-        if _is_still(file, path):
-            return file
-        os.close(file)
-    raise InputError(f"runs into {work.parent} begin and end all the time; give another folder")
-
-
-def _is_still(file: int, path: Path) -> bool:
-    """Say whether a file that was opened still has its name: a run that ended may have removed it meanwhile."""
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
+        except locks.Held:
+            break
+    raise InputError(f"another run is writing to {work.parent}; wait until it has ended, or give another folder")

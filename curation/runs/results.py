@@ -28,12 +28,13 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
+from curation.entry_ids import entry_ids
 from curation.schemas import CURATED
-from runtime.arrow.lists import entry_ids, parts
+from runtime.arrow.lists import parts
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage.parquet import batches, part_files, read_table
-from runtime.storage.paths import place, reachable, read_bytes
+from runtime.storage.paths import as_path, reachable, read_bytes
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
@@ -49,7 +50,7 @@ class Results:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Results:
         """Return the results in a folder; refuse a folder without a finished run."""
-        path = place(path)
+        path = as_path(path)
         try:
             with reachable(path):
                 facts = json.loads(read_bytes(path / "run.json"))
@@ -93,7 +94,7 @@ class Results:
 
     def entries(self, code: str) -> pa.Table:
         """Return the rows of counts.parquet of one language; other rows are not read."""
-        return read_table(self._counts_file, filters=[("language", "==", code)])
+        return read_table(self._counts_file, rows=pc.equal(pc.field("language"), code))
 
     @property
     def counted(self) -> tuple[Path, int]:

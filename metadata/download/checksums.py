@@ -1,4 +1,6 @@
-"""Whether a file is what its publisher meant: published checksums, and those that compressed files carry inside."""
+"""Check files against published checksums, and against those that compressed files carry inside."""
+
+from __future__ import annotations
 
 import bz2
 import gzip
@@ -9,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from metadata.download.sources import Published
 
@@ -18,7 +21,7 @@ _DATE = re.compile(r"-\d{8}-")
 _PACKAGE = re.compile(r"<package\s[^>]*>")
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*[\"']([^\"']*)[\"']")
 _NLTK_ATTRIBUTES = ("sha256_checksum", "checksum")  # the better first; the second is MD5
-_READERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_READERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _PIECE = 1 << 20
 
@@ -31,12 +34,13 @@ def published_digest(published: Published, text: str) -> str | None:
     'da39a3ee5e6b4b0d3255bfef95601890afd80709'
     """
     digest = _FORMS[published.form](published.name, text)
-    usable = digest and re.fullmatch("[0-9a-f]+", digest, re.IGNORECASE) and len(digest) in _KINDS
-    return digest.lower() if usable else None
+    if digest and re.fullmatch("[0-9a-f]+", digest, re.IGNORECASE) and len(digest) in _KINDS:
+        return digest.lower()
+    return None
 
 
-def _of_sums(name: str, text: str) -> str | None:
-    """Return the checksum of the line for `name`; a name with "latest" is listed under the date that it stands for."""
+def _in_sums(name: str, text: str) -> str | None:
+    """Return the checksum of the line for `name`; a name with "latest" is listed with its date."""
     lines = [match for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match]
     exact = next((match[1] for match in lines if match[2].rstrip() == name), None)
     return exact or next(
@@ -44,7 +48,7 @@ def _of_sums(name: str, text: str) -> str | None:
     )
 
 
-def _of_nltk(name: str, text: str) -> str | None:
+def _in_nltk_index(name: str, text: str) -> str | None:
     for package in _PACKAGE.findall(text):
         attributes = dict(_ATTRIBUTE.findall(package))
         if attributes.get("id") == name:
@@ -52,7 +56,7 @@ def _of_nltk(name: str, text: str) -> str | None:
     return None
 
 
-_FORMS = {"sums": _of_sums, "nltk": _of_nltk}
+_FORMS = {"sums": _in_sums, "nltk": _in_nltk_index}
 
 
 def kind(digest: str) -> str:
@@ -71,7 +75,7 @@ def file_digest(path: Path, name: str, pause: Callable[[], None] = lambda: None)
 
 
 def damage(path: Path, name: str, pause: Callable[[], None] = lambda: None) -> str:
-    """Return what the checksums inside a compressed file called `name` find wrong with it, or an empty string.
+    """Return the damage that the checksums inside a compressed file called `name` find, or an empty string.
 
     A file of another ending has none inside and passes.
     """

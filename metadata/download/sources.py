@@ -1,18 +1,21 @@
-"""Which files a build can be made from, and where they are published: dumps, page views, wordnets.
+"""Plan the files to fetch for a build, with the URLs at which dumps, page views and wordnets are published.
 
-Every URL of the project's sources is in this module. None of them could be tried from where it was written: the layouts
-are those that the publishers describe, and a first real run may find one that has moved. Fetching is in `download`.
+Every URL of the project's sources is in this module. None of them has been tried: the layouts are those that the
+publishers describe, and a first real run may find one that has moved. Fetching is in `fetch`.
 """
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import blake2b
 from pathlib import PurePosixPath
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from metadata.languages import LANGUAGES, language
-from runtime.errors import InputError
+from metadata.languages import LANGUAGES, Language, language
+from runtime.errors import InputError, ParameterError
 
 WIKIMEDIA = "https://dumps.wikimedia.org"  # untried; a mirror has the same folders below its own URL
 NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
@@ -33,12 +36,14 @@ WORDNETS = {
     " nob pol por ron slk slv spa swe tha zsm",
 }
 
+Item = TypeVar("Item")
+
 _DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its own
 
 
 @dataclass(frozen=True)
 class Published:
-    """Where a file's checksum is published: at `url`, beside `name`; `form` is that of sha1sum or NLTK's index."""
+    """The published checksum of a file: at `url`, beside `name`, in the form of sha1sum or of NLTK's index."""
 
     url: str
     name: str
@@ -47,28 +52,29 @@ class Published:
 
 @dataclass(frozen=True)
 class Download:
-    """One file to fetch; `path` is its place below the folder of downloads.
+    """One file to fetch; `path` is relative to the folder of downloads.
 
-    Without `published`, the checksums that .gz, .bz2, .xz and .zip carry inside are all there is to check.
+    Without `published`, only the checksums that .gz, .bz2, .xz and .zip carry inside are checked.
     """
 
     url: str
     path: str
     published: Published | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for url in (self.url, *([self.published.url] if self.published else [])):
             require_http(url)
         path = PurePosixPath(self.path)
         if not path.name or path.is_absolute() or ".." in path.parts:
-            raise InputError(f"{self.path!r} is to be a place below the folder of downloads; give a relative path")
+            raise InputError(f"{self.path!r} must be a path below the folder of downloads; give a relative path")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Which dumps, and from which days and hours page views are drawn; the defaults are this project's choice.
+    """The dumps to take, and the days and hours from which page views are drawn.
 
-    An hour of all Wikipedias is about 50 MB, a whole day about 500 MB; both serve every language.
+    The defaults are this project's choice. An hour of all Wikipedias is about 50 MB, a whole day about 500 MB; both
+    serve every language.
     """
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
@@ -77,9 +83,9 @@ class Snapshot:
     days: int = 26
     hours: int = 1  # of each day; 24 takes the daily file instead, which holds desktop and mobile views of readers
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
-            raise InputError(f"dump is {self.dump!r}; it must be 'latest' or a day such as 20240101")
+            raise ParameterError(f"is {self.dump!r}; it must be 'latest' or a day such as 20240101", "dump")
         if not FIRST_PAGEVIEWS <= self.first_day <= self.last_day:
             raise InputError(
                 f"page views from {self.first_day} to {self.last_day}; give a first day that is not"
@@ -87,31 +93,41 @@ class Snapshot:
             )
         available = (self.last_day - self.first_day).days + 1
         if not 1 <= self.days <= available:
-            raise InputError(f"days is {self.days}; it must be 1 to {available}, as many as the span has")
+            raise ParameterError(f"is {self.days}; it must be 1 to {available}, as many as the span has", "days")
         if not 1 <= self.hours <= 24:
-            raise InputError(f"hours is {self.hours}; it must be 1 to 24")
+            raise ParameterError(f"is {self.hours}; it must be 1 to 24", "hours")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The languages whose files are planned, and where and from which days."""
+
+    languages: list[Language]
+    base: str  # URL of Wikimedia's dumps
+    seed: int
+    snapshot: Snapshot
 
 
 def plan(
     languages: Iterable[str] | None,
-    what: Iterable[str],
+    sources: Iterable[str],
     seed: int = 0,
     mirror: str | None = None,
     snapshot: Snapshot | None = None,
 ) -> list[Download]:
-    """Return the files of each source in `what` for these languages (None: all), in a fixed order.
+    """Return the files of each of `sources` for these languages (None: all), in a fixed order.
 
-    `mirror` is the URL of a copy of dumps.wikimedia.org. Which days and hours are drawn depends on the seed alone.
+    `mirror` is the URL of a copy of dumps.wikimedia.org. The days and hours that are drawn depend on the seed alone.
     """
-    names = list(what)
+    names = list(sources)
     unknown = [name for name in names if name not in SOURCES]
-    if unknown or isinstance(what, str):
-        raise InputError(f"cannot download {unknown or what!r}; choose from {', '.join(SOURCES)}")
+    if unknown or isinstance(sources, str):
+        raise InputError(f"cannot download {unknown or sources!r}; choose from {', '.join(SOURCES)}")
     codes = None if languages is None else {language(code).code for code in languages}
     chosen = [each for each in LANGUAGES if codes is None or each.code in codes]
     base = require_http(mirror or WIKIMEDIA).rstrip("/")
-    arguments = (chosen, base, seed, snapshot or Snapshot())
-    return [download for name in SOURCES if name in names for download in SOURCES[name](*arguments)]
+    wanted = _Wanted(chosen, base, seed, snapshot or Snapshot())
+    return [download for name in SOURCES if name in names for download in SOURCES[name](wanted)]
 
 
 def require_http(url: str) -> str:
@@ -126,46 +142,54 @@ def require_http(url: str) -> str:
     return url
 
 
-def _wordnets(chosen, base, seed, snapshot) -> Iterator[Download]:
+def _wordnets(wanted: _Wanted) -> Iterator[Download]:
     """Yield each archive that has a wordnet of a chosen language."""
-    wanted = {code for each in chosen for code in each.wordnet}
+    wordnets = {code for each in wanted.languages for code in each.wordnet}
     for path, codes in WORDNETS.items():
-        if wanted & set(codes.split()):
+        if wordnets & set(codes.split()):
             name = PurePosixPath(path)
             published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk")
             yield Download(f"{NLTK}/{path}", f"wordnet/{name.name}", published)
 
 
-def _dumps(chosen, base, seed, snapshot) -> Iterator[Download]:
+def _dumps(wanted: _Wanted) -> Iterator[Download]:
     """Yield the dump of each Wikipedia that is merged into a chosen language."""
-    for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in chosen for code in each.wikipedia):
-        names = {"wiki": f"{code}wiki", "dump": snapshot.dump}
+    for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in wanted.languages for code in each.wikipedia):
+        names = {"wiki": f"{code}wiki", "dump": wanted.snapshot.dump}
         name = PurePosixPath(DUMP.format(**names)).name
-        published = Published(f"{base}/{DUMP_CHECKSUMS.format(**names)}", name)
-        yield Download(f"{base}/{DUMP.format(**names)}", f"wikipedia/{name}", published)
+        published = Published(f"{wanted.base}/{DUMP_CHECKSUMS.format(**names)}", name)
+        yield Download(f"{wanted.base}/{DUMP.format(**names)}", f"wikipedia/{name}", published)
 
 
-def _pageviews(chosen, base, seed, snapshot) -> Iterator[Download]:
+def _pageviews(wanted: _Wanted) -> Iterator[Download]:
     """Yield the files of the drawn days and hours; each holds all Wikipedias."""
+    snapshot = wanted.snapshot
     span = (snapshot.last_day - snapshot.first_day).days + 1
     days = [snapshot.first_day + timedelta(i) for i in range(span)]
-    for day in _drawn(seed, "day", days, snapshot.days):
-        for hour in _hours(seed, day, snapshot.hours):
+    for day in _drawn(wanted.seed, "day", days, snapshot.days):
+        for hour in _hours(wanted.seed, day, snapshot.hours):
             path = (DAILY if hour is None else HOURLY).format(day=day, hour=hour)
-            yield Download(f"{base}/{path}", f"pageviews/{PurePosixPath(path).name}")
+            yield Download(f"{wanted.base}/{path}", f"pageviews/{PurePosixPath(path).name}")
 
 
-def _hours(seed: int, day: date, count: int) -> list[int | None]:
+def _hours(seed: int, day: date, count: int) -> Sequence[int | None]:
+    """Return the drawn hours of a day, or None for the file of the whole day."""
     return [None] if count == 24 else _drawn(seed, f"hour of {day}", range(24), count)
 
 
-def _drawn(seed: int, purpose: str, items: Iterable, count: int) -> list:
+def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[Item]:
     """Return the `count` items with the smallest draws, in their own order; a larger count adds to a smaller one's."""
-    return sorted(sorted(items, key=lambda item: _draw(seed, purpose, item))[:count])
+    in_order = list(items)
+    drawn = set(sorted(in_order, key=lambda item: _draw(seed, purpose, item))[:count])
+    return [item for item in in_order if item in drawn]
 
 
-def _draw(seed: int, purpose: str, item) -> bytes:
+def _draw(seed: int, purpose: str, item: object) -> bytes:
     return blake2b(str(item).encode(), digest_size=8, key=f"{seed}/pageviews/{purpose}".encode()).digest()
 
 
-SOURCES = {"wordnet": _wordnets, "wikipedia": _dumps, "pageviews": _pageviews}
+SOURCES: dict[str, Callable[[_Wanted], Iterator[Download]]] = {
+    "wordnet": _wordnets,
+    "wikipedia": _dumps,
+    "pageviews": _pageviews,
+}

@@ -1,4 +1,4 @@
-"""Words → numbers → counts, by hash tables that compare what they find; and the association of two words.
+"""Number words and count pairs, by hash tables that compare bytes; compute the association of two words.
 
 Slots are int64 arrays filled with -1 whose length is a power of two, at least twice the number of keys.
 """
@@ -77,8 +77,8 @@ def _hash_bytes(data, start, end):
     key = np.uint64(end - start)
     for eight in range(start, end, 8):
         read = np.uint64(0)
-        for place in range(eight, min(eight + 8, end)):
-            read = read << np.uint64(8) | np.uint64(data[place])
+        for position in range(eight, min(eight + 8, end)):
+            read = read << np.uint64(8) | np.uint64(data[position])
         key = (key ^ read) * _MULTIPLIER
         key ^= key >> np.uint64(32)
     return np.int64((key * _MULTIPLIER) >> np.uint64(1))

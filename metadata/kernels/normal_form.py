@@ -1,4 +1,4 @@
-"""UTF-8 bytes → with the plainest signs in normal form → the chunks that may not be."""
+"""Bring the plainest signs of UTF-8 into normal form, and find the chunks that may not be in it."""
 
 from metadata.kernels.segments import code_point
 from runtime.kernels import kernel

@@ -1,7 +1,7 @@
-"""UTF-8 bytes → where segments begin → where words stand.
+"""Find the beginnings of segments in UTF-8, and the words among the segments.
 
-A segment is what lies between two word boundaries: a word, a mark, a space. `begins` (uint8) has a place for each byte
-and is 1 where a segment begins. The tables are made in `metadata.words.breaks` and `metadata.words.segment`.
+A segment is a word, a mark or a space, between two word boundaries. `begins` (uint8) is as long as the bytes, and 1
+where a segment begins. The tables are made in `metadata.words.breaks` and `metadata.words.segment`.
 """
 
 import numpy as np
@@ -29,11 +29,11 @@ def code_point(data, at):
 
 
 @kernel
-def mark_easy(data, classes, joins, bridges, begins, hard, places):
+def mark_easy(data, classes, joins, bridges, begins, hard, positions):
     """begins[i] = 1 where a segment begins, in chunks between spaces without a HARD character; return the others' size.
 
     `joins[a, b]`: no boundary between two classes; `bridges[a, b, c]`: nor in `a b c`, where `a b` and `b c` have one.
-    The other chunks are copied to `hard`, each followed by a line feed; `places` says where each byte stood in `data`.
+    The other chunks are copied to `hard`, each followed by a line feed; `positions` are those of its bytes in `data`.
     """
     at, chunk, copied = 0, 0, 0
     before, last, middle = NEWLINE, NEWLINE, 0
@@ -42,7 +42,7 @@ def mark_easy(data, classes, joins, bridges, begins, hard, places):
         own = classes[code] if code < len(classes) else HARD
         if own == HARD:
             at = _chunk_end(data, at, classes)
-            copied = _set_aside(data, chunk, at, begins, hard, places, copied)
+            copied = _set_aside(data, chunk, at, begins, hard, positions, copied)
             before, last = OTHER, OTHER
             continue
         if own != IGNORED or last <= NEWLINE:
@@ -69,35 +69,35 @@ def _chunk_end(data, at, classes):
 
 
 @kernel
-def _set_aside(data, chunk, end, begins, hard, places, copied):
+def _set_aside(data, chunk, end, begins, hard, positions, copied):
     """Append data[chunk:end] and a line feed to `hard`, and unmark it; return the new size."""
-    for place in range(chunk, end):
-        begins[place] = 0
-        hard[copied], places[copied] = data[place], place
+    for position in range(chunk, end):
+        begins[position] = 0
+        hard[copied], positions[copied] = data[position], position
         copied += 1
     if end < len(data):
-        hard[copied], places[copied] = LINE_FEED, end
+        hard[copied], positions[copied] = LINE_FEED, end
         copied += 1
     return copied
 
 
 @kernel
-def mark_hard(hard, places, ends, begins):
-    """begins[places[i]] = 1 where a segment of `hard` begins; `ends` are those of its segments in UTF-16 units."""
+def mark_hard(hard, positions, ends, begins):
+    """begins[positions[i]] = 1 where a segment of `hard` begins; `ends` are those of its segments in UTF-16 units."""
     units, segment = 0, 0
-    begins[places[0]] = 1
+    begins[positions[0]] = 1
     for i in range(len(hard)):
         if hard[i] & 0xC0 == 0x80:
             continue
         if units == ends[segment]:
-            begins[places[i]] = 1
+            begins[positions[i]] = 1
             segment += 1
         units += 2 if hard[i] >= 0xF0 else 1
 
 
 @kernel
 def find_words(data, begins, kinds, starts, ends, follows):
-    """Find the segments with a LETTER; return how many. follows[i]: only GAP lies between words i - 1 and i.
+    """Find the segments with a LETTER; return how many. follows[i]: only GAP is between words i - 1 and i.
 
     A boundary inside a symbol of the `unicode` rules is none, and a separator is always a segment of its own.
     """

@@ -1,4 +1,4 @@
-"""What the `unicode` rules know of each character: a table made from `unicodedata` and `regex`, and the reading by it.
+"""Classify characters for the `unicode` rules, by a table made from `unicodedata` and `regex`.
 
 `symbols` is the plain reading; kernels read the same table, cut into pages, in `CharacterTable`.
 """
@@ -12,7 +12,7 @@ import regex
 
 from metadata.rules.text import REMAPPED, normalise
 
-# The class of a character says where symbols begin and end.
+# The classes of characters decide where symbols begin and end.
 SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 
 SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")

@@ -1,4 +1,4 @@
-"""Normal form for whole batches: what `text.normalise` makes of each line, at the speed of a scan.
+"""Bring whole batches into normal form: as `text.normalise` does line by line, at the speed of a scan.
 
 Only chunks between spaces that may not be in normal form are handed to it: nothing joins a space or moves past it.
 """
@@ -46,7 +46,8 @@ def _respelled(encoded: bytes) -> bytes:
 
 
 def _with_normal_chunks(encoded: bytes, starts: list[int], ends: list[int]) -> bytes:
-    parts, last = [], 0
+    parts: list[bytes] = []
+    last = 0
     for start, end in zip(starts, ends, strict=True):
         parts += encoded[last:start], _respelled(normalise(encoded[start:end].decode()).encode())
         last = end
@@ -73,8 +74,8 @@ def _order() -> np.ndarray:
     """Return the canonical combining class of each code point, or SUSPECT where its text may not be in normal form."""
     table = character_table()
     codes = np.arange(0x110000)
-    places = table.pages[codes >> 8].astype(np.int64) << 8 | codes & 255
-    changed = (table.order[places] == UNNORMALISED) | (table.twins[places] != 0)
-    order = np.where(changed, SUSPECT, table.order[places]).astype(np.uint8)
+    positions = table.pages[codes >> 8].astype(np.int64) << 8 | codes & 255
+    changed = (table.order[positions] == UNNORMALISED) | (table.twins[positions] != 0)
+    order = np.where(changed, SUSPECT, table.order[positions]).astype(np.uint8)
     order[[ord(read) for _, read in RESPELLED]] = 0
     return order

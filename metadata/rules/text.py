@@ -1,4 +1,4 @@
-"""The two rule sets: how a text and an entry are read before they are compared.
+"""Read texts and entries by the two rule sets before they are compared.
 
 `unicode` reads both as sequences of symbols; `meta` pads both with spaces, as Meta CLIP's reference does. Here is the
 definition in plain Python; the table that lets curation's kernels read by it is in `characters`.

@@ -1,4 +1,4 @@
-"""Files of a Wikipedia → its articles as plain text. Which files, and of which Wikipedia, is decided in `wikifiles`."""
+"""Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`."""
 
 import re
 from collections import Counter
@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
-from metadata.wikipedia.files import COLUMNS, WikipediaFile, find
+from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.namespaces import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
-
-__all__ = ["ARTICLES", "WikipediaFile", "articles", "find", "namespaces"]
+from runtime.storage.bounded_parquet import BoundedParquet
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000
@@ -21,10 +19,9 @@ BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is longer is no article
 
 _ARTICLE = "0"  # the namespace
-_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing where they stand
-_REDIRECT = re.compile(
-    r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\["
-)  # #REDIRECT [[…]], in any language: dumps before 2010 say no more
+_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
+# #REDIRECT [[…]], in any language: dumps before 2010 say no more
+_REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
 
 def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
@@ -45,12 +42,13 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
-    """Return the names of the namespaces that a dump's head tells, without that of articles."""
+    """Return the names of the namespaces in a dump's head, without that of articles."""
     return [name for number, name in file.namespaces if number != 0]
 
 
 def _chunks(rows: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    chunk, characters = [], 0
+    chunk: list[tuple[str, str]] = []
+    characters = 0
     for row in rows:
         chunk.append(row)
         characters += len(row[1])
@@ -66,11 +64,12 @@ def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
     for page in _until_cut(_READERS[file.kind](file, tally), tally):
         reason = _reason(page, file, known)
-        text = "" if reason else plain_text(page.text, hidden) if file.kind == "xml" else tidy(page.text)
+        written = "" if reason else page.text or ""
+        text = plain_text(written, hidden) if file.kind == "xml" else tidy(written)
         if text:
             tally["pages"] += 1
             tally["articles"] += 1
-            yield page.title, text
+            yield page.title or "", text
         else:
             drop(tally, reason or "empty")
 
@@ -106,7 +105,7 @@ def _reason_of_text(text: str, kind: str) -> str | None:
 def _is_article(page: Page, file: WikipediaFile, known: Namespaces) -> bool:
     if page.namespace is not None or file.kind == "parquet":
         return page.namespace in (None, _ARTICLE)
-    prefix, colon, _ = page.title.partition(":")
+    prefix, colon, _ = (page.title or "").partition(":")
     return not (colon and known.hold(file.wikipedia, prefix))
 
 
@@ -121,8 +120,8 @@ def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
 def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
     columns = [*COLUMNS, *([file.column] if file.column else [])]
     try:
-        with fsspec.open(file.path, "rb") as opened, pq.ParquetFile(opened, pre_buffer=False) as table:
-            for batch in table.iter_batches(BATCH_ROWS, columns=columns):
+        with fsspec.open(file.path, "rb") as opened:
+            for batch in BoundedParquet(opened).batches(columns, BATCH_ROWS):
                 for title, text, *code in zip(*(_strings(batch[name]) for name in columns), strict=True):
                     if not code or code[0].replace("-", "_") == file.wikipedia:
                         yield Page(title, text)

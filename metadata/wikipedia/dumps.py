@@ -1,4 +1,4 @@
-"""The bytes of a dump → its pages: MediaWiki's XML, and the JSON lines of Cirrus search dumps.
+"""Read the pages in a dump: MediaWiki's XML, and the JSON lines of Cirrus search dumps.
 
 XML is cut at <page> and </page> before it is parsed, page by page: so a page that is no XML costs that page and not the
 rest of the file, memory is bounded by a page, and a document type, which could define entities, is never parsed.
@@ -23,6 +23,8 @@ import orjson
 CHUNK = 1 << 20  # bytes read at a time
 PAGE_BYTES = 32 << 20  # of XML; a page of Wikipedia has at most 2 MiB of wikitext
 
+Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
+
 _BYTE_ORDERS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ENCODING = re.compile(rb"""<\?xml[^>]*\bencoding\s*=\s*["']([\w.:-]+)["']""")
 _BEGIN, _END = b"<page>", b"</page>"
@@ -30,7 +32,7 @@ _BEGIN, _END = b"<page>", b"</page>"
 
 @dataclass(frozen=True)
 class Page:
-    """A page as a dump tells it; None where it does not."""
+    """A page of a dump; None stands for what the dump does not say."""
 
     title: str | None
     text: str | None
@@ -101,13 +103,13 @@ def _plain(file: BinaryIO) -> Iterator[bytes]:
 def _gzip(file: BinaryIO) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=file) as content:
-            while chunk := content.read1(CHUNK):  # read would lose what stands right before the damage
+            while chunk := content.read1(CHUNK):  # read would lose the bytes right before the damage
                 yield chunk
     except (gzip.BadGzipFile, zlib.error):
         raise CutError("corrupt") from None
 
 
-def _streams(file: BinaryIO, decompressor: Callable) -> Iterator[bytes]:
+def _streams(file: BinaryIO, decompressor: Callable[[], Decompressor]) -> Iterator[bytes]:
     """Yield the content of all streams; bz2.open ends in silence where a later stream is damaged in its first bytes."""
     packed = file.read(CHUNK)
     while packed:
@@ -120,14 +122,14 @@ def _streams(file: BinaryIO, decompressor: Callable) -> Iterator[bytes]:
         packed = stream.unused_data + packed or file.read(CHUNK)
 
 
-def _decompressed(stream, packed: bytes) -> bytes:
+def _decompressed(stream: Decompressor, packed: bytes) -> bytes:
     try:
         return stream.decompress(packed, CHUNK)
     except (OSError, lzma.LZMAError):
         raise CutError("corrupt") from None
 
 
-_READERS = {
+_READERS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
     ".bz2": partial(_streams, decompressor=bz2.BZ2Decompressor),
     ".gz": _gzip,
     ".xz": partial(_streams, decompressor=lzma.LZMADecompressor),
@@ -195,7 +197,7 @@ def _of_cirrus(source: dict) -> Page:
     return Page(title, text, None if namespace is None else str(namespace), model)
 
 
-def _string(value) -> str | None:
+def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 

@@ -1,32 +1,28 @@
-"""Which files hold a Wikipedia's pages, and which Wikipedia: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
+"""Find the files of Wikipedias, and the Wikipedia of each: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
 
-The argument decides, else the path, else a table's column, else what stands in the file (a dump's head, a table's
+The argument decides, else the path, else a table's column, else the content of the file (a dump's head, a table's
 URLs). Heads come last because pages exported by hand, as Special:Export does, carry the head of whoever made the file.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from glob import has_magic
 from pathlib import PurePosixPath
 
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 
 from metadata.languages import is_wikipedia, of_wikipedia
 from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
 from runtime.errors import InputError
+from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage.listing import expand
 
 COLUMNS = ("title", "text")
-LANGUAGE_COLUMNS = (
-    "wikipedia",
-    "wiki",
-    "language",
-    "lang",
-)  # the first that a table has says of which Wikipedia a row is
+LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together
+# The first of these that a table has names the Wikipedia of each row.
+LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
 
 _PACKED = r"(\.(gz|bz2|xz))?"
 _KINDS = {  # of a file, by its name
@@ -35,9 +31,8 @@ _KINDS = {  # of a file, by its name
     "parquet": re.compile(r".+\.parquet", re.IGNORECASE),
 }
 _EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
-_NO_PAGES = re.compile(
-    r"[._].*|.*-(abstract|all-titles|pages-(logging|meta)|siteinfo|stub).*"
-)  # others in a dump's folder
+# Other files in a dump's folder.
+_NO_PAGES = re.compile(r"[._].*|.*-(abstract|all-titles|pages-(logging|meta)|siteinfo|stub).*")
 
 _FILE_CODE = re.compile(r"([a-z][a-z_]*?)wiki(?![a-z])")  # enwiki-20240101-…, zh_min_nanwiki.xml
 _FOLDER_CODE = re.compile(r"(?:\d{8}\.|(?:wikipedia|wiki|language|lang)=)?([a-z]+(?:[_-][a-z]+)*?)(?:wiki)?")
@@ -53,16 +48,16 @@ class WikipediaFile:
     path: str
     kind: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
-    conflict: bool = False  # path, head or argument tell different Wikipedias
+    conflict: bool = False  # path, head or argument name different Wikipedias
     column: str | None = None  # of a table: only rows that say `wikipedia` here are read
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a look into a file tells."""
+    """The Wikipedia and the namespaces that the content of a file names."""
 
-    told: str | None = None
+    wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()
     column: str | None = None
     codes: tuple[str, ...] = ()  # the values in that column
@@ -72,12 +67,26 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
     """Return the files that `paths` are or hold, each once; with `language`, all are of that Wikipedia."""
     if language is not None:
         of_wikipedia(language)
-    found = dict.fromkeys(file for path in paths for file in _files(str(path)))
-    return [each for file in found for each in _described(file, language)]
+    described: list[WikipediaFile] = []
+    faults: dict[str, str] = {}
+    for file in dict.fromkeys(file for path in paths for file in _files(str(path))):
+        try:
+            described += _described(file, language)
+        except InputError as error:
+            faults[file] = str(error)
+    if faults:
+        raise InputError(_sentence(faults))
+    return described
+
+
+def _sentence(faults: dict[str, str]) -> str:
+    """Return the fault of the first file, and the paths of the others."""
+    first, *others = faults
+    return f"{faults[first]}; refused, too: {', '.join(others)}" if others else faults[first]
 
 
 def code_in_path(path: str) -> str | None:
-    """Return the Wikipedia that the name of a file, or else of its folder, tells.
+    """Return the Wikipedia in the name of a file, or else of its folder.
 
     >>> code_in_path("dumps/enwiki-latest-pages-articles.xml.bz2"), code_in_path("20231101.zh-yue/train.parquet")
     ('en', 'zh_yue')
@@ -93,16 +102,15 @@ def _known(code: str) -> str | None:
 
 def _files(path: str) -> list[str]:
     try:
-        system, root = url_to_fs(path)
-        inside = sorted(system.glob(root) if has_magic(root) else system.find(root) if system.isdir(root) else [])
-        if not inside and not system.isfile(root):
-            raise InputError(f"no file or folder at {path}, or an empty one; {_EXPECTED}")
+        found = expand(path)
     except (ValueError, ImportError, OSError) as error:
-        raise error if isinstance(error, InputError) else InputError(f"cannot open {path} ({error})") from error
-    kept = [each for each in inside if _is_sought(each)] if inside else [root if "file" in system.protocol else path]
-    if not kept:
+        raise InputError(f"cannot open {path} ({error})") from error
+    if not (found and found.files):
+        raise InputError(f"no file or folder at {path}, or an empty one; {_EXPECTED}")
+    files = found.paths if found.is_file else sorted(filter(_is_sought, found.paths))
+    if not files:
         raise InputError(f"{path} holds no dump; {_EXPECTED}")
-    return kept if not inside or "file" in system.protocol else [system.unstrip_protocol(each) for each in kept]
+    return files
 
 
 def _is_sought(path: str) -> bool:
@@ -127,11 +135,11 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
         for code in content.codes:
             yield WikipediaFile(path, kind, code, column=content.column)
         return
-    told = {each for each in (_known(language or ""), code_in_path(path), content.told, *content.codes) if each}
-    wikipedia = named or content.told
+    candidates = (_known(language or ""), code_in_path(path), content.wikipedia, *content.codes)
+    wikipedia = named or content.wikipedia
     if wikipedia is None:
         raise InputError(f"cannot tell which Wikipedia {path} is of; give --language, such as --language en")
-    yield WikipediaFile(path, kind, wikipedia, len(told) > 1, namespaces=content.namespaces)
+    yield WikipediaFile(path, kind, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
 
 
 def _look_into_xml(path: str) -> _Content:
@@ -145,7 +153,7 @@ def _look_into_xml(path: str) -> _Content:
 
 
 def _head(path: str) -> str:
-    """Return the beginning of a dump, up to its first page; what is missing of a cut one is counted when it is read."""
+    """Return the beginning of a dump, up to its first page; the end of a cut one is missed, and counted, in `dumps`."""
     head = b""
     try:
         for chunk in unpacked(path):
@@ -170,19 +178,20 @@ def _look_into_cirrus(path: str) -> _Content:
 
 def _look_into_parquet(path: str) -> _Content:
     try:
-        with fsspec.open(path, "rb") as file, pq.ParquetFile(file) as table:
-            names = table.schema_arrow.names
+        with fsspec.open(path, "rb") as file:
+            table = BoundedParquet(file)
+            names = table.schema.names
             if missing := [name for name in COLUMNS if name not in names]:
                 raise InputError(f"{path} lacks the columns {missing}; it has {names}")
             column = next((name for name in LANGUAGE_COLUMNS if name in names), None)
             codes = _codes(table, column, path) if column else ()
-            return _Content(_told_by_url(table) if "url" in names else None, column=column, codes=codes)
+            return _Content(_in_first_url(table) if "url" in names else None, column=column, codes=codes)
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} is no Parquet ({error}); fetch it again") from None
 
 
-def _codes(table: pq.ParquetFile, column: str, path: str) -> tuple[str, ...]:
-    values = {value for batch in table.iter_batches(columns=[column]) for value in pc.unique(batch[column]).to_pylist()}
+def _codes(table: BoundedParquet, column: str, path: str) -> tuple[str, ...]:
+    values = {value for batch in table.batches([column], LOOKED_AT) for value in pc.unique(batch[column]).to_pylist()}
     if strange := sorted(str(value) for value in values if not is_wikipedia(str(value))):
         raise InputError(
             f"the column {column} of {path} holds {strange[:3]}, no Wikipedia; mend it, or give --language for the file"
@@ -190,8 +199,8 @@ def _codes(table: pq.ParquetFile, column: str, path: str) -> tuple[str, ...]:
     return tuple(sorted({str(value).replace("-", "_") for value in values}))
 
 
-def _told_by_url(table: pq.ParquetFile) -> str | None:
-    first = next(table.iter_batches(batch_size=1, columns=["url"]), None)
+def _in_first_url(table: BoundedParquet) -> str | None:
+    first = next(table.batches(["url"], 1), None)
     found = _HOST.search(str(first["url"][0])) if first else None
     return _known(found[1]) if found else None
 

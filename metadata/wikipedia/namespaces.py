@@ -1,4 +1,4 @@
-"""What stands before the colon of a title that is no article's, and the main pages: namespaces.csv, looked up.
+"""Look up Wikipedia's namespaces, by which titles that are no articles begin, and its main pages, in namespaces.csv.
 
 The table's row `*` holds the canonical English names, which work in every Wikipedia; small Wikipedias share a row with
 the large one whose names theirs fall back on. A dump's siteinfo knows more, so its names can be added.

@@ -94,7 +94,9 @@ def _between(spans: list[tuple[int, int]], length: int) -> Iterator[tuple[int, i
 
 def _is_dropped(text: str, start: int, namespaces: set[str]) -> bool:
     prefix = _PREFIX.match(text, start)
-    return bool(prefix) and (prefix[1].replace("_", " ").casefold() in namespaces or bool(_FILE.match(text, start)))
+    if prefix is None:
+        return False
+    return prefix[1].replace("_", " ").casefold() in namespaces or bool(_FILE.match(text, start))
 
 
 def _variant(match: re.Match) -> str:

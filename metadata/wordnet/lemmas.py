@@ -1,4 +1,4 @@
-"""From a lemma as wordnet files spell it to the words it means: what real files hold besides words.
+"""Clean lemmas as wordnet files spell them: the words in a field, without what real files hold beside words.
 
 The oddities are those of the Open Multilingual Wordnet, whose members come from many hands: remnants of wiki markup
 and HTML (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese),
@@ -7,6 +7,7 @@ placeholders for English words without an equivalent (Italian, Hebrew), vowel po
 
 import html
 import re
+from collections import Counter
 from urllib.parse import unquote
 
 _INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # not the joiners, which Persian and Hindi spell with
@@ -51,6 +52,15 @@ def refusal(lemma: str) -> str | None:
     if lemma in _PLACEHOLDERS:
         return "placeholder"
     return "lost_letter" if _LOST_LETTER.search(lemma) else None
+
+
+def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
+    """Return the words that a lemma means; a lemma that means none is counted in `tally` under its reason."""
+    reason = refusal(lemma)
+    found = [] if reason else words(lemma, language)
+    if not found:
+        tally[f"dropped.{reason or 'empty'}"] += 1
+    return found
 
 
 def words(lemma: str, language: str) -> list[str]:

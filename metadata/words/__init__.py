@@ -1,1 +1,1 @@
-"""Texts to words, words to counts, counts to the words and pairs that become entries."""
+"""Words and word pairs: cut from texts, counted, and chosen to become entries."""

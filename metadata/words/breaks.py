@@ -1,8 +1,8 @@
-"""ICU's word boundaries as a table for the scripts that need no dictionary, learned from ICU itself.
+"""Learn from ICU a table of its word boundaries, for the scripts that need no dictionary.
 
 Asked through Python, ICU finds three million boundaries a second; a kernel with this table, over fifteen million.
 Nothing of the rules (UAX #29) is written here: characters that ICU treats alike share a class, and how classes meet is
-what ICU does with one example of each. A character that is like no example stays with ICU.
+how ICU treats one example of each. A character that is like no example is left to ICU.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ LOCALE = "root"  # ICU 78 cuts words alike in every language of languages.csv; a
 # One character of each class, in the order of kernels.segments: space, newline, ignored, other, then letters, Hebrew,
 # digits, connectors, and the marks that stand inside words or numbers.
 EXAMPLES = " \n\u0301!aא1_·,.'\""
-# What is put on both sides of a character to see how ICU treats it. They tell the classes of UAX #29 apart, also those
+# Texts before and after a character that show how ICU treats it. They distinguish the classes of UAX #29, also those
 # without an example: Katakana, pictographs (after a joiner), regional indicators, the joiner itself.
 CONTEXTS = (
     *((c, c) for c in "a1א_カ "),
@@ -48,7 +48,7 @@ class BreakTable:
 
 
 def segment_ends(text: str) -> np.ndarray:
-    """Return where ICU ends each segment of a text, in UTF-16 units, as int32."""
+    """Return the end of each of ICU's segments in a text, in UTF-16 units, as int32."""
     return np.fromiter(map(itemgetter(1), WordBreaker(text, LOCALE).segments()), np.int32)
 
 
@@ -56,15 +56,15 @@ def segment_ends(text: str) -> np.ndarray:
 def break_table() -> BreakTable:
     """Return the table of the ICU in use; learning it takes a twentieth of a second."""
     treatments = _treatments(map(chr, LEARNED))
-    of_example = {t.tobytes(): i for i, t in enumerate(_treatments(EXAMPLES))}
+    by_treatment = {t.tobytes(): i for i, t in enumerate(_treatments(EXAMPLES))}
     classes = np.full(LEARNED[-1] + 1, HARD, np.uint8)
-    classes[list(LEARNED)] = [of_example.get(treatment.tobytes(), HARD) for treatment in treatments]
+    classes[list(LEARNED)] = [by_treatment.get(treatment.tobytes(), HARD) for treatment in treatments]
     joins = _unbroken(2)
     return BreakTable(classes, joins, _unbroken(3) & ~joins[None, :, :])
 
 
 def _treatments(characters: Iterable[str]) -> np.ndarray:
-    """Return one row per character: whether ICU sees a boundary at each place of each context."""
+    """Return one row per character: whether ICU sees a boundary at each position of each context."""
     characters = [*characters]
     columns = [_boundaries([before + c + after for c in characters]) for before, after in CONTEXTS]
     return np.concatenate(columns, axis=1)

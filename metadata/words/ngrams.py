@@ -1,6 +1,6 @@
-"""A batch of texts → counts of its words and word pairs; a language's counts → how strongly pairs are associated.
+"""Count the words and word pairs of texts, and score how strongly the words of a pair are associated.
 
-What is kept of them is decided in `selection`, what a word is in `segment`.
+Texts are cut into words in `segment`; the words and pairs that become entries are chosen in `selection`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from metadata.config import MetadataConfig
 from metadata.kernels import ngrams as kernels
 from metadata.languages import Language
 from metadata.rules.normal_form import RESPELLED
-from metadata.schemas import require
 from metadata.words import segment
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
 
 UNIGRAMS = pa.schema([("word", pa.string()), ("count", pa.int64())])
@@ -52,7 +52,7 @@ def count(texts: Iterable[str | None], language: Language) -> tuple[pa.Table, pa
 
 
 def _numbered(words: segment.Words) -> tuple[np.ndarray, pa.Array]:
-    """Return the number of each word, and the words that the numbers stand for."""
+    """Return a number for each word, and the distinct words by number."""
     numbers, offsets = np.empty(len(words), np.int32), np.zeros(len(words) + 1, np.int32)
     out = np.empty(len(words.data), np.uint8)
     found = kernels.number_words(words.data, words.starts, words.ends, _slots(len(words)), numbers, offsets, out)
@@ -75,7 +75,7 @@ def _slots(keys: int) -> np.ndarray:
 
 
 def joined(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
-    """Return the entry that each pair is: with a space, or without where the language writes none.
+    """Return the entry that each pair makes: with a space, or without where the language writes none.
 
     Two words of scripts that are written with spaces, such as Latin, or digits, keep theirs in any language.
 
@@ -140,8 +140,8 @@ def scores(counts: np.ndarray, mutual: np.ndarray, floor: float, config: Metadat
 
 
 def _word_counts(unigrams: pa.Table, words: pa.ChunkedArray) -> np.ndarray:
-    places = pc.index_in(words, unigrams["word"])
-    if places.null_count:
-        word = words.filter(pc.is_null(places))[0]
+    positions = pc.index_in(words, unigrams["word"])
+    if positions.null_count:
+        word = words.filter(pc.is_null(positions))[0]
         raise InputError(f"{str(word)!r} is in a bigram but not among the unigrams; count both from the same texts")
-    return unigrams["count"].take(places).to_numpy().astype(float)
+    return unigrams["count"].take(positions).to_numpy().astype(float)

@@ -1,7 +1,7 @@
-"""Text → words: ICU's word boundaries, for every language.
+"""Cut texts of every language into words, at ICU's word boundaries.
 
-A word is a segment with a letter or a digit, in the form in which the `unicode` rules of `text` find it: where ICU cuts
-what those rules read as one symbol, such as the Korean `18일`, the symbol stays whole. Boundaries, above all those of
+A word is a segment with a letter or a digit, in the form in which the `unicode` rules find it: where ICU cuts what
+those rules read as one symbol, such as the Korean `18일`, the symbol stays whole. Boundaries, above all those of
 ICU's dictionaries, may differ between versions; the one in use is `ICU_VERSION`.
 """
 
@@ -33,9 +33,9 @@ _SEPARATES_IN_ICU = "\u200b"
 
 @dataclass(frozen=True)
 class Words:
-    """Words in reading order: word i is `data[starts[i]:ends[i]]`, UTF-8 as `normal.readable` spells it.
+    """Words in reading order: word i is `data[starts[i]:ends[i]]`, UTF-8 as `normal_form.readable` spells it.
 
-    `follows[i]` says that only white space, or in Tibetan a tsheg, lies between word i and the one before it: no
+    `follows[i]` says that only white space, or in Tibetan a tsheg, is between word i and the one before it: no
     punctuation, no symbol, no line end.
     """
 
@@ -75,19 +75,19 @@ def segment(text: str, code: str) -> Words:
 
 
 def icu(data: np.ndarray) -> np.ndarray:
-    """Return where ICU begins segments; a chunk after a space may begin one where ICU hangs its mark on the space."""
+    """Return the beginnings of ICU's segments; a mark after a space, which ICU joins to it, may begin one, too."""
     begins = np.zeros(len(data), np.uint8)
-    hard, places = np.empty(len(data) + 1, np.uint8), np.empty(len(data) + 1, np.int32)
+    hard, positions = np.empty(len(data) + 1, np.uint8), np.empty(len(data) + 1, np.int32)
     table = break_table()
-    size = segments.mark_easy(data, table.classes, table.joins, table.bridges, begins, hard, places)
+    size = segments.mark_easy(data, table.classes, table.joins, table.bridges, begins, hard, positions)
     if size:
         ends = segment_ends(hard[:size].tobytes().decode())
-        segments.mark_hard(hard[:size], places, ends, begins)
+        segments.mark_hard(hard[:size], positions, ends, begins)
     return begins
 
 
 def by_pieces(cut: Callable[[str], Iterable[str]]) -> Segmenter:
-    """Return the segmenter that `cut` is: a function that cuts a text into pieces, which together are the text."""
+    """Return the segmenter that uses `cut`, a function that cuts a text into pieces without leaving anything out."""
 
     def segmenter(data: np.ndarray) -> np.ndarray:
         sizes = np.array([len(piece.encode()) for piece in cut(data.tobytes().decode()) if piece], np.int64)
@@ -104,7 +104,7 @@ SEGMENTERS: dict[str, Segmenter] = {}
 
 @lru_cache(maxsize=2)
 def _kinds(tsheg_is_gap: bool) -> np.ndarray:
-    """Return what each code point is to words, symbols and gaps, as the bits of kernels.segments."""
+    """Return the kind of each code point for words, symbols and gaps, as the bits of kernels.segments."""
     categories = np.array([unicodedata.category(chr(code))[0] for code in range(0x110000)])
     kinds = np.zeros(0x110000, np.uint8)
     kinds[(categories == "L") | (categories == "N")] = segments.LETTER

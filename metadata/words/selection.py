@@ -1,4 +1,4 @@
-"""Which words, word pairs and titles of a language become entries: the best by count, score or views.
+"""Choose the words, word pairs and titles of a language that become entries: the best by count, score or views.
 
 The order is by value, then by the string, so it depends on neither the order of rows nor how they were counted.
 """
@@ -42,8 +42,8 @@ def titles(views: pa.Table, language: Language, config: MetadataConfig) -> pa.Ta
 def top(table: pa.Table, most: int, share: float = 1, least: float | None = None, longest: int = 256) -> pa.Table:
     """Return the rows of highest value, best first: at most `most`, that `share` of all, and none below `least`.
 
-    The first column is the entry, the second its value. What can be no entry is not counted among all: null, empty,
-    pure punctuation, more than `longest` characters. A part of a row is a row, so a small table keeps one.
+    The first column is the entry, the second its value. Not counted among all are strings that can be no entry:
+    null, empty, pure punctuation, more than `longest` characters. A part of a row is a row, so a small table keeps one.
 
     >>> top(pa.table({"word": ["b", "c", "a", "..."], "count": [2, 9, 2, 99]}), 2).to_pylist()
     [{'word': 'c', 'count': 9}, {'word': 'a', 'count': 2}]

@@ -1,1 +1,1 @@
-"""Arrow arrays as NumPy arrays, and back."""
+"""Arrow arrays as NumPy arrays and back; schemas, and keys of uids."""

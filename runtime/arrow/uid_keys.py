@@ -1,10 +1,11 @@
-"""Uids as 16 bytes, which sort and compare without a string per image, and more of them in order than memory holds.
+"""Turn uids into keys of 16 bytes, which need no string per image; sort more of them than memory holds.
 
-A uid of 32 hexadecimal digits is the bytes that it spells; another, of an input's own, is known by its BLAKE2b.
+The key of a uid of 32 hexadecimal digits is the bytes that it spells; of another, an input's own, its BLAKE2b.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from hashlib import blake2b
@@ -13,47 +14,54 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from runtime.arrow.buffers import string_array, string_buffers
+from runtime.arrow.buffers import Strings, string_array, string_buffers
 from runtime.errors import InputError
+from runtime.kernels.hexadecimal import EITHER_CASE, LOWER_CASE, read_digits
 
 KEY = np.dtype("S16")  # compares as its bytes do, so in the order of the digits
-LABELLED = np.dtype("S17")  # a key and behind it a byte that says something about it
-DIGITS = 32
+LABELLED = np.dtype("S17")  # a key, followed by a label of one byte
 _BUCKETS = 256  # files, by a key's first byte: of a billion keys each holds 62 MB
 
 
-def hex_keys(uids) -> np.ndarray:
-    """Return the key of each uid of 32 hexadecimal digits; any other uid is refused.
+def hex_keys(uids: Strings) -> np.ndarray:
+    """Return the KEY of each uid of 32 hexadecimal digits, in either case; any other uid is refused.
 
     >>> hex_keys(["000000000000000000000000000000ff"])[0][-1]
     255
     """
     uids = string_array(uids, "uids")
-    keys, read = _keys_of_digits(uids, _EITHER_CASE)
-    if not read.all():
-        wrong = uids[int(np.argmin(read))].as_py()
+    numbers, is_read = _numbers(uids, EITHER_CASE)
+    if not is_read.all():
+        wrong = uids[int(np.argmin(is_read))].as_py()
         raise InputError(
             f"uid {wrong!r} is no 32 hexadecimal digits, which this format stores as numbers; "
             "curate without the input's own uids to get such"
         )
-    return keys
+    return _keys(numbers)
 
 
-def keys_of(uids) -> np.ndarray:
-    """Return the key of each uid, whatever it looks like; a null has none and is refused."""
+def keys_of(uids: Strings) -> np.ndarray:
+    """Return the KEY of each uid, whatever it looks like: of 32 digits in lower case the bytes that they spell.
+
+    A null has no key and is refused.
+    """
     uids = string_array(uids, "uids")
     if uids.null_count:
         raise InputError(f"{uids.null_count} of {len(uids)} uids are null; every image needs one")
-    keys, read = _keys_of_digits(uids, _LOWER_CASE)
-    rest = np.flatnonzero(~read)
-    for row, uid in zip(rest.tolist(), uids.take(pa.array(rest)).to_pylist(), strict=True):
-        keys[row] = blake2b(uid.encode(), digest_size=KEY.itemsize).digest()
-    return keys
+    return _keys(_all_numbers(uids, LOWER_CASE))
 
 
-def labelled(keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def uid_numbers(uids: Strings) -> np.ndarray:
+    """Return the key of each uid as two uint64: of 32 hexadecimal digits, in either case, the number they spell.
+
+    >>> uid_numbers(["000000000000000100000000000000FF"]).tolist()
+    [[1, 255]]
+    """
+    return _all_numbers(string_array(uids, "uids"), EITHER_CASE)
+
+
+def labelled(keys: np.ndarray, labels: np.ndarray | int) -> np.ndarray:
     """Return LABELLED keys, with a label from 0 to 255 each."""
     rows = np.empty((len(keys), LABELLED.itemsize), np.uint8)
     rows[:, :-1] = keys.view(np.uint8).reshape(len(keys), KEY.itemsize)
@@ -66,7 +74,7 @@ def labels(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
     found = np.full(len(keys), -1, np.int64)
     if not len(ascending):
         return found
-    order = np.argsort(keys, kind="stable")  # neighbours look in the same places, which are in the cache
+    order = np.argsort(keys, kind="stable")  # neighbours search the same memory, which is then in the cache
     sought = labelled(keys[order], 0)
     rows = ascending[np.minimum(np.searchsorted(ascending, sought), len(ascending) - 1)]
     of_row = rows.view(np.uint8).reshape(-1, LABELLED.itemsize)[:, -1].astype(np.int64)
@@ -75,9 +83,10 @@ def labels(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.asarray, kind: np.dtype = KEY) -> int:
-    """Write all keys of a kind in ascending order to one .npy, each array in the `form` given; return their number.
+    """Write all keys, which are of the dtype `kind`, in ascending order to one .npy; return their number.
 
-    Memory holds the keys that begin with one byte: a 256th of them where uids are MD5 or otherwise spread.
+    `form` makes of sorted keys what is written of them. Memory holds the keys that begin with one byte: a 256th of
+    them where uids are MD5 or otherwise spread.
     """
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
         files = [Path(work) / f"{byte:02x}" for byte in range(_BUCKETS)]
@@ -106,26 +115,24 @@ def _spread(batches: Iterable[np.ndarray], files: list[Path]) -> None:
                 some.tofile(bucket)
 
 
-def _keys_of_digits(uids: pa.Array, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a key per uid, and for which uids it is that of their digits, read by `values`."""
-    read = pc.fill_null(pc.equal(pc.binary_length(uids), DIGITS), False).to_numpy(zero_copy_only=False).copy()
-    keys = np.zeros((len(uids), KEY.itemsize), np.uint8)
-    offsets, data = string_buffers(uids.filter(pa.array(read)))
-    digits = np.take(values, data[offsets[0] : offsets[-1]]).reshape(-1, DIGITS)
-    keys[read] = digits[:, 0::2] << 4 | digits[:, 1::2]
-    read[read] = (digits < _NO_DIGIT).all(axis=1)
-    return keys.view(KEY).reshape(-1), read
+def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
+    """Return the numbers that uids spell in `digits`, and those of the BLAKE2b of others."""
+    numbers, is_read = _numbers(uids, digits)
+    others = np.flatnonzero(~is_read)
+    for row, uid in zip(others.tolist(), uids.take(pa.array(others)).to_pylist(), strict=True):
+        numbers[row] = np.frombuffer(blake2b(uid.encode(), digest_size=KEY.itemsize).digest(), ">u8")
+    return numbers
 
 
-_NO_DIGIT = 16
+def _numbers(uids: pa.Array, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return two uint64 per uid, and for which uids they are what it spells in `digits`."""
+    numbers, is_read = np.empty((len(uids), 2), np.uint64), np.empty(len(uids), bool)
+    offsets, data = string_buffers(uids)
+    read_digits(data, offsets, digits, numbers, is_read)
+    return numbers, is_read
 
 
-def _values(digits: str) -> np.ndarray:
-    """Return the value of each byte as a digit; `digits` are those from 0 to 15, perhaps in several spellings."""
-    values = np.full(256, _NO_DIGIT, np.uint8)
-    values[list(digits.encode())] = [int(digit, 16) for digit in digits]
-    return values
-
-
-_LOWER_CASE = _values("0123456789abcdef")
-_EITHER_CASE = _values("0123456789abcdefABCDEF")
+def _keys(numbers: np.ndarray) -> np.ndarray:
+    """Return KEYs of pairs of uint64; the array given is used up."""
+    in_order = numbers.byteswap(inplace=True) if sys.byteorder == "little" else numbers
+    return in_order.view(KEY).reshape(-1)

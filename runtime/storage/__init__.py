@@ -1,1 +1,1 @@
-"""Local folders and URLs: paths, files that are whole under their names, Parquet, remote reads and retries."""
+"""Local folders and URLs: listing, whole files, locks, arrays, Parquet, remote reads and retries."""

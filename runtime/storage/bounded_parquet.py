@@ -1,56 +1,78 @@
-"""Parquet in bounded memory: by pieces of the columns that are wanted, however large row groups and texts are."""
+"""Read Parquet files of others in bounded memory, however large their row groups and texts are.
 
-from collections.abc import Iterable, Iterator
+Files of our own, whose row groups are small, are read by `parquet`, which is faster.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.inputs.candidates import ROWS
+from runtime.arrow.batching import gather_rows
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
 FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
 FEW_BYTES = 128 << 20  # of a dictionary page times the rows read at once, as one text may be all of the page
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 16 << 20  # of a batch, at most about
 _HEAD = 16  # bytes that hold kind and size of a page
 _DICTIONARY = 2
 
 
-def open_parquet(file: BinaryIO) -> pq.ParquetFile:
-    """Return the table in `file`, of which no more is read than is asked for; it keeps whole row groups otherwise."""
-    return pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE)
+class BoundedParquet:
+    """The table in a file; of its row groups, no more is in memory than is asked for."""
 
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE)
+        self.schema: pa.Schema = self._table.schema_arrow
 
-def batches(
-    table: pq.ParquetFile, file: BinaryIO, groups: Iterable[int], columns: list[str]
-) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of these row groups of the table in `file`: at most ROWS and about BATCH_BYTES in a batch."""
-    few = (each for group in groups for each in _few(table, file, group, columns))
-    yield from _joined_up(part for each in few for part in _parts(each))
+    def group_bytes(self) -> list[int]:
+        """Return the compressed size of each row group."""
+        groups = (self._table.metadata.row_group(i) for i in range(self._table.num_row_groups))
+        return [sum(group.column(i).total_compressed_size for i in range(group.num_columns)) for group in groups]
 
+    def batches(
+        self,
+        columns: list[str],
+        rows: int,
+        groups: Iterable[int] | None = None,
+        damaged: Callable[[], None] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of these row groups (None: of all), `rows` and about BATCH_BYTES at most in a batch.
 
-def _few(table, file, group, columns):
-    at_once = _rows_at_once(file, table.metadata.row_group(group), columns)
-    return table.iter_batches(at_once, row_groups=[group], columns=columns, use_threads=False)
+        Where Arrow can make no sense of the file, the rows end and `damaged` is called, if it is given. A disk or
+        network that fails is an error in any case.
+        """
+        groups = range(self._table.num_row_groups) if groups is None else groups
+        few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)
+        if damaged is not None:
+            few = _until_damaged(few, damaged)
+        # Half, as a batch may have one part more than it needs.
+        parts = (part for each in few for part in _parts(each, BATCH_BYTES // 2))
+        yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
 
+    def _few_rows(self, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        rows = self._rows_at_once(self._table.metadata.row_group(group), columns)
+        return self._table.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
 
-def _rows_at_once(file: BinaryIO, group: pq.RowGroupMetaData, columns: list[str]) -> int:
-    chunks = (group.column(i) for i in range(group.num_columns))
-    sizes = [
-        _dictionary_bytes(file, chunk)
-        for chunk in chunks
-        if chunk.path_in_schema in columns and chunk.total_uncompressed_size > FEW_BYTES // FEW_ROWS
-    ]
-    return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
+    def _rows_at_once(self, group: pq.RowGroupMetaData, columns: list[str]) -> int:
+        chunks = (group.column(i) for i in range(group.num_columns))
+        sizes = [
+            self._dictionary_bytes(chunk)
+            for chunk in chunks
+            if chunk.path_in_schema in columns and chunk.total_uncompressed_size > FEW_BYTES // FEW_ROWS
+        ]
+        return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
 
-
-def _dictionary_bytes(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> int:
-    """Return the unpacked size of a column chunk's dictionary page, as the page's header has it; 0 without one."""
-    file.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
-    head = iter(file.read(_HEAD))
-    # Thrift's compact protocol: the first two fields are integers, each behind a byte that says so.
-    (kind_field, kind), (size_field, size) = ((next(head, 0), _zigzag(head)) for _ in range(2))
-    return max(0, size) if (kind_field, size_field, kind) == (0x15, 0x15, _DICTIONARY) else 0
+    def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
+        """Return the unpacked size of a column chunk's dictionary page, as the page's header has it; 0 without one."""
+        self._file.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
+        head = iter(self._file.read(_HEAD))
+        # Thrift's compact protocol: the first two fields are integers, each behind a byte that says so.
+        (kind_field, kind), (size_field, size) = ((next(head, 0), _zigzag(head)) for _ in range(2))
+        return max(0, size) if (kind_field, size_field, kind) == (0x15, 0x15, _DICTIONARY) else 0
 
 
 def _zigzag(data: Iterator[int]) -> int:
@@ -63,32 +85,18 @@ def _zigzag(data: Iterator[int]) -> int:
     return value >> 1 ^ -(value & 1)
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield a batch in parts of about BATCH_BYTES."""
-    rows = max(1, batch.num_rows * BATCH_BYTES // max(1, batch.nbytes))
+def _until_damaged(batches: Iterator[pa.RecordBatch], damaged: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        # Arrow's own OSErrors have neither number nor cause; those of a file that it reads from pass through it.
+        if not isinstance(error, pa.ArrowException) and (error.errno or error.__cause__ or type(error) is not OSError):
+            raise
+        damaged()
+
+
+def _parts(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    """Yield a batch in parts of about `size` bytes."""
+    rows = max(1, batch.num_rows * size // max(1, batch.nbytes))
     for begin in range(0, batch.num_rows, rows):
         yield batch.slice(begin, rows)
-
-
-def _joined_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    held, rows, size = [], 0, 0
-    try:
-        for few in batches:
-            if held and (rows + few.num_rows > ROWS or size + few.nbytes > BATCH_BYTES):
-                yield _joined(held)
-                held, rows, size = [], 0, 0
-            held.append(few)
-            rows, size = rows + few.num_rows, size + few.nbytes
-    except (pa.ArrowException, OSError):
-        if held:  # what came before the damage
-            yield _joined(held)
-        raise
-    if held:
-        yield _joined(held)
-
-
-def _joined(held):
-    """Return one batch of some; `concat_batches` came with pyarrow 19."""
-    if len(held) == 1:
-        return held[0]
-    return pa.Table.from_batches(held).combine_chunks().to_batches()[0]

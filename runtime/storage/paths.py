@@ -1,7 +1,7 @@
-"""Where files of ours lie: local folders, and URLs that fsspec opens; all in which the two differ.
+"""Read, list, move and remove files in local folders and at URLs that fsspec opens, with one function for both.
 
-A file is whole under its name or not there (`whole`). Object stores have no folders, only names that begin alike:
-none is made there, and one is moved file by file.
+Object stores have no folders, only names that begin alike: no folder is made there, and one is moved file by file.
+Writing is in `whole`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 from upath import UPath
 
@@ -24,36 +23,50 @@ from runtime.errors import InputError
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
-PARTIAL = ".partial"  # how the name of a file ends that is being written
 AT_ONCE = 16  # requests: each takes some 30 ms
+
+
+Item = TypeVar("Item")
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+    class Url(Path):
+        """A UPath to a type checker: it has the methods of a Path, and these."""
+
+        fs: AbstractFileSystem
+        path: str
 
 
 class FullDisk(InputError):
     """A disk, or a share of it, has no space left: nothing is wrong with what was given, so the status is another."""
 
 
-def place(path) -> Path:
-    """Return where `path` lies as a Path, or for a URL as a UPath, which has the same methods."""
+def as_path(path: str | os.PathLike) -> Path:
+    """Return a path as a Path, and a URL as a UPath, which has the same methods and is annotated as a Path."""
     if isinstance(path, Path | UPath):
-        return path
+        return cast(Path, path)
     protocol, mark, rest = str(path).partition("://")
     if not mark or protocol == "file":
         return Path(rest if mark else path)
     try:
         # A listing that s3fs remembers would not show what another process wrote a moment ago.
-        return UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False)
+        return cast(Path, UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False))
     except ValueError as error:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
 
 
-def is_url(path: Path) -> bool:
-    """Say whether a place is a URL."""
+def is_url(path: Path) -> TypeGuard[Url]:
+    """Say whether a path is a URL."""
     return not isinstance(path, Path)
 
 
 @contextmanager
-def reachable(path) -> Iterator[None]:
-    """Refuse a URL that cannot be reached, in a sentence instead of a library's error; not one where nothing is."""
+def reachable(path: str | os.PathLike) -> Iterator[None]:
+    """Refuse a URL that cannot be reached, in a sentence instead of a library's error.
+
+    That nothing exists at a URL is still a FileNotFoundError.
+    """
     try:
         yield
     except FileNotFoundError:
@@ -74,27 +87,7 @@ def is_outside(error: BaseException) -> bool:
 
 
 @contextmanager
-def whole(path) -> Iterator[Path]:
-    """Give a local file to write, which comes to be `path` in one step when the block ends well."""
-    path = place(path)
-    if is_url(path):
-        # Not fsspec's `open("wb")`: it commits what there is of a file when an error leaves its block.
-        with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
-            local = Path(folder, path.name)
-            yield local
-            path.fs.put_file(str(local), path.path)
-        return
-    local = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
-    try:
-        with room(path.parent):
-            yield local
-            os.replace(local, path)
-    finally:
-        local.unlink(missing_ok=True)
-
-
-@contextmanager
-def room(folder) -> Iterator[None]:
+def room(folder: str | os.PathLike) -> Iterator[None]:
     """Say which folder has no space left, where a block ends for that reason."""
     try:
         yield
@@ -106,13 +99,13 @@ def room(folder) -> Iterator[None]:
 
 def is_full(error: OSError) -> bool:
     """Say whether a disk, or someone's share of it, is full."""
-    short = "requested and" in str(error)  # so NumPy tells that bytes could not be written, and not why
-    return error.errno in FULL or short
+    is_short = "requested and" in str(error)  # NumPy says that bytes could not be written, and not why
+    return error.errno in FULL or is_short
 
 
 @contextmanager
 def ranges(path: Path) -> Iterator[Callable[[int, int], bytes]]:
-    """Give a function of `begin` and `end` that returns these bytes of a file, or less where it ends before."""
+    """Give a function of `begin` and `end` that returns these bytes of a file, or fewer where it ends before."""
     if is_url(path):
         yield partial(_fetch, path)
         return
@@ -130,14 +123,14 @@ def read_bytes(path: Path) -> bytes:
     return path.fs.cat_file(path.path) if is_url(path) else path.read_bytes()
 
 
-def files(folder, ending: str = "") -> list[Path]:
-    """Return the files in a folder whose names end so, in order; none where there is no folder."""
-    folder = place(folder)
-    if is_url(folder):
-        found = [name for name, kind in _listed(folder) if kind == "file"]
+def files(folder: str | os.PathLike, ending: str = "") -> list[Path]:
+    """Return the files directly in a folder whose names end with `ending`, in order; none where there is no folder."""
+    listed = as_path(folder)
+    if is_url(listed):
+        found = [name for name, kind in _listed(listed) if kind == "file"]
     else:
-        found = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-    return [folder / name for name in sorted(found) if name.endswith(ending)]
+        found = [path.name for path in listed.iterdir() if path.is_file()] if listed.is_dir() else []
+    return [listed / name for name in sorted(found) if name.endswith(ending)]
 
 
 def names(folder: Path) -> set[str]:
@@ -155,7 +148,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, if it is there."""
+    """Remove a file, or a folder with all in it, if it exists."""
     if is_url(path):
         _each(path.fs.rm_file, path.fs.find(path.path))
     elif path.is_dir():
@@ -165,13 +158,14 @@ def remove(path: Path) -> None:
 
 
 def move_files(found: list[Path], folder: Path) -> None:
-    """Move files on one object store to another folder there: all are copied before the first one goes."""
-    _each(lambda file: file.fs.cp_file(file.path, (folder / file.name).path), found)
-    _each(lambda file: file.fs.rm_file(file.path), found)
+    """Move files on one object store to another folder of it: all are copied before the first one is removed."""
+    urls, target = cast("list[Url]", found), cast("Url", folder)
+    _each(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls)
+    _each(lambda file: file.fs.rm_file(file.path), urls)
 
 
-def _listed(folder) -> list[tuple[str, str]]:
-    """Return name and type of all that a folder on an object store holds, but for the folder's own placeholder."""
+def _listed(folder: Url) -> list[tuple[str, str]]:
+    """Return name and type of all that a folder on an object store holds, without the folder's own placeholder."""
     try:
         found = folder.fs.ls(folder.path, detail=True)
     except FileNotFoundError:
@@ -181,7 +175,7 @@ def _listed(folder) -> list[tuple[str, str]]:
     return [(name.rpartition("/")[2], kind) for name, kind in names if name != own]
 
 
-def _fetch(path, begin: int, end: int) -> bytes:
+def _fetch(path: Url, begin: int, end: int) -> bytes:
     if begin == end:
         return b""
     try:
@@ -193,6 +187,6 @@ def _fetch(path, begin: int, end: int) -> bytes:
         raise
 
 
-def _each(do: Callable, items: list) -> None:
+def _each(do: Callable[[Item], Any], items: list[Item]) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(do, items))

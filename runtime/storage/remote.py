@@ -1,11 +1,14 @@
-"""A remote file, read in blocks: each is asked for again if need be, and the next one is fetched meanwhile."""
+"""Read a remote file by requests of a good size, each tried again if it fails, while the next one is fetched ahead.
+
+A *block* is what one request brought.
+"""
 
 import io
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fsspec.spec import AbstractBufferedFile
 
@@ -14,21 +17,24 @@ from runtime.storage.retrying import persist
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read: with requests of how many bytes at least, and whether the next is sent ahead of its time."""
+    """The requests by which a file is read."""
 
-    block: int
-    ahead: bool = False
+    request_bytes: int  # at least
+    ahead: bool = False  # the next request is sent while a block is used
 
 
 # From the first byte to the last. At 40 ms a request, 100 MB/s and a reader of 25 MB/s, in blocks of 1, 4, 8, 16 MB:
 # 20, 22, 22, 21 MB/s ahead, 12, 16, 17, 18 otherwise, and 16 as fsspec does by default. A failed request costs a block.
 AHEAD = Reading(8 << 20, ahead=True)
-A_GLANCE = Reading(256 << 10)  # the first lines
-AS_ASKED = Reading(1)  # Parquet, here and there: `row_groups` asks for pieces of a good size
+A_GLANCE = Reading(256 << 10)  # of the first lines
+AS_ASKED = Reading(1)  # of Parquet: its readers ask for pieces of a good size
 
 
 class RemoteFile(io.RawIOBase):
-    """The file that `begin` opens, whose size is known or None; `failed` is called for each failure that passed."""
+    """The file that `begin` opens, whose size is None where the server does not say it.
+
+    `failed` is called for each failure that passed.
+    """
 
     def __init__(
         self, path: str, begin: Callable[[], BinaryIO], size: int | None, failed: Callable[[], None], reading: Reading
@@ -45,7 +51,7 @@ class RemoteFile(io.RawIOBase):
         """Return `size` bytes, or less at the end of the file only; all that is left for a negative size."""
         found = []
         while size != 0:
-            piece = self._piece(size if size > 0 else self._reading.block)
+            piece = self._piece(size if size > 0 else self._reading.request_bytes)
             if not piece:
                 break
             found.append(piece)
@@ -53,17 +59,17 @@ class RemoteFile(io.RawIOBase):
             size -= len(piece)
         return found[0] if len(found) == 1 else b"".join(found)
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill `buffer`; return the number of bytes."""
         found = self.read(len(buffer))
         buffer[: len(found)] = found
         return len(found)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position; the file follows when it is read."""
+        """Go to a position; the remote file follows when it is read."""
         if whence == io.SEEK_END and self._size is None:
             raise io.UnsupportedOperation(f"the server does not tell the size of {self._path}")
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
         return self._position
 
     def tell(self) -> int:
@@ -75,7 +81,7 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Say whether any position can be gone to."""
+        """Say whether it can be read from any position."""
         return self._size is not None
 
     def close(self) -> None:
@@ -85,14 +91,14 @@ class RemoteFile(io.RawIOBase):
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._drop()
 
-    def _piece(self, size):
+    def _piece(self, size: int) -> bytes:
         begin = self._position - self._block_begin
         if not 0 <= begin < len(self._block):
             self._block, self._block_begin, begin = self._fetched(size), self._position, 0
         return self._block[begin : begin + size]
 
-    def _fetched(self, size):
-        """Return the block at the position, and have the one behind it fetched."""
+    def _fetched(self, size: int) -> bytes:
+        """Return the block at the position, and send the request for the one after it."""
         at, pending = self._next or (-1, None)
         self._next = None
         block = pending.result() if pending and at == self._position else None
@@ -105,10 +111,10 @@ class RemoteFile(io.RawIOBase):
             self._next = at, self._pool.submit(self._fetch, at, size)
         return block
 
-    def _fetch(self, at, size):
-        return persist(self._path, partial(self._try, at, max(size, self._reading.block)), self._forget)
+    def _fetch(self, at: int, size: int) -> bytes:
+        return persist(self._path, partial(self._try, at, max(size, self._reading.request_bytes)), self._forget)
 
-    def _try(self, at, size):
+    def _try(self, at: int, size: int) -> bytes:
         file = self._open()
         if file.tell() != at:
             _go_to(file, at)
@@ -117,30 +123,30 @@ class RemoteFile(io.RawIOBase):
             raise ConnectionError(f"it ended at byte {at:,} of {self._size:,}")
         return block
 
-    def _open(self):
+    def _open(self) -> BinaryIO:
         if self.closed:
             raise ValueError(f"{self._path} is closed")
         if self._file is None:
             self._file = self._begin()
         return self._file
 
-    def _forget(self):
+    def _forget(self) -> None:
         """Count a failure; drop a file that cannot be asked once more for the same bytes."""
         self._failed()
         if not (isinstance(self._file, AbstractBufferedFile) and self._file.size is not None):
             self._drop()
 
-    def _drop(self):
+    def _drop(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
 
 def _go_to(file: BinaryIO, position: int) -> None:
-    """Go to a position; a file that is streamed is read until there."""
+    """Go to a position; a file that is streamed is read up to it."""
     try:
         file.seek(position)
     except ValueError:
         while (left := position - file.tell()) > 0:
-            if not file.read(min(left, AHEAD.block)):
+            if not file.read(min(left, AHEAD.request_bytes)):
                 raise ConnectionError(f"it ended {left:,} bytes before byte {position:,}") from None

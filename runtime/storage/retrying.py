@@ -1,17 +1,20 @@
-"""Trying again what a file system refuses for a moment: which failures pass, how long to wait, when to give up.
+"""Try again what fails for a moment, and say which failures of whatever fsspec opens may pass.
 
-Metadata's downloads have manners of their own (`metadata.download.client`); here anything that fsspec opens is asked.
+The servers of metadata's sources say themselves when they want to be asked again: `metadata.download.client`.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar, cast
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from runtime.draws import draws
 from runtime.storage.paths import is_outside
 
 TRIES = 8  # in a row that bring nothing: a minute of waits
-FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds; each wait is twice the one before
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds
 BUSY = frozenset({408, 425, 429, *range(500, 600)})  # S3 says 503 SlowDown
 # By name, in any of an error's classes: the libraries that define them need not be installed.
 PASSING = frozenset(
@@ -25,23 +28,56 @@ PASSING = frozenset(
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Waits:
+    """Seconds between tries: each wait is twice the one before, up to the longest; chance takes off up to a half."""
+
+    first: float
+    longest: float
+
+    def after(self, failures: int, chance: float) -> float:
+        """Return the wait after so many failures in a row, from 1; `chance` is from 0 to 1.
+
+        >>> [Waits(1, 5).after(failures, chance=1) for failures in (1, 2, 3, 4)], Waits(1, 5).after(1, chance=0)
+        ([1.0, 2.0, 4.0, 5.0], 0.5)
+        """
+        return min(self.first * 2 ** (failures - 1), self.longest) * (1 + chance) / 2
+
+
+def try_again(
+    step: Callable[[], Result],
+    seconds_after: Callable[[Exception, int], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Return what `step` returns, once it returns.
+
+    `seconds_after` gets each error and the number of the try, from 1. It returns how long to sleep before the next
+    try, or raises what ends them.
+    """
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome and state.outcome.exception()
+        return seconds_after(cast(Exception, error), state.attempt_number)
+
+    return Retrying(retry=retry_if_exception_type(Exception), wait=wait, sleep=sleep)(step)
+
+
 def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], tries: int = TRIES) -> Result:
     """Return what `step` returns, trying again what may pass; `failed` is called before each new try.
 
-    OSError where no try helps: FileNotFoundError, PermissionError or one that tells the last reason. Errors that are
+    OSError where no try helps: FileNotFoundError, PermissionError or one that names the last reason. Errors that are
     not of files or networks pass through.
     """
-    for number in range(1, tries + 1):
-        try:
-            return step()
-        except Exception as error:
-            if not is_outside(error):
-                raise
-            if number == tries or not may_pass(error):
-                _give_up(path, error, number)
+
+    def seconds_after(error: Exception, number: int) -> float:
+        if not is_outside(error):
+            raise error
+        if number >= tries or not may_pass(error):
+            _give_up(path, error, number)
         failed()
-        time.sleep(wait(path, number))
-    raise ValueError(f"tries is {tries}; it must be at least 1")
+        return wait(path, number)
+
+    return try_again(step, seconds_after)
 
 
 def may_pass(error: BaseException) -> bool:
@@ -58,9 +94,8 @@ def status(error: BaseException) -> int | None:
 
 
 def wait(path: str, number: int) -> float:
-    """Return the seconds between try `number`, from 1, and the next: longer each time, other for each path."""
-    longest = min(FIRST_WAIT * 2 ** (number - 1), LONGEST_WAIT)
-    return longest * (1 + float(draws(number, "wait", [path])[0])) / 2
+    """Return the seconds between try `number`, from 1, and the next: other ones for each path."""
+    return Waits(FIRST_WAIT, LONGEST_WAIT).after(number, float(draws(number, "wait", [path])[0]))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -69,7 +104,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _status(error):
+def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         return response.get("ResponseMetadata", {}).get("HTTPStatusCode")

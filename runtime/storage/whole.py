@@ -1,28 +1,53 @@
-"""Folders that have their name only when they are whole, stamped with what they were made from.
+"""Write files and folders that get their names when they are complete; stamp folders with what they were made from.
 
-A run that is interrupted leaves its parts; the next one takes those whose stamp says that they are what it would make.
-An object store cannot rename: there a part is whole where it has its stamp, which comes last.
+A run that is interrupted leaves its parts. The next run takes those whose stamp says that they are what it would make.
+An object store cannot rename folders: a part is whole there once it has its stamp, which is written last.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-from runtime.storage.paths import PARTIAL, files, is_url, make_folder, move_files, read_bytes, remove, whole
+from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
 
+PARTIAL = ".partial"  # the end of the name of a file that is being written
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
 EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
 
 
+@contextmanager
+def whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a local file to write, which becomes `path` in one step when the block ends without an error."""
+    final = as_path(path)
+    if is_url(final):
+        # Not fsspec's `open("wb")`: when an error leaves its block, it commits what was written until then.
+        with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
+            local = Path(folder, final.name)
+            yield local
+            final.fs.put_file(str(local), final.path)
+        return
+    local = final.with_name(f".{final.name}.{uuid4().hex}{PARTIAL}")
+    try:
+        with room(final.parent):
+            yield local
+            os.replace(local, final)
+    finally:
+        local.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Parts:
-    """The parts below `place`; those being made lie below `work`, which is on the same disk or object store."""
+    """The parts below `folder`; unfinished ones are below `work`, which is on the same disk or object store."""
 
-    place: Path
+    folder: Path
     work: Path
 
     def begin(self, name: str) -> Path:
@@ -31,26 +56,26 @@ class Parts:
         return make_folder(self.work / name)
 
     def reopen(self, name: str) -> Path:
-        """Return the folder of a part that is to be added to: it is not whole until `finish` makes it so again."""
-        if is_url(self.place):  # copying all there is would cost more than it protects
+        """Return the folder of a part to add files to it: it is not whole until `finish` makes it so again."""
+        if is_url(self.folder):  # copying all its files would cost more than it protects
             self._take_stamp(name)
-            return self.place / name
+            return self.folder / name
         folder = self.work / name
-        if (self.place / name).exists():
+        if (self.folder / name).exists():
             remove(folder)
-            (self.place / name).rename(folder)
+            (self.folder / name).rename(folder)
         return make_folder(folder)
 
     def finish(self, name: str, stamp: dict | None = None) -> None:
-        """Stamp what `begin` began, if it is to be recognised, and give it its name; what had the name before goes."""
-        if is_url(self.place):
+        """Give what `begin` began its name, stamped if it is to be recognised; what had the name before is removed."""
+        if is_url(self.folder):
             self._finish_moving(name, stamp)
             return
         if stamp is not None:
             write_json(self.work / name / STAMP, stamp)
         for file in files(self.work / name, PARTIAL):
             remove(file)  # of a task that was killed, and done again
-        old, final = self.work / f"{name}.old", self.place / name
+        old, final = self.work / f"{name}.old", self.folder / name
         remove(old)
         make_folder(final.parent)
         if final.exists():
@@ -60,16 +85,16 @@ class Parts:
 
     def stamp(self, name: str) -> dict | None:
         """Return the stamp of a part that is whole, or None."""
-        return read_json(self.place / name / STAMP)
+        return read_json(self.folder / name / STAMP)
 
     def earlier(self, name: str) -> dict | None:
         """Return the stamp of a part that is whole, or was before it was reopened; or None."""
-        reopened = self.place / name / EARLIER if is_url(self.place) else self.work / name / STAMP
+        reopened = self.folder / name / EARLIER if is_url(self.folder) else self.work / name / STAMP
         return self.stamp(name) or read_json(reopened)
 
     def _finish_moving(self, name: str, stamp: dict | None) -> None:
-        """Do what `finish` does file by file; of what was reopened, all files are there."""
-        final, begun = self.place / name, files(self.work / name)
+        """Do what `finish` does, file by file; the files of a part that was reopened are already in their folder."""
+        final, begun = self.folder / name, files(self.work / name)
         self._take_stamp(name)
         if begun:
             names = {EARLIER, *(file.name for file in begun)}
@@ -84,15 +109,15 @@ class Parts:
     def _take_stamp(self, name: str) -> None:
         stamp = self.stamp(name)
         if stamp is not None:
-            write_json(self.place / name / EARLIER, stamp)
-            remove(self.place / name / STAMP)
+            write_json(self.folder / name / EARLIER, stamp)
+            remove(self.folder / name / STAMP)
 
 
 @contextmanager
 def whole_folder(to: Path) -> Iterator[Path]:
-    """Give an empty local folder that takes the place of `to` when the block ends well."""
-    place = to.resolve().parent
-    parts = Parts(place, place / f".{to.name}.partial")
+    """Give an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
+    parent = to.resolve().parent
+    parts = Parts(parent, parent / f".{to.name}.partial")
     try:
         yield parts.begin(to.name)
         parts.finish(to.name)
@@ -100,20 +125,20 @@ def whole_folder(to: Path) -> Iterator[Path]:
         remove(parts.work)
 
 
-def write_json(path: Path, content) -> None:
-    """Write `content` so that the file is whole under its name."""
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON; the file is whole under its name."""
     with whole(path) as file:
         file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict | None:
-    """Return the object in a JSON file, or None where there is no readable one."""
+    """Return the object in a JSON file, or None where no readable one exists."""
     try:
         content = json.loads(read_bytes(path).decode("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     except OSError:
-        if is_url(path):  # busy, or forbidden: not the same as not there
+        if is_url(path):  # busy, or forbidden: not the same as missing
             raise
         return None
     return content if isinstance(content, dict) else None

@@ -12,7 +12,7 @@ from curation.balancing import manifest as module
 from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, write_curated
 from curation.schemas import CURATED, MATCHED
 from metadata import InputError
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.tallies import Tallies
 from tests.naive.curated import naive_curated
 from tests.naive.sampling import naive_expected_size
@@ -47,7 +47,7 @@ def drawn(folder: Path, rows: pa.RecordBatch, files: int, tasks: int = 1, seed: 
     """Draw as so many tasks over batches of any size do; return their files and tallies."""
     paths, tallies, random = [], Tallies(), Random(tasks)
     for number, part in enumerate(cut(rows, random, tasks)):
-        writer = BlockWriter(folder, f"{tasks}-{number}", files * SECTIONS)
+        writer = BucketWriter(folder, f"{tasks}-{number}", files * SECTIONS)
         tallies += draw_pairs(cut(part, random, 3), RATES, seed, files, writer)
         paths += [folder / name for name in writer.finish()]
     return paths, tallies
@@ -83,7 +83,7 @@ def test_short_runs_and_many_files_of_drawn_pairs_change_nothing(tmp_path, monke
     rows = images(300)
     expected = curated(tmp_path, drawn(tmp_path, rows, 2)[0], 2)
     monkeypatch.setattr(module, "RUN_BYTES", 1000)
-    monkeypatch.setattr("runtime.exchange.WORTH_A_BLOCK", 1)
+    monkeypatch.setattr("runtime.exchange.FEWEST_ROWS", 1)
     monkeypatch.setattr("runtime.exchange.HELD_BYTES", 1000)
     paths, _ = drawn(tmp_path, rows, 2, tasks=2)
     assert len(paths) > 2
@@ -112,7 +112,7 @@ def test_a_pair_lies_in_the_section_of_its_draw(tmp_path, files):
     paths, tallies = drawn(tmp_path, images(300), files, tasks=2)
     rows = 0
     for section in range(files * SECTIONS):
-        for block in (block for path in paths for block in read_blocks(path, DRAWN, section, section + 1)):
+        for block in (block for path in paths for block in read_buckets(path, DRAWN, section, section + 1)):
             assert (np.floor(block["draw"].to_numpy() * files) == section // SECTIONS).all()
             assert (np.floor(block["draw"].to_numpy() * files * SECTIONS) == section).all()
             rows += block.num_rows
@@ -132,7 +132,7 @@ def test_draws_at_the_bounds_of_files_lie_in_a_section_of_the_right_file():
         values = values[(values >= 0) & (values < 1)]
         rows = {name: pa.nulls(len(values), DRAWN.field(name).type) for name in CURATED.names}
         sections.clear()
-        module.add_by_section([pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN)], files, Watched())
+        module.add_by_section(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN), files, Watched())
         assert len(sections) == len(values)
         assert all(section // SECTIONS == int(draw * files) < files for draw, section in sections)
 
@@ -166,7 +166,7 @@ def test_what_was_written_is_counted_and_has_the_schema_and_the_row_groups(tmp_p
 
 def test_no_images_give_no_file_of_pairs_and_an_empty_curated_one(tmp_path):
     for batches in ([], [images(0)], [images(3).slice(1, 0)]):
-        writer = BlockWriter(tmp_path, "none", SECTIONS)
+        writer = BucketWriter(tmp_path, "none", SECTIONS)
         tallies = draw_pairs(batches, RATES, 0, 1, writer)
         assert writer.finish() == []
         assert (tallies["images"], tallies["kept"]) == (0, 0)

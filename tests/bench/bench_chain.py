@@ -19,13 +19,10 @@ import zlib
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).parent.parent.parent / "jobs"))
-
 import chain_inputs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import usage
-from console import ALLOCATORS
 from plain_chain import PlainChain, sample
 
 from curation import rates as rates_at
@@ -41,7 +38,8 @@ from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
+from runtime.session import ALLOCATORS
 from runtime.spark import Shipped
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
@@ -128,7 +126,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
         floor("inputs", lambda path=path: _read_alone(path))
     batches = list(tasks.without_tallies(read, Tallies()))
     texts = sum(batch.num_rows for batch in batches)
-    writer = BlockWriter(folder, "pairs", BUCKETS)
+    writer = BucketWriter(folder, "pairs", BUCKETS)
     rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
     for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
@@ -162,9 +160,9 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
         own("count", lambda b=batch: counts.count(parts(b["candidates"])[0].field("entries")))
     rates = rates_at(counts.values, threshold(counts.values, TAIL_SHARE))
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
-    sections = BlockWriter(folder, "drawn", curated.SECTIONS)
+    sections = BucketWriter(folder, "drawn", curated.SECTIONS)
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
-    own("by section", lambda: curated.add_by_section(kept, 1, sections))
+    own("by section", lambda: curated.add_by_section(pa.concat_batches(kept), 1, sections))
     own("by section", sections.finish)
     drawn, path = [folder / name for name in sections.files], folder / "curated.parquet"
     own("write curated", lambda: curated.write_curated(drawn, 0, path, 100_000))
@@ -189,7 +187,7 @@ def _read_alone(path: Path) -> None:
 
 
 def _blocks(folder: Path, files: list[str], schema: pa.Schema, first: int, stop: int) -> list[pa.RecordBatch]:
-    return [rows for name in files for rows in read_blocks(folder / name, schema, first, stop)]
+    return [rows for name in files for rows in read_buckets(folder / name, schema, first, stop)]
 
 
 def _write(path: Path, schema: pa.Schema, batches: list[pa.RecordBatch], row_group: int) -> None:

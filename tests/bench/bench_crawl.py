@@ -22,8 +22,7 @@ from selectolax.lexbor import LexborHTMLParser
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from curation.inputs.crawl import html_pages, warc_records  # noqa: E402
-from curation.inputs.crawl import readers as crawl  # noqa: E402
+from curation.inputs.crawl import html_pages, warc, warc_records, wat  # noqa: E402
 from curation.inputs.crawl.gzip_members import members  # noqa: E402
 
 RUNS = 9
@@ -83,7 +82,7 @@ def compare(name: str, size: int, ways: dict, first: str) -> None:
 def bench_wat() -> None:
     data = packed("wat", ".wat.gz") or made_up_wat()
     start = time.perf_counter()
-    rows = sum(batch.num_rows for batch in crawl.read_wat(io.BytesIO(data)))
+    rows = sum(batch.num_rows for batch in wat.read(io.BytesIO(data)))
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
     groups = warc_records.metadata(members(io.BytesIO(data), Counter()), Counter())
@@ -95,7 +94,7 @@ def bench_wat() -> None:
         "isal": lambda: (isal_zlib.decompressobj(31).decompress(part) for part in parts),
         "members": lambda: members(io.BytesIO(data), Counter()),
         "orjson of these records": lambda: (orjson.loads(block) for block in blocks),
-        "read_wat": lambda: crawl.read_wat(io.BytesIO(data)),
+        "read_wat": lambda: wat.read(io.BytesIO(data)),
     }
     compare("wat", size, ways, "zlib")
 
@@ -109,13 +108,13 @@ def bench_warc() -> None:
         return parse(html)
 
     html_pages.LexborHTMLParser = keeping
-    for _ in crawl.read_warc(io.BytesIO(data)):
+    for _ in warc.read(io.BytesIO(data)):
         pass
     html_pages.LexborHTMLParser = parse
     ways = {
         "selectolax": lambda: (parse(html) for html in htmls),
         "members": lambda: members(io.BytesIO(data), Counter()),
-        "read_warc": lambda: crawl.read_warc(io.BytesIO(data)),
+        "read_warc": lambda: warc.read(io.BytesIO(data)),
     }
     compare("warc", sum(map(len, htmls)), ways, "selectolax")
 

@@ -1,7 +1,7 @@
 """One core: a dump's XML → pages, and wikitext → plain text, each beside its alternatives; what markup remains.
 
 python tests/bench/bench_wikitext.py [FOLDER]   (default: the wikipedia folder of SHARED_DATA). Alternatives that are
-not installed are left out: lxml, mwxml, wikitextparser.
+not installed are left out: lxml, mwxml, mwparserfromhell, wikitextparser.
 """
 
 import bz2
@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
-
-import mwparserfromhell
 
 from metadata.wikipedia import wikitext
 from metadata.wikipedia.dumps import unpacked, xml_pages
@@ -106,26 +104,16 @@ def strippers() -> dict[str, Callable]:
     found = {
         "wikitext.plain_text": wikitext.plain_text,
         "its first pass alone (blocks)": without_blocks,
-        "the same without the parser": unparsed,
-        "the parser over whole pages, own tree walk": lambda text: "".join(
-            wikitext._shown(mwparserfromhell.parse(text))
-        ),
-        "mwparserfromhell's strip_code": lambda text: mwparserfromhell.parse(text).strip_code(),
     }
+    with suppress(ImportError):
+        import mwparserfromhell
+
+        found["mwparserfromhell's strip_code"] = lambda text: mwparserfromhell.parse(text).strip_code()
     with suppress(ImportError):
         import wikitextparser
 
         found["wikitextparser's remove_markup"] = wikitextparser.remove_markup
     return found
-
-
-def unparsed(text: str) -> str:
-    """Return what is left when every line is swept, as broken ones are."""
-    is_safe, wikitext._is_safe = wikitext._is_safe, lambda line: False
-    try:
-        return wikitext.plain_text(text)
-    finally:
-        wikitext._is_safe = is_safe
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from nbclient import NotebookClient
 
 from metadata import Entries, InputError
 from metadata.languages import LANGUAGES as ALL
-from tests.runs.test_results import write_run
 from tests.sample.texts import LANGUAGES, sentence
 from tests.sample.texts import entries as words_of
 from tests.support.checkout import ROOT
+from tests.support.written_run import write_run
 
 NOTEBOOKS = ROOT / "notebooks"
 PLOTS = {"explore_metadata": 2, "inspect_distributions": 4, "choose_threshold": 2, "compare_runs": 3}

@@ -9,7 +9,6 @@ import re
 import shlex
 import struct
 import subprocess
-import sys
 import zlib
 from hashlib import md5
 from pathlib import Path
@@ -18,15 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.commands import export as job
 from curation.export.card import About
 from curation.export.forms import export
 from tests.support.checkout import ROOT
-from tests.support.finished_run import finished_run, image
+from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.http_server import Answer, serving
 from tests.support.stand_ins import needed
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where Python puts it
-import export as job  # noqa: E402
 
 PAGE = ROOT / "docs" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
@@ -65,13 +62,23 @@ def test_datasets_loads_the_folder(run, published, offline, tmp_path):
     assert [row["uid"] for row in streamed] == [row["uid"] for row in run.kept]
 
 
+def test_datasets_loads_the_entries_that_the_ids_of_a_pair_mean(run, published, offline, tmp_path):
+    datasets = needed("datasets")
+    entries = datasets.load_dataset(str(published), "entries", split="train", cache_dir=str(tmp_path / "cache"))
+    assert entries["count"][:] == run.counts
+    for row in run.kept:
+        assert all(entry in row["text"] for entry in entries[row["entries"]]["entry"])
+
+
 def test_the_hub_reads_the_card(published, offline):
     hub = needed("huggingface_hub")
     card = hub.DatasetCard.load(published / "README.md")
     told = card.data.to_dict()
     assert (told["pretty_name"], told["license"], told["language"]) == ("Pairs é", "cc-by-4.0", ["en", "ja", "no"])
     assert told["size_categories"] == ["n<1K"]
-    assert told["configs"][0]["data_files"] == [{"split": "train", "path": "data/*.parquet"}]
+    paths = {config["config_name"]: config["data_files"] for config in told["configs"]}
+    assert paths["default"] == [{"split": "train", "path": "data/*.parquet"}]
+    assert paths["entries"] == [{"split": "train", "path": "entries/*.parquet"}]
     assert card.text.lstrip().startswith("# Pairs é")
 
 
@@ -93,6 +100,9 @@ def test_mlcroissant_reads_the_records(run, published):
     assert [record["pairs/text"].decode() for record in records] == [row["text"] for row in run.kept]
     assert [list(record["pairs/entries"]) for record in records] == [row["entries"] for row in run.kept]
     assert [record["pairs/probability"] for record in records] == [row["probability"] for row in run.kept]
+    entries = list(dataset.records("entries"))
+    assert [record["entries/entry"].decode() for record in entries] == [each for own in LISTS.values() for each in own]
+    assert [record["entries/count"] for record in entries] == run.counts
 
 
 # img2dataset

@@ -25,7 +25,7 @@ from curation.images.tasks import (
 from curation.schemas import CANDIDATES, KEYED, MATCHED
 from metadata import InputError
 from runtime import exchange
-from runtime.exchange import BlockWriter
+from runtime.exchange import BucketWriter
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group
 from tests.naive.row_ids import naive_hash, naive_uid
@@ -40,7 +40,7 @@ def file_of(
     folder: Path, rows: pa.RecordBatch, buckets: int = 8, max_texts: int = 64, name: str = "task", parts: int = 3
 ):
     """Write files of pairs as a task does; return them with their number of buckets, and the tallies."""
-    writer = BlockWriter(folder, name, buckets)
+    writer = BucketWriter(folder, name, buckets)
     tallies = write_pairs(cut(rows, Random(1), parts), matching(), max_texts, writer, buckets)
     return [(folder / each, buckets) for each in writer.finish()], tallies
 
@@ -108,7 +108,7 @@ def test_short_runs_many_files_and_combining_on_the_way_change_nothing(tmp_path,
     files, tallies = file_of(tmp_path, rows, max_texts=3, name="long")
     expected, more = images_of(tmp_path, files, max_texts=3)
     monkeypatch.setattr(module, "RUN_ROWS", 5)
-    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 1)
+    monkeypatch.setattr(exchange, "FEWEST_ROWS", 1)
     monkeypatch.setattr(exchange, "HELD_BYTES", 2000)
     short, of_short = file_of(tmp_path, rows, max_texts=3, name="short", parts=90)
     assert len(short) > 10
@@ -131,7 +131,7 @@ def test_runs_are_of_whole_batches_until_they_have_rows_or_bytes_enough(monkeypa
 
 def test_memory_holds_little_more_than_what_stays_of_an_image_that_is_everywhere(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RUN_ROWS", 10)
-    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 1)
+    monkeypatch.setattr(exchange, "FEWEST_ROWS", 1)
     rows = [{"url": "http://logo", "text": f"dog {number}"} for number in range(1000)]
     files, _ = file_of(tmp_path, candidates(*rows), max_texts=5, parts=200)
     sizes, combine = [], module.combine

@@ -10,7 +10,8 @@ import pytest
 
 from curation.inputs import files
 from curation.inputs.files import Input, find, read
-from curation.inputs.tables.readers import TableOptions
+from curation.inputs.formats import FORMATS, expected, format_of
+from curation.inputs.tables.columns import TableOptions
 from runtime.errors import InputError
 from tests.support.checkout import SHARED
 
@@ -91,7 +92,20 @@ def test_other_file_systems_are_read():
 
 
 def test_the_ending_of_a_url_is_before_its_query():
-    assert files._format("https://example.org/A.Parquet?signature=x.csv") == "parquet"
+    assert format_of("https://example.org/A.Parquet?signature=x.csv").name == "parquet"
+
+
+def test_a_refusal_names_all_endings():
+    assert expected() == (
+        "expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or"
+        " .zst)"
+    )
+    assert all(format_of(f"a{ending.upper()}") is each for each in FORMATS for ending in each.endings)
+
+
+def test_a_packed_file_has_the_format_that_is_in_it():
+    assert [format_of(f"a{ending}.zst").name for ending in (".ndjson", ".tsv")] == ["json", "csv"]
+    assert format_of("a.parquet.gz") is format_of("a.json.gz.gz") is None
 
 
 def test_a_big_parquet_file_is_split_at_its_row_groups(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError
 from runtime.tallies import Tallies
-from tests.inputs.test_crawl import image, warc, wat
 from tests.naive.limits import naive_cut
+from tests.support.crawl_records import image, warc, wat
 from tests.support.pair_rows import candidates
 
 LETTERS = st.text(st.sampled_from("a é犬🐕\u0301\u3000\x85"), max_size=12)
@@ -36,7 +36,7 @@ def read(path) -> tuple[list, Tallies]:
     """The pairs of a file as url and text, and what was tallied, as a worker has them."""
     (source,) = inputs.find([str(path)])
     tallies = Tallies()
-    batches = limits.cut(limits.named(inputs.read(source), str(path)), CONFIG.max_text_length)
+    batches = limits.cut(limits.tally_damage(inputs.read(source), str(path)), CONFIG.max_text_length)
     rows = [row for batch in without_tallies(batches, tallies) for row in batch.to_pylist()]
     return [(row["url"], row["text"]) for row in rows], tallies
 

@@ -1,8 +1,11 @@
-"""The build_metadata job as a user runs it: what it writes, that it writes the same every time, and how it refuses."""
+"""Test the build_metadata job as a user runs it: its output, the same bytes every time, and its refusals."""
 
 import bz2
 import gzip
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,16 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from metadata import Entries
+from metadata import Entries, commands
 from metadata.schemas import ENTRIES
 from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP
 from tests.support.checkout import ROOT
 
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import build_metadata  # noqa: E402
-
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 FEW = ("en", "ja", "de")  # of the sample's twenty languages; each takes Spark about a second
 
 
@@ -86,9 +87,9 @@ def test_the_output_is_what_the_format_says(whole):
 
 @pytest.mark.spark
 def test_the_figures_of_each_source_agree_with_the_entries(whole):
-    for code, of in facts(whole)["sources"].items():
+    for code, counts in facts(whole)["sources"].items():
         owners = [row["sources"][0] for row in rows(whole, code)]
-        assert of == {source: owners.count(source) for source in set(owners)}
+        assert counts == {source: owners.count(source) for source in set(owners)}
 
 
 @pytest.mark.spark
@@ -191,9 +192,9 @@ def view_halves(path: Path, folder: Path) -> list[Path]:
 
 
 def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(sample, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(build_metadata, "session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
     sources = ["--wordnet", str(sample / "wordnet"), "--languages", "ja", "ko"]
-    build_metadata.main([*sources, "--output", str(tmp_path / "out")])
+    commands.main([*sources, "--output", str(tmp_path / "out")])
     assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
     assert facts(tmp_path / "out")["missing"] == ["ko"]
     assert "no source has entries of Korean (ko)" in capsys.readouterr().err
@@ -202,11 +203,11 @@ def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(s
 @pytest.fixture
 def refused(capsys, monkeypatch):
     """Run the job; return the sentence with which it refused."""
-    monkeypatch.setattr(build_metadata, "session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
 
     def run(*arguments) -> str:
         with pytest.raises(SystemExit) as stopped:
-            build_metadata.main([str(argument) for argument in arguments])
+            commands.main([str(argument) for argument in arguments])
         assert stopped.value.code == 2
         error = capsys.readouterr().err
         assert "Traceback" not in error
@@ -238,16 +239,46 @@ def test_an_empty_folder(refused, tmp_path, source):
         (["--entries", "{words}"], "give LANGUAGE=FILE"),
         (["--entries", "en={words}.none"], "cannot read the entries"),
         (["--entries", "en={words}", "--languages", "ja"], "no source brought an entry"),
-        (["--unigram-limit", "-1"], "unigram_limit is -1"),
-        (["--english-title-views", "0"], "english_title_views is 0"),
+        (["--unigram-limit", "-1"], "--unigram-limit is -1"),
+        (["--english-title-views", "0"], "--english-title-views is 0"),
         (["--bigram-score", "best"], "invalid choice: 'best'"),
         (["--rules", "loose"], "invalid choice: 'loose'"),
+        (["--dry-run"], "give --download"),
+        (["--unigram-limits", "5"], "unrecognized arguments: --unigram-limits; did you mean --unigram-limit?"),
     ],
 )
 def test_a_wrong_language_list_or_number(refused, tmp_path, flags, named):
     words = tmp_path / "words.txt"
     words.write_text("dog\ncat\n")
     assert named in refused(*[flag.format(words=words) for flag in flags], "--output", tmp_path / "out")
+
+
+def test_files_that_hold_no_page_views_are_named_together_before_spark_starts(refused, sample, tmp_path):
+    (tmp_path / "pairs.csv").write_text("url,text\nhttp://x/1.jpg,A dog on the grass beside a lake\n")
+    (tmp_path / "dump.bz2").write_bytes(bz2.compress(b"<mediawiki>\n  <page>\n"))
+    paths = [tmp_path / "pairs.csv", views(sample), tmp_path / "dump.bz2"]
+    sentence = refused("--pageviews", *paths, "--output", tmp_path / "out")
+    assert f"{tmp_path / 'dump.bz2'}, {tmp_path / 'pairs.csv'}; expected lines `project title" in sentence
+    assert str(views(sample)) not in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_arguments_from_a_file(sample, tmp_path, capsys):
+    (tmp_path / "run.args").write_text(f"# Japanese\n--wordnet '{sample / 'wordnet'}'\n--languages ja\n")
+    commands.main([f"@{tmp_path / 'run.args'}", "--output", str(tmp_path / "out")])
+    assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
+
+
+def test_a_copy_of_the_job_alone_works_and_says_how_to_install_what_is_missing(tmp_path):
+    job = shutil.copy(ROOT / "jobs/build_metadata.py", tmp_path)
+    with_package = subprocess.run([sys.executable, job, "--help"], cwd=ROOT, env=ENVIRONMENT, capture_output=True)
+    assert with_package.returncode == 0
+    assert b"--english-title-views" in with_package.stdout
+    without = subprocess.run([sys.executable, "-I", "-S", job], cwd=tmp_path, capture_output=True, text=True)
+    assert without.returncode == 2
+    (line,) = without.stderr.splitlines()
+    assert "is not installed" in line
+    assert "pip install" in line
 
 
 def test_a_wikipedia_that_is_none(refused, sample, tmp_path):

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,17 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import stages
+from curation.commands import curate
 from curation.matching.finders import open_matchers
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
-from tests.support.checkout import ROOT
 from tests.support.stand_ins import NO_SPARK
 
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import curate  # noqa: E402
 
-
-def run_here(spark, items, function, a_core=None) -> Tallies:
+def run_here(spark, items, function, tasks_per_core=None) -> Tallies:
     return Tallies(row for item in items for row in function(item).rows())
 
 
@@ -30,7 +25,6 @@ def job():
     """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curate, "session", lambda name: NO_SPARK)
-        patched.setattr(curate, "stage", lambda spark, title: nullcontext())
         patched.setattr(stages, "run", run_here)
 
         def run(*arguments) -> int:

@@ -1,16 +1,10 @@
-"""What build_metadata fetches becomes its sources; a dry run fetches and builds nothing."""
-
-import sys
+"""Test that fetched files become sources of a build; a dry run fetches and builds nothing."""
 
 import pytest
 
-from metadata import Entries
+from metadata import Entries, commands
 from metadata.download.sources import Download
-from tests.support.checkout import ROOT
 from tests.support.http_server import Answer, file, serving
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import build_metadata  # noqa: E402
 
 TAB = "# Test\tjpn\thttp://example.org\tCC0\n00000001-n\tjpn:lemma\t猫\n00000002-n\tjpn:lemma\t写真\n".encode()
 
@@ -21,13 +15,13 @@ def planned(monkeypatch):
     with serving() as server:
         good = Download(server.serve("/wn-data-jpn.tab", file(TAB)), "wordnet/wn-data-jpn.tab")
         gone = Download(server.serve("/pageviews.gz", Answer(404)), "pageviews/pageviews.gz")
-        monkeypatch.setattr(build_metadata, "plan", lambda *arguments: [good, gone])
+        monkeypatch.setattr(commands, "plan", lambda *arguments: [good, gone])
         yield
 
 
 @pytest.mark.usefixtures("planned")
 def test_a_fetched_file_is_a_source_and_a_missing_one_is_said(tmp_path, capsys):
-    build_metadata.main(["--download", "--languages", "ja", "--output", str(tmp_path / "out")])
+    commands.main(["--download", "--languages", "ja", "--output", str(tmp_path / "out")])
     assert {"猫", "写真"} <= set(Entries.open(tmp_path / "out").of("ja").to_pylist())
     assert (tmp_path / "out" / "downloads" / "wordnet" / "wn-data-jpn.tab").read_bytes() == TAB
     said = capsys.readouterr().err
@@ -37,6 +31,6 @@ def test_a_fetched_file_is_a_source_and_a_missing_one_is_said(tmp_path, capsys):
 
 @pytest.mark.usefixtures("planned")
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
-    build_metadata.main(["--download", "--dry-run", "--output", str(tmp_path / "out")])
+    commands.main(["--download", "--dry-run", "--output", str(tmp_path / "out")])
     assert "wn-data-jpn.tab" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,16 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from s3fs import S3FileSystem
 
+from curation import steps
+from curation.commands import curate
+from curation.commands.arguments import parse_curate
+from curation.request import Options, Request
 from curation.runs.output import Output
 from metadata import Entries, InputError
 from runtime.tallies import Tallies
-from tests.support.checkout import ROOT
 from tests.support.stand_ins import NO_SPARK
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-import curate  # noqa: E402
-from arguments import parse_curate  # noqa: E402
-from request import Request  # noqa: E402
 
 
 @pytest.fixture
@@ -75,15 +72,15 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--english-threshold", "0"], "english_threshold is 0"),
-        (["--target-size", "0"], "target_size is 0"),
-        (["--tail-share", "1.5"], "tail_share is 1.5"),
-        (["--tail-share", "0.1", "--target-size", "10"], "target_size and tail_share"),
-        (["--max-texts", "0"], "max_texts is 0"),
-        (["--max-text-length", "0"], "max_text_length is 0"),
-        (["--max-bad-files", "2"], "max_bad_files is 2.0; it must be a number from 0 to 1"),
-        (["--max-bad-records", "-0.1"], "max_bad_records is -0.1"),
-        (["--sample-files", "0"], "sample_files is 0"),
+        (["--english-threshold", "0"], "--english-threshold is 0"),
+        (["--target-size", "0"], "--target-size is 0"),
+        (["--tail-share", "1.5"], "--tail-share is 1.5"),
+        (["--tail-share", "0.1", "--target-size", "10"], "--target-size and --tail-share"),
+        (["--max-texts", "0"], "--max-texts is 0"),
+        (["--max-text-length", "0"], "--max-text-length is 0"),
+        (["--max-bad-files", "2"], "--max-bad-files is 2.0; it must be a number from 0 to 1"),
+        (["--max-bad-records", "-0.1"], "--max-bad-records is -0.1"),
+        (["--sample-files", "0"], "--sample-files is 0"),
         (["--english-threshold", "many"], "invalid int value: 'many'"),
         (["--rules", "loose"], "invalid choice: 'loose'"),
         (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
@@ -167,8 +164,11 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
     (folder / "wat.paths.gz").write_bytes(gzip.compress("\n".join(names).encode()))
     monkeypatch.setenv("COMMON_CRAWL_URL", str(tmp_path))
     command = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--entries", f"en={words}"]
-    asked = [Request.of(parse_curate([*command, "--output", "out", "--seed", seed])).files for seed in "001"]
-    one, again, other = ([file.path for file in files] for files in asked)
+    asked = [parse_curate([*command, "--output", "out", "--seed", seed]) for seed in "001"]
+    requests = [
+        Request.find(curate.config_of(args), args.input, Entries.build({"en": ["dog"]}), Options()) for args in asked
+    ]
+    one, again, other = ([file.path for file in request.files] for request in requests)
     assert one == again != other
     assert {len(one), len(other)} == {3}
     assert {*one, *other} <= {f"{tmp_path}/{name}" for name in names}
@@ -247,5 +247,5 @@ def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
 
 def test_an_output_that_does_not_hold_what_workers_wrote():
     with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
-        curate.require_whole(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
-    curate.require_whole(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))
+        steps._require_stamps(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
+    steps._require_stamps(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))

@@ -1,12 +1,14 @@
-"""What a build counts anew, and what the order of its files may not change."""
+"""Test which parts a build counts anew, and that the order of its files changes nothing."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from metadata import InputError
 from metadata.build import Build
 from metadata.config import MetadataConfig
+from metadata.sources import Sources
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wordnet import formats
 from runtime.storage.whole import Parts
@@ -18,7 +20,7 @@ def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), **numbers) -> Buil
     views.touch()
     config = MetadataConfig(**numbers)
     parts = Parts(folder / "sources", folder / ".work")
-    return Build(config, "unicode", formats.find(wordnets), list(dumps), [str(views)], {}, None, parts)
+    return Build(config, Sources(formats.find(wordnets), list(dumps), [str(views)]), parts)
 
 
 def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
@@ -26,15 +28,25 @@ def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
     return WikipediaFile(str(path), "xml", "de", namespaces=tuple(enumerate(namespaces, 1)))
 
 
+def test_languages_that_are_wanted_must_exist():
+    with pytest.raises(InputError, match="'xx' is no metadata language"):
+        Sources(wanted=["xx"])
+
+
+def test_rules_are_no_number_that_parts_depend_on(tmp_path):
+    dump = dump_of(tmp_path / "a.xml")
+    assert planned(tmp_path, dump).ngrams("de") == planned(tmp_path, dump, rules="meta").ngrams("de")
+
+
 def test_titles_are_counted_anew_once_a_dump_tells_more_namespaces(tmp_path):
     bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
-    assert planned(tmp_path, bare).titles_made_from() != planned(tmp_path, telling).titles_made_from()
+    assert planned(tmp_path, bare).titles().made_from != planned(tmp_path, telling).titles().made_from
 
 
 def test_of_a_dump_in_two_files_either_may_tell_the_namespaces(tmp_path):
     bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
-    assert planned(tmp_path, bare, telling).namespaces == planned(tmp_path, telling, bare).namespaces
-    assert planned(tmp_path, bare, telling).namespaces == {"de": ["Schublade"]}
+    assert planned(tmp_path, bare, telling).sources.namespaces == planned(tmp_path, telling, bare).sources.namespaces
+    assert planned(tmp_path, bare, telling).sources.namespaces == {"de": ["Schublade"]}
 
 
 @pytest.mark.parametrize(
@@ -50,8 +62,8 @@ def test_of_a_dump_in_two_files_either_may_tell_the_namespaces(tmp_path):
 def test_a_number_counts_anew_only_what_depends_on_it(tmp_path, number, ngrams_stay, titles_stay):
     dump = dump_of(tmp_path / "a.xml")
     before, after = planned(tmp_path, dump), planned(tmp_path, dump, **number)
-    assert (before.ngrams_made_from("de") == after.ngrams_made_from("de")) is ngrams_stay
-    assert (before.titles_made_from() == after.titles_made_from()) is titles_stay
+    assert (before.ngrams("de").made_from == after.ngrams("de").made_from) is ngrams_stay
+    assert (before.titles().made_from == after.titles().made_from) is titles_stay
 
 
 def test_the_order_of_two_wordnets_of_a_language_does_not_matter(tmp_path):

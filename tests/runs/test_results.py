@@ -1,93 +1,21 @@
 """A finished run read back: its counts and images, and what other thresholds and runs make of them."""
 
-from hashlib import md5
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import kept_by_language, sample_batch, texts_by_language
-from curation.balancing.thresholds import Thresholds, rates_of
-from curation.config import CurationConfig
-from curation.report.facts import Run
-from curation.runs.output import Output
+from curation.balancing.thresholds import rates_of
 from curation.runs.results import Results, overlap
-from curation.schemas import CURATED, MATCHED
 from metadata import Entries, InputError
-from runtime.arrow.lists import parts
-from runtime.storage.parquet import PartWriter
-from runtime.tallies import Tallies
 from tests.naive.results import naive_expected, naive_overlap
+from tests.support.written_run import write_run
 
 ENTRIES = {"en": ["a", "dog", "the", "red dog", "unseen"], "he": ["כלב", "חתול"], "ja": ["犬", "猫", "写真"]}
+
+
 UNSEEN = 4  # the id of an entry that no text contains
-DESCRIPTION = {"inputs": [], "columns": {}, "rules": "unicode", "model": {"name": "none", "digest": ""}}
-
-
-def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: int = 2) -> Path:
-    """Write what curate writes for images that are matched already, without Spark; texts are (text, language, ids)."""
-    output = Output.claim(folder, DESCRIPTION | {"metadata": entries.digest})
-    batch = matched_batch(images)
-    write_parts(output.parts.begin("matched"), batch, MATCHED, files)
-    matched = matched_tallies(images)
-    output.finish_matched(matched)
-    texts = parts(batch["candidates"])[0]
-    counts = EntryCounts.zeros(len(entries), entries.digest).count(texts.field("entries"))
-    thresholds = Thresholds.of(counts.by_language(entries.languages), t)
-    rates = rates_of(counts.values, entries.languages, thresholds)
-    kept = sample_batch(batch, rates, seed)
-    write_parts(output.parts.begin("curated"), kept, CURATED, 1)
-    output.parts.finish("curated")
-    config = CurationConfig(english_threshold=t, seed=seed)
-    curated = curated_tallies(batch, kept, rates)
-    output.write_results(Run(config, output.description, entries, counts, thresholds, matched, curated), rates)
-    return output.path
-
-
-def matched_batch(images) -> pa.RecordBatch:
-    rows = [
-        {
-            "uid": md5(str(number).encode()).hexdigest(),
-            "url": f"http://a.example/{number}.jpg",
-            "page_url": "http://a.example/",
-            "candidates": [
-                {"text": text, "kind": "alt", "language": language, "lid_score": 0.9, "entries": ids}
-                for text, language, ids in texts
-            ],
-        }
-        for number, texts in enumerate(images)
-    ]
-    return pa.RecordBatch.from_pylist(rows, MATCHED)
-
-
-def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: int) -> None:
-    size = -(-batch.num_rows // files)
-    for number in range(files):
-        with PartWriter(folder / f"{number:05d}.parquet", schema, 1000) as writer:
-            writer.write(batch.slice(number * size, size))
-
-
-def matched_tallies(images) -> Tallies:
-    tally = Tallies()
-    for name, value in (("images", len(images)), ("texts", sum(map(len, images)))):
-        tally.add(name, value)
-    for _, language, _ in (text for texts in images for text in texts):
-        for name, value in (("texts", 1), ("identified", 1), ("matched", 1), ("score", 0.9)):
-            tally.add(f"language.{name}", value, language)
-    return tally
-
-
-def curated_tallies(batch: pa.RecordBatch, kept: pa.RecordBatch, rates) -> Tallies:
-    tally = Tallies()
-    tally.add("images", batch.num_rows)
-    tally.add("kept", kept.num_rows)
-    for rows, name in ((texts_by_language(batch, rates), "expected"), (kept_by_language(kept), "kept")):
-        for row in rows.to_pylist():
-            tally.add(f"language.{name}", row[name], row["language"])
-    return tally
 
 
 def random_images(entries: Entries, number: int, seed: int = 0) -> list:

@@ -2,18 +2,15 @@
 
 import errno
 import os
-import sys
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from pyspark.errors import PythonException
 
 from metadata import InputError
+from runtime.console import command
+from runtime.errors import ParameterError
 from runtime.storage.paths import FullDisk
-from tests.support.checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from console import one_line_errors  # noqa: E402
 
 FULL = os.strerror(errno.ENOSPC)
 OF_A_WORKER = """An exception was thrown from the Python worker:
@@ -52,13 +49,13 @@ Traceback (most recent call last):
         ),
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/out/.work"), 1, "no space left in /out; make room"),
         (OSError(errno.ENOSPC, FULL), 1, "no space left in /"),
-        (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "[Errno 13] Permission denied: '/out'"),
+        (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "/out is not writable"),
         (EndpointConnectionError(endpoint_url="http://x"), 1, "Could not connect to the endpoint URL"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
 def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
-    with pytest.raises(SystemExit) as stopped, one_line_errors("curate"):
+    with pytest.raises(SystemExit) as stopped, command("curate"):
         raise error
     assert stopped.value.code == status
     (line,) = capsys.readouterr().err.splitlines()
@@ -66,5 +63,11 @@ def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
 
 
 def test_what_nobody_foresaw_keeps_its_trace():
-    with pytest.raises(ZeroDivisionError), one_line_errors("curate"):
+    with pytest.raises(ZeroDivisionError), command("curate"):
         1 / 0  # noqa: B018
+
+
+def test_a_wrong_parameter_is_called_by_its_flag(capsys):
+    with pytest.raises(SystemExit), command("curate"):
+        raise ParameterError("are both given", "target_size", "tail_share")
+    assert capsys.readouterr().err == "curate: --target-size and --tail-share are both given\n"

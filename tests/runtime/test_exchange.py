@@ -1,4 +1,4 @@
-"""Files of blocks: what is written comes back by bucket, and a damaged or foreign file is refused, never half read."""
+"""Rows exchanged through files come back by bucket; a damaged or foreign file is refused, never half read."""
 
 from random import Random
 
@@ -9,8 +9,8 @@ import pytest
 from curation.schemas import CURATED, MATCHED, PAIRS
 from metadata import InputError
 from runtime import exchange
-from runtime.exchange import BlockWriter, read_blocks
-from runtime.storage import paths as places
+from runtime.exchange import BucketWriter, read_buckets
+from runtime.storage import whole as writing
 from runtime.storage.paths import names
 from tests.support.pair_rows import cut, random_pairs
 
@@ -20,7 +20,7 @@ SMALL = pa.schema([pa.field("a", pa.int32()), pa.field("b", pa.string())])
 @pytest.fixture(autouse=True)
 def each_run_gives_blocks(monkeypatch):
     """Let no row wait for more of its bucket, unless a test wants that."""
-    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 1)
+    monkeypatch.setattr(exchange, "FEWEST_ROWS", 1)
 
 
 def small(*rows: tuple) -> pa.RecordBatch:
@@ -29,14 +29,14 @@ def small(*rows: tuple) -> pa.RecordBatch:
 
 def small_file(folder, name="task"):
     """Write a file of four buckets, the second of them empty, the third in two blocks."""
-    writer = BlockWriter(folder, name, 4)
+    writer = BucketWriter(folder, name, 4)
     writer.add(small((1, "é"), (2, None), (None, "犬"), (4, "dd")), np.array([0, 0, 2, 3]))
     writer.add(small((5, ""), (6, "x" * 40)), np.array([2, 3]))
     return folder / writer.finish()[0]
 
 
 def bucket(path, first, stop=None, schema=SMALL) -> list[tuple]:
-    batches = list(read_blocks(path, schema, first, first + 1 if stop is None else stop))
+    batches = list(read_buckets(path, schema, first, first + 1 if stop is None else stop))
     for batch in batches:
         batch.validate(full=True)
     return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
@@ -73,11 +73,11 @@ def test_several_buckets_are_read_as_one_after_the_other(folder):
 @pytest.mark.parametrize("held", [0, 5000, 1 << 30])
 def test_rows_of_every_type_come_back_from_slices_and_from_all_files(tmp_path, monkeypatch, buckets, held, worth):
     monkeypatch.setattr(exchange, "HELD_BYTES", held)
-    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", worth)
+    monkeypatch.setattr(exchange, "FEWEST_ROWS", worth)
     random = Random(buckets)
     rows = random_pairs(random, 300)
     numbers = np.array([random.randrange(buckets) for _ in range(300)])
-    writer, expected = BlockWriter(tmp_path, "task", buckets), [[] for _ in range(buckets)]
+    writer, expected = BucketWriter(tmp_path, "task", buckets), [[] for _ in range(buckets)]
     for part, own in zip(cut(rows, Random(0), 6), cut(pa.record_batch({"n": numbers}), Random(0), 6), strict=True):
         order = np.argsort(own["n"].to_numpy(), kind="stable")
         writer.add(part.take(pa.array(order)), own["n"].to_numpy()[order])
@@ -87,15 +87,15 @@ def test_rows_of_every_type_come_back_from_slices_and_from_all_files(tmp_path, m
     assert len(paths) == 1 or held < 1 << 30
     assert len(paths) > 1 or held > 0 or worth > 1
     for number in range(buckets):
-        blocks = [each for path in paths for each in read_blocks(path, PAIRS, number, number + 1)]
+        blocks = [each for path in paths for each in read_buckets(path, PAIRS, number, number + 1)]
         assert [row for each in blocks for row in each.to_pylist()] == expected[number]
 
 
 def test_a_writer_that_holds_too_much_goes_on_in_another_file(folder, monkeypatch):
-    one = BlockWriter(folder, "one", 1)
+    one = BucketWriter(folder, "one", 1)
     one.add(small((0, "犬")), np.array([0]))
     monkeypatch.setattr(exchange, "HELD_BYTES", (folder / one.finish()[0]).stat().st_size)
-    writer = BlockWriter(folder, "task", 1)
+    writer = BucketWriter(folder, "task", 1)
     for number in range(5):
         writer.add(small((number, "犬")), np.array([0]))
     files = writer.finish()
@@ -105,36 +105,36 @@ def test_a_writer_that_holds_too_much_goes_on_in_another_file(folder, monkeypatc
 
 
 def test_few_rows_wait_for_more_of_their_bucket(folder, monkeypatch):
-    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 3)
-    writer = BlockWriter(folder, "task", 2)
+    monkeypatch.setattr(exchange, "FEWEST_ROWS", 3)
+    writer = BucketWriter(folder, "task", 2)
     for number in range(7):
         writer.add(small((number, "a"), (number, "b")), np.array([0, 1]))
     path = folder / writer.finish()[0]
-    assert [batch.num_rows for batch in read_blocks(path, SMALL, 0, 2)] == [3, 3, 1] * 2
+    assert [batch.num_rows for batch in read_buckets(path, SMALL, 0, 2)] == [3, 3, 1] * 2
     assert bucket(path, 1) == [(number, "b") for number in range(7)]
 
 
 def test_rows_do_not_wait_where_too_much_would_be_held(folder, monkeypatch):
     rows = small((1, "a"), (2, "b"))
-    monkeypatch.setattr(exchange, "WORTH_A_BLOCK", 512)
+    monkeypatch.setattr(exchange, "FEWEST_ROWS", 512)
     monkeypatch.setattr(exchange, "WAITING_BYTES", 2 * rows.nbytes)
-    writer = BlockWriter(folder, "task", 2)
+    writer = BucketWriter(folder, "task", 2)
     for _ in range(7):
         writer.add(rows, np.array([0, 1]))
     path = folder / writer.finish()[0]
-    assert [batch.num_rows for batch in read_blocks(path, SMALL, 0, 1)] == [3, 3, 1]
+    assert [batch.num_rows for batch in read_buckets(path, SMALL, 0, 1)] == [3, 3, 1]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 1000])
 def test_blocks_of_any_size_hold_the_same_rows(tmp_path, monkeypatch, rows):
-    monkeypatch.setattr(exchange, "BLOCK_ROWS", rows)
+    monkeypatch.setattr(exchange, "MOST_ROWS", rows)
     path = small_file(tmp_path)
     assert bucket(path, 0, 4) == [(1, "é"), (2, None), (None, "犬"), (5, ""), (4, "dd"), (6, "x" * 40)]
-    assert {batch.num_rows for batch in read_blocks(path, SMALL, 0, 4)} == ({1} if rows == 1 else {1, 2})
+    assert {batch.num_rows for batch in read_buckets(path, SMALL, 0, 4)} == ({1} if rows == 1 else {1, 2})
 
 
 def test_no_rows_give_no_file(folder):
-    writer = BlockWriter(folder, "task", 4)
+    writer = BucketWriter(folder, "task", 4)
     writer.add(small(), np.zeros(0, np.int64))
     assert writer.finish() == []
     assert names(folder) == set()
@@ -148,7 +148,7 @@ def test_a_disk_that_fails_leaves_no_file_and_nothing_half_written(tmp_path, mon
     def fail(*paths):
         raise OSError("no space left")
 
-    monkeypatch.setattr(places.os, "replace", fail)
+    monkeypatch.setattr(writing.os, "replace", fail)
     with pytest.raises(OSError, match="no space left"):
         small_file(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -157,12 +157,12 @@ def test_a_disk_that_fails_leaves_no_file_and_nothing_half_written(tmp_path, mon
 def test_whatever_bit_is_flipped_the_rows_are_right_or_refused(tmp_path):
     path, other = small_file(tmp_path), tmp_path / "flipped"
     data, whole = path.read_bytes(), {span: bucket(path, *span) for span in SPANS}
-    for place in range(len(data)):
+    for position in range(len(data)):
         flipped = bytearray(data)
-        flipped[place] ^= 1 << place % 8
+        flipped[position] ^= 1 << position % 8
         other.write_bytes(flipped)
         wrong = [span for span in SPANS if not is_refused(other, *span) and bucket(other, *span) != whole[span]]
-        assert wrong == [], f"byte {place}"
+        assert wrong == [], f"byte {position}"
 
 
 def test_rows_that_a_flipped_bit_is_in_are_refused(folder):

@@ -1,16 +1,12 @@
 """The sentence for each way in which Spark fails; the texts are those that Spark 4.3 gave in such cases, shortened."""
 
-import sys
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
 from metadata import InputError
-from tests.support.checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "jobs"))  # where spark-submit puts it
-from console import one_line_errors  # noqa: E402
-from failures import told  # noqa: E402
+from runtime.console import command
+from runtime.failures import spark_failure
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \
@@ -74,7 +70,7 @@ Traceback (most recent call last):
     ],
 )
 def test_a_failure_is_one_sentence_with_its_reason(text, parts):
-    sentence, status = told(text)
+    sentence, status = spark_failure(text)
     assert [part for part in parts if part not in sentence] == []
     assert "\n" not in sentence
     assert "stage" not in sentence
@@ -82,7 +78,7 @@ def test_a_failure_is_one_sentence_with_its_reason(text, parts):
 
 
 def test_bad_input_that_a_worker_found_is_told_as_it_is():
-    assert told(PYTHON.format(error="runtime.errors.InputError: a.parquet has vanished")) == (
+    assert spark_failure(PYTHON.format(error="runtime.errors.InputError: a.parquet has vanished")) == (
         "a.parquet has vanished",
         2,
     )
@@ -99,7 +95,7 @@ def test_bad_input_that_a_worker_found_is_told_as_it_is():
     ],
 )
 def test_what_fails_in_the_driver_ends_in_one_sentence(error, status, sentence, capsys):
-    with pytest.raises(SystemExit) as ended, one_line_errors("curate"):
+    with pytest.raises(SystemExit) as ended, command("curate"):
         raise error
     assert ended.value.code == status
     (line,) = capsys.readouterr().err.strip().splitlines()

@@ -39,10 +39,10 @@ def copies(cache: Path) -> list[str]:
 
 
 def test_what_is_unpacked_is_what_was_packed(folder, cache):
-    place = unpacked(pack(folder, folder.parent), cache) / "matchers"
-    assert np.array_equal(np.load(place / "größe 犬" / "numbers.npy", mmap_mode="r"), np.arange(1000))
-    assert (place / "empty").read_bytes() == b""
-    assert {path.relative_to(place) for path in place.rglob("*")} == {
+    copy = unpacked(pack(folder, folder.parent), cache) / "matchers"
+    assert np.array_equal(np.load(copy / "größe 犬" / "numbers.npy", mmap_mode="r"), np.arange(1000))
+    assert (copy / "empty").read_bytes() == b""
+    assert {path.relative_to(copy) for path in copy.rglob("*")} == {
         path.relative_to(folder) for path in folder.rglob("*")
     }
 
@@ -50,9 +50,9 @@ def test_what_is_unpacked_is_what_was_packed(folder, cache):
 def test_a_file_is_an_artefact_too_also_behind_a_link(tmp_path, cache):
     (tmp_path / "stored").write_bytes(b"\0model" * 1000)
     (tmp_path / "lid.bin").symlink_to(tmp_path / "stored")
-    place = unpacked(pack(tmp_path / "lid.bin", tmp_path), cache) / "lid.bin"
-    assert not place.is_symlink()
-    assert place.read_bytes() == b"\0model" * 1000
+    copy = unpacked(pack(tmp_path / "lid.bin", tmp_path), cache) / "lid.bin"
+    assert not copy.is_symlink()
+    assert copy.read_bytes() == b"\0model" * 1000
 
 
 def test_a_tar_is_named_by_its_content_alone(folder, tmp_path):
@@ -68,9 +68,9 @@ def test_a_tar_is_named_by_its_content_alone(folder, tmp_path):
 
 def test_a_copy_that_is_there_serves_without_the_tar(folder, cache):
     tar = pack(folder, folder.parent)
-    place = unpacked(tar, cache)
+    copy = unpacked(tar, cache)
     tar.unlink()
-    assert unpacked(tar, cache) == place
+    assert unpacked(tar, cache) == copy
 
 
 def test_of_many_processes_one_unpacks_and_all_find_it_whole(folder, cache):
@@ -120,9 +120,9 @@ def test_a_tar_that_is_cut_off_leaves_no_copy(folder, cache, size):
 def test_a_new_copy_drives_out_those_unused_for_a_week(folder, cache):
     tar = pack(folder, folder.parent)
     old, used = cache / "old-1", cache / "used-1"
-    for place in (old, used):
-        place.mkdir()
-        os.utime(place, (time.time() - 8 * 24 * 3600,) * 2)
+    for copy in (old, used):
+        copy.mkdir()
+        os.utime(copy, (time.time() - 8 * 24 * 3600,) * 2)
     unpacked(cache / "used-1.packed", cache)
     unpacked(tar, cache)
     assert copies(cache) == sorted([tar.stem, "used-1"])

@@ -32,10 +32,10 @@ from curation.inputs.files import Input
 from curation.runs.ledger import Ledger
 from metadata import Entries
 from runtime.errors import InputError
-from runtime.exchange import BlockWriter, read_blocks
+from runtime.exchange import BucketWriter, read_buckets
 from runtime.tallies import Tallies
-from tests.inputs.test_crawl import image, warc, wat
 from tests.support.checkout import ROOT
+from tests.support.crawl_records import image, warc, wat
 from tests.support.mutations import mutated
 
 SHORT = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -91,7 +91,7 @@ def read_or_refused(name: str, content: bytes) -> None:
         tallies, pairs = Tallies(), 0
         try:
             for source in inputs.find([str(path)]):
-                batches = limits.cut(limits.named(inputs.read(source), name), 100)
+                batches = limits.cut(limits.tally_damage(inputs.read(source), name), 100)
                 for rows in without_tallies(batches, tallies):
                     rows.validate(full=True)
                     pairs += rows.num_rows
@@ -148,7 +148,7 @@ ASKED = pa.record_batch({"url": ["https://a.example.org/", "https://c.example/a.
 
 
 def save_blocks(folder: Path) -> None:
-    writer = BlockWriter(folder, "task", 4)
+    writer = BucketWriter(folder, "task", 4)
     writer.add(BLOCK, np.repeat(np.arange(4), 10))
     writer.finish()
 
@@ -188,7 +188,7 @@ ARTEFACTS = {
         lambda folder: Exclusion.open(folder).excluded(ASKED).to_pylist(),
     ),
     "blocks": Artefact(
-        save_blocks, lambda folder: [b.to_pylist() for b in read_blocks(folder / "task-0.blocks", BLOCK.schema, 0, 4)]
+        save_blocks, lambda folder: [b.to_pylist() for b in read_buckets(folder / "task-0.blocks", BLOCK.schema, 0, 4)]
     ),
     "stamp": Artefact(save_stamp, done, none=[[SOURCE], [], []]),
 }

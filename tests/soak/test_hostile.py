@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from curation.inputs.crawl import gzip_members, html_pages, warc_records, wat_record
+from curation.inputs.crawl import gzip_members, html_pages, warc_records, wat_by_parser
 from curation.inputs.tables import lines
 from tests.support import read_and_weigh
 from tests.support.checkout import ROOT
@@ -35,7 +35,7 @@ def test_small_hostile_files_are_counted(name, tmp_path, monkeypatch):
         (gzip_members, "WHOLE", 2 * MB),
         (html_pages, "MAX_BYTES", MB),
         (lines, "LONGEST_LINE", 2 * MB),
-        (wat_record, "MAX_BYTES", MB),
+        (wat_by_parser, "MAX_BYTES", MB),
     ):
         monkeypatch.setattr(module, limit, value)
     FILES[name][0](tmp_path / name, 3 * MB)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from curation.language import identify
 from runtime.errors import InputError
-from tests.language.test_identify import model_bytes
+from tests.support.small_model import model_bytes
 
 TEXTS = pa.array(["a black dog", "犬と猫", "", "x" * 300, "Hund und Katze", None])
 ODD = (-1, 0, 1, 255, 65_536, 2**31 - 1, -(2**31))

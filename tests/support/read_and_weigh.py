@@ -27,7 +27,7 @@ def read(path: str) -> tuple[dict, str | None]:
     tallies = Tallies()
     try:
         (source,) = files.find([path])
-        batches = limits.cut(limits.named(files.read(source), "it"), CurationConfig.max_text_length)
+        batches = limits.cut(limits.tally_damage(files.read(source), "it"), CurationConfig.max_text_length)
         for _ in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
             pass
     except InputError as error:

@@ -1,4 +1,4 @@
-"""`commoncrawl:CC-MAIN-2024-10`: the WAT files of a crawl of Common Crawl, by the list that it publishes."""
+"""List the WAT or WARC files of a crawl of Common Crawl, as in `commoncrawl:CC-MAIN-2024-10`."""
 
 import gzip
 import os
@@ -13,7 +13,7 @@ BASE = "https://data.commoncrawl.org"
 BASE_VARIABLE = "COMMON_CRAWL_URL"  # another copy: a mirror, a folder, or s3://commoncrawl
 EXAMPLE = "commoncrawl:CC-MAIN-2024-10"
 _reference = re.compile(r"commoncrawl:(?P<crawl>CC-MAIN-\d{4}(?:-\d{2}|-\d{4})?)(?:/(?P<kind>wat|warc))?")
-_line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # below the base, whatever the list says
+_line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # never outside the base
 
 
 def is_reference(path: str) -> bool:
@@ -39,7 +39,7 @@ def files(reference: str, base: str | None = None) -> tuple[str, list[str]]:
     return kind, [f"{base}/{line}" for line in lines]
 
 
-def _parsed(reference):
+def _parsed(reference: str) -> tuple[str, str]:
     found = _reference.fullmatch(reference)
     if not found:
         raise InputError(
@@ -48,7 +48,7 @@ def _parsed(reference):
     return found["crawl"], found["kind"] or "wat"
 
 
-def _lines(listing, crawl):
+def _lines(listing: str, crawl: str) -> list[str]:
     try:
         with ListedFile(listing).open() as file:
             return gzip.decompress(file.read()).decode().split()

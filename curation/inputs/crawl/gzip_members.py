@@ -1,9 +1,9 @@
-"""A file of many gzip members, one for each record, read so that a broken member costs that member only."""
+"""Read the gzip members of a file, one for each record. A broken member costs that member only."""
 
 import io
 from collections import Counter
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from deflate import DeflateError, gzip_decompress
@@ -21,9 +21,10 @@ MAGIC = b"\x1f\x8b\x08"
 _MAGIC_WORD = int.from_bytes(MAGIC, "little")
 _SIZE_BYTES = 4  # at the end of a member: how many bytes it unpacks to
 _MOST_RATIO = 1032  # bytes that deflate can make of one
+_BROKEN: type[Exception] = zlib.error  # type: ignore[assignment]  # isal's stub calls the class an exception
 
 
-def members(file: BinaryIO, tally: Counter) -> Iterator[bytes | bytearray | BinaryIO]:
+def members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
     A member larger than WHOLE, as of a file that was compressed in one go, is given on as a stream while it is read;
@@ -40,21 +41,22 @@ def members(file: BinaryIO, tally: Counter) -> Iterator[bytes | bytearray | Bina
             continue
         try:
             yield from _by_pieces(source)
-        except (zlib.error, EOFError) as error:
+        except (_BROKEN, EOFError) as error:
             found = source.skip()
             cut = isinstance(error, EOFError) and not found
             tally["dropped.truncated" if cut else "dropped.corrupt_gzip"] += 1
 
 
-def _by_pieces(source):
+def _by_pieces(source: "_Source") -> Iterator["Member"]:
+    """Yield the member that begins here: its bytes, or if it is large a stream of them."""
     pieces = source.pieces()
-    start = []
+    start: list[bytes] = []
     size = 0
     for piece in pieces:
         start.append(piece)
         size += len(piece)
         if size > WHOLE:
-            stream = _Stream(b"".join(start), pieces)
+            stream = Stream(b"".join(start), pieces)
             yield stream
             stream.drain()
             return
@@ -62,12 +64,13 @@ def _by_pieces(source):
 
 
 class _Source:
-    """The compressed bytes: `_data` is what was read of the file, and from `_at` on it is not yet inflated."""
+    """The compressed bytes of a file: those in `_data` are read, and those from `_at` on not yet inflated."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO):
         self._file = file
-        self._set(b"")
-        self._held = []  # what was inflated of this member, in case it breaks
+        self._data, self._at = b"", 0
+        self._searched = np.frombuffer(bytes(SLACK), np.uint8)
+        self._held: list[bytes] = []  # compressed bytes of this member that were inflated, in case it breaks
 
     def more(self) -> bool:
         """Go to where the next member begins; False at the end of the file. Zeros between are padding."""
@@ -93,7 +96,7 @@ class _Source:
         if not 0 < size <= min(WHOLE, _MOST_RATIO * (end - self._at)):
             return None
         if find_bytes(self._searched, self._at, end, size, _SIZE_BYTES) < size_at:
-            return None  # it may end there: libdeflate would not tell of bytes behind it
+            return None  # it may end there: libdeflate would not report bytes behind it
         try:
             member = gzip_decompress(memoryview(self._data)[self._at : end], size)
         except DeflateError:
@@ -101,8 +104,8 @@ class _Source:
         self._at = end
         return member
 
-    def _end(self):
-        """Return where the next member seems to begin, or the file ends; a place before that if it is too far."""
+    def _end(self) -> int:
+        """Return where the next member seems to begin, or the file ends; a position before that if it is too far."""
         while True:
             end = find_bytes(self._searched, self._at + 1, len(self._data), _MAGIC_WORD, len(MAGIC))
             if end >= 0:
@@ -144,53 +147,56 @@ class _Source:
                 return True
             self._at += 1
 
-    def _read(self):
+    def _read(self) -> bool:
         """Read on; False at the end of the file."""
         chunk = self._file.read(CHUNK)
         if chunk:
             self._set(self._data[self._at :] + chunk)
         return bool(chunk)
 
-    def _set(self, data):
+    def _set(self, data: bytes) -> None:
         self._data, self._at = data, 0
         self._searched = np.frombuffer(data + bytes(SLACK), np.uint8)
 
 
-def _begins_record(data):
+def _begins_record(data: bytes) -> bool:
     try:
         return zlib.decompressobj(31).decompress(data).startswith(b"WARC/")
-    except zlib.error:
+    except _BROKEN:
         return False
 
 
-class _Stream:
+class Stream:
     """A member that is read while it is inflated. Errors wait for `drain`: its reader takes every error for its own."""
 
-    def __init__(self, start, pieces):
+    def __init__(self, start: bytes, pieces: Iterator[bytes]):
         self._buffer = io.BytesIO(start)
         self._pieces = pieces
         self._position = 0
-        self._error = None
+        self._error: Exception | None = None
 
-    def read(self, size=-1):
+    def read(self, size: int = -1) -> bytes:
         data = self._buffer.read(size)
         while not data and self._error is None:
             try:
                 self._buffer = io.BytesIO(next(self._pieces))
             except StopIteration:
                 break
-            except (OSError, EOFError, zlib.error) as error:
+            except (OSError, EOFError, _BROKEN) as error:
                 self._error = error
             data = self._buffer.read(size)
         self._position += len(data)
         return data
 
-    def tell(self):
+    def tell(self) -> int:
         return self._position
 
-    def drain(self):
+    def drain(self) -> None:
         """Read to the end of the member; raise what broke it."""
         while self.read(CHUNK):
             pass
         if self._error:
             raise self._error
+
+
+Member: TypeAlias = bytes | bytearray | Stream  # a stream if it is large

@@ -1,4 +1,4 @@
-"""The bytes of an HTTP response → its HTML → the images that are in it."""
+"""Unpack HTTP responses, decode their HTML, and find the images in it."""
 
 import io
 import re
@@ -55,7 +55,7 @@ def unpack(body: bytes, fields: dict[str, str]) -> bytes:
     return body
 
 
-def _join_chunks(body):
+def _join_chunks(body: bytes) -> bytes:
     parts, at = [], 0
     while chunk := _CHUNK.match(body, at):
         at = chunk.end() + int(chunk[1], 16)
@@ -65,7 +65,7 @@ def _join_chunks(body):
     return b"".join(parts) if parts else body
 
 
-def _inflate(body):
+def _inflate(body: bytes) -> bytes:
     for bits in (47, -15):  # gzip or zlib by what its head says; "deflate" without any head
         try:
             return zlib.decompressobj(bits).decompress(body, MAX_BYTES + 1)
@@ -74,7 +74,7 @@ def _inflate(body):
     raise ValueError(f"not deflate: {failure}")
 
 
-def _unpack_brotli(body):
+def _unpack_brotli(body: bytes) -> bytes:
     try:
         return BrotliReader(io.BytesIO(body)).read(MAX_BYTES + 1)
     except OSError as error:
@@ -94,11 +94,11 @@ def decode(page: bytes, fields: dict[str, str]) -> str:
         return page.decode("utf-8", "replace")
 
 
-def _label(page, fields):
+def _label(page: bytes, fields: dict[str, str]) -> str:
     if named := _CHARSET.search(fields.get("content-type", "")):
         return named[1].lower()
-    named = _META_CHARSET.search(page, 0, 1024)  # where browsers look for it
-    label = named[1].decode("latin-1").lower() if named else "utf-8"
+    meta = _META_CHARSET.search(page, 0, 1024)  # where browsers look for it
+    label = meta[1].decode("latin-1").lower() if meta else "utf-8"
     return "utf-8" if label.startswith("utf-16") else label  # it was read as ASCII, so it is not UTF-16
 
 

@@ -1,9 +1,9 @@
-"""URLs as pages write them → absolute URLs, as `urllib.parse.urljoin` resolves them; absolute ones stay as they are."""
+"""Resolve the links of a page as `urllib.parse.urljoin` does. Absolute URLs stay as they are."""
 
 import re
 from urllib.parse import urljoin, urlsplit
 
-from curation.inputs.candidates import HTTP_URL
+from curation.inputs.cleaning import HTTP_URL
 
 EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
 
@@ -39,10 +39,10 @@ class Links:
 
     @property
     def prefixes(self) -> tuple[str, str, str] | None:
-        """What stands before a plain link that is relative to the directory, the root, the scheme; None off the web."""
+        """The text before a plain link that is relative to the directory, the root, the scheme; None off the web."""
         return (self._directory, self._root, self._scheme) if _is_http(self._root) else None
 
-    def resolve(self, link: str) -> tuple[str | None, str | None]:
+    def resolve(self, link: str) -> tuple[str, None] | tuple[None, str]:
         """Return the absolute http(s) URL that `link` means and None, or None and the reason why there is none.
 
         >>> Links("https://a.org/b/c").resolve("../d.jpg")
@@ -61,7 +61,7 @@ class Links:
             return None, BAD
         return (url, None) if _is_http(url) else (None, NOT_HTTP)
 
-    def _join(self, link):
+    def _join(self, link: str) -> str:
         if _is_http(link):
             urlsplit(link)  # refuses hosts that cannot be
             return link
@@ -69,7 +69,7 @@ class Links:
             return link
         return self._join_plain(link) or urljoin(self._base, link)
 
-    def _join_plain(self, link):
+    def _join_plain(self, link: str) -> str | None:
         """Return the URL of a link without anything that urljoin would alter, else None; this is ten times as fast."""
         if link[-1] in "?." or link[0] == "?" or any(map(link.__contains__, _ALTERED)) or "//" in link[1:]:
             return None
@@ -80,7 +80,7 @@ class Links:
         return self._scheme + link if link[2:3] not in ("", "/", "?") and _is_plain_host(link) else None
 
 
-def _base_url(page, base):
+def _base_url(page: str, base: str | None) -> str:
     """Return what links are relative to: `<base href>`, itself relative to the page, unless it is no web address."""
     urlsplit(page)
     if not base:
@@ -92,11 +92,11 @@ def _base_url(page, base):
     return url if _is_http(url) else page
 
 
-def _is_plain_host(link):
-    """Say whether the host in `link` is surely none that urlsplit refuses: of those, all are IPv6 or not ASCII."""
+def _is_plain_host(link: str) -> bool:
+    """Say whether urlsplit surely accepts the host in `link`: all that it refuses are IPv6 or not ASCII."""
     return link.isascii() and "[" not in link and "]" not in link
 
 
-def _trim(link):
+def _trim(link: str) -> str:
     link = link.strip(_TRIMMED)
     return link.translate(_REMOVED) if "\n" in link or "\t" in link or "\r" in link else link

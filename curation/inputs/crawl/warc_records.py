@@ -1,84 +1,71 @@
-"""Gzip members of a WARC file → the records that are asked for. Usual ones are read by a kernel, others by fastwarc."""
+"""Read the records of a kind from the gzip members of a WARC or WAT file.
+
+Heads of the usual form are read by a kernel (`kernels.warc_heads`), others by fastwarc.
+"""
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import groupby
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
-from curation.inputs.crawl.page_images import drop
+from curation.inputs.crawl.gzip_members import Member
 from curation.kernels.warc_heads import BEGIN, COLUMNS, KIND, METADATA, RESPONSE, UNUSUAL, read_heads
+from runtime.arrow.batching import gather
 from runtime.kernels.windows import SLACK
 
 MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
 GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
-
-Member = bytes | bytearray | BinaryIO  # a stream if it is large
 
 
 class Blocks(NamedTuple):
     """The blocks of some records, as parts of the same bytes."""
 
     data: bytes  # behind each block stand zeros, or line ends and then zeros; behind all, SLACK zeros
-    begins: np.ndarray
+    begins: np.ndarray  # int64, one a block, like ends
     ends: np.ndarray
 
 
-def metadata(members: Iterable[Member], tally: Counter) -> Iterator[Blocks]:
-    """Yield the blocks of all metadata records, many at a time."""
-    for group in _groups(members):
-        if isinstance(group, list):
-            yield _metadata_of(group, tally)
-        else:
-            for blocks in _groups(block for _, block in _parsed(group, WarcRecordType.metadata, tally)):
-                yield joined(blocks)
+def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[Blocks]:
+    """Yield the blocks of all metadata records, about GROUP bytes at a time."""
+    for is_whole, alike in groupby(members, _is_whole):
+        if is_whole:
+            for group in gather(cast(Iterator[bytes], alike), len, GROUP):
+                yield _metadata_of(group, tally)
+            continue
+        for stream in alike:
+            blocks = (block for _, block in _parsed(stream, WarcRecordType.metadata, tally))
+            yield from map(joined, gather(blocks, len, GROUP))
 
 
-def responses(members: Iterable[Member], tally: Counter) -> Iterator[tuple[WarcRecord, bytes]]:
+def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
     """Yield each response with its block."""
     for member in members:
-        if _is_whole(member) and _heads(member, [member])[0, KIND] not in (UNUSUAL, RESPONSE):
+        if isinstance(member, bytes | bytearray) and _heads(member, [member])[0, KIND] not in (UNUSUAL, RESPONSE):
             tally["records"] += 1
         else:
             yield from _parsed(member, WarcRecordType.response, tally)
 
 
-def joined(blocks: list[bytes]) -> Blocks:
+def joined(blocks: Sequence[bytes]) -> Blocks:
     """Return blocks one behind the other."""
     sizes, ends = _bounds(blocks)
     return Blocks(b"\0".join((*blocks, bytes(SLACK))), ends - sizes, ends)
 
 
-def _groups(members):
-    """Yield the members, in lists of about GROUP bytes; those that are streams by themselves."""
-    held, size = [], 0
-    for member in members:
-        if not _is_whole(member):
-            if held:
-                yield held
-            yield member
-            held, size = [], 0
-            continue
-        held.append(member)
-        size += len(member)
-        if size >= GROUP:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
-
-
-def _metadata_of(group, tally):
-    data = b"\0".join((*group, bytes(SLACK)))
-    heads = _heads(data, group)
+def _metadata_of(members: list[bytes], tally: Counter[str]) -> Blocks:
+    """Return the blocks of the metadata records in some members that are no streams."""
+    data = b"\0".join((*members, bytes(SLACK)))
+    heads = _heads(data, members)
     usual = heads[:, KIND] != UNUSUAL
     tally["records"] += int(usual.sum())
     if usual.all():
         return Blocks(data, *heads[heads[:, KIND] == METADATA, BEGIN:].T)
     blocks = []
-    for member, (kind, begin, end) in zip(group, heads.tolist(), strict=True):
+    for member, (kind, begin, end) in zip(members, heads.tolist(), strict=True):
         if kind == UNUSUAL:
             blocks += [block for _, block in _parsed(member, WarcRecordType.metadata, tally)]
         elif kind == METADATA:
@@ -86,40 +73,44 @@ def _metadata_of(group, tally):
     return joined(blocks)
 
 
-def _heads(data, members):
-    """Return the heads of members that lie in `data`, a byte between each two."""
+def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.ndarray:
+    """Return the heads, int64 [member, COLUMNS], of members that are in `data` with one byte between each two."""
     heads = np.empty((len(members), COLUMNS), np.int64)
     sizes, ends = _bounds(members)
     read_heads(np.frombuffer(data, np.uint8), ends - sizes, ends, heads)
     return heads
 
 
-def _bounds(parts):
+def _bounds(parts: Sequence[Sized]) -> tuple[np.ndarray, np.ndarray]:
     """Return the sizes of the parts, and where each ends if a byte is between each two."""
     sizes = np.array([len(part) for part in parts], np.int64)
     return sizes, np.cumsum(sizes + 1) - 1
 
 
-def _is_whole(member):
+def _is_whole(member: Member) -> bool:
     return isinstance(member, bytes | bytearray)
 
 
-def _parsed(member, kind, tally):
+def _parsed(member: Member, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
     """Yield each whole record of a member that is of this kind, with its block."""
-    stream = io.BytesIO(member) if _is_whole(member) else member
+    # Of a stream, fastwarc uses `read` and `tell` alone.
+    stream = io.BytesIO(member) if isinstance(member, bytes | bytearray) else cast(BinaryIO, member)
     try:
         for record in ArchiveIterator(stream, parse_http=False):
             tally["records"] += 1
             if record.record_type == kind and (block := _block(record, tally)):
                 yield record, block
     except OSError:  # what fastwarc says of anything that is no WARC; a stream itself raises none
-        drop("dropped.bad_record", tally)
+        tally["dropped.bad_record"] += 1
 
 
-def _block(record, tally):
+def _block(record: WarcRecord, tally: Counter[str]) -> bytes | None:
+    """Return the block of a record; None where it is too large or cut off, which is counted."""
     if record.content_length > MAX_RECORD:
-        return drop("dropped.too_large", tally)
+        tally["dropped.too_large"] += 1
+        return None
     block = record.reader.read()
     if not block or len(block) < record.content_length:  # a header without a length reads as length 0
-        return drop("dropped.bad_record", tally)
+        tally["dropped.bad_record"] += 1
+        return None
     return block

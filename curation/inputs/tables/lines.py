@@ -1,32 +1,52 @@
-"""Text files of rows: unpacked, cut into lines, and read as JSON objects or as fields. A broken row is counted."""
+"""Unpack text files and cut them into lines. A line that is too long is counted and passed over."""
 
-import csv
 import gzip
 import io
-import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import orjson
 import pyarrow as pa
 
 LONGEST_LINE = 4 << 20  # characters; what is longer is no pair, and may not end before memory does
+PACKINGS = (".gz", ".zst")
+
+
+def plain_name(path: str) -> str:
+    """Return the part of a path or URL that ends as the file's name does, in lower case.
+
+    >>> plain_name("https://example.org/A.TSV.gz?signature=x.csv")
+    'https://example.org/a.tsv.gz'
+    """
+    return path.partition("?")[0].lower() if "://" in path else path.lower()
+
+
+def unpacked_name(path: str) -> str:
+    """Return `plain_name` without the ending that says how the file is packed.
+
+    >>> unpacked_name("A.TSV.gz")
+    'a.tsv'
+    """
+    name = plain_name(path)
+    for packing in PACKINGS:
+        name = name.removesuffix(packing)
+    return name
 
 
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
-    """Return `file` unpacked, by the ending of its path, in lower case."""
-    if path.endswith(".gz"):
-        return gzip.GzipFile(fileobj=file)
-    if path.endswith(".zst"):
+    """Return `file` unpacked, by the ending of its path."""
+    name = plain_name(path)
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
+    if name.endswith(".zst"):
         return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
     return file
 
 
-def lines(file: BinaryIO, tally: Counter) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file with their ends; bytes that are none become lone surrogates.
+def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file with their ends; bytes that are not UTF-8 become lone surrogates.
 
     A packed file that is cut or broken ends there, and is counted; a disk or network that fails is still an OSError.
     """
@@ -46,7 +66,7 @@ def lines(file: BinaryIO, tally: Counter) -> Iterator[str]:
             raise
 
 
-def _short(text: io.TextIOBase, tally: Counter) -> Iterator[str]:
+def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
     """Yield the lines of up to LONGEST_LINE characters; others are passed over piece by piece, and counted."""
     readline = partial(text.readline, LONGEST_LINE)
     for line in iter(readline, ""):
@@ -57,81 +77,3 @@ def _short(text: io.TextIOBase, tally: Counter) -> Iterator[str]:
             tally["dropped.long_line"] += 1
             while line and not line.endswith("\n"):
                 line = readline()
-
-
-def json_objects(text: Iterable[str], tally: Counter) -> Iterator[dict[str, Any]]:
-    """Yield the object of each line."""
-    for line in text:
-        if not line.strip():
-            continue
-        tally["records"] += 1
-        value = _json(line)
-        if type(value) is dict:
-            yield value
-        else:
-            tally["dropped.bad_json"] += 1
-
-
-def _json(line):
-    try:
-        return orjson.loads(line)
-    except (
-        ValueError
-    ):  # also lone surrogates, which only the standard library lets pass: they are counted as what they are
-        pass
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def tsv_rows(text: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the fields of each line that is not blank. Captions are full of stray quotes, so a quote means nothing."""
-    return (line.rstrip("\r\n").split("\t") for line in text if line.strip())
-
-
-def csv_rows(text: Iterable[str]) -> Iterator[list[str] | None]:
-    """Yield the fields of each row that is not blank, None for a broken one; a quoted field may hold line ends."""
-    lines = _RowLines(text)
-    reader = csv.reader(lines)
-    while True:
-        lines.begin_row()
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # a quote that never ends stops at csv's limit for one field, 128 KB
-            row = None
-        if row != []:
-            yield row
-
-
-class _RowLines:
-    """Lines for a csv reader, which takes one after the other as long as a row has quoted line ends."""
-
-    def __init__(self, text: Iterable[str]):
-        self._lines, self._left = iter(text), LONGEST_LINE
-
-    def begin_row(self) -> None:
-        """Say that the next line is the first of a row."""
-        self._left = LONGEST_LINE
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._left -= len(line)
-        if self._left < 0:
-            raise csv.Error("a row without end")
-        return line
-
-
-def rows_of_width(rows: Iterable[list[str] | None], width: int, tally: Counter) -> Iterator[list[str]]:
-    """Yield the rows that have `width` fields."""
-    for row in rows:
-        tally["records"] += 1
-        if row is not None and len(row) == width:
-            yield row
-        else:
-            tally["dropped.bad_row"] += 1

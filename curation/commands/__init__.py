@@ -1,0 +1,1 @@
+"""Command lines of curation: clip-curate, clip-export and clip-remove."""

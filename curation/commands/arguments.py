@@ -1,0 +1,133 @@
+"""Flags of clip-curate and their help; their defaults are those of the config."""
+
+from __future__ import annotations
+
+from argparse import Namespace, _ActionsContainer
+from collections.abc import Sequence
+from typing import Any
+
+from curation.config import MATCHERS, CurationConfig
+from metadata.rules.text import RULES
+from runtime.arguments import Parser, absolute
+
+
+def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line of clip-curate."""
+    parser = Parser(
+        "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
+        "derive a threshold per language, sample, and write the curated manifest.",
+    )
+    _add_inputs(parser.add_argument_group("what is read"))
+    _add_outputs(parser.add_argument_group("what is written"))
+    _add_amounts(parser.add_argument_group("how much is kept"))
+    _add_rules(parser.add_argument_group("how texts are matched"))
+    parser.take_defaults(CurationConfig)
+    return parser.parse_args(argv)
+
+
+def _add_inputs(group: _ActionsContainer) -> None:
+    group.add_argument(
+        "--input",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
+        "as commoncrawl:CC-MAIN-2024-10",
+    )
+    group.add_argument("--sample-files", type=int, metavar="N", help="read N of these files, chosen by the seed")
+    entries = group.add_mutually_exclusive_group(required=True)
+    entries.add_argument(
+        "--metadata", metavar="DIR", help="metadata of all languages, as clip-metadata writes it; or its URL"
+    )
+    entries.add_argument(
+        "--entries",
+        nargs="+",
+        metavar="LANGUAGE=FILE",
+        help="lists of entries, as they are: a JSON array or one per line",
+    )
+    group.add_argument(
+        "--url-column",
+        metavar="NAME",
+        help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
+    )
+    group.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
+    group.add_argument(
+        "--unique-images",
+        action="store_true",
+        help="the inputs state each image once: nothing is brought together by image, which is faster",
+    )
+    group.add_argument(
+        "--status",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
+    )
+    group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
+    add_exclude(group, default=[])
+    group.add_argument("--max-text-length", type=int, metavar="N", help="characters of a text; longer ones are cut")
+    for what in ("files", "records"):
+        group.add_argument(
+            f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where more of the {what} are damaged"
+        )
+
+
+def add_exclude(group: _ActionsContainer, **options: Any) -> None:
+    """Add --exclude, which curate and remove share."""
+    group.add_argument(
+        "--exclude",
+        nargs="+",
+        metavar="LIST",
+        help="leave out what files of uids, URLs, domains, page:DOMAIN or regex:PATTERN name, one a line (also .gz, "
+        ".zst), or Parquet, CSV, TSV with a column uid or url",
+        **options,
+    )
+
+
+def _add_outputs(group: _ActionsContainer) -> None:
+    group.add_argument(
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
+        "again for the same inputs",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")
+
+
+def _add_amounts(group: _ActionsContainer) -> None:
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--english-threshold",
+        type=int,
+        metavar="T",
+        help="t of English; the other languages follow through its tail share",
+    )
+    amount.add_argument(
+        "--target-size",
+        type=int,
+        metavar="N",
+        help="images to keep: take the smallest English t that is expected to give them",
+    )
+    group.add_argument(
+        "--tail-share",
+        type=float,
+        metavar="P",
+        help="tail share of all languages but English, instead of the one that English has at its t",
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="another seed keeps other pairs")
+
+
+def _add_rules(group: _ActionsContainer) -> None:
+    group.add_argument(
+        "--rules",
+        choices=RULES,
+        help="what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
+    )
+    group.add_argument("--matcher", choices=MATCHERS, help="the engine; both give the same matches")
+    group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
+    group.add_argument(
+        "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
+    )

@@ -1,0 +1,61 @@
+"""The command `clip-curate`: pairs in, a curated manifest out."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+
+from curation.commands.arguments import parse_curate
+from curation.config import CurationConfig
+from curation.inputs.tables.columns import TableOptions
+from curation.pipeline import curate
+from curation.report.console import summary
+from curation.request import Options
+from curation.runs.results import Results
+from metadata.entries import Entries
+from metadata.entry_lists import read_lists
+from runtime.console import command
+from runtime.progress import ConsoleProgress
+from runtime.session import session
+from runtime.terminal import say
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse_curate(argv)
+    with command("curate"):
+        results = run(args)
+        say(summary(results.facts))
+        say(f"\nmanifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}")
+
+
+def run(args: Namespace) -> Results:
+    """Curate as the values of a command line say."""
+    return curate(
+        partial(session, "curate"),
+        config_of(args),
+        inputs=args.input,
+        metadata=args.metadata or Entries.build(read_lists(args.entries)),
+        output=args.output,
+        options=options_of(args),
+        progress=ConsoleProgress(),
+    )
+
+
+def config_of(args: Namespace) -> CurationConfig:
+    """Return the numbers of a command line."""
+    return CurationConfig(**{each.name: getattr(args, each.name) for each in fields(CurationConfig)})
+
+
+def options_of(args: Namespace) -> Options:
+    """Return the options of a command line."""
+    return Options(
+        columns=TableOptions(args.url_column, args.text_column),
+        unique_images=args.unique_images,
+        exclude=args.exclude,
+        status=args.status,
+        model=args.model,
+        overwrite=args.overwrite,
+    )

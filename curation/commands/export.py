@@ -1,0 +1,55 @@
+"""The command `clip-export`: a finished run in the forms that other programs read. Needs no Spark."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace, _ArgumentGroup
+from collections.abc import Sequence
+from dataclasses import fields
+
+from curation.commands.arguments import Parser
+from curation.export.card import About
+from curation.export.forms import FORMS, export
+from runtime.console import command
+from runtime.errors import InputError
+from runtime.terminal import say
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("export"):
+        about = {field.name: getattr(args, field.name) for field in fields(About)}
+        if args.format != "huggingface" and any(about.values()):
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
+            raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
+        say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite))
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Write a finished run of curate for other programs: DataComp's file of uids; a folder for Hugging "
+        "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads.",
+    )
+    parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder")
+    parser.add_argument("--format", required=True, choices=tuple(FORMS), help="the form to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace all that is in --to")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="processes that write texts, for metaclip (default: %(default)s)",
+    )
+    _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
+    return parser.parse_args(argv)
+
+
+def _add_about(group: _ArgumentGroup) -> None:
+    group.add_argument("--name", help="name of the dataset (default: that of --from)")
+    group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
+    group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
+    group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")
+    group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")

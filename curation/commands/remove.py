@@ -1,0 +1,31 @@
+"""The command `clip-remove`: a finished manifest without the images that lists name. Needs no Spark."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from curation.commands.arguments import Parser, add_exclude
+from curation.exclusion import Exclusion
+from curation.export.removal import remove
+from runtime.console import command
+from runtime.terminal import say
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("remove"):
+        say(remove(args.source, Exclusion.read(args.exclude), args.output))
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
+        "page or regular expression, and a list of what was removed. Nothing is sampled again.",
+    )
+    parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")
+    add_exclude(parser, required=True)
+    parser.add_argument("--output", required=True, metavar="NEW_FOLDER", help="a new or empty folder")
+    return parser.parse_args(argv)

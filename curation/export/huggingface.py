@@ -1,0 +1,43 @@
+"""Write a run as a folder for Hugging Face: the manifest, its entries, the dataset card and Croissant metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from curation.balancing.counts import EntryCounts
+from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
+from curation.export.croissant import croissant
+from curation.runs.finished import curated_files
+from curation.runs.results import Results
+from runtime.errors import InputError
+
+
+def write_folder(run: Results, folder: Path, about: About) -> int:
+    """Write all files of the folder; return the number of files of the manifest.
+
+    Files of the run get a second name in it (a hard link), or are copied if it is on another disk.
+    """
+    counts = run.path / "counts.parquet"
+    if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
+        raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
+    files = curated_files(run)
+    for name in (DATA_FOLDER, ENTRIES_FOLDER):
+        (folder / name).mkdir()
+    for file in files:
+        _link(file, folder / DATA_FOLDER / file.name)
+    _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
+    name = about.name or run.path.resolve().name
+    described = croissant(run.facts, about, name, folder)
+    (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "README.md").write_text(card(run.facts, about, name), "utf-8")
+    return len(files)
+
+
+def _link(file: Path, path: Path) -> None:
+    try:
+        os.link(file, path)
+    except OSError:
+        shutil.copyfile(file, path)

@@ -1,0 +1,32 @@
+"""Batches of the pairs of pages: of any size while they are read, and in the end candidates."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from curation.inputs.candidates import BYTES, ROWS, Row, candidates, columns_of, tallies
+from runtime.arrow.batching import gather_rows
+
+PAGE_PAIRS = pa.schema([(name, pa.string()) for name in ("url", "text", "kind", "page_url")])
+
+
+def page_pairs(*columns: pa.Array) -> pa.RecordBatch:
+    """Return a PAGE_PAIRS batch of these columns."""
+    return pa.RecordBatch.from_arrays(list(columns), schema=PAGE_PAIRS)
+
+
+def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield PAGE_PAIRS batches of rows; rows that UTF-8 cannot hold are left out and counted."""
+    for columns in columns_of(rows, tally):
+        yield page_pairs(*columns)
+
+
+def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the PAGE_PAIRS of a file as candidates, and then its tallies; a file without any record counts as bad."""
+    for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
+        tally["pairs"] += batch.num_rows
+        yield candidates({name: batch[name] for name in PAGE_PAIRS.names})
+    if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
+        tally = Counter({"files": 1, "dropped.bad_file": 1})
+    yield tallies(tally)

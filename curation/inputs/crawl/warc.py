@@ -1,0 +1,59 @@
+"""Read WARC files: the images of a crawl's pages, from the HTML of HTTP responses."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+from fastwarc.warc import WarcRecord
+
+from curation.inputs.crawl import html_pages, warc_records
+from curation.inputs.crawl.gzip_members import members
+from curation.inputs.crawl.page_images import Page, pairs_of_page
+from curation.inputs.crawl.page_pairs import candidates_of_file, from_rows
+
+
+def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of a WARC file, and its tallies. What cannot be read is passed over and counted."""
+    tally = Counter(files=1)
+    responses = warc_records.responses(members(file, tally), tally)
+    rows = (row for page in _pages(responses, tally) for row in pairs_of_page(page, tally))
+    yield from candidates_of_file(from_rows(rows, tally), tally)
+
+
+def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str]) -> Iterator[Page]:
+    """Yield the pages among responses; those that cannot be read are counted."""
+    for record, block in responses:
+        try:
+            page = _page(record, block)
+        except _Unreadable as error:
+            tally[str(error)] += 1
+            continue
+        if page and page.images:
+            yield page
+
+
+def _page(record: WarcRecord, block: bytes) -> Page | None:
+    """Return the page in the block of a response; None where it is no HTML."""
+    if not block.startswith(b"HTTP/"):
+        if record.is_http:
+            raise _Unreadable("dropped.bad_http")
+        return None
+    fields, body = html_pages.headers(block)
+    if not html_pages.is_html(fields):
+        return None
+    url = record.headers.get("WARC-Target-URI")
+    if not url:
+        raise _Unreadable("dropped.bad_record")
+    try:
+        html = html_pages.unpack(body, fields)
+        if len(html) > html_pages.MAX_BYTES:
+            raise _Unreadable("dropped.too_large")
+        base, images = html_pages.images(html_pages.decode(html, fields))
+    except ValueError:
+        raise _Unreadable("dropped.bad_encoding") from None
+    return Page(url.strip("<>"), base, [(attributes["src"], attributes) for attributes in images])
+
+
+class _Unreadable(Exception):
+    """A response that is dropped; the text of the error is the name of its tally."""

@@ -1,0 +1,213 @@
+"""Read the records of a WAT file by kernels, about two megabytes at a time.
+
+Anything unusual is left to slower code: a record to `wat_by_parser`, a link to `links`, a text to `cleaning.clean`.
+These define the result.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from curation.inputs.candidates import ROWS
+from curation.inputs.cleaning import clean
+from curation.inputs.crawl import wat_by_parser
+from curation.inputs.crawl.links import EMPTY, NOT_HTTP, Links
+from curation.inputs.crawl.page_images import KINDS, pairs_of_page
+from curation.inputs.crawl.page_pairs import from_rows, page_pairs
+from curation.inputs.crawl.warc_records import Blocks
+from curation.kernels.wat.links import DEEPEST, scan
+from curation.kernels.wat.names import BASE, IMAGE_COLUMNS, IMAGE_LINKS, NO_TEXT, PAGE, PAGE_COLUMNS, READ, RECORD
+from curation.kernels.wat.pages import read_pages
+from curation.kernels.wat.texts import (
+    CLEAN,
+    LEFT_OUT,
+    LOOKED_AT,
+    PREFIXED,
+    PREFIXES,
+    REASONS,
+    RESOLVE,
+    ROW_COLUMNS,
+    ROW_KIND,
+    ROW_RECORD,
+    ROW_TODO,
+    write_rows,
+)
+from runtime.kernels.windows import SLACK
+
+SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
+LONGEST_PAGE = 4096  # bytes of a page's URL or base: each of its pairs repeats them
+REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.texts` numbers them
+
+Changes: TypeAlias = tuple[np.ndarray, Sequence[str | None]]  # positions, and the new value of each
+
+_KINDS = pa.array(KINDS)
+
+
+def read(groups: Iterable[Blocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs in blocks of metadata records, in their order, in PAGE_PAIRS batches of any size."""
+    for blocks in groups:
+        small = blocks.ends - blocks.begins <= wat_by_parser.MAX_BYTES
+        tally["dropped.too_large"] += int(np.count_nonzero(~small))
+        if small.any():
+            yield from _Group(Blocks(blocks.data, blocks.begins[small], blocks.ends[small]), tally).batches()
+
+
+class _Group:
+    """Records that are read at once."""
+
+    def __init__(self, blocks: Blocks, tally: Counter[str]):
+        self._joined, self._begins, self._ends = blocks
+        self._tally = tally
+        self._data = np.frombuffer(self._joined, np.uint8)
+        self._pages, self._images = self._scan()
+        self._set_slow()
+        self._modes = np.full(len(self._begins), LEFT_OUT, np.uint8)
+        self._bounds = np.zeros((len(self._begins), PREFIXES), np.int32)
+        self._links: dict[int, Links] = {}  # by record, where they are needed
+        self._urls, self._prefixes = self._read_pages()
+
+    def _scan(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
+        sizes = self._ends - self._begins
+        pages = np.empty((len(sizes), PAGE_COLUMNS), np.int32)
+        images = np.empty((sizes.sum() // SMALLEST + 1, IMAGE_COLUMNS), np.int32)
+        stack, stops = np.empty(DEEPEST, np.int64), np.empty(sizes.max() + SLACK, np.int32)
+        count = scan(self._data, self._begins, self._ends, stack, stops, pages, images)
+        return pages, images[:count]
+
+    def _block(self, record: int) -> np.ndarray:
+        return self._data[self._begins[record] : self._ends[record]]
+
+    def _set_slow(self) -> None:
+        """Leave records to the parser that no kernel can read, or whose URL is too long to repeat it for each image."""
+        pages = self._pages
+        for begin in (PAGE, BASE):
+            pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_PAGE, READ] = 0
+        if not _is_utf8(self._data):
+            for record in range(len(pages)):
+                pages[record, READ] &= _is_utf8(self._block(record))
+
+    def _read_pages(self) -> tuple[pa.Array, np.ndarray]:
+        """Return the URLs of the pages with images, and the bytes of their links' prefixes; count the pages."""
+        pages = self._pages
+        wanted = pages[:, READ] * pages[:, IMAGE_LINKS] > 0
+        size = int((pages[wanted, PAGE + 1] - pages[wanted, PAGE]).sum())
+        data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
+        read_pages(self._data, pages, self._modes, data, ends, self._bounds)
+        others = np.flatnonzero(wanted & (self._modes == LEFT_OUT))
+        prefixes = bytearray(data)
+        odd_urls = [self._read_page(record, prefixes) for record in others.tolist()]
+        known = self._modes != LEFT_OUT
+        self._tally["pages"] += int(known.sum())
+        self._tally["image_links"] += int(pages[known, IMAGE_LINKS].sum())
+        self._tally["dropped.no_text"] += int(pages[known, NO_TEXT].sum())
+        urls = _changed(_strings(ends, data, len(pages)), (others, odd_urls), np.ones(len(pages), bool))
+        return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
+
+    def _read_page(self, record: int, prefixes: bytearray) -> str | None:
+        """Return the URL of a page that is not plain, and append the prefixes of its links."""
+        page = self._pages[record].tolist()
+        url = self._string(page, PAGE).strip("<>")
+        try:
+            links = self._links[record] = Links(url, self._string(page, BASE) if page[BASE] >= 0 else None)
+        except ValueError:
+            self._tally["dropped.bad_page_url"] += 1
+            return None
+        self._modes[record] = PREFIXED if links.prefixes else LOOKED_AT
+        for k, prefix in enumerate(links.prefixes or ()):
+            begin = len(prefixes)
+            prefixes += prefix.encode()
+            self._bounds[record, 2 * k : 2 * k + 2] = begin, len(prefixes)
+        return url
+
+    def _string(self, page: list[int], column: int) -> str:
+        begin, end = page[column : column + 2]
+        return orjson.loads(self._joined[begin - 1 : end + 1])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all pairs in the order of records, whether a kernel or the parser reads them."""
+        at = 0
+        for record in np.flatnonzero(self._pages[:, READ] == 0).tolist():
+            page = wat_by_parser.page_of(self._block(record).tobytes(), self._tally)
+            if page and page.images:
+                stop = int(np.searchsorted(self._images[:, RECORD], record))
+                yield from self._fast(at, stop)
+                yield from from_rows(pairs_of_page(page, self._tally), self._tally)
+                at = stop
+        yield from self._fast(at, len(self._images))
+
+    def _fast(self, at: int, stop: int) -> Iterator[pa.RecordBatch]:
+        for begin in range(at, stop, ROWS):
+            yield self._batch(*self._write(self._images[begin : min(begin + ROWS, stop)]))
+
+    def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
+        """Return URLs and texts of all pairs, some not finished, and int32 [pair, ROW_COLUMNS]: what is left to do."""
+        most, size = 3 * len(images), len(self._data)  # spans do not overlap; memory that is not used costs nothing
+        longest = int((self._bounds[:, 1::2] - self._bounds[:, ::2]).max())
+        link, texts = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
+        urls = np.empty(3 * size + most * longest + SLACK, np.uint8)
+        url_ends, text_ends = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
+        rows, counts = np.empty((most, ROW_COLUMNS), np.int32), np.zeros(REASONS, np.int64)
+        pages = self._modes, self._prefixes, self._bounds
+        count = write_rows(self._data, images, pages, link, (urls, url_ends), (texts, text_ends), rows, counts)
+        self._tally.update(dict(zip(REASON_NAMES, counts.tolist(), strict=True)))
+        return _strings(url_ends, urls, count), _strings(text_ends, texts, count), rows[:count]
+
+    def _batch(self, urls: pa.Array, texts: pa.Array, rows: np.ndarray) -> pa.RecordBatch:
+        """Return the pairs that `_write` began, finished."""
+        kept = np.ones(len(rows), bool)
+        cleaned = self._clean(texts, rows, kept)
+        resolved = self._resolve(urls, rows, kept)
+        rows = rows[kept]
+        pages = self._urls.take(pa.array(rows[:, ROW_RECORD]))
+        kinds = _KINDS.take(pa.array(rows[:, ROW_KIND]))
+        return page_pairs(_changed(urls, resolved, kept), _changed(texts, cleaned, kept), kinds, pages)
+
+    def _clean(self, texts: pa.Array, rows: np.ndarray, kept: np.ndarray) -> Changes:
+        """Return the texts that are left to clean; `kept` becomes False where nothing stays."""
+        odd = np.flatnonzero(rows[:, ROW_TODO] & CLEAN)
+        cleaned = [clean(text) for text in texts.take(pa.array(odd)).to_pylist()] if len(odd) else []
+        kept[odd] = [text != "" for text in cleaned]
+        self._tally["dropped.empty_text"] += cleaned.count("")
+        return odd, cleaned
+
+    def _resolve(self, urls: pa.Array, rows: np.ndarray, kept: np.ndarray) -> Changes:
+        """Return the URLs of links that are left to resolve; `kept` becomes False where there is none."""
+        odd = np.flatnonzero((rows[:, ROW_TODO] & RESOLVE != 0) & kept)
+        links = urls.take(pa.array(odd)).to_pylist() if len(odd) else []
+        records = rows[odd, ROW_RECORD].tolist()
+        found = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
+        self._tally.update(reason for _, reason in found if reason)
+        kept[odd] = [url is not None for url, _ in found]
+        return odd, [url for url, _ in found]
+
+    def _links_of(self, record: int) -> Links:
+        if record not in self._links:
+            self._links[record] = Links(self._urls[record].as_py())
+        return self._links[record]
+
+
+def _changed(strings: pa.Array, changes: Changes, kept: np.ndarray) -> pa.Array:
+    """Return the strings that are kept, after changes."""
+    at, values = changes
+    if not len(at) and kept.all():
+        return strings
+    places = np.arange(len(strings))
+    places[at] = np.arange(len(strings), len(strings) + len(at))
+    return pa.concat_arrays([strings, pa.array(values, pa.string())]).take(pa.array(places[kept]))
+
+
+def _strings(ends: np.ndarray, data: np.ndarray, count: int) -> pa.StringArray:
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends[: count + 1]), pa.py_buffer(data))
+
+
+def _is_utf8(data: np.ndarray) -> bool:
+    try:
+        _strings(np.array([0, len(data)], np.int32), data, 1).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -1,0 +1,49 @@
+"""Read one record of a WAT file with a JSON parser.
+
+This is slow, and right about any record; `wat_by_kernels` is the fast twin.
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from curation.inputs.crawl.page_images import Page
+
+MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hardly any record of a real page has 1 MB
+
+
+def page_of(block: bytes, tally: Counter[str]) -> Page | None:
+    """Return the page that a record is about, None if it has no image; what cannot be read is counted."""
+    if rb"IMG@\/src" not in block and b"IMG@/src" not in block:
+        return None
+    try:
+        tree = _json(block)
+    except (ValueError, RecursionError):
+        tally["dropped.bad_json"] += 1
+        return None
+    html = _at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
+    url = _at(tree, "Envelope", "WARC-Header-Metadata", "WARC-Target-URI")
+    base, links = _at(html, "Head", "Base"), _at(html, "Links")
+    if type(url) is not str or type(links) is not list:
+        tally["dropped.bad_record"] += 1
+        return None
+    objects = [link for link in links if type(link) is dict]
+    tally["dropped.bad_link"] += len(links) - len(objects)
+    images = [(link.get("url"), link) for link in objects if link.get("path") == "IMG@/src"]
+    return Page(url.strip("<>"), base if type(base) is str else None, images)
+
+
+def _json(block: bytes) -> Any:
+    try:
+        return orjson.loads(block)
+    except ValueError:  # orjson refuses a whole page for one lone surrogate; here only the text that holds it is lost
+        return json.loads(block.decode("utf-8", "surrogateescape"))
+
+
+def _at(tree: Any, *keys: str) -> Any:
+    """Return the value behind `keys`, each a member of the object before; None where there is none."""
+    for key in keys:
+        tree = tree.get(key) if type(tree) is dict else None
+    return tree

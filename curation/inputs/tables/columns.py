@@ -1,0 +1,69 @@
+"""Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtime.errors import InputError
+
+RECOGNISED = {
+    "url": ("url", "URL", "image_url"),
+    "text": ("text", "TEXT", "caption", "alt"),
+    "uid": ("uid",),
+    "language": ("language",),
+    "page_url": ("page_url",),
+}
+REQUIRED = ("url", "text")
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """The columns that hold the pairs: names, or for CSV and TSV without header numbers from 0; None: usual names."""
+
+    url_column: str | int | None = None
+    text_column: str | int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("url_column", "text_column"):
+            value = getattr(self, name)
+            if isinstance(value, str) and value.isascii() and value.isdigit():  # as it comes from a command line
+                object.__setattr__(self, name, int(value))
+        if isinstance(self.url_column, int) != isinstance(self.text_column, int):
+            raise InputError(
+                f"--url-column is {self.url_column} and --text-column is {self.text_column}: either both are numbers,"
+                " for files without header, or neither is"
+            )
+
+    @property
+    def numbers(self) -> dict[str, int] | None:
+        """The number of each required column, where columns are given by number, so that files have no header."""
+        if isinstance(self.url_column, int) and isinstance(self.text_column, int):
+            return {"url": self.url_column, "text": self.text_column}
+        return None
+
+    def column(self, field: str) -> str | int | None:
+        """Return the column that was given for `field`, if it is url or text."""
+        return {"url": self.url_column, "text": self.text_column}.get(field)
+
+
+def named_columns(names: Sequence[str], options: TableOptions, path: str) -> dict[str, str]:
+    """Return the name of the column for each field of candidates that a table has; refuse one without url or text."""
+    if options.numbers:
+        raise InputError(
+            f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
+        )
+    columns = {field: _column(field, names, options, path) for field in RECOGNISED}
+    return {field: name for field, name in columns.items() if name is not None}
+
+
+def _column(field: str, names: Sequence[str], options: TableOptions, path: str) -> str | None:
+    given = options.column(field)
+    wanted = RECOGNISED[field] if given is None else (str(given),)
+    found = [name for name in wanted if name in names]
+    if not found and field in REQUIRED:
+        raise InputError(
+            f"{path} has no column {' or '.join(wanted)} for the {field}; it has {', '.join(names) or 'none'}:"
+            f" name the right one with --{field}-column (a number from 0 if it is a CSV or TSV without header)"
+        )
+    if found and names.count(found[0]) > 1:
+        raise InputError(f"{path} has {names.count(found[0])} columns named {found[0]}; expected one")
+    return found[0] if found else None

@@ -1,0 +1,55 @@
+"""Curate pairs: the algorithm of the papers, one line a step.
+
+Each step is in `steps`, and what its Spark tasks do in `stages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from curation.config import CurationConfig
+from curation.images.downloads import Downloads
+from curation.request import Options, Request
+from curation.runs.output import Output
+from curation.runs.results import Results
+from curation.steps import Steps
+from metadata.entries import Entries
+from runtime.progress import Progress
+
+
+def curate(
+    spark: SparkSession | Callable[[], SparkSession],
+    config: CurationConfig,
+    *,
+    inputs: Sequence[str],
+    metadata: str | Path | Entries,
+    output: str | Path,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Write the curated manifest of `inputs`, and all that tells how it came about, into the folder `output`.
+
+    `inputs` are files, folders, globs, URLs or crawls; `metadata` is a folder that clip-metadata wrote, or entries.
+    `spark` may be a function that makes the session: it is called once the inputs are found and checked.
+    InputError for what cannot be used; the same call goes on after a run that broke off.
+    """
+    request = Request.find(config, inputs, metadata, options or Options())
+    with Output.claim(output, request.made_from(), request.options.overwrite) as claimed:
+        downloads = Downloads.collect(request.results, claimed.artefacts / "tried.npy") if request.results else None
+        run(Steps(spark() if callable(spark) else spark, request, claimed, progress or Progress()), downloads)
+    return Results.open(output)
+
+
+def run(steps: Steps, downloads: Downloads | None) -> None:
+    """Match, count, balance and sample; of images that were downloaded only those, where `downloads` says which."""
+    matched = steps.match()
+    images, statuses = steps.matched_images(matched), None
+    if downloads:
+        images, statuses = steps.keep_existing(images, downloads)
+    counts = steps.count(images)
+    balance = steps.balance(images, counts)
+    curated = steps.sample(images, balance.rates)
+    steps.write_results(matched, counts, balance, curated, statuses)

@@ -1,0 +1,156 @@
+"""Warnings of a run: what a person should check before using its result.
+
+Each is a sentence or two. The page, the console and run.json show the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from curation.report.numbers import number, percent
+from metadata.languages import language
+
+DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
+LOW_SCORE = 0.5  # a lower mean score is a sign of texts that are in no language
+LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
+MOST = 0.5  # share of a language's matches that a single entry should not exceed
+ENOUGH = 20  # texts or matches that a language needs before it is judged
+NAMED = 6  # languages or inputs that a warning names
+
+
+class Quoted(str):
+    """Text of the crawl or of the metadata within a sentence; the page gives it a writing direction of its own."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The parts of a warning; those from the crawl or the metadata are `Quoted`."""
+
+    parts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fault that a language may have, and the words around the languages that have it."""
+
+    applies: Callable[[dict[str, Any]], bool]  # to a language's row of run.json
+    details: Callable[[dict[str, Any]], tuple[str, ...]]
+    before: str
+    after: str
+
+
+def warnings(facts: dict[str, Any]) -> list[Sentence]:
+    """Return the warnings of a run, given the other content of run.json."""
+    of_languages = (_of_languages(facts["languages"], check) for check in CHECKS)
+    return [warning for warning in (_empty(facts["rows"]), _damaged(facts), *of_languages) if warning]
+
+
+def _empty(rows: dict[str, int]) -> Sentence | None:
+    if rows["kept"]:
+        return None
+    if not rows["texts"]:
+        return Sentence(("Nothing was kept: the inputs hold no text of any image.",))
+    if not rows["matched"]:
+        return Sentence(
+            ("Nothing was kept: no text contains an entry. Are the entries in the languages of the texts?",)
+        )
+    return Sentence(
+        (f"Nothing was kept, although {number(rows['matched'])} images have a match: the thresholds are too low.",)
+    )
+
+
+def _damaged(facts: dict[str, Any]) -> Sentence | None:
+    damage = sum(facts["dropped"].get(reason, 0) for reason in DAMAGE)
+    if not damage:
+        return None
+    worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
+    return Sentence(
+        (
+            f"The input was not read completely: {number(damage)} files or parts of files are damaged, cut off or not "
+            "of the kind that their name says. All that could be read was used.",
+            *((" The most damaged: ", *_listed(worst), ".") if worst else ()),
+        )
+    )
+
+
+def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:
+    """Return the warning about the languages to which a check applies; None if it applies to no language."""
+    found = [(code, row) for code, row in languages.items() if check.applies(row)]
+    if not found:
+        return None
+    named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in found[:NAMED]]
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return Sentence((check.before, *_listed(named), more + check.after))
+
+
+def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the parts of all items, with a comma between two items."""
+    for place, item in enumerate(items):
+        if place:
+            yield ", "
+        yield from item
+
+
+def _is_unbalanced(row: dict[str, Any]) -> bool:
+    return row["matches"] >= ENOUGH and row["top"][0]["count"] <= row["t"]
+
+
+def _is_dominated(row: dict[str, Any]) -> bool:
+    return row["matches"] >= ENOUGH and row["top"][0]["count"] > MOST * row["matches"]
+
+
+def _is_doubtful(row: dict[str, Any]) -> bool:
+    return row["identified"] >= ENOUGH and row["mean_score"] < LOW_SCORE
+
+
+def _is_hardly_matched(row: dict[str, Any]) -> bool:
+    return row["entries"] > 0 and row["texts"] >= ENOUGH and row["matched"] < LOW_SHARE * row["texts"]
+
+
+def _is_without_entries(row: dict[str, Any]) -> bool:
+    return row["texts"] > 0 and not row["entries"]
+
+
+def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
+    top, matches = row["top"][0], row["matches"]
+    return Quoted(top["entry"]), f", {percent(top['count'], matches)} of {number(matches)} matches"
+
+
+CHECKS = (
+    Check(
+        _is_unbalanced,
+        lambda row: (f"t = {number(row['t'])}",),
+        "Not balanced, because no entry is in more than t texts: ",
+        ". All texts with a match were kept; a lower English threshold or target size balances more.",
+    ),
+    Check(
+        _is_dominated,
+        _top_entry,
+        "One entry has most of the matches: ",
+        ". Is it a word of the language, or part of a website's template?",
+    ),
+    Check(
+        _is_doubtful,
+        lambda row: (f"{row['mean_score']:.2f} over {number(row['identified'])} texts",),
+        "Low mean language score: ",
+        ". Many of these texts may be in another language or, like file names, in none; "
+        "with --min-language-score 0.5 the doubtful ones count as “other”.",
+    ),
+    Check(
+        _is_hardly_matched,
+        lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),
+        "Few texts match: ",
+        ". The entries may be too few, or of another kind than the texts.",
+    ),
+    Check(
+        _is_without_entries,
+        lambda row: (f"{number(row['texts'])} texts",),
+        "No entries: ",
+        ". Texts in a language without entries are never kept.",
+    ),
+)

@@ -1,0 +1,71 @@
+"""What a run is asked for, found and checked as far as it can be before Spark starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from curation.config import CurationConfig
+from curation.exclusion import Exclusion
+from curation.images.downloads import find_results
+from curation.inputs import files
+from curation.inputs.files import Input
+from curation.inputs.tables.columns import TableOptions
+from curation.language.identify import Identifier
+from metadata.entries import Entries
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run takes besides inputs, metadata and numbers."""
+
+    columns: TableOptions = field(default_factory=TableOptions)
+    unique_images: bool = False  # the inputs state each image once: nothing is brought together by image
+    exclude: Sequence[str] = ()  # lists of what must not be in the manifest
+    status: Sequence[str] = ()  # img2dataset's output folders, where matched images were downloaded
+    model: str | None = None  # a fastText language identification model; None: lid.176.ftz
+    overwrite: bool = False  # replace another run in the output folder
+
+
+@dataclass(frozen=True)
+class Request:
+    """The numbers of a run and all that it reads."""
+
+    config: CurationConfig
+    options: Options
+    files: list[Input]
+    exclusion: Exclusion
+    entries: Entries
+    identifier: Identifier
+    results: list[Path]  # img2dataset's files of results
+
+    @classmethod
+    def find(
+        cls, config: CurationConfig, inputs: Sequence[str], metadata: str | Path | Entries, options: Options
+    ) -> Request:
+        """Return a request whose files were found and opened once; InputError for one that cannot be used."""
+        return cls(
+            config=config,
+            options=options,
+            files=files.find(list(inputs), options.columns, config.sample_files, config.seed),
+            exclusion=Exclusion.read(options.exclude),
+            entries=metadata if isinstance(metadata, Entries) else Entries.open(metadata),
+            identifier=Identifier.open(options.model),
+            results=find_results(options.status),
+        )
+
+    def made_from(self) -> dict:
+        """Return what the matched images depend on."""
+        return {
+            "inputs": [asdict(file) for file in self.files],
+            "columns": asdict(self.options.columns),
+            "exclusion": self.exclusion.digest if len(self.exclusion) else None,
+            "metadata": self.entries.digest,
+            "rules": self.config.rules,
+            "model": {"name": self.identifier.name, "digest": self.identifier.digest},
+            "unique_images": self.options.unique_images,
+            "max_texts": self.config.max_texts,
+            "max_text_length": self.config.max_text_length,
+            "min_language_score": self.config.min_language_score,
+        }

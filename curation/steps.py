@@ -1,0 +1,213 @@
+"""The steps of a run as its driver takes them: what each reads, hands to Spark, checks and gives its name.
+
+The order of the steps is in `pipeline`; what the tasks of a step do is in `stages`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from pyspark.sql import SparkSession
+
+from curation import stages
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import (
+    Distribution,
+    SizedThreshold,
+    Thresholds,
+    rates_of,
+    rates_of_each,
+    threshold_for_size,
+    unlimited_threshold,
+)
+from curation.config import ENGLISH
+from curation.images.downloads import SUCCESS, Downloads, require_success
+from curation.inputs.limits import require_sound
+from curation.matching.finders import save_matchers
+from curation.report.facts import Run
+from curation.request import Request
+from curation.runs.ledger import Ledger
+from curation.runs.output import Output
+from runtime.errors import InputError
+from runtime.progress import Progress
+from runtime.spark import require_shared, ship
+from runtime.storage.arrays import save_array
+from runtime.storage.parquet import part_files, require_rows
+from runtime.storage.paths import files
+from runtime.tallies import Tallies
+
+
+@dataclass(frozen=True)
+class Images:
+    """Files with one row an image, and the number of all their rows."""
+
+    files: list[Path]
+    number: int
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The threshold of each language, and the sampling rate of each entry."""
+
+    thresholds: Thresholds
+    rates: np.ndarray
+    sized: SizedThreshold | None  # where a number of images was asked for
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one run into an output folder that it has claimed."""
+
+    spark: SparkSession
+    request: Request
+    output: Output
+    progress: Progress
+
+    def match(self) -> Tallies:
+        """Write the matched images, unless they are there; return what was read, dropped, identified and matched."""
+        require_shared(self.spark, self.output.path)
+        tallies = self.output.matched_tallies()
+        if tallies is None:
+            tallies = self._match_inputs()
+        return require_sound(tallies, self.request.config)
+
+    def matched_images(self, matched: Tallies) -> Images:
+        """Return the matched images, given what matching counted; a damaged folder is refused."""
+        return self._complete(self.output.matched, matched["matched"])
+
+    def keep_existing(self, images: Images, downloads: Downloads) -> tuple[Images, dict[str, int]]:
+        """Write the matched images that were downloaded; return them, and the number of matched images by status."""
+        folder = self.output.parts.begin("existing")
+        with self.progress.stage("keep existing images"):
+            tried = ship(self.spark, downloads.path)
+            tallies = stages.existing(self.spark, images.files, tried, downloads.statuses, folder)
+        statuses = tallies.beginning("status.")
+        require_success(statuses)
+        self._complete(folder, statuses[SUCCESS])
+        self.output.retract_results()
+        self.output.parts.finish("existing")
+        return Images(part_files(self.output.existing), statuses[SUCCESS]), statuses
+
+    def count(self, images: Images) -> EntryCounts:
+        """Return the number of texts that contain each entry."""
+        with self.progress.stage("count entries"):
+            return stages.count(self.spark, images.files, self.request.entries, self.output.parts.begin("counts"))
+
+    def balance(self, images: Images, counts: EntryCounts) -> Balance:
+        """Return thresholds and rates for the English threshold or, searched for, for the number of images wanted."""
+        config, languages = self.request.config, self.request.entries.languages
+        distributions = {code: Distribution.of(c) for code, c in counts.by_language(languages).items()}
+        if config.target_size is None:
+            sized = None
+            thresholds = Thresholds.of(distributions, config.english_threshold, config.tail_share)
+        else:
+            sized = self._threshold_for_size(images, counts, distributions)
+            thresholds = Thresholds.of(distributions, sized.threshold)
+        return Balance(thresholds, rates_of(counts.values, languages, thresholds), sized)
+
+    def sample(self, images: Images, rates: np.ndarray) -> Tallies:
+        """Write the curated files; return what was expected and kept."""
+        config, output = self.request.config, self.output
+        number = max(1, -(-images.number // config.rows_per_file))
+        output.retract_results()
+        drawn = output.parts.begin("drawn")
+        with self.progress.stage("sample"):
+            shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
+            tallies = stages.sample(self.spark, images.files, shipped, config.seed, number, drawn)
+        with self.progress.stage(f"write {number} files"):
+            runs, curated = files(drawn, ".blocks"), output.parts.begin("curated")
+            written = stages.write_curated(self.spark, runs, number, curated, config.row_group_rows)
+        self._complete(curated, tallies["kept"])
+        output.finish_curated()
+        return tallies + written
+
+    def write_results(
+        self, matched: Tallies, counts: EntryCounts, balance: Balance, curated: Tallies, statuses: dict[str, int] | None
+    ) -> None:
+        """Write what describes the run; `statuses` are the matched images by status, where a download was given."""
+        output, status = self.output, list(self.request.options.status)
+        run = Run(
+            config=self.request.config,
+            made_from=output.description,
+            entries=self.request.entries,
+            counts=counts,
+            thresholds=balance.thresholds,
+            matched=matched,
+            curated=curated,
+            sized=balance.sized,
+            lineage=output.lineage(),
+            downloads={"folders": status, "images": statuses} if statuses else None,
+        )
+        output.write_results(run, balance.rates)
+
+    def _match_inputs(self) -> Tallies:
+        inputs, unique = self.request.files, self.request.options.unique_images
+        plan = stages.MatchPlan.of(self.request.config, self._artefacts())
+        ledger = self.output.ledger(inputs, unique)
+        with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
+            buckets = 0 if unique else stages.pair_buckets(inputs)
+            stages.match(self.spark, ledger, self.request.options.columns, plan, buckets)
+        ledger = self.output.ledger(inputs, unique)
+        _require_stamps(ledger, self.output)
+        ledger.prune()
+        tallies = require_sound(ledger.tallies(), self.request.config)
+        if not unique:
+            with self.progress.stage("group by image", "ranges"):
+                tallies += stages.group(self.spark, ledger, plan.max_texts, self.output.parts.begin("matched"))
+        self.output.finish_matched(tallies)
+        return tallies
+
+    def _artefacts(self) -> stages.Artefacts:
+        """Make what workers need to match, and ship it to them."""
+        request, folder = self.request, self.output.artefacts
+        metadata, matchers, exclusion = (folder / name for name in ("metadata", "matchers", "exclusion"))
+        request.entries.save(metadata)
+        by_trie, excludes = request.config.matcher == "trie", len(request.exclusion) > 0
+        if by_trie:
+            with self.progress.stage("build matchers"):
+                save_matchers(metadata, request.config.rules, matchers)
+        if excludes:
+            request.exclusion.save(exclusion)
+        return stages.Artefacts(
+            metadata=None if by_trie else ship(self.spark, metadata),
+            matchers=ship(self.spark, matchers) if by_trie else None,
+            model=ship(self.spark, request.identifier.path),
+            exclusion=ship(self.spark, exclusion) if excludes else None,
+        )
+
+    def _threshold_for_size(
+        self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution]
+    ) -> SizedThreshold:
+        """Return the smallest English threshold that is expected to keep as many images as the config asks for."""
+        languages, passes = self.request.entries.languages, count()
+
+        def sizes_at(candidates: list[int]) -> list[float]:
+            each = [Thresholds.of(distributions, t) for t in candidates]
+            rates = rates_of_each(counts.values, languages, each)
+            path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
+            title = f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
+            with self.progress.stage(title):
+                sizes = stages.expected_sizes(self.spark, images.files, ship(self.spark, path))
+            return [sizes[f"size.{column}"] for column in range(len(each))]
+
+        upper = unlimited_threshold(counts.by_language(languages).get(ENGLISH, []))
+        return threshold_for_size(sizes_at, self.request.config.target_size, upper)
+
+    @staticmethod
+    def _complete(folder: Path, number: int) -> Images:
+        """Return the images in a folder, or refuse one that does not hold as many as were written."""
+        found = part_files(folder)
+        require_rows(found, number)
+        return Images(found, number)
+
+
+def _require_stamps(ledger: Ledger, output: Output) -> None:
+    """Refuse to go on without what workers say they have written."""
+    if ledger.missing:
+        raise InputError(
+            f"what {len(ledger.missing)} inputs gave was written but is not in {output.path}: that is no folder that "
+            "all machines share, or it shows files late; run the same command again to go on"
+        )

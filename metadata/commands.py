@@ -1,0 +1,148 @@
+"""Parse and run the command `clip-metadata`, which builds the metadata entries of each language."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+from metadata import pipeline
+from metadata.config import BIGRAM_SCORES, MetadataConfig
+from metadata.download.fetch import fetch
+from metadata.download.manners import Manners
+from metadata.download.progress import Progress, listing
+from metadata.download.sources import SOURCES, plan
+from metadata.entry_lists import read_lists
+from metadata.rules.text import RULES
+from metadata.sources import Sources
+from metadata.summary import table
+from metadata.wikipedia import files, pageview_files
+from metadata.wordnet import formats
+from runtime.arguments import Group, Parser, absolute
+from runtime.console import command
+from runtime.errors import InputError
+from runtime.progress import ConsoleProgress, Throttled
+from runtime.session import session
+from runtime.terminal import say
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    parser = command_line()
+    args = parser.parse_args(argv)
+    with command(parser.prog.removesuffix(".py")):
+        run(args)
+
+
+def run(args: Namespace) -> None:
+    """Fetch what is asked for, build the entries of all languages, and print how many each source gave."""
+    config = MetadataConfig(**{field.name: getattr(args, field.name) for field in fields(MetadataConfig)})
+    output = require_output(Path(args.output))
+    fetched = fetch_sources(args, output)
+    if args.dry_run:
+        return
+    sources = Sources(
+        wordnets=formats.find(args.wordnet + fetched["wordnet"]),
+        wikipedias=files.find(args.wikipedia + fetched["wikipedia"], args.language),
+        pageviews=pageview_files.find(args.pageviews + fetched["pageviews"]),
+        lists=read_lists(args.entries),
+        wanted=args.languages,
+    )
+    entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
+    say(table(json.loads((output / "metadata.json").read_text("utf-8"))))
+    say(f"\nmetadata: {output}, {len(entries):,} entries, digest {entries.digest}")
+
+
+def require_output(output: Path) -> Path:
+    """Return the folder of the output, unless it is that of a package: `--output metadata` in a checkout."""
+    if (output / "__init__.py").exists():
+        raise InputError(f"output {output} is the folder of a Python package; give another")
+    return output
+
+
+def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
+    """Fetch what is asked for; return the paths of what has come, by the flag that would name them."""
+    paths: dict[str, list[str]] = {name: [] for name in SOURCES}
+    if args.download is None:
+        if args.dry_run:
+            raise InputError("--dry-run prints what --download would fetch; give --download, too")
+        return paths
+    downloads = plan(args.languages, args.download or SOURCES, args.seed, args.mirror)
+    shown = Throttled(Progress(len(downloads)))
+    folder = Path(args.download_to or output / "downloads")
+    results = fetch(downloads, folder, Manners(contact=args.contact), shown, args.dry_run)
+    say("\n".join(listing(results)))
+    for result in results:
+        if result.outcome in ("fetched", "kept"):
+            paths[Path(result.download.path).parts[0]].append(str(result.path))
+    return paths
+
+
+def command_line() -> Parser:
+    """Return the parser of the command's flags; their defaults are those of the config."""
+    parser = Parser(
+        "Build the metadata entries of each language: numbers, the lemmas of its wordnets, and the words, "
+        "word pairs and titles of its Wikipedia. A language whose source is missing is built from the others."
+    )
+    _add_sources(parser.add_argument_group("sources"))
+    _add_downloads(parser.add_argument_group("downloads"))
+    parser.add_argument("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
+    parser.add_argument("--rules", choices=RULES, help="how entries will be matched")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the metadata, shared by all machines; what is counted is kept",
+    )
+    _add_numbers(parser.add_argument_group("what becomes an entry"))
+    parser.take_defaults(MetadataConfig)
+    return parser
+
+
+def _add_sources(group: Group) -> None:
+    for flag, meaning in (
+        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders and zips of them"),
+        ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
+        ("--pageviews", "hourly or daily page-view files, or folders of them"),
+    ):
+        group.add_argument(flag, nargs="+", default=[], metavar="PATH", help=meaning)
+    group.add_argument(
+        "--language", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
+    )
+    group.add_argument(
+        "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
+    )
+
+
+def _add_downloads(group: Group) -> None:
+    group.add_argument(
+        "--download",
+        nargs="*",
+        choices=tuple(SOURCES),
+        metavar="SOURCE",
+        help="fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews",
+    )
+    group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
+    group.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
+    group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
+    group.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL by which servers can reach you")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
+
+
+def _add_numbers(group: Group) -> None:
+    group.add_argument("--bigram-score", choices=BIGRAM_SCORES, help="how word pairs are ranked")
+    group.add_argument(
+        "--bigram-min-pmi", type=float, metavar="PMI", help="least PMI of a pair, with --bigram-score pmi"
+    )
+    for flag, meaning in (
+        ("--unigram-limit", "words of a language at most"),
+        ("--bigram-limit", "word pairs of a language at most"),
+        ("--title-limit", "titles of a language at most"),
+        ("--english-unigram-count", "least count of an English word"),
+        ("--english-title-views", "least views of an English title"),
+    ):
+        group.add_argument(flag, type=int, metavar="N", help=meaning)

@@ -1,0 +1,60 @@
+"""The files and lists that entries are made from, by language."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from metadata.languages import LANGUAGES, language, of_wikipedia
+from metadata.wikipedia import articles
+from metadata.wikipedia.files import WikipediaFile
+from metadata.wordnet.formats import WordnetFile
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of a build as their modules find them, and lists of entries that replace them in some languages."""
+
+    wordnets: Sequence[WordnetFile] = ()
+    wikipedias: Sequence[WikipediaFile] = ()
+    pageviews: Sequence[str] = ()
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by language code
+    wanted: Sequence[str] | None = None  # language codes; None: all that have a source
+
+    def __post_init__(self) -> None:
+        for code in self.wanted or ():
+            language(code)
+
+    @cached_property
+    def languages(self) -> list[str]:
+        """The languages to build, in the fixed order; with page views alone that is every one that is wanted."""
+        with_source = {file.language.code for file in self.wordnets} | set(self.lists)
+        with_source |= {of_wikipedia(file.wikipedia).code for file in self.wikipedias}
+        if self.pageviews:
+            with_source |= {language.code for language in LANGUAGES if language.wikipedia}
+        if self.wanted is not None:
+            with_source &= set(self.wanted)
+        return [language.code for language in LANGUAGES if language.code in with_source]
+
+    @cached_property
+    def counted(self) -> list[str]:
+        """The languages whose words and pairs are counted."""
+        return [code for code in self.languages if code not in self.lists and self.wikipedias_of(code)]
+
+    def wordnets_of(self, code: str) -> list[WordnetFile]:
+        """Return the wordnets of a language."""
+        return [file for file in self.wordnets if file.language.code == code]
+
+    def wikipedias_of(self, code: str) -> list[WikipediaFile]:
+        """Return the files of the Wikipedias that are merged into a language."""
+        return [file for file in self.wikipedias if of_wikipedia(file.wikipedia).code == code]
+
+    @cached_property
+    def namespaces(self) -> dict[str, list[str]]:
+        """The namespaces of each Wikipedia that the heads of its files name; perhaps only one of them has a head."""
+        found = defaultdict(set)
+        for file in self.wikipedias:
+            found[file.wikipedia].update(articles.namespaces(file))
+        return {code: sorted(names) for code, names in sorted(found.items()) if names}

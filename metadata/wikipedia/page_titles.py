@@ -1,0 +1,83 @@
+"""Decode the titles of page views, and recognise those that can be no article's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metadata.wikipedia import namespaces
+from metadata.wikipedia.namespaces import MAIN_PAGES, Namespaces
+
+_ESCAPE = "%[0-9A-Fa-f]{2}"
+# What MediaWiki allows in no title; an escape left after decoding was escaped twice.
+_ILLEGAL = rf"^(:|$)|[\x00-\x1f\x7f#<>\[\]{{|}}\x{{fffd}}]|{_ESCAPE}|&#?[A-Za-z0-9]+;"
+_LONGEST = 255  # bytes of a title
+# A letter and a sign as cp1252 shows the two bytes of one letter: Ã©.
+_LIKE_MOJIBAKE = r"[\x{c2}-\x{f4}][\x{80}-\x{bf}ŒœŠšŸŽžƒˆ˜–-›€™]"
+
+
+def unescaped(titles: pa.Array) -> pa.Array:
+    """Return titles (binary) with %C3%A9 and the like as the bytes they encode."""
+    escaped = pc.match_substring_regex(titles, _ESCAPE)
+    plain = [unquote_to_bytes(each) for each in titles.filter(escaped).to_pylist()]
+    return pc.replace_with_mask(titles, escaped, pa.array(plain, pa.binary()))
+
+
+def decodes(titles: pa.Array) -> pa.Array:
+    """Return of each title (binary) whether it is UTF-8."""
+    try:
+        titles.cast(pa.string())
+        return pa.array(np.ones(len(titles), bool))
+    except pa.ArrowInvalid:  # Arrow does not say which
+        return pa.array([each.decode("utf-8", "replace").encode() == each for each in titles.to_pylist()], pa.bool_())
+
+
+def spaced(titles: pa.Array) -> pa.Array:
+    """Return titles as strings with single spaces instead of underscores."""
+    with_spaces = pc.replace_substring(titles.cast(pa.string()), "_", " ")
+    return pc.utf8_trim(pc.replace_substring_regex(with_spaces, "  +", " "), " ")
+
+
+def is_illegal(titles: pa.Array) -> pa.Array:
+    """Return of each title whether MediaWiki allows no such one."""
+    return pc.or_(pc.match_substring_regex(titles, _ILLEGAL), pc.greater(pc.binary_length(titles), _LONGEST))
+
+
+def is_mojibake(titles: pa.Array) -> pa.Array:
+    """Return of each title whether all of it is UTF-8 that was read as cp1252 or Latin-1."""
+    return _where(pc.match_substring_regex(titles, _LIKE_MOJIBAKE), _was_decoded_wrongly, titles)
+
+
+def is_main_page(wikipedias: pa.Array, titles: pa.Array) -> pa.Array:
+    """Return of each title whether it is that of its Wikipedia's main page."""
+    candidates = pc.is_in(titles, pa.array(sorted(MAIN_PAGES)))
+    return _where(candidates, namespaces.is_main_page, wikipedias, titles)
+
+
+def is_in_namespace(wikipedias: pa.Array, titles: pa.Array, known: Namespaces) -> pa.Array:
+    """Return of each title whether it begins with the name of a namespace of its Wikipedia, other than articles."""
+    prefixes = pc.replace_substring_regex(titles, "(?s):.*", "")
+    return _where(pc.match_substring(titles, ":"), known.hold, wikipedias, prefixes)
+
+
+def _was_decoded_wrongly(title: str) -> bool:
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            return title.encode(encoding).decode("utf-8") != title
+        except UnicodeError:
+            continue
+    return False
+
+
+def _where(candidates: pa.Array, decide: Callable[..., bool], *columns: pa.Array) -> pa.Array:
+    """Return `decide` of the columns' values in the rows that are candidates, and False elsewhere."""
+    decided = np.zeros(len(candidates), bool)
+    values = zip(*(column.filter(candidates).to_pylist() for column in columns), strict=True)
+    answer = lru_cache(maxsize=None)(decide)  # a block has few different prefixes
+    decided[np.flatnonzero(candidates.to_numpy(zero_copy_only=False))] = [answer(*each) for each in values]
+    return pa.array(decided)

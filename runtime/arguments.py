@@ -1,0 +1,88 @@
+"""Parse command lines: arguments from files, defaults from a config, hints at misspelt flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import fields
+from difflib import get_close_matches
+from io import StringIO
+from typing import Any, NoReturn
+
+Group = argparse._ArgumentGroup  # of flags in the help
+
+_FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of one command's flags, which are written out in full.
+
+    An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
+    what follows a # are ignored. A value that begins with @ is written `--flag=@value`.
+    """
+
+    def __init__(self, description: str, prog: str | None = None):
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog="@FILE stands for the arguments in a file, where # begins a comment.",
+            fromfile_prefix_chars="@",
+            allow_abbrev=False,
+        )
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        """Return the arguments in a line of a file.
+
+        >>> Parser("").convert_arg_line_to_args("--input 'my crawl' https://a/#b  # don't forget")
+        ['--input', 'my crawl', 'https://a/#b']
+        """
+        stream = StringIO(arg_line)
+        words = shlex.shlex(stream, posix=True)
+        words.whitespace_split, words.commenters = True, ""  # to shlex, a # inside a word would begin a comment, too
+        found: list[str] = []
+        try:
+            while (rest := arg_line[stream.tell() :].lstrip()) and not rest.startswith("#"):
+                found += filter(None, [words.get_token()])
+        except ValueError as error:
+            self.error(f"cannot read {arg_line!r} in a file of arguments: {error}")
+        return found
+
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """Return the values of a command line; an unknown flag is named before one that is missing."""
+        given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
+        known = self._option_string_actions
+        found = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
+        for flag in (match[1] for match in found if match and match[1] not in known):
+            near = get_close_matches(flag, known, n=1)
+            self.error(f"unrecognized arguments: {flag}{f'; did you mean {near[0]}?' if near else ''}")
+        return super().parse_args(given, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with one line and status 2."""
+        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
+
+    def take_defaults(self, config: type) -> None:
+        """Take the defaults from the fields of a config, and name them in the help."""
+        defaults = {field.name: field.default for field in fields(config)}
+        for action in self._actions:
+            if defaults.get(action.dest) is not None:
+                action.help = f"{action.help} (default: %(default)s)"
+        self.set_defaults(**defaults)
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same to workers, which run in folders of their own; a URL stays as it is."""
+    return path if "://" in path else os.path.abspath(path)
+
+
+def flag(name: str) -> str:
+    """Return the flag of a parameter.
+
+    >>> flag("english_threshold")
+    '--english-threshold'
+    """
+    return f"--{name.replace('_', '-')}"

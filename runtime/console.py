@@ -1,0 +1,81 @@
+"""Run a command for a person: messages on the terminal, and one sentence instead of a trace where it ends early."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from runtime import terminal
+from runtime.failures import AGAIN, sentence_for
+
+INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
+
+
+@contextmanager
+def command(name: str) -> Iterator[None]:
+    """End the program with a sentence instead of a trace: status 2 for bad input, 1 for what failed, 130 for Ctrl-C."""
+    terminal.attach()
+    _show_messages(name)
+    with _interruptible(name) as stopped:
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not stopped.is_set():
+                terminal.say(_stopped(name))
+            sys.exit(INTERRUPTED)
+        except Exception as error:
+            if stopped.is_set():  # what was going on met the end of Spark
+                sys.exit(INTERRUPTED)
+            found = sentence_for(error)
+            if found is None:
+                raise
+            sentence, status = found
+            terminal.say(f"{name}: {sentence}")
+            sys.exit(status)
+
+
+@contextmanager
+def _interruptible(name: str) -> Iterator[threading.Event]:
+    """Say at once that Ctrl-C was seen: the JVM sees it as well, and may carry what this process writes."""
+    stopped = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        terminal.say(_stopped(name))
+        terminal.close()
+        stopped.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        if not stopped.is_set():
+            signal.signal(signal.SIGINT, before)
+
+
+def _stopped(name: str) -> str:
+    return f"{name}: stopped; {AGAIN}"
+
+
+def _show_messages(name: str) -> None:
+    """Write messages of the packages as lines that begin with the name of the command."""
+    handler = _TerminalHandler()
+    handler.setFormatter(logging.Formatter(f"{name}: %(message)s"))
+    for package in ("runtime", "metadata", "curation"):
+        logger = logging.getLogger(package)
+        logger.setLevel(logging.INFO)
+        logger.handlers[:] = [handler]
+
+
+class _TerminalHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        terminal.say(self.format(record))

@@ -1,0 +1,163 @@
+"""Stages of a run: how far the one that runs is, and how long each took.
+
+A `Progress` shows nothing; a `ConsoleProgress` shows the stage that runs. What works in a stage need not know which: it
+calls `advance`, in the driver and in workers, and `runtime.spark.run` brings to the driver what workers count. These
+figures are for display only: a task that runs twice is counted twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from runtime import terminal
+
+_LOOK_EVERY = 0.5  # seconds
+_LINE_EVERY = 30.0  # seconds between lines where none can be written over
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Items and rows that are done, of how many items."""
+
+    done: int = 0
+    rows: int = 0
+    total: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(self.done + other.done, self.rows + other.rows, self.total + other.total)
+
+    def __sub__(self, other: Figures) -> Figures:
+        return Figures(self.done - other.done, self.rows - other.rows, self.total - other.total)
+
+
+_advanced = Figures()  # in this process
+
+
+def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
+    """Count items and rows that are done; `total` more items are to be done."""
+    global _advanced
+    _advanced += Figures(done, rows, total)
+
+
+def advanced() -> Figures:
+    """Return all that this process has counted."""
+    return _advanced
+
+
+@dataclass
+class Stage:
+    """A part of a run that has a name of its own."""
+
+    title: str
+    unit: str = "files"
+    begin: float = field(default_factory=time.monotonic)
+    seconds: float | None = None  # once it is over
+    _sources: list[Callable[[], Figures]] = field(default_factory=list)
+
+    def follow(self, source: Callable[[], Figures]) -> None:
+        """Add to the figures of this stage what `source` returns whenever it is asked."""
+        self._sources.append(source)
+
+    def figures(self) -> Figures:
+        """Return what is done so far."""
+        return sum((source() for source in self._sources), Figures())
+
+    def __str__(self) -> str:
+        figures, passed = self.figures(), self.seconds or time.monotonic() - self.begin
+        parts = [f"{passed:.0f} s" if self.seconds is None else f"{passed:.1f} s"]
+        if figures.rows:
+            speed = f", {figures.rows / max(passed, 1e-9):,.0f} rows/s" if passed >= 1 else ""
+            parts.insert(0, f"{figures.rows:,} rows{speed}")
+        if figures.total and self.seconds is None:
+            parts.insert(0, f"{min(figures.done, figures.total):,}/{figures.total:,} {self.unit}")
+        return f"{self.title}: {', '.join(parts)}"
+
+
+_current: ContextVar[Stage | None] = ContextVar("stage", default=None)
+
+
+def current() -> Stage:
+    """Return the stage that runs; outside of any, one that nobody sees."""
+    return _current.get() or Stage("")
+
+
+class Progress:
+    """The stages of a run, without showing them."""
+
+    def __init__(self) -> None:
+        self._stages: list[Stage] = []
+
+    @contextmanager
+    def stage(self, title: str, unit: str = "files") -> Iterator[Stage]:
+        """Name what the block does; `unit` is the plural of the items that `advance` counts."""
+        stage, before = Stage(title, unit), advanced()
+        stage.follow(lambda: advanced() - before)
+        token = _current.set(stage)
+        try:
+            with self._shown(stage):
+                yield stage
+        finally:
+            _current.reset(token)
+        self._stages.append(stage)
+
+    def times(self) -> list[dict]:
+        """Return title, seconds, items and rows of each stage that is over."""
+        return [
+            {"stage": stage.title, "seconds": round(stage.seconds or 0.0, 3), **_counts(stage)}
+            for stage in self._stages
+        ]
+
+    @contextmanager
+    def _shown(self, stage: Stage) -> Iterator[None]:
+        yield
+        stage.seconds = time.monotonic() - stage.begin
+
+
+class ConsoleProgress(Progress):
+    """The stages of a run, shown on standard error: live on a terminal, elsewhere every 30 seconds."""
+
+    @contextmanager
+    def _shown(self, stage: Stage) -> Iterator[None]:
+        over = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(stage, over), daemon=True)
+        watcher.start()
+        try:
+            with super()._shown(stage):
+                yield
+        finally:
+            over.set()
+            watcher.join()
+        terminal.say(str(stage))
+
+
+class Throttled:
+    """A callback that passes its calls on to `progress` and shows its text, not more often than is read."""
+
+    def __init__(self, progress: Callable):
+        self._progress, self._shown = progress, 0.0
+
+    def __call__(self, *event: object) -> None:
+        self._progress(*event)
+        now = time.monotonic()
+        if now - self._shown > (_LOOK_EVERY if terminal.is_live() else _LINE_EVERY):
+            terminal.show(str(self._progress))
+            self._shown = now
+
+
+def _watch(stage: Stage, over: threading.Event) -> None:
+    shown = time.monotonic()
+    while not over.wait(_LOOK_EVERY):
+        now = time.monotonic()
+        if terminal.is_live() or now - shown > _LINE_EVERY:
+            terminal.show(str(stage))
+            shown = now
+
+
+def _counts(stage: Stage) -> dict:
+    figures = stage.figures()
+    return {"unit": stage.unit, "items": figures.done, "rows": figures.rows}

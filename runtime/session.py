@@ -1,0 +1,80 @@
+"""Start the Spark session of a command, without Spark's own lines on the terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from runtime.errors import InputError
+
+# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
+# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
+ALLOCATORS = {
+    "MIMALLOC_PURGE_DELAY": "-1",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+_SETTINGS = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+    # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
+    "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
+    **{f"spark.executorEnv.{name}": value for name, value in ALLOCATORS.items()},
+}
+_LOGGING = Path(__file__).with_name("log4j2.properties")
+
+
+def session(name: str) -> SparkSession:
+    """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
+    _require_java()
+    _configure_logging_of_new_jvm()
+    SparkContext._ensure_initialized()  # connects to the JVM, or starts it
+    builder = SparkSession.builder.appName(name)
+    try:
+        _configure_logging(SparkContext._jvm)
+    except Py4JError:  # a Spark without these names
+        builder = builder.config("spark.log.level", "ERROR")
+    for key, value in _SETTINGS.items():
+        builder = builder.config(key, value)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    spark = builder.getOrCreate()
+    if in_main_thread:  # where Spark has set a handler that asks a JVM which the same signal is ending
+        signal.signal(signal.SIGINT, on_interrupt)
+    return spark
+
+
+def _require_java() -> None:
+    """Refuse to start Spark without Java, before its scripts print what they miss; spark-submit has one."""
+    home = os.environ.get("JAVA_HOME")
+    java = os.path.join(home, "bin", "java") if home else "java"
+    if "PYSPARK_GATEWAY_PORT" not in os.environ and shutil.which(java) is None:
+        where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
+        raise InputError(f"Spark needs Java 17 or later: {where}; install one, or set JAVA_HOME to it")
+
+
+def _configure_logging_of_new_jvm() -> None:
+    """Let a JVM that Python starts read our settings; it logs before Python can reach it."""
+    options = os.environ.get("SPARK_SUBMIT_OPTS", "")
+    own = Path(os.environ.get("SPARK_CONF_DIR", "conf"), "log4j2.properties")
+    if "log4j" not in options and not own.exists():
+        os.environ["SPARK_SUBMIT_OPTS"] = f"{options} -Dlog4j2.configurationFile={_LOGGING.as_uri()}".strip()
+
+
+def _configure_logging(jvm: Any) -> None:
+    """Load our settings into a running JVM whose user configured no logging."""
+    state = getattr(getattr(jvm.org.apache.spark.internal, "Logging$"), "MODULE$")
+    uses_defaults = "org$apache$spark$internal$Logging$$defaultSparkLog4jConfig"
+    if getattr(state, uses_defaults)() or state.islog4j2DefaultConfigured():
+        getattr(state, f"{uses_defaults}_$eq")(False)  # else Spark loads its own settings again, and says so
+        jvm.org.apache.logging.log4j.LogManager.getContext(False).setConfigLocation(jvm.java.net.URI(_LOGGING.as_uri()))

@@ -1,0 +1,64 @@
+"""Write NumPy arrays to .npy files and map them into memory again, checked by checksums."""
+
+import json
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+import numpy as np
+from isal import isal_zlib as zlib  # its checksums take a tenth of the time
+
+from runtime.errors import InputError
+from runtime.storage.whole import whole
+
+
+def save_array(path: Path, array: np.ndarray) -> Path:
+    """Write one array as .npy, whole under its name; return the path for workers to map."""
+    with whole(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    return path
+
+
+def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as .npy files and then `name`, a JSON file of the header with the checksums of all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    checksums = {}
+    for key, array in arrays.items():
+        np.save(directory / f"{key}.npy", array, allow_pickle=False)
+        checksums[key] = _checksum_of(directory / f"{key}.npy")
+    header = header | {"arrays": checksums}
+    with whole(directory / name) as partial:
+        partial.write_text(json.dumps(header | {"checksum": _checksum(header)}, indent=1), encoding="utf-8")
+
+
+def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return header and arrays, mapped into memory; a folder of another version or with other bytes is refused."""
+    try:
+        header = json.loads((directory / name).read_text(encoding="utf-8"))
+        if header.get("version") != version:
+            raise InputError(
+                f"{directory} holds version {header.get('version')}; this program reads {version}: build it again"
+            )
+        if header.pop("checksum") != _checksum(header):
+            raise InputError(f"{directory / name} is damaged (its checksum differs): build it again")
+        arrays = {key: _mapped(directory / f"{key}.npy", checksum) for key, checksum in header["arrays"].items()}
+    except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): build it again") from None
+    return header, arrays
+
+
+def _mapped(path: Path, checksum: int) -> np.ndarray:
+    """Return a saved array; nothing in its file is believed before the checksum of all of it."""
+    if _checksum_of(path) != checksum:
+        raise InputError(f"{path} is damaged (its checksum differs): build it again")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _checksum_of(path: Path) -> int:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return zlib.crc32(content)
+
+
+def _checksum(header: dict) -> int:
+    return zlib.crc32(json.dumps(header, sort_keys=True).encode())

@@ -1,0 +1,74 @@
+"""Write lines for the person at the terminal: lines that stay, and one live line that is written over."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+
+_lock = threading.RLock()  # a signal handler may write while its own thread does
+_live_line = ""
+
+
+def attach() -> None:
+    """Write to spark-submit's standard error, where spark-submit started this process.
+
+    It sends both outputs of this process through a pipe to its standard output. A file is left alone: the JVM would
+    write over what others append.
+    """
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return
+    try:
+        descriptor = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:  # no /proc, or a terminal of another user
+        return
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.set_blocking(descriptor, True)
+        os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def is_live() -> bool:
+    """Return whether a line can be written over."""
+    return sys.stderr.isatty()
+
+
+def say(text: str) -> None:
+    """Write lines that stay."""
+    with _lock:
+        _clear()
+        print(text, file=sys.stderr, flush=True)
+
+
+def show(line: str) -> None:
+    """Write a line that the next one replaces; where none can be replaced, it stays."""
+    global _live_line
+    with _lock:
+        if not is_live():
+            return say(line)
+        _live_line = line[: _width() - 1]  # a longer one would take a second row, which stays
+        print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
+
+
+def close() -> None:
+    """Let nothing more of this process be seen."""
+    with _lock:
+        sys.stderr.flush()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+
+def _clear() -> None:
+    global _live_line
+    if _live_line:
+        print("\r\033[K", end="", file=sys.stderr)
+        _live_line = ""
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -1,0 +1,87 @@
+"""DataComp subsets and MetaCLIP folders agree with the definitions of their formats."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation.export.card import About
+from curation.export.datacomp import SUBSET, write_subset
+from curation.export.forms import export
+from curation.export.metaclip import local_ids
+from curation.schemas import CANDIDATE
+from metadata import InputError
+from runtime.storage.parquet import part_files
+from tests.naive.export import naive_shard, naive_subset
+from tests.support.downloaded import all_bytes
+from tests.support.finished_run import LISTS, curated_rows, finished_run, write_parts
+
+LANGUAGE_SLICES = {"en": slice(0, 4), "ja": slice(4, 6)}
+
+
+@pytest.mark.parametrize("uids", [[], ["f" * 32], [f"{n * 7919 % 1000:016x}{n:016x}" for n in range(1000)]])
+def test_the_subset_file_holds_the_uids_as_sorted_pairs_of_numbers(tmp_path, uids):
+    write_parts(tmp_path / "curated", curated_rows(uids), files=3)
+    assert write_subset(part_files(tmp_path / "curated"), tmp_path / "uids.npy") == len(uids)
+    subset = np.load(tmp_path / "uids.npy", mmap_mode="r")
+    assert subset.dtype == np.dtype([("f0", "u8"), ("f1", "u8")]) == SUBSET
+    assert subset.tolist() == naive_subset(uids)
+
+
+def test_the_subset_of_a_run_is_its_manifest(run, tmp_path):
+    said = export(run.path, tmp_path / "out", "datacomp", About())
+    assert np.load(tmp_path / "out" / "uids.npy").tolist() == naive_subset([row["uid"] for row in run.kept])
+    assert said == f"uids.npy with {len(run.kept)} uids in {tmp_path / 'out'}"
+
+
+def test_arrays_per_language_are_the_counts_and_rates_of_its_entries(run, tmp_path):
+    export(run.path, tmp_path / "out", "metaclip", About())
+    begin = 0
+    for code, entries in LISTS.items():
+        end = begin + len(entries)
+        probabilities = np.load(tmp_path / "out" / "entry_probs" / f"{code}.npy")
+        assert probabilities.dtype == np.float32
+        assert probabilities.tolist() == run.rates[begin:end].tolist()
+        assert np.load(tmp_path / "out" / "entry_counts" / f"{code}.npy").tolist() == run.counts[begin:end]
+        assert json.loads((tmp_path / "out" / "metadata" / f"{code}.json").read_text("utf-8")) == entries
+        begin = end
+
+
+def test_shards_hold_the_texts_of_all_images_with_ids_of_their_language(run, tmp_path):
+    export(run.path, tmp_path / "out", "metaclip", About())
+    shards = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "out" / "texts").iterdir())]
+    assert len(shards) == 2
+    assert shards[0] | shards[1] == naive_shard(run.images, LISTS)
+    index = json.loads((tmp_path / "out" / "index.json").read_text("utf-8"))
+    assert index["languages"] == {code: len(entries) for code, entries in LISTS.items()}
+    assert [shard["images"] for shard in index["shards"].values()] == [len(shard) for shard in shards]
+    assert [shard["texts"] for shard in index["shards"].values()] == [sum(map(len, s.values())) for s in shards]
+
+
+def test_several_processes_write_the_bytes_that_one_writes(run, tmp_path):
+    for workers in (1, 2):
+        export(run.path, tmp_path / str(workers), "metaclip", About(), workers=workers)
+    assert all_bytes(tmp_path / "1") == all_bytes(tmp_path / "2")
+
+
+def test_a_run_without_matches_gives_shards_without_texts(tmp_path):
+    finished_run(tmp_path / "run", [], files=1)
+    export(tmp_path / "run", tmp_path / "out", "metaclip", About())
+    assert json.loads((tmp_path / "out" / "texts" / "00000.json").read_text()) == {}
+
+
+def test_ids_are_local_in_slices_and_where_lists_are_null_or_empty():
+    texts = [("en", [0, 3]), ("ja", [5]), ("ja", None), (None, []), ("xx", []), ("ja", [4, 5]), ("en", [])]
+    array = pa.array([{"text": "é", "language": code, "entries": ids} for code, ids in texts], CANDIDATE)
+    local = [[0, 3], [1], [], [], [], [0, 1], []]
+    assert local_ids(array, LANGUAGE_SLICES).to_pylist() == local
+    assert local_ids(array.slice(1, 5), LANGUAGE_SLICES).to_pylist() == local[1:6]
+    assert local_ids(array.slice(0, 0), LANGUAGE_SLICES).to_pylist() == []
+
+
+@pytest.mark.parametrize(("code", "id"), [("en", 4), ("ja", 3), ("ja", 6), ("xx", 0), (None, 0), ("en", -1)])
+def test_an_entry_of_another_language_is_refused(code, id):
+    array = pa.array([{"language": "en", "entries": [0]}, {"language": code, "entries": [id]}], CANDIDATE)
+    with pytest.raises(InputError, match=f"entry {id} is none of its text's language"):
+        local_ids(array, LANGUAGE_SLICES)

@@ -1,0 +1,130 @@
+"""The folder for Hugging Face: card, data, entries and Croissant metadata."""
+
+import json
+import re
+from hashlib import sha256
+
+import pyarrow.parquet as pq
+import pytest
+
+from curation.balancing.counts import EntryCounts
+from curation.export.card import ISO_639, About, card, size_category
+from curation.export.croissant import RECORD_SETS
+from curation.export.forms import export
+from curation.runs.results import Results
+from metadata import Entries, InputError
+from metadata.languages import LANGUAGES
+from tests.support.finished_run import LISTS, finished_run, image
+
+
+@pytest.fixture
+def run(tmp_path):
+    return finished_run(tmp_path / "run", [image(number) for number in range(60)])
+
+
+# The card
+
+
+@pytest.mark.parametrize(
+    ("rows", "category"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (10**6, "1M<n<10M"),
+        (10**9 - 1, "100M<n<1B"),
+        (10**9, "1B<n<10B"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_sizes_have_the_words_of_hugging_face(rows, category):
+    assert size_category(rows) == category
+
+
+def test_the_card_has_what_was_stated_and_leaves_out_the_rest(run):
+    facts = Results.open(run.path).facts
+    bare = card(facts, About(), "pairs")
+    stated = card(facts, About(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
+    assert "license" not in bare
+    assert "Citation" not in bare
+    assert 'license: "cc-by-4.0"\n' in stated
+    assert 'pretty_name: "Paare für alle"\n' in stated
+    assert stated.endswith("## Citation\n\nAda: Pairs, 2026\n")
+
+
+def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
+    assert 'language: ["en", "ja", "no"]\n' in card(Results.open(run.path).facts, About(), "pairs")
+    tags = [ISO_639.get(language.code, language.code) for language in LANGUAGES]
+    assert set(ISO_639) <= {language.code for language in LANGUAGES}
+    assert [tag for tag in tags if tag and not re.fullmatch(r"[a-z]{2,3}", tag)] == []
+    assert len({tag for tag in tags if tag}) == sum(tag is not None for tag in tags)
+
+
+@pytest.mark.parametrize("date", ["yesterday", "2026-13-01", "20261125", "2026-1-5"])
+def test_a_date_that_is_none_is_refused(date):
+    with pytest.raises(InputError, match=f"the date is '{date}'"):
+        About(date=date)
+
+
+@pytest.mark.parametrize("records", RECORD_SETS)
+def test_every_column_is_described(records):
+    assert list(records.columns) == records.schema.names
+
+
+# The folder
+
+
+def test_data_and_entries_are_linked_not_copied(run, tmp_path):
+    export(run.path, tmp_path / "out", "huggingface", About())
+    assert (tmp_path / "out" / "data" / "00000.parquet").samefile(run.path / "curated" / "00000.parquet")
+    assert (tmp_path / "out" / "entries" / "entries.parquet").samefile(run.path / "counts.parquet")
+
+
+def test_the_entries_of_a_pair_can_be_looked_up_by_their_ids(run, tmp_path):
+    export(run.path, tmp_path / "out", "huggingface", About())
+    entries = pq.read_table(tmp_path / "out" / "entries").to_pylist()
+    assert [entry["id"] for entry in entries] == list(range(len(entries)))
+    assert [entry["entry"] for entry in entries] == [entry for listed in LISTS.values() for entry in listed]
+    assert [entry["count"] for entry in entries] == run.counts
+    assert [entry["rate"] for entry in entries] == run.rates.tolist()
+    for row in run.kept:
+        assert all(entries[id]["entry"] in row["text"] for id in row["entries"])
+
+
+def test_the_card_has_a_configuration_for_the_pairs_and_one_for_the_entries(run, tmp_path):
+    export(run.path, tmp_path / "out", "huggingface", About())
+    (line,) = re.findall("^configs: (.*)$", (tmp_path / "out" / "README.md").read_text("utf-8"), re.MULTILINE)
+    paths = {config["config_name"]: config["data_files"][0]["path"] for config in json.loads(line)}
+    assert paths == {"default": "data/*.parquet", "entries": "entries/*.parquet"}
+    assert [len(list((tmp_path / "out").glob(path))) for path in paths.values()] == [2, 1]
+
+
+def test_croissant_names_every_file_with_its_digest(run, tmp_path):
+    export(run.path, tmp_path / "out", "huggingface", About())
+    described = json.loads((tmp_path / "out" / "croissant.json").read_text("utf-8"))
+    digests = {each["contentUrl"]: each["sha256"] for each in described["distribution"] if "sha256" in each}
+    files = sorted((tmp_path / "out").rglob("*.parquet"))
+    assert digests == {
+        file.relative_to(tmp_path / "out").as_posix(): sha256(file.read_bytes()).hexdigest() for file in files
+    }
+    assert [each["name"] for each in described["recordSet"]] == ["pairs", "entries"]
+
+
+def test_a_manifest_with_rows_missing_is_refused(run, tmp_path):
+    (run.path / "curated" / "00001.parquet").unlink()
+    with pytest.raises(InputError, match=r"curated holds \d+ images, \d+ were written"):
+        export(run.path, tmp_path / "out", "huggingface", About())
+
+
+def test_counts_of_another_run_are_refused(run, tmp_path):
+    entries = Entries.build({"en": ["other"]})
+    EntryCounts.zeros(1, entries.digest).save(str(run.path / "counts.parquet"), entries)
+    with pytest.raises(InputError, match=r"counts.parquet and the run.json beside it are of two runs"):
+        export(run.path, tmp_path / "out", "huggingface", About())
+
+
+def test_a_run_without_counts_is_refused(run, tmp_path):
+    (run.path / "counts.parquet").unlink()
+    with pytest.raises(InputError, match=r"no counts at .*counts.parquet"):
+        export(run.path, tmp_path / "out", "huggingface", About())
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,40 @@
+"""The kernels read the heads of records as FastWARC does."""
+
+import gzip
+import io
+import random
+
+import pytest
+
+from curation.inputs.crawl import warc, warc_records, wat
+from curation.kernels.warc_heads import UNUSUAL
+from tests.support.wat_records import image, of_links, record
+
+
+def by_fastwarc(read, packed, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(warc_records, "read_heads", lambda data, begins, ends, heads: heads.fill(UNUSUAL))
+        return [batch.to_pylist() for batch in read(io.BytesIO(packed))]
+
+
+@pytest.mark.parametrize("kind", ["metadata", "request", "response", "warcinfo", "unheard"])
+@pytest.mark.parametrize("read", [wat.read, warc.read])
+def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
+    whole = record(kind, of_links(image(alt="x")))
+    places = [*range(whole.index(b"{")), *range(len(whole) - 6, len(whole))]
+    inserted = [b"\n", b"\r\n", b" ", b"\r\nContent-Length: 5", b"\r\nWARC-Type: response", b"\r", b"\xff", b"0"]
+    dice = random.Random(kind)
+    changed = [whole, record(kind, b""), whole + whole, whole + b"\r\n", whole[:-1]]
+    for _ in range(250):
+        at = dice.choice(places)
+        changed.append(whole[:at] + dice.choice([b"", *inserted]) + whole[at + dice.randrange(2) :])
+    for data in changed:
+        packed = gzip.compress(data, 1)
+        found = [batch.to_pylist() for batch in read(io.BytesIO(packed))]
+        assert found == by_fastwarc(read, packed, monkeypatch), data
+
+
+def test_a_usual_record_needs_no_fastwarc(monkeypatch):
+    monkeypatch.setattr(warc_records, "ArchiveIterator", None)
+    (pairs, _) = wat.read(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))))
+    assert pairs["text"].to_pylist() == ["x"]

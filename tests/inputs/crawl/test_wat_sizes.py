@@ -1,0 +1,52 @@
+"""Deep, long and large WAT records are read alike and in bounded memory."""
+
+import gzip
+import io
+import json
+import tracemalloc
+from collections import Counter
+
+from curation.inputs.candidates import BYTES, ROWS
+from curation.inputs.crawl import gzip_members, wat, wat_by_kernels
+from curation.kernels.wat.links import DEEPEST
+from runtime.arrow.batching import gather_rows
+from tests.support.wat_records import fast, grouped, image, is_read_fast, of_links, slow
+
+
+def test_deep_nesting_breaks_nothing():
+    for depth in (DEEPEST - 8, DEEPEST, 1000, 100_000):
+        block = of_links(image(alt="x"), head=f'{{"a":{"[" * depth}{"]" * depth}}}')
+        assert fast([block]) == slow([block])
+
+
+def test_many_links_of_a_page_with_a_long_url_need_little_memory():
+    url = "https://a.org/" + "x" * 100_000 + "/y"
+    block = of_links(*[image("b.jpg", alt="x")] * 2000, url=json.dumps(url))
+    tracemalloc.start()
+    found = wat_by_kernels.read(grouped([block]), Counter())
+    sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
+    assert sum(sizes) > 2000 * 200_000
+    assert max(sizes) < 2 * BYTES
+    assert tracemalloc.get_traced_memory()[1] < 8 * BYTES
+    tracemalloc.stop()
+
+
+def test_more_images_than_a_batch_has_rows_come_from_one_page():
+    block = of_links(*(image(f"{i}.jpg", alt=f"text {i}") for i in range(2 * ROWS + 5)))
+    assert is_read_fast(block)
+    assert fast([block]) == slow([block])
+
+
+def test_a_link_of_megabytes_is_a_link():
+    block = of_links(image("x" * 3_000_000, alt="a", title="b"), image("data:" + "x" * 1_000_000, alt="c"))
+    assert fast([block]) == slow([block])
+
+
+def test_a_small_file_that_unpacks_to_much_needs_little_memory():
+    packed = gzip.compress(bytes(600 << 20), 9)
+    assert len(packed) < 1 << 20
+    tracemalloc.start()
+    (tallies,) = wat.read(io.BytesIO(packed))
+    assert dict(zip(tallies["text"].to_pylist(), tallies["tally"].to_pylist(), strict=True))["files"] == 1
+    assert tracemalloc.get_traced_memory()[1] < 5 * gzip_members.WHOLE
+    tracemalloc.stop()

@@ -1,0 +1,122 @@
+"""Columns are found by their usual names or by those given; rows are dropped as by the naive reader."""
+
+import io
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.delimited import check as check_csv
+from curation.inputs.tables.json_lines import check as check_json
+from runtime.errors import InputError
+from tests.naive.inputs import naive_pair
+from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, texts
+
+
+@pytest.mark.parametrize("url", ["url", "URL", "image_url"])
+@pytest.mark.parametrize("text", ["text", "TEXT", "caption", "alt"])
+def test_the_usual_names_of_columns_are_recognised(url, text):
+    expected = [{"url": URL, "text": "犬", "kind": "text"}]
+    assert of_parquet({"other": [1], text: ["犬"], url: [URL]})[0] == expected
+    assert of_json(json_lines({"other": 1, text: "犬", url: URL}))[0] == expected
+    assert of_csv(f"other,{text},{url}\n1,犬,{URL}\n")[0] == expected
+
+
+def test_other_columns_are_used_as_given():
+    row = {"url": URL, "text": "x", "uid": "00ff", "language": "ja", "page_url": "p"}
+    expected = [{**row, "kind": "text"}]
+    assert of_parquet({name: [value] for name, value in row.items()})[0] == expected
+    assert of_json(json_lines(row))[0] == expected
+    assert of_csv(f"{','.join(row)}\n{','.join(row.values())}\n")[0] == expected
+
+
+def test_an_empty_uid_is_none():
+    assert "uid" not in of_csv(f"url,text,uid\n{URL},x,\n")[0][0]
+
+
+def test_columns_can_be_named():
+    options = TableOptions(url_column="u", text_column="t")
+    assert texts(of_parquet({"u": [URL], "t": ["x"], "url": ["y"], "text": ["z"]}, options)) == ["x"]
+    assert texts(of_json(json_lines({"u": URL, "t": "x", "text": "z"}), options)) == ["x"]
+    assert texts(of_csv(f"u,t,text\n{URL},x,z\n", options)) == ["x"]
+
+
+def test_a_file_without_the_columns_is_refused_with_what_it_has():
+    sentence = r"x\.\w+ has no column text or TEXT or caption or alt for the text; it has url, words: .*--text-column"
+    with pytest.raises(InputError, match=sentence):
+        of_parquet({"url": [URL], "words": ["x"]})
+    with pytest.raises(InputError, match=sentence):
+        of_json(json_lines({"url": URL, "words": "x"}))
+    with pytest.raises(InputError, match=sentence):
+        of_csv("url,words\n")
+    with pytest.raises(InputError, match=r"no column src .*--url-column"):
+        of_csv("url,text\n", TableOptions(url_column="src"))
+    with pytest.raises(InputError, match="2 columns named text"):
+        of_csv("url,text,text\n")
+
+
+def test_numbers_are_for_files_without_header():
+    options = TableOptions("1", "0")
+    assert options == TableOptions(1, 0)
+    assert texts(of_csv(f"x\t{URL}\ny\t{URL}", options, "x.tsv")) == ["x", "y"]
+    assert texts(of_csv(f"x,{URL}\n", options)) == ["x"]
+    with pytest.raises(InputError, match="must be names, not numbers"):
+        of_parquet({"url": [URL], "text": ["x"]}, options)
+    with pytest.raises(InputError, match="has 2 columns, so there is none with number 2"):
+        of_csv(f"x,{URL}\n", TableOptions(1, 2))
+    with pytest.raises(InputError, match="either both are numbers"):
+        TableOptions(1, None)
+
+
+NASTY = [
+    None,
+    "",
+    " ",
+    "x",
+    " ein\r\nHund ",
+    "犬\u2028",
+    "http:",
+    "https://a",
+    "HTTP://b/ c",
+    "ftp://a/b",
+    "http:///x",
+    "//a/b",
+]
+
+
+nasty = st.lists(st.tuples(st.sampled_from(NASTY), st.sampled_from(NASTY)), max_size=30)
+
+
+@settings(deadline=None)
+@given(nasty)
+def test_rows_are_dropped_as_by_the_naive_reader(rows):
+    outcomes = [naive_pair(url, text) for url, text in rows]
+    pairs = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
+    reasons = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
+    column = {"url": pa.array([u for u, _ in rows], pa.string()), "text": pa.array([t for _, t in rows], pa.string())}
+    lines = json_lines({"url": "", "text": ""}, *({"url": u, "text": t} for u, t in rows))
+    for found, extra in ((of_parquet(column), 0), (of_json(lines), 1)):
+        assert [(row["url"], row["text"]) for row in found[0]] == pairs
+        assert {f"dropped.{k}": v for k, v in dropped(found).items()} == reasons + Counter({"dropped.empty_url": extra})
+
+
+def test_a_json_array_is_refused():
+    with pytest.raises(InputError, match="no line that is a JSON object; expected JSON lines"):
+        check_json(io.BytesIO(b'[\n{"url": 1},\n]'), "x.json", TableOptions())
+    check_json(io.BytesIO(b""), "x.json", TableOptions())
+
+
+def test_a_first_line_without_a_key_passes_if_another_has_it():
+    check_json(io.BytesIO(json_lines({"url": URL}, {"text": "x"}).encode()), "x.json", TableOptions())
+    with pytest.raises(InputError, match="no column url"):
+        check_json(io.BytesIO(json_lines({"text": "x"}).encode()), "x.json", TableOptions())
+
+
+def test_a_csv_without_header_is_refused_with_its_first_row():
+    with pytest.raises(InputError, match="it has a caption, https://.*a number from 0"):
+        check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), "x.csv", TableOptions())
+    with pytest.raises(InputError, match="it has none"):
+        check_csv(io.BytesIO(b""), "x.csv", TableOptions())

@@ -1,0 +1,93 @@
+"""A matcher is saved, opened mapped into memory, and refused where it is damaged."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curation.matching.matcher import Matcher
+from runtime.errors import InputError
+from tests.naive.matching import naive_matches
+from tests.support.checkout import ROOT
+from tests.support.matching import ENTRIES, RULES, TEXTS, answers, saved
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_saved_matcher_answers_alike_and_knows_its_entries(tmp_path, rules):
+    matcher = Matcher.build(ENTRIES, rules)
+    opened = saved(matcher, tmp_path / "matcher")
+    assert answers(opened, TEXTS) == naive_matches(TEXTS, ENTRIES, rules)
+    assert (opened.rules, opened.size, opened.digest) == (rules, len(ENTRIES), matcher.digest)
+    assert Matcher.build(ENTRIES[::-1], rules).digest != matcher.digest
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_an_opened_matcher_is_mapped_into_memory(tmp_path, rules):
+    opened = saved(Matcher.build(ENTRIES, rules), tmp_path / "matcher")
+    arrays = [array for trie in opened.tries for array in trie if array.nbytes]
+    assert all(isinstance(array, np.memmap) and not array.flags.writeable for array in arrays)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.stat().st_size)
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_damaged_file_is_refused(tmp_path, rules, damage):
+    Matcher.build(ENTRIES, rules).save(tmp_path)
+    for path in files_of(tmp_path):
+        whole = path.read_bytes()
+        flipped = whole[:-3] + bytes([whole[-3] ^ 4]) + whole[-2:]
+        path.write_bytes({"missing": b"", "cut": whole[: len(whole) // 2], "flipped": flipped}[damage])
+        if damage == "missing":
+            path.unlink()
+        with pytest.raises(InputError, match="build it again"):
+            Matcher.open(tmp_path)
+        path.write_bytes(whole)
+    Matcher.open(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["version", "rules", "size", "digest", "arrays", "unicode"])
+def test_a_header_that_says_something_else_is_refused(tmp_path, field):
+    Matcher.build(ENTRIES, "unicode").save(tmp_path)
+    header = json.loads((tmp_path / "matcher.json").read_text())
+    for change in (header | {field: "other"}, {name: value for name, value in header.items() if name != field}):
+        (tmp_path / "matcher.json").write_text(json.dumps(change))
+        with pytest.raises(InputError, match="build it again"):
+            Matcher.open(tmp_path)
+
+
+def test_a_folder_without_a_matcher_is_refused(tmp_path):
+    with pytest.raises(InputError, match="build it again"):
+        Matcher.open(tmp_path / "nothing")
+
+
+def test_opening_takes_less_than_50_milliseconds(tmp_path):
+    words = [f"{a}{b} {c}" for a in "abcdefghij" for b in range(100) for c in range(100)]
+    Matcher.build(words, "unicode").save(tmp_path)
+    Matcher.open(tmp_path)
+    took = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        Matcher.open(tmp_path)
+        took.append(time.perf_counter() - begin)
+    assert min(took) < 0.05
+
+
+def test_the_same_entries_give_the_same_files(tmp_path):
+    for name in ("one", "two"):
+        Matcher.build(ENTRIES, "meta").save(tmp_path / name)
+    assert [p.read_bytes() for p in files_of(tmp_path / "one")] == [p.read_bytes() for p in files_of(tmp_path / "two")]
+
+
+def test_a_second_process_maps_the_arrays_and_answers_alike(tmp_path):
+    Matcher.build(ENTRIES, "unicode").save(tmp_path)
+    program = "import sys; from curation import Matcher; print(Matcher.open(sys.argv[1]).find(['a dog']).to_pylist())"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(naive_matches(["a dog"], ENTRIES, "unicode"))

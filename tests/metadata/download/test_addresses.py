@@ -1,0 +1,83 @@
+"""Only addresses of HTTP are fetched, to paths below the folder, under manners that a server accepts."""
+
+import bz2
+import hashlib
+import io
+
+import pytest
+import requests
+
+from metadata.download.fetch import fetch
+from metadata.download.manners import Manners
+from metadata.download.progress import listing
+from metadata.download.sources import Download, Published, plan
+from runtime.errors import InputError
+from tests.support.downloads import one, visible
+from tests.support.http_server import Answer, file
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://"])
+def test_a_redirect_to_anything_but_http_is_not_followed(server, tmp_path, manners, location):
+    result = one(server, tmp_path, manners, Answer(302, headers={"Location": location}))
+    assert (result.outcome, visible(tmp_path)) == ("failed", [])
+
+
+def test_a_redirect_out_of_https_is_not_followed(monkeypatch, tmp_path, manners):
+    unsafe = requests.Response()
+    unsafe.url, unsafe.status_code, unsafe.raw = "http://a.org/x", 200, io.BytesIO(b"x")
+    monkeypatch.setattr(requests.Session, "request", lambda *arguments, **options: unsafe)
+    [result] = fetch([Download("https://a.org/x", "x")], tmp_path, manners)
+    assert (result.outcome, visible(tmp_path)) == ("failed", [])
+    assert "leads to http://a.org/x" in result.reason
+
+
+def test_a_redirect_in_a_circle_ends(server, tmp_path, manners):
+    assert one(server, tmp_path, manners, Answer(302, headers={"Location": "/a.bin"})).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://a.org/x", "//a.org/x", "https://", "http://a:b/c", "x", ""]
+)
+def test_only_addresses_of_http_are_downloads(url):
+    with pytest.raises(InputError, match="no address to download from"):
+        Download(url, "x")
+    with pytest.raises(InputError, match="no address to download from"):
+        Download("https://a.org/x", "x", Published(url, "x"))
+
+
+@pytest.mark.parametrize("path", ["/etc/x", "../x", "a/../../x", "", "."])
+def test_a_download_cannot_leave_its_folder(path):
+    with pytest.raises(InputError, match="give a relative path"):
+        Download("https://a.org/x", path)
+
+
+def test_two_files_are_not_fetched_to_one_place(tmp_path):
+    with pytest.raises(InputError, match="would both be x"):
+        fetch([Download("https://a.org/x", "x"), Download("https://b.org/x", "x")], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("jobs", 0), ("jobs", 4), ("tries", 0), ("contact", "a\r\nX: y"), ("contact", "é")]
+)
+def test_bad_manners_are_refused(setting, value):
+    with pytest.raises(InputError, match=setting):
+        Manners(**{setting: value})
+
+
+def test_a_password_of_a_mirror_is_not_told(server, tmp_path, manners):
+    url = server.serve("/a", Answer(404)).replace("//", "//me:secret@")
+    [result] = fetch([Download(url, "a")], tmp_path, manners)
+    assert "404" in result.reason
+    assert "secret" not in "".join([result.reason, *listing([result])])
+
+
+def test_a_planned_dump_arrives_from_a_mirror_that_lists_it_under_its_date(server, tmp_path, manners):
+    [download] = plan(["ja"], ["wikipedia"], mirror=server.url)
+    body = bz2.compress("<mediawiki>犬</mediawiki>".encode())
+    name = "jawiki-20240101-pages-articles-multistream.xml.bz2"
+    sums = f"{'0' * 40}  jawiki-20240101-pages-articles.xml.bz2\n{hashlib.sha1(body).hexdigest()}  {name}\n"
+    server.serve("/jawiki/latest/jawiki-latest-sha1sums.txt", Answer(body=sums.encode()))
+    server.serve("/jawiki/latest/jawiki-latest-pages-articles-multistream.xml.bz2", file(body))
+    [result] = fetch([download], tmp_path, manners)
+    assert result.path == tmp_path / "wikipedia/jawiki-latest-pages-articles-multistream.xml.bz2"
+    assert result.path.read_bytes() == body

@@ -1,0 +1,142 @@
+"""Tars are read as the standard library reads them, and joined with the matched images of a run."""
+
+import numpy as np
+import pytest
+
+from curation import online
+from curation.online import join
+from curation.online.read import Epoch
+from curation.online.tars import samples
+from runtime.errors import InputError
+from tests.naive.online import naive_samples
+from tests.support.online_run import FORMATS, image, images, write_run, write_tar
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_tar_is_read_as_the_standard_library_reads_it(form, tmp_path):
+    rows = images(5)
+    rows[1]["key"] = "folder.d/" + "é" * 60 if form != "ustar" else "folder.d/" * 11 + "k" * 30
+    rows[2]["uid"], rows[3]["uid"] = "своё", ""
+    write_tar(tmp_path / "a.tar", rows, form)
+    found = samples(tmp_path / "a.tar").to_pylist()
+    content = (tmp_path / "a.tar").read_bytes()
+    for row in found:
+        offset = row.pop("offset")
+        row["bytes"] = content[offset : offset + row.pop("size")]
+    assert found == naive_samples(tmp_path / "a.tar")
+    assert len(found) == 5
+
+
+def test_files_without_an_image_and_an_empty_tar_are_no_samples(tmp_path):
+    write_tar(tmp_path / "a.tar", images(3), jpg=False)
+    write_tar(tmp_path / "b.tar", [])
+    assert samples(tmp_path / "a.tar").num_rows == samples(tmp_path / "b.tar").num_rows == 0
+
+
+def test_the_index_counts_images_and_those_that_are_matched(made):
+    assert (made.index.samples, made.index.matched) == (330, 300)
+    assert [shard.name for shard in made.index.shards] == ["00000.tar", "00001.tar", "00002.tar"]
+    assert made.index.first_blocks.tolist() == [0, 7, 14, 21]
+
+
+def test_uids_are_compared_whole_where_their_numbers_agree(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(join, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
+    other = online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
+    for shard in range(3):
+        assert other.rows(shard).read_all().equals(made.index.rows(shard).read_all())
+
+
+def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
+    rows = images(8)
+    write_run(tmp_path / "run", rows)
+    for name in ("a", "b"):
+        write_tar(tmp_path / f"{name}.tar", rows[2:5])
+    index = online.build(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
+    expected = [(row["uid"], row["candidates"]) for row in rows[2:5]]
+    for shard in (0, 1):
+        found = index.rows(shard).read_all().to_pylist()
+        assert [(row["uid"], row["candidates"]) for row in found] == expected
+
+
+def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
+    write_run(tmp_path / "run", [*images(3), image(3, []), image(4, None)])
+    write_tar(tmp_path / "a.tar", [image(3, []), image(4, None), image(5, None)])
+    write_tar(tmp_path / "b.tar", [])
+    index = online.build(tmp_path, tmp_path / "run", tmp_path / "index")
+    assert (index.samples, index.matched) == (3, 0)
+    assert Epoch(index, np.ones(5), 0, 0).kept([]).num_rows == 0
+
+
+def test_an_index_that_is_there_is_not_built_again(made):
+    made_at = (made.folder / "index" / "index.json").stat().st_mtime_ns
+    again = online.build([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
+    assert again == made.index
+    assert (made.folder / "index" / "index.json").stat().st_mtime_ns == made_at
+    assert not (made.folder / "index" / ".work").exists()
+
+
+def test_an_index_that_was_interrupted_is_built_again(tmp_path):
+    write_run(tmp_path / "run", images(4))
+    write_tar(tmp_path / "a.tar", images(4))
+    (tmp_path / "index" / ".work").mkdir(parents=True)
+    (tmp_path / "index" / "00000.arrow").write_bytes(b"half")
+    assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index").matched == 4
+
+
+def test_another_index_or_other_files_in_the_folder_are_refused(made, tmp_path):
+    with pytest.raises(InputError, match="block_rows"):
+        online.build(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="no index"):
+        online.build(made.folder / "tars", made.folder / "run", tmp_path)
+
+
+def test_a_damaged_index_is_refused(tmp_path):
+    write_run(tmp_path / "run", images(4))
+    write_tar(tmp_path / "a.tar", images(4))
+    folder = tmp_path / "index"
+    index = online.build(tmp_path / "a.tar", tmp_path / "run", folder)
+    (folder / "00000.arrow").write_bytes((folder / "00000.arrow").read_bytes()[:-100])
+    with pytest.raises(InputError, match="again"):
+        index.rows(0)
+    for damage in ('{"version": 9}', '{"version": 1}', "{", None):
+        if damage is None:
+            (folder / "index.json").unlink()
+        else:
+            (folder / "index.json").write_text(damage)
+        with pytest.raises(InputError, match=r"index\.json|again"):
+            online.Index.open(folder)
+
+
+def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
+    write_tar(tmp_path / "whole.tar", images(3))
+    content = (tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(content[:1000])
+    (tmp_path / "text.tar").write_text("no tar at all" * 100)
+    (tmp_path / "empty.tar").write_bytes(b"")
+    (tmp_path / "size.tar").write_bytes(content[:124] + b"nonsense" + content[132:])
+    write_tar(tmp_path / "plain.tar", images(3), json=False)
+    write_tar(tmp_path / "unknown.tar", images(3), uid=False, url=False)
+    for name in ("cut", "text", "empty", "size", "plain", "unknown", "missing"):
+        with pytest.raises(InputError, match=rf"{name}\.tar"):
+            samples(tmp_path / f"{name}.tar")
+
+
+@pytest.mark.parametrize(
+    ("tars", "message"), [("s3://bucket/a.tar", "local"), ("nowhere/*.tar", "no tars"), ([], "no tars")]
+)
+def test_paths_that_are_no_tars_are_refused(made, tmp_path, tars, message):
+    with pytest.raises(InputError, match=message):
+        online.build(tars, made.folder / "run", tmp_path / "index")
+
+
+def test_a_folder_without_matched_images_is_refused(made, tmp_path):
+    with pytest.raises(InputError, match="output folder of curate"):
+        online.build(made.folder / "tars", tmp_path, tmp_path / "index")
+
+
+def test_an_image_that_is_matched_twice_is_refused(tmp_path):
+    write_run(tmp_path / "run", [*images(4), images(4)[1]])
+    write_tar(tmp_path / "a.tar", images(4))
+    with pytest.raises(InputError, match="more than once"):
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")

@@ -1,0 +1,91 @@
+"""Made-up runs for the tests of the report, and a reader of its page."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import Thresholds, rates_of
+from curation.config import CurationConfig
+from curation.report.facts import Run
+from curation.report.page import render
+from metadata.entries import Entries
+from runtime.tallies import Tallies
+
+LISTS = {"en": ["dog", "cat", "the", "red dog", "<script>alert(1)</script>"], "he": ["כלב", "חתול"], "ja": ["犬", "猫"]}
+COUNTS = [900, 40, 12_000, 7, 3, 500, 2, 60, 0]
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u202e"
+
+
+def tallies(of_language=None, **sums) -> Tallies:
+    rows = [{"name": name.replace("__", "."), "language": None, "value": value} for name, value in sums.items()]
+    for code, named in (of_language or {}).items():
+        rows += [{"name": f"language.{name}", "language": code, "value": value} for name, value in named.items()]
+    return Tallies(rows)
+
+
+def finished(
+    lists=LISTS, counts=COUNTS, english_threshold=20, inputs=(), dropped=(("not_http", 1_234),)
+) -> tuple[Run, np.ndarray]:
+    entries = Entries.build(lists)
+    counts = EntryCounts(np.array(counts, np.int64), entries.digest)
+    thresholds = Thresholds.of(counts.by_language(entries.languages), english_threshold)
+    of_language = {"en": {"texts": 20_000, "identified": 20_000, "matched": 12_500, "score": 18_000.0}}
+    of_language["he"] = {"texts": 1_000, "identified": 0, "matched": 501}
+    reasons = {f"dropped__{reason}": number for reason, number in dropped}
+    matched = tallies(of_language, files=2, pages=70, pairs=30_000, images=20_500, texts=21_000, **reasons)
+    kept = {"en": {"kept": 300, "expected": 310.5}, "he": {"kept": 12, "expected": 11.0}}
+    curated = tallies(kept, images=13_000, kept=312, expected=321.5, variance=289)
+    run = Run(
+        CurationConfig(), {"inputs": list(inputs), "metadata": "d1"}, entries, counts, thresholds, matched, curated
+    )
+    return run, rates_of(counts.values, entries.languages, thresholds)
+
+
+def nothing_read() -> tuple[Run, np.ndarray]:
+    run, _ = finished(counts=[0] * 9)
+    none = Run(run.config, run.made_from, run.entries, run.counts, run.thresholds, Tallies(), Tallies())
+    return none, np.ones(9, np.float32)
+
+
+def row(text, entries, **other) -> dict:
+    address = {"url": "http://a.example/1.jpg", "page_url": "http://a.example/"}
+    common = {"uid": "0" * 32, "language": "en", "lid_score": 0.9, "probability": 0.5, **address}
+    return {**common, "text": text, "entries": entries, **other}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, in order; what they hold; and whether each was closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.open, self.text, self.scripts = [], [], "", []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, name, attributes):
+        self.elements.append((name, dict(attributes)))
+        if name not in ("meta", "input"):
+            self.open.append(name)
+
+    def handle_endtag(self, name):
+        assert self.open.pop() == name
+
+    def handle_data(self, data):
+        if "script" in self.open:
+            self.scripts.append(data)
+        elif "style" not in self.open:
+            self.text += data
+
+    def named(self, name):
+        return [attributes for own, attributes in self.elements if own == name]
+
+
+def page(run, rates, samples=()) -> Page:
+    return Page(render(run, rates, list(samples)))
+
+
+def cells(line: str) -> list[tuple[int, str]]:
+    """Return end and content of the cells of a line: what two spaces or more stand between."""
+    return [(match.end(), match.group()) for match in re.finditer(r"\S+(?: \S+)*", line)]

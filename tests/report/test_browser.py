@@ -1,0 +1,288 @@
+"""The report in a real browser, opened from a file: it sorts and filters, fits a phone, and runs nothing foreign."""
+
+import shutil
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from curation.report.page import write_report
+from metadata.languages import LANGUAGES
+from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
+from tests.report.runs import HOSTILE, finished, nothing_read, row
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
+)
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PHONE = 390
+ATTACKS = (
+    HOSTILE,
+    "</script><script>document.title = 'taken'</script>",
+    "</style></title></p><svg onload=\"document.title='taken'\">",
+    "' onmouseover=document.title='taken' x='",
+    "<!-- ${script} $digest &lt;b&gt; ]]>",
+)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A headless Chromium with an empty profile, for all tests of this module."""
+    binary = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no Chromium: install Debian's chromium-driver, or chromium and chromedriver on the PATH")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The same browser as a reader finds it: wide, light, with scripts and an empty console."""
+    resize(chromium, 1280)
+    colours(chromium, "light")
+    scripts(chromium, True)
+    chromium.get_log("browser")
+    return chromium
+
+
+def resize(browser, width: int) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width <= PHONE}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def colours(browser, scheme: str) -> None:
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def scripts(browser, run: bool) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not run})
+
+
+def show(browser, folder, run, rates, samples=()) -> None:
+    """Write the report and open it."""
+    write_report(folder / "report.html", run, rates, list(samples))
+    browser.get((folder / "report.html").as_uri())
+
+
+def all_languages():
+    """Return a run with texts and entries in every language."""
+    run, rates = finished({language.code: ["x", "y"] for language in LANGUAGES}, range(2 * len(LANGUAGES)))
+    for i, language in enumerate(LANGUAGES):
+        run.matched.add("language.texts", 10**9 - i, language.code)
+    return run, rates
+
+
+def one(browser, selector: str):
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def texts(browser, selector: str) -> list[str]:
+    """Return what is seen of each element that is displayed."""
+    found = browser.find_elements(By.CSS_SELECTOR, selector)
+    return [element.text for element in found if element.is_displayed()]
+
+
+def heading(browser, label: str):
+    buttons = browser.find_elements(By.CSS_SELECTOR, "#languages thead button")
+    return next(button for button in buttons if button.text == label)
+
+
+def codes(browser) -> list[str]:
+    return texts(browser, "#languages tbody th code")
+
+
+# --- the table of languages ---
+
+
+def test_a_click_on_a_heading_sorts_by_its_numbers_and_another_the_other_way(browser, tmp_path):
+    show(browser, tmp_path, *finished())
+    heading(browser, "t").click()
+    assert codes(browser) == ["ja", "en", "he"]  # 60, 20, 2
+    heading(browser, "t").click()
+    assert codes(browser) == ["he", "en", "ja"]
+    heading(browser, "texts").click()
+    assert codes(browser) == ["en", "he", "ja"]
+    sorted_by = browser.find_elements(By.CSS_SELECTOR, "#languages [aria-sort]")
+    assert [(each.text, each.get_attribute("aria-sort")) for each in sorted_by] == [("texts", "descending")]
+
+
+def test_rows_without_a_number_stay_below_either_way(browser, tmp_path):
+    run, rates = finished()  # the input gave the language of Hebrew texts, so that they have no score
+    for name, value in (("texts", 10), ("identified", 10), ("score", 9.5)):
+        run.matched.add(f"language.{name}", value, "ja")
+    show(browser, tmp_path, run, rates)
+    assert codes(browser) == ["en", "he", "ja"]
+    heading(browser, "mean score").click()
+    assert codes(browser) == ["ja", "en", "he"]
+    heading(browser, "mean score").click()
+    assert codes(browser) == ["en", "ja", "he"]
+
+
+def test_the_heading_of_the_languages_sorts_by_name_and_from_the_keyboard(browser, tmp_path):
+    show(browser, tmp_path, *finished({"de": ["a"], "cs": ["b"], "en": ["c"]}, [3, 2, 1]))
+    heading(browser, "language").send_keys(Keys.ENTER)
+    assert texts(browser, "#languages tbody th") == ["Czech cs", "English en", "German de", "Hebrew he"]
+
+
+def test_the_filter_takes_names_and_codes_and_shows_how_many_are_left(browser, tmp_path):
+    show(browser, tmp_path, *finished())
+    one(browser, "#filter").send_keys("ANES")
+    assert (codes(browser), one(browser, "#found").text) == (["ja"], "1 of 3 shown")
+    one(browser, "#filter").clear()
+    one(browser, "#filter").send_keys("he")
+    assert (codes(browser), one(browser, "#found").text) == (["he"], "1 of 3 shown")
+    one(browser, "#filter").send_keys("xyz")
+    assert (codes(browser), one(browser, "#found").text) == ([], "0 of 3 shown")
+
+
+def test_kept_images_stand_beside_the_texts_and_are_seen_without_scrolling(browser, tmp_path):
+    show(browser, tmp_path, *all_languages())
+    headings = texts(browser, "#languages thead button")
+    assert headings[:3] == ["language", "texts", "kept"]
+    table, kept = one(browser, ".wide").rect, heading(browser, "kept").rect
+    assert kept["x"] + kept["width"] < table["x"] + table["width"]
+
+
+def test_a_table_of_a_demo_fits_a_screen(browser, tmp_path):
+    show(browser, tmp_path, *finished())
+    assert browser.execute_script("var t = document.querySelector('.wide'); return t.scrollWidth - t.clientWidth") == 0
+
+
+def test_what_was_filtered_out_stays_out_when_the_rest_is_sorted(browser, tmp_path):
+    show(browser, tmp_path, *finished({"de": ["a"], "cs": ["b"], "en": ["c"]}, [3, 2, 1]))
+    one(browser, "#filter").send_keys("e")
+    heading(browser, "language").click()
+    heading(browser, "language").click()
+    assert codes(browser) == ["he", "de", "en", "cs"]
+    one(browser, "#filter").send_keys("n")
+    heading(browser, "texts").click()
+    assert codes(browser) == ["en"]
+
+
+def test_the_sums_stay_below_however_the_table_is_sorted_and_filtered(browser, tmp_path):
+    show(browser, tmp_path, *finished())
+    before = one(browser, "#languages tfoot").text
+    heading(browser, "kept").click()
+    one(browser, "#filter").send_keys("xyz")
+    assert one(browser, "#languages tfoot").text == before
+    assert before.startswith("all 21,000")
+
+
+def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(browser, tmp_path):
+    scripts(browser, False)
+    show(browser, tmp_path, *finished(), [row("the dog", [0, 2])])
+    assert codes(browser) == ["en", "he", "ja"]
+    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 20,000 0.90 12,500")
+    assert not one(browser, "#tools").is_displayed()
+    one(browser, ".legend summary").click()
+    assert "images kept on average over many seeds" in one(browser, ".legend dl").text
+    assert texts(browser, ".text mark") == ["the", "dog"]
+
+
+# --- texts of any script ---
+
+
+def test_a_text_from_right_to_left_runs_so_and_the_sentence_about_it_does_not(browser, tmp_path):
+    show(browser, tmp_path, *finished(), [row("כלב ליד חתול", [5, 6], language="he")])
+    first, second = browser.find_elements(By.CSS_SELECTOR, ".text mark")
+    assert (first.text, second.text) == ("כלב", "חתול")
+    assert first.rect["x"] > second.rect["x"]
+    assert one(browser, ".text").value_of_css_property("direction") == "rtl"
+    assert one(browser, ".reason").value_of_css_property("direction") == "ltr"
+    quoted, number = one(browser, ".entries bdi").rect["x"], one(browser, ".entries small").rect["x"]
+    assert quoted < number
+
+
+def test_a_text_without_spaces_is_marked_inside_and_named_by_its_language(browser, tmp_path):
+    show(browser, tmp_path, *finished(), [row("白い犬と猫の写真", [7, 8], language="ja")])
+    assert texts(browser, ".text mark") == ["犬", "猫"]
+    assert one(browser, ".text").text == "白い犬と猫の写真"
+    assert one(browser, ".text").get_attribute("lang") == "ja"
+
+
+def test_an_entry_that_turns_writing_around_does_not_turn_what_follows_it(browser, tmp_path):
+    turning = "dog \u202e"
+    show(browser, tmp_path, *finished({"en": [turning, "the"]}, [7, 900]), [row(f"{turning} and more", [0])])
+    quoted, after = browser.execute_script("""
+        var reason = document.querySelector(".reason"), range = document.createRange();
+        range.selectNode(reason.lastChild);
+        return [reason.querySelector("bdi").getBoundingClientRect().right, range.getBoundingClientRect().left];""")
+    assert after >= quoted
+
+
+# --- hostile input ---
+
+
+def test_hostile_texts_entries_and_addresses_are_shown_and_do_nothing(browser, tmp_path):
+    run, rates = finished(
+        {"en": ["dog", *ATTACKS]}, [900] * 6, dropped=[(ATTACKS[1], 7)], inputs=[{"path": ATTACKS[2], "size": 1}]
+    )
+    rows = [row(f"dog {text}", [0, 1, 2, 3, 4, 5], url=text, page_url=text, uid=text) for text in ATTACKS]
+    show(browser, tmp_path, run, rates, rows)
+    assert texts(browser, ".text") == [f"dog {text}" for text in ATTACKS]
+    assert browser.title == "Curation report"
+    assert browser.find_elements(By.CSS_SELECTOR, "img, .text svg, .text script, body style") == []
+    assert browser.get_log("browser") == []
+    heading(browser, "kept").click()
+    assert codes(browser)[0] == "en"
+
+
+def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(browser, tmp_path):
+    write_report(tmp_path / "report.html", *finished(), [])
+    html = (tmp_path / "report.html").read_text("utf-8")
+    through = (
+        "<h1>Curation report<script>document.title='taken'</script><img src='report.html' onerror='document.title=1'>"
+    )
+    (tmp_path / "report.html").write_text(html.replace("<h1>Curation report", through), "utf-8")
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.title == "Curation report"
+    refused = [each["message"] for each in browser.get_log("browser")]
+    assert any("script" in message and "Content Security Policy" in message for message in refused)
+    assert any("img-src" in message for message in refused)
+
+
+# --- any run, any screen ---
+
+
+@pytest.mark.parametrize("width", [1280, PHONE, 320])
+@pytest.mark.parametrize("made", [finished, nothing_read, all_languages])
+def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, tmp_path, made, width):
+    resize(browser, width)
+    address = "http://a.example/" + "x" * 400
+    long = row("dog " + "犬" * 300 + "W" * 300, [0], url=address, page_url=address)
+    show(browser, tmp_path, *made(), [] if made is nothing_read else [long])
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert browser.get_log("browser") == []
+
+
+def test_the_last_column_can_be_scrolled_to_on_a_phone_and_the_languages_stay(browser, tmp_path):
+    resize(browser, PHONE)
+    show(browser, tmp_path, *all_languages())
+    last, name = one(browser, "#languages tbody td:last-child"), one(browser, "#languages tbody th")
+    assert last.rect["x"] > PHONE
+    browser.execute_script("document.querySelector('.wide').scrollLeft = 10000")
+    assert name.rect["x"] + name.rect["width"] <= last.rect["x"] + last.rect["width"] <= PHONE
+    assert name.rect["x"] >= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_words_stand_out_from_what_is_behind_them(browser, tmp_path, scheme):
+    colours(browser, scheme)
+    show(browser, tmp_path, *finished(), [row("the red dog", [0, 2, 3])])
+    page, ink = map(luminance, browser.execute_script(f"return [{BACKGROUND}(document.body), {INK}(document.body)]"))
+    assert (page > ink) == (scheme == "light")
+    faint = [words for words in browser.execute_script(WORDS) if contrast(*words[:2]) < 4.5]
+    assert faint == []

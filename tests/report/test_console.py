@@ -1,0 +1,81 @@
+"""The summary on the console: steps, dropped rows, languages, warnings and notes."""
+
+import json
+from dataclasses import replace
+from itertools import dropwhile, takewhile
+
+from curation.report.console import summary
+from curation.report.dropped import REASONS
+from metadata.languages import LANGUAGES
+from tests.report.runs import cells, finished, nothing_read, page
+
+
+def test_the_summary_names_each_step_with_its_share():
+    lines = [[cell for _, cell in cells(line)] for line in summary(finished()[0].run_json()).splitlines()]
+    assert ["pairs", "30,000"] in lines
+    assert ["matched texts", "13,001", "61.9 % of texts"] in lines
+    assert ["kept images", "312", "2.4 % of matched images; 322 ± 17 expected"] in lines
+    assert ["not_http", "1,234"] in lines
+    assert ["English (en)", "20,000", "62.5 %", "0.90", "20", "0.077 %", "300"] in lines
+    assert ["Hebrew (he)", "1,000", "50.1 %", "–", "2", "0.0 %", "12"] in lines
+
+
+def test_after_a_download_summary_and_page_say_which_images_exist():
+    run, rates = finished()
+    by_status = {"success": 13_000, "failed_to_download": 4_000, "<b>": 1_000, "not_tried": 2_000}
+    run = replace(run, downloads={"folders": ["images é"], "images": by_status})
+    rows = run.run_json()["rows"]
+    assert (rows["matched"], rows["existing"], rows["kept"]) == (20_000, 13_000, 312)
+    lines = [[cell for _, cell in cells(line)] for line in summary(run.run_json()).splitlines()]
+    failures = "4,000 failed_to_download, 1,000 <b>, 2,000 not_tried"
+    assert ["existing images", "13,000", f"65.0 % of matched images; {failures}"] in lines
+    assert ["kept images", "312", "2.4 % of existing images; 322 ± 17 expected"] in lines
+    shown = page(run, rates)
+    assert f"65.0 % of matched images; {failures}" in shown.text
+    assert "of existing images" in shown.text
+    assert "images é" in shown.text
+
+
+def test_the_figures_of_a_column_end_below_each_other():
+    lines = summary(finished()[0].run_json()).splitlines()
+    heads, *rows = takewhile(bool, dropwhile(lambda line: not line.startswith("language"), lines))
+    assert len(rows) == 2
+    for line in rows:
+        assert [end for end, _ in cells(line)][1:] == [end for end, _ in cells(heads)][1:]
+
+
+def test_the_summary_of_many_languages_and_reasons_stays_short():
+    lists = {language.code: ["x"] for language in LANGUAGES}
+    run, _ = finished(lists, range(len(LANGUAGES)), dropped=[(reason, 5) for reason in REASONS])
+    for language in LANGUAGES:
+        run.matched.add("language.texts", 3, language.code)
+    run.matched.add("dropped.bad_json", 1)
+    lines = summary(run.run_json()).splitlines()
+    warned = [line for line in lines if line.startswith("warning: ")]
+    assert len(warned) == len(run.run_json()["warnings"])
+    lines = [line for line in lines if line not in warned]
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 100
+    reasons, languages = ([cell for _, cell in cells(line)] for line in lines if "more" in line)
+    assert reasons == [f"{len(REASONS) - 4} more", f"{5 * (len(REASONS) - 4)}"]
+    assert languages[:2] == [f"{len(LANGUAGES) - 7} more", f"{3 * (len(LANGUAGES) - 7)}"]
+
+
+def test_the_summary_can_be_made_from_run_json_as_it_was_written():
+    facts = finished()[0].run_json()
+    assert summary(json.loads(json.dumps(facts))) == summary(facts)
+
+
+def test_the_summary_ends_with_the_notes():
+    facts = finished()[0].run_json() | {"warnings": [], "notes": ["Something worth knowing. " * 8]}
+    assert summary(facts).splitlines()[-1].startswith("Something worth knowing.")
+    assert max(map(len, summary(facts).splitlines())) <= 100
+
+
+def test_a_run_that_read_nothing_has_a_summary_and_a_report():
+    run, rates = nothing_read()
+    assert "kept images" in summary(run.run_json())
+    text = page(run, rates).text
+    assert "Nothing was dropped." in text
+    assert "Nothing was kept." in text
+    assert "No text has a match." in text

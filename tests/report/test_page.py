@@ -1,0 +1,150 @@
+"""The page: what it says of any run, and that nothing of the crawl can act in it."""
+
+import re
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from curation.config import CurationConfig
+from curation.exclusion import REASONS as EXCLUDED
+from curation.inputs import limits
+from curation.report.dropped import REASONS
+from curation.report.page import render, write_report
+from tests.report.runs import HOSTILE, Page, finished, page, row
+
+REFERENCES = {"src", "srcset", "action", "data", "background", "xlink:href", "ping", "formaction"}
+
+
+def test_what_stands_in_the_crawl_is_text_and_nothing_else():
+    inputs = [{"path": f"/data/{HOSTILE}.wat.gz", "size": 5}]
+    run, rates = finished({"en": [HOSTILE, "dog"]}, [3, 9], inputs=inputs, dropped=[(HOSTILE, 1)])
+    hostile = row(f"a dog {HOSTILE} and more", [0, 1], url=HOSTILE, page_url=HOSTILE, uid=HOSTILE, language=HOSTILE)
+    clean, attacked = page(*finished({"en": ["x", "dog"]}, [3, 9])), page(run, rates, [hostile])
+    assert attacked.scripts == clean.scripts
+    assert attacked.text.count("<script>alert(1)</script>") >= 8
+    assert not attacked.named("img")
+    assert not [name for _, attributes in attacked.elements for name in attributes if name.startswith("on")]
+    assert attacked.open == []
+
+
+def test_the_page_names_nothing_outside_itself():
+    run, rates = finished()
+    html = render(run, rates, [row("the dog", [0, 2], url="javascript:alert(1)")])
+    elements = Page(html).elements
+    assert all(attributes["href"].startswith("#") for _, attributes in elements if "href" in attributes)
+    assert not {name for _, attributes in elements for name in attributes} & REFERENCES
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_the_browser_may_run_the_pages_own_script_only():
+    read = page(*finished())
+    policy = next(each["content"] for each in read.named("meta") if "http-equiv" in each)
+    digest = b64encode(sha256("".join(read.scripts).encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert len(read.named("script")) == 1
+
+
+def test_texts_entries_and_addresses_have_a_direction_of_their_own():
+    run, rates = finished()
+    html = render(run, rates, [row("כלב אדום", [5], language="he")])
+    assert '<p class="text" lang="he" dir="auto"><mark' in html
+    assert re.search('<bdi dir="auto"[^>]*>כלב</bdi>', html)
+    assert '<code dir="auto">http://a.example/1.jpg</code>' in html
+
+
+def test_a_path_that_is_no_utf8_is_written_escaped(tmp_path):
+    run, rates = finished(inputs=[{"path": "/data/caf\udce9.csv", "size": 5}])
+    write_report(tmp_path / "report.html", run, rates, [])
+    assert r"/data/caf\udce9.csv" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
+    table = render(*finished(), []).partition('<table id="languages"')[2].partition("</table>")[0]
+    english, hebrew, japanese, sums = table.split("<tr>")[2:]
+    values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, japanese, sums)]
+    assert values[0][:8] == ["20000", "300", "310.5", "20000", "0.9", "12500", "0.625", "5"]
+    assert values[1][:7] == ["1000", "12", "11", "0", "", "501", "0.501"]
+    assert values[2][:7] == ["0", "0", "0", "0", "", "0", ""]
+    assert values[3][:8] == ["21000", "312", "321.5", "20000", "", "13001", str(13001 / 21000), "9"]
+
+
+def test_the_largest_languages_have_plots_and_lists():
+    text = page(*finished()).text
+    assert "English 5 entries seen, 12,950 matches, tail share 0.077 %" in text
+    assert "Japanese 1 entries seen" in text
+    assert re.search(r"the\s*12,000\s*0\.00167", text)
+
+
+def test_head_and_tail_are_summed_up_beside_what_is_expected():
+    run, rates = finished({"en": ["a", "b", "c", "d"]}, [1, 2, 7, 10], english_threshold=5)
+    text = page(run, rates).text
+    assert "head102 entries in t texts or more" in text  # 5 texts each for c and d
+    assert "tail32 rarer entries seen" in text  # 1 + 2
+    assert "head + tail130.0 times the expected images" in text
+    assert "expected322images" in text
+
+
+def test_many_inputs_are_named_by_number():
+    run, rates = finished(inputs=[{"path": f"/data/{i}.parquet", "size": 1_000 * i} for i in range(1_020)])
+    text = page(run, rates).text
+    assert "/data/19.parquet 19,000 bytes" in text
+    assert "and 1,000 more" in text
+    assert "/data/20.parquet" not in text
+
+
+def test_every_reason_to_drop_has_an_explanation():
+    sources = [path.read_text("utf-8") for path in Path(str(files("curation"))).rglob("*.py")]
+    reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
+    assert len(reasons) > 10
+    assert reasons | set(EXCLUDED) == set(REASONS)
+
+
+def test_every_reason_that_counts_as_damage_has_an_explanation():
+    assert {*limits.BAD_FILES, *limits.BAD_RECORDS} <= set(REASONS)
+
+
+def test_cut_texts_repeated_requests_and_damaged_inputs_are_named():
+    run, rates = finished()
+    for name, value in {"cut_text": 1_003, "retries": 7, "damaged./data/ü.wat.gz": 12, "dropped.truncated": 1}.items():
+        run.matched.add(name, value)
+    facts = run.run_json()
+    assert (facts["cut_text"], facts["retries"], facts["damaged"]) == (1_003, 7, {"/data/ü.wat.gz": 12})
+    text = page(run, rates).text
+    assert "Texts longer than 8,192 characters were cut: 1,003." in text
+    assert "Servers had to be asked once more: 7 times." in text
+    assert "The most damaged: /data/ü.wat.gz (12)." in text
+
+
+def test_links_of_the_page_lead_to_parts_of_it():
+    elements = page(*finished()).elements
+    names = {attributes["id"] for _, attributes in elements if "id" in attributes}
+    wanted = [attributes["href"].removeprefix("#") for name, attributes in elements if name == "a"]
+    assert len(wanted) > 8
+    assert set(wanted) <= names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, "2 files · English threshold 20,000 · rules unicode · seed 0"),
+        ({"target_size": 5_000}, "2 files · target size 5,000 images · rules unicode · seed 0"),
+        ({"tail_share": 0.06, "rules": "meta", "seed": 7}, "2 files · tail share 6.0 % · rules meta · seed 7"),
+    ],
+)
+def test_the_page_begins_with_what_was_asked_for(parameters, expected):
+    run, rates = finished()
+    assert expected in page(replace(run, config=CurationConfig(**parameters)), rates).text
+
+
+def test_every_column_of_the_table_of_languages_is_explained_without_pointing_at_it():
+    html = render(*finished(), [])
+    legend = html.partition('<details class="legend">')[2].partition("</details>")[0]
+    headings = re.findall('<th title="([^"]*)" scope="col"><button type="button">([^<]*)', html)
+    assert len(headings) == 12
+    assert re.findall("<dt>([^<]*)</dt><dd>([^<]*)</dd>", legend) == [(name, hint) for hint, name in headings]

@@ -1,0 +1,123 @@
+"""Warnings: which runs have them, and what they say on page, console and in run.json."""
+
+import pytest
+
+from curation.report.console import summary
+from curation.report.page import render
+from curation.report.warnings import warnings
+from metadata.languages import LANGUAGES
+from tests.report.runs import HOSTILE, Page, finished, page
+
+
+def facts_of(**changes) -> dict:
+    """Return the facts of a run of one language in which nothing is remarkable, but for `changes` of its row."""
+    facts = finished()[0].run_json()
+    usual = {"texts": 1_000, "identified": 1_000, "mean_score": 0.9, "matched": 600, "entries": 50, "matches": 900}
+    top = [{"id": 0, "entry": "dog", "count": 300}]
+    facts |= {"languages": {"sw": facts["languages"]["en"] | usual | {"t": 20, "top": top} | changes}}
+    return facts | {"warnings": [str(warning) for warning in warnings(facts)]}
+
+
+def top(count: int, entry: str = "dog") -> list[dict]:
+    return [{"id": 0, "entry": entry, "count": count}]
+
+
+def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
+    facts = facts_of()
+    assert warnings(facts) == []
+    assert facts["warnings"] == []
+    assert "warning" not in summary(facts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"t": 300}, "Not balanced, because no entry is in more than t texts: Swahili (t = 300)"),
+        ({"top": top(451)}, "One entry has most of the matches: Swahili (dog, 50.1 % of 900 matches)"),
+        ({"mean_score": 0.49}, "Low mean language score: Swahili (0.49 over 1,000 texts)"),
+        ({"matched": 199}, "Few texts match: Swahili (19.9 % with 50 entries)"),
+        ({"entries": 0, "matches": 0, "top": []}, "No entries: Swahili (1,000 texts)"),
+    ],
+)
+def test_a_language_that_calls_for_a_second_look_is_warned_of(changes, expected):
+    facts = facts_of(**changes)
+    (warning,) = warnings(facts)
+    assert str(warning).startswith(expected)
+    assert facts["warnings"] == [str(warning)]
+    assert f"warning: {warning}" in summary(facts).splitlines()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"t": 299},
+        {"top": top(450)},
+        {"mean_score": 0.5},
+        {"matched": 200},
+        {"identified": 0, "mean_score": None},
+        {"texts": 19, "identified": 19, "matched": 0, "matches": 0, "mean_score": 0.1, "top": []},
+        {"matches": 19, "t": 20, "top": top(19)},
+    ],
+)
+def test_a_language_at_the_border_or_of_few_texts_is_not_warned_of(changes):
+    assert warnings(facts_of(**changes)) == []
+
+
+def test_many_languages_with_one_fault_are_named_in_one_warning():
+    facts = facts_of(mean_score=0.1)
+    facts["languages"] = {language.code: facts["languages"]["sw"] for language in LANGUAGES[:40]}
+    (warning,) = warnings(facts)
+    assert str(warning).count("over 1,000 texts") == 6
+    assert " and 34 more." in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"texts": 0, "matched": 0, "kept": 0}, "the inputs hold no text"),
+        ({"matched": 0, "kept": 0}, "no text contains an entry"),
+        ({"matched": 7, "kept": 0}, "although 7 images have a match"),
+    ],
+)
+def test_a_run_that_kept_nothing_says_why(rows, expected):
+    facts = facts_of()
+    (warning,) = warnings(facts | {"rows": facts["rows"] | rows})
+    assert expected in str(warning)
+
+
+def test_input_that_was_not_read_whole_is_warned_of():
+    facts = facts_of() | {"dropped": {"truncated": 2, "bad_file": 1, "not_http": 500}}
+    (warning,) = warnings(facts)
+    assert str(warning).startswith("The input was not read completely: 3 files or parts of files are damaged")
+
+
+def with_entry(entry: str):
+    """Return a run in which this entry has most of the matches of English."""
+    return finished({"en": [entry, "dog"]}, [900, 30])
+
+
+def test_a_warning_shows_a_hostile_entry_as_text_in_a_direction_of_its_own():
+    html = render(*with_entry(HOSTILE), []).partition('<h2 id="warnings">Warnings</h2>')[2].partition("<h2")[0]
+    assert f"English ({HOSTILE}, 96.8 % of 930 matches)" in Page(html).text
+    assert [name for name, _ in Page(html).elements if name != "p"] == ["bdi"]
+
+
+def test_a_hostile_entry_neither_breaks_nor_turns_its_line_of_the_console():
+    facts = with_entry("a\x1b[2J\n\u202eb\u2028")[0].run_json()
+    lines = [line for line in summary(facts).split("\n") if "matches" in line]
+    assert r"English (a\u001b[2J\u000a\u202eb\u2028, 96.8 %" in lines[-1]
+    assert lines[-1].endswith("template?")
+
+
+def test_the_page_has_every_warning_of_run_json():
+    run, rates = with_entry("dog & cat")
+    text = page(run, rates).text
+    assert len(run.run_json()["warnings"]) > 1
+    assert [warning for warning in run.run_json()["warnings"] if warning not in text] == []
+
+
+def test_a_page_without_warnings_says_so():
+    run, rates = finished({"en": ["dog", "cat", "the"], "he": ["כלב", "חתול", "של"]}, [300, 290, 400, 30, 31, 25])
+    assert run.run_json()["warnings"] == []
+    assert "None: no language has" in page(run, rates).text
+    assert "None: no language has" not in page(*finished()).text

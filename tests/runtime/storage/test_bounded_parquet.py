@@ -1,0 +1,64 @@
+"""Row groups larger than memory are read in pieces."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from runtime.storage import bounded_parquet
+from runtime.storage.bounded_parquet import BoundedParquet
+from tests.support.remote_files import parquet
+
+
+def test_of_a_row_group_only_pieces_of_the_wanted_columns_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    noise = np.random.default_rng(0).bytes(8 << 20)
+    column = [noise[i : i + 1000] for i in range(0, len(noise), 1000)]
+    pq.write_table(pa.table({"url": column, "text": column, "other": column}), path, row_group_size=1 << 20)
+    monkeypatch.setattr(bounded_parquet, "PIECE", 1 << 16)
+    with Counting(path) as file:
+        rows = sum(batch.num_rows for batch in BoundedParquet(file).batches(["url", "text"], 8192, [0]))
+    assert rows == len(column)
+    assert max(file.sizes) < 2 << 20  # a page has 1 MB
+    assert 2 * len(noise) < sum(file.sizes) < 2.2 * len(noise)
+
+
+class Counting(io.FileIO):
+    """A file that knows how much was read of it at once."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.sizes = []
+
+    def read(self, size=-1):
+        self.sizes.append(size)
+        return super().read(size)
+
+
+def test_texts_that_a_dictionary_repeats_come_in_small_batches(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), pa.array(["犬" * 30_000]))
+    pq.write_table(pa.table({"text": texts}), path, store_schema=False)
+    assert path.stat().st_size < 200_000
+    with open(path, "rb") as file:
+        found = BoundedParquet(file).batches(["text"], 8192, [0])
+        sizes = [(batch.num_rows, batch.nbytes) for batch in found]
+    assert sum(rows for rows, _ in sizes) == 5000
+    assert max(size for _, size in sizes) <= bounded_parquet.BATCH_BYTES
+
+
+@pytest.mark.parametrize("rows", [0, 1, 127, 128, 129, 4000])
+@pytest.mark.parametrize("groups", [[0], []])
+def test_small_rows_come_in_few_batches_in_their_order(rows, groups):
+    table = BoundedParquet(io.BytesIO(parquet(rows)))
+    groups = groups[: len(table.group_bytes())]
+    found = list(table.batches(["text"], 8192, groups))
+    assert [text for batch in found for text in batch["text"].to_pylist()] == [f"犬 {i}" for i in range(rows) if groups]
+    assert len(found) == (1 if rows and groups else 0)
+
+
+def test_batches_have_as_many_rows_as_are_asked_for():
+    found = BoundedParquet(io.BytesIO(parquet())).batches(["text"], 1500, [0])
+    assert [batch.num_rows for batch in found] == [1500, 1500, 1000]

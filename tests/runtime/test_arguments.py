@@ -1,0 +1,109 @@
+"""Command lines: files of arguments, flags that do not exist, defaults that a config holds."""
+
+import pickle
+from dataclasses import dataclass
+
+import pytest
+
+from runtime.arguments import Parser
+from runtime.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int = 7
+    size: int | None = None
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser("Make something.", prog="make")
+    parser.add_argument("--input", nargs="+", default=[])
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--seed", type=int, help="another seed gives other pairs")
+    parser.add_argument("--size", type=int, help="how many")
+    parser.take_defaults(Config)
+    return parser
+
+
+@pytest.fixture
+def refused(parser, capsys):
+    """Parse these arguments; return the sentence with which they are refused."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            parser.parse_args(arguments)
+        assert stopped.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return run
+
+
+def test_defaults_are_those_of_the_config_and_stand_in_the_help(parser):
+    args = parser.parse_args(["--output", "out"])
+    assert (args.seed, args.size) == (7, None)
+    assert "another seed gives other pairs (default: 7)" in " ".join(parser.format_help().split())
+    assert "how many (default" not in parser.format_help()
+
+
+def test_arguments_may_be_in_a_file_with_comments_and_several_words_on_a_line(parser, tmp_path):
+    (tmp_path / "run.args").write_text(
+        "# a run\n\n--input 'my crawl' https://a/#b  # it's two\n   --seed 3\n--output=out\n"
+    )
+    args = parser.parse_args([f"@{tmp_path / 'run.args'}", "--seed", "4"])
+    assert (args.input, args.output, args.seed) == (["my crawl", "https://a/#b"], "out", 4)
+
+
+def test_a_file_may_name_another_file(parser, tmp_path):
+    (tmp_path / "inputs.args").write_text("--input a b\n")
+    (tmp_path / "run.args").write_text(f"@{tmp_path / 'inputs.args'}\n--output out\n")
+    assert parser.parse_args([f"@{tmp_path / 'run.args'}"]).input == ["a", "b"]
+
+
+def test_a_file_of_arguments_that_does_not_exist(refused, tmp_path):
+    assert str(tmp_path / "none") in refused(f"@{tmp_path / 'none'}")
+
+
+def test_a_quote_in_a_file_that_is_never_closed(refused, tmp_path):
+    (tmp_path / "run.args").write_text("--output 'out\n")
+    assert "'out" in refused(f"@{tmp_path / 'run.args'}")
+
+
+@pytest.mark.parametrize("misspelt", ["--outputt", "--outptu", "-output"])
+def test_a_misspelt_flag_is_named_before_the_missing_one_with_its_neighbour(refused, misspelt):
+    sentence = refused(misspelt, "out")
+    assert sentence.startswith(f"make: unrecognized arguments: {misspelt}; did you mean --output?")
+    assert refused(f"{misspelt}=out") == sentence
+
+
+def test_a_misspelt_flag_in_a_file(refused, tmp_path):
+    (tmp_path / "run.args").write_text("--outputt out\n")
+    assert "--outputt; did you mean --output?" in refused(f"@{tmp_path / 'run.args'}")
+
+
+def test_a_flag_that_is_like_none_gets_no_advice(refused):
+    sentence = refused("--no-such-flag", "--output", "out")
+    assert "unrecognized arguments: --no-such-flag" in sentence
+    assert "did you mean" not in sentence
+
+
+def test_a_flag_is_written_out(refused):
+    assert "--out; did you mean --output?" in refused("--out", "out")
+
+
+@pytest.mark.parametrize("value", ["-5", "-0.5", "- a", "--a b"])
+def test_what_only_looks_like_a_flag_is_a_value(parser, value):
+    assert parser.parse_args(["--output", value]).output == value
+
+
+def test_a_missing_flag_and_a_wrong_value(refused):
+    assert "required: --output" in refused()
+    assert "argument --seed: invalid int value: 'many'" in refused("--output", "out", "--seed", "many")
+
+
+def test_a_wrong_parameter_is_told_by_name_or_as_its_user_spells_it():
+    error = ParameterError("are both given", "target_size", "tail_share")
+    assert str(error) == "target_size and tail_share are both given"
+    assert error.spelled(str.title) == "Target_Size and Tail_Share are both given"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -1,0 +1,84 @@
+"""What a path stands for, whatever opens it."""
+
+import zipfile
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from runtime.storage.listing import expand, name_of, system_of
+
+NAMES = ("a.x", "b_c.x", "deep/d.x", "deep/.e.x", "_temporary/f.x", ".g.x")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder of files, some of which are hidden."""
+    for name in NAMES:
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path / "tree"
+
+
+def relative(found, folder):
+    return [Path(path).relative_to(folder).as_posix() for path in found.paths]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "deep", "names"),
+    [
+        ("", True, ["a.x", "b_c.x", "deep/d.x"]),
+        ("", False, ["a.x", "b_c.x"]),
+        ("*.x", True, ["a.x", "b_c.x"]),
+        ("*", True, ["a.x", "b_c.x", "deep/d.x"]),
+        ("d*", False, ["deep/d.x"]),
+        (".g.x", True, [".g.x"]),
+        ("_temporary", True, ["_temporary/f.x"]),
+    ],
+)
+def test_folders_and_globs_stand_for_files_that_are_not_hidden_unless_they_are_named(tree, pattern, deep, names):
+    found = expand(str(tree / pattern), deep)
+    assert relative(found, tree) == names
+    assert found.is_file is (pattern == ".g.x")
+    assert [version.size for _, version in found.files] == [len(name) for name in names]
+
+
+def test_an_empty_folder_is_told_from_nothing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert expand(str(tmp_path / "empty")).files == []
+    assert (expand(str(tmp_path / "none")), expand(str(tmp_path / "none*"))) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["b::c.x", "zip::c.x", "[1]*?.x", "%20.x"])
+def test_a_local_name_is_taken_as_it_is(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+    assert (expand(name).paths, expand(name).is_file) == ([str(tmp_path / name)], True)
+
+
+@pytest.mark.parametrize("prefix", ["zip://", "zip://*.x", "zip://deep/d.x"])
+def test_what_an_archive_holds_is_listed_with_the_archive(tree, tmp_path, prefix):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in NAMES:
+            archive.write(tree / name, name)
+    archive = f"::{tmp_path / 'a.zip'}"
+    names = {"zip://": ["a.x", "b_c.x", "deep/d.x"], "zip://*.x": ["a.x", "b_c.x"]}.get(prefix, ["deep/d.x"])
+    found = expand(prefix + archive)
+    assert found.paths == [f"zip://{name}{archive}" for name in names]
+    for path, name in zip(found.paths, names, strict=True):
+        with fsspec.open(path, "rb") as file:
+            assert file.read() == name.encode()
+
+
+def test_other_readers_of_s3_keep_their_own_tries(s3_server):
+    own, _ = system_of("s3://outputs")
+    shared, _ = fsspec.core.url_to_fs("s3://outputs")
+    assert (own.retries, own.config_kwargs["retries"]["total_max_attempts"]) == (1, 1)
+    assert (shared.retries, "retries" in shared.config_kwargs) == (type(shared).retries, False)
+    assert system_of("s3://outputs")[0] is own
+
+
+def test_the_name_of_a_url_has_no_query():
+    assert name_of("s3://a/B.JSON?versionId=1") == "s3://a/b.json"
+    assert name_of("a?b.JSON") == "a?b.json"

@@ -1,0 +1,65 @@
+"""Records of WAT and WARC files, and the pairs and tallies that readers give for them."""
+
+import gzip
+import io
+import json
+
+from curation.inputs.crawl.warc import read as read_warc
+from curation.inputs.crawl.wat import read as read_wat
+from curation.schemas import CANDIDATES
+
+PAGE = "https://example.org/news/today.html"
+
+
+def record(kind, block, url=PAGE, length=None):
+    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nContent-Length: {length or len(block)}\r\n"
+    content_type = "application/json" if kind == "metadata" else "application/http; msgtype=response"
+    return f"{head}Content-Type: {content_type}\r\n\r\n".encode() + block + b"\r\n\r\n"
+
+
+def envelope(links, url=PAGE, head=None):
+    html = {"Head": head or {}, "Links": links}
+    payload = {"HTTP-Response-Metadata": {"HTML-Metadata": html}}
+    header = {"WARC-Target-URI": url}
+    return json.dumps({"Envelope": {"Payload-Metadata": payload, "WARC-Header-Metadata": header}}).encode()
+
+
+def image(url="a.jpg", **texts):
+    return {"path": "IMG@/src", "url": url, **texts}
+
+
+def wat(*links, **page):
+    """One gzip member: the WAT record of a page with these links."""
+    return gzip.compress(record("metadata", envelope(list(links), **page)))
+
+
+def warc(html, headers="Content-Type: text/html; charset=utf-8", url=PAGE):
+    """One gzip member: the WARC record of a page."""
+    body = html.encode() if isinstance(html, str) else html
+    return gzip.compress(record("response", f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n".encode() + body, url))
+
+
+def result(batches):
+    """The pairs (url, text, kind, page_url) and the tally of a reader's batches."""
+    batches = list(batches)
+    assert all(batch.schema == CANDIDATES for batch in batches)
+    for batch in batches:
+        batch.validate(full=True)
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    pairs = [(row["url"], row["text"], row["kind"], row["page_url"]) for row in rows if row["url"] is not None]
+    tally = {row["text"]: row["tally"] for row in rows if row["url"] is None}
+    assert tally.get("pairs", 0) == len(pairs)
+    assert batches[-1]["url"].null_count == batches[-1].num_rows
+    return pairs, tally
+
+
+def of_wat(packed):
+    return result(read_wat(io.BytesIO(packed)))
+
+
+def of_warc(packed):
+    return result(read_warc(io.BytesIO(packed)))
+
+
+def dropped(tally):
+    return {name.removeprefix("dropped."): count for name, count in tally.items() if name.startswith("dropped.")}

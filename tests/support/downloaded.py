@@ -1,0 +1,35 @@
+"""Results of img2dataset, and matched images."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.images.downloads import Downloads, find_results
+from curation.schemas import MATCHED
+
+PARQUET_COLUMNS = ["uid", "url", "status"]
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def results(folder: Path, rows: list[dict], columns=PARQUET_COLUMNS) -> Path:
+    """A folder as img2dataset leaves it, without the tars."""
+    folder.mkdir(exist_ok=True)
+    table = pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in columns})
+    pq.write_table(table, folder / "00000.parquet")
+    (folder / "00000_stats.json").write_text("{}")
+    return folder
+
+
+def matched(images: list[dict]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(images, MATCHED)
+
+
+def collected(folder: Path, *of_folders: list[dict], columns=PARQUET_COLUMNS) -> Downloads:
+    """What img2dataset's results say that hold these rows, one list for each of its folders."""
+    folder.mkdir()
+    folders = [results(folder / str(number), rows, columns) for number, rows in enumerate(of_folders)]
+    return Downloads.collect(find_results(folders), folder / "tried.npy")

@@ -1,0 +1,46 @@
+"""Wikipedia dumps of a few pages, and the articles read from them."""
+
+from collections import Counter
+
+from metadata.wikipedia import articles
+from metadata.wikipedia.files import find
+
+SITEINFO = (
+    "<siteinfo><sitename>Wikipedia</sitename><dbname>{code}wiki</dbname><namespaces>"
+    '<namespace key="0" case="first-letter" /><namespace key="1" case="first-letter">Diskussion</namespace>'
+    '<namespace key="14" case="first-letter">Schublade</namespace></namespaces></siteinfo>'
+)
+
+
+def page(title="Hund", text="Ein '''Hund''' bellt.", ns="0", extra="", model="<model>wikitext</model>"):
+    named = "" if title is None else f"<title>{title}</title>"
+    space = "" if ns is None else f"<ns>{ns}</ns>"
+    body = "" if text is None else f'<text xml:space="preserve">{text}</text>'
+    return f"<page>{named}{space}<id>1</id>{extra}<revision>{model}{body}</revision></page>"
+
+
+def dump(*pages, code="de", siteinfo=SITEINFO, before=""):
+    head = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="0.10" xml:lang="en">'
+    return before + head + siteinfo.format(code=code) + "\n".join(pages) + "</mediawiki>"
+
+
+def write(path, content, pack=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(pack(content) if pack else content)
+    return path
+
+
+def read(files):
+    tally = Counter()
+    rows = [row for file in files for batch in articles.articles(file, tally) for row in batch.to_pylist()]
+    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], tally
+
+
+def articles_of(paths, language=None):
+    return read(find(paths, language))[0]
+
+
+def titles_and_tally(path, language=None):
+    rows, tally = read(find([path], language))
+    return [title for _, title, _ in rows], tally

@@ -1,0 +1,60 @@
+"""Tables of pairs, and the rows and tallies that readers give for them."""
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.inputs.tables import parquet
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.delimited import read as read_csv
+from curation.inputs.tables.json_lines import read as read_json
+from curation.inputs.tables.lines import unpack
+from curation.schemas import CANDIDATES
+
+URL = "https://example.org/a.jpg"
+
+
+def result(batches):
+    """The rows that a reader gives on, without null fields, and its tally."""
+    batches = list(batches)
+    for batch in batches:
+        assert batch.schema == CANDIDATES
+        batch.validate(full=True)
+    rows = [{k: v for k, v in row.items() if v is not None} for batch in batches for row in batch.to_pylist()]
+    pairs = [row for row in rows if "url" in row]
+    tally = {row["text"]: row["tally"] for row in rows if "url" not in row}
+    drops = sum(count for name, count in tally.items() if name.startswith("dropped."))
+    is_whole = not {"dropped.truncated", "dropped.corrupt_file"} & set(tally)
+    assert tally.get("pairs", 0) == len(pairs)
+    assert not is_whole or tally.get("records", 0) == len(pairs) + drops
+    return pairs, tally
+
+
+def texts(found):
+    return [row["text"] for row in found[0]]
+
+
+def dropped(found):
+    return {name.removeprefix("dropped."): count for name, count in found[1].items() if name.startswith("dropped.")}
+
+
+def of_parquet(table, options=None, groups=None, **writing):
+    file = io.BytesIO()
+    pq.write_table(pa.table(table), file, **writing)
+    return result(parquet.read(file, "x.parquet", options or TableOptions(), groups))
+
+
+def of_json(content, options=None, path="x.jsonl"):
+    content = content.encode() if isinstance(content, str) else content
+    return result(read_json(unpack(io.BytesIO(content), path), path, options or TableOptions()))
+
+
+def of_csv(content, options=None, path="x.csv"):
+    content = content.encode() if isinstance(content, str) else content
+    return result(read_csv(unpack(io.BytesIO(content), path), path, options or TableOptions()))
+
+
+def json_lines(*objects):
+    return "".join(json.dumps(each) + "\n" for each in objects)

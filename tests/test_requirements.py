@@ -1,0 +1,59 @@
+"""The lock in requirements/ meets setup.cfg: otherwise `make lock` is due."""
+
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+SETUP = ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+PROGRAM = SETUP["options"]["install_requires"]
+EXTRAS = SETUP["options.extras_require"]
+WANTED = {  # by each lock
+    "program.txt": PROGRAM,
+    "remote.txt": "\n".join([PROGRAM, EXTRAS["http"], EXTRAS["s3"]]),
+    "test.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
+}
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+
+
+def pins(name: str) -> list[tuple[Requirement, str]]:
+    """Return the pinned requirements of a lock, each with the lines of its hashes."""
+    text = (ROOT / "requirements" / name).read_text()
+    blocks = text.replace("\n    ", " ").splitlines()
+    return [(Requirement(block.partition(" \\")[0]), block) for block in blocks if not block.startswith("#")]
+
+
+def versions(name: str, python: str) -> dict[str, str]:
+    """Return the version of each package that a lock chooses for a Python."""
+    environment = default_environment() | {"python_version": python, "python_full_version": f"{python}.0"}
+    chosen = [pin for pin, _ in pins(name) if not pin.marker or pin.marker.evaluate(environment)]
+    return {pin.name: str(pin.specifier).removeprefix("==") for pin in chosen}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", WANTED)
+def test_the_lock_holds_what_setup_cfg_asks_for(name, python):
+    locked = versions(name, python)
+    for line in filter(None, WANTED[name].splitlines()):
+        requirement = Requirement(line)
+        if not requirement.marker or requirement.marker.evaluate({"python_version": python}):
+            version = locked.get(requirement.name.lower().replace("_", "-"))
+            assert version, f"{line} is not in requirements/{name}: run make lock"
+            assert requirement.specifier.contains(version), f"{line}, but {version} is locked: run make lock"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", ["program.txt", "remote.txt"])
+def test_the_program_is_tested_with_the_versions_that_it_is_run_with(name, python):
+    assert versions(name, python).items() <= versions("test.txt", python).items()
+
+
+@pytest.mark.parametrize("name", ["build.txt", *WANTED])
+def test_each_pin_has_hashes_and_no_address(name):
+    for _, block in pins(name):
+        assert "--hash=sha256:" in block
+        assert "://" not in block
