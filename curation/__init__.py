@@ -12,8 +12,7 @@ from curation.balancing.sampling import keep_probability
 from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_share, threshold
 from curation.config import CurationConfig
 from curation.images.uids import uids
-from curation.matching.by_language import Matching
-from curation.matching.matcher import Matcher
+from curation.matching import Matcher, Matching
 from runtime.draws import draws
 
 if TYPE_CHECKING:
