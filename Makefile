@@ -2,18 +2,25 @@
 
 SAMPLE := .demo/sample
 
-# The rooms whose tests run kernels.
-KERNEL_TESTS := tests/runtime/test_draws.py tests/metadata/words \
-	$(addprefix tests/,balancing exclusion images inputs language matching)
+# All cores work at tests: each process takes a file at a time, those that start Spark first.
+PYTEST := .ci/in-venv pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+QUICK := not spark and not browser and not shared and not soak
+
+# Rooms whose tests run kernels in passing or not at all. All others run once more with bounds checked.
+WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia metadata/wordnet online report runs \
+	runtime/storage soak
+# Numba notices changes of the outermost kernel only: what it compiled serves as long as no kernel changes.
+CHECKED_KERNELS = .numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
 
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test feeds soak bench lock clean
+.PHONY: help demo quick test feeds soak bench lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
-	@echo "make test    format, lint, import contracts and all tests that take seconds"
+	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
+	@echo "make test    format, lint, import contracts and all tests that take seconds, in ten minutes"
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make bench   the matcher against its peers"
@@ -40,15 +47,20 @@ $(SAMPLE)/made: $(wildcard tests/sample/*.py tests/sample/words/*.txt curation/*
 	@.ci/in-venv python tests/sample/make_sample.py $(SAMPLE)
 	@touch $@
 
+quick:
+	@.ci/setup test
+	$(PYTEST) -m "$(QUICK)"
+
 test:
 	@.ci/setup test
 	.ci/in-venv ruff format --check
 	.ci/in-venv ruff check
 	.ci/in-venv lint-imports
-	.ci/in-venv pytest
-	@echo "The kernel tests once more: numba notices a read out of bounds only when told to."
-	@cache=$$(mktemp -d) && trap 'rm -r "$$cache"' EXIT && \
-		NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$$cache" .ci/in-venv pytest -m "not spark and not shared and not soak" $(KERNEL_TESTS)
+	$(PYTEST)
+	@echo "The tests of kernels once more: numba notices a read out of bounds only when told to."
+	@find .numba -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "$(QUICK)" \
+		$(WITHOUT_KERNELS:%=--ignore=tests/%) tests
 
 # img2dataset pins older releases of what the others need, so it has an environment of its own.
 feeds:
@@ -76,5 +88,5 @@ lock:
 		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
-	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .numba
 	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,18 +1,28 @@
-"""What several test modules share: the folder of real data, the sample, and command lines run as a user runs them."""
+"""What several test modules share: the folder of real data, the sample, and a server of S3."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
-from tests.support.checkout import ROOT, SHARED
+from tests.support import spark_jobs
+from tests.support.checkout import SHARED
 
 # Jobs of a few seconds end before it pays to compile the JVM's code well: half of its time, a second of each run.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+def pytest_make_parametrize_id(val, argname: str) -> str | None:
+    """Name long bytes by their argument: gzip writes the time into them, and all processes must name tests alike."""
+    return argname if isinstance(val, bytes) and len(val) > 8 else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the workers of pytest-xdist begin with what takes longest, the files that start Spark."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("spark") is None)
 
 
 @pytest.fixture(scope="session")
@@ -61,11 +71,4 @@ def folder(request, tmp_path):
 @pytest.fixture(scope="session")
 def submit():
     """Run spark-submit on a job with these arguments; return the finished process."""
-
-    def run(*arguments, master: str = "local[2]") -> subprocess.CompletedProcess:
-        command = ["spark-submit", "--master", master, *map(str, arguments)]
-        here = str(Path(sys.executable).parent)
-        environment = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}", "LANG": "C.UTF-8"}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
-
-    return run
+    return spark_jobs.submit

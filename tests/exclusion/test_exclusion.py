@@ -98,8 +98,6 @@ def test_what_has_no_host_is_below_no_domain():
 parts = st.sampled_from(
     ["example", "com", "www", "bad", "BÜCHER", "bücher", "xn--bcher-kva", "192", "0", "2", "1"] + list(".@:/?#\\")
 )
-
-
 hosts = st.lists(parts, max_size=8).map("".join)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, executor_of, kill, mapped, running
-from tests.support.faults import Hold, begin, curate_arguments, curated, ended, leave_nothing
+from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing
+from tests.support.sample_runs import curated
 
 pytestmark = [
     pytest.mark.spark,

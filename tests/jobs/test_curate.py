@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,43 +10,41 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.schemas import COUNTS, CURATED, MATCHED
-from runtime.storage.paths import files, names, read_bytes, remove
+from runtime.storage.paths import files, names, remove
 from runtime.storage.whole import STAMP, write_json
 from tests.naive.export import naive_existing
+from tests.support.sample_runs import break_off, curated, facts, inputs_done, regroup, times, unique_pairs, written
+from tests.support.spark_jobs import run_here
 
 pytestmark = pytest.mark.spark
+AT_20 = ("--english-threshold", 20)
 
 
-def arguments(sample: Path, output: Path, *more, inputs=None) -> list[str]:
+def arguments(sample: Path, output: Path, *more, inputs=None) -> list:
     entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
     inputs = inputs or [sample / "crawl", sample / "pairs"]
     return ["jobs/curate.py", "--input", *inputs, "--entries", *entries, "--output", output, *more]
 
 
 @pytest.fixture(scope="module")
-def run(submit, sample, tmp_path_factory):
+def run(sample, tmp_path_factory):
     """Curate the sample, or other inputs, into a new folder or the one given; return the folder."""
 
     def curate_sample(*more, output=None, master="local[2]", inputs=None) -> Path:
         output = output or tmp_path_factory.mktemp("run") / "out"
-        done = submit(*arguments(sample, output, "--english-threshold", 20, *more, inputs=inputs), master=master)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert run_here(*arguments(sample, output, *AT_20, *more, inputs=inputs), master=master) == 0
         return output
 
     return curate_sample
 
 
 @pytest.fixture(scope="module")
-def first(run) -> Path:
-    return run()
-
-
-def curated(output: Path) -> dict[str, bytes]:
-    return {path.name: read_bytes(path) for path in files(output / "curated")}
-
-
-def facts(output: Path) -> dict:
-    return json.loads(read_bytes(output / "run.json"))
+def first(submit, sample, tmp_path_factory) -> Path:
+    """The sample curated by spark-submit, as a user does it."""
+    output = tmp_path_factory.mktemp("run") / "out"
+    done = submit(*arguments(sample, output, *AT_20))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return output
 
 
 def test_the_output_is_what_the_format_says(first):
@@ -128,9 +125,8 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     assert "6 not_tried" in (output / "report.html").read_text()
 
 
-def test_a_target_size_is_met(submit, sample, first, tmp_path):
-    done = submit(*arguments(sample, tmp_path / "out", "--target-size", 5000))
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_target_size_is_met(sample, tmp_path):
+    assert run_here(*arguments(sample, tmp_path / "out", "--target-size", 5000)) == 0
     expected = facts(tmp_path / "out")["expected"]
     assert expected["kept"] >= 5000
     assert abs(facts(tmp_path / "out")["rows"]["kept"] - 5000) < 4 * expected["standard_deviation"] + 100
@@ -140,7 +136,7 @@ def test_both_engines_give_the_same_bytes_under_the_meta_rules(run):
     assert curated(run("--rules", "meta")) == curated(run("--rules", "meta", "--matcher", "ahocorasick"))
 
 
-def test_broken_files_are_counted_and_the_rest_is_kept(submit, sample, tmp_path):
+def test_broken_files_are_counted_and_the_rest_is_kept(sample, tmp_path):
     folder = tmp_path / "broken"
     folder.mkdir()
     first, second, third = sorted((sample / "crawl").glob("*.wat.gz"))
@@ -152,8 +148,7 @@ def test_broken_files_are_counted_and_the_rest_is_kept(submit, sample, tmp_path)
     (folder / "whole.wat.gz").write_bytes(third.read_bytes())
     table = pa.table({"url": ["http://a/1.jpg", None, "http://a/3.jpg"], "text": [None, "a dog", "a dog"]})
     pq.write_table(table, folder / "nulls.parquet")
-    done = submit(*arguments(sample, tmp_path / "out", inputs=[folder]))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert run_here(*arguments(sample, tmp_path / "out", inputs=[folder])) == 0
     dropped = facts(tmp_path / "out")["dropped"]
     assert {"truncated", "corrupt_gzip", "bad_file", "bad_json", "empty_text", "empty_url"} <= set(dropped)
     assert facts(tmp_path / "out")["rows"]["files"] == 5
@@ -237,68 +232,3 @@ def test_s3_gives_the_bytes_of_a_local_run_though_it_throttles_and_goes_on_after
     after = written(output / "pairs")
     assert {name for name in before if before[name] == after.get(name)} >= {path.name for path in stamps[1:]}
     assert names(output) == names(first)
-
-
-def written(folder) -> dict[str, object]:
-    """Return when each file of a folder of S3 was written."""
-    return {info["name"].rpartition("/")[2]: info["LastModified"] for info in folder.fs.ls(folder.path, detail=True)}
-
-
-def inputs_done(output: Path) -> list[str]:
-    """Return the inputs that stamps tell of, each as often as it is told."""
-    stamps = [json.loads(path.read_text(encoding="utf-8")) for path in (output / "pairs").glob("_*.json")]
-    return sorted(each["path"] for stamp in stamps for each in stamp["inputs"])
-
-
-def times(folder: Path, names: str = "*") -> dict[str, int]:
-    """Return when each file of a folder was written."""
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob(names)}
-
-
-def break_off(output: Path) -> list[Path]:
-    """Leave of a finished run what one that breaks off in matching leaves; return its stamps, the lost one first."""
-    (output / ".work").mkdir()
-    claim = {"version": 1, "made_from": facts(output)["made_from"]}
-    (output / ".work" / "run.json").write_text(json.dumps(claim))
-    stamps = sorted((output / "pairs").glob("_*.json"))
-    stamps[0].unlink()
-    (output / "run.json").unlink()
-    for part in ("matched", "curated"):
-        shutil.rmtree(output / part)
-    return stamps
-
-
-def unique_pairs(output: Path, folder: Path) -> list[Path]:
-    """Write two tables with one text of each image that a run matched."""
-    rows = [row | row.pop("candidates")[0] for row in pq.read_table(output / "matched").to_pylist()]
-    table = pa.Table.from_pylist(rows).select(["url", "text", "page_url"])
-    paths = [folder / "one.parquet", folder / "zwei ü.parquet"]
-    pq.write_table(table.slice(0, len(table) // 3), paths[0])
-    pq.write_table(table.slice(len(table) // 3), paths[1])
-    return paths
-
-
-def regroup(sample: Path, folder: Path, files: int) -> None:
-    """Put the records of the sample's archives, and its rows of pairs, into as many files."""
-    folder.mkdir()
-    for path in sorted((sample / "crawl").iterdir()):
-        ending = ".warc.wat.gz" if path.name.endswith(".wat.gz") else ".warc.gz"
-        members = gzip_members(path.read_bytes())
-        for number, some in enumerate(np.array_split(np.arange(len(members)), files)):
-            name = folder / (f"{number:02}" + ("" if files == 1 else path.name[:-8]) + ending)
-            with name.open("ab") as file:
-                file.writelines(members[i] for i in some)
-    table = pa.concat_tables(pq.read_table(path) for path in sorted((sample / "pairs").iterdir()))
-    for number, some in enumerate(np.array_split(np.arange(len(table)), files)):
-        pq.write_table(table.take(pa.array(some)), folder / f"{number:02}.parquet")
-
-
-def gzip_members(data: bytes) -> list[bytes]:
-    """Return the members of a gzip file, each as it is."""
-    members = []
-    while data:
-        reader = zlib.decompressobj(wbits=31)
-        reader.decompress(data)
-        members.append(data[: len(data) - len(reader.unused_data)])
-        data = reader.unused_data
-    return members

@@ -19,8 +19,6 @@ from tests.support.checkout import ROOT, SHARED
 from tests.support.small_model import LABELS, WORDS, model_bytes
 
 MEANINGS = {"eng_Latn": "en", "jpn_Jpan": "ja"}
-
-
 TEXTS = st.lists(
     st.none() | st.lists(st.sampled_from([*WORDS, "cat", "\n", "\t", ""]), max_size=5).map(" ".join), max_size=8
 )

@@ -21,8 +21,6 @@ from tests.support.checkout import CASES
 from tests.support.matching import ENTRIES, LINES, RULES, TEXTS, answers, large, texts_and_entries
 
 CASES = {rules: json.loads((CASES / f"matching_{rules}.json").read_text("utf-8")) for rules in RULES}
-
-
 TYPES = (pa.string(), pa.large_string(), pa.string_view())
 
 

@@ -15,11 +15,7 @@ from tests.support.online_run import FORKS, add, batch, image, pairs, write_run
 from tests.support.stand_ins import needed
 
 PAGE = ROOT / "docs" / "online-balancing.md"
-
-
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
-
-
 PLACES = {"north": (0, 8), "south": (0, -8), "west": (8, 0), "east": (-8, 0)}
 
 

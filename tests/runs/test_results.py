@@ -13,8 +13,6 @@ from tests.naive.results import naive_expected, naive_overlap
 from tests.support.written_run import write_run
 
 ENTRIES = {"en": ["a", "dog", "the", "red dog", "unseen"], "he": ["כלב", "חתול"], "ja": ["犬", "猫", "写真"]}
-
-
 UNSEEN = 4  # the id of an entry that no text contains
 
 

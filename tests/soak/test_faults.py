@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.cluster import can_mount, children, executor_of, kill, running
-from tests.support.faults import Hold, begin, curate_arguments, curated, ended, leave_nothing, looks_whole
+from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing, looks_whole
+from tests.support.sample_runs import curated
 
 pytestmark = [
     pytest.mark.spark,

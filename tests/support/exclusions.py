@@ -8,11 +8,7 @@ from curation.exclusion import Exclusion
 from curation.inputs.candidates import candidates
 
 URL = "https://img.example.org/a.jpg"
-
-
 UID = md5(URL.encode()).hexdigest()
-
-
 LISTED = {
     "uids": [UID, "own/1", "ABCDEF" + "0" * 26],
     "urls": ["https://example.net/é.jpg"],

@@ -63,8 +63,6 @@ def announce():
 
 sys.meta_path.insert(0, Finder())
 '''
-
-
 _HOLDS: list["Hold"] = []
 _JOBS: list[subprocess.Popen] = []
 
@@ -135,11 +133,6 @@ def curate_arguments(sample: Path, output: Path, *inputs: Path) -> list:
     entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
     inputs = inputs or (sample / "crawl", sample / "pairs")
     return ["jobs/curate.py", "--input", *inputs, "--entries", *entries, "--english-threshold", 20, "--output", output]
-
-
-def curated(output: Path) -> dict[str, bytes]:
-    """Return the files of a manifest."""
-    return {path.name: path.read_bytes() for path in sorted((output / "curated").iterdir())}
 
 
 def looks_whole(output: Path) -> bool:

@@ -1,21 +1,17 @@
 """Texts and entries that provoke trouble, and the ways to a finder."""
 
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from curation.matching.matcher import Matcher
+from tests.naive.matching import naive_matches
 
 RULES = ("unicode", "meta")
-
-
 ENTRIES = ["dog", "a dog", "a", "été", "犬", "C++", "d", "dog", "กา", " "]
-
-
 TEXTS = ["a dog", None, "", "l'été", "犬C++ กา", "no", "dog!", "hot-dog's \u200bdog", "﻿ a  dog a"]
-
-
 # What provokes trouble: every class of character, and what normalising makes of it.
 NASTY = [
     *"aab e.,!'`-_$ \t\n\r\x00\x1f\x7f\xa0",
@@ -29,11 +25,7 @@ NASTY = [
     *"дЁѣשׁ\ufb2aعربي\ufdfa\ufefbहि",
     *"\U0002000b\U0001f600\U0001d400\U0010ffff\ue000\U000f0000\u0378\uffff\ufdd0",
 ]
-
-
 CHARACTERS = st.sampled_from(NASTY) | st.characters(exclude_categories=["Cs"])
-
-
 # ASCII words of all lengths, so that texts meet the loops over bytes at a time at each of their seams.
 PIECES = st.sampled_from(
     [
@@ -53,8 +45,6 @@ PIECES = st.sampled_from(
     ]
     + [" ", "  ", "     ", ". ", ", ", "'", "-", "é", "犬", "ﬁ", "\x00"]
 )
-
-
 LINES = st.lists(CHARACTERS, max_size=30).map("".join) | st.lists(PIECES, max_size=40).map("".join)
 
 
@@ -84,3 +74,13 @@ def large(texts) -> pa.Array:
 
 def answers(finder, texts) -> list:
     return finder.find(texts).to_pylist()
+
+
+def expected(texts: list, entries: list, rules: str) -> list:
+    """Return the answers of the naive twin, which is slow and so is asked once for all engines."""
+    return _expected(tuple(texts), tuple(entries), rules)
+
+
+@cache
+def _expected(texts: tuple, entries: tuple, rules: str) -> list:
+    return naive_matches(list(texts), list(entries), rules)

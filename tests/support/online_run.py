@@ -19,11 +19,7 @@ from metadata.entries import Entries
 from tests.naive.online import naive_epoch
 
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "black dog", "cat"]})
-
-
 FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12, where threads run
-
-
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT}
 
 

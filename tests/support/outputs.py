@@ -8,18 +8,12 @@ from curation.runs.output import Output
 from runtime.tallies import Tallies
 
 A, B, C = (Input(f"/data/{name}.parquet", "parquet", 10, modified=1) for name in ("a", "ü犬", "c"))
-
-
 A_CHANGED = Input(A.path, "parquet", 11, modified=2)
-
-
 DESCRIPTION = {
     "rules": "unicode",
     "exclusion": None,
     "row_groups": (0, 3),
 }  # a tuple: what was read is compared with what JSON gives
-
-
 TALLIES = Tallies([{"name": "images", "language": None, "value": 7}])
 
 

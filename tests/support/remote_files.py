@@ -11,13 +11,9 @@ from runtime.storage import remote
 from tests.support.http_server import Answer
 
 PAGES = [f"https://example.org/{i}.jpg" for i in range(4000)]
-
-
 LINES = "".join(
     json.dumps({"url": url, "text": f"ein Hund 犬 {i}"}, ensure_ascii=False) + "\n" for i, url in enumerate(PAGES)
 ).encode()
-
-
 SMALL = remote.Reading(10_000, ahead=True)
 
 

@@ -56,11 +56,7 @@ def test_latin1_means_windows_1252_as_in_browsers(label):
 
 
 HTML = ("<p>" + "x" * 100_000 + "<img src=a.jpg alt=x>").encode()
-
-
 CHUNKED = b"".join(b"%x;q\r\n%b\r\n" % (len(HTML[i : i + 999]), HTML[i : i + 999]) for i in range(0, len(HTML), 999))
-
-
 BROTLI = bytes.fromhex(  # of "<p>hello</p>" 9,000 times and then an image
     "5bf4a501de711aacb9f931d53c6c6f70fa250c0d4ff994c1061c386461889bcbb5e0ddc7ce00560d667e1b6a5715f7af0d"
 )

@@ -14,8 +14,6 @@ from tests.support.checkout import SHARED
 from tests.support.wat_records import PAGE, envelope, fast, image, is_read_fast, mutated, of_links, slow
 
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat")
-
-
 PIECES = [
     "http:",
     "https://",
@@ -38,57 +36,33 @@ PIECES = [
 ]
 PIECES += ["data:", "x", "b.jpg", r"\u00e9", r"\ud83d\ude00", r"\ud800", r"\"", r"\\", r"\n", r"\t", r"\u0000", "\x7f"]
 PIECES += ["\xa0", "\u3000", "\u2028", "\x85", "\u2019", r"\u2028", r"\u0020", r"\x", "\n", "A", "IMG@/src", "y" * 70]
-
-
 strings = st.lists(st.sampled_from(PIECES), max_size=6).map(lambda pieces: f'"{"".join(pieces)}"')
-
-
 scalars = st.sampled_from(
     ["1", "-0", "01", "1.5", "1e9", "9" * 30, "-", "null", "true", "nul", "NaN", '""', "[]", "{}"]
 )
-
-
 values = st.one_of(strings, strings, strings, scalars, st.sampled_from(['[{"path":"IMG@/src"}]', '{"a":{"b":[]}}']))
-
-
 names = st.sampled_from(["url", "alt", "title", "data-image-title", "text", "path", r"p\u0061th", "alts", "Url", ""])
-
-
 paths = st.sampled_from([r"IMG@\/src", "IMG@/src", "IMG@/src", "A@/href", r"IMG@\u002fsrc", "IMG@/srcs", r"\/"])
-
-
 attributes = st.one_of(
     st.tuples(names, values).map(lambda pair: f'"{pair[0]}":{pair[1]}'),
     strings.map(lambda value: f'"url": {value}'),
     strings.map(lambda value: f'"alt":{value}'),
 )
-
-
 links = st.builds(
     lambda path, before, after: "{" + ",".join([*before, f'"path":"{path}"', *after]) + "}",
     paths,
     st.lists(attributes, max_size=1),
     st.lists(attributes, max_size=3),
 )
-
-
 commas = st.sampled_from([",", ",", ", ", ""])
-
-
 lists = st.builds(
     lambda comma, found, end: f"[{comma.join(found)}{end}]",
     commas,
     st.lists(st.one_of(links, links, links, scalars), max_size=4),
     st.sampled_from(["", "", "", ","]),
 )
-
-
 pages = st.one_of(st.just(json.dumps(PAGE)), st.just(r'"http:\/\/a.org\/b\/"'), strings, scalars)
-
-
 heads = st.one_of(st.just("{}"), strings.map(lambda base: f'{{"Base":{base}}}'), values)
-
-
 records = st.builds(envelope, lists, pages, heads).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 

@@ -85,8 +85,6 @@ NASTY = [
     "http:///x",
     "//a/b",
 ]
-
-
 nasty = st.lists(st.tuples(st.sampled_from(NASTY), st.sampled_from(NASTY)), max_size=30)
 
 

@@ -11,8 +11,6 @@ from runtime.storage.listing import system_of
 from tests.support.remote_files import LINES, contents, parquet
 
 RECORD = b"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b\r\n\r\n"
-
-
 PAGE = (
     '{"Envelope": {"WARC-Header-Metadata": {"WARC-Target-URI": "https://e.org/"}, "Payload-Metadata": '
     '{"HTTP-Response-Metadata": {"HTML-Metadata": {"Links": [{"path": "IMG@/src", "url": "a.jpg", "alt": "犬"}]}}}}}'
