@@ -90,7 +90,8 @@ def _heads(data, members):
     """Return the heads of members that lie in `data`, a byte between each two."""
     heads = np.empty((len(members), COLUMNS), np.int64)
     sizes, ends = _bounds(members)
-    read_heads(np.frombuffer(data, np.uint8), ends - sizes, ends, heads)
+    # Read-only also if it is a bytearray: for other types Numba would compile the kernel once more.
+    read_heads(np.frombuffer(memoryview(data).toreadonly(), np.uint8), ends - sizes, ends, heads)
     return heads
 
 
