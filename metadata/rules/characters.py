@@ -92,7 +92,10 @@ def character_table() -> CharacterTable:
             classes[code], twins[code], order[code] = PUNCTUATION, ord(form), 0
         else:
             order[code] = UNNORMALISED
-    return CharacterTable(*_paged(classes, twins, order))
+    table = CharacterTable(*_paged(classes, twins, order))
+    for array in vars(table).values():
+        array.flags.writeable = False  # like one read from a file: Numba compiles once for both
+    return table
 
 
 def _changed_by_normalising() -> list[int]:

@@ -77,7 +77,8 @@ def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.
     """Return the heads, int64 [member, COLUMNS], of members that are in `data` with one byte between each two."""
     heads = np.empty((len(members), COLUMNS), np.int64)
     sizes, ends = _bounds(members)
-    read_heads(np.frombuffer(data, np.uint8), ends - sizes, ends, heads)
+    # Read-only also if it is a bytearray: for other types Numba would compile the kernel once more.
+    read_heads(np.frombuffer(memoryview(data).toreadonly(), np.uint8), ends - sizes, ends, heads)
     return heads
 
 

@@ -86,7 +86,7 @@ def read_words(offsets, data, slots, place, words):
     return (text, i, begin), count
 
 
-@inline
+@lean  # not inlined: that would take Numba three seconds longer to compile
 def find_rows(data, kept, before, table, words, count, found):
     """found[:words[k, STOP]] = the ids of the rows of the words up to k; return the number of all rows."""
     slots, ids, letters, _, _, _ = table
@@ -135,8 +135,8 @@ def predict(offsets, data, model, table, scratch, labels, scores):
     """
     rows, kept, before, children, weights = model
     words, found, total, waiting = scratch
-    place = (0, offsets[0], offsets[0])
-    text, number = 0, 0
+    place = (np.int64(0), offsets[0], offsets[0])
+    text, number = 0, np.int64(0)
     for k in range(WIDTH):
         total[k] = 0
     while text < len(labels):

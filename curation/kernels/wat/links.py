@@ -47,7 +47,7 @@ def scan(data, begins, ends, stack, stops, pages, images):
     `data` is that of `curation.inputs.crawl.warc_records.Blocks`. `stack` has DEEPEST int64; `stops` an int32 for each
     byte of the longest record, and SLACK. `images` has room for one row more than the most that are possible.
     """
-    count = 0
+    count = np.int64(0)  # a plain 0 is a type of its own, for which Numba would compile `scan_record` once more
     for record in range(len(begins)):
         begin, end = begins[record], ends[record]
         pages[record, PAGE:IMAGE_LINKS] = -1
@@ -70,7 +70,7 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
     `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
     `at` is a stop that is not behind the place that is read.
     """
-    at, depth, role, of, seen = 0, 0, OTHER_LIST, ROOT, 0
+    at, depth, role, of, seen = np.int64(0), 0, np.int64(OTHER_LIST), np.int64(ROOT), np.int64(0)
     i = after_space(data, begin)
     while i >= 0:
         if of == LINK:

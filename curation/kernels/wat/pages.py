@@ -3,6 +3,8 @@
 `Links` in `curation.inputs.crawl.links` says which URLs are plain.
 """
 
+import numpy as np
+
 from curation.kernels.wat.names import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.wat.texts import PREFIXED, unescape
 from runtime.kernels import inline, lean
@@ -21,11 +23,11 @@ def read_pages(data, pages, modes, urls, url_ends, prefixes):
     Such a page's mode becomes PREFIXED, and where its directory, its root and its scheme begin and end in `urls` is
     written to its row of `prefixes`. `urls` has room for the bytes of all, and SLACK.
     """
-    at = 0
+    at = np.int64(0)
     url_ends[0] = 0
     for record in range(len(pages)):
         if pages[record, READ] and pages[record, IMAGE_LINKS] and pages[record, BASE] == pages[record, BASE + 1]:
-            end = unescape(data, pages[record, PAGE], pages[record, PAGE + 1], urls, at)
+            end = unescape(data, np.int64(pages[record, PAGE]), np.int64(pages[record, PAGE + 1]), urls, at)
             while end > at and is_bracket(byte_at(urls, end - 1)):
                 end -= 1
             directory, root, scheme = parts_of(urls, at, end)

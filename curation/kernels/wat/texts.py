@@ -3,6 +3,8 @@
 Rows that need more than that are marked, and the caller finishes them.
 """
 
+import numpy as np
+
 from curation.kernels.wat.names import RECORD, TEXTS, URL
 from curation.kernels.wat.tokens import hex_code
 from runtime.kernels import inline, lean
@@ -38,16 +40,16 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
     modes, prefixes, bounds = pages
     urls, url_ends = url_strings
     texts, text_ends = text_strings
-    count, used, written = 0, 0, 0
+    count, used, written = 0, 0, np.int64(0)
     url_ends[0] = text_ends[0] = 0
     for image in range(len(images)):
         record = images[image, RECORD]
         if modes[record] == LEFT_OUT:
             continue
-        size = unescape(data, images[image, URL], images[image, URL + 1], link, 0)
+        size = unescape(data, np.int64(images[image, URL]), np.int64(images[image, URL + 1]), link, np.int64(0))
         way = way_of(link, size) if modes[record] == PREFIXED or size == 0 else _BY_LOOKING
         for kind in range(3):
-            begin, end = images[image, TEXTS + 2 * kind], images[image, TEXTS + 2 * kind + 1]
+            begin, end = np.int64(images[image, TEXTS + 2 * kind]), np.int64(images[image, TEXTS + 2 * kind + 1])
             if begin < 0:
                 continue
             end = write_text(data, begin, end, texts, written)
