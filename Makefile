@@ -56,6 +56,7 @@ test:
 	.ci/in-venv ruff format --check
 	.ci/in-venv ruff check
 	.ci/in-venv lint-imports
+	.ci/in-venv mypy
 	$(PYTEST)
 	@echo "The tests of kernels once more: numba notices a read out of bounds only when told to."
 	@find .numba -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true
@@ -88,5 +89,5 @@ lock:
 		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
-	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .numba
+	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba
 	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -6,7 +6,7 @@ Spark starts the tasks, tries them again and tells their tallies. The rows thems
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -47,8 +47,7 @@ MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 class Artefacts:
     """What the workers of the matching stage open."""
 
-    metadata: Shipped | None  # for the engine `ahocorasick`
-    matchers: Shipped | None  # for the engine `trie`
+    entries: Shipped  # as matchers; for the engine `ahocorasick` as metadata
     model: Shipped
     exclusion: Shipped | None  # where there are lists
 
@@ -58,6 +57,7 @@ class MatchPlan:
     """What the workers of the matching stage need."""
 
     artefacts: Artefacts
+    matcher: str
     rules: str
     max_texts: int
     min_language_score: float
@@ -67,14 +67,12 @@ class MatchPlan:
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
         numbers = (config.max_texts, config.min_language_score, config.max_text_length)
-        return cls(artefacts, config.rules, *numbers)
+        return cls(artefacts, config.matcher, config.rules, *numbers)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
-        if self.artefacts.matchers:
-            finders = open_matchers(self.artefacts.matchers.path())
-        else:
-            finders = open_automata(self.artefacts.metadata.path(), self.rules)
+        entries = self.artefacts.entries.path()
+        finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -207,7 +205,7 @@ def _write_curated(file: int, drawn: list[Path], folder: Path, row_group_rows: i
     return manifest.write_curated(drawn, file, folder / f"{file:05d}.parquet", row_group_rows)
 
 
-def _matched(file: Path) -> Iterator:
+def _matched(file: Path) -> Iterator[pa.RecordBatch]:
     return batches(file, MATCHED_ROW_GROUP)
 
 
@@ -216,7 +214,7 @@ def _spread(spark: SparkSession, items: list) -> list[list]:
     return _chunks(items, -(-len(items) // (2 * spark.sparkContext.defaultParallelism)))
 
 
-def _chunks(items, size: int) -> list:
+def _chunks(items: Sequence, size: int) -> list:
     return [items[begin : begin + size] for begin in range(0, len(items), max(1, size))]
 
 

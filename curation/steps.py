@@ -76,7 +76,7 @@ class Steps:
 
     def matched_images(self, matched: Tallies) -> Images:
         """Return the matched images, given what matching counted; a damaged folder is refused."""
-        return self._complete(self.output.matched, matched["matched"])
+        return self._complete(self.output.matched, int(matched["matched"]))
 
     def keep_existing(self, images: Images, downloads: Downloads) -> tuple[Images, dict[str, int]]:
         """Write the matched images that were downloaded; return them, and the number of matched images by status."""
@@ -84,7 +84,7 @@ class Steps:
         with self.progress.stage("keep existing images"):
             tried = ship(self.spark, downloads.path)
             tallies = stages.existing(self.spark, images.files, tried, downloads.statuses, folder)
-        statuses = tallies.beginning("status.")
+        statuses = {status: int(images) for status, images in tallies.beginning("status.").items()}
         require_success(statuses)
         self._complete(folder, statuses[SUCCESS])
         self.output.retract_results()
@@ -104,7 +104,7 @@ class Steps:
             sized = None
             thresholds = Thresholds.of(distributions, config.english_threshold, config.tail_share)
         else:
-            sized = self._threshold_for_size(images, counts, distributions)
+            sized = self._threshold_for_size(images, counts, distributions, config.target_size)
             thresholds = Thresholds.of(distributions, sized.threshold)
         return Balance(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
@@ -120,7 +120,7 @@ class Steps:
         with self.progress.stage(f"write {number} files"):
             runs, curated = files(drawn, ".blocks"), output.parts.begin("curated")
             written = stages.write_curated(self.spark, runs, number, curated, config.row_group_rows)
-        self._complete(curated, tallies["kept"])
+        self._complete(curated, int(tallies["kept"]))
         output.finish_curated()
         return tallies + written
 
@@ -172,16 +172,15 @@ class Steps:
         if excludes:
             request.exclusion.save(exclusion)
         return stages.Artefacts(
-            metadata=None if by_trie else ship(self.spark, metadata),
-            matchers=ship(self.spark, matchers) if by_trie else None,
+            entries=ship(self.spark, matchers if by_trie else metadata),
             model=ship(self.spark, request.identifier.path),
             exclusion=ship(self.spark, exclusion) if excludes else None,
         )
 
     def _threshold_for_size(
-        self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution]
+        self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
     ) -> SizedThreshold:
-        """Return the smallest English threshold that is expected to keep as many images as the config asks for."""
+        """Return the smallest English threshold that is expected to keep so many images."""
         languages, passes = self.request.entries.languages, count()
 
         def sizes_at(candidates: list[int]) -> list[float]:
@@ -194,7 +193,7 @@ class Steps:
             return [sizes[f"size.{column}"] for column in range(len(each))]
 
         upper = unlimited_threshold(counts.by_language(languages).get(ENGLISH, []))
-        return threshold_for_size(sizes_at, self.request.config.target_size, upper)
+        return threshold_for_size(sizes_at, target_size, upper)
 
     @staticmethod
     def _complete(folder: Path, number: int) -> Images:

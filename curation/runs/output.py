@@ -13,7 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
@@ -47,35 +49,37 @@ class Output:
     owner: Lock | Token
 
     @classmethod
-    def claim(cls, path, description: dict, overwrite: bool = False) -> Output:
+    def claim(cls, path: str | PathLike[str], description: dict, overwrite: bool = False) -> Output:
         """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`.
 
         So is a local one into which another run is writing; a URL is taken over (`ownership`).
         """
-        path, description = _usable(as_path(path)), json.loads(json.dumps(description))
-        with _present(path), reachable(path):
-            work = path / WORK
-            if not overwrite and (is_url(path) or not work.exists()):
-                _require_like(path, description)  # before anything of ours is there
+        folder, description = _usable(as_path(path)), json.loads(json.dumps(description))
+        with _present(folder), reachable(folder):
+            work = folder / WORK
+            if not overwrite and (is_url(folder) or not work.exists()):
+                _require_like(folder, description)  # before anything of ours is there
             owner = own(work)
             try:
                 if overwrite:
-                    _clear(path)
+                    _clear(folder)
                 else:
-                    _require_like(path, description)
-                if overwrite or is_url(path):  # where nothing of an earlier run's work can be of use
+                    _require_like(folder, description)
+                if overwrite or is_url(folder):  # where nothing of an earlier run's work can be of use
                     _clear_work(work)
                 write_json(work / CLAIM, _stamp(description))
             except BaseException:
                 owner.release()
                 raise
-        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(path) else work
-        return cls(path, description, artefacts, owner)
+        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else work
+        return cls(folder, description, artefacts, owner)
 
     def __enter__(self) -> Output:
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if isinstance(error, Exception):  # of which another run that has taken over may well be the reason
                 self.owner.require()
@@ -120,8 +124,9 @@ class Output:
     def matched_tallies(self) -> Tallies | None:
         """Return the tallies of a matched/ that is there already and of these inputs and lists, or None."""
         stamp = self.parts.stamp("matched")
-        same = stamp and all(_same(stamp, self.description, name) for name in MAY_DIFFER)
-        return Tallies(stamp["tallies"]) if same else None
+        if stamp is None or not all(_same(stamp, self.description, name) for name in MAY_DIFFER):
+            return None
+        return Tallies(stamp["tallies"])
 
     def lineage(self) -> list[dict]:
         """Return, for each run that brought new inputs, their number, and the first and last of them."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
         fs: AbstractFileSystem
         path: str
+        protocol: str
 
 
 class FullDisk(InputError):
@@ -45,7 +46,7 @@ class FullDisk(InputError):
 def as_path(path: str | os.PathLike) -> Path:
     """Return a path as a Path, and a URL as a UPath, which has the same methods and is annotated as a Path."""
     if isinstance(path, Path | UPath):
-        return cast(Path, path)
+        return path
     protocol, mark, rest = str(path).partition("://")
     if not mark or protocol == "file":
         return Path(rest if mark else path)

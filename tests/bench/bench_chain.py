@@ -119,7 +119,7 @@ MOVING = (
 def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     """Return the times of all steps over these files, those of the floors, and the number of texts."""
     own, floor, folder = Clock(), Clock(), Path(tempfile.mkdtemp(dir=args.folder))
-    artefacts = Artefacts(None, Shipped(args.matchers), Shipped(default_model()), None)
+    artefacts = Artefacts(Shipped(args.matchers), Shipped(default_model()), None)
     matching = MatchPlan.of(CurationConfig(), artefacts).open()
     read = [batch for path in files for batch in own("read and parse", lambda path=path: _read(path))]
     for path in files:
