@@ -1,4 +1,4 @@
-"""What several test modules share: the folder of real data, the sample, and a server of S3."""
+"""Fixtures of several rooms: the folder of real data, the sample, servers, and spark-submit."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
 from tests.support import spark_jobs
 from tests.support.checkout import SHARED
+from tests.support.http_server import serving
 
 # Jobs of a few seconds end before it pays to compile the JVM's code well: half of its time, a second of each run.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
@@ -39,6 +40,13 @@ def sample(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     make_sample(folder)
     return folder
+
+
+@pytest.fixture
+def server():
+    """A web server on this machine."""
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

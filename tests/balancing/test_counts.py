@@ -1,3 +1,5 @@
+"""Counts of texts for each entry: added up, saved, and refused where they are damaged."""
+
 from types import SimpleNamespace
 
 import numpy as np

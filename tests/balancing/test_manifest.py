@@ -1,4 +1,4 @@
-"""From matched images to curated files: the order of draws, however the images lie in files and batches."""
+"""Curated files hold the kept pairs in the order of draws, however matched images are cut into files and batches."""
 
 from pathlib import Path
 from random import Random

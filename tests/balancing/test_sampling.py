@@ -1,3 +1,5 @@
+"""Sampling keeps the rows that the definition keeps, with the probabilities that the rates give."""
+
 import random
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Thresholds and rates follow from counts as the definitions say."""
+
 import random
 from fractions import Fraction
 

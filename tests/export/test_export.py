@@ -13,6 +13,7 @@ from metadata import InputError
 from tests.support.checkout import ROOT
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
+from tests.support.refusals import refusal
 
 
 @pytest.mark.parametrize("form", ["datacomp", "huggingface", "metaclip"])
@@ -56,14 +57,7 @@ def test_a_damaged_file_is_refused(run, tmp_path):
 @pytest.fixture
 def refused(capsys):
     """Run the job; return the sentence with which it refused."""
-
-    def run(*arguments) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            job.main([str(argument) for argument in arguments])
-        assert stopped.value.code == 2
-        return capsys.readouterr().err.strip()
-
-    return run
+    return lambda *arguments: refusal(capsys, job.main, *arguments)
 
 
 def test_the_job_runs_as_a_user_runs_it(run, tmp_path):

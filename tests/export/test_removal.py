@@ -1,4 +1,4 @@
-"""A finished manifest from which a list was taken out: what stays, what is told of what went, and what is refused."""
+"""A list is taken out of a finished manifest: the other rows stay, and a record says what went."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""From candidates through files of pairs to matched images: as the definition has it, however both are cut."""
+"""Candidates become matched images as the definition says, however candidates and files of pairs are cut."""
 
 from pathlib import Path
 from random import Random

@@ -1,3 +1,5 @@
+"""Uids and hashes of rows are those of MD5 and XXH64."""
+
 import random
 from hashlib import md5 as hashlib_md5
 

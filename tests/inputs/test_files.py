@@ -1,3 +1,5 @@
+"""Paths, folders and globs are found and read as inputs, split where they are large."""
+
 import gzip
 import json
 import os

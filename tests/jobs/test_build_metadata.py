@@ -19,6 +19,7 @@ from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP
 from tests.support.checkout import ROOT
+from tests.support.refusals import refusal
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 FEW = ("en", "ja", "de")  # of the sample's twenty languages; each takes Spark about a second
@@ -204,16 +205,7 @@ def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(s
 def refused(capsys, monkeypatch):
     """Run the job; return the sentence with which it refused."""
     monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
-
-    def run(*arguments) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            commands.main([str(argument) for argument in arguments])
-        assert stopped.value.code == 2
-        error = capsys.readouterr().err
-        assert "Traceback" not in error
-        return error.strip().splitlines()[-1]
-
-    return run
+    return lambda *arguments: refusal(capsys, commands.main, *arguments).splitlines()[-1]
 
 
 @pytest.mark.parametrize("source", ["wordnet", "wikipedia", "pageviews"])

@@ -1,4 +1,4 @@
-"""curate on a real cluster, of which parts die: the bytes of a local run, from artefacts on the workers' own disks."""
+"""curate on a cluster whose processes are killed writes the bytes of a local run."""
 
 import subprocess
 import sys
@@ -27,35 +27,35 @@ def afterwards():
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A folder for everything here; below `hidden` workers see nothing."""
-    place = tmp_path_factory.mktemp("größe")
-    (place / "hidden").mkdir()
-    return place
+def folder(tmp_path_factory) -> Path:
+    """A folder for all files of these tests; workers see nothing below `hidden` in it."""
+    folder = tmp_path_factory.mktemp("größe")
+    (folder / "hidden").mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")
-def cluster(place):
-    with running(place / "cluster", hidden=place / "hidden" if can_mount() else None) as cluster:
+def cluster(folder):
+    with running(folder / "cluster", hidden=folder / "hidden" if can_mount() else None) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
-def whole(submit, sample, place) -> dict[str, bytes]:
+def whole(submit, sample, folder) -> dict[str, bytes]:
     """What a local run writes that nothing disturbs."""
-    done = submit(*curate_arguments(sample, place / "local"))
+    done = submit(*curate_arguments(sample, folder / "local"))
     assert done.returncode == 0, done.stdout
-    return curated(place / "local")
+    return curated(folder / "local")
 
 
-def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, sample, place, whole):
-    hold = Hold.at(place / "hold", "curation.runs.ledger", "Stamps.write")
-    job = begin(cluster.master, *curate_arguments(sample, place / "killed"), hold=hold)
+def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, sample, folder, whole):
+    hold = Hold.at(folder / "hold", "curation.runs.ledger", "Stamps.write")
+    job = begin(cluster.master, *curate_arguments(sample, folder / "killed"), hold=hold)
     worker = hold.reached()
     arrays = {path for path in mapped(worker) if path.endswith(".npy")}
     kill(executor_of(worker))
     assert ended(job)[0] == 0
-    assert curated(place / "killed") == whole
+    assert curated(folder / "killed") == whole
     assert arrays
     assert all(any(path.startswith(f"{disk}/clip-curation-") for disk in cluster.disks) for path in arrays)
 
@@ -69,26 +69,26 @@ def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_
 
 
 @pytest.fixture(scope="module")
-def bare_run(cluster, sample, place):
+def bare_run(cluster, sample, folder):
     """A run with packages from an archive, in a Python that lacks them; a worker is killed while it samples."""
-    subprocess.run(PACK.replace("packages", str(place / "packages")).split(" "), cwd=ROOT, check=True)
-    hold = Hold.at(place / "sampling", "curation.balancing.manifest", "sampled")
-    venv.create(place / "bare", symlinks=True)
-    python = place / "python"
+    subprocess.run(PACK.replace("packages", str(folder / "packages")).split(" "), cwd=ROOT, check=True)
+    hold = Hold.at(folder / "sampling", "curation.balancing.manifest", "sampled")
+    venv.create(folder / "bare", symlinks=True)
+    python = folder / "python"
     python.write_text(
-        f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{hold.folder}:{site_packages()}" exec "{place}/bare/bin/python" "$@"\n'
+        f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{hold.folder}:{site_packages()}" exec "{folder}/bare/bin/python" "$@"\n'
     )
     python.chmod(0o755)
     conf = [
-        f"spark.archives={place}/packages.tar.gz#packages",
+        f"spark.archives={folder}/packages.tar.gz#packages",
         "spark.executorEnv.PYTHONPATH=packages",
         f"spark.pyspark.python={python}",
         f"spark.pyspark.driver.python={sys.executable}",
     ]
-    job = begin(cluster.master, *curate_arguments(sample, place / "bare_run"), conf=conf)
+    job = begin(cluster.master, *curate_arguments(sample, folder / "bare_run"), conf=conf)
     kill(hold.reached())
     assert ended(job)[0] == 0
-    return place / "bare_run"
+    return folder / "bare_run"
 
 
 def site_packages() -> str:
@@ -119,8 +119,8 @@ def test_commands_are_those_of_the_documentation():
 
 
 @pytest.mark.skipif(not can_mount(), reason="may not mount what hides a folder")
-def test_an_output_that_workers_do_not_see_is_refused_before_any_work(cluster, sample, place):
-    status, sentence = ended(begin(cluster.master, *curate_arguments(sample, place / "hidden" / "out")))
-    assert (status, sentence.split(" on ")[0]) == (2, f"curate: {place}/hidden/out is not seen by the workers")
+def test_an_output_that_workers_do_not_see_is_refused_before_any_work(cluster, sample, folder):
+    status, sentence = ended(begin(cluster.master, *curate_arguments(sample, folder / "hidden" / "out")))
+    assert (status, sentence.split(" on ")[0]) == (2, f"curate: {folder}/hidden/out is not seen by the workers")
     assert "give a folder that all machines share" in sentence
-    assert list((place / "hidden" / "out").iterdir()) == [place / "hidden" / "out" / ".work"]
+    assert list((folder / "hidden" / "out").iterdir()) == [folder / "hidden" / "out" / ".work"]

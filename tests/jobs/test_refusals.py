@@ -1,4 +1,4 @@
-"""What curate refuses: one clear sentence and status 2, before Spark starts and without touching what is there."""
+"""curate refuses bad input in one sentence with status 2, before Spark starts and without touching the output."""
 
 import gzip
 import json
@@ -17,6 +17,7 @@ from curation.request import Options, Request
 from curation.runs.output import Output
 from metadata import Entries, InputError
 from runtime.tallies import Tallies
+from tests.support.refusals import refusal
 from tests.support.stand_ins import NO_SPARK
 
 
@@ -38,16 +39,7 @@ def pairs(tmp_path) -> Path:
 def refused(capsys, monkeypatch):
     """Run the job; return the sentence with which it refused."""
     monkeypatch.setattr(curate, "session", lambda name: pytest.fail("Spark was started"))
-
-    def run(*arguments) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            curate.main([str(argument) for argument in arguments])
-        assert stopped.value.code == 2
-        error = capsys.readouterr().err
-        assert "Traceback" not in error
-        return error.strip().splitlines()[-1]
-
-    return run
+    return lambda *arguments: refusal(capsys, curate.main, *arguments).splitlines()[-1]
 
 
 def test_a_path_that_does_not_exist(refused, words, tmp_path):

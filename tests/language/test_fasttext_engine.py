@@ -1,3 +1,5 @@
+"""The kernels' fastText engine answers as fastText does, bit by bit."""
+
 import json
 import random
 import struct

@@ -1,3 +1,5 @@
+"""Matching imports no engine that it does not use."""
+
 import subprocess
 import sys
 

@@ -1,3 +1,5 @@
+"""The table of languages, and the codes by which a language is found."""
+
 import re
 from collections import Counter
 

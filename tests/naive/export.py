@@ -1,4 +1,4 @@
-"""Exports and downloads, written from the definitions of their formats in the plainest Python."""
+"""Naive twins of exports and downloads, from the definitions of their formats."""
 
 
 def naive_subset(uids: list[str]) -> list[tuple[int, int]]:

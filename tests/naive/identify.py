@@ -1,4 +1,4 @@
-"""What identify answers, one text at a time, for a fastText model of whole words and a softmax."""
+"""Naive twin of identify: one text at a time, for a fastText model of whole words and a softmax."""
 
 from math import exp
 

@@ -1,4 +1,4 @@
-"""Plain twins of the readers, written from their definitions."""
+"""Naive twins of the readers of inputs, from their definitions."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What a fastText model of lid.176.ftz's shape answers, from the definition: its file, one text, one n-gram at a time.
+"""Naive twin of fastText with a model of lid.176.ftz's shape: one file value, one text, one n-gram at a time.
 
 Every number is of the type that fastText gives it, so answers agree bit by bit.
 """

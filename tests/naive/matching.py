@@ -1,4 +1,4 @@
-"""What matches under each rule set, written from its definition in the plainest Python."""
+"""Naive twins of matching: each rule set from its definition, in the plainest Python."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Words, n-grams and their association from the definitions, in the plainest Python."""
+"""Naive twins of metadata.words: words, n-grams and their association, from the definitions."""
 
 import math
 import unicodedata

@@ -1,4 +1,4 @@
-"""Online balancing, written from its definition: what an epoch keeps, and what a tar holds."""
+"""Naive twins of online balancing: the pairs of an epoch, and the images in a tar."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Counting, balancing, drawing and sampling, written from their definitions in the plainest Python."""
+"""Naive twins of counting, balancing, drawing and sampling, from their definitions."""
 
 from fractions import Fraction
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""Titles of page-view lines from the definition, line by line in plain Python, sharing no code with the package."""
+"""Naive twin of metadata.wikipedia.pageviews: one line at a time, sharing no code with the package."""
 
 import re
 from collections import Counter

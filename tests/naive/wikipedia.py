@@ -1,4 +1,4 @@
-"""The twins of dumps, blocks and wikitext, written from the definition, in the plainest Python."""
+"""Naive twins of metadata.wikipedia: dumps, templates and wikitext, from their definitions."""
 
 import xml.etree.ElementTree as ET
 

@@ -1,4 +1,4 @@
-"""Lemmas of wordnet files from the definitions of their formats, in plain Python, sharing no code with the package."""
+"""Naive twins of metadata.wordnet: lemmas from the definitions of the file formats, without the package's code."""
 
 
 def naive_dict_lemmas(text: str) -> list[str]:

@@ -1,3 +1,5 @@
+"""Online balancing needs torch only where a dataset is made."""
+
 import subprocess
 import sys
 

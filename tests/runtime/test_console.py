@@ -1,4 +1,4 @@
-"""How a job ends that could not go on: in one sentence, with a status that tells whose fault it was."""
+"""A command that cannot go on ends in one sentence and a status: 2 for bad input, 1 for other failures."""
 
 import errno
 import os

@@ -1,3 +1,5 @@
+"""Draws are SipHash-2-4 of seed, purpose and id, as numbers in [0, 1)."""
+
 from hashlib import md5
 
 import numpy as np

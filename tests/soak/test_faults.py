@@ -1,4 +1,4 @@
-"""What dies or runs full while curate works: then the bytes are those of an undisturbed run, or nothing looks whole."""
+"""Processes die and disks fill while curate works: the bytes are those of a quiet run, or nothing looks whole."""
 
 import shutil
 import subprocess

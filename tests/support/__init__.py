@@ -1,1 +1,1 @@
-"""What tests share: servers, clusters, faults, and data that several test modules need."""
+"""Servers, clusters, faults, and builders of data that several test modules use."""

@@ -1,6 +1,7 @@
-"""Opens fastText models that were damaged, and asks them: `python damage_models.py FIRST STOP`, a range of seeds.
+"""Open damaged fastText models and identify texts with them: `python damage_models.py FIRST STOP`, a range of seeds.
 
-A process of its own, as fastText dies of what it does not notice. What it says last is the seed that it died of.
+This is a process of its own, as fastText dies of damage that it does not notice. The last seed printed is the one that
+it died of.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Places in the program where a test stops a process of a job, to kill it there or to let it go on."""
+"""Stop a process of a job where it calls a function, to kill it there or to let it go on."""
 
 import json
 import subprocess

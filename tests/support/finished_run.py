@@ -1,4 +1,4 @@
-"""A small finished run of curate, made without Spark, for tests of what reads one."""
+"""A small finished run of curate, made without Spark, for tests that read one."""
 
 import json
 from dataclasses import dataclass

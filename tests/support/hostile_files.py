@@ -1,4 +1,4 @@
-"""Files that are made to exhaust memory or time: small to keep, large to read. Each is written at any size."""
+"""Files that are made to exhaust memory or time: small to keep, large to read, written at any size."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""A web server on this machine for tests: each path has a list of answers, good and bad, that are given in turn."""
+"""A web server on this machine that gives a list of answers for each path, good and bad, in turn."""
 
 import threading
 from collections.abc import Callable, Iterator

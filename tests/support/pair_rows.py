@@ -1,4 +1,4 @@
-"""Rows on their way from inputs to images, as tests write them: a few fields each, the rest filled in."""
+"""Builders of PAIRS and CANDIDATES: a few fields of each row are given, the rest filled in."""
 
 from random import Random
 

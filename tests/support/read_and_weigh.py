@@ -1,5 +1,7 @@
-"""Reads an input as curate's workers do, in a process of its own: `python read_and_weigh.py FILE...` prints, for each,
-a line of JSON with its tallies, the seconds, and the megabytes that reading it took at most. Linux only."""
+"""Read inputs as curate's workers do, and weigh it: `python read_and_weigh.py FILE...`, on Linux only.
+
+For each file a line of JSON gives the tallies, the seconds, and the megabytes that reading it took at most.
+"""
 
 import json
 import sys

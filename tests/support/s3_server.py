@@ -1,4 +1,4 @@
-"""A server of S3 for tests: moto's, in this process, in front of which some requests can be refused."""
+"""A server of S3 for tests: moto's, in this process, behind a gate that can refuse requests."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Stand-ins for what a test does without, and skips for what it cannot do without."""
+"""Stand-ins for Spark, and skips for programs that are not installed."""
 
 from types import SimpleNamespace
 from typing import Any

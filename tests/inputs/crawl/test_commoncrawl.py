@@ -1,3 +1,5 @@
+"""Names such as commoncrawl:CC-MAIN-2024-10 stand for the files of a crawl."""
+
 import gzip
 
 import pytest

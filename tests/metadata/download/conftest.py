@@ -1,16 +1,9 @@
-"""A server, and manners under which nobody waits."""
+"""Manners under which nobody waits."""
 
 import pytest
 
 from metadata.download.manners import Manners
 from tests.support.downloads import FakeClock
-from tests.support.http_server import serving
-
-
-@pytest.fixture
-def server():
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

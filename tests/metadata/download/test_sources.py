@@ -1,4 +1,4 @@
-"""What is to be downloaded is planned from languages and a seed alone; published checksums are found in their lists."""
+"""Downloads are planned from languages and a seed alone; published checksums are found in their lists."""
 
 import hashlib
 from datetime import date

@@ -1,3 +1,5 @@
+"""Texts and entries are read under the rules of Meta CLIP, and characters have the classes of the definition."""
+
 import unicodedata
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Titles outside the main namespace are recognised by Wikipedia's prefixes."""
+
 import pytest
 
 from metadata.languages import is_wikipedia

@@ -1,3 +1,5 @@
+"""Page views are read and added up as by the naive twin."""
+
 import bz2
 import gzip
 import json

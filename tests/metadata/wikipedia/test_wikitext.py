@@ -1,3 +1,5 @@
+"""Wikitext becomes the text that a reader of the article sees."""
+
 import random
 import time
 

@@ -1,3 +1,5 @@
+"""Lemmas of wordnets are tidied as the table of cases says."""
+
 import json
 
 import pytest

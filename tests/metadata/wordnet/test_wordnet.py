@@ -1,3 +1,5 @@
+"""Wordnets are found, named and read in each form in which they are distributed."""
+
 import gzip
 import lzma
 import re

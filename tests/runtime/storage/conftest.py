@@ -7,7 +7,6 @@ import pytest
 from curation.inputs import files
 from curation.inputs.formats import BY_NAME, FORMATS
 from runtime.storage import remote, retrying
-from tests.support.http_server import serving
 from tests.support.remote_files import SMALL
 
 
@@ -17,9 +16,3 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(retrying, "FIRST_WAIT", 0.0001)
     small = {each.name: replace(each, reading=SMALL) for each in FORMATS if each.reading == remote.AHEAD}
     monkeypatch.setattr(files, "BY_NAME", BY_NAME | small)
-
-
-@pytest.fixture
-def server():
-    with serving() as server:
-        yield server

@@ -1,4 +1,4 @@
-"""Files that workers write: whole or not there, and the same bytes for the same rows."""
+"""Workers write Parquet files that are whole or absent, with the same bytes for the same rows."""
 
 import numpy as np
 import pyarrow as pa
