@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
-PACK = "tar -czf packages.tar.gz curation metadata"  # as docs/cluster.md says
+PACK = "tar -czf packages.tar.gz curation metadata runtime"  # as docs/cluster.md says
 UNPACKED = "--archives packages.tar.gz#packages --conf spark.executorEnv.PYTHONPATH=packages"
 
 
@@ -109,7 +109,7 @@ def test_kernels_come_compiled_with_the_archive(cluster, bare_run):
 
 def compiled(folder: Path) -> set[str]:
     """Return the names of Numba's compiled kernels, which name Python, function and version of the source."""
-    return {path.name for package in ("curation", "metadata") for path in (folder / package).rglob("*.nbc")}
+    return {path.name for package in ("curation", "metadata", "runtime") for path in (folder / package).rglob("*.nbc")}
 
 
 def test_commands_are_those_of_the_documentation():
