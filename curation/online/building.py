@@ -54,9 +54,9 @@ def build(
     return Index.open(folder)
 
 
-def _tars(tars) -> list[Path]:
-    """Return the absolute paths of all tars that are meant, in order and each once."""
-    given = [tars] if isinstance(tars, str | Path) else list(tars)
+def _tars(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+    """Return the absolute paths of all tars that the arguments name, in order and each once."""
+    given = [tars] if isinstance(tars, str | PathLike) else list(tars)
     found = {path for each in given for path in _tars_of(str(each))}
     if not found:
         raise InputError(f"no tars at {', '.join(map(str, given)) or 'no path at all'}; give paths, folders or globs")
