@@ -12,7 +12,7 @@ from arguments import parse_curate
 from pyspark.sql import SparkSession
 from request import Request
 
-from curation import stages
+from curation import stages, warm
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import (
     Distribution,
@@ -40,6 +40,7 @@ from runtime.storage.parquet import part_files, require_rows
 from runtime.storage.paths import files as placed
 from runtime.tallies import Tallies
 from runtime.terminal import say
+from runtime.warming import compile_kernels
 
 progress = ConsoleProgress()
 
@@ -57,7 +58,9 @@ def curate(request: Request, output: Output) -> None:
     """Run all stages into an output folder that is this run's own."""
     config, entries = request.config, request.entries
     downloads = Downloads.collect(request.results, output.artefacts / "tried.npy") if request.results else None
-    spark = session("curate")
+    compile_kernels(warm.CALLS, warm.SECONDS, progress)
+    with progress.stage("start Spark"):
+        spark = session("curate")
     require_shared(spark, output.path)
     matched = output.matched_tallies()
     if matched is None:
