@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from runtime import terminal
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where none can be written over
+
+
+class HasRows(Protocol):
+    """A batch of rows."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+
+Batch = TypeVar("Batch", bound=HasRows)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,13 @@ def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
     """Count items and rows that are done; `total` more items are to be done."""
     global _advanced
     _advanced += Figures(done, rows, total)
+
+
+def counted(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches, and count their rows."""
+    for batch in batches:
+        advance(rows=batch.num_rows)
+        yield batch
 
 
 def advanced() -> Figures:
