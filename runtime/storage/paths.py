@@ -20,6 +20,7 @@ from uuid import uuid4
 from upath import UPath
 
 from runtime.errors import InputError
+from runtime.extras import missing_package
 
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -62,7 +63,8 @@ def reachable(path) -> Iterator[None]:
         known = isinstance(error, ImportError) or is_outside(error)
         if not (known and "://" in str(path)):
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split()) or type(error).__name__
+        reason = isinstance(error, ImportError) and missing_package(text) or text
         raise InputError(
             f"{path} cannot be used ({reason}); docs/object-storage.md tells of packages, credentials and endpoints"
         ) from error

@@ -8,6 +8,7 @@ import pytest
 from metadata import InputError
 from runtime.console import command
 from runtime.failures import spark_failure
+from runtime.storage.paths import reachable
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \
@@ -153,3 +154,9 @@ def test_messages_of_the_packages_are_lines_of_the_command(capsys):
     with command("curate"):
         logging.getLogger("runtime.warming").warning("kernels could not be %s", "compiled")
     assert capsys.readouterr().err == "curate: kernels could not be compiled\n"
+
+
+def test_a_url_without_its_package_names_the_extra_that_brings_it():
+    sentence = r"s3://b/k cannot be used \(s3fs is not installed: pip install '\.\[s3\]'\)"
+    with pytest.raises(InputError, match=sentence), reachable("s3://b/k"):
+        raise ImportError("Install s3fs to access S3")
