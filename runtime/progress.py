@@ -85,6 +85,11 @@ class Stage:
         """Return what is done so far."""
         return sum((source() for source in self._sources), Figures())
 
+    def end(self) -> None:
+        """Keep the figures and the time as they are now."""
+        figures, self.seconds = self.figures(), time.monotonic() - self.begin
+        self._sources = [lambda: figures]
+
     def __str__(self) -> str:
         figures, passed = self.figures(), self.seconds or time.monotonic() - self.begin
         parts = [f"{passed:.0f} s" if self.seconds is None else f"{passed:.1f} s"]
@@ -133,7 +138,7 @@ class Progress:
     @contextmanager
     def _shown(self, stage: Stage) -> Iterator[None]:
         yield
-        stage.seconds = time.monotonic() - stage.begin
+        stage.end()
 
 
 class ConsoleProgress(Progress):

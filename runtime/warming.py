@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
 
 import llvmlite.binding
 import numba
@@ -63,16 +62,17 @@ def _marker(calls: Sequence[Call]) -> Path | None:
     digest = hashlib.sha256()
     for part in (numba.__version__, llvmlite.binding.get_host_cpu_name(), *sys.version_info, *map(_name, calls)):
         digest.update(f"{part}\n".encode())
-    for file in sorted(_sources(calls)):
-        digest.update(f"{file}\n{file.stat().st_mtime_ns}\n".encode())
+    for name, modified in sorted(_sources(calls)):
+        digest.update(f"{name} {modified}\n".encode())
     return Path(cache, f"compiled-{digest.hexdigest()[:16]}")
 
 
-def _sources(calls: Sequence[Call]) -> Iterator[Path]:
-    """Yield the files of all kernels in the packages of the calls, and in this one."""
-    packages = {call.__module__.partition(".")[0] for call in calls} | {__package__ or "runtime"}
-    for package in packages:
-        yield from Path(_file(importlib.import_module(package))).parent.glob("kernels/**/*.py")
+def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, int]]:
+    """Yield name and time of the files of all kernels in the packages of the calls; Numba compares times as well."""
+    for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:
+        folder = Path(importlib.import_module(package).__file__ or "").parent
+        for file in folder.glob("kernels/**/*.py"):
+            yield f"{package}/{file.relative_to(folder)}", file.stat().st_mtime_ns
 
 
 def _run(calls: Sequence[Call]) -> bool:
@@ -127,10 +127,6 @@ def _alone(marker: Path) -> Iterator[None]:
 
 def _name(call: Call) -> str:
     return f"{call.__module__}:{call.__qualname__}"
-
-
-def _file(module: ModuleType) -> str:
-    return module.__file__ or ""
 
 
 def _cores() -> int:
