@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from curation import warm
 from curation.config import CurationConfig
 from curation.images.downloads import Downloads
 from curation.request import Options, Request
@@ -18,6 +19,7 @@ from curation.runs.results import Results
 from curation.steps import Steps
 from metadata.entries import Entries
 from runtime.progress import Progress
+from runtime.warming import compile_kernels
 
 
 def curate(
@@ -36,10 +38,14 @@ def curate(
     `spark` may be a function that makes the session: it is called once the inputs are found and checked.
     InputError for what cannot be used; the same call goes on after a run that broke off.
     """
+    progress = progress or Progress()
     request = Request.find(config, inputs, metadata, options or Options())
     with Output.claim(output, request.made_from(), request.options.overwrite) as claimed:
         downloads = Downloads.collect(request.results, claimed.artefacts / "tried.npy") if request.results else None
-        run(Steps(spark() if callable(spark) else spark, request, claimed, progress or Progress()), downloads)
+        compile_kernels(warm.CALLS, warm.SECONDS, progress)
+        with progress.stage("start Spark"):
+            session = spark() if callable(spark) else spark
+        run(Steps(session, request, claimed, progress), downloads)
     return Results.open(output)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from curation import warm
 from curation.balancing import manifest, sampling
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.config import CurationConfig
@@ -33,9 +34,11 @@ from curation.runs.ledger import Ledger, Stamps
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
 from runtime.exchange import BucketWriter
+from runtime.progress import advance, counted
 from runtime.spark import Shipped, run
 from runtime.storage.parquet import PartWriter, batches, part_files, read_table
 from runtime.tallies import Tallies
+from runtime.warming import compile_kernels
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
 MOST_BUCKETS = 1 << 13  # of a file of pairs
@@ -71,6 +74,7 @@ class MatchPlan:
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
+        compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
@@ -154,7 +158,7 @@ def pair_buckets(files: list[inputs.Input]) -> int:
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     name = stamps.name_of(task)
     read = (batch for source in task for batch in limits.tally_damage(inputs.read(source, columns), source.path))
-    found = plan.candidates(read)
+    found = plan.candidates(counted(read))
     if buckets:
         writer = BucketWriter(stamps.folder, name, buckets)
         tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
@@ -179,6 +183,7 @@ def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
         for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"]):
+            advance(rows=batch.num_rows)
             counts.count(parts(batch["candidates"])[0].field("entries"))
     seen = counts.seen()
     with PartWriter(folder / files[0].name, SEEN, row_group_rows=1 << 20) as writer:
@@ -206,7 +211,7 @@ def _write_curated(file: int, drawn: list[Path], folder: Path, row_group_rows: i
 
 
 def _matched(file: Path) -> Iterator[pa.RecordBatch]:
-    return batches(file, MATCHED_ROW_GROUP)
+    return counted(batches(file, MATCHED_ROW_GROUP))
 
 
 def _spread(spark: SparkSession, items: list) -> list[list]:

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from runtime import terminal
 
 _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where none can be written over
+
+
+class HasRows(Protocol):
+    """A batch of rows."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+
+Batch = TypeVar("Batch", bound=HasRows)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,13 @@ def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
     _advanced += Figures(done, rows, total)
 
 
+def counted(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches, and count their rows."""
+    for batch in batches:
+        advance(rows=batch.num_rows)
+        yield batch
+
+
 def advanced() -> Figures:
     """Return all that this process has counted."""
     return _advanced
@@ -66,6 +84,11 @@ class Stage:
     def figures(self) -> Figures:
         """Return what is done so far."""
         return sum((source() for source in self._sources), Figures())
+
+    def end(self) -> None:
+        """Keep the figures and the time as they are now."""
+        figures, self.seconds = self.figures(), time.monotonic() - self.begin
+        self._sources = [lambda: figures]
 
     def __str__(self) -> str:
         figures, passed = self.figures(), self.seconds or time.monotonic() - self.begin
@@ -115,7 +138,7 @@ class Progress:
     @contextmanager
     def _shown(self, stage: Stage) -> Iterator[None]:
         yield
-        stage.seconds = time.monotonic() - stage.begin
+        stage.end()
 
 
 class ConsoleProgress(Progress):

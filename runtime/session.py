@@ -12,6 +12,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
+from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
 from runtime.errors import InputError
@@ -66,7 +67,8 @@ def _require_java() -> None:
 def _configure_logging_of_new_jvm() -> None:
     """Let a JVM that Python starts read our settings; it logs before Python can reach it."""
     options = os.environ.get("SPARK_SUBMIT_OPTS", "")
-    own = Path(os.environ.get("SPARK_CONF_DIR", "conf"), "log4j2.properties")
+    folder = os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home(), "conf")
+    own = Path(folder, "log4j2.properties")
     if "log4j" not in options and not own.exists():
         os.environ["SPARK_SUBMIT_OPTS"] = f"{options} -Dlog4j2.configurationFile={_LOGGING.as_uri()}".strip()
 

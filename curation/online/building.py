@@ -55,7 +55,7 @@ def build(
 
 
 def _tars(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
-    """Return the absolute paths of all tars that are meant, in order and each once."""
+    """Return the absolute paths of all tars that the arguments name, in order and each once."""
     given = [tars] if isinstance(tars, str | PathLike) else list(tars)
     found = {path for each in given for path in _tars_of(str(each))}
     if not found:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 from upath import UPath
 
 from runtime.errors import InputError
+from runtime.extras import missing_package
 
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -76,7 +77,8 @@ def reachable(path: str | os.PathLike) -> Iterator[None]:
         known = isinstance(error, ImportError) or is_outside(error)
         if not (known and "://" in str(path)):
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split()) or type(error).__name__
+        reason = isinstance(error, ImportError) and missing_package(text) or text
         raise InputError(
             f"{path} cannot be used ({reason}); docs/object-storage.md tells of packages, credentials and endpoints"
         ) from error

@@ -1,5 +1,6 @@
 """The sentence for each way in which Spark fails; the texts are those that Spark 4.3 gave in such cases, shortened."""
 
+import logging
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from metadata import InputError
 from runtime.console import command
 from runtime.failures import spark_failure
+from runtime.storage.paths import reachable
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \
@@ -47,6 +49,29 @@ Traceback (most recent call last):
         (
             ABORTED.format(reason='java.io.IOException: Cannot run program "/my/.venv/bin/python": error=2, No such'),
             ["workers cannot run /my/.venv/bin/python", "PYSPARK_PYTHON"],
+        ),
+        (
+            PYTHON.format(
+                error="pyspark.errors.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has "
+                "different version: 3.9 than that in driver: 3.11, PySpark cannot run with different minor versions."
+            ),
+            ["workers run Python 3.9", "the driver runs 3.11", "a Python 3.11 of all machines in PYSPARK_PYTHON"],
+        ),
+        (
+            "[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.",
+            ["Java did not start", "Java 17", "JAVA_HOME"],
+        ),
+        (
+            PYTHON.format(error="OSError: [Errno 30] Read-only file system: '/mnt/out/.work'"),
+            ["workers cannot write /mnt/out/.work, a read-only file system"],
+        ),
+        (
+            PYTHON.format(error="PermissionError: [Errno 13] Permission denied: '/mnt/out/a'"),
+            ["the user that runs the workers may not read or write /mnt/out/a"],
+        ),
+        (
+            PYTHON.format(error="ImportError: Install s3fs to access S3"),
+            ["in the Python of the workers s3fs is not installed", "pip install '.[s3]'"],
         ),
         (
             PYTHON.format(error="OSError: [Errno 28] Error writing bytes to file. Detail: No space left on device"),
@@ -91,6 +116,15 @@ def test_bad_input_that_a_worker_found_is_told_as_it_is():
         (BrokenProcessPool("A process in the process pool was terminated"), 1, "was terminated"),
         (ConnectionRefusedError(111, "Connection refused"), 1, "Spark has ended, or its master has"),
         (InputError("no such file"), 2, "curate: no such file"),
+        (ImportError("Install s3fs to access S3"), 2, "s3fs is not installed: pip install '.[s3]'"),
+        (ImportError('HTTPFileSystem requires "requests" and "aiohttp" to be installed'), 2, "pip install '.[http]'"),
+        (ImportError("Please install gcsfs to access Google Storage"), 2, "pip install gcsfs"),
+        (
+            OSError(30, "Read-only file system", "/mnt/out"),
+            1,
+            "/mnt/out is not writable (its file system is read-only)",
+        ),
+        (PermissionError(13, "Permission denied", "/no/out"), 1, "/no/out is not writable; give another output folder"),
         (KeyboardInterrupt(), 130, "stopped; run the same command again to go on"),
     ],
 )
@@ -100,3 +134,29 @@ def test_what_fails_in_the_driver_ends_in_one_sentence(error, status, sentence, 
     assert ended.value.code == status
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert sentence in line
+
+
+def test_a_file_that_may_not_be_read_is_not_called_unwritable(tmp_path, monkeypatch, capsys):
+    secret = tmp_path / "secret"
+    secret.touch()
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root, too, may read any
+    with pytest.raises(SystemExit), command("curate"):
+        raise PermissionError(13, "Permission denied", str(secret))
+    assert f"{secret} is not readable" in capsys.readouterr().err
+
+
+def test_an_import_of_our_own_that_fails_keeps_its_trace():
+    with pytest.raises(ImportError), command("curate"):
+        raise ImportError("cannot import name 'x' from 'curation'")
+
+
+def test_messages_of_the_packages_are_lines_of_the_command(capsys):
+    with command("curate"):
+        logging.getLogger("runtime.warming").warning("kernels could not be %s", "compiled")
+    assert capsys.readouterr().err == "curate: kernels could not be compiled\n"
+
+
+def test_a_url_without_its_package_names_the_extra_that_brings_it():
+    sentence = r"s3://b/k cannot be used \(s3fs is not installed: pip install '\.\[s3\]'\)"
+    with pytest.raises(InputError, match=sentence), reachable("s3://b/k"):
+        raise ImportError("Install s3fs to access S3")

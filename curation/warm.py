@@ -1,0 +1,98 @@
+"""Use each kernel of a run once on made-up data, so that Numba compiles and caches it: see `runtime.warming`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from curation.balancing import sampling
+from curation.balancing.counts import EntryCounts
+from curation.images.combine import combine, group
+from curation.images.tasks import keyed
+from curation.inputs import files
+from curation.inputs.candidates import candidates
+from curation.kernels.warc_heads import COLUMNS, read_heads
+from curation.language.identify import Identifier
+from curation.matching.matcher import Matcher
+from curation.schemas import FOUND, PAIRS
+from runtime.arrow.lists import parts
+from runtime.tallies import Tallies
+
+TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]
+SECONDS = 40  # of one core
+
+
+def find_entries() -> None:
+    """Build a matcher, and find entries by it as workers do: in files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "matcher")
+        Matcher.build(["cat", "a dog", "猫"]).save(path)
+        Matcher.open(path).find(pa.array(TEXTS))
+
+
+def find_heads() -> None:
+    """Find the heads of WARC records."""
+    data, none = np.frombuffer(b" ", np.uint8), np.zeros(0, np.int64)
+    read_heads(data, none, none, np.zeros((0, COLUMNS), np.int64))
+
+
+def read_wat() -> None:
+    """Read the images of a WAT file."""
+    link = {"path": "IMG@/src", "url": r"/a.jpg", "alt": TEXTS[0]}
+    html = {"Head": {"Title": "t"}, "Links": [{"path": "A@/href", "url": "/", "text": "x"}, link]}
+    response = {"HTTP-Response-Metadata": {"HTML-Metadata": html}}
+    header = {"WARC-Type": "response", "WARC-Target-URI": "http://a.example/b"}
+    envelope = {"Payload-Metadata": response, "WARC-Header-Metadata": header}
+    body = json.dumps({"Container": {}, "Envelope": envelope}, separators=(",", ":")).replace("/", r"\/").encode()
+    head = f"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.warc.wat.gz")
+        path.write_bytes(gzip.compress(head + body + b"\r\n\r\n"))
+        for source in files.find([str(path)]):
+            list(files.read(source))
+
+
+def read_table() -> None:
+    """Read pairs from a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl")
+        path.write_text("".join(json.dumps({"url": f"http://a.example/{text}", "text": text}) + "\n" for text in TEXTS))
+        for source in files.find([str(path)]):
+            list(files.read(source))
+
+
+def identify_languages() -> None:
+    """Identify the languages of texts."""
+    Identifier.open().identify(pa.array(TEXTS))
+
+
+def group_and_sample() -> None:
+    """Group pairs by image, count their entries, and sample them."""
+    urls = [f"http://a.example/{k // 2}" for k in range(len(TEXTS))]
+    rows = combine(keyed(candidates({"url": urls, "text": TEXTS, "kind": ["alt"] * len(TEXTS)})), 2, Tallies())
+    found = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
+    columns = [column.cast(field.type) for column, field in zip(found, FOUND, strict=True)]
+    matched = group(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), Tallies())
+    counts = EntryCounts.zeros(2, "")
+    counts.count(parts(matched["candidates"])[0].field("entries"))
+    counts.add_seen(counts.seen())
+    rates = np.full((2, 2), 0.5, np.float32)
+    rates.flags.writeable = False  # as in workers, which open them from a file
+    sampling.expected_size(matched, rates)
+    sampling.expected_size(matched, rates[0])
+    sampling.sample_batch(matched, rates[0], 0)
+
+
+CALLS = (
+    find_heads,
+    find_entries,
+    read_wat,
+    identify_languages,
+    read_table,
+    group_and_sample,
+)  # the longest begin first

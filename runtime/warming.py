@@ -1,0 +1,133 @@
+"""Compile kernels before they are needed, in a process per core.
+
+Numba keeps what it compiled in a cache on each machine. Where the cache is empty, all processes would compile the same
+kernels at the same time, for most of a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import llvmlite.binding
+import numba
+
+from runtime.kernels.siphash import siphash
+from runtime.progress import Progress, advance
+from runtime.storage import locks
+
+_log = logging.getLogger(__name__)
+# With -I nothing is imported from the folder where the command runs; a package there may have the name of one of ours.
+_PROGRAM = """
+import sys
+sys.path[:] = sys.argv[1].split("\\n")
+from runtime.warming import _call_all
+_call_all(sys.argv[2:])
+"""
+
+Call = Callable[[], object]
+
+
+def compile_kernels(calls: Sequence[Call], seconds: float, progress: Progress | None = None) -> None:
+    """Make sure that the kernels which `calls` use are in the cache of this machine.
+
+    `calls` are functions of a module that use kernels with arguments of the usual types. `seconds` is the time that one
+    core needs for them.
+    """
+    marker = _marker(calls)
+    if marker is None or marker.exists():
+        return
+    cores = min(_cores(), len(calls))
+    title = f"compile kernels, once per machine (about {seconds / cores:.0f} s)"
+    with _alone(marker), (progress or Progress()).stage(title, "groups"):
+        if not marker.exists() and _run(calls):
+            with suppress(OSError):
+                marker.touch()
+
+
+def _marker(calls: Sequence[Call]) -> Path | None:
+    """Return the file that says that all is compiled; None where Numba caches nothing."""
+    cache = siphash.stats.cache_path
+    if not cache:
+        return None
+    digest = hashlib.sha256()
+    for part in (numba.__version__, llvmlite.binding.get_host_cpu_name(), *sys.version_info, *map(_name, calls)):
+        digest.update(f"{part}\n".encode())
+    for name, modified in sorted(_sources(calls)):
+        digest.update(f"{name} {modified}\n".encode())
+    return Path(cache, f"compiled-{digest.hexdigest()[:16]}")
+
+
+def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, int]]:
+    """Yield name and time of the files of all kernels in the packages of the calls; Numba compares times as well."""
+    for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:
+        folder = Path(importlib.import_module(package).__file__ or "").parent
+        for file in folder.glob("kernels/**/*.py"):
+            yield f"{package}/{file.relative_to(folder)}", file.stat().st_mtime_ns
+
+
+def _run(calls: Sequence[Call]) -> bool:
+    """Run the calls in other processes; return whether all ended well."""
+    command = [sys.executable, "-I", "-c", _PROGRAM, "\n".join(sys.path), *map(_name, calls)]
+    advance(total=len(calls))
+    # A session of its own: Ctrl-C is for this process, which then ends them.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout
+            for _ in process.stdout:
+                advance(done=1)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        _log.warning("kernels could not be compiled ahead; each is compiled where it is first needed")
+    return process.returncode == 0
+
+
+def _call_all(names: list[str]) -> None:
+    """Call functions by their names, in a process per core, and print the name of each that is done."""
+    for name in names:
+        importlib.import_module(name.partition(":")[0])  # once for all processes
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with context.Pool(min(_cores(), len(names))) as pool:
+        for name in pool.imap_unordered(_call, names, chunksize=1):
+            print(name, flush=True)
+
+
+def _call(name: str) -> str:
+    module, _, function = name.partition(":")
+    getattr(importlib.import_module(module), function)()
+    return name
+
+
+@contextmanager
+def _alone(marker: Path) -> Iterator[None]:
+    """Keep other processes of this machine waiting; without file locks all go on."""
+    lock = None
+    with suppress(OSError):
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        lock = locks.take(marker.parent / "compiling", wait=True)
+    try:
+        yield
+    finally:
+        if lock:
+            lock.release()
+
+
+def _name(call: Call) -> str:
+    return f"{call.__module__}:{call.__qualname__}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

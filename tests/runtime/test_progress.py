@@ -1,0 +1,80 @@
+"""Progress: what a stage counts, what is shown of it, and how long it took."""
+
+import time
+
+import pyarrow as pa
+import pytest
+
+from runtime import progress
+from runtime.progress import ConsoleProgress, Figures, Progress, Throttled, advance, counted, current
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Lines at once, not every half minute."""
+    monkeypatch.setattr(progress, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(progress, "_LINE_EVERY", 0.01)
+
+
+def test_a_progress_shows_nothing_and_knows_times_and_counts(capsys):
+    silent = Progress()
+    with silent.stage("read", "tables"):
+        advance(total=3)
+        advance(done=2, rows=10)
+    advance(rows=5)  # of no stage
+    with silent.stage("write"):
+        pass
+    read, write = silent.times()
+    assert read.pop("seconds") >= 0
+    assert read == {"stage": "read", "unit": "tables", "items": 2, "rows": 10}
+    assert (write["stage"], write["rows"]) == ("write", 0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_console_shows_items_rows_and_speed(often, capsys):
+    with ConsoleProgress().stage("read", "tables"):
+        advance(total=3)
+        advance(done=1, rows=12_345)
+        time.sleep(0.1)
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "read: 1/3 tables, 12,345 rows, 0 s"
+    assert last.startswith("read: 12,345 rows, 0.")
+
+
+def test_a_stage_that_fails_has_no_last_line(capsys):
+    shown = ConsoleProgress()
+    with pytest.raises(ZeroDivisionError), shown.stage("read"):
+        1 / 0  # noqa: B018
+    assert (capsys.readouterr().err, shown.times()) == ("", [])
+
+
+def test_a_stage_adds_what_it_follows():
+    silent = Progress()
+    with silent.stage("read"):
+        current().follow(lambda: Figures(done=1, rows=4, total=2))
+        current().follow(lambda: Figures(done=2, rows=1, total=2))
+        advance(rows=1)
+        assert current().figures() == Figures(done=3, rows=6, total=4)
+    current().follow(lambda: Figures(done=1))  # outside of any stage nobody looks
+    assert silent.times()[0]["items"] == 3
+
+
+def test_rows_of_batches_are_counted():
+    silent = Progress()
+    batch = pa.record_batch({"a": [1, 2, 3]})
+    with silent.stage("read"):
+        assert list(counted([batch, batch.slice(0, 0), batch.slice(1)])) == [batch, batch.slice(0, 0), batch.slice(1)]
+    assert silent.times()[0]["rows"] == 5
+
+
+def test_events_reach_a_progress_more_often_than_its_text_is_shown(capsys):
+    class Calls(list):
+        def __call__(self, *event):
+            self.append(event)
+
+    calls = Calls()
+    shown = Throttled(calls)
+    for k in range(1000):
+        shown(k)
+    assert len(calls) == 1000
+    assert len(capsys.readouterr().err.splitlines()) == 1

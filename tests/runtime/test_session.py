@@ -1,0 +1,82 @@
+"""The session of a command: quiet from its first line on, live on a terminal, and ended by Ctrl-C in one sentence."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError
+from runtime.session import session
+from tests.support.checkout import ROOT
+from tests.support.terminals import on_terminal
+
+WORK = """
+import time
+from runtime.progress import advance
+from runtime.tallies import Tallies
+
+def work(seconds):
+    time.sleep(seconds)
+    advance(rows=1000)
+    return Tallies()
+"""
+JOB = """
+from runtime.console import command
+from runtime.progress import ConsoleProgress
+from runtime.session import session
+from runtime.spark import run
+from work import work
+
+with command("job"):
+    progress, spark = ConsoleProgress(), session("job")
+    with progress.stage("sleep"):
+        run(spark, SECONDS, work)
+"""
+
+
+def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="Spark needs Java 17 or later: there is no java on PATH; install one, or set"):
+        session("job")
+    monkeypatch.setenv("JAVA_HOME", "/no/java")
+    with pytest.raises(InputError, match="JAVA_HOME is /no/java, which has no bin/java"):
+        session("job")
+
+
+@pytest.mark.spark
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("program", ["spark-submit", "python"])
+def test_a_person_at_a_terminal_sees_one_line_of_spark_and_live_progress(program, tmp_path):
+    seen = on_terminal([program, job(tmp_path, [1.0] * 6)], environment(tmp_path))
+    assert seen.status == 0, seen.text
+    assert "\r\x1b[Ksleep: 2/6 files, 2,000 rows" in seen.text
+    noise, line = seen.lines
+    assert noise.startswith("WARNING: Using incubator modules")  # by the JVM, before any of our code can run
+    assert line.startswith("sleep: 6,000 rows, ")
+
+
+@pytest.mark.spark
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("program", ["spark-submit", "python"])
+def test_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
+    seen = on_terminal([program, job(tmp_path, [60.0] * 4)], environment(tmp_path), interrupt_at="0/4 files")
+    assert seen.lines[1:] == ["job: stopped; run the same command again to go on"]
+    assert seen.status == 130
+
+
+def job(folder: Path, seconds: list[float]) -> Path:
+    """Return a job that sleeps, in tasks of so many seconds."""
+    (folder / "work.py").write_text(WORK)
+    path = folder / "job.py"
+    path.write_text(JOB.replace("SECONDS", repr(seconds)))
+    return path
+
+
+def environment(folder: Path) -> dict:
+    """Return the environment of a user who has activated the virtual environment."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "MASTER": "local[2]"}
+    return {name: value for name, value in os.environ.items() if name != "SPARK_SUBMIT_OPTS"} | own

@@ -1,0 +1,62 @@
+"""Lines for a person: over each other on a terminal, one after the other elsewhere, and past spark-submit's pipe."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from runtime import terminal
+from tests.support.terminals import on_terminal
+
+SHOW = (
+    "from runtime import terminal; terminal.attach(); terminal.show('one'); terminal.show('two'); terminal.say('end')"
+)
+# As spark-submit does: both outputs of Python through a pipe to standard output.
+PIPED = f"""
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {SHOW!r}], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         env=os.environ | {{"PYSPARK_GATEWAY_PORT": "1"}})
+print("piped", child.communicate()[0])
+"""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def test_on_a_terminal_a_line_is_written_over():
+    seen = on_terminal([sys.executable, "-c", SHOW], os.environ)
+    assert "\r\x1b[Kone\r\x1b[Ktwo" in seen.text
+    assert seen.lines == ["end"]
+
+
+def test_elsewhere_each_line_stays(capsys):
+    terminal.show("one")
+    terminal.show("two")
+    terminal.say("end")
+    assert capsys.readouterr().err == "one\ntwo\nend\n"
+
+
+def test_a_line_longer_than_the_terminal_is_cut():
+    show = "from runtime import terminal; terminal.show('x' * 500); terminal.say('end')"
+    seen = on_terminal([sys.executable, "-c", show], os.environ)
+    assert seen.text.count("x") < 500
+    assert seen.lines == ["end"]
+
+
+@linux
+def test_what_spark_submit_started_writes_to_its_terminal():
+    seen = on_terminal([sys.executable, "-c", PIPED], os.environ)
+    assert "\r\x1b[Kone\r\x1b[Ktwo" in seen.text
+    assert seen.lines == ["end", "piped b''"]
+
+
+@linux
+def test_it_writes_to_the_pipe_that_spark_submit_was_given():
+    done = subprocess.run([sys.executable, "-c", PIPED], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("piped b''\n", "one\ntwo\nend\n")
+
+
+def test_a_file_is_left_alone(tmp_path):
+    with (tmp_path / "log").open("w") as log:
+        done = subprocess.run([sys.executable, "-c", PIPED], stdout=subprocess.PIPE, stderr=log, text=True)
+    assert done.stdout == "piped b'one\\ntwo\\nend\\n'\n"
+    assert (tmp_path / "log").read_text() == ""
