@@ -192,7 +192,7 @@ def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
 
 
 def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
-    total = 0.0
+    total: np.ndarray | float = 0.0
     for batch in _matched(file):
         total = total + sampling.expected_size(batch, _array(rates.path())).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))

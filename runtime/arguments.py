@@ -53,7 +53,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the values of a command line; an unknown flag is named before one that is missing."""
-        given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
+        try:
+            given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
+        except argparse.ArgumentError as error:  # Python 3.14 raises where earlier ones call error()
+            self.error(str(error))
         known = self._option_string_actions
         found = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
         for flag in (match[1] for match in found if match and match[1] not in known):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
@@ -13,6 +14,9 @@ from tests.support.http_server import serving
 
 # Jobs of a few seconds end before it pays to compile the JVM's code well: half of its time, a second of each run.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+settings.register_profile("busy machine", deadline=None)  # an example may wait long for its turn
+settings.load_profile("busy machine")
 
 
 def pytest_make_parametrize_id(val, argname: str) -> str | None:
