@@ -1,4 +1,4 @@
-"""What a run is asked for, found and checked as far as it can be before Spark starts."""
+"""The request of a run: its numbers and all that it reads, found and checked before Spark starts."""
 
 from __future__ import annotations
 

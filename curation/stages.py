@@ -1,7 +1,7 @@
-"""The stages as lists of tasks for Spark; the only module of this package that knows it.
+"""The stages as lists of tasks for Spark.
 
-Spark starts the tasks, tries them again and tells their tallies. The rows themselves go from task to task through files
-(`exchange`): they never enter the JVM.
+Spark starts the tasks, tries them again and collects their tallies. Rows go from task to task through files
+(`runtime.exchange`) and never enter the JVM.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class MatchPlan:
 def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     """Stage 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
 
-    What was read and matched is told by the ledger.
+    The tallies of what was read and matched are in the ledger.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     return run(spark, ledger.tasks(spark.sparkContext.defaultParallelism), task)
@@ -97,9 +97,9 @@ def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: Matc
 
 def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
     """Stage 2: the matched images, one row each."""
-    of = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
-    task = partial(_group, files=ledger.files, of=of, max_texts=max_texts, folder=folder)
-    return run(spark, _chunks(range(of), -(-of // MOST_FILES)), task, TURNS)
+    number = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
+    task = partial(_group, files=ledger.files, number=number, max_texts=max_texts, folder=folder)
+    return run(spark, _chunks(range(number), -(-number // MOST_FILES)), task, TURNS)
 
 
 def existing(
@@ -170,8 +170,8 @@ def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan
     return Tallies()
 
 
-def _group(buckets: range, files: list[tuple[Path, int]], of: int, max_texts: int, folder: Path) -> Tallies:
-    ranges = [KeyRange(bucket, bucket + 1, of) for bucket in buckets]
+def _group(buckets: range, files: list[tuple[Path, int]], number: int, max_texts: int, folder: Path) -> Tallies:
+    ranges = [KeyRange(bucket, bucket + 1, number) for bucket in buckets]
     return pairs.write_images(files, ranges, max_texts, folder / f"{buckets[0]:05d}.parquet")
 
 

@@ -67,7 +67,7 @@ class Steps:
     progress: Progress
 
     def match(self) -> Tallies:
-        """Write the matched images, unless they are there; return what was read, dropped, identified and matched."""
+        """Write the matched images, unless an earlier run has; return the tallies of reading and matching."""
         require_shared(self.spark, self.output.path)
         tallies = self.output.matched_tallies()
         if tallies is None:

@@ -1,4 +1,4 @@
-"""How the notebooks' plots and tables look, and where they find their folders. Nothing here computes a result."""
+"""The looks of the notebooks' plots and tables, and the folders that they read. Nothing here computes a result."""
 
 import os
 from html import escape

@@ -1,7 +1,7 @@
-"""The output folder of curate, local or at a URL: what is in it, whose it is, how finished parts come to their names.
+"""The output folder of curate, local or at a URL: its parts, its owner, and how finished parts get their names.
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
-on from there. `matched/`, `existing/` and `curated/` are whole where they have their name. `matched/` carries the
+on from there. `matched/`, `existing/` and `curated/` are complete when they have their name. `matched/` carries the
 description of what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added
 and lists of what is excluded may change; anything else that differs is refused.
 """
@@ -58,7 +58,7 @@ class Output:
         with _present(folder), reachable(folder):
             work = folder / WORK
             if not overwrite and (is_url(folder) or not work.exists()):
-                _require_like(folder, description)  # before anything of ours is there
+                _require_like(folder, description)  # before anything of ours is in it
             owner = own(work)
             try:
                 if overwrite:
@@ -99,7 +99,7 @@ class Output:
 
     @property
     def existing(self) -> Path:
-        """The folder of the matched images that exist, where a download was told of."""
+        """The folder of the matched images that were downloaded."""
         return self.path / "existing"
 
     @property
@@ -122,7 +122,7 @@ class Output:
         return Ledger.open(folder, {**_stamp(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of a matched/ that is there already and of these inputs and lists, or None."""
+        """Return the tallies of the matched/ of an earlier run with the same inputs and lists, or None."""
         stamp = self.parts.stamp("matched")
         if stamp is None or not all(_same(stamp, self.description, name) for name in MAY_DIFFER):
             return None
@@ -170,7 +170,7 @@ class Output:
         """Remove the folder of unfinished work, what keeps other runs out last."""
         work = self.path / WORK
         if is_url(work):
-            with suppress(OSError):  # all is there: that something else is too does no harm
+            with suppress(OSError):  # the results are complete: what is left beside them does no harm
                 remove(work)
             return
         _clear_work(work)

@@ -1,4 +1,4 @@
-"""What leaves a page's wikitext as a whole, before its lines are parsed: comments, references, templates, tables …
+"""Drop comments, references, templates, tables and the like from wikitext, before its lines are read.
 
 Each pass reads the text once, however unbalanced its brackets are; a parser of the whole grammar does not (DESIGN.md,
 "Wikipedia"). An opening that is never closed takes nothing with it: its brackets are swept away in `wikitext`.
@@ -13,7 +13,7 @@ SILENT_TAGS = frozenset(
     "ce categorytree chem code gallery graph hiero imagemap includeonly indicator inputbox mapframe maplink math"
     " pre ref references score script source style syntaxhighlight templatedata templatestyles timeline".split()
 )
-# Files are told by their ending too: each language has names of its own for the namespace, and old names beside them.
+# Files are recognised by their ending, too: each language has its own names for the namespace, and old ones as well.
 MEDIA = "djvu|flac|gif|jpe?g|midi?|mp3|mpe?g|og[agvx]|opus|pdf|png|stl|svg|tiff?|wav|webm|webp|xcf"
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)

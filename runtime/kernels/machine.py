@@ -1,4 +1,4 @@
-"""What the processor does in one instruction and Numba has no name for: words of memory, bit masks, prefetching.
+"""Instructions of the processor that Numba has no name for: words of memory, bit masks, prefetching.
 
 None of it checks bounds, under NUMBA_BOUNDSCHECK neither: whoever calls sees to it that all bytes named are there.
 Plain Numba reads a byte at a time, with a test for a negative index each; ten words of English are seventy bytes, and

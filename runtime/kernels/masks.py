@@ -1,4 +1,4 @@
-"""What 64 bytes of a text are, one bit a byte. As in `machine`, nothing checks that they are there."""
+"""Classify 64 bytes of a text at a time, one bit a byte. As in `machine`, nothing checks that the bytes exist."""
 
 from llvmlite import ir
 from numba import types

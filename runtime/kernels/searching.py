@@ -1,4 +1,4 @@
-"""Where a few bytes stand among many, 64 places at a time."""
+"""Find a few bytes among many, 64 positions at a time."""
 
 from llvmlite import ir
 from numba import types

@@ -1,4 +1,4 @@
-"""What 64 bytes of JSON are, one bit a byte, and copying them. As in `machine`, nothing checks that they are there."""
+"""Classify 64 bytes of JSON at a time, one bit a byte, and copy them. As in `machine`, nothing checks bounds."""
 
 from llvmlite import ir
 from numba import types

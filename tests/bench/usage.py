@@ -1,4 +1,4 @@
-"""What a command costs: wall and processor time, and peak memory, of the JVM and of the Python workers apart.
+"""Measure the cost of a command: wall and processor time and peak memory, of the JVM and of the Python workers apart.
 
 Linux only: it looks into /proc.
 """

@@ -1,4 +1,4 @@
-"""What is installed: the wheel brings the commands, and a folder `metadata/` where one works hides nothing."""
+"""The wheel brings the commands and data files, and a folder `metadata/` where a user works hides nothing."""
 
 import os
 import shutil

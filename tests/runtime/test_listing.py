@@ -1,4 +1,4 @@
-"""What a path stands for, whatever opens it."""
+"""A path, folder, glob or URL expands to its files."""
 
 import zipfile
 from pathlib import Path
