@@ -19,8 +19,6 @@ from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources
 from metadata.summary import table
-from metadata.wikipedia import files, pageview_files
-from metadata.wordnet import formats
 from runtime.arguments import Group, Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError
@@ -44,12 +42,13 @@ def run(args: Namespace) -> None:
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return
-    sources = Sources(
-        wordnets=formats.find(args.wordnet + fetched["wordnet"]),
-        wikipedias=files.find(args.wikipedia + fetched["wikipedia"], args.language),
-        pageviews=pageview_files.find(args.pageviews + fetched["pageviews"]),
+    sources = Sources.find(
+        wordnet=args.wordnet + fetched["wordnet"],
+        wikipedia=args.wikipedia + fetched["wikipedia"],
+        pageviews=args.pageviews + fetched["pageviews"],
         lists=read_lists(args.entries),
-        wanted=args.languages,
+        languages=args.languages,
+        wikipedia_code=args.language,
     )
     entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
     say(table(json.loads((output / "metadata.json").read_text("utf-8"))))

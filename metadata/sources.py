@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from metadata.languages import LANGUAGES, language, of_wikipedia
-from metadata.wikipedia import articles
+from metadata.wikipedia import articles, files, pageview_files
 from metadata.wikipedia.files import WikipediaFile
+from metadata.wordnet import formats
 from metadata.wordnet.formats import WordnetFile
 
 
@@ -22,6 +23,29 @@ class Sources:
     pageviews: Sequence[str] = ()
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by language code
     wanted: Sequence[str] | None = None  # language codes; None: all that have a source
+
+    @classmethod
+    def find(
+        cls,
+        *,
+        wordnet: Iterable[str] = (),
+        wikipedia: Iterable[str] = (),
+        pageviews: Iterable[str] = (),
+        lists: Mapping[str, Sequence[str]] | None = None,
+        languages: Sequence[str] | None = None,
+        wikipedia_code: str | None = None,
+    ) -> Sources:
+        """Return the sources in files, folders, globs or URLs; refuse what is missing or of another kind.
+
+        `wikipedia_code` says of which Wikipedia the dumps are, where neither their paths nor their heads do.
+        """
+        return cls(
+            wordnets=formats.find(wordnet),
+            wikipedias=files.find(wikipedia, wikipedia_code),
+            pageviews=pageview_files.find(pageviews),
+            lists=lists or {},
+            wanted=languages,
+        )
 
     def __post_init__(self) -> None:
         for code in self.wanted or ():
