@@ -86,6 +86,7 @@ def group_and_sample() -> None:
     sampling.expected_size(matched, rates)
     sampling.expected_size(matched, rates[0])
     sampling.sample_batch(matched, rates[0], 0)
+    sampling.texts_by_language(matched, rates[0])
 
 
 CALLS = (

@@ -56,7 +56,7 @@ def compile_kernels(calls: Sequence[Call], seconds: float, progress: Progress | 
 
 def _marker(calls: Sequence[Call]) -> Path | None:
     """Return the file that says that all is compiled; None where Numba caches nothing."""
-    cache = siphash.stats.cache_path
+    cache = _cache_folder()
     if not cache:
         return None
     digest = hashlib.sha256()
@@ -65,6 +65,11 @@ def _marker(calls: Sequence[Call]) -> Path | None:
     for name, modified in sorted(_sources(calls)):
         digest.update(f"{name} {modified}\n".encode())
     return Path(cache, f"compiled-{digest.hexdigest()[:16]}")
+
+
+def _cache_folder() -> str | None:
+    """Return the folder where Numba caches the kernels of this package."""
+    return siphash.stats.cache_path
 
 
 def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, int]]:
