@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +29,6 @@ def job():
     """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curate, "session", lambda name: NO_SPARK)
-        patched.setattr(curate, "stage", lambda spark, title: nullcontext())
         patched.setattr(stages, "run", run_here)
 
         def run(*arguments) -> int:
