@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from curation.balancing import sampling
 from curation.balancing.counts import EntryCounts
+from curation.exclusion.filter import Exclusion
 from curation.images.combine import combine, group
 from curation.images.tasks import keyed
 from curation.inputs import files
@@ -58,12 +59,16 @@ def read_wat() -> None:
 
 
 def read_table() -> None:
-    """Read pairs from a table."""
+    """Read pairs from a table, and leave out those that a list names."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.jsonl")
         path.write_text("".join(json.dumps({"url": f"http://a.example/{text}", "text": text}) + "\n" for text in TEXTS))
+        excluded = Path(folder, "list.txt")
+        excluded.write_text("other.example\n")
+        exclusion = Exclusion.read([str(excluded)])
+        exclusion.save(Path(folder, "exclusion"))
         for source in files.find([str(path)]):
-            list(files.read(source))
+            list(Exclusion.open(Path(folder, "exclusion")).out_of(files.read(source)))
 
 
 def identify_languages() -> None:
