@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from curation.balancing import sampling
 from curation.balancing.counts import EntryCounts
-from curation.exclusion.filter import Exclusion
+from curation.exclusion import Exclusion
 from curation.images.combine import combine, group
 from curation.images.tasks import keyed
 from curation.inputs import files
