@@ -5,6 +5,7 @@ import sys
 import venv
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.support.checkout import ROOT
@@ -93,7 +94,7 @@ def bare_run(cluster, sample, folder):
 
 def site_packages() -> str:
     """Return the folder of installed packages; on PYTHONPATH it does not bring those that are installed as links."""
-    return next(path for path in sys.path if path.endswith("site-packages"))
+    return str(Path(pa.__file__).parents[1])
 
 
 def test_packages_from_an_archive_and_a_worker_that_is_killed_while_it_samples_give_the_same_bytes(bare_run, whole):

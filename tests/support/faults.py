@@ -86,7 +86,7 @@ class Hold:
     def reached(self, number: int = 0) -> int:
         """Return the id of the process in which that call came, as soon as it has come."""
         call = self.folder / f"{number}.call"
-        cluster.wait_for(call.exists)
+        cluster.wait_for(lambda: call.exists() or _require_running())
         return int(call.read_text())
 
     def calls(self) -> int:
@@ -114,6 +114,12 @@ def ended(job: subprocess.Popen) -> tuple[int, str]:
     lines = job.communicate(timeout=600)[0].strip().splitlines()
     own = [line for line in lines if line.startswith(("curate: ", "build_metadata: "))]
     return job.returncode, [*lines, *own][-1]
+
+
+def _require_running() -> None:
+    """Fail with the last words of a job if all jobs have ended."""
+    if all(job.poll() is not None for job in _JOBS):
+        raise AssertionError(ended(_JOBS[-1]))
 
 
 def leave_nothing() -> None:
