@@ -6,9 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
 from curation.export.card import About, card
@@ -18,6 +16,7 @@ from curation.export.metaclip import write_languages, write_shards
 from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
+from runtime.processes import process_pool
 from runtime.storage.whole import whole_folder
 
 
@@ -92,7 +91,7 @@ def _processes(number: int) -> Iterator[Callable]:
     if number == 1:
         yield map
         return
-    with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as pool:
+    with process_pool(number) as pool:
         yield pool.map
 
 

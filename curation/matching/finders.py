@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +15,7 @@ from curation.matching.automaton import AhoCorasick
 from curation.matching.matcher import Matcher
 from metadata.entries import Entries, digest_of
 from runtime.errors import InputError
+from runtime.processes import process_pool
 from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 
@@ -78,8 +77,7 @@ def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | N
         for language in entries.languages:
             save_matcher(entries, language, rules, matchers)
     else:
-        # A forked process would have the driver's threads' locks without the threads.
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        with process_pool(processes) as pool:
             save = partial(_save_one, metadata, rules=rules, matchers=matchers)
             for _ in pool.map(save, entries.languages):
                 pass
