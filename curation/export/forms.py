@@ -6,9 +6,7 @@ The new folder gets its name only when all of it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from curation.report.numbers import counted
 from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
+from runtime.processes import process_pool
 from runtime.storage.whole import whole_folder
 
 
@@ -85,5 +84,5 @@ def _processes(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
     if number == 1:
         yield map
         return
-    with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as pool:
+    with process_pool(number) as pool:
         yield pool.map

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +17,7 @@ from curation.matching.matcher import Matcher
 from metadata.entries import Entries, digest_of
 from runtime.arrow.lists import parts
 from runtime.errors import InputError
+from runtime.processes import process_pool
 from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 
@@ -85,8 +84,7 @@ def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | N
         for language in entries.languages:
             save_matcher(entries, language, rules, matchers)
     else:
-        # Spawned: a forked process would hold the locks of the driver's threads, without the threads.
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        with process_pool(processes) as pool:
             save = partial(_save_one, metadata, rules=rules, matchers=matchers)
             for _ in pool.map(save, entries.languages):
                 pass

@@ -1,0 +1,58 @@
+"""Processes that share the work of a command end with it."""
+
+import os
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from runtime.processes import process_pool
+from tests.support.checkout import ROOT
+from tests.support.terminals import on_terminal
+
+SCRIPT = """
+import time
+from runtime import terminal
+from runtime.console import command
+from runtime.processes import process_pool
+
+if __name__ == "__main__":
+    with command("job"), process_pool(2) as pool:
+        pool.submit(time.sleep, 0).result()
+        pool.submit(time.sleep, 0).result()
+        time.sleep(1)  # until both have begun
+        terminal.say("ready")
+        list(pool.map(time.sleep, [60] * 8))
+"""
+
+
+def test_work_is_shared():
+    with process_pool(2) as pool:
+        assert list(pool.map(abs, [-1, -2, 3])) == [1, 2, 3]
+
+
+def test_an_error_does_not_wait_for_work_that_has_not_begun():
+    begin = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        fail_beside([0.2] * 300)
+    assert time.monotonic() - begin < 50
+
+
+def fail_beside(seconds: list[float]) -> None:
+    with process_pool(1) as pool:
+        pool.map(time.sleep, seconds)
+        1 / 0  # noqa: B018
+
+
+def test_a_process_that_dies_is_noticed():
+    with pytest.raises(BrokenProcessPool), process_pool(1) as pool:
+        pool.submit(os._exit, 1).result()
+
+
+def test_ctrl_c_ends_all_without_a_trace(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(SCRIPT)
+    seen = on_terminal([sys.executable, script], os.environ | {"PYTHONPATH": str(ROOT)}, interrupt_at="ready")
+    assert seen.lines == ["ready", "job: stopped; run the same command again to go on"]
+    assert seen.status == 130
