@@ -3,6 +3,7 @@ FROM debian:trixie-slim
 RUN apt-get update && \
     apt-get install -y --no-install-recommends default-jre-headless python3-venv tini && \
     rm -rf /var/lib/apt/lists/* && \
+    useradd --system --uid 185 --create-home spark && \
     python3 -m venv /opt/clip
 ENV PATH=/opt/clip/bin:$PATH SPARK_HOME=/opt/clip/spark PYSPARK_PYTHON=/opt/clip/bin/python \
     NUMBA_CACHE_DIR=/tmp/numba LANG=C.UTF-8
