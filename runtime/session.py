@@ -6,12 +6,14 @@ import os
 import shutil
 import signal
 import sys
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
+from pyspark.core import context
 from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
@@ -47,12 +49,27 @@ def session(name: str) -> SparkSession:
         builder = builder.config("spark.log.level", "ERROR")
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    on_interrupt = signal.getsignal(signal.SIGINT)
-    spark = builder.getOrCreate()
-    if in_main_thread:  # where Spark has set a handler that asks a JVM which the same signal is ending
-        signal.signal(signal.SIGINT, on_interrupt)
-    return spark
+    with _own_interrupts():
+        return builder.getOrCreate()
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Keep Spark from handling Ctrl-C: its handler asks a JVM that the same signal is ending, and prints the traces."""
+
+    class NoSignals:
+        SIGINT = signal.SIGINT
+
+        @staticmethod
+        def signal(number: int, handler: object) -> None:
+            pass
+
+    signals = context.signal
+    context.signal = NoSignals  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        context.signal = signals
 
 
 def _require_java() -> None:

@@ -1,13 +1,15 @@
 """The session of a command: quiet from its first line on, live on a terminal, and ended by Ctrl-C in one sentence."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
+from pyspark.core import context
 
 from runtime.errors import InputError
-from runtime.session import session
+from runtime.session import _own_interrupts, session
 from tests.support.checkout import ROOT
 from tests.support.terminals import on_terminal
 
@@ -80,3 +82,11 @@ def environment(folder: Path) -> dict:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "MASTER": "local[2]"}
     return {name: value for name, value in os.environ.items() if name != "SPARK_SUBMIT_OPTS"} | own
+
+
+def test_spark_does_not_take_over_ctrl_c():
+    before = signal.getsignal(signal.SIGINT)
+    with _own_interrupts():
+        context.signal.signal(context.signal.SIGINT, lambda number, frame: None)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert context.signal is signal
