@@ -20,8 +20,7 @@ INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 def command(name: str) -> Iterator[None]:
     """End the program with a sentence instead of a trace: status 2 for bad input, 1 for what failed, 130 for Ctrl-C."""
     terminal.attach()
-    _show_messages(name)
-    with _interruptible(name) as stopped:
+    with _messages(name), _interruptible(name) as stopped:
         try:
             yield
         except KeyboardInterrupt:
@@ -66,14 +65,22 @@ def _stopped(name: str) -> str:
     return f"{name}: stopped; {AGAIN}"
 
 
-def _show_messages(name: str) -> None:
+@contextmanager
+def _messages(name: str) -> Iterator[None]:
     """Write messages of the packages as lines that begin with the name of the command."""
     handler = _TerminalHandler()
     handler.setFormatter(logging.Formatter(f"{name}: %(message)s"))
-    for package in ("runtime", "metadata", "curation"):
-        logger = logging.getLogger(package)
+    loggers = [logging.getLogger(package) for package in ("runtime", "metadata", "curation")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
         logger.setLevel(logging.INFO)
-        logger.handlers[:] = [handler]
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(handler)
 
 
 class _TerminalHandler(logging.Handler):
