@@ -40,7 +40,7 @@ def build_metadata(
     entries, facts = build.merged()
     entries.save(output, facts)
     rmtree(build.parts.work, ignore_errors=True)
-    log.info("%s: %d entries, digest %s", output, len(entries), entries.digest)
+    log.debug("%s: %d entries, digest %s", output, len(entries), entries.digest)
     return entries
 
 
@@ -71,7 +71,7 @@ class Counting:
         with self.progress.stage(part.title):
             tallies = collected(stage(spark, str(folder)))
         self.build.parts.finish(part.name, {"made_from": part.made_from, "tallies": tallies.rows()})
-        log.info("%s: counted", part.title)
+        log.debug("%s: counted", part.title)
 
     def _ngrams(self, code: str, spark: SparkSession, folder: str) -> DataFrame:
         files, plan = self.build.sources.wikipedias_of(code), stages.NgramPlan(self.build.config, folder)

@@ -27,19 +27,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_curate(argv)
     with command("curate"):
         results = run(args)
-        say(summary(results.facts))
-        say(f"\nmanifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}")
+        paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
+        say(f"{summary(results.facts)}\n\n{paths}")
 
 
 def run(args: Namespace) -> Results:
     """Curate as the values of a command line say."""
+    config, options = config_of(args), options_of(args)
+    metadata = args.metadata or Entries.build(read_lists(args.entries))
     return curate(
         partial(session, "curate"),
-        config_of(args),
+        config,
         inputs=args.input,
-        metadata=args.metadata or Entries.build(read_lists(args.entries)),
+        metadata=metadata,
         output=args.output,
-        options=options_of(args),
+        options=options,
         progress=ConsoleProgress(),
     )
 
