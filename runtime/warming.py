@@ -62,8 +62,8 @@ def _marker(calls: Sequence[Call]) -> Path | None:
     digest = hashlib.sha256()
     for part in (numba.__version__, llvmlite.binding.get_host_cpu_name(), *sys.version_info, *map(_name, calls)):
         digest.update(f"{part}\n".encode())
-    for name, modified in sorted(_sources(calls)):
-        digest.update(f"{name} {modified}\n".encode())
+    for name, source in sorted(_sources(calls)):
+        digest.update(f"{name} {len(source)}\n".encode() + source)
     return Path(cache, f"compiled-{digest.hexdigest()[:16]}")
 
 
@@ -72,12 +72,14 @@ def _cache_folder() -> str | None:
     return siphash.stats.cache_path
 
 
-def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, int]]:
-    """Yield name and time of the files of all kernels in the packages of the calls; Numba compares times as well."""
+def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and text of the calls' modules and of all kernels in their packages."""
+    for module in {call.__module__ for call in calls}:
+        yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
     for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:
         folder = Path(importlib.import_module(package).__file__ or "").parent
         for file in folder.glob("kernels/**/*.py"):
-            yield f"{package}/{file.relative_to(folder)}", file.stat().st_mtime_ns
+            yield f"{package}/{file.relative_to(folder)}", file.read_bytes()
 
 
 def _run(calls: Sequence[Call]) -> bool:

@@ -1,5 +1,6 @@
 """curate on a cluster whose processes are killed writes the bytes of a local run."""
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -18,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 PACK = "tar -czf packages.tar.gz curation metadata runtime"  # as docs/cluster.md says
+PACKAGES = PACK.split()[3:]
 UNPACKED = "--archives packages.tar.gz#packages --conf spark.executorEnv.PYTHONPATH=packages"
 
 
@@ -70,9 +72,13 @@ def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_
 
 
 @pytest.fixture(scope="module")
-def bare_run(cluster, sample, folder):
-    """A run with packages from an archive, in a Python that lacks them; a worker is killed while it samples."""
-    subprocess.run(PACK.replace("packages", str(folder / "packages")).split(" "), cwd=ROOT, check=True)
+def bare_run(cluster, sample, folder, whole):
+    """A run with packages from an archive of a checkout where one ran before, in a Python that lacks them.
+
+    A worker is killed while it samples.
+    """
+    copy_packages(folder / "checkout")
+    subprocess.run(PACK.replace("packages", str(folder / "packages")).split(" "), cwd=folder / "checkout", check=True)
     hold = Hold.at(folder / "sampling", "curation.balancing.manifest", "sampled")
     venv.create(folder / "bare", symlinks=True)
     python = folder / "python"
@@ -92,6 +98,12 @@ def bare_run(cluster, sample, folder):
     return folder / "bare_run"
 
 
+def copy_packages(folder: Path) -> None:
+    """Copy the packages with their compiled kernels, to which tests beside this one add theirs all the while."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.tmp.*"))
+
+
 def site_packages() -> str:
     """Return the folder of installed packages; on PYTHONPATH it does not bring those that are installed as links."""
     return str(Path(pa.__file__).parents[1])
@@ -101,8 +113,9 @@ def test_packages_from_an_archive_and_a_worker_that_is_killed_while_it_samples_g
     assert curated(bare_run) == whole
 
 
-def test_kernels_come_compiled_with_the_archive(cluster, bare_run):
-    packed = compiled(ROOT)
+def test_kernels_come_compiled_with_the_archive(cluster, folder, bare_run):
+    packed = compiled(folder / "checkout")
+    assert packed
     unpacked = [compiled(path) for path in cluster.folder.glob("worker*/work/app-*/*/packages")]
     assert unpacked
     assert all(each == packed for each in unpacked)
@@ -110,7 +123,7 @@ def test_kernels_come_compiled_with_the_archive(cluster, bare_run):
 
 def compiled(folder: Path) -> set[str]:
     """Return the names of Numba's compiled kernels, which name Python, function and version of the source."""
-    return {path.name for package in ("curation", "metadata", "runtime") for path in (folder / package).rglob("*.nbc")}
+    return {path.name for package in PACKAGES for path in (folder / package).rglob("*.nbc")}
 
 
 def test_commands_are_those_of_the_documentation():

@@ -39,7 +39,7 @@ def test_other_calls_or_changed_kernels_are_made_anew(cache, monkeypatch):
     compile_kernels(CALLS, 30)
     compile_kernels(CALLS[:1], 30)
     assert len(list(cache.glob("compiled-*"))) == 2
-    monkeypatch.setattr(warming, "_sources", lambda calls: iter([("a.py", 1)]))
+    monkeypatch.setattr(warming, "_sources", lambda calls: iter([("a.py", b"changed")]))
     compile_kernels(CALLS, 30)
     assert len(list(cache.glob("compiled-*"))) == 3
 
