@@ -1,7 +1,7 @@
 """The stages as lists of tasks for Spark.
 
-Spark starts the tasks, tries them again and collects their tallies. Rows go from task to task through files
-(`runtime.exchange`) and never enter the JVM.
+Spark starts the tasks, tries them again, collects their tallies, and moves packed rows from task to task
+(`runtime.shuffle`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from curation import warm
-from curation.balancing import manifest, sampling
+from curation.balancing import manifest
 from curation.balancing.counts import SEEN, EntryCounts
+from curation.balancing.sampling import expected_size
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.images import downloads
 from curation.images import tasks as pairs
-from curation.images.tasks import MATCHED_ROW_GROUP, KeyRange
+from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from curation.inputs.formats import BY_NAME
@@ -30,20 +31,24 @@ from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
-from curation.runs.ledger import Ledger, Stamps
+from curation.runs.ledger import TASK_BYTES, Ledger, Stamps
+from curation.schemas import PAIRS
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
-from runtime.exchange import BucketWriter
+from runtime.blocks import ENDING, Block, read_blocks, write_blocks
 from runtime.progress import advance, counted
+from runtime.shuffle import exchange
 from runtime.spark import Shipped, run
 from runtime.storage.parquet import PartWriter, batches, part_files, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
-MOST_BUCKETS = 1 << 13  # of a file of pairs
+MOST_BUCKETS = 1 << 13  # of a file of pairs, where a task could not hold enough rows for larger blocks
+BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a task takes several
+TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket; fewer where that leaves cores idle:
+FEW_TASKS = 1 << 8
 TURNS = 4  # tasks a core behind matching, whose items take less than a second each
-MOST_FILES = 1 << 11  # of matched images, where there are more buckets
 
 
 @dataclass(frozen=True)
@@ -86,20 +91,35 @@ class MatchPlan:
         return limits.cut(batches, self.max_text_length)
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """What tasks need to sample: the rate of each entry, the seed, and the number of curated files."""
+
+    rates: Shipped
+    seed: int
+    files: int
+
+
 def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     """Stage 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
 
     The tallies of what was read and matched are in the ledger.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
-    return run(spark, ledger.tasks(spark.sparkContext.defaultParallelism), task)
+    missing = ledger.missing
+    pair_bytes = sum(each.size for each in missing) / max(1.0, sum(map(_pairs_in, missing)))
+    task_bytes = max(TASK_BYTES, BLOCK_ROWS * buckets * pair_bytes)
+    return run(spark, ledger.tasks(spark.sparkContext.defaultParallelism, task_bytes), task)
 
 
 def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
     """Stage 2: the matched images, one row each."""
-    number = buckets_for(ledger.tallies()["rows"], BUCKET_ROWS)
-    task = partial(_group, files=ledger.files, number=number, max_texts=max_texts, folder=folder)
-    return run(spark, _chunks(range(number), -(-number // MOST_FILES)), task, TURNS)
+    rows, cores = ledger.tallies()["rows"], spark.sparkContext.defaultParallelism
+    number, partitions = group_buckets(rows)
+    files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
+    send = partial(_send_pairs, partitions=partitions)
+    receive = partial(_group, number=number, partitions=partitions, max_texts=max_texts, folder=folder)
+    return exchange(spark, files, send, receive, partitions)
 
 
 def existing(
@@ -123,20 +143,11 @@ def expected_sizes(spark: SparkSession, files: list[Path], rates: Shipped) -> Ta
     return run(spark, files, partial(_expected_sizes, rates=rates), TURNS)
 
 
-def sample(
-    spark: SparkSession, files: list[Path], rates: Shipped, seed: int, curated_files: int, folder: Path
-) -> Tallies:
-    """Stage 5: the pairs that balanced sampling keeps, by their place in the manifest."""
-    task = partial(_sample, rates=rates, seed=seed, curated_files=curated_files, folder=folder)
-    return run(spark, files, task, TURNS)
-
-
-def write_curated(
-    spark: SparkSession, drawn: list[Path], curated_files: int, folder: Path, row_group_rows: int
-) -> Tallies:
-    """Stage 6: the curated files, each in the order of draws."""
-    task = partial(_write_curated, drawn=drawn, folder=folder, row_group_rows=row_group_rows)
-    return run(spark, list(range(curated_files)), task, TURNS)
+def sample(spark: SparkSession, files: list[Path], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
+    """Stages 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
+    send = partial(_sample, sampling=sampling)
+    receive = partial(_write_curated, folder=folder, row_group_rows=row_group_rows)
+    return exchange(spark, files, send, receive, sampling.files)
 
 
 def buckets_for(rows: float, bucket_rows: int) -> int:
@@ -150,9 +161,23 @@ def buckets_for(rows: float, bucket_rows: int) -> int:
 
 def pair_buckets(files: list[inputs.Input]) -> int:
     """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
-    return min(
-        MOST_BUCKETS, 2 * buckets_for(sum(file.size / BY_NAME[file.format].pair_bytes for file in files), BUCKET_ROWS)
-    )
+    return min(MOST_BUCKETS, 2 * buckets_for(sum(map(_pairs_in, files)), BUCKET_ROWS))
+
+
+def group_buckets(rows: float) -> tuple[int, int]:
+    """Return the number of buckets in which so many pairs are grouped, and that of the tasks which take them in turn.
+
+    >>> group_buckets(1e6), group_buckets(5e7), group_buckets(1e9), group_buckets(1e11)
+    ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
+    """
+    number = buckets_for(rows, BUCKET_ROWS)
+    tasks = max(min(number, FEW_TASKS), buckets_for(rows, TASK_ROWS))
+    return number, min(tasks, MOST_BUCKETS)
+
+
+def _pairs_in(file: inputs.Input) -> float:
+    """Return about how many pairs a file has, judged by its size."""
+    return file.size / BY_NAME[file.format].pair_bytes
 
 
 def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
@@ -160,19 +185,25 @@ def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan
     read = (batch for source in task for batch in limits.tally_damage(inputs.read(source, columns), source.path))
     found = plan.candidates(counted(read))
     if buckets:
-        writer = BucketWriter(stamps.folder, name, buckets)
-        tallies = pairs.write_pairs(found, plan.open(), plan.max_texts, writer, buckets)
-        files = writer.finish()
+        file, tallies = f"{name}{ENDING}", Tallies()
+        blocks = pairs.pack_pairs(found, plan.open(), plan.max_texts, buckets, tallies)
+        write_blocks(stamps.folder / file, PAIRS, blocks)
     else:
-        files = [f"{name}.parquet"]
-        tallies = pairs.write_unique(found, plan.open(), stamps.folder / files[0])
-    stamps.write(task, files, buckets, tallies)
+        file = f"{name}.parquet"
+        tallies = pairs.write_unique(found, plan.open(), stamps.folder / file)
+    stamps.write(task, [file], tallies)
     return Tallies()
 
 
-def _group(buckets: range, files: list[tuple[Path, int]], number: int, max_texts: int, folder: Path) -> Tallies:
-    ranges = [KeyRange(bucket, bucket + 1, number) for bucket in buckets]
-    return pairs.write_images(files, ranges, max_texts, folder / f"{buckets[0]:05d}.parquet")
+def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:
+    return pairs.in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions)
+
+
+def _group(
+    partition: int, blocks: Iterator[pa.Buffer], number: int, partitions: int, max_texts: int, folder: Path
+) -> Tallies:
+    buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
+    return pairs.write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
 
 
 def _existing(file: Path, tried: Shipped, statuses: tuple[str, ...], folder: Path) -> Tallies:
@@ -194,20 +225,17 @@ def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
 def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
     total: np.ndarray | float = 0.0
     for batch in _matched(file):
-        total = total + sampling.expected_size(batch, _array(rates.path())).sum(axis=0)
+        total = total + expected_size(batch, _array(rates.path())).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
-def _sample(file: Path, rates: Shipped, seed: int, curated_files: int, folder: Path) -> Tallies:
-    writer = BucketWriter(folder, file.stem, curated_files * manifest.SECTIONS)
-    tallies = manifest.draw_pairs(_matched(file), _array(rates.path()), seed, curated_files, writer)
-    writer.finish()
-    return tallies
+def _sample(file: Path, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
+    return manifest.draw_pairs(_matched(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
 
 
-def _write_curated(file: int, drawn: list[Path], folder: Path, row_group_rows: int) -> Tallies:
-    return manifest.write_curated(drawn, file, folder / f"{file:05d}.parquet", row_group_rows)
+def _write_curated(file: int, blocks: Iterator[pa.Buffer], folder: Path, row_group_rows: int) -> Tallies:
+    return manifest.write_curated(blocks, file, folder / f"{file:05d}.parquet", row_group_rows)
 
 
 def _matched(file: Path) -> Iterator[pa.RecordBatch]:

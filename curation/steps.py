@@ -36,7 +36,6 @@ from runtime.progress import Progress
 from runtime.spark import require_shared, ship
 from runtime.storage.arrays import save_array
 from runtime.storage.parquet import part_files, require_rows
-from runtime.storage.paths import files
 from runtime.tallies import Tallies
 
 
@@ -113,16 +112,14 @@ class Steps:
         config, output = self.request.config, self.output
         number = max(1, -(-images.number // config.rows_per_file))
         output.retract_results()
-        drawn = output.parts.begin("drawn")
-        with self.progress.stage("sample"):
+        curated = output.parts.begin("curated")
+        with self.progress.stage(f"sample and write {number} files"):
             shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
-            tallies = stages.sample(self.spark, images.files, shipped, config.seed, number, drawn)
-        with self.progress.stage(f"write {number} files"):
-            runs, curated = files(drawn, ".blocks"), output.parts.begin("curated")
-            written = stages.write_curated(self.spark, runs, number, curated, config.row_group_rows)
+            sampling = stages.Sampling(shipped, config.seed, number)
+            tallies = stages.sample(self.spark, images.files, sampling, curated, config.row_group_rows)
         self._complete(curated, int(tallies["kept"]))
         output.finish_curated()
-        return tallies + written
+        return tallies
 
     def write_results(
         self, matched: Tallies, counts: EntryCounts, balance: Balance, curated: Tallies, statuses: dict[str, int] | None

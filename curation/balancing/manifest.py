@@ -1,12 +1,12 @@
 """Draw the pairs of the manifest from matched images, and write curated files from them: the tasks of two stages.
 
 A row's position in the manifest follows from its draw for the purpose "order", and so do its file and the section of
-that file. Rows come to their section through `runtime.exchange`.
+that file, which is the bucket where rows come together (`runtime.shuffle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from sys import maxsize
 
@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from curation.balancing import sampling
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
+from runtime.blocks import Block, Packer, Store, unpack
 from runtime.draws import draws
-from runtime.exchange import BucketWriter, read_buckets
+from runtime.shipping import cache_folder
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -28,14 +29,14 @@ DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 
 
 def draw_pairs(
-    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, writer: BucketWriter
-) -> Tallies:
-    """Write the pairs that sampling keeps of MATCHED batches, by section; return what was expected and kept."""
-    tallies = Tallies()
+    batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, tallies: Tallies
+) -> Iterator[Block]:
+    """Yield the pairs that sampling keeps of MATCHED batches, by section; tally what was expected and kept."""
+    packer = Packer(files * SECTIONS)
     kept = (sampled(batch, rates, seed, tallies) for batch in batches)
     for rows in gather_rows(kept, maxsize, RUN_BYTES):
-        add_by_section(rows, files, writer)
-    return tallies
+        yield from by_section(rows, files, packer)
+    yield from packer.finish()
 
 
 def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies) -> pa.RecordBatch:
@@ -48,20 +49,21 @@ def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallie
     return pa.RecordBatch.from_arrays([*kept.columns, pa.array(draws(seed, "order", kept["uid"]))], schema=DRAWN)
 
 
-def add_by_section(rows: pa.RecordBatch, files: int, writer: BucketWriter) -> None:
-    """Add DRAWN rows to a writer of files × SECTIONS buckets."""
+def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
+    """Add DRAWN rows to a packer of files × SECTIONS buckets, and yield the blocks that are full."""
     sections = (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64)
     order = np.argsort(sections, kind="stable")
-    writer.add(rows.take(pa.array(order)), sections[order])
+    return packer.add(rows.take(pa.array(order)), sections[order])
 
 
-def write_curated(drawn: list[Path], file: int, path: Path, row_group_rows: int) -> Tallies:
-    """Write one curated file, in the order of draws, from the files of drawn pairs; return the rows `written`."""
-    with PartWriter(path, CURATED, row_group_rows) as writer:
+def write_curated(blocks: Iterable[pa.Buffer], file: int, path: Path, row_group_rows: int) -> Tallies:
+    """Write one curated file, in the order of draws, from blocks of drawn pairs; return the rows `written`."""
+    with Store(cache_folder()) as store, PartWriter(path, CURATED, row_group_rows) as writer:
+        for block in map(Block.of, blocks):
+            store.add(block.bucket, block.data)
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
-            blocks = [rows for each in drawn for rows in read_buckets(each, DRAWN, section, section + 1)]
-            if blocks:
-                writer.write(in_order(pa.concat_batches(blocks)).select(CURATED.names))
+            if rows := [unpack(data, DRAWN) for data in store.take(section)]:
+                writer.write(in_order(pa.concat_batches(rows)).select(CURATED.names))
     return Tallies([{"name": "written", "language": None, "value": writer.rows}])
 
 

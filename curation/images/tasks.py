@@ -1,13 +1,12 @@
-"""Write files of pairs from candidates, and matched images from files of pairs: the tasks of two stages.
+"""Make blocks of pairs from candidates, and matched images from blocks of pairs: the tasks of two stages.
 
-The pairs of an image come together through `runtime.exchange`, where a bucket is a range of keys. Last, a task stamps
-the files that it made from its inputs: a run that is interrupted, and one that adds inputs, do nothing twice.
+The pairs of an image come together in a bucket, which is a range of keys. They are kept by input (`runtime.blocks`) and
+then brought together (`runtime.shuffle`): a run that is interrupted, and one that adds inputs, do nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ from curation.images.uids import hashes, uid_hashes, uids
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
-from runtime.exchange import BucketWriter, read_buckets
+from runtime.blocks import Block, Packer, Store, unpack
+from runtime.shipping import cache_folder
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -28,40 +28,21 @@ RUN_BYTES = 128 << 20
 MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
 
 
-@dataclass(frozen=True)
-class KeyRange:
-    """The ranges first to stop - 1 where all keys are cut into `ranges`, a power of two."""
-
-    first: int
-    stop: int
-    ranges: int
-
-    def buckets(self, number: int) -> tuple[int, int]:
-        """Return the first bucket with such keys, where there are `number`, and the one after the last."""
-        return self.first * number // self.ranges, -(-self.stop * number // self.ranges)
-
-    def select(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows whose key is in the range."""
-        bucket = bucket_of(rows["key"].to_numpy(), self.ranges)
-        inside = (bucket >= self.first) & (bucket < self.stop)
-        return rows if inside.all() else rows.filter(pa.array(inside))
-
-
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
     """Return the bucket of each key: its leading bits; `buckets` is a power of two."""
     return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)
 
 
-def write_pairs(
-    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, writer: BucketWriter, buckets: int
-) -> Tallies:
-    """Write the pairs of CANDIDATES batches by key; return the tallies that came with them, and the `rows` written."""
-    tallies = Tallies()
+def pack_pairs(
+    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, tallies: Tallies
+) -> Iterator[Block]:
+    """Yield the pairs of CANDIDATES batches; `tallies` gets those that came with them, and the `rows` packed."""
+    packer = Packer(buckets)
     for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
         rows = matching.match(combine(run, max_texts, tallies))
         tallies.add("rows", rows.num_rows)
-        writer.add(rows, bucket_of(rows["key"].to_numpy(), buckets))
-    return tallies
+        yield from packer.add(rows, bucket_of(rows["key"].to_numpy(), buckets))
+    yield from packer.finish()
 
 
 def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path) -> Tallies:
@@ -74,14 +55,35 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     return tallies
 
 
-def write_images(files: list[tuple[Path, int]], ranges: Iterable[KeyRange], max_texts: int, path: Path) -> Tallies:
-    """Write the matched images of these ranges of keys, given the files of pairs and their numbers of buckets."""
+def in_buckets(blocks: Iterable[Block], buckets: int) -> Iterator[Block]:
+    """Yield blocks of pairs, those of fewer buckets packed anew by so many."""
+    packer = Packer(buckets)
+    for block in blocks:
+        if block.buckets >= buckets:
+            yield block
+        else:
+            yield from _split(block.data, packer, buckets)
+    yield from packer.finish()
+
+
+def write_images(blocks: Iterable[pa.Buffer], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
+    """Write the matched images of blocks of pairs, one of these buckets, of so many in all, after the other."""
     tallies = Tallies()
-    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
-        for keys in ranges:
-            writer.write(group(_combined(_in_range(files, keys), max_texts, tallies), tallies))
+    with Store(cache_folder()) as store, PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+        for block in in_buckets(map(Block.of, blocks), number):
+            store.add(block.scaled(number), block.data)
+        for bucket in buckets:
+            rows = _combined((unpack(data, PAIRS) for data in store.take(bucket)), max_texts, tallies)
+            writer.write(group(rows, tallies))
     tallies.add("matched", writer.rows)
     return tallies
+
+
+def _split(data: bytes, packer: Packer, buckets: int) -> Iterator[Block]:
+    rows = unpack(data, PAIRS)
+    own = bucket_of(rows["key"].to_numpy(), buckets)
+    order = np.argsort(own, kind="stable")
+    return packer.add(rows.take(pa.array(order)), own[order])
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -107,12 +109,6 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
             batch = batch.filter(pc.invert(is_tally))
         if batch.num_rows:
             yield batch
-
-
-def _in_range(files: list[tuple[Path, int]], keys: KeyRange) -> Iterator[pa.RecordBatch]:
-    for file, buckets in files:
-        for rows in read_buckets(file, PAIRS, *keys.buckets(buckets)):
-            yield keys.select(rows)
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:

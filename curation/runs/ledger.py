@@ -13,11 +13,12 @@ from hashlib import blake2b
 from pathlib import Path
 
 from curation.inputs.files import Input
+from runtime.arrow.batching import gather
 from runtime.storage.paths import AT_ONCE, files, remove
 from runtime.storage.whole import EARLIER, STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
-TASK_BYTES = 64 << 20  # compressed bytes of input for one task; less where there would be too few tasks
+TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
 STAMP_NAME = re.compile(r"_.*\.json")
 
@@ -29,7 +30,6 @@ class Stamp:
     made_from: str  # digest of what its files depend on besides the inputs
     inputs: list[dict]
     files: list[str]
-    buckets: int  # of each file; 0 for files that have no buckets
     tallies: list[dict]
 
 
@@ -44,9 +44,9 @@ class Stamps:
         """Return the name of the files that a task makes of `inputs`."""
         return _digest({"made_from": self.made_from, "inputs": _dicts(inputs)})
 
-    def write(self, inputs: list[Input], files: list[str], buckets: int, tallies: Tallies) -> None:
+    def write(self, inputs: list[Input], files: list[str], tallies: Tallies) -> None:
         """Write the stamp of a task over `inputs`: from then on its files count."""
-        content = asdict(Stamp(self.made_from, _dicts(inputs), files, buckets, tallies.rows()))
+        content = asdict(Stamp(self.made_from, _dicts(inputs), files, tallies.rows()))
         content["checksum"] = _digest(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
@@ -92,18 +92,23 @@ class Ledger:
         return cls(stamps, done, [each for id, each in wanted.items() if id not in covered])
 
     @property
-    def files(self) -> list[tuple[Path, int]]:
-        """The files of all that is done, each with its number of buckets."""
-        return [(self.stamps.folder / name, each.buckets) for each in self.done.values() for name in each.files]
+    def files(self) -> list[Path]:
+        """The files of all that is done."""
+        return [self.stamps.folder / name for stamp in self.done.values() for name in stamp.files]
+
+    def files_of(self, rows: int) -> list[list[Path]]:
+        """Return the files of all that is done, in lists of about so many `rows` as the tallies of their tasks say."""
+        parts = gather(self.done.values(), lambda stamp: int(Tallies(stamp.tallies)["rows"]), rows)
+        return [[self.stamps.folder / name for stamp in part for name in stamp.files] for part in parts]
 
     def tallies(self) -> Tallies:
         """Return the tallies of all that is done."""
         return Tallies(row for stamp in self.done.values() for row in stamp.tallies)
 
-    def tasks(self, cores: int) -> list[list[Input]]:
-        """Return the missing inputs, one list for each task."""
+    def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
+        """Return the missing inputs, one list for each task: of `task_bytes`, or less where cores would be idle."""
         size = sum(each.size for each in self.missing)
-        limit = min(TASK_BYTES, size // (cores * TASKS_PER_CORE))
+        limit = min(task_bytes, size // (cores * TASKS_PER_CORE))
         tasks: list[list[Input]] = []
         held = limit
         for each in self.missing:
@@ -117,7 +122,7 @@ class Ledger:
     def prune(self) -> None:
         """Remove all other files of the folder: made of inputs that have changed, or left by tasks that broke off."""
         folder = self.stamps.folder
-        kept = {*self.done, *(path for path, _ in self.files), folder / STAMP, folder / EARLIER}
+        kept = {*self.done, *self.files, folder / STAMP, folder / EARLIER}
         for path in set(files(folder)) - kept:
             remove(path)
 
