@@ -2,8 +2,9 @@
 
 A block is an Arrow record batch as an IPC message, packed by zstd as a whole. Of a hundred rows, that takes a quarter
 of the time of packing each buffer, as Arrow's own files do. A file of blocks is the Arrow IPC stream of its rows, also
-packed by zstd (`.arrows.zst`), which any program can read that knows both. Between the frames of zstd are skippable ones: they
-say to which bucket the next frame belongs, and carry its checksum. `runtime.shuffle` brings blocks from task to task.
+packed by zstd (`.arrows.zst`): any program can read it that knows both. Between the frames of zstd are skippable ones,
+which say to which bucket the next frame belongs, and carry its checksum. `runtime.shuffle` brings blocks from task to
+task.
 """
 
 from __future__ import annotations
