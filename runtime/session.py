@@ -29,6 +29,8 @@ ALLOCATORS = {
 _SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+    # Java's own keeps a hundred blocks in memory for each partition that a task writes to.
+    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
     "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
     **{f"spark.executorEnv.{name}": value for name, value in ALLOCATORS.items()},

@@ -7,29 +7,20 @@ tallies of those who sent them: a task that runs twice is counted once.
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-from pyspark import Accumulator, Broadcast, TaskContext
+from pyspark import Accumulator, Broadcast
 from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
 
-from runtime.arrow.batching import gather
 from runtime.blocks import Block
 from runtime.counting import counting, follow
 from runtime.tallies import Tallies
 
 Send = Callable[[Any, Tallies], Iterator[Block]]
-Receive = Callable[[int, Iterator[pa.Buffer]], Tallies]
-
-BATCH_BYTES = 4 << 20  # of blocks that go to or from the JVM together
-_BATCH_SETTING = "spark.sql.execution.arrow.maxBytesPerBatch"
-_SENT = pa.schema([("partition", pa.int32()), ("sender", pa.int32()), ("data", pa.binary())])
-_RECEIVED = pa.schema([("number", pa.int32()), ("tallies", pa.string())])
+Receive = Callable[[int, Iterator[bytes]], Tallies]
+Sent = tuple[int, bytes | tuple[int, list[dict]]]  # partition, and a block or a sender's number and tallies
 
 
 def exchange(spark: SparkSession, items: list[Any], send: Send, receive: Receive, partitions: int) -> Tallies:
@@ -38,64 +29,49 @@ def exchange(spark: SparkSession, items: list[Any], send: Send, receive: Receive
     `send(item, tallies)` yields the blocks of an item, each of at least as many buckets as there are partitions.
     `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition.
     """
-    each = spark.sparkContext.broadcast((items, send, receive, partitions))
-    numbers = spark.range(0, len(items), 1, max(1, len(items)))
-    sent = numbers.mapInArrow(partial(_send, each=each, counter=follow(spark, items)), from_arrow_schema(_SENT))
+    context = spark.sparkContext
+    each = context.broadcast((items, send, receive, partitions))
+    numbers = context.parallelize(range(len(items)), max(1, len(items)))
+    sent = numbers.flatMap(partial(_send, each=each, counter=follow(spark, items)))
     counter = follow(spark, list(range(partitions)))
-    received = sent.repartitionById(partitions, "partition").mapInArrow(
-        partial(_receive, each=each, counter=counter), from_arrow_schema(_RECEIVED)
+
+    received = sent.partitionBy(partitions, _partition).mapPartitionsWithIndex(
+        partial(_receive, each=each, counter=counter)
     )
-    with _batches_of(spark, BATCH_BYTES):
-        rows = sorted(received.collect())  # sums of floats must not depend on who was first
-    return Tallies(row for _, tallies in rows for row in json.loads(tallies))
+    rows = sorted(received.collect(), key=lambda row: row[0])  # sums of floats must not depend on who was first
+    return Tallies(row for _, tallies in rows for row in tallies)
 
 
-@contextmanager
-def _batches_of(spark: SparkSession, size: int) -> Iterator[None]:
-    """Let no batch of Arrow rows that the JVM hands to Python be much larger than `size` bytes."""
-    before = str(spark.conf.get(_BATCH_SETTING))
-    spark.conf.set(_BATCH_SETTING, str(size))
-    try:
-        yield
-    finally:
-        spark.conf.set(_BATCH_SETTING, before)
+def _partition(partition: int) -> int:
+    return partition
 
 
-def _send(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
+def _send(number: int, each: Broadcast, counter: Accumulator) -> Iterator[Sent]:
     gc.freeze()  # as in runtime.spark
     items, send, _, partitions = each.value
-    for batch in batches:
-        for number in batch["id"].to_pylist():
-            with counting(items[number], counter):
-                tallies = Tallies()
-                for blocks in gather(send(items[number], tallies), lambda block: len(block.data), BATCH_BYTES):
-                    yield _batch([(block.scaled(partitions), None, block.data) for block in blocks])
-                yield _batch([(number % partitions, number, json.dumps(tallies.rows()).encode())])
+    with counting(items[number], counter):
+        tallies = Tallies()
+        for block in send(items[number], tallies):
+            yield block.scaled(partitions), block.data
+        yield number % partitions, (number, tallies.rows())
 
 
-def _receive(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
+def _receive(
+    partition: int, sent: Iterable[Sent], each: Broadcast, counter: Accumulator
+) -> Iterator[tuple[int, list[dict]]]:
     gc.freeze()
     items, _, receive, _ = each.value
-    context = TaskContext.get()
-    assert context  # of a task, where this runs
-    partition = context.partitionId()
-    tallied: dict[int, str] = {}
+    tallied: list[tuple[int, list[dict]]] = []
     with counting(partition, counter):
-        own = receive(partition, _blocks(batches, tallied))
-    tallied[len(items) + partition] = json.dumps(own.rows())
-    yield _batch(tallied.items(), _RECEIVED)
+        own = receive(partition, _blocks(sent, tallied))
+    yield from tallied
+    yield len(items) + partition, own.rows()
 
 
-def _blocks(batches: Iterable[pa.RecordBatch], tallied: dict[int, str]) -> Iterator[pa.Buffer]:
-    """Yield the blocks in rows of _SENT; the tallies among them go into `tallied`, by their sender."""
-    for batch in batches:
-        for sender, data in zip(batch["sender"].to_pylist(), batch["data"], strict=True):
-            if sender is None:
-                yield data.as_buffer()
-            else:
-                tallied[sender] = data.as_py().decode()
-
-
-def _batch(rows: Iterable[tuple], schema: pa.Schema = _SENT) -> pa.RecordBatch:
-    columns = zip(zip(*rows, strict=True), schema.types, strict=True)
-    return pa.RecordBatch.from_arrays([pa.array(column, kind) for column, kind in columns], schema=schema)
+def _blocks(sent: Iterable[Sent], tallied: list[tuple[int, list[dict]]]) -> Iterator[bytes]:
+    """Yield the blocks; tallies among them go into `tallied`."""
+    for _, data in sent:
+        if isinstance(data, bytes):
+            yield data
+        else:
+            tallied.append(data)
