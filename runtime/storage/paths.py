@@ -161,9 +161,12 @@ def remove(path: Path) -> None:
 
 
 def move_files(found: list[Path], folder: Path) -> None:
-    """Move files on one object store to another folder of it: all are copied before the first one is removed."""
+    """Move files on one object store to another folder of it: all copies exist before the first file is removed."""
     urls, target = cast("list[Url]", found), cast("Url", folder)
     _each(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls)
+    missing = sorted({file.name for file in urls} - names(target))
+    if missing:  # Ceph's dbstore, for one, answers 200 to copies that it does not make
+        raise OSError(f"{target} lacks {missing[0]}, though the server answered that it copied it; nothing was removed")
     _each(lambda file: file.fs.rm_file(file.path), urls)
 
 

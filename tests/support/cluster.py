@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
@@ -28,18 +28,37 @@ class Cluster:
         return sorted(self.folder.glob("worker*/disk"))
 
 
+@dataclass(frozen=True)
+class Host:
+    """A host of the cluster: its address, the command that runs another one on it, and variables of its processes."""
+
+    address: str
+    inside: tuple = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 @contextmanager
 def running(folder: Path, hidden: Path | None = None) -> Iterator[Cluster]:
     """Give a cluster of two workers with one core each, in the block; they do not see what is in `hidden`."""
+    # An empty disk is mounted over what is hidden.
+    hide = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', hidden) if hidden else ()
+    # Spark starts no copy of a task on the host of the original.
+    workers = {folder / f"worker-{address}": Host(address, hide) for address in ("127.0.0.2", "127.0.0.3")}
+    with running_on(Host("127.0.0.1"), folder / "master", workers) as url:
+        yield Cluster(url, folder)
+
+
+@contextmanager
+def running_on(host: Host, folder: Path, workers: dict[Path, Host]) -> Iterator[str]:
+    """Give the URL of a master on a host; it has a worker with one core in each folder on each of the other hosts."""
     started: list[subprocess.Popen] = []
     try:
-        started.append(_start(folder / "master", "127.0.0.1", "master.Master", "--port", "0"))
-        url = wait_for(lambda: re.search(r"spark://127\.0\.0\.1:\d+", _log(folder / "master")))[0]
-        for host in ("127.0.0.2", "127.0.0.3"):  # Spark starts no copy of a task on the host of the original
-            flags = ["--cores", "1", "--memory", "1g", url]
-            started.append(_start(folder / f"worker-{host}", host, "worker.Worker", *flags, hidden=hidden))
-        wait_for(lambda: _log(folder / "master").count("Registering worker") == 2)
-        yield Cluster(url, folder)
+        started.append(_start(folder, host, "master.Master", "--port", "0"))
+        url = wait_for(lambda: re.search(rf"spark://{re.escape(host.address)}:\d+", _log(folder)))[0]
+        for own, worker in workers.items():
+            started.append(_start(own, worker, "worker.Worker", "--cores", "1", "--memory", "1g", url))
+        wait_for(lambda: _log(folder).count("Registering worker") == len(workers))
+        yield url
     finally:
         for process in reversed(started):
             process.terminate()
@@ -97,14 +116,13 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _start(folder: Path, host: str, which: str, *arguments: str, hidden: Path | None = None) -> subprocess.Popen:
-    """Start a process of the cluster in a folder of its own; an empty disk is mounted over what is hidden from it."""
+def _start(folder: Path, host: Host, which: str, *arguments: str) -> subprocess.Popen:
+    """Start a process of the cluster in a folder of its own."""
     (folder / "disk").mkdir(parents=True)
     own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work"}
-    own |= {"SPARK_LOCAL_IP": host, "SPARK_DAEMON_MEMORY": "256m"}
-    command = [BIN / "spark-class", f"org.apache.spark.deploy.{which}", "--host", host, "--webui-port", "0", *arguments]
-    if hidden:
-        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', hidden, *command]
+    own |= {"SPARK_LOCAL_IP": host.address, "SPARK_DAEMON_MEMORY": "256m", **host.variables}
+    flags = ["--host", host.address, "--webui-port", "0", *arguments]
+    command = [*host.inside, BIN / "spark-class", f"org.apache.spark.deploy.{which}", *flags]
     with (folder / "log").open("w") as log:
         return subprocess.Popen(command, cwd=folder, env=environment(**own), stdout=log, stderr=log)
 

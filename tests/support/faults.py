@@ -98,13 +98,17 @@ class Hold:
         (self.folder / "go").touch()
 
 
-def begin(master: str, *arguments, conf=(), hold: Hold | None = None) -> subprocess.Popen:
-    """Start spark-submit on a job with these arguments."""
+def begin(
+    master: str, *arguments, conf=(), hold: Hold | None = None, host: cluster.Host | None = None
+) -> subprocess.Popen:
+    """Start spark-submit on a job with these arguments, on a host other than this one if it is given."""
     path = {"PYTHONPATH": hold.folder} if hold else {}
     conf = ["spark.executor.memory=512m", *conf, *(f"spark.executorEnv.{name}={at}" for name, at in path.items())]
     command = [cluster.BIN / "spark-submit", "--master", master, *(flag for each in conf for flag in ("--conf", each))]
+    own = {"SPARK_LOCAL_IP": host.address, **host.variables} if host else {}
     with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    job = subprocess.Popen([*command, *map(str, arguments)], cwd=ROOT, env=cluster.environment(**path), **with_pipe)
+    command = [*(host.inside if host else ()), *command, *map(str, arguments)]
+    job = subprocess.Popen(command, cwd=ROOT, env=cluster.environment(**path, **own), **with_pipe)
     _JOBS.append(job)
     return job
 

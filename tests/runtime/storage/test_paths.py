@@ -107,6 +107,16 @@ def test_files_are_moved_with_their_content(s3_folder):
     assert {path.name: path.read_text() for path in files(s3_folder / "to")} == {f"ü{n}": str(n) for n in range(20)}
 
 
+def test_no_file_is_removed_that_a_server_did_not_copy_though_it_said_so(s3_folder, monkeypatch):
+    for name in ("a", "b"):
+        put(s3_folder / "from" / name)
+    copy = s3_folder.fs.cp_file
+    monkeypatch.setattr(s3_folder.fs, "cp_file", lambda old, new: old.endswith("b") or copy(old, new))
+    with pytest.raises(OSError, match="to lacks b, though the server answered that it copied it; nothing was removed"):
+        move_files(files(s3_folder / "from"), s3_folder / "to")
+    assert names(s3_folder / "from") == {"a", "b"}
+
+
 @pytest.mark.parametrize("span", [(0, 0), (0, 4), (3, 9), (8, 10), (9, 12), (10, 12), (50, 60)])
 def test_ranges_are_those_bytes_that_there_are(folder, span):
     put(folder / "a", "0123456789")

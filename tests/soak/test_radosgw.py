@@ -1,0 +1,84 @@
+"""curate on Ceph's radosgw, a server of S3 that was not made for tests, writes the bytes of a local run."""
+
+import json
+
+import pytest
+
+from runtime.storage.paths import as_path, files, move_files, names, ranges, read_bytes, remove
+from runtime.storage.whole import read_json, whole, write_json
+from tests.support.faults import begin, curate_arguments, ended, leave_nothing
+from tests.support.radosgw import missing, serving_radosgw
+from tests.support.sample_runs import curated
+
+pytestmark = [pytest.mark.soak, pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")]
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """A bucket of radosgw, which this process and those it starts find in their environment."""
+    with serving_radosgw(tmp_path_factory.mktemp("ceph")) as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        bucket = as_path("s3://radosgw")
+        bucket.fs.clear_instance_cache()
+        bucket = as_path("s3://radosgw")
+        bucket.fs.mkdir("radosgw")
+        yield bucket
+        bucket.fs.clear_instance_cache()
+
+
+def test_files_are_written_moved_read_in_parts_and_removed(bucket):
+    folder = bucket / "häß [1]"
+    for number in range(20):
+        with whole(folder / "from" / f"ü{number}") as file:
+            file.write_text(f"0123456789 {number}")
+    move_files(files(folder / "from"), folder / "to")
+    assert names(folder) == {"to"}
+    assert {read_bytes(path).decode() for path in files(folder / "to")} == {f"0123456789 {n}" for n in range(20)}
+    with ranges(folder / "to" / "ü7") as read:
+        assert [read(0, 4), read(3, 9), read(9, 99), read(50, 60)] == [b"0123", b"345678", b"9 7", b""]
+    write_json(folder / "to" / "a.json", {"a": "犬"})
+    assert read_json(folder / "to" / "a.json") == {"a": "犬"}
+    assert read_json(folder / "none.json") is None
+    remove(folder)
+    assert names(folder) == set()
+
+
+def test_more_files_than_a_listing_holds_are_listed_and_removed(bucket):
+    folder = bucket / "many"
+    for number in range(1001):
+        folder.fs.pipe_file((folder / f"{number:04}").path, b"")
+    assert [path.name for path in files(folder)] == [f"{number:04}" for number in range(1001)]
+    remove(folder)
+    assert files(folder) == []
+
+
+def test_a_file_that_is_uploaded_in_parts_is_read_as_it_was_written(bucket):
+    content = b"".join(b"%015d\n" % number for number in range(7 << 20))  # 112 MB; s3fs sends parts from 100 MB
+    with whole(bucket / "large") as file:
+        file.write_bytes(content)
+    with ranges(bucket / "large") as read:
+        assert read(0, len(content)) == content
+        assert read(60_000_001, 60_000_100) == content[60_000_001:60_000_100]
+    move_files([bucket / "large"], bucket / "moved")
+    assert read_bytes(bucket / "moved" / "large") == content
+
+
+@pytest.mark.spark
+def test_curated_files_are_those_of_a_local_run_and_the_command_goes_on(bucket, sample, tmp_path):
+    for name in ("crawl", "pairs"):
+        bucket.fs.put(str(sample / name), (bucket / name).path, recursive=True)
+    output = bucket / "out"
+    try:
+        for to, inputs in ((tmp_path / "local", ()), (output, (bucket / "crawl", bucket / "pairs"))):
+            status, last = ended(begin("local[2]", *curate_arguments(sample, to, *inputs)))
+            assert status == 0, last
+        assert curated(output) == curated(tmp_path / "local")
+        remove(output / "curated")
+        remove(output / "run.json")
+        status, last = ended(begin("local[2]", *curate_arguments(sample, output, bucket / "crawl", bucket / "pairs")))
+        assert status == 0, last
+    finally:
+        leave_nothing()
+    assert curated(output) == curated(tmp_path / "local")
+    assert json.loads(read_bytes(output / "run.json"))["rows"]["pairs"] > 0
