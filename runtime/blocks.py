@@ -3,8 +3,9 @@
 A block is an Arrow record batch as an IPC message, packed by zstd as a whole. Of a hundred rows, that takes a quarter
 of the time of packing each buffer, as Arrow's own files do. A file of blocks is the Arrow IPC stream of its rows, also
 packed by zstd (`.arrows.zst`): any program can read it that knows both. Between the frames of zstd are skippable ones,
-which say to which bucket the next frame belongs, and carry its checksum. `runtime.shuffle` brings blocks from task to
-task.
+which say to which bucket the next frame belongs, and carry its checksum. The last one, of the end of the stream, carries
+in place of a bucket the checksum of all checksums before it, so that no frame can be missing or come twice.
+`runtime.shuffle` brings blocks from task to task.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,25 +147,18 @@ def unpack(data: bytes | pa.Buffer, schema: pa.Schema) -> pa.RecordBatch:
 def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> None:
     """Write blocks to a file that is whole under its name."""
     with whole(path) as partial, partial.open("wb") as file:
-        file.write(_packed(schema.serialize()).data)
-        for block in blocks:
+        passed = 0
+        for block in chain([_packed(schema.serialize())], blocks):
             file.write(block.data)
-        file.write(_packed(_END).data)
+            passed = _passed(block, passed)
+        file.write(_packed(_END, passed).data)
 
 
 def read_blocks(path: Path, schema: pa.Schema) -> Iterator[Block]:
     """Yield the blocks of a file, which must be whole, and its rows of this schema."""
     try:
         with ranges(path) as read:
-            frames = _frames(read)
-            if next(frames, None) != _packed(schema.serialize()):
-                raise ValueError("its columns are others")
-            last = None
-            for last in frames:
-                if last.buckets:
-                    yield last
-            if last != _packed(_END):
-                raise ValueError("it is cut off")
+            yield from _in_sequence(_frames(read), schema)
     except (ValueError, pa.ArrowException, OSError) as error:
         if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise  # the file may be whole, and the server busy or forbidding
@@ -181,6 +176,25 @@ def _checksum(head: np.void, packed: bytes | memoryview | pa.Buffer) -> int:
     return zlib.crc32(packed, zlib.crc32(head.tobytes()[: -head["checksum"].itemsize]))
 
 
+def _passed(frame: Block, before: int) -> int:
+    """Return the checksum of the checksums of all frames up to this one, given that of the frames before."""
+    return zlib.crc32(memoryview(frame.data)[_HEAD.itemsize - _HEAD["checksum"].itemsize : _HEAD.itemsize], before)
+
+
+def _in_sequence(frames: Iterator[Block], schema: pa.Schema) -> Iterator[Block]:
+    """Yield the frames with rows; ValueError unless the first has this schema, and the last says that all are here."""
+    last = next(frames)
+    if last != _packed(schema.serialize()):
+        raise ValueError("its columns are others")
+    before, passed = 0, _passed(last, 0)
+    for last in frames:
+        before, passed = passed, _passed(last, passed)
+        if last.buckets:
+            yield last
+    if last != _packed(_END, before):
+        raise ValueError("it is cut off, or its parts are not in sequence")
+
+
 def _frames(read: Callable[[int, int], bytes]) -> Iterator[Block]:
     """Yield all frames of a file, compared with their checksums."""
     held, at, is_more = b"", 0, True
@@ -194,7 +208,7 @@ def _frames(read: Callable[[int, int], bytes]) -> Iterator[Block]:
             begin += len(block.data)
             yield block
         held = held[begin:]
-    if held:
+    if held or not at:
         raise ValueError("it is cut off")
 
 

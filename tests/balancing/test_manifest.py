@@ -11,8 +11,8 @@ import pytest
 from curation.balancing import manifest as module
 from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, write_curated
 from curation.schemas import CURATED, MATCHED
-from metadata import InputError
-from runtime.exchange import BucketWriter, read_buckets
+from runtime import blocks as packing
+from runtime.blocks import Block, unpack
 from runtime.tallies import Tallies
 from tests.naive.curated import naive_curated
 from tests.naive.sampling import naive_expected_size
@@ -43,51 +43,60 @@ def _candidates(random: Random) -> list[dict]:
     ]
 
 
-def drawn(folder: Path, rows: pa.RecordBatch, files: int, tasks: int = 1, seed: int = 0) -> tuple[list[Path], Tallies]:
-    """Draw as so many tasks over batches of any size do; return their files and tallies."""
-    paths, tallies, random = [], Tallies(), Random(tasks)
-    for number, part in enumerate(cut(rows, random, tasks)):
-        writer = BucketWriter(folder, f"{tasks}-{number}", files * SECTIONS)
-        tallies += draw_pairs(cut(part, random, 3), RATES, seed, files, writer)
-        paths += [folder / name for name in writer.finish()]
-    return paths, tallies
+def drawn(rows: pa.RecordBatch, files: int, tasks: int = 1, seed: int = 0) -> tuple[list[Block], Tallies]:
+    """Draw as so many tasks over batches of any size do; return their blocks and tallies."""
+    blocks, tallies, random = [], Tallies(), Random(tasks)
+    for part in cut(rows, random, tasks):
+        own = Tallies()
+        blocks += draw_pairs(cut(part, random, 3), RATES, seed, files, own)
+        tallies += own
+    return blocks, tallies
 
 
-def curated(folder: Path, paths: list[Path], files: int, row_group_rows: int = 50) -> list[list[dict]]:
-    return [pq.read_table(written(folder, paths, file, row_group_rows)).to_pylist() for file in range(files)]
+def curated(folder: Path, blocks: list[Block], files: int, row_group_rows: int = 50) -> list[list[dict]]:
+    return [pq.read_table(written(folder, blocks, files, at, row_group_rows)).to_pylist() for at in range(files)]
 
 
-def written(folder: Path, paths: list[Path], file: int, row_group_rows: int = 50) -> Path:
+def written(folder: Path, blocks: list[Block], files: int, file: int, row_group_rows: int = 50) -> Path:
     path = folder / f"{file:05}.parquet"
-    write_curated(paths, file, path, row_group_rows)
+    write_curated(sent(blocks, files, file), file, path, row_group_rows)
     return path
+
+
+def sent(blocks: list[Block], files: int, file: int) -> list[pa.Buffer]:
+    """Return the blocks for one file as a task receives them."""
+    return [pa.py_buffer(block.data) for block in blocks if block.scaled(files) == file]
 
 
 @pytest.mark.parametrize("files", [1, 2, 3, 7])
 @pytest.mark.parametrize("seed", [0, 5])
 def test_files_are_those_of_the_definition(tmp_path, files, seed):
     rows = images(400)
-    paths, _ = drawn(tmp_path, rows, files, tasks=3, seed=seed)
-    assert curated(tmp_path, paths, files) == naive_curated(rows.to_pylist(), RATES.tolist(), seed, files)
+    blocks, _ = drawn(rows, files, tasks=3, seed=seed)
+    assert curated(tmp_path, blocks, files) == naive_curated(rows.to_pylist(), RATES.tolist(), seed, files)
 
 
 @pytest.mark.parametrize("tasks", [2, 9])
-def test_bytes_are_the_same_however_images_lie_in_files_and_in_which_order_those_are_read(tmp_path, tasks):
+def test_bytes_are_the_same_however_images_lie_in_files_and_in_which_order_blocks_come(tmp_path, tasks):
     rows = images(300)
-    expected = [written(tmp_path, drawn(tmp_path, rows, 2)[0], file).read_bytes() for file in range(2)]
-    paths, _ = drawn(tmp_path, shuffled(rows, Random(tasks)), 2, tasks)
-    assert [written(tmp_path, paths[::-1], file).read_bytes() for file in range(2)] == expected
+    blocks, _ = drawn(rows, 2)
+    expected = [written(tmp_path, blocks, 2, file).read_bytes() for file in range(2)]
+    blocks, _ = drawn(shuffled(rows, Random(tasks)), 2, tasks)
+    for order in (blocks, blocks[::-1], Random(tasks).sample(blocks, len(blocks))):
+        assert [written(tmp_path, order, 2, file).read_bytes() for file in range(2)] == expected
 
 
-def test_short_runs_and_many_files_of_drawn_pairs_change_nothing(tmp_path, monkeypatch):
+def test_short_runs_and_small_blocks_that_do_not_stay_in_memory_change_nothing(tmp_path, monkeypatch):
     rows = images(300)
-    expected = curated(tmp_path, drawn(tmp_path, rows, 2)[0], 2)
+    few, tallies = drawn(rows, 2)
+    expected = curated(tmp_path, few, 2)
     monkeypatch.setattr(module, "RUN_BYTES", 1000)
-    monkeypatch.setattr("runtime.exchange.FEWEST_ROWS", 1)
-    monkeypatch.setattr("runtime.exchange.HELD_BYTES", 1000)
-    paths, _ = drawn(tmp_path, rows, 2, tasks=2)
-    assert len(paths) > 2
-    assert curated(tmp_path, paths, 2) == expected
+    monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(packing, "HELD_BYTES", 1000)
+    blocks, of_blocks = drawn(rows, 2, tasks=2)
+    assert len(blocks) > 2 * len(few)
+    assert curated(tmp_path, blocks, 2) == expected
+    assert [row["name"] for row in of_blocks.rows()] == [row["name"] for row in tallies.rows()]
 
 
 @pytest.mark.parametrize("some", [[0.5], [0.0, 0.25, 1 - 2**-53], [i / 16 for i in range(16)]])
@@ -100,22 +109,23 @@ def test_of_equal_draws_the_smaller_uid_is_first(tmp_path, monkeypatch, some):
         return np.array([order_of[uid] for uid in uids.to_pylist()])
 
     monkeypatch.setattr(module, "draws", drawn_alike)
-    paths, tallies = drawn(tmp_path, shuffled(rows, Random(1)), 2, tasks=3)
-    found = [[row["uid"] for row in file] for file in curated(tmp_path, paths, 2)]
+    blocks, tallies = drawn(shuffled(rows, Random(1)), 2, tasks=3)
+    found = [[row["uid"] for row in file] for file in curated(tmp_path, blocks, 2)]
     kept = sorted(found[0] + found[1], key=lambda uid: (order_of[uid], uid))
     assert found == [[uid for uid in kept if int(order_of[uid] * 2) == file] for file in range(2)]
     assert len(kept) == tallies["kept"] > 50
 
 
 @pytest.mark.parametrize("files", [1, 3, 8])
-def test_a_pair_lies_in_the_section_of_its_draw(tmp_path, files):
-    paths, tallies = drawn(tmp_path, images(300), files, tasks=2)
+def test_a_pair_lies_in_the_section_of_its_draw(files):
+    blocks, tallies = drawn(images(300), files, tasks=2)
     rows = 0
-    for section in range(files * SECTIONS):
-        for block in (block for path in paths for block in read_buckets(path, DRAWN, section, section + 1)):
-            assert (np.floor(block["draw"].to_numpy() * files) == section // SECTIONS).all()
-            assert (np.floor(block["draw"].to_numpy() * files * SECTIONS) == section).all()
-            rows += block.num_rows
+    for block in blocks:
+        draws = unpack(block.data, DRAWN)["draw"].to_numpy()
+        assert block.buckets == files * SECTIONS
+        assert (np.floor(draws * files) == block.bucket // SECTIONS).all()
+        assert (np.floor(draws * files * SECTIONS) == block.bucket).all()
+        rows += len(draws)
     assert rows == tallies["kept"]
 
 
@@ -132,16 +142,16 @@ def test_draws_at_the_bounds_of_files_lie_in_a_section_of_the_right_file():
         values = values[(values >= 0) & (values < 1)]
         rows = {name: pa.nulls(len(values), DRAWN.field(name).type) for name in CURATED.names}
         sections.clear()
-        module.add_by_section(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN), files, Watched())
+        module.by_section(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN), files, Watched())
         assert len(sections) == len(values)
         assert all(section // SECTIONS == int(draw * files) < files for draw, section in sections)
 
 
 def test_tallies_say_what_was_expected_and_what_was_kept(tmp_path):
     rows = images(300)
-    paths, tallies = drawn(tmp_path, rows, 2, tasks=4)
+    blocks, tallies = drawn(rows, 2, tasks=4)
     expected = [naive_expected_size(image, RATES.tolist()) for image in rows.to_pylist()]
-    found = [row for file in curated(tmp_path, paths, 2) for row in file]
+    found = [row for file in curated(tmp_path, blocks, 2) for row in file]
     assert (tallies["images"], tallies["kept"]) == (300, len(found))
     assert tallies["expected"] == pytest.approx(sum(expected))
     assert tallies["variance"] == pytest.approx(sum(p * (1 - p) for p in expected))
@@ -154,9 +164,9 @@ def test_tallies_say_what_was_expected_and_what_was_kept(tmp_path):
 
 
 def test_what_was_written_is_counted_and_has_the_schema_and_the_row_groups(tmp_path):
-    paths, tallies = drawn(tmp_path, images(300), 1)
+    blocks, tallies = drawn(images(300), 1)
     path = tmp_path / "00000.parquet"
-    assert write_curated(paths, 0, path, 50)["written"] == tallies["kept"]
+    assert write_curated(sent(blocks, 1, 0), 0, path, 50)["written"] == tallies["kept"]
     groups = pq.ParquetFile(path).metadata
     assert pq.read_schema(path).equals(CURATED)
     sizes = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
@@ -164,21 +174,19 @@ def test_what_was_written_is_counted_and_has_the_schema_and_the_row_groups(tmp_p
     assert sum(sizes) == tallies["kept"]
 
 
-def test_no_images_give_no_file_of_pairs_and_an_empty_curated_one(tmp_path):
+def test_no_images_give_no_block_and_an_empty_curated_file(tmp_path):
     for batches in ([], [images(0)], [images(3).slice(1, 0)]):
-        writer = BucketWriter(tmp_path, "none", SECTIONS)
-        tallies = draw_pairs(batches, RATES, 0, 1, writer)
-        assert writer.finish() == []
+        tallies = Tallies()
+        assert list(draw_pairs(batches, RATES, 0, 1, tallies)) == []
         assert (tallies["images"], tallies["kept"]) == (0, 0)
     assert curated(tmp_path, [], 1) == [[]]
     assert pq.read_schema(tmp_path / "00000.parquet").equals(CURATED)
 
 
-def test_a_damaged_file_of_drawn_pairs_is_refused_and_nothing_is_written(tmp_path):
-    paths, _ = drawn(tmp_path, images(100), 1)
-    data = bytearray(paths[0].read_bytes())
+def test_a_damaged_block_of_drawn_pairs_is_refused_and_nothing_is_written(tmp_path):
+    (block, *others), _ = drawn(images(100), 1)
+    data = bytearray(block.data)
     data[-1] ^= 1
-    paths[0].write_bytes(data)
-    with pytest.raises(InputError, match="is damaged"):
-        curated(tmp_path, paths, 1)
-    assert not list(tmp_path.glob("*.parquet"))
+    with pytest.raises(ValueError, match="a checksum differs"):
+        curated(tmp_path, [block._replace(data=bytes(data)), *others], 1)
+    assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,7 @@ from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
-from runtime.exchange import BucketWriter, read_buckets
+from runtime.blocks import ENDING, Packer, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.spark import Shipped
 from runtime.storage.parquet import PartWriter
@@ -102,7 +102,7 @@ FLOORS = {
     "count": (None, ""),
     "read to sample": ("read to sample", "is Parquet alone"),
     "sample": (None, ""),
-    "by section": ("by section", "is zstd and the file"),
+    "by section": ("by section", "is zstd"),
     "write curated": ("curated", "Parquet alone"),
 }
 MOVING = (
@@ -126,7 +126,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
         floor("inputs", lambda path=path: _read_alone(path))
     batches = list(tasks.without_tallies(read, Tallies()))
     texts = sum(batch.num_rows for batch in batches)
-    writer = BucketWriter(folder, "pairs", BUCKETS)
+    packer, blocks = Packer(BUCKETS), []
     rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
     for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
@@ -134,16 +134,20 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))
         found = matching.match(rows)
         buckets = tasks.bucket_of(found["key"].to_numpy(), BUCKETS)
-        own("write pairs", lambda rows=found, buckets=buckets: writer.add(rows, buckets))
+        blocks += own("write pairs", lambda rows=found, buckets=buckets: list(packer.add(rows, buckets)))
         floor("pack", lambda rows=found: CODEC.compress(rows.serialize()))
-    own("write pairs", writer.finish)
+    blocks += own("write pairs", lambda: list(packer.finish()))
+    pairs = folder / f"pairs{ENDING}"
+    own("write pairs", lambda: write_blocks(pairs, schemas.PAIRS, blocks))
+    blocks = own("read pairs", lambda: list(read_blocks(pairs, schemas.PAIRS)))
     images = []
-    for bucket in range(0, BUCKETS, 4):
-        blocks = own("read pairs", lambda b=bucket: _blocks(folder, writer.files, schemas.PAIRS, b, b + 4))
-        packed = [CODEC.compress(block.serialize()) for block in blocks]
-        sizes = [block.serialize().size for block in blocks]
+    for fourth in range(4):
+        own_blocks = [block.data for block in blocks if block.scaled(4) == fourth]
+        rows = own("read pairs", lambda blocks=own_blocks: [unpack(data, schemas.PAIRS) for data in blocks])
+        packed = [CODEC.compress(block.serialize()) for block in rows]
+        sizes = [block.serialize().size for block in rows]
         floor("unpack", lambda p=packed, s=sizes: [CODEC.decompress(x, n) for x, n in zip(p, s, strict=True)])
-        rows = own("combine again", lambda blocks=blocks: combine(pa.concat_batches(blocks), 64, Tallies()))
+        rows = own("combine again", lambda rows=rows: combine(pa.concat_batches(rows), 64, Tallies()))
         images.append(own("group", lambda rows=rows: group(rows, Tallies())))
     _after_matching(own, floor, images, folder)
     return own, floor, texts
@@ -160,12 +164,11 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
         own("count", lambda b=batch: counts.count(parts(b["candidates"])[0].field("entries")))
     rates = rates_at(counts.values, threshold(counts.values, TAIL_SHARE))
     batches = own("read to sample", lambda: list(pq.ParquetFile(matched).iter_batches(50_000)))
-    sections = BucketWriter(folder, "drawn", curated.SECTIONS)
+    packer, path = Packer(curated.SECTIONS), folder / "curated.parquet"
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
-    own("by section", lambda: curated.add_by_section(pa.concat_batches(kept), 1, sections))
-    own("by section", sections.finish)
-    drawn, path = [folder / name for name in sections.files], folder / "curated.parquet"
-    own("write curated", lambda: curated.write_curated(drawn, 0, path, 100_000))
+    drawn = own("by section", lambda: [*curated.by_section(pa.concat_batches(kept), 1, packer), *packer.finish()])
+    received = [pa.py_buffer(block.data) for block in drawn]
+    own("write curated", lambda: curated.write_curated(received, 0, path, 100_000))
     ordered = list(pq.ParquetFile(path).iter_batches())
     floor("curated", lambda: _write(folder / "curated.parquet", schemas.CURATED, ordered, 100_000))
 
@@ -184,10 +187,6 @@ def _read_alone(path: Path) -> None:
         while data := inflate.unused_data or file.read(1 << 16):
             inflate = zlib.decompressobj(31) if inflate.eof else inflate
             inflate.decompress(data)
-
-
-def _blocks(folder: Path, files: list[str], schema: pa.Schema, first: int, stop: int) -> list[pa.RecordBatch]:
-    return [rows for name in files for rows in read_buckets(folder / name, schema, first, stop)]
 
 
 def _write(path: Path, schema: pa.Schema, batches: list[pa.RecordBatch], row_group: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from runtime.blocks import ENDING
 from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, executor_of, kill, mapped, running
 from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing
@@ -61,6 +62,26 @@ def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, samp
     assert curated(folder / "killed") == whole
     assert arrays
     assert all(any(path.startswith(f"{disk}/clip-curation-") for disk in cluster.disks) for path in arrays)
+
+
+@pytest.mark.parametrize("function", ["_send_pairs", "_group"])
+def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_no_input_is_read_again(
+    cluster, sample, folder, whole, function
+):
+    output, hold = folder / f"killed{function}", Hold.at(folder / f"hold{function}", "curation.stages", function)
+    job = begin(cluster.master, *curate_arguments(sample, output), hold=hold)
+    worker = hold.reached()
+    before = written(output / "pairs")
+    kill(executor_of(worker))
+    assert ended(job)[0] == 0
+    assert curated(output) == whole
+    assert len([name for name in before if name.endswith(ENDING)]) > 1
+    assert written(output / "pairs") == before
+
+
+def written(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return which file each name in a folder stands for, and when it was written."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
 def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_runs(cluster, bare_run):

@@ -15,6 +15,7 @@ from runtime.storage.paths import names as names_in
 from runtime.storage.paths import remove
 from runtime.storage.whole import STAMP
 from runtime.tallies import Tallies
+from tests.naive.batching import naive_gather
 
 DESCRIPTION = {"version": 1, "made_from": {"metadata": "abc", "rules": "unicode", "model": {"name": "lid"}}}
 
@@ -30,20 +31,22 @@ def opened(folder, *inputs: Input, description=None) -> Ledger:
     return Ledger.open(folder, description or DESCRIPTION, list(inputs))
 
 
-def done(ledger: Ledger, *tasks: list[Input], files: int = 1) -> list[str]:
+def done(ledger: Ledger, *tasks: list[Input], files: int = 1, rows: int = 0) -> list[str]:
     """Do these tasks as a worker does; return the names of their files."""
     names = []
     for task in tasks:
-        own = [f"{ledger.stamps.name_of(task)}-{number}.blocks" for number in range(files)]
+        own = [f"{ledger.stamps.name_of(task)}-{number}.arrows.zst" for number in range(files)]
         for name in own:
             (ledger.stamps.folder / name).write_text("rows")
-        ledger.stamps.write(task, own, 8, Tallies([{"name": "files", "language": None, "value": len(task)}]))
+        counts = {"files": len(task), "rows": rows}
+        tallies = Tallies({"name": name, "language": None, "value": value} for name, value in counts.items() if value)
+        ledger.stamps.write(task, own, tallies)
         names += own
     return names
 
 
 def names(ledger: Ledger) -> list[str]:
-    return sorted(path.name for path, _ in ledger.files)
+    return sorted(path.name for path in ledger.files)
 
 
 def test_a_new_folder_has_nothing_done(folder):
@@ -56,14 +59,13 @@ def test_what_has_a_stamp_is_done_with_its_files_and_tallies(folder):
     ledger = opened(folder, A, B, C)
     assert ledger.missing == []
     assert names(ledger) == sorted(written)
-    assert {buckets for _, buckets in ledger.files} == {8}
     assert ledger.tallies()["files"] == 3
 
 
 def test_of_a_run_that_broke_off_only_what_has_no_stamp_is_missing(folder):
     ledger = opened(folder, A, B, C)
     done(ledger, [B])
-    (folder / f"{ledger.stamps.name_of([A])}-0.blocks").write_text("rows, but no stamp")
+    (folder / f"{ledger.stamps.name_of([A])}-0.arrows.zst").write_text("rows, but no stamp")
     assert opened(folder, A, B, C).missing == [A, C]
 
 
@@ -124,7 +126,7 @@ def test_the_names_of_two_tasks_differ_and_those_of_one_task_do_not(folder):
 def test_leftovers_are_removed_and_what_counts_is_not(folder):
     first = done(opened(folder, A, B), [A], [B], files=2)
     done(opened(folder, C, description={"other": 1}), [C])
-    for name in (".half.blocks.12.partial", "0123-0.blocks", "_0123.json"):
+    for name in (".half.arrows.zst.12.partial", "0123-0.arrows.zst", "_0123.json"):
         (folder / name).write_text("left")
     (folder / STAMP).write_text("{}")
     ledger = opened(folder, A, replace(B, size=11))
@@ -139,7 +141,27 @@ def test_a_stamp_says_in_plain_json_what_was_made_of_which_inputs(folder):
     files = done(ledger, [B, C])
     (stamp,) = (json.loads(path.read_text("utf-8")) for path in placed(folder, ".json"))
     assert [each["path"] for each in stamp["inputs"]] == [B.path, C.path]
-    assert (stamp["files"], stamp["buckets"]) == (files, 8)
+    assert stamp["files"] == files
+    assert stamp["tallies"] == [{"name": "files", "language": None, "value": 2}]
+
+
+@pytest.mark.parametrize("limit", [1, 6, 10, 11, 1000])
+def test_lists_of_files_have_every_file_once_and_rows_enough(folder, limit):
+    tasks = [source(f"{number:02}") for number in range(12)]
+    for task, rows in zip(tasks, [5, 0, 5, 10, 0, 0, 1, 3, 2, 20, 4, 0], strict=True):
+        done(opened(folder, *tasks), [task], files=1 + rows % 2, rows=rows)
+    ledger = opened(folder, *tasks)
+    parts = naive_gather(list(ledger.done.values()), lambda stamp: Tallies(stamp.tallies)["rows"], limit, 99)
+    lists = [[path.name for path in each] for each in ledger.files_of(limit)]
+    assert lists == [[name for stamp in part for name in stamp.files] for part in parts]
+    assert [name for each in lists for name in each] == [path.name for path in ledger.files]
+
+
+def test_the_files_of_one_task_are_in_one_list(folder):
+    done(opened(folder, A, B), [A], [B], files=3, rows=7)
+    assert [len(each) for each in opened(folder, A, B).files_of(7)] == [3, 3]
+    assert [len(each) for each in opened(folder, A, B).files_of(8)] == [6]
+    assert opened(folder, C).files_of(7) == []
 
 
 SIZES = [[], [0], [0, 0, 0], [5], [1] * 100, [10**12], [10**12, 1, 1, 10**12], [0, 7, 0, 10**9, 0]]
@@ -157,6 +179,13 @@ def test_tasks_have_every_input_once_in_order_and_are_near_the_limit(tmp_path, s
         assert sum(each.size for each in task[:-1]) <= limit  # the last one may take it over
     for task in tasks[:-1]:
         assert sum(each.size for each in task) >= int(limit)
+
+
+@pytest.mark.parametrize("task_bytes", [1, 250.5, 10**12])
+def test_tasks_are_as_large_as_is_asked_for_but_leave_no_core_idle(tmp_path, task_bytes):
+    tasks = opened(tmp_path, *(source(f"{number:03}", 100) for number in range(300))).tasks(2, task_bytes)
+    limit = min(task_bytes, 300 * 100 // (2 * module.TASKS_PER_CORE))
+    assert {len(task) for task in tasks} == {int(-(-limit // 100))}
 
 
 def test_few_inputs_are_enough_tasks_for_all_cores_and_small_ones_share_a_task(tmp_path):

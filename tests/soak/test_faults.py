@@ -20,7 +20,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 MATCHING = ("curation.runs.ledger", "Stamps.write")  # pairs are written, their stamp is not
-GROUPING = ("curation.images.combine", "combine")
+SENDING = ("curation.stages", "_send_pairs")
+GROUPING = ("curation.images.tasks", "write_images")
 COUNTING = ("curation.balancing.counts", "EntryCounts.count")
 SAMPLING = ("curation.balancing.manifest", "sampled")
 WRITING = ("curation.balancing.manifest", "in_order")
@@ -59,7 +60,7 @@ def test_metadata_from_a_cluster_are_those_of_a_local_run(cluster, sample, tmp_p
     assert built["cluster"] == built["local"]
 
 
-@pytest.mark.parametrize("place", [MATCHING, GROUPING, COUNTING, SAMPLING, WRITING, REPORTING])
+@pytest.mark.parametrize("place", [MATCHING, SENDING, GROUPING, COUNTING, SAMPLING, WRITING, REPORTING])
 def test_the_command_goes_on_after_its_driver_was_killed(sample, tmp_path, whole, place):
     output, hold = tmp_path / "out", Hold.at(tmp_path / "hold", *place)
     job = begin(LOCAL, *curate_arguments(sample, output), hold=hold)

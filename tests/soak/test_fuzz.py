@@ -31,8 +31,8 @@ from curation.inputs import limits
 from curation.inputs.files import Input
 from curation.runs.ledger import Ledger
 from metadata import Entries
+from runtime.blocks import Packer, read_blocks, unpack, write_blocks
 from runtime.errors import InputError
-from runtime.exchange import BucketWriter, read_buckets
 from runtime.tallies import Tallies
 from tests.support.checkout import ROOT
 from tests.support.crawl_records import image, warc, wat
@@ -148,9 +148,14 @@ ASKED = pa.record_batch({"url": ["https://a.example.org/", "https://c.example/a.
 
 
 def save_blocks(folder: Path) -> None:
-    writer = BucketWriter(folder, "task", 4)
-    writer.add(BLOCK, np.repeat(np.arange(4), 10))
-    writer.finish()
+    packer = Packer(4)
+    blocks = [*packer.add(BLOCK, np.repeat(np.arange(4), 10)), *packer.finish()]
+    write_blocks(folder / "task.arrows.zst", BLOCK.schema, blocks)
+
+
+def read_rows(folder: Path) -> list[tuple[int, list]]:
+    blocks = read_blocks(folder / "task.arrows.zst", BLOCK.schema)
+    return [(block.bucket, unpack(block.data, BLOCK.schema).to_pylist()) for block in blocks]
 
 
 def save_stamp(folder: Path) -> None:
@@ -158,7 +163,7 @@ def save_stamp(folder: Path) -> None:
     tallies = Tallies(
         [{"name": "files", "language": None, "value": 1}, {"name": "texts", "language": "ja", "value": 7}]
     )
-    ledger.stamps.write([SOURCE], [], 8, tallies)
+    ledger.stamps.write([SOURCE], [], tallies)
 
 
 def done(folder: Path) -> list:
@@ -187,9 +192,7 @@ ARTEFACTS = {
         lambda folder: Exclusion.of(**EXCLUDED).save(folder),
         lambda folder: Exclusion.open(folder).excluded(ASKED).to_pylist(),
     ),
-    "blocks": Artefact(
-        save_blocks, lambda folder: [b.to_pylist() for b in read_buckets(folder / "task-0.blocks", BLOCK.schema, 0, 4)]
-    ),
+    "blocks": Artefact(save_blocks, read_rows),
     "stamp": Artefact(save_stamp, done, none=[[SOURCE], [], []]),
 }
 

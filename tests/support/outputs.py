@@ -43,5 +43,5 @@ def with_inputs_done(path: Path, *inputs: Input, unique: bool = False) -> Output
     for task in ledger.tasks(100):
         name = f"{ledger.stamps.name_of(task)}.parquet"
         (ledger.stamps.folder / name).write_text("rows")
-        ledger.stamps.write(task, [name], 0, TALLIES)
+        ledger.stamps.write(task, [name], TALLIES)
     return output

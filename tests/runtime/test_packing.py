@@ -1,0 +1,182 @@
+"""Rows are packed by bucket into blocks that are worth their cost, and a store gives back each block once."""
+
+import errno
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation.schemas import PAIRS
+from runtime import blocks as module
+from runtime.blocks import Block, Packer, Store, unpack
+from runtime.storage.paths import FullDisk
+from tests.support.pair_rows import cut, random_pairs
+from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small, small_blocks
+
+
+@pytest.mark.parametrize("buckets", [1, 3, 64])
+@pytest.mark.parametrize("fewest", [1, 20, 512])
+@pytest.mark.parametrize("waiting", [0, 5000, 1 << 30])
+@pytest.mark.parametrize("most", [7, 8192])
+def test_rows_of_every_type_come_back_by_bucket_from_slices(monkeypatch, buckets, fewest, waiting, most):
+    monkeypatch.setattr(module, "FEWEST_ROWS", fewest)
+    monkeypatch.setattr(module, "WAITING_BYTES", waiting)
+    monkeypatch.setattr(module, "MOST_ROWS", most)
+    random = Random(buckets)
+    rows = random_pairs(random, 300)
+    numbers = np.array([random.randrange(buckets) for _ in range(300)])
+    packer, blocks, expected = Packer(buckets), [], [[] for _ in range(buckets)]
+    for part, own in zip(cut(rows, Random(0), 6), cut(pa.record_batch({"n": numbers}), Random(0), 6), strict=True):
+        order = np.argsort(own["n"].to_numpy(), kind="stable")
+        blocks += packer.add(part.take(pa.array(order)), own["n"].to_numpy()[order])
+        for number, row in zip(own["n"].to_pylist(), part.to_pylist(), strict=True):
+            expected[number].append(row)
+    blocks += packer.finish()
+    found = [[] for _ in range(buckets)]
+    for block in blocks:
+        unpacked = unpack(block.data, PAIRS)
+        unpacked.validate(full=True)
+        assert block.buckets == buckets
+        assert 0 < unpacked.num_rows <= most
+        found[block.bucket] += unpacked.to_pylist()
+    assert found == expected
+
+
+def test_few_rows_wait_for_more_of_their_bucket(monkeypatch):
+    monkeypatch.setattr(module, "FEWEST_ROWS", 3)
+    packer, full = Packer(2), []
+    for number in range(7):
+        full += packer.add(small((number, "a"), (number, "b")), np.array([0, 1]))
+    assert [(block.bucket, len(rows_of(block.data))) for block in full] == [(0, 3), (1, 3)] * 2
+    blocks = [*full, *packer.finish()]
+    assert [(block.bucket, len(rows_of(block.data))) for block in blocks[4:]] == [(0, 1), (1, 1)]
+    assert by_bucket(blocks) == [(at, (number, name)) for at, name in enumerate("ab") for number in range(7)]
+
+
+def test_rows_do_not_wait_where_too_much_would_be_held(monkeypatch):
+    rows = small((1, "a"), (2, "b"))
+    monkeypatch.setattr(module, "FEWEST_ROWS", 512)
+    monkeypatch.setattr(module, "WAITING_BYTES", 2 * rows.nbytes)
+    packer = Packer(2)
+    given = [[len(rows_of(block.data)) for block in packer.add(rows, np.array([0, 1]))] for _ in range(7)]
+    assert given == [[], [], [3, 3]] * 2 + [[]]
+    assert [len(rows_of(block.data)) for block in packer.finish()] == [1, 1]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 1000])
+def test_blocks_of_any_size_hold_the_same_rows(monkeypatch, most):
+    monkeypatch.setattr(module, "MOST_ROWS", most)
+    blocks = small_blocks()
+    assert by_bucket(blocks) == sorted(ROWS, key=lambda row: row[0])
+    assert {len(rows_of(block.data)) for block in blocks} == ({1} if most == 1 else {2})
+
+
+def test_no_rows_give_no_block_and_what_was_given_is_not_given_again():
+    packer = Packer(BUCKETS)
+    assert list(packer.add(small(), np.zeros(0, np.int64))) == []
+    assert list(packer.finish()) == []
+    list(packer.add(small((1, "犬")), np.array([3])))
+    assert len(list(packer.finish())) == 1
+    assert list(packer.finish()) == []
+
+
+def test_the_same_rows_give_the_same_bytes():
+    assert small_blocks() == small_blocks()
+
+
+def test_a_block_is_known_by_its_bytes_alone():
+    for block in small_blocks():
+        for data in (block.data, pa.py_buffer(block.data)):
+            assert Block.of(data) == (block.bucket, BUCKETS, data)
+            assert rows_of(data) == rows_of(block.data)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 7, 8])
+def test_a_bucket_of_many_is_in_the_bucket_of_few_that_has_its_share(number):
+    found = [Block(bucket, 8, b"").scaled(number) for bucket in range(8)]
+    assert found == [int(bucket / 8 * number) for bucket in range(8)]
+    assert set(found) == set(range(number))
+
+
+def test_a_block_that_a_flipped_bit_is_in_is_refused():
+    data = small_blocks()[1].data
+    for position in range(len(data)):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        try:
+            assert rows_of(bytes(flipped)) == rows_of(data), position
+        except ValueError as error:
+            assert "checksum" in str(error)  # noqa: PT017
+        else:
+            pytest.fail(f"byte {position} is in no checksum")
+
+
+# Store
+
+
+def of_each(store: Store, buckets: int) -> list[list[bytes]]:
+    return [sorted(bytes(data) for data in store.take(bucket)) for bucket in range(buckets)]
+
+
+@pytest.mark.parametrize("held", [0, 100, 1 << 20])
+def test_a_store_gives_the_blocks_of_each_bucket_once(tmp_path, monkeypatch, held):
+    monkeypatch.setattr(module, "HELD_BYTES", held)
+    random, expected = Random(held), [[] for _ in range(5)]
+    with Store(tmp_path) as store:
+        for _ in range(200):
+            bucket, data = random.randrange(4), random.randbytes(random.randrange(1, 40))
+            store.add(bucket, data if random.random() < 0.5 else pa.py_buffer(data))
+            expected[bucket].append(data)
+        assert of_each(store, 5) == [sorted(blocks) for blocks in expected]
+        assert of_each(store, 5) == [[]] * 5
+
+
+def test_a_store_takes_blocks_while_it_gives_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HELD_BYTES", 3)
+    with Store(tmp_path) as store:
+        for number in range(10):
+            store.add(0, b"0%d" % number)
+            store.add(1, b"1%d" % number)
+        given = []
+        for number, data in enumerate(store.take(0)):
+            given.append(bytes(data))
+            store.add(2, b"2%d" % number)
+        assert sorted(given) == [b"0%d" % number for number in range(10)]
+        assert of_each(store, 3)[1:] == [[b"%d%d" % (at, number) for number in range(10)] for at in (1, 2)]
+
+
+def written(folder: Path, monkeypatch, held: int) -> int:
+    """Return the size of the file of a store that is given ten bytes and may hold so many."""
+    monkeypatch.setattr(module, "HELD_BYTES", held)
+    with Store(folder) as store:
+        for _ in range(10):
+            store.add(0, b"x")
+        return store._file.seek(0, 2)
+
+
+def test_a_store_writes_what_is_too_much_to_hold_and_leaves_no_file(tmp_path, monkeypatch):
+    assert [written(tmp_path, monkeypatch, held) for held in (0, 4, 10)] == [10, 10, 0]
+    with suppress(KeyError), Store(tmp_path) as store:
+        store.add(0, b"x" * 100)
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_on_a_full_disk_says_so(tmp_path, monkeypatch):
+    class Full:
+        def seek(self, *_):
+            return 0
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(module, "HELD_BYTES", 0)
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda dir: Full())
+    with pytest.raises(FullDisk, match=f"no space left in {tmp_path}"), Store(tmp_path) as store:
+        store.add(0, b"x")

@@ -1,0 +1,93 @@
+"""Blocks reach their partition through Spark's shuffle, whatever their number, and each tally is counted once."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from runtime.shuffle import exchange
+from runtime.tallies import Tallies
+from tests.support import exchanges
+from tests.support.checkout import ROOT
+from tests.support.exchanges import BUCKETS, buckets_of
+
+pytestmark = pytest.mark.spark
+LARGE = 8 << 20  # more bytes than Spark moves at once
+# Each item is a number and how many blocks it sends.
+ITEMS = {
+    "none": [],
+    "one": [(0, 40)],
+    "one that sends nothing": [(0, 0)],
+    "few": [(number, number % 3 * 20) for number in range(7)],
+}
+
+
+@pytest.fixture(scope="module", params=["local[1]", "local[3]"])
+def spark(request):
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(request.param).config("spark.ui.enabled", "false")
+    session = builder.config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
+    yield session
+    session.stop()
+
+
+def naive_exchange(items: list[tuple[int, int]], partitions: int) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Return the rows of each partition in order, and the sums of both sides in the order of their numbers."""
+    rows: dict[str, list[str]] = {str(partition): [] for partition in range(partitions)}
+    sums = {"sent": 0, "weight": 0.0, "received": 0}
+    for number, blocks in items:
+        own = 0.0
+        for block, bucket in enumerate(buckets_of(number, blocks)):
+            rows[str(int(bucket / BUCKETS * partitions))].append(f"{number}/{block}/{bucket}")
+            sums["sent"] += 1
+            own += 0.1 * (number + 1)
+        sums["weight"] += own
+    for received in rows.values():
+        sums["received"] += len(received)
+        sums["weight"] += 0.1 * len(received)
+    return {partition: sorted(received) for partition, received in rows.items()}, sums
+
+
+@pytest.mark.parametrize(("items", "partitions"), [("none", 3), ("one", 1), ("one that sends nothing", 4), ("few", 3)])
+def test_each_partition_gets_exactly_its_blocks_and_sums_are_exact(tmp_path, spark, items, partitions):
+    assert exchanged(spark, items, partitions, tmp_path) == naive_exchange(ITEMS[items], partitions)
+
+
+def test_there_may_be_more_partitions_than_blocks_and_than_spark_writes_a_file_for(tmp_path, spark):
+    assert exchanged(spark, "few", 300, tmp_path) == naive_exchange(ITEMS["few"], 300)
+
+
+def exchanged(spark, items: str, partitions: int, folder: Path) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Return what workers received by partition, and the sums."""
+    receive = partial(exchanges.receive, folder=folder)
+    tallies = exchange(spark, ITEMS[items], exchanges.send, receive, partitions)
+    rows = {path.name: path.read_text("utf-8").splitlines() for path in folder.iterdir()}
+    return rows, {name: tallies[name] for name in ("sent", "weight", "received")}
+
+
+def test_a_block_may_be_large(spark):
+    items = [(number, LARGE) for number in range(2)]
+    tallies = exchange(spark, items, exchanges.send_large, exchanges.receive_sizes, 2)
+    assert tallies["bytes"] == tallies["sent"] > LARGE
+    assert (tallies["blocks"], tallies["called"]) == (4, 2)
+
+
+def test_an_item_that_cannot_be_sent_ends_in_its_error(spark):
+    from pyspark.errors import PythonException
+
+    items = [(number, 3) for number in range(5)]
+    with pytest.raises(PythonException, match="KeyError: 'item three is broken'"):
+        exchange(spark, items, exchanges.send_or_fail, exchanges.receive_sizes, 2)
+
+
+def test_a_partition_that_cannot_be_received_ends_in_its_error(spark, tmp_path):
+    from pyspark.errors import PythonException
+
+    (tmp_path / "1").touch()  # so that its file cannot be made
+    with pytest.raises(PythonException, match="FileExistsError"):
+        exchange(spark, ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 2)
+
+
+def test_nothing_to_send_and_no_blocks_give_no_sums(spark):
+    assert exchange(spark, [], exchanges.send, exchanges.receive_nothing, 2).rows() == Tallies().rows()

@@ -1,0 +1,84 @@
+"""What tasks send and receive in tests of `runtime.shuffle`, in workers of their own."""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from runtime.blocks import Block, Packer
+from runtime.tallies import Tallies
+from tests.support.small_blocks import SMALL, rows_of, small
+
+BUCKETS = 1 << 12
+
+
+def block_of(bucket: int, *rows: tuple, buckets: int = BUCKETS) -> Block:
+    """Return a block of these rows."""
+    (block,) = [*(packer := Packer(buckets)).add(small(*rows), np.full(len(rows), bucket)), *packer.finish()]
+    return block
+
+
+def buckets_of(item: int, blocks: int, buckets: int = BUCKETS) -> list[int]:
+    """Return the bucket of each block of an item: as good as random, and the same each time."""
+    return [
+        int.from_bytes(blake2b(b"%d/%d" % (item, block), digest_size=4).digest(), "little") % buckets
+        for block in range(blocks)
+    ]
+
+
+def send(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
+    """Send so many blocks of a row each; the row says of which item and block it is."""
+    number, blocks = item
+    for block, bucket in enumerate(buckets_of(number, blocks)):
+        tallies.add("sent")
+        tallies.add("weight", 0.1 * (number + 1), "en")
+        yield block_of(bucket, (number, f"{block}/{bucket}"))
+
+
+def send_large(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
+    """Send to the first and the last bucket a block of so many random letters, which packing makes little smaller."""
+    number, size = item
+    letters = np.random.default_rng(number).integers(32, 127, size, np.uint8).tobytes().decode()
+    for bucket in (0, BUCKETS - 1):
+        block = block_of(bucket, (number, letters))
+        tallies.add("sent", len(block.data))
+        yield block
+
+
+def send_or_fail(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
+    """Send the blocks of an item, but fail at the last block of the item 3."""
+    for number, block in enumerate(send(item, tallies), 1):
+        if item == (3, number):
+            raise KeyError("item three is broken")
+        yield block
+
+
+def receive(partition: int, blocks: Iterator[pa.Buffer], folder: Path) -> Tallies:
+    """Write the rows of a partition's blocks to a file `partition`, in order."""
+    rows = sorted(f"{row}/{text}" for block in blocks for row, text in rows_of(block, SMALL))
+    with (folder / str(partition)).open("x") as file:  # whoever is called twice fails
+        file.write("\n".join(rows))
+    return Tallies(
+        [
+            {"name": "received", "language": None, "value": len(rows)},
+            {"name": "weight", "language": "en", "value": 0.1 * len(rows)},
+        ]
+    )
+
+
+def receive_sizes(partition: int, blocks: Iterator[pa.Buffer]) -> Tallies:
+    """Tally blocks and their bytes, and drop them."""
+    tallies = Tallies()
+    for block in blocks:
+        tallies.add("blocks")
+        tallies.add("bytes", len(block))
+    tallies.add("called")
+    return tallies
+
+
+def receive_nothing(partition: int, blocks: Iterator[pa.Buffer]) -> Tallies:
+    """Fail if there is a block."""
+    assert list(blocks) == []
+    return Tallies()
