@@ -200,7 +200,7 @@ def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Bloc
 
 
 def _group(
-    partition: int, blocks: Iterator[pa.Buffer], number: int, partitions: int, max_texts: int, folder: Path
+    partition: int, blocks: Iterator[bytes], number: int, partitions: int, max_texts: int, folder: Path
 ) -> Tallies:
     buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
     return pairs.write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
@@ -234,7 +234,7 @@ def _sample(file: Path, tallies: Tallies, sampling: Sampling) -> Iterator[Block]
     return manifest.draw_pairs(_matched(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
 
 
-def _write_curated(file: int, blocks: Iterator[pa.Buffer], folder: Path, row_group_rows: int) -> Tallies:
+def _write_curated(file: int, blocks: Iterator[bytes], folder: Path, row_group_rows: int) -> Tallies:
     return manifest.write_curated(blocks, file, folder / f"{file:05d}.parquet", row_group_rows)
 
 

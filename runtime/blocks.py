@@ -3,8 +3,8 @@
 A block is an Arrow record batch as an IPC message, packed by zstd as a whole. Of a hundred rows, that takes a quarter
 of the time of packing each buffer, as Arrow's own files do. A file of blocks is the Arrow IPC stream of its rows, also
 packed by zstd (`.arrows.zst`): any program can read it that knows both. Between the frames of zstd are skippable ones,
-which say to which bucket the next frame belongs, and carry its checksum. The last one, of the end of the stream, carries
-in place of a bucket the checksum of all checksums before it, so that no frame can be missing or come twice.
+which say to which bucket the next frame belongs, and carry its checksum. The last one, of the end of the stream,
+carries in place of a bucket the checksum of all checksums before it, so that no frame can be missing or come twice.
 `runtime.shuffle` brings blocks from task to task.
 """
 
@@ -44,10 +44,10 @@ class Block(NamedTuple):
 
     bucket: int
     buckets: int
-    data: bytes | pa.Buffer
+    data: bytes
 
     @classmethod
-    def of(cls, data: bytes | pa.Buffer) -> Block:
+    def of(cls, data: bytes) -> Block:
         """Return a block from its head and rows."""
         head = np.frombuffer(data, _HEAD, 1)[0]
         return cls(int(head["bucket"]), int(head["buckets"]), data)
@@ -98,7 +98,7 @@ class Store:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._held: dict[int, list[bytes | pa.Buffer]] = {}
+        self._held: dict[int, list[bytes]] = {}
         self._held_bytes = 0
         self._written: dict[int, list[tuple[int, int]]] = {}
 
@@ -109,14 +109,14 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, bucket: int, data: bytes | pa.Buffer) -> None:
+    def add(self, bucket: int, data: bytes) -> None:
         """Keep a block."""
         self._held.setdefault(bucket, []).append(data)
         self._held_bytes += len(data)
         if self._held_bytes > HELD_BYTES:
             self._write()
 
-    def take(self, bucket: int) -> Iterator[bytes | pa.Buffer]:
+    def take(self, bucket: int) -> Iterator[bytes]:
         """Yield the blocks of a bucket, for the only time."""
         yield from self._held.pop(bucket, [])
         for begin, size in self._written.pop(bucket, []):
@@ -135,7 +135,7 @@ class Store:
         self._held, self._held_bytes = {}, 0
 
 
-def unpack(data: bytes | pa.Buffer, schema: pa.Schema) -> pa.RecordBatch:
+def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows of a block; ValueError if its checksum differs."""
     head = np.frombuffer(data, _HEAD, 1)[0]
     packed = pa.py_buffer(data).slice(_HEAD.itemsize)

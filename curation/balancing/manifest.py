@@ -56,7 +56,7 @@ def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Blo
     return packer.add(rows.take(pa.array(order)), sections[order])
 
 
-def write_curated(blocks: Iterable[pa.Buffer], file: int, path: Path, row_group_rows: int) -> Tallies:
+def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows: int) -> Tallies:
     """Write one curated file, in the order of draws, from blocks of drawn pairs; return the rows `written`."""
     with Store(cache_folder()) as store, PartWriter(path, CURATED, row_group_rows) as writer:
         for block in map(Block.of, blocks):

@@ -66,7 +66,7 @@ def in_buckets(blocks: Iterable[Block], buckets: int) -> Iterator[Block]:
     yield from packer.finish()
 
 
-def write_images(blocks: Iterable[pa.Buffer], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
+def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
     """Write the matched images of blocks of pairs, one of these buckets, of so many in all, after the other."""
     tallies = Tallies()
     with Store(cache_folder()) as store, PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:

@@ -5,7 +5,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from runtime.blocks import Block, Packer
 from runtime.tallies import Tallies
@@ -55,7 +54,7 @@ def send_or_fail(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
         yield block
 
 
-def receive(partition: int, blocks: Iterator[pa.Buffer], folder: Path) -> Tallies:
+def receive(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
     """Write the rows of a partition's blocks to a file `partition`, in order."""
     rows = sorted(f"{row}/{text}" for block in blocks for row, text in rows_of(block, SMALL))
     with (folder / str(partition)).open("x") as file:  # whoever is called twice fails
@@ -68,7 +67,7 @@ def receive(partition: int, blocks: Iterator[pa.Buffer], folder: Path) -> Tallie
     )
 
 
-def receive_sizes(partition: int, blocks: Iterator[pa.Buffer]) -> Tallies:
+def receive_sizes(partition: int, blocks: Iterator[bytes]) -> Tallies:
     """Tally blocks and their bytes, and drop them."""
     tallies = Tallies()
     for block in blocks:
@@ -78,7 +77,7 @@ def receive_sizes(partition: int, blocks: Iterator[pa.Buffer]) -> Tallies:
     return tallies
 
 
-def receive_nothing(partition: int, blocks: Iterator[pa.Buffer]) -> Tallies:
+def receive_nothing(partition: int, blocks: Iterator[bytes]) -> Tallies:
     """Fail if there is a block."""
     assert list(blocks) == []
     return Tallies()
