@@ -11,10 +11,10 @@ from pathlib import Path
 
 from metadata import pipeline
 from metadata.config import BIGRAM_SCORES, MetadataConfig
-from metadata.download.fetch import fetch
+from metadata.download.fetch import fetch, look_up
 from metadata.download.manners import Manners
 from metadata.download.progress import Progress, listing
-from metadata.download.sources import SOURCES, plan
+from metadata.download.sources import SOURCES, Snapshot, plan
 from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources
@@ -62,6 +62,16 @@ def require_output(output: Path) -> Path:
     return output
 
 
+def require_contact(contact: str) -> str:
+    """Return the contact that servers are given, which Wikimedia asks of every program."""
+    if not contact.strip():
+        raise InputError(
+            "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
+            " --contact with an e-mail address or a URL"
+        )
+    return contact
+
+
 def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     """Fetch what is asked for; return the paths of what has come, by the flag that would name them."""
     paths: dict[str, list[str]] = {name: [] for name in SOURCES}
@@ -69,10 +79,12 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
         if args.dry_run:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
-    downloads = plan(args.languages, args.download or SOURCES, args.seed, args.mirror)
+    manners = Manners(contact=require_contact(args.contact))
+    snapshot = Snapshot(dump=args.dump, content_current=args.content_current)
+    planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
+    downloads, failed = look_up(planned, manners)
     shown = Throttled(Progress(len(downloads)))
-    folder = Path(args.download_to or output / "downloads")
-    results = fetch(downloads, folder, Manners(contact=args.contact), shown, args.dry_run)
+    results = fetch(downloads, Path(args.download_to or output / "downloads"), manners, shown, args.dry_run) + failed
     say("\n".join(listing(results)))
     for result in results:
         if result.outcome in ("fetched", "kept"):
@@ -128,7 +140,11 @@ def _add_downloads(group: Group) -> None:
     group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
     group.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
     group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    group.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL by which servers can reach you")
+    group.add_argument("--contact", default="", metavar="ADDRESS", help="needed: e-mail or URL by which to reach you")
+    group.add_argument("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
+    group.add_argument(
+        "--content-current", action="store_true", help="take mediawiki_content_current, the successor of these dumps"
+    )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
 
 

@@ -12,8 +12,9 @@ from datetime import date, timedelta
 from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TypeVar
-from urllib.parse import urlsplit
 
+from metadata.download.dumps import ContentCurrent, PagesArticles
+from metadata.download.planned import Download, Listing, Published, require_http
 from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
 
@@ -21,8 +22,11 @@ WIKIMEDIA = "https://dumps.wikimedia.org"  # untried; a mirror has the same fold
 NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
 
 # Below WIKIMEDIA. `wiki` is a Wikipedia's code with underscores and "wiki" behind it, `dump` is "latest" or YYYYMMDD.
-DUMP = "{wiki}/{dump}/{wiki}-{dump}-pages-articles-multistream.xml.bz2"
-DUMP_CHECKSUMS = "{wiki}/{dump}/{wiki}-{dump}-sha1sums.txt"  # that of "latest" lists the names with the date
+DUMP = "{wiki}/{dump}"
+DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" lists the names with the date
+# The successor of the dumps, published in parts; a dump is whole once it has the file _SUCCESS.
+CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
+CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
 HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
 DAILY = "other/pageview_complete/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-user.bz2"  # likewise
 FIRST_PAGEVIEWS = date(2015, 5, 1)
@@ -42,34 +46,6 @@ _DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its 
 
 
 @dataclass(frozen=True)
-class Published:
-    """The published checksum of a file: at `url`, beside `name`, in the form of sha1sum or of NLTK's index."""
-
-    url: str
-    name: str
-    form: str = "sums"
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file to fetch; `path` is relative to the folder of downloads.
-
-    Without `published`, only the checksums that .gz, .bz2, .xz and .zip carry inside are checked.
-    """
-
-    url: str
-    path: str
-    published: Published | None = None
-
-    def __post_init__(self) -> None:
-        for url in (self.url, *([self.published.url] if self.published else [])):
-            require_http(url)
-        path = PurePosixPath(self.path)
-        if not path.name or path.is_absolute() or ".." in path.parts:
-            raise InputError(f"{self.path!r} must be a path below the folder of downloads; give a relative path")
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """The dumps to take, and the days and hours from which page views are drawn.
 
@@ -78,6 +54,7 @@ class Snapshot:
     """
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
+    content_current: bool = False  # instead of pages-articles
     first_day: date = date(2024, 1, 1)
     last_day: date = date(2024, 12, 31)
     days: int = 26
@@ -86,6 +63,8 @@ class Snapshot:
     def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
             raise ParameterError(f"is {self.dump!r}; it must be 'latest' or a day such as 20240101", "dump")
+        if self.content_current and self.dump == "latest":
+            raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
         if not FIRST_PAGEVIEWS <= self.first_day <= self.last_day:
             raise InputError(
                 f"page views from {self.first_day} to {self.last_day}; give a first day that is not"
@@ -114,10 +93,11 @@ def plan(
     seed: int = 0,
     mirror: str | None = None,
     snapshot: Snapshot | None = None,
-) -> list[Download]:
+) -> list[Download | Listing]:
     """Return the files of each of `sources` for these languages (None: all), in a fixed order.
 
-    `mirror` is the URL of a copy of dumps.wikimedia.org. The days and hours that are drawn depend on the seed alone.
+    A dump is a listing, whose files `fetch.look_up` finds. `mirror` is the URL of a copy of dumps.wikimedia.org. The
+    days and hours that are drawn depend on the seed alone.
     """
     names = list(sources)
     unknown = [name for name in names if name not in SOURCES]
@@ -130,18 +110,6 @@ def plan(
     return [download for name in SOURCES if name in names for download in SOURCES[name](wanted)]
 
 
-def require_http(url: str) -> str:
-    """Return `url` if it is one of http or https, with a host."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InputError(f"{url!r} is no address to download from; give one that begins with https:// or http://")
-    return url
-
-
 def _wordnets(wanted: _Wanted) -> Iterator[Download]:
     """Yield each archive that has a wordnet of a chosen language."""
     wordnets = {code for each in wanted.languages for code in each.wordnet}
@@ -152,13 +120,20 @@ def _wordnets(wanted: _Wanted) -> Iterator[Download]:
             yield Download(f"{NLTK}/{path}", f"wordnet/{name.name}", published)
 
 
-def _dumps(wanted: _Wanted) -> Iterator[Download]:
+def _dumps(wanted: _Wanted) -> Iterator[Listing]:
     """Yield the dump of each Wikipedia that is merged into a chosen language."""
+    snapshot = wanted.snapshot
     for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in wanted.languages for code in each.wikipedia):
-        names = {"wiki": f"{code}wiki", "dump": wanted.snapshot.dump}
-        name = PurePosixPath(DUMP.format(**names)).name
-        published = Published(f"{wanted.base}/{DUMP_CHECKSUMS.format(**names)}", name)
-        yield Download(f"{wanted.base}/{DUMP.format(**names)}", f"wikipedia/{name}", published)
+        wiki = f"{code}wiki"
+        if snapshot.content_current:
+            day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
+            folder = f"{wanted.base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
+            sums, marker = f"{folder}/{CONTENT_CHECKSUMS}", f"{folder}/{CONTENT_MARKER}"
+            yield Listing(sums, folder, "wikipedia", ContentCurrent(wiki, day), marker)
+        else:
+            names = {"wiki": wiki, "dump": snapshot.dump}
+            folder, sums = (f"{wanted.base}/{form.format(**names)}" for form in (DUMP, DUMP_CHECKSUMS))
+            yield Listing(sums, folder, "wikipedia", PagesArticles(wiki, snapshot.dump))
 
 
 def _pageviews(wanted: _Wanted) -> Iterator[Download]:
@@ -188,7 +163,7 @@ def _draw(seed: int, purpose: str, item: object) -> bytes:
     return blake2b(str(item).encode(), digest_size=8, key=f"{seed}/pageviews/{purpose}".encode()).digest()
 
 
-SOURCES: dict[str, Callable[[_Wanted], Iterator[Download]]] = {
+SOURCES: dict[str, Callable[[_Wanted], Iterator[Download | Listing]]] = {
     "wordnet": _wordnets,
     "wikipedia": _dumps,
     "pageviews": _pageviews,
