@@ -14,7 +14,7 @@ from metadata.config import BIGRAM_SCORES, MetadataConfig
 from metadata.download.fetch import fetch, look_up
 from metadata.download.manners import Manners
 from metadata.download.progress import Progress, listing
-from metadata.download.sources import SOURCES, Snapshot, plan
+from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources
@@ -80,7 +80,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
     manners = Manners(contact=require_contact(args.contact))
-    snapshot = Snapshot(dump=args.dump, content_current=args.content_current)
+    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
     shown = Throttled(Progress(len(downloads)))
@@ -116,7 +116,7 @@ def command_line() -> Parser:
 
 def _add_sources(group: Group) -> None:
     for flag, meaning in (
-        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders and zips of them"),
+        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
         ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
         ("--pageviews", "hourly or daily page-view files, or folders of them"),
     ):
@@ -144,6 +144,14 @@ def _add_downloads(group: Group) -> None:
     group.add_argument("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
     group.add_argument(
         "--content-current", action="store_true", help="take mediawiki_content_current, the successor of these dumps"
+    )
+    group.add_argument(
+        "--wordnets",
+        nargs="+",
+        choices=tuple(WORDNETS),
+        default=list(Snapshot.wordnets),
+        metavar="NAME",
+        help=f"the wordnets to fetch, of {', '.join(WORDNETS)} (default: {' '.join(Snapshot.wordnets)})",
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
 

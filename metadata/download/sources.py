@@ -31,13 +31,40 @@ HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0
 DAILY = "other/pageview_complete/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-user.bz2"  # likewise
 FIRST_PAGEVIEWS = date(2015, 5, 1)
 
-# Below NLTK; checksums are attributes in its index. Open English WordNet (en-word.net) is left out: names of synsets,
-# which SPEC asks for, are only in Princeton's files. So are archives of tar (OMW 2, OdeNet): `wordnet` reads none.
+# Below NLTK; checksums are attributes in its index.
 NLTK_INDEX = "index.xml"
-WORDNETS = {
+NLTK_WORDNETS = {
     "packages/corpora/wordnet.zip": "eng",
     "packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn lit nld nno"
     " nob pol por ron slk slv spa swe tha zsm",
+}
+# Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
+OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
+OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
+    "arb bg:bul ca:cat cmn da:dan el:ell en:eng es:spa eu:eus fi:fin fr:fra gl:glg he:heb hr:hrv id:ind is:isl it:ita"
+    " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
+)
+
+
+def _nltk(name: str) -> dict[str, str]:
+    """Return the URL of a wordnet of NLTK, with its languages."""
+    return {f"{NLTK}/{path}": codes for path, codes in NLTK_WORDNETS.items() if PurePosixPath(path).stem == name}
+
+
+def _omw() -> dict[str, str]:
+    """Return the URL of each lexicon of OMW 2.0, with its language."""
+    pairs = [lexicon.partition(":") for lexicon in OMW_LEXICONS.split()]
+    return {f"{OMW}/omw-{name}-2.0.tar.xz": code or name for name, _, code in pairs}
+
+
+# What --wordnets names: URLs, and the languages of each. English entries are names of synsets, which Princeton's files
+# and the members of Open English WordNet's synsets give; of OMW's English it is not known.
+WORDNETS = {
+    "wordnet": _nltk("wordnet"),
+    "omw-1.4": _nltk("omw-1.4"),
+    "omw-2.0": _omw(),
+    "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
+    "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
 }
 
 Item = TypeVar("Item")
@@ -47,7 +74,7 @@ _DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The dumps to take, and the days and hours from which page views are drawn.
+    """The dumps and wordnets to take, and the days and hours from which page views are drawn.
 
     The defaults are this project's choice. An hour of all Wikipedias is about 50 MB, a whole day about 500 MB; both
     serve every language.
@@ -55,6 +82,7 @@ class Snapshot:
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
     content_current: bool = False  # instead of pages-articles
+    wordnets: tuple[str, ...] = ("wordnet", "omw-1.4")  # keys of WORDNETS
     first_day: date = date(2024, 1, 1)
     last_day: date = date(2024, 12, 31)
     days: int = 26
@@ -63,6 +91,8 @@ class Snapshot:
     def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
             raise ParameterError(f"is {self.dump!r}; it must be 'latest' or a day such as 20240101", "dump")
+        if unknown := [name for name in self.wordnets if name not in WORDNETS]:
+            raise ParameterError(f"names {', '.join(unknown)}; choose from {', '.join(WORDNETS)}", "wordnets")
         if self.content_current and self.dump == "latest":
             raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
         if not FIRST_PAGEVIEWS <= self.first_day <= self.last_day:
@@ -111,13 +141,13 @@ def plan(
 
 
 def _wordnets(wanted: _Wanted) -> Iterator[Download]:
-    """Yield each archive that has a wordnet of a chosen language."""
-    wordnets = {code for each in wanted.languages for code in each.wordnet}
-    for path, codes in WORDNETS.items():
-        if wordnets & set(codes.split()):
-            name = PurePosixPath(path)
-            published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk")
-            yield Download(f"{NLTK}/{path}", f"wordnet/{name.name}", published)
+    """Yield each archive of the chosen wordnets that has a chosen language."""
+    languages = {code for each in wanted.languages for code in each.wordnet}
+    for url, codes in [item for name in wanted.snapshot.wordnets for item in WORDNETS[name].items()]:
+        if languages & set(codes.split()):
+            name = PurePosixPath(url)
+            published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk") if url.startswith(NLTK) else None
+            yield Download(url, f"wordnet/{name.name}", published)
 
 
 def _dumps(wanted: _Wanted) -> Iterator[Listing]:

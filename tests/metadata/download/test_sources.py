@@ -7,7 +7,7 @@ import pytest
 
 from metadata.download.checksums import published_digest
 from metadata.download.planned import Download, Listing, Published
-from metadata.download.sources import Snapshot, plan
+from metadata.download.sources import WORDNETS, Snapshot, plan
 from metadata.languages import LANGUAGES
 from runtime.errors import InputError
 
@@ -122,6 +122,25 @@ def test_wordnets_are_planned_for_the_languages_that_have_one():
     assert names("sq", "zh") == ["wordnet/omw-1.4.zip"]
     assert names("als", "zu") == []
     assert [each.published.name for each in plan(["en", "ja"], ["wordnet"])] == ["wordnet", "omw-1.4"]
+
+
+def test_newer_wordnets_are_planned_by_name():
+    def urls(*languages, **numbers):
+        return [each.url for each in plan(languages, ["wordnet"], snapshot=Snapshot(**numbers))]
+
+    release = "https://github.com/omwn/omw-data/releases/download/v2.0"
+    assert urls("ja", "sq", wordnets=("omw-2.0",)) == [f"{release}/omw-{name}-2.0.tar.xz" for name in ("ja", "sq")]
+    assert urls("it", wordnets=("omw-2.0",)) == [f"{release}/omw-{name}-2.0.tar.xz" for name in ("it", "iwn")]
+    assert urls("en", wordnets=("oewn-2025",)) == ["https://en-word.net/static/english-wordnet-2025.xml.gz"]
+    assert [url.rpartition("/")[2] for url in urls("de", wordnets=("odenet-1.4", "omw-1.4"))] == ["odenet-1.4.tar.xz"]
+    with pytest.raises(InputError, match="wordnets names omw-3; choose from wordnet, omw-1.4, omw-2.0, oewn-2025"):
+        Snapshot(wordnets=("omw-1.4", "omw-3"))
+
+
+def test_every_wordnet_is_of_languages_in_the_table():
+    codes = {code for urls in WORDNETS.values() for each in urls.values() for code in each.split()}
+    assert codes <= {code for language in LANGUAGES for code in language.wordnet}
+    assert len(WORDNETS["omw-2.0"]) == 32
 
 
 def test_a_mirror_stands_for_wikimedia_checksums_included():
