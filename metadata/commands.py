@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
@@ -25,6 +26,8 @@ from runtime.errors import InputError
 from runtime.progress import ConsoleProgress, Throttled
 from runtime.session import session
 from runtime.terminal import say
+
+log = logging.getLogger("metadata")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -86,6 +89,9 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     shown = Throttled(Progress(len(downloads)))
     results = fetch(downloads, Path(args.download_to or output / "downloads"), manners, shown, args.dry_run) + failed
     say("\n".join(listing(results)))
+    lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
+    if lost:
+        log.warning("%d of %d files did not come; run the same command again to have them, too", lost, len(results))
     for result in results:
         if result.outcome in ("fetched", "kept"):
             paths[Path(result.download.path).parts[0]].append(str(result.path))

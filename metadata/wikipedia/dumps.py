@@ -23,6 +23,7 @@ import orjson
 from metadata.wikipedia.multistream import Section, Span
 
 CHUNK = 1 << 20  # bytes read at a time
+READ_AHEAD = 4 << 20  # bytes that a URL is asked for beyond a chunk: more would come in vain at the end of each span
 PAGE_BYTES = 32 << 20  # of XML; a page of Wikipedia has at most 2 MiB of wikitext
 
 Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
@@ -90,7 +91,8 @@ def first_source(chunks: Iterable[bytes]) -> dict | None:
 
 def _unpacked(path: str, span: Span | None) -> Iterator[bytes]:
     reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
-    with fsspec.open(path, "rb") as file:
+    system, inner = fsspec.url_to_fs(path)
+    with system.open(inner, "rb", **({"block_size": READ_AHEAD} if span else {})) as file:
         try:
             yield from reader(cast(BinaryIO, Section(file, span)) if span else file)
         except EOFError:

@@ -59,8 +59,8 @@ def _sentence(faults: dict[str, str]) -> str:
     by_fault: dict[str, list[str]] = {}
     for path, fault in faults.items():
         by_fault.setdefault(fault, []).append(path)
-    told = "; ".join(f"{', '.join(paths)} ({fault})" for fault, paths in by_fault.items())
-    return f"cannot be read as a Wikipedia: {told}; {_EXPECTED}"
+    named = "; ".join(f"{', '.join(paths)} ({fault})" for fault, paths in by_fault.items())
+    return f"cannot be read as a Wikipedia: {named}; {_EXPECTED}"
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:

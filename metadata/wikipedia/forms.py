@@ -18,6 +18,10 @@ log = logging.getLogger("metadata.wikipedia")
 WHOLE_SHARE = 0.8  # of the largest form's bytes; a form of fewer lacks parts: streams make a dump a tenth longer
 
 _NAME = re.compile(r"([a-z_]+wiki-(?:\d{8}|latest))-pages-articles(-multistream)?(\d*)\.xml(?:-p\d+p\d+)?(?:\.\w+)?")
+# Files whose names begin alike hold different articles of one dump: pages-articles, content_current, Cirrus.
+_DUMP = re.compile(
+    r"(([a-z_]+wiki)(?:-(?:\d{8}|latest)-pages-articles|-\d{4}-\d\d-\d\d(?=-p\d)|-\d{8}-cirrussearch|_content-\d{8}(?=-\d)))"
+)
 # The forms of a dump, the best first: what is cut into most tasks.
 _INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = (
     "the multistream dump with its index",
@@ -39,7 +43,19 @@ def one_form(files: Mapping[str, int]) -> list[str]:
     for dump, forms in dumps.items():
         if len(forms) > 1:
             left_out.update(_left_out(dump, forms, files))
-    return [path for path in files if path not in left_out]
+    kept = [path for path in files if path not in left_out]
+    _warn_of_several(kept)
+    return kept
+
+
+def _warn_of_several(paths: list[str]) -> None:
+    """Warn of Wikipedias of which there are dumps of several days or kinds: each of them holds all articles."""
+    dumps: dict[str, set[str]] = defaultdict(set)
+    for found in filter(None, (_DUMP.match(PurePosixPath(path).name) for path in paths)):
+        dumps[found[2]].add(found[1])
+    for wiki, names in sorted(dumps.items()):
+        if len(names) > 1:
+            log.warning("articles of %s count once for each of its dumps: %s; give one", wiki, ", ".join(sorted(names)))
 
 
 def _form(path: str, multi: bool, numbered: bool) -> str:

@@ -285,6 +285,13 @@ def test_nothing_is_asked_for_without_a_contact(refused, server, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_files_that_did_not_come_are_counted(server, tmp_path, capsys):
+    where = ["--mirror", server.url, "--contact", "me@example.org", "--languages", "ja"]
+    said = refusal(capsys, commands.main, "--download", "wikipedia", *where, "--output", tmp_path / "out")
+    assert "jawiki-latest-sha1sums.txt was answered with status 404" in said
+    assert "1 of 1 files did not come; run the same command again to have them, too" in said
+
+
 def test_a_dry_run_lists_the_files_that_a_dump_publishes(server, tmp_path, capsys):
     names = [f"jawiki-20260101-pages-articles-multistream{rest}.bz2" for rest in (".xml", "-index.txt")]
     sums = "".join(f"{'0' * 40}  {name}\n" for name in names)

@@ -75,12 +75,35 @@ def test_parts_in_a_folder_of_their_own_are_recognised(tmp_path):
     assert titles_of(tmp_path) == ["a", "b", "c"]
 
 
-def test_dumps_of_other_days_and_other_wikipedias_are_not_compared(tmp_path, caplog):
+def test_dumps_of_other_wikipedias_are_not_compared(tmp_path, caplog):
     whole(tmp_path)
-    for name in ("frwiki-20240101-pages-articles1.xml-p1p2.bz2", "dewiki-20240201-pages-articles1.xml-p1p2.bz2"):
-        write(tmp_path / name, dump(page("d")), bz2.compress)
-    assert len(names(tmp_path)) == 3
+    write(tmp_path / "frwiki-20240101-pages-articles1.xml-p1p2.bz2", dump(page("d")), bz2.compress)
+    assert len(names(tmp_path)) == 2
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "dewiki-20240201-pages-articles1.xml-p1p2.bz2",
+        "dewiki-latest-pages-articles.xml.bz2",
+        "dewiki-2025-11-01-p1p2.xml.bz2",
+    ],
+)
+def test_of_dumps_of_several_days_both_are_read_and_a_warning_says_so(tmp_path, caplog, other):
+    whole(tmp_path)
+    write(tmp_path / other, dump(page("d")), bz2.compress)
+    assert len(names(tmp_path)) == 2
+    assert "articles of dewiki count once for each of its dumps: dewiki-20240101-pages-articles, dewiki-" in caplog.text
     assert "more than once" not in caplog.text
+
+
+def test_files_of_one_dump_are_no_reason_to_warn(tmp_path, caplog):
+    parts(tmp_path, "a", "b")
+    for pages in ("p1p2", "p3p4"):
+        write(tmp_path / f"frwiki-2025-11-01-{pages}.xml.bz2", dump(page("a"), code="fr"), bz2.compress)
+    names(tmp_path)
+    assert caplog.text == ""
 
 
 def test_the_files_of_the_content_that_is_current_are_dumps(tmp_path):
