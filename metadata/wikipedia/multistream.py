@@ -92,9 +92,8 @@ def spans(dump: str) -> list[Span]:
         starts = [0, *_starts(index, size)]
         _check_streams(system, inner, starts)
     except (_MisfitError, OSError, EOFError, ValueError) as error:
-        log.warning(
-            "%s is read by one task, as its index %s does not fit it (%s); fetch both again", dump, index, error
-        )
+        fault = "does not fit it" if isinstance(error, _MisfitError) else "cannot be used"
+        log.warning("%s is read by one task, as its index %s %s (%s); fetch both again", dump, index, fault, error)
         return []
     return [Span(start, end, last=end == size) for start, end in pairwise([*starts, size])]
 

@@ -144,7 +144,25 @@ def test_an_index_that_is_damaged_is_not_used(tmp_path, caplog, content):
     path = written(tmp_path, named(5))
     path.with_name(INDEX.format("", "")).write_bytes(content)
     assert spans(str(path)) == []
-    assert "does not fit it" in caplog.text
+    assert "cannot be used (" in caplog.text
+
+
+def test_articles_are_those_of_the_whole_dump_whatever_the_index_says(tmp_path):
+    path = written(tmp_path, named(12))
+    index = path.with_name(INDEX.format("", ""))
+    lines = bz2.decompress(index.read_bytes()).splitlines(keepends=True)
+    draw = random.Random(3)
+    outcomes = set()
+    for _ in range(60):
+        some = sorted(draw.sample(lines, draw.randrange(1, len(lines))), key=lines.index)
+        content = bytearray(b"".join(some))
+        for _ in range(draw.choice([0, 0, 1, 3])):
+            content[draw.randrange(len(content))] = draw.choice(b"0123456789:\n\xff")
+        index.write_bytes(bz2.compress(bytes(content)))
+        files = find([path])
+        outcomes.add(files[0].span is not None)
+        assert titles_of(files) == [str(i) for i in range(24)]
+    assert outcomes == {True, False}
 
 
 def test_an_index_may_be_unpacked(tmp_path):
@@ -221,6 +239,17 @@ def _ranged(body: bytes):
         return Answer(206, body[int(start) : last + 1], content)
 
     return answer
+
+
+def test_a_dump_at_a_server_without_ranges_is_read_as_a_whole(tmp_path, server, caplog):
+    pytest.importorskip("aiohttp")
+    path = written(tmp_path, named(60))
+    for each in (path, path.with_name(INDEX.format("", ""))):
+        server.serve(f"/{each.name}", Answer(200, each.read_bytes()))
+    files = find([f"{server.url}/{path.name}"])
+    assert [file.span for file in files] == [None]
+    assert "its index" in caplog.text
+    assert titles_of(files) == [str(i) for i in range(120)]
 
 
 def test_the_name_of_an_index_is_that_of_its_dump():
