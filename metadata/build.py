@@ -6,6 +6,7 @@ This is the driver's work; Spark counts the parts, in `stages`.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,14 @@ from metadata.entries import Entries
 from metadata.languages import language
 from metadata.merge import NUMBERS, Merged, Source, merge
 from metadata.sources import Sources
+from metadata.wikipedia import file_tallies
 from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
 from runtime.errors import InputError
 from runtime.storage.parquet import read_table
 from runtime.storage.whole import Parts
+
+log = logging.getLogger("metadata")
 
 VERSION = 1  # of the parts; another one is counted anew
 LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
@@ -49,7 +53,7 @@ class Build:
 
     def ngrams(self, code: str) -> Part:
         """Return the part of a language's words and pairs."""
-        files = sorted(_identity(file.path) for file in self.sources.wikipedias_of(code))
+        files = sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
         config = {name: value for name, value in self.config.numbers().items() if "title" not in name}
         made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return Part(_ngrams(code), f"words of {language(code).name}", made_from)
@@ -104,16 +108,25 @@ class Build:
             "missing": sorted(set(sources.wanted or []) - {each.language for each in merged}),
             "dropped": {each.language: _listed(each.dropped) for each in merged if each.dropped},
             "wordnet": dict(sorted(tally.items())),
-            "wikipedia": {code: self._tally(_ngrams(code)) for code in sources.counted},
+            "wikipedia": {code: file_tallies.summed(self._tally(_ngrams(code))) for code in sources.counted},
+            "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
             "inputs": {
                 "wordnet": sorted(file.path for file in sources.wordnets),
-                "wikipedia": sorted(file.path for file in sources.wikipedias),
+                "wikipedia": sorted({file.path for file in sources.wikipedias}),
                 "pageviews": sorted(sources.pageviews),
                 "lists": sorted(sources.lists),
             },
             "versions": {"icu": ICU_VERSION},
         }
+
+    def _without_articles(self) -> list[str]:
+        """Return the paths of the Wikipedia files in which no article was found, and warn of them."""
+        tallies = [self._tally(_ngrams(code)) for code in self.sources.counted]
+        paths = [path for tally in tallies for path in file_tallies.without_articles(tally)]
+        if paths:
+            log.warning("no article was found in %s", ", ".join(paths))
+        return paths
 
     def _tally(self, part: str) -> dict[str, int]:
         """Return how much was read for a part, and how much of it was dropped for each reason."""

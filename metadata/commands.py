@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
@@ -11,10 +12,10 @@ from pathlib import Path
 
 from metadata import pipeline
 from metadata.config import BIGRAM_SCORES, MetadataConfig
-from metadata.download.fetch import fetch
+from metadata.download.fetch import fetch, look_up
 from metadata.download.manners import Manners
 from metadata.download.progress import Progress, listing
-from metadata.download.sources import SOURCES, plan
+from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources
@@ -25,6 +26,8 @@ from runtime.errors import InputError
 from runtime.progress import ConsoleProgress, Throttled
 from runtime.session import session
 from runtime.terminal import say
+
+log = logging.getLogger("metadata")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,6 +65,16 @@ def require_output(output: Path) -> Path:
     return output
 
 
+def require_contact(contact: str) -> str:
+    """Return the contact that servers are given, which Wikimedia asks of every program."""
+    if not contact.strip():
+        raise InputError(
+            "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
+            " --contact with an e-mail address or a URL"
+        )
+    return contact
+
+
 def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     """Fetch what is asked for; return the paths of what has come, by the flag that would name them."""
     paths: dict[str, list[str]] = {name: [] for name in SOURCES}
@@ -69,11 +82,16 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
         if args.dry_run:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
-    downloads = plan(args.languages, args.download or SOURCES, args.seed, args.mirror)
+    manners = Manners(contact=require_contact(args.contact))
+    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.wordnets))
+    planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
+    downloads, failed = look_up(planned, manners)
     shown = Throttled(Progress(len(downloads)))
-    folder = Path(args.download_to or output / "downloads")
-    results = fetch(downloads, folder, Manners(contact=args.contact), shown, args.dry_run)
+    results = fetch(downloads, Path(args.download_to or output / "downloads"), manners, shown, args.dry_run) + failed
     say("\n".join(listing(results)))
+    lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
+    if lost:
+        log.warning("%d of %d files did not come; run the same command again to have them, too", lost, len(results))
     for result in results:
         if result.outcome in ("fetched", "kept"):
             paths[Path(result.download.path).parts[0]].append(str(result.path))
@@ -104,7 +122,7 @@ def command_line() -> Parser:
 
 def _add_sources(group: Group) -> None:
     for flag, meaning in (
-        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders and zips of them"),
+        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
         ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
         ("--pageviews", "hourly or daily page-view files, or folders of them"),
     ):
@@ -128,7 +146,19 @@ def _add_downloads(group: Group) -> None:
     group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
     group.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
     group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    group.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL by which servers can reach you")
+    group.add_argument("--contact", default="", metavar="ADDRESS", help="needed: e-mail or URL by which to reach you")
+    group.add_argument("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
+    group.add_argument(
+        "--content-current", action="store_true", help="take mediawiki_content_current, the successor of these dumps"
+    )
+    group.add_argument(
+        "--wordnets",
+        nargs="+",
+        choices=tuple(WORDNETS),
+        default=list(Snapshot.wordnets),
+        metavar="NAME",
+        help=f"the wordnets to fetch, of {', '.join(WORDNETS)} (default: {' '.join(Snapshot.wordnets)})",
+    )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
 
 

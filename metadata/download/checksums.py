@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from metadata.download.sources import Published
+from metadata.download.planned import Published
 
 _KINDS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of hex digits
 _SUMS_LINE = re.compile(r"\\?([0-9a-f]+) [ *](?:\./)?(\S.*)", re.IGNORECASE)  # of md5sum, sha1sum, sha256sum
@@ -37,6 +37,11 @@ def published_digest(published: Published, text: str) -> str | None:
     if digest and re.fullmatch("[0-9a-f]+", digest, re.IGNORECASE) and len(digest) in _KINDS:
         return digest.lower()
     return None
+
+
+def listed_names(text: str) -> list[str]:
+    """Return the names of the files that the output of md5sum and the like lists."""
+    return [match[2].rstrip() for match in map(_SUMS_LINE.fullmatch, text.splitlines()) if match]
 
 
 def _in_sums(name: str, text: str) -> str | None:

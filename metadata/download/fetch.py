@@ -1,6 +1,7 @@
 """Fetch the sources of a build over HTTP: a few files at a time, each resumed, checked and then named.
 
-The files are planned in `sources`. Servers are asked by `client`, and one file is fetched by `transfer`.
+The files are planned in `sources`, and those of a dump are looked up in its list. Servers are asked by `client`, and
+one file is fetched by `transfer`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,50 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from metadata.download.answers import Stopped
+from metadata.download.answers import Refused, Stopped, public_url
+from metadata.download.checksums import listed_names
 from metadata.download.client import Client
 from metadata.download.manners import Manners
-from metadata.download.sources import Download
+from metadata.download.planned import Download, Listing
 from metadata.download.transfer import Report, Result, Transfer
 from runtime.errors import InputError
 from runtime.storage import locks
 
 _LOCK = ".downloading"
+
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def look_up(
+    planned: Iterable[Download | Listing], manners: Manners | None = None
+) -> tuple[list[Download], list[Result]]:
+    """Return the files to fetch, in order, and a failed result for each dump whose files cannot be listed."""
+    items = list(planned)
+    with closing(Client(manners or Manners())) as client:
+        listings = [item for item in items if isinstance(item, Listing)]
+        found = dict(zip(listings, _parallel(partial(_listed, client), listings, client), strict=True))
+    results = [found[item] if isinstance(item, Listing) else [item] for item in items]
+    downloads = [download for each in results if isinstance(each, list) for download in each]
+    return downloads, [each for each in results if isinstance(each, Result)]
+
+
+def _listed(client: Client, listing: Listing) -> list[Download] | Result:
+    """Return the files of a dump, or why there are none."""
+    try:
+        if listing.marker:
+            client.persist(listing.marker, partial(client.text, listing.marker))
+        names = listed_names(client.persist(listing.sums, partial(client.text, listing.sums)))
+        if downloads := listing.downloads(names):
+            return downloads
+        reason = f"{public_url(listing.sums)} lists no file of pages"
+    except Refused as refused:
+        reason = str(refused)
+    unlisted = Download(listing.sums, f"{listing.path}/{listing.sums.rpartition('/')[2]}")
+    return Result(unlisted, Path(unlisted.path), None, "failed", reason=reason)
 
 
 def fetch(
@@ -55,11 +90,11 @@ def _transfer(
         raise
 
 
-def _parallel(work: Callable[[Download], Result], downloads: list[Download], client: Client) -> list[Result]:
+def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) -> list[Found]:
     """Return the results in order; the first exception, or Ctrl-C, stops all of them at their next piece."""
     executor = ThreadPoolExecutor(client.manners.jobs, thread_name_prefix="download")
     try:
-        futures = [executor.submit(work, download) for download in downloads]
+        futures = [executor.submit(work, item) for item in items]
         wait(futures)
         for error in [future.exception() for future in futures]:
             if error and not isinstance(error, Stopped):  # the others were stopped because of one of these

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from metadata.download.answers import public_url
-from metadata.download.sources import Download
+from metadata.download.planned import Download
 from metadata.download.transfer import Result
 
 

@@ -12,8 +12,9 @@ from datetime import date, timedelta
 from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TypeVar
-from urllib.parse import urlsplit
 
+from metadata.download.dumps import ContentCurrent, PagesArticles
+from metadata.download.planned import Download, Listing, Published, require_http
 from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
 
@@ -21,19 +22,49 @@ WIKIMEDIA = "https://dumps.wikimedia.org"  # untried; a mirror has the same fold
 NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
 
 # Below WIKIMEDIA. `wiki` is a Wikipedia's code with underscores and "wiki" behind it, `dump` is "latest" or YYYYMMDD.
-DUMP = "{wiki}/{dump}/{wiki}-{dump}-pages-articles-multistream.xml.bz2"
-DUMP_CHECKSUMS = "{wiki}/{dump}/{wiki}-{dump}-sha1sums.txt"  # that of "latest" lists the names with the date
+DUMP = "{wiki}/{dump}"
+DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" lists the names with the date
+# The successor of the dumps, published in parts; a dump is whole once it has the file _SUCCESS.
+CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
+CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
 HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
 DAILY = "other/pageview_complete/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-user.bz2"  # likewise
 FIRST_PAGEVIEWS = date(2015, 5, 1)
 
-# Below NLTK; checksums are attributes in its index. Open English WordNet (en-word.net) is left out: names of synsets,
-# which SPEC asks for, are only in Princeton's files. So are archives of tar (OMW 2, OdeNet): `wordnet` reads none.
+# Below NLTK; checksums are attributes in its index.
 NLTK_INDEX = "index.xml"
-WORDNETS = {
+NLTK_WORDNETS = {
     "packages/corpora/wordnet.zip": "eng",
     "packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn lit nld nno"
     " nob pol por ron slk slv spa swe tha zsm",
+}
+# Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
+OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
+OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
+    "arb bg:bul ca:cat cmn da:dan el:ell en:eng es:spa eu:eus fi:fin fr:fra gl:glg he:heb hr:hrv id:ind is:isl it:ita"
+    " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
+)
+
+
+def _nltk(name: str) -> dict[str, str]:
+    """Return the URL of a wordnet of NLTK, with its languages."""
+    return {f"{NLTK}/{path}": codes for path, codes in NLTK_WORDNETS.items() if PurePosixPath(path).stem == name}
+
+
+def _omw() -> dict[str, str]:
+    """Return the URL of each lexicon of OMW 2.0, with its language."""
+    pairs = [lexicon.partition(":") for lexicon in OMW_LEXICONS.split()]
+    return {f"{OMW}/omw-{name}-2.0.tar.xz": code or name for name, _, code in pairs}
+
+
+# What --wordnets names: URLs, and the languages of each. English entries are names of synsets, which Princeton's files
+# and the members of Open English WordNet's synsets give; of OMW's English it is not known.
+WORDNETS = {
+    "wordnet": _nltk("wordnet"),
+    "omw-1.4": _nltk("omw-1.4"),
+    "omw-2.0": _omw(),
+    "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
+    "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
 }
 
 Item = TypeVar("Item")
@@ -42,42 +73,16 @@ _DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its 
 
 
 @dataclass(frozen=True)
-class Published:
-    """The published checksum of a file: at `url`, beside `name`, in the form of sha1sum or of NLTK's index."""
-
-    url: str
-    name: str
-    form: str = "sums"
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file to fetch; `path` is relative to the folder of downloads.
-
-    Without `published`, only the checksums that .gz, .bz2, .xz and .zip carry inside are checked.
-    """
-
-    url: str
-    path: str
-    published: Published | None = None
-
-    def __post_init__(self) -> None:
-        for url in (self.url, *([self.published.url] if self.published else [])):
-            require_http(url)
-        path = PurePosixPath(self.path)
-        if not path.name or path.is_absolute() or ".." in path.parts:
-            raise InputError(f"{self.path!r} must be a path below the folder of downloads; give a relative path")
-
-
-@dataclass(frozen=True)
 class Snapshot:
-    """The dumps to take, and the days and hours from which page views are drawn.
+    """The dumps and wordnets to take, and the days and hours from which page views are drawn.
 
     The defaults are this project's choice. An hour of all Wikipedias is about 50 MB, a whole day about 500 MB; both
     serve every language.
     """
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
+    content_current: bool = False  # instead of pages-articles
+    wordnets: tuple[str, ...] = ("wordnet", "omw-1.4")  # keys of WORDNETS
     first_day: date = date(2024, 1, 1)
     last_day: date = date(2024, 12, 31)
     days: int = 26
@@ -86,6 +91,10 @@ class Snapshot:
     def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
             raise ParameterError(f"is {self.dump!r}; it must be 'latest' or a day such as 20240101", "dump")
+        if unknown := [name for name in self.wordnets if name not in WORDNETS]:
+            raise ParameterError(f"names {', '.join(unknown)}; choose from {', '.join(WORDNETS)}", "wordnets")
+        if self.content_current and self.dump == "latest":
+            raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
         if not FIRST_PAGEVIEWS <= self.first_day <= self.last_day:
             raise InputError(
                 f"page views from {self.first_day} to {self.last_day}; give a first day that is not"
@@ -114,10 +123,11 @@ def plan(
     seed: int = 0,
     mirror: str | None = None,
     snapshot: Snapshot | None = None,
-) -> list[Download]:
+) -> list[Download | Listing]:
     """Return the files of each of `sources` for these languages (None: all), in a fixed order.
 
-    `mirror` is the URL of a copy of dumps.wikimedia.org. The days and hours that are drawn depend on the seed alone.
+    A dump is a listing, whose files `fetch.look_up` finds. `mirror` is the URL of a copy of dumps.wikimedia.org. The
+    days and hours that are drawn depend on the seed alone.
     """
     names = list(sources)
     unknown = [name for name in names if name not in SOURCES]
@@ -130,35 +140,30 @@ def plan(
     return [download for name in SOURCES if name in names for download in SOURCES[name](wanted)]
 
 
-def require_http(url: str) -> str:
-    """Return `url` if it is one of http or https, with a host."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InputError(f"{url!r} is no address to download from; give one that begins with https:// or http://")
-    return url
-
-
 def _wordnets(wanted: _Wanted) -> Iterator[Download]:
-    """Yield each archive that has a wordnet of a chosen language."""
-    wordnets = {code for each in wanted.languages for code in each.wordnet}
-    for path, codes in WORDNETS.items():
-        if wordnets & set(codes.split()):
-            name = PurePosixPath(path)
-            published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk")
-            yield Download(f"{NLTK}/{path}", f"wordnet/{name.name}", published)
+    """Yield each archive of the chosen wordnets that has a chosen language."""
+    languages = {code for each in wanted.languages for code in each.wordnet}
+    for url, codes in [item for name in wanted.snapshot.wordnets for item in WORDNETS[name].items()]:
+        if languages & set(codes.split()):
+            name = PurePosixPath(url)
+            published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk") if url.startswith(NLTK) else None
+            yield Download(url, f"wordnet/{name.name}", published)
 
 
-def _dumps(wanted: _Wanted) -> Iterator[Download]:
+def _dumps(wanted: _Wanted) -> Iterator[Listing]:
     """Yield the dump of each Wikipedia that is merged into a chosen language."""
+    snapshot = wanted.snapshot
     for code in dict.fromkeys(_DUMP_OF.get(code, code) for each in wanted.languages for code in each.wikipedia):
-        names = {"wiki": f"{code}wiki", "dump": wanted.snapshot.dump}
-        name = PurePosixPath(DUMP.format(**names)).name
-        published = Published(f"{wanted.base}/{DUMP_CHECKSUMS.format(**names)}", name)
-        yield Download(f"{wanted.base}/{DUMP.format(**names)}", f"wikipedia/{name}", published)
+        wiki = f"{code}wiki"
+        if snapshot.content_current:
+            day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
+            folder = f"{wanted.base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
+            sums, marker = f"{folder}/{CONTENT_CHECKSUMS}", f"{folder}/{CONTENT_MARKER}"
+            yield Listing(sums, folder, "wikipedia", ContentCurrent(wiki, day), marker)
+        else:
+            names = {"wiki": wiki, "dump": snapshot.dump}
+            folder, sums = (f"{wanted.base}/{form.format(**names)}" for form in (DUMP, DUMP_CHECKSUMS))
+            yield Listing(sums, folder, "wikipedia", PagesArticles(wiki, snapshot.dump))
 
 
 def _pageviews(wanted: _Wanted) -> Iterator[Download]:
@@ -188,7 +193,7 @@ def _draw(seed: int, purpose: str, item: object) -> bytes:
     return blake2b(str(item).encode(), digest_size=8, key=f"{seed}/pageviews/{purpose}".encode()).digest()
 
 
-SOURCES: dict[str, Callable[[_Wanted], Iterator[Download]]] = {
+SOURCES: dict[str, Callable[[_Wanted], Iterator[Download | Listing]]] = {
     "wordnet": _wordnets,
     "wikipedia": _dumps,
     "pageviews": _pageviews,

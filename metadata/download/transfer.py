@@ -18,8 +18,8 @@ from metadata.download import headers
 from metadata.download.answers import Again, Refused, public_url
 from metadata.download.checksums import damage, file_digest, kind, published_digest
 from metadata.download.client import Client
+from metadata.download.planned import Download
 from metadata.download.record import Record, proof
-from metadata.download.sources import Download
 from runtime.errors import InputError
 
 Report = Callable[[Download, int, int | None], None]  # bytes so far, and in all if the server states it

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import fsspec
 import pyarrow as pa
 
+from metadata.wikipedia import file_tallies
+from metadata.wikipedia.contents import COLUMNS
 from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
-from metadata.wikipedia.files import COLUMNS, WikipediaFile
+from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.namespaces import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
 from runtime.storage.bounded_parquet import BoundedParquet
@@ -27,18 +29,19 @@ _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
     """Yield the articles of `file` as batches of ARTICLES; what is left out is counted in `tally` under its reason.
 
-    A file that ends early, or is damaged, yields the articles before.
+    A file or span that ends early, or is damaged, yields the articles before. What counts once a file is counted with
+    its path (`file_tallies`).
     """
-    tally["files"] += 1
-    tally.update({"conflicts.language": 1} if file.conflict else {})
-    pages_before = tally["pages"]
+    file_tallies.count_reading(tally, file.path)
+    file_tallies.count(tally, file.path, "conflicts.language", file.conflict)
+    before = {what: tally[what] for what in ("pages", "articles")}
     for rows in _chunks(_articles(file, tally)):
         titles, texts = zip(*rows, strict=True)
         yield pa.RecordBatch.from_arrays(
             [pa.array([file.wikipedia] * len(rows)), pa.array(titles), pa.array(texts)], schema=ARTICLES
         )
-    if tally["pages"] == pages_before:
-        tally["dropped.no_pages"] += 1
+    for what, number in before.items():
+        file_tallies.count(tally, file.path, what, tally[what] - number)
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
@@ -62,7 +65,7 @@ def _chunks(rows: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
 def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
     known = Namespaces({file.wikipedia: namespaces(file)})
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
-    for page in _until_cut(_READERS[file.kind](file, tally), tally):
+    for page in _until_cut(file, tally):
         reason = _reason(page, file, known)
         written = "" if reason else page.text or ""
         text = plain_text(written, hidden) if file.kind == "xml" else tidy(written)
@@ -74,11 +77,11 @@ def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:
             drop(tally, reason or "empty")
 
 
-def _until_cut(pages: Iterator[Page], tally: Counter) -> Iterator[Page]:
+def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
     try:
-        yield from pages
+        yield from _READERS[file.kind](file, tally)
     except CutError as cut:
-        tally[f"dropped.{cut.reason}"] += 1
+        file_tallies.count(tally, file.path, f"dropped.{cut.reason}")
 
 
 def _reason(page: Page, file: WikipediaFile, known: Namespaces) -> str | None:
@@ -110,7 +113,7 @@ def _is_article(page: Page, file: WikipediaFile, known: Namespaces) -> bool:
 
 
 def _xml_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
-    return xml_pages(unpacked(file.path), tally)
+    return xml_pages(unpacked(file.path, file.span), tally, last=file.span is None or file.span.last)
 
 
 def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:

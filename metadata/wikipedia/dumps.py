@@ -14,13 +14,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from xml.etree import ElementTree
 
 import fsspec
 import orjson
 
+from metadata.wikipedia.multistream import Section, Span
+
 CHUNK = 1 << 20  # bytes read at a time
+READ_AHEAD = 4 << 20  # bytes that a URL is asked for beyond a chunk: more would come in vain at the end of each span
 PAGE_BYTES = 32 << 20  # of XML; a page of Wikipedia has at most 2 MiB of wikitext
 
 Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
@@ -56,14 +59,14 @@ class CutError(Exception):
         self.reason = reason
 
 
-def unpacked(path: str) -> Iterator[bytes]:
-    """Yield the content of a file as UTF-8, unpacked by its ending; CutError where it is cut or damaged."""
-    return _as_utf8(_unpacked(path))
+def unpacked(path: str, span: Span | None = None) -> Iterator[bytes]:
+    """Yield the content of a file or a span, as UTF-8, unpacked by its ending; CutError where it is cut or damaged."""
+    return _as_utf8(_unpacked(path, span))
 
 
-def xml_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[Page]:
-    """Yield the pages of a MediaWiki dump."""
-    for page in _cut(chunks, tally):
+def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[Page]:
+    """Yield the pages of a MediaWiki dump, or of a span of one; `last` says that nothing follows the chunks."""
+    for page in _cut(chunks, tally, last):
         try:
             yield _of_xml(ElementTree.fromstring(page))
         except ElementTree.ParseError:
@@ -86,11 +89,12 @@ def first_source(chunks: Iterable[bytes]) -> dict | None:
     return next((source for line in head if (source := _json(line)) and "title" in source and "text" in source), None)
 
 
-def _unpacked(path: str) -> Iterator[bytes]:
+def _unpacked(path: str, span: Span | None) -> Iterator[bytes]:
     reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
-    with fsspec.open(path, "rb") as file:
+    system, inner = fsspec.url_to_fs(path)
+    with system.open(inner, "rb", **({"block_size": READ_AHEAD} if span else {})) as file:
         try:
-            yield from reader(file)
+            yield from reader(cast(BinaryIO, Section(file, span)) if span else file)
         except EOFError:
             raise CutError("truncated") from None
 
@@ -157,7 +161,7 @@ def _declared(head: bytes) -> str:
         return "utf-8"  # pages with bytes that are not are dropped, and counted
 
 
-def _cut(chunks: Iterable[bytes], tally: Counter) -> Iterator[bytes]:
+def _cut(chunks: Iterable[bytes], tally: Counter, last: bool) -> Iterator[bytes]:
     """Yield each <page>…</page>; a page that never ends, or is beyond PAGE_BYTES, is counted."""
     buffer, too_long = b"", False
     for chunk in chunks:
@@ -175,8 +179,9 @@ def _cut(chunks: Iterable[bytes], tally: Counter) -> Iterator[bytes]:
         if len(buffer) > PAGE_BYTES:
             drop(tally, "too_long", pages=not too_long)
             buffer, too_long = buffer[-len(_BEGIN) :], True
-    if _BEGIN in buffer:
+    if _BEGIN in buffer and last:
         raise CutError("truncated")
+    drop(tally, "bad_xml", buffer.count(_BEGIN))
 
 
 def _of_xml(page: ElementTree.Element) -> Page:

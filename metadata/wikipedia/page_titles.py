@@ -19,6 +19,12 @@ _ILLEGAL = rf"^(:|$)|[\x00-\x1f\x7f#<>\[\]{{|}}\x{{fffd}}]|{_ESCAPE}|&#?[A-Za-z0
 _LONGEST = 255  # bytes of a title
 # A letter and a sign as cp1252 shows the two bytes of one letter: Ã©.
 _LIKE_MOJIBAKE = r"[\x{c2}-\x{f4}][\x{80}-\x{bf}ŒœŠšŸŽžƒˆ˜–-›€™]"
+# Domains that an address without a scheme has before its first slash: en.wikipedia.org/wiki/Dog, but not St.John/Bahn.
+_DOMAINS = "com net org edu gov mil info biz io tv at au br ca ch cn cz de es eu fr it jp kr nl pl ru se uk".split()
+_URL = (
+    r"(?i)(?:https?|ftp):/|(?:^|[^\p{L}\p{N}.])www\.[\p{L}\p{N}]|"
+    rf"[\p{{L}}\p{{N}}-]{{2}}\.(?:{'|'.join(_DOMAINS)})/"
+)
 
 
 def unescaped(titles: pa.Array) -> pa.Array:
@@ -49,8 +55,13 @@ def is_illegal(titles: pa.Array) -> pa.Array:
 
 
 def is_mojibake(titles: pa.Array) -> pa.Array:
-    """Return of each title whether all of it is UTF-8 that was read as cp1252 or Latin-1."""
+    """Return of each title whether a word of it is UTF-8 that was read as cp1252 or Latin-1, once or several times."""
     return _where(pc.match_substring_regex(titles, _LIKE_MOJIBAKE), _was_decoded_wrongly, titles)
+
+
+def has_url(titles: pa.Array) -> pa.Array:
+    """Return of each title whether an address is in it."""
+    return pc.match_substring_regex(titles, _URL)
 
 
 def is_main_page(wikipedias: pa.Array, titles: pa.Array) -> pa.Array:
@@ -66,12 +77,26 @@ def is_in_namespace(wikipedias: pa.Array, titles: pa.Array, known: Namespaces) -
 
 
 def _was_decoded_wrongly(title: str) -> bool:
-    for encoding in ("cp1252", "latin-1"):
-        try:
-            return title.encode(encoding).decode("utf-8") != title
-        except UnicodeError:
-            continue
-    return False
+    """Return whether the bytes of a word, as Latin-1 or cp1252 has them, are UTF-8 of another word.
+
+    One step back is enough: what was encoded several times is still UTF-8 after it.
+
+    >>> [_was_decoded_wrongly(title) for title in ("Café Ã©", "CafÃƒÂ©", "ÃƒÂ\\x81rbol", "São Paulo")]
+    [True, True, True, False]
+    """
+    return any(_decoded_again(word) not in (None, word) for word in title.split(" "))
+
+
+def _decoded_again(word: str) -> str | None:
+    try:
+        return b"".join(map(_byte, word)).decode("utf-8")
+    except UnicodeError:
+        return None
+
+
+def _byte(character: str) -> bytes:
+    """Return the byte that browsers show as this character: of cp1252, or where that has none of Latin-1."""
+    return character.encode("latin-1" if character <= "\xff" else "cp1252")
 
 
 def _where(candidates: pa.Array, decide: Callable[..., bool], *columns: pa.Array) -> pa.Array:

@@ -48,8 +48,9 @@ def _read_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBa
     rows = rows.set_column(1, "title", page_titles.unescaped(rows["title"]))
     rows = _kept(rows, page_titles.decodes(rows["title"]), "encoding", counts)
     rows = rows.set_column(1, "title", page_titles.spaced(rows["title"]))
-    rows = _kept(rows, pc.invert(page_titles.is_mojibake(rows["title"])), "encoding", counts)
+    rows = _kept(rows, pc.invert(page_titles.is_mojibake(rows["title"])), "mojibake", counts)
     rows = _kept(rows, pc.invert(page_titles.is_illegal(rows["title"])), "title", counts)
+    rows = _kept(rows, pc.invert(page_titles.has_url(rows["title"])), "url", counts)
     rows = _kept(rows, pc.invert(page_titles.is_main_page(rows["wikipedia"], rows["title"])), "main_page", counts)
     rows = _kept(
         rows, pc.invert(page_titles.is_in_namespace(rows["wikipedia"], rows["title"], known)), "namespace", counts

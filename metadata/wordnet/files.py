@@ -11,14 +11,14 @@ from fsspec.core import OpenFile
 
 from metadata.languages import OTHER, Language, of_label, of_wordnet
 
-EXPECTED = "a wordnet is a folder or zip with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
+EXPECTED = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
 
 
 @dataclass(frozen=True)
 class WordnetFile:
     """One file of lemmas of one language; a file of WN-LMF with lexicons of two languages is two of these."""
 
-    path: str  # a path or an fsspec URL, perhaps into a zip
+    path: str  # a path or an fsspec URL, perhaps into an archive
     form: str  # a key of formats.FORMATS
     language: Language
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import lzma
 import re
+import tarfile
 import zipfile
 import zlib
 from collections import Counter
@@ -35,7 +36,8 @@ FORMATS = {
     "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab.codes, tab.lemmas),
     "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf.codes, lmf.lemmas),
 }
-_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
+_ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
 def find(paths: Iterable[str]) -> list[WordnetFile]:
@@ -46,7 +48,8 @@ def find(paths: Iterable[str]) -> list[WordnetFile]:
 def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[str]:
     """Return the distinct lemmas of `file`, in its order, spaced by spaces, and count what it holds in `tally`.
 
-    `names_only` keeps the first lemma of each synset, by which the synset is called; only Princeton's files state it.
+    `names_only` keeps the first lemma of each synset, by which the synset is called; Princeton's files and WN-LMF whose
+    synsets list their members state it.
     """
     try:
         found = list(dict.fromkeys(FORMATS[file.form].lemmas(file, tally, names_only)))
@@ -73,14 +76,28 @@ def _form(path: str) -> str | None:
 
 
 def _members(path: str) -> list[str]:
-    """Return the file `path` itself, or the files in the folder, glob or zip that it is."""
+    """Return the file `path` itself, or the files in the folder, glob or archive that it is, and in archives there."""
     try:
-        found = expand(f"zip://::{path}" if path.endswith(".zip") else path)
+        found = expand(_inside(path))
+        if found is None:
+            raise InputError(f"no file or folder at {path}; {EXPECTED}")
+        archives = [] if found.is_file else filter(_is_archive, found.paths)
+        inside = [each for archive in map(expand, map(_inside, archives)) if archive for each in archive.paths]
     except (ValueError, ImportError, *_UNREADABLE) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
-    if found is None:
-        raise InputError(f"no file or folder at {path}; {EXPECTED}")
-    return sorted(found.paths)
+    return sorted({*found.paths, *inside})
+
+
+def _is_archive(path: str) -> bool:
+    return "::" not in path and _ARCHIVE.fullmatch(path) is not None
+
+
+def _inside(path: str) -> str:
+    """Return the URL that stands for the files in an archive; the path itself of anything else."""
+    found = _ARCHIVE.fullmatch(path)
+    return f"{found[1] or 'zip'}://::{path}" if found else path
 
 
 def _languages(path: str, form: str) -> list[Language]:

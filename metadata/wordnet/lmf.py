@@ -31,14 +31,30 @@ def codes(path: str) -> list[str]:
 
 
 def lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
-    """Yield the words of each lexical entry in the language of `file`."""
+    """Yield the words of each lexical entry in the language of `file`; `names_only`: of those that name a synset."""
     for lexicon in _lexicons(file.path):
         if language_of(lexicon["language"]) != file.language:
             continue
+        named = _namesakes(lexicon, tally) if names_only else None
         for entry in lexicon.get("entries", []):
             if not entry.get("external"):  # an entry of the lexicon that this one extends
                 tally["lexical_entries"] += 1
-                yield from kept_words(entry["lemma"]["writtenForm"], file.language.code, tally)
+                if named is None or entry["id"] in named:
+                    yield from kept_words(entry["lemma"]["writtenForm"], file.language.code, tally)
+
+
+def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
+    """Return the ids of the entries that are the first member of a synset; None if no synset lists its members.
+
+    Members are ids of entries in Open English WordNet, and may be ids of senses.
+    """
+    entry_of = {entry["id"]: entry["id"] for entry in lexicon.get("entries", [])}
+    for entry in lexicon.get("entries", []):
+        entry_of.update({sense["id"]: entry["id"] for sense in entry.get("senses", [])})
+    members = [synset.get("members") for synset in lexicon.get("synsets", []) if not synset.get("external")]
+    if unnamed := members.count(None) + members.count([]):
+        tally["synsets_without_members"] += unnamed
+    return {entry_of[each[0]] for each in members if each and each[0] in entry_of} or None
 
 
 def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP
 from tests.support.checkout import ROOT
+from tests.support.http_server import Answer, file
 from tests.support.refusals import refusal
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -236,6 +237,11 @@ def test_an_empty_folder(refused, tmp_path, source):
         (["--bigram-score", "best"], "invalid choice: 'best'"),
         (["--rules", "loose"], "invalid choice: 'loose'"),
         (["--dry-run"], "give --download"),
+        (["--download"], "give --contact with an e-mail address or a URL"),
+        (["--download", "wikipedia", "--dry-run", "--contact", " "], "give --contact with an e-mail address or a URL"),
+        (["--download", "--contact", "é"], "--contact is 'é'"),
+        (["--download", "--contact", "me@example.org", "--content-current"], "give --dump with its day"),
+        (["--download", "--contact", "me@example.org", "--dump", "yesterday"], "--dump is 'yesterday'"),
         (["--unigram-limits", "5"], "unrecognized arguments: --unigram-limits; did you mean --unigram-limit?"),
     ],
 )
@@ -271,6 +277,33 @@ def test_a_copy_of_the_job_alone_works_and_says_how_to_install_what_is_missing(t
     (line,) = without.stderr.splitlines()
     assert "is not installed" in line
     assert "pip install" in line
+
+
+def test_nothing_is_asked_for_without_a_contact(refused, server, tmp_path):
+    assert "give --contact" in refused("--download", "--mirror", server.url, "--output", tmp_path / "out")
+    assert server.requests == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_did_not_come_are_counted(server, tmp_path, capsys):
+    where = ["--mirror", server.url, "--contact", "me@example.org", "--languages", "ja"]
+    said = refusal(capsys, commands.main, "--download", "wikipedia", *where, "--output", tmp_path / "out")
+    assert "jawiki-latest-sha1sums.txt was answered with status 404" in said
+    assert "1 of 1 files did not come; run the same command again to have them, too" in said
+
+
+def test_a_dry_run_lists_the_files_that_a_dump_publishes(server, tmp_path, capsys):
+    names = [f"jawiki-20260101-pages-articles-multistream{rest}.bz2" for rest in (".xml", "-index.txt")]
+    sums = "".join(f"{'0' * 40}  {name}\n" for name in names)
+    server.serve("/jawiki/20260101/jawiki-20260101-sha1sums.txt", Answer(body=sums.encode()))
+    for name in names:
+        server.serve(f"/jawiki/20260101/{name}", file(b"12345"))
+    where = ["--mirror", server.url, "--dump", "20260101", "--contact", "me@example.org", "--languages", "ja"]
+    commands.main(["--download", "wikipedia", *where, "--dry-run", "--output", str(tmp_path / "out")])
+    shown = capsys.readouterr().err
+    assert all(f"5 B  planned  wikipedia/{name}" in shown for name in names)
+    assert "me@example.org" in server.requests[0].headers["User-Agent"]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wikipedia_that_is_none(refused, sample, tmp_path):

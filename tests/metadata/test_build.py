@@ -1,6 +1,7 @@
 """Test which parts a build counts anew, and that the order of its files changes nothing."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from metadata import InputError
 from metadata.build import Build
 from metadata.config import MetadataConfig
 from metadata.sources import Sources
+from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.multistream import Span
 from metadata.wordnet import formats
 from runtime.storage.whole import Parts
+from tests.support import dumps as pages
 
 
 def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), **numbers) -> Build:
@@ -47,6 +51,26 @@ def test_of_a_dump_in_two_files_either_may_tell_the_namespaces(tmp_path):
     bare, telling = dump_of(tmp_path / "a.xml"), dump_of(tmp_path / "b.xml", "Schublade")
     assert planned(tmp_path, bare, telling).sources.namespaces == planned(tmp_path, telling, bare).sources.namespaces
     assert planned(tmp_path, bare, telling).sources.namespaces == {"de": ["Schublade"]}
+
+
+def test_a_dump_in_spans_is_one_file_of_a_part(tmp_path):
+    dump = dump_of(tmp_path / "a.xml")
+    spans = [replace(dump, span=Span(start, start + 5)) for start in (0, 5, 10)]
+    assert planned(tmp_path, *spans).ngrams("de") == planned(tmp_path, dump).ngrams("de")
+
+
+def test_files_without_an_article_are_named(tmp_path, caplog):
+    tally: Counter = Counter()
+    for name in ("a", "b", "c"):
+        path = tmp_path / f"dewiki-{name}.xml"
+        path.write_text(pages.dump(*[pages.page(ns="1" if name == "b" else "0")] * (name != "c")))
+        list(articles.articles(dump_of(path), tally))
+    build = planned(tmp_path, dump_of(tmp_path / "dewiki-a.xml"))
+    build.parts.begin("ngrams/de")
+    rows = [{"name": name, "language": None, "value": number} for name, number in tally.items()]
+    build.parts.finish("ngrams/de", {"tallies": rows})
+    assert build._without_articles() == [str(tmp_path / "dewiki-b.xml"), str(tmp_path / "dewiki-c.xml")]
+    assert f"no article was found in {tmp_path / 'dewiki-b.xml'}, {tmp_path / 'dewiki-c.xml'}" in caplog.text
 
 
 @pytest.mark.parametrize(

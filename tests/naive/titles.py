@@ -10,6 +10,7 @@ NAMESPACES = {
     "de": {"datei", "spezial", "benutzer diskussion"},
     "ko": {"특수", "사용자토론"},
 }
+DOMAINS = "com net org edu gov mil info biz io tv at au br ca ch cn cz de es eu fr it jp kr nl pl ru se uk".split()
 MAIN_PAGES = {"": {"Main Page"}, "de": {"Hauptseite"}, "fr": {"Accueil principal"}}
 
 
@@ -46,19 +47,56 @@ def _row(line: bytes):
 
 
 def _refusal(code: str, title: str) -> str | None:
-    for encoding in ("cp1252", "latin-1"):
-        try:
-            if title.encode(encoding).decode("utf-8") != title:
-                return "encoding"
-        except UnicodeError:
-            pass
+    if any(_is_mojibake(word) for word in title.split(" ")):
+        return "mojibake"
     illegal = set("#<>[]{|}\ufffd\x7f") | {chr(code) for code in range(32)}
     escape = re.search("%[0-9A-Fa-f]{2}|&#?[A-Za-z0-9]+;", title)
     if not title or title[0] == ":" or illegal & set(title) or escape or len(title.encode()) > 255:
         return "title"
+    if _has_url(title.lower()):
+        return "url"
     if title in MAIN_PAGES[""] | MAIN_PAGES.get(code, set()):
         return "main_page"
     prefix, colon, _ = title.partition(":")
     if colon and prefix.strip().lower() in NAMESPACES[""] | NAMESPACES.get(code, set()):
         return "namespace"
     return None
+
+
+def _is_mojibake(word: str) -> bool:
+    """Whether some choice of the byte behind each character gives the UTF-8 of another word."""
+    packed = bytearray()
+    for character in word:
+        choices = [byte for byte in range(256) if character in (chr(byte), _cp1252(byte))]
+        if not choices:
+            return False
+        packed.append(choices[0])
+    try:
+        return packed.decode("utf-8") != word
+    except UnicodeDecodeError:
+        return False
+
+
+def _cp1252(byte: int) -> str | None:
+    try:
+        return bytes([byte]).decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+
+
+def _has_url(title: str) -> bool:
+    if any(scheme in title for scheme in ("http:/", "https:/", "ftp:/")):
+        return True
+    for i in range(len(title)):
+        before, after = title[:i], title[i:]
+        if (
+            after.startswith("www.")
+            and after[4:5].isalnum()
+            and not (before and (before[-1].isalnum() or before[-1] == "."))
+        ):
+            return True
+        if any(after.startswith(f".{domain}/") for domain in DOMAINS):
+            label = before[-2:]
+            if len(label) == 2 and all(each.isalnum() or each == "-" for each in label):
+                return True
+    return False

@@ -1,5 +1,6 @@
 """Naive twins of metadata.wikipedia: dumps, templates and wikitext, from their definitions."""
 
+import bz2
 import xml.etree.ElementTree as ET
 
 
@@ -12,6 +13,21 @@ def naive_articles(xml: bytes) -> list[tuple[str, str]]:
         if page.findtext(f"{name}ns") == "0" and page.find(f"{name}redirect") is None:
             articles.append((page.findtext(f"{name}title"), page.findtext(f"{name}revision/{name}text")))
     return articles
+
+
+def naive_spans(dump: bytes, least: int) -> list[tuple[int, int]]:
+    """Bounds of the spans of a multistream dump, unpacked stream by stream; its last stream has no page."""
+    starts, rest = [], dump
+    while rest:
+        starts.append(len(dump) - len(rest))
+        stream = bz2.BZ2Decompressor()
+        stream.decompress(rest)
+        rest = stream.unused_data
+    chosen = [0]
+    for start in starts[1:-1]:
+        if start - chosen[-1] >= least:
+            chosen.append(start)
+    return list(zip(chosen, [*chosen[1:], len(dump)], strict=True))
 
 
 def naive_without_templates(text: str) -> str:

@@ -1,8 +1,10 @@
 """Wikipedia dumps of a few pages, and the articles read from them."""
 
+import bz2
 from collections import Counter
+from pathlib import Path
 
-from metadata.wikipedia import articles
+from metadata.wikipedia import articles, file_tallies
 from metadata.wikipedia.files import find
 
 SITEINFO = (
@@ -34,7 +36,7 @@ def write(path, content, pack=None):
 def read(files):
     tally = Counter()
     rows = [row for file in files for batch in articles.articles(file, tally) for row in batch.to_pylist()]
-    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], tally
+    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], file_tallies.summed(tally)
 
 
 def articles_of(paths, language=None):
@@ -44,3 +46,20 @@ def articles_of(paths, language=None):
 def titles_and_tally(path, language=None):
     rows, tally = read(find([path], language))
     return [title for _, title, _ in rows], tally
+
+
+STREAMS = "dewiki-20240101-pages-articles-multistream{}.xml{}.bz2"
+INDEX = "dewiki-20240101-pages-articles-multistream-index{}.txt{}.bz2"
+
+
+def multistream(folder: Path, streams: list[list[str]], number="", pages="", siteinfo=SITEINFO) -> Path:
+    """Write a dump with these pages in each stream, and its index; return the path of the dump."""
+    head = dump(code="de", siteinfo=siteinfo).removesuffix("</mediawiki>") + "\n"
+    texts = [head, *("".join(f"{each}\n" for each in stream) for stream in streams), "</mediawiki>\n"]
+    packed = [bz2.compress(text.encode()) for text in texts]
+    lines, offset = [], len(packed[0])
+    for stream, each in zip(streams, packed[1:], strict=False):
+        lines += [f"{offset}:{i}:A title: with a colon {i}\n" for i in range(len(stream))]
+        offset += len(each)
+    write(folder / INDEX.format(number, pages), "".join(lines), bz2.compress)
+    return write(folder / STREAMS.format(number, pages), b"".join(packed))

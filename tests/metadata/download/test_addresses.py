@@ -1,7 +1,5 @@
 """Only addresses of HTTP are fetched, to paths below the folder, under manners that a server accepts."""
 
-import bz2
-import hashlib
 import io
 
 import pytest
@@ -9,11 +7,11 @@ import requests
 
 from metadata.download.fetch import fetch
 from metadata.download.manners import Manners
+from metadata.download.planned import Download, Published
 from metadata.download.progress import listing
-from metadata.download.sources import Download, Published, plan
 from runtime.errors import InputError
 from tests.support.downloads import one, visible
-from tests.support.http_server import Answer, file
+from tests.support.http_server import Answer
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://"])
@@ -69,15 +67,3 @@ def test_a_password_of_a_mirror_is_not_told(server, tmp_path, manners):
     [result] = fetch([Download(url, "a")], tmp_path, manners)
     assert "404" in result.reason
     assert "secret" not in "".join([result.reason, *listing([result])])
-
-
-def test_a_planned_dump_arrives_from_a_mirror_that_lists_it_under_its_date(server, tmp_path, manners):
-    [download] = plan(["ja"], ["wikipedia"], mirror=server.url)
-    body = bz2.compress("<mediawiki>犬</mediawiki>".encode())
-    name = "jawiki-20240101-pages-articles-multistream.xml.bz2"
-    sums = f"{'0' * 40}  jawiki-20240101-pages-articles.xml.bz2\n{hashlib.sha1(body).hexdigest()}  {name}\n"
-    server.serve("/jawiki/latest/jawiki-latest-sha1sums.txt", Answer(body=sums.encode()))
-    server.serve("/jawiki/latest/jawiki-latest-pages-articles-multistream.xml.bz2", file(body))
-    [result] = fetch([download], tmp_path, manners)
-    assert result.path == tmp_path / "wikipedia/jawiki-latest-pages-articles-multistream.xml.bz2"
-    assert result.path.read_bytes() == body

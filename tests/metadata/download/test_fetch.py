@@ -10,8 +10,8 @@ import pytest
 from metadata.download import transfer
 from metadata.download.fetch import fetch
 from metadata.download.manners import Manners
+from metadata.download.planned import Download
 from metadata.download.progress import Progress, listing
-from metadata.download.sources import Download
 from runtime.errors import InputError
 from tests.support.downloads import BODY, one, visible
 from tests.support.http_server import Answer, file, serving

@@ -3,7 +3,7 @@
 import pytest
 
 from metadata.download.fetch import fetch
-from metadata.download.sources import Download
+from metadata.download.planned import Download
 from tests.support.downloads import BODY, one, visible
 from tests.support.http_server import Answer, file
 

@@ -6,7 +6,8 @@ from datetime import date
 import pytest
 
 from metadata.download.checksums import published_digest
-from metadata.download.sources import Published, Snapshot, plan
+from metadata.download.planned import Download, Listing, Published
+from metadata.download.sources import WORDNETS, Snapshot, plan
 from metadata.languages import LANGUAGES
 from runtime.errors import InputError
 
@@ -34,26 +35,38 @@ def test_the_index_of_nltk_gives_the_better_checksum_of_the_very_package():
 
 
 def test_the_dump_of_every_wikipedia_of_a_language_is_planned():
-    urls = [download.url for download in plan(["zh", "be"], ["wikipedia"])]
-    wikis = [url.split("/")[3] for url in urls]
+    wikis = [listing.folder.split("/")[3] for listing in plan(["zh", "be"], ["wikipedia"])]
     assert {"zhwiki", "zh_yuewiki", "zh_classicalwiki", "bewiki", "be_x_oldwiki"} <= set(wikis)
     assert len(wikis) == len(set(wikis))
     assert "be_taraskwiki" not in wikis
 
 
-def test_a_dump_is_planned_with_the_place_of_its_checksum():
-    [download] = plan(["ja"], ["wikipedia"], snapshot=Snapshot(dump="20240101"))
+def test_a_dump_is_planned_by_the_list_of_its_checksums():
+    [listing] = plan(["ja"], ["wikipedia"], snapshot=Snapshot(dump="20240101"))
+    folder = "https://dumps.wikimedia.org/jawiki/20240101"
     name = "jawiki-20240101-pages-articles-multistream.xml.bz2"
-    assert download.url == f"https://dumps.wikimedia.org/jawiki/20240101/{name}"
-    sums = "https://dumps.wikimedia.org/jawiki/20240101/jawiki-20240101-sha1sums.txt"
-    assert (download.path, download.published) == (f"wikipedia/{name}", Published(sums, name))
+    sums = f"{folder}/jawiki-20240101-sha1sums.txt"
+    assert (listing.sums, listing.marker) == (sums, None)
+    assert listing.downloads([name]) == [Download(f"{folder}/{name}", f"wikipedia/{name}", Published(sums, name))]
+
+
+def test_the_content_that_is_current_is_planned_by_its_day_and_needs_one():
+    listings = plan(["be"], ["wikipedia"], snapshot=Snapshot(dump="20251101", content_current=True))
+    folder = "https://dumps.wikimedia.org/other/mediawiki_content_current/be_x_oldwiki/2025-11-01/xml/bzip2"
+    assert [(each.folder, each.sums, each.marker) for each in listings][-1] == (
+        folder,
+        f"{folder}/SHA256SUMS",
+        f"{folder}/_SUCCESS",
+    )
+    with pytest.raises(InputError, match="give --dump with its day"):
+        Snapshot(content_current=True)
 
 
 def test_all_languages_are_planned_by_default_and_each_file_once():
-    downloads = plan(None, ["wikipedia", "pageviews", "wordnet"])
+    planned = plan(None, ["wikipedia", "pageviews", "wordnet"])
     wikis = {code for language in LANGUAGES for code in language.wikipedia} - {"be_tarask"}
-    assert sum(each.path.startswith("wikipedia/") for each in downloads) == len(wikis)
-    assert len({each.path for each in downloads}) == len(downloads)
+    assert sum(isinstance(each, Listing) for each in planned) == len(wikis)
+    assert len(set(planned)) == len(planned)
 
 
 def test_the_days_are_drawn_by_the_seed_alone():
@@ -111,11 +124,30 @@ def test_wordnets_are_planned_for_the_languages_that_have_one():
     assert [each.published.name for each in plan(["en", "ja"], ["wordnet"])] == ["wordnet", "omw-1.4"]
 
 
+def test_newer_wordnets_are_planned_by_name():
+    def urls(*languages, **numbers):
+        return [each.url for each in plan(languages, ["wordnet"], snapshot=Snapshot(**numbers))]
+
+    release = "https://github.com/omwn/omw-data/releases/download/v2.0"
+    assert urls("ja", "sq", wordnets=("omw-2.0",)) == [f"{release}/omw-{name}-2.0.tar.xz" for name in ("ja", "sq")]
+    assert urls("it", wordnets=("omw-2.0",)) == [f"{release}/omw-{name}-2.0.tar.xz" for name in ("it", "iwn")]
+    assert urls("en", wordnets=("oewn-2025",)) == ["https://en-word.net/static/english-wordnet-2025.xml.gz"]
+    assert [url.rpartition("/")[2] for url in urls("de", wordnets=("odenet-1.4", "omw-1.4"))] == ["odenet-1.4.tar.xz"]
+    with pytest.raises(InputError, match="wordnets names omw-3; choose from wordnet, omw-1.4, omw-2.0, oewn-2025"):
+        Snapshot(wordnets=("omw-1.4", "omw-3"))
+
+
+def test_every_wordnet_is_of_languages_in_the_table():
+    codes = {code for urls in WORDNETS.values() for each in urls.values() for code in each.split()}
+    assert codes <= {code for language in LANGUAGES for code in language.wordnet}
+    assert len(WORDNETS["omw-2.0"]) == 32
+
+
 def test_a_mirror_stands_for_wikimedia_checksums_included():
-    for download in plan(["ja"], ["wikipedia", "pageviews"], mirror="http://mirror.org/wikimedia/"):
-        assert download.url.startswith("http://mirror.org/wikimedia/")
-        assert "//" not in download.url.removeprefix("http://")
-        assert download.published is None or download.published.url.startswith("http://mirror.org/wikimedia/jawiki/")
+    listing, *views = plan(["ja"], ["wikipedia", "pageviews"], mirror="http://mirror.org/wikimedia/")
+    for url in (listing.folder, listing.sums, *(each.url for each in views)):
+        assert url.startswith("http://mirror.org/wikimedia/")
+        assert "//" not in url.removeprefix("http://")
 
 
 @pytest.mark.parametrize(

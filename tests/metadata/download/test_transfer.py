@@ -10,7 +10,7 @@ from metadata.download.answers import Again
 from metadata.download.client import Client
 from metadata.download.fetch import fetch
 from metadata.download.manners import Manners
-from metadata.download.sources import Download
+from metadata.download.planned import Download
 from tests.support.downloads import BODY, one, published, visible
 from tests.support.http_server import NO_LENGTH, Answer, file
 

@@ -19,10 +19,11 @@ from tests.support.dumps import articles_of, dump, page, read, write
         ("be_x_oldwiki-latest-pages-articles.xml", "be_x_old", None, "be_x_old"),
         ("mini/zh-yue/wiki.xml", "en", None, "zh_yue"),
         ("language=th/dump.xml", "en", None, "th"),
-        ("simplewiki/dump.xml", "simple", None, "simple"),
+        ("simplewiki/dump.xml", "en", None, "simple"),
         ("some/dump.xml", "als", None, "als"),
         ("de/dump.xml", "de", "fr", "fr"),
-        ("some/dump.xml", "commons", "zh-yue", "zh_yue"),
+        ("some/dump.xml", "some_private_", "zh-yue", "zh_yue"),
+        ("enwiki-2025-11-01-p1p41242.xml.bz2", "en", None, "en"),
     ],
 )
 def test_the_argument_tells_the_wikipedia_or_the_path_or_the_head(tmp_path, name, head, argument, code):
@@ -76,8 +77,7 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("some/dump.xml", dump(page(), code="commons"), "give --language"),
-        ("enwiktionary-latest.xml", dump(page(), siteinfo=""), "give --language"),
+        ("some/dump.xml", dump(page(), code="some_private_"), "give --language"),
         ("enwiki.txt", "a", "no known kind"),
         ("enwiki.xml", "<html><body>", "no MediaWiki dump"),
         ("enwiki.xml.bz2", "no bz2", "damaged"),
@@ -95,8 +95,14 @@ def test_all_files_that_are_refused_are_named(tmp_path):
     for name in ("a.xml", "c.xml"):
         (tmp_path / name).write_text("<html>")
     (tmp_path / "b.xml").write_text("<mediawiki><siteinfo><dbname>dewiki</dbname></siteinfo></mediawiki>")
-    with pytest.raises(InputError, match=r"a\.xml is no MediaWiki dump.*; refused, too: \S+c\.xml$"):
-        find([str(tmp_path)])
+    (tmp_path / "enwiktionary.xml").write_text(dump(page()))
+    with pytest.raises(InputError) as refusal:
+        find([str(tmp_path), str(tmp_path / "none")])
+    assert str(refusal.value).replace(f"{tmp_path}/", "") == (
+        "cannot be read as a Wikipedia: none (no file or folder is there, or an empty one); a.xml, c.xml (no MediaWiki"
+        " dump: it begins '<html>'); enwiktionary.xml (of enwiktionary, another project); a Wikipedia is a dump (.xml,"
+        " also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
+    )
 
 
 def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(tmp_path):
@@ -104,7 +110,7 @@ def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(t
     for paths, language, message in [
         ([tmp_path / "none.xml"], None, "no file or folder"),
         ([tmp_path / "a"], None, "holds no dump"),
-        (["nowhere://a"], None, "cannot open"),
+        (["nowhere://a"], None, "cannot be opened"),
         ([], "tlh", "no Wikipedia"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -86,6 +86,18 @@ def test_other_projects_are_left_out(read, project):
         ("A%20B", "A B"),
         ("🐶", "🐶"),
         ("«\u00a0Liberté\u00a0»", "«\u00a0Liberté\u00a0»"),
+        ("São_Paulo", "São Paulo"),
+        ("SÃO_PAULO", "SÃO PAULO"),
+        ("Â", "Â"),
+        ("Ã", "Ã"),
+        ("ÀÉÎ", "ÀÉÎ"),
+        ("Amazon.com", "Amazon.com"),
+        ("HTTPS", "HTTPS"),
+        ("WWW", "WWW"),
+        ("Awww.that", "Awww.that"),
+        ("St.John/Bahn", "St.John/Bahn"),
+        ("OS/2", "OS/2"),
+        ("S.de/S", "S.de/S"),
     ],
 )
 def test_titles_are_decoded_and_spaced(read, written, title):
@@ -149,9 +161,20 @@ def test_a_main_page_is_left_out_in_its_own_wikipedia_only(read):
         ("en " + "x" * 256 + " 5 0", "title"),
         (b"en Caf\xe9 5 0", "encoding"),
         ("en Caf%E9 5 0", "encoding"),
-        ("en CafÃ© 5 0", "encoding"),
-        ("en Donâ€™t 5 0", "encoding"),
-        ("en Ð\x9aÐ¾Ñ\x82 5 0", "encoding"),
+        ("en CafÃ© 5 0", "mojibake"),
+        ("en Donâ€™t 5 0", "mojibake"),
+        ("en Ð\x9aÐ¾Ñ\x82 5 0", "mojibake"),
+        ("en Caf%C3%83%C2%A9 5 0", "mojibake"),
+        ("en Caf%C3%83%C6%92%C3%82%C2%A9 5 0", "mojibake"),  # encoded three times
+        ("en %C3%83%C6%92%C3%82%C2%81rbol 5 0", "mojibake"),  # cp1252 and Latin-1 in turn
+        ("en São_CafÃ© 5 0", "mojibake"),
+        ("en http://example.org 5 0", "url"),
+        ("en Https:/example 5 0", "url"),
+        ("en See_https://a.b/c 5 0", "url"),
+        ("en www.example.org 5 0", "url"),
+        ("en Www.example 5 0", "url"),
+        ("en en.wikipedia.org/wiki/Dog 5 0", "url"),
+        ("en Dog_(bbc.co.uk/news) 5 0", "url"),
     ],
 )
 def test_a_broken_line_is_counted_under_its_reason_and_the_next_is_read(read, line, reason):
@@ -241,6 +264,14 @@ def _nasty_lines(count: int) -> list[bytes]:
         "\x7f",
         "€",
         "İ",
+        "ÃƒÂ\x81",
+        "São",
+        "Ã",
+        "Http:/",
+        "www.",
+        "a",
+        ".com/",
+        "é.de/",
     ]
     views = ["1", "0", "-1", "007", "999999999", "1000000000", "x", "", "٣"]
     lines = []
@@ -262,7 +293,7 @@ def test_nasty_lines_give_what_the_naive_twin_gives_however_the_file_is_cut(read
     assert rows == expected
     assert {key.removeprefix("dropped."): n for key, n in tally.items() if key.startswith("dropped.")} == reasons
     assert len(rows) > 100
-    assert len(reasons) == 7
+    assert len(reasons) == 9
 
 
 @pytest.mark.shared

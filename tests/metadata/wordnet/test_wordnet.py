@@ -4,6 +4,7 @@ import gzip
 import lzma
 import re
 import socket
+import tarfile
 import zipfile
 from collections import Counter
 
@@ -185,6 +186,69 @@ def test_lmf_gives_the_lemmas_of_its_entries_and_not_their_other_forms(lmf, name
     assert tally == {"lexical_entries": 4, "lemmas": 3}
 
 
+MEMBERS = """<Lexicon id="oewn" label="O" language="en" email="a@b.c" license="CC0" version="2025">{}
+<Synset id="s1" ili="i1" partOfSpeech="n" {}/><Synset id="s2" ili="i2" partOfSpeech="n" {}/></Lexicon>"""
+
+
+@pytest.mark.parametrize("member", ["{}", "{}-{}"])  # ids of entries, or of senses
+def test_lmf_names_a_synset_by_its_first_member(tmp_path, member):
+    senses = {"hound": ["s1"], "dog": ["s1", "s2"], "domestic_dog": ["s1"], "frank": ["s2"], "lonely": ["s3"]}
+    entries = "".join(
+        f'<LexicalEntry id="{word}"><Lemma writtenForm="{word}" partOfSpeech="n"/>'
+        + "".join(f'<Sense id="{word}-{synset}" synset="{synset}"/>' for synset in synsets)
+        + "</LexicalEntry>"
+        for word, synsets in senses.items()
+    )
+    orders = [("s1", ["domestic_dog", "dog", "hound"]), ("s2", ["frank", "dog"])]
+    first, second = (" ".join(member.format(word, synset) for word in words) for synset, words in orders)
+    path = tmp_path / "english-wordnet-2025.xml.gz"
+
+    def written(*members):
+        path.write_bytes(gzip.compress(_LMF.format(MEMBERS.format(entries, *members)).encode()))
+
+    written(f'members="{first}"', f'members="{second}"')
+    assert _read(path, names_only=True)[0] == {"en": ["domestic dog", "frank"]}
+    assert len(_read(path)[0]["en"]) == 5
+    written(f'members="{first}"', "")
+    found, tally = _read(path, names_only=True)
+    assert found == {"en": ["domestic dog"]}
+    assert tally["synsets_without_members"] == 1
+    written("", "")
+    found, tally = _read(path, names_only=True)
+    assert len(found["en"]) == 5  # without an order, every lemma may be a name
+    assert tally["synsets_without_members"] == 2
+
+
+@pytest.mark.parametrize("packing", ["", ":gz", ":bz2", ":xz"])
+def test_archives_of_tar_are_read_as_they_are(tmp_path, lmf, princeton, packing):
+    path = tmp_path / f"omw-2.0.tar{packing.replace(':', '.')}"
+    with tarfile.open(path, f"w{packing or ':'}") as archive:
+        for code, word in (("ja", "犬"), ("cmn", "狗")):
+            archive.add(lmf(f"{code}.xml", **{code: [word]}), f"omw-2.0/omw-{code}/omw-{code}.xml")
+            archive.add(princeton / "LICENSE", f"omw-2.0/omw-{code}/LICENSE")
+    assert _read(path)[0] == {"zh": ["狗"], "ja": ["犬"]}
+    with pytest.raises(InputError, match=r"broken.tar.xz cannot be opened .*; a wordnet is a folder"):
+        find([str(write_broken(tmp_path, path))])
+
+
+def write_broken(folder, path):
+    (folder / "broken.tar.xz").write_bytes(path.read_bytes()[:100])
+    return folder / "broken.tar.xz"
+
+
+def test_archives_in_a_folder_are_read(tmp_path, lmf, princeton):
+    folder = tmp_path / "wordnets"
+    folder.mkdir()
+    with tarfile.open(folder / "omw-ja-2.0.tar.xz", "w:xz") as archive:
+        archive.add(lmf(ja=["犬"]), "omw-ja/omw-ja.xml")
+    with zipfile.ZipFile(folder / "english-wordnet-2025.zip", "w") as archive:
+        for file in sorted(princeton.iterdir()):
+            archive.write(file, f"oewn2025/{file.name}")
+    with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
+        archive.writestr("notes.txt", "none")
+    assert _read(folder, names_only=True)[0] == {"en": ["able", "galore", "a"], "ja": ["犬"]}
+
+
 def test_lexicons_of_two_languages_in_one_lmf_file_are_kept_apart(lmf):
     path = lmf(en=["dog"], pt_BR=["cachorro"], als=["qen"], cmn_Hans=["狗"], sq=["mace"])
     assert _read(path)[0] == {"en": ["dog"], "pt": ["cachorro"], "sq": ["qen", "mace"], "zh": ["狗"]}
@@ -228,7 +292,7 @@ def test_what_is_no_wordnet_is_refused_by_name(tmp_path, name):
     (tmp_path / "notes.txt").write_text("dog")
     (tmp_path / "page.xml").write_text("<html></html>")
     (tmp_path / "x.tab").write_text("dog\tcat\n")
-    with pytest.raises(InputError, match=rf"{re.escape(name)}\b.*a wordnet is a folder or zip"):
+    with pytest.raises(InputError, match=rf"{re.escape(name)}\b.*a wordnet is a folder"):
         find([str(tmp_path / name)])
 
 

@@ -1,0 +1,70 @@
+"""Tell by its name and folder whether a file is a Wikipedia's, of which kind it is, and of which Wikipedia."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from metadata.languages import is_wikipedia
+from metadata.wikipedia import projects
+
+_PACKED = r"(\.(gz|bz2|xz))?"
+_KINDS = {  # of a file, by its name
+    "xml": re.compile(rf".+\.xml(-[^.]+)?{_PACKED}", re.IGNORECASE),
+    "cirrus": re.compile(rf".+\.(json|jsonl|ndjson){_PACKED}", re.IGNORECASE),
+    "parquet": re.compile(r".+\.parquet", re.IGNORECASE),
+}
+# Other files in a dump's folder.
+_NO_PAGES = re.compile(r"[._].*|.*-(abstract|all-titles|pages-(logging|meta)|siteinfo|stub).*")
+# Cirrus search dumps of articles: enwiki-20240101-cirrussearch-content.json.gz, and since 2025
+# index_name=enwiki_content/enwiki_content-20251102-00000.json.bz2. `general` holds all other pages.
+_CIRRUS = re.compile(r".*cirrussearch(?!-general).*|.+_content-\d{8}-\d+\..+")
+_CIRRUS_FOLDER = re.compile(r"index_name=.+_content")
+
+_FILE_CODE = re.compile(r"([a-z][a-z_]*?)wiki(?![a-z])")  # enwiki-20240101-…, zh_min_nanwiki.xml
+_FOLDER_CODE = re.compile(
+    r"(?:\d{8}\.|(?:wikipedia|wiki|language|lang|index_name)=)?([a-z]+?(?:[_-][a-z]+)*?)(?:wiki(?:_content)?)?"
+)
+
+
+def kind_of(path: str) -> str | None:
+    """Return the kind of a file (xml, cirrus or parquet), None for another one."""
+    name = PurePosixPath(path).name
+    return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(name)), None)
+
+
+def is_sought(path: str) -> bool:
+    """Return whether a file in a folder is to be read: there, unlike by name, JSON may be anything."""
+    pure, kind = PurePosixPath(path), kind_of(path)
+    if kind is None or _NO_PAGES.fullmatch(pure.name):
+        return False
+    return kind != "cirrus" or bool(_CIRRUS.fullmatch(pure.name) or _CIRRUS_FOLDER.fullmatch(pure.parent.name))
+
+
+def code_in_path(path: str) -> str | None:
+    """Return the Wikipedia in the name of a file, or else of its folder.
+
+    >>> code_in_path("dumps/enwiki-latest-pages-articles.xml.bz2"), code_in_path("20231101.zh-yue/train.parquet")
+    ('en', 'zh_yue')
+    """
+    pure = PurePosixPath(path.replace("\\", "/"))
+    by_name, by_folder = _FILE_CODE.match(pure.name), _FOLDER_CODE.fullmatch(pure.parent.name)
+    return next((code for found in (by_name, by_folder) if found and (code := known(found[1]))), None)
+
+
+def project_in_path(path: str) -> str | None:
+    """Return the other project in the name of a file, or else of its folders; None where the name is a Wikipedia's.
+
+    >>> project_in_path("en/enwiktionary-latest.xml"), project_in_path("commonswiki/enwiki-latest.xml")
+    ('enwiktionary', None)
+    """
+    name = PurePosixPath(path.replace("\\", "/")).name
+    by_name = _FILE_CODE.match(name)
+    if by_name and known(by_name[1]):
+        return None
+    return projects.in_file_name(name) or projects.in_folders(path)
+
+
+def known(code: str) -> str | None:
+    """Return a Wikipedia's code as languages.csv has it, None for another one."""
+    return code.replace("-", "_") if is_wikipedia(code) else None
