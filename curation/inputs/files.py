@@ -51,7 +51,7 @@ def find(
     files = {file.path: file for path in paths for file in _files(path, tables)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
-        found = pool.map(lambda path: _checked(files[path], options), chosen)
+        found = pool.map(lambda path: checked(files[path], options), chosen)
         return [each for inputs in found for each in inputs]
 
 
@@ -120,7 +120,7 @@ def _input(path: str, format: Format, version: Version) -> Input:
     return Input(path, format.name, size, version.modified, etag=version.etag, file_size=version.size)
 
 
-def _checked(file: Input, options: TableOptions) -> list[Input]:
+def checked(file: Input, options: TableOptions) -> list[Input]:
     """Return `file`, in parts if it is big, after a look at its columns."""
     format = BY_NAME[file.format]
     if format.check is None:
