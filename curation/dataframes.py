@@ -111,7 +111,7 @@ def count(matched: DataFrame, metadata: Folder | Entries, artefacts: Folder | No
     saved = sender(matched.sparkSession, artefacts, _scratch())(_saved(entries))
     groups = matched.sparkSession.range(frame_tasks.row_groups(_saved(entries)))
     named = map_batches(groups, partial(frame_tasks.entries, saved=saved), frame_tasks.NAMED)
-    counts = named.join(seen, on="id", how="left")
+    counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
     counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
     return counts.withMetadata("id", {DIGEST: entries.digest})
 
@@ -193,6 +193,9 @@ def _matchers(entries: Entries, rules: str) -> Path:
 def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:
     """Return the count of each id, and the ids of each language; refuse counts that miss an entry."""
     table = table.sort_by("id").combine_chunks()
+    if table["language"].null_count:
+        unknown = table.filter(pc.is_null(table["language"]))["id"][0]
+        raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
     if not np.array_equal(table["id"].to_numpy(), np.arange(len(table))):
         raise InputError(f"the {len(table):,} counts are not those of all entries; give all rows that count returned")
     runs = pc.run_end_encode(one_array(table["language"]))

@@ -73,7 +73,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
         require_shared(spark, shared)
         return lambda source: Placed(source, str(put(source, shared)))
     if is_connect(spark):
-        require_shared(spark, own, "name one that they do as `artefacts`, or a URL")
+        require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
         return Shipped
     return partial(ship, spark)
 

@@ -56,7 +56,7 @@ def make_pairs(args, number: int) -> Path:
 
 
 def _candidates(args, number: int) -> Iterator[pa.RecordBatch]:
-    for path in chain_inputs.wats(args.data / "wat", args.folder / "wats", 2 * number, TEXTS_OF):
+    for path in chain_inputs.wats(args.data / "wat", args.folder / "wats", number + number // 10, TEXTS_OF):
         for source in inputs.find([str(path)]):
             for batch in inputs.read(source):
                 yield batch.filter(batch["url"].is_valid())

@@ -79,6 +79,9 @@ def refusals(spark: SparkSession, pairs: DataFrame, folder: Path) -> dict[str, s
     matched = dataframes.match(pairs, metadata)
     balance = dataframes.thresholds(dataframes.count(matched, metadata))
     lists = pairs.selectExpr("url", "array(text) as text")
+    unknown = matched.selectExpr(
+        "uid", "url", "page_url", "slice(candidates, 1, 1000) as candidates"
+    )  # without a digest
     twice = pairs.selectExpr("url", "text", "text")
     mistakes = {
         "no url": lambda: dataframes.match(pairs.drop("url"), metadata),
@@ -91,6 +94,7 @@ def refusals(spark: SparkSession, pairs: DataFrame, folder: Path) -> dict[str, s
         "pairs sampled": lambda: dataframes.sample(pairs, balance),
         "no counts": lambda: dataframes.thresholds(matched),
         "some counts": lambda: dataframes.thresholds(dataframes.count(matched, metadata).where("id > 3")),
+        "unknown ids": lambda: dataframes.thresholds(dataframes.count(unknown, other)),
         "other metadata": lambda: dataframes.count(matched, other),
         "other rates": lambda: dataframes.sample(matched, Balance(balance.thresholds, balance.rates, other.digest)),
         "size": lambda: dataframes.thresholds(dataframes.count(matched, metadata), CurationConfig(target_size=10)),

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,7 +12,7 @@ import pytest
 from metadata import Entries
 from tests.sample.texts import LANGUAGES, entries
 from tests.support.checkout import ROOT
-from tests.support.frame_pairs import write_pairs
+from tests.support.frame_pairs import has_connect, write_pairs
 
 pytestmark = pytest.mark.spark
 PARTS = ("matched", "counts", "curated")
@@ -34,7 +33,7 @@ def folder(tmp_path_factory, sample) -> Path:
 def taken(request, folder) -> Path:
     """What the steps gave on one kind of session."""
     if request.param == "connect":
-        if find_spec("grpc") is None or find_spec("grpc_status") is None:
+        if not has_connect():
             pytest.skip("no Spark Connect: pip install '.[connect]'")
         take_steps("connect", folder)
     return folder / request.param
@@ -127,6 +126,7 @@ def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_col
         ("pairs sampled", "no column candidates"),
         ("no counts", "no column id and language and count; it has uid"),
         ("some counts", "counts are not those of all entries; give all rows that count returned"),
+        ("unknown ids", "is no entry's: count with the metadata that the images were matched with"),
         ("other metadata", "these images were matched with metadata"),
         ("other rates", "these images were matched with metadata"),
         ("size", "target_size needs several passes over the images: use curation.curate"),

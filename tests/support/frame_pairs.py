@@ -1,6 +1,7 @@
 """Tables of pairs with all that makes bringing images together hard, and the same rows cut in several ways."""
 
 import random
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,11 @@ def write_pairs(sample: Path, folder: Path, number: int = 3) -> pa.Table:
     for part in range(number):
         pq.write_table(table.slice(part * each, each), folder / f"{part} ü.parquet")
     return table
+
+
+def has_connect() -> bool:
+    """Return whether the packages of Spark Connect are installed."""
+    return find_spec("grpc") is not None and find_spec("grpc_status") is not None
 
 
 def nasty_rows() -> list[dict]:
