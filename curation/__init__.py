@@ -1,6 +1,7 @@
 """Match, count, balance and sample image-text pairs.
 
-`curate` is the whole run on Spark, `Results` reads a finished one, `BalancedDataset` balances while training.
+`curate` is the whole run on Spark and `dataframes` its steps on DataFrames, `Results` reads a finished run,
+`BalancedDataset` balances while training.
 The other names are the parts of a run, which need no Spark.
 """
 
@@ -16,6 +17,7 @@ from curation.matching import Matcher, Matching
 from runtime.draws import draws
 
 if TYPE_CHECKING:
+    from curation import dataframes
     from curation.online.dataset import BalancedDataset
     from curation.pipeline import curate
     from curation.request import Options
@@ -31,6 +33,7 @@ __all__ = [
     "Results",
     "Thresholds",
     "curate",
+    "dataframes",
     "draws",
     "keep_probability",
     "rates",
@@ -46,10 +49,12 @@ _LATER = {
     "Options": "curation.request",
     "Results": "curation.runs.results",
     "curate": "curation.pipeline",
+    "dataframes": "curation.dataframes",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    module = import_module(_LATER[name])
+    return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)

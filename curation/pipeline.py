@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from curation import warm
+from curation import catalog, warm
 from curation.config import CurationConfig
 from curation.images.downloads import Downloads
 from curation.request import Options, Request
@@ -19,6 +19,7 @@ from curation.runs.results import Results
 from curation.steps import Steps
 from metadata.entries import Entries
 from runtime.progress import Progress
+from runtime.spark import require_shared
 from runtime.warming import compile_kernels
 
 
@@ -34,19 +35,34 @@ def curate(
 ) -> Results:
     """Write the curated manifest of `inputs`, and all that tells how it came about, into the folder `output`.
 
-    `inputs` are files, folders, globs, URLs or crawls; `metadata` is a folder that clip-metadata wrote, or entries.
+    `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`); `metadata` is a
+    folder that clip-metadata wrote, or entries.
     `spark` may be a function that makes the session: it is called once the inputs are found and checked.
     InputError for what cannot be used; the same call goes on after a run that broke off.
     """
     progress = progress or Progress()
     request = Request.find(config, inputs, metadata, options or Options())
-    with Output.claim(output, request.made_from(), request.options.overwrite) as claimed:
+    with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
+        claimed = owned
         downloads = Downloads.collect(request.results, claimed.artefacts / "tried.npy") if request.results else None
         compile_kernels(warm.CALLS, warm.SECONDS, progress)
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark
+        if request.tables:
+            request, claimed = copy_tables(session, request, claimed, progress)
         run(Steps(session, request, claimed, progress), downloads)
     return Results.open(output)
+
+
+def copy_tables(spark: SparkSession, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
+    """Copy the tables that are asked for into the output folder; return request and output with the files of copies."""
+    require_shared(spark, output.path)
+    copies = []
+    for table in request.tables:
+        with progress.stage(f"copy table {table}"):
+            copies += catalog.copy(spark, table, request.options.columns, output.tables)
+    request = request.with_copies(copies)
+    return request, output.described(request.made_from())
 
 
 def run(steps: Steps, downloads: Downloads | None) -> None:

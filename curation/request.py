@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from curation.config import CurationConfig
@@ -12,8 +12,10 @@ from curation.images.downloads import find_results
 from curation.inputs import files
 from curation.inputs.files import Input
 from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.references import PREFIX, is_table, table_name
 from curation.language.identify import Identifier
 from metadata.entries import Entries
+from runtime.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -39,26 +41,37 @@ class Request:
     entries: Entries
     identifier: Identifier
     results: list[Path]  # img2dataset's files of results
+    tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
 
     @classmethod
     def find(
         cls, config: CurationConfig, inputs: Sequence[str], metadata: str | Path | Entries, options: Options
     ) -> Request:
         """Return a request whose files were found and opened once; InputError for one that cannot be used."""
+        tables = list(dict.fromkeys(table_name(each) for each in inputs if is_table(each)))
+        if tables and config.sample_files is not None:
+            raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
+        paths = [each for each in inputs if not is_table(each)]
         return cls(
             config=config,
             options=options,
-            files=files.find(list(inputs), options.columns, config.sample_files, config.seed),
+            tables=tables,
+            files=files.find(paths, options.columns, config.sample_files, config.seed),
             exclusion=Exclusion.read(options.exclude),
             entries=metadata if isinstance(metadata, Entries) else Entries.open(metadata),
             identifier=Identifier.open(options.model),
             results=find_results(options.status),
         )
 
+    def with_copies(self, copies: list[Input]) -> Request:
+        """Return the request with files instead of the tables of which they are copies."""
+        return replace(self, files=[*self.files, *copies], tables=[])
+
     def made_from(self) -> dict:
-        """Return what the matched images depend on."""
+        """Return what the matched images depend on; of tables that are not copied yet, only their names."""
+        tables = [{"path": f"{PREFIX}{table}"} for table in self.tables]
         return {
-            "inputs": [asdict(file) for file in self.files],
+            "inputs": [*(asdict(file) for file in self.files), *tables],
             "columns": asdict(self.options.columns),
             "exclusion": self.exclusion.digest if len(self.exclusion) else None,
             "metadata": self.entries.digest,

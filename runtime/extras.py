@@ -9,6 +9,7 @@ _EXTRAS = {
     "s3fs": "s3",
     "aiohttp": "http",
     "torch": "torch",
+    "grpcio": "connect",
     "gcsfs": None,
     "adlfs": None,
     "ossfs": None,

@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from runtime.errors import InputError
 from runtime.storage import locks
+from runtime.storage.whole import whole
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
@@ -38,6 +39,17 @@ def pack(artefact: Path, folder: Path) -> Path:
         return partial.replace(folder / f"{artefact.stem}-{hashed.digest}{ENDING}")
     finally:
         partial.unlink(missing_ok=True)
+
+
+def put(artefact: Path, folder: Path) -> Path:
+    """Pack an artefact into a shared folder, or to a URL, unless it is there; return the path of its tar."""
+    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
+        tar = pack(artefact, Path(local))
+        to = folder / tar.name
+        if not to.exists():
+            with whole(to) as partial:
+                shutil.move(tar, partial)
+    return to
 
 
 def unpacked(tar: Path, cache: Path) -> Path:

@@ -1,7 +1,7 @@
 """Run functions over items as Spark tasks, and ship artefacts to all machines.
 
-Workers get numbers, paths and artefacts (`Shipped`) and open what these name. Stages that end in files write them in
-the worker and return tallies (`run`), so that no rows go back through the JVM.
+Workers get numbers, paths and artefacts (`Shipped`, `Placed`) and open what these name. Stages that end in files write
+them in the worker and return tallies (`run`), so that no rows go back through the JVM.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -22,11 +23,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime.counting import counting, follow
 from runtime.errors import InputError
-from runtime.shipping import cache_folder, pack, unpacked
+from runtime.shipping import cache_folder, pack, put, unpacked
+from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.tallies import Tallies
 
 NAMED = 3  # machines that a sentence names
-
+SHARED = "give a folder that all machines share, or a URL"
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -45,6 +47,37 @@ class Shipped:
         return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
 
 
+@dataclass(frozen=True)
+class Placed(Shipped):
+    """An artefact that lies, packed, where all machines see it: `tar` is its path or URL."""
+
+    def path(self) -> Path:
+        """Return its path on this machine, in a worker; each machine unpacks it once."""
+        tar = as_path(str(self.tar))
+        try:
+            return unpacked(tar, cache_folder()) / self.source.name
+        except FileNotFoundError as error:
+            raise InputError(f"{tar} is not seen by {gethostname()}; {SHARED}") from error
+
+
+def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
+    """Return a function that brings artefacts of the local folder `own` to the workers of any session.
+
+    They go through `folder`, a folder or URL that all machines see. Where it is None, Spark ships them; a session of
+    Spark Connect can only if its workers see this machine's disk. InputError where workers do not see what they should.
+    """
+    if folder is not None:
+        shared = as_path(folder)
+        shared = shared if is_url(shared) else shared.absolute()
+        make_folder(shared)
+        require_shared(spark, shared)
+        return lambda source: Placed(source, str(put(source, shared)))
+    if is_connect(spark):
+        require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
+        return Shipped
+    return partial(ship, spark)
+
+
 def ship(spark: SparkSession, source: Path) -> Shipped:
     """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
     if is_local(spark):
@@ -57,28 +90,31 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
 
 def is_local(spark: SparkSession) -> bool:
     """Return whether the workers are processes of this machine that see all the driver sees."""
+    if is_connect(spark):  # the server may be on any machine
+        return False
     master = spark.sparkContext.master or ""
     return master == "local" or master.startswith("local[")
 
 
-def require_shared(spark: SparkSession, folder: Path) -> None:
+def is_connect(spark: SparkSession) -> bool:
+    """Return whether a session is one of Spark Connect, which has neither a SparkContext nor a JVM of its own."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> None:
     """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
     if is_local(spark) or "://" in str(folder):
         return
     token = folder / f".seen-{uuid4().hex}"
     token.touch()
     try:
-        tasks = spark.sparkContext.defaultParallelism
-        hosts = spark.sparkContext.parallelize(range(tasks), tasks).map(partial(_blind_host, token=str(token)))
-        blind = sorted({host for host in hosts.collect() if host is not None})
+        hosts = spark.range(0, 1 << 20).mapInArrow(partial(_blind_hosts, token=str(token)), "host string")
+        blind = sorted({row["host"] for row in hosts.collect()})
     finally:
         token.unlink(missing_ok=True)
     if blind:
         more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
-        raise InputError(
-            f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; give a folder that all machines "
-            "share, or a URL"
-        )
+        raise InputError(f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; {remedy}")
 
 
 def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
@@ -118,9 +154,12 @@ def collected(rows: DataFrame) -> Tallies:
     return Tallies(row.asDict() for row in rows.collect())
 
 
-def _blind_host(_: int, token: str) -> str | None:
-    """Return the name of this machine if it does not see the driver's file."""
-    return None if Path(token).exists() else gethostname()
+def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.RecordBatch]:
+    """Yield the name of this machine if it does not see the driver's file."""
+    for _ in batches:
+        pass
+    if not Path(token).exists():
+        yield pa.RecordBatch.from_pydict({"host": [gethostname()]})
 
 
 def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:

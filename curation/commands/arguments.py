@@ -32,7 +32,7 @@ def _add_inputs(group: _ActionsContainer) -> None:
         required=True,
         metavar="PATH",
         help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
-        "as commoncrawl:CC-MAIN-2024-10",
+        "as commoncrawl:CC-MAIN-2024-10; or a table of Spark's catalog, as table:db.pairs",
     )
     group.add_argument("--sample-files", type=int, metavar="N", help="read N of these files, chosen by the seed")
     entries = group.add_mutually_exclusive_group(required=True)

@@ -14,10 +14,12 @@ from curation.inputs.candidates import tallies
 from curation.inputs.crawl import commoncrawl
 from curation.inputs.formats import BY_NAME, Format, expected, format_of
 from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.table_folders import TableFolders
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage import listing
-from runtime.storage.listing import ListedFile, Version
+from runtime.storage.listing import ListedFile
+from runtime.storage.versions import Version
 
 SPLIT_BYTES = 128 << 20  # compressed bytes that one task reads of a file that is split
 OPENED_AT_ONCE = 16  # files whose columns are looked up at the same time: remote ones take 50 ms each
@@ -45,10 +47,11 @@ def find(
     sample holds a smaller one.
     """
     options = options or TableOptions()
-    files = {file.path: file for path in paths for file in _files(path)}
+    tables = TableFolders()
+    files = {file.path: file for path in paths for file in _files(path, tables)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
-        found = pool.map(lambda path: _checked(files[path], options), chosen)
+        found = pool.map(lambda path: checked(files[path], options), chosen)
         return [each for inputs in found for each in inputs]
 
 
@@ -84,13 +87,17 @@ def _sample(paths: list[str], number: int, seed: int) -> list[str]:
     return sorted(sorted(paths, key=lambda path: (draw[path], path))[:number])
 
 
-def _files(path: str) -> list[Input]:
+def _files(path: str, tables: TableFolders) -> list[Input]:
     """Return the files that one path, folder, glob, URL or crawl names; none is opened yet."""
     if commoncrawl.is_reference(path):
         kind, names = commoncrawl.files(path)
         return [_input(name, BY_NAME[kind], Version()) for name in names]
     try:
         found = listing.expand(path)
+        if found is not None:
+            tables.require_none(found)
+    except InputError:
+        raise
     except (OSError, ImportError, ValueError) as error:
         raise InputError(f"{path} cannot be looked up: {error}") from error
     if found is None:
@@ -113,7 +120,7 @@ def _input(path: str, format: Format, version: Version) -> Input:
     return Input(path, format.name, size, version.modified, etag=version.etag, file_size=version.size)
 
 
-def _checked(file: Input, options: TableOptions) -> list[Input]:
+def checked(file: Input, options: TableOptions) -> list[Input]:
     """Return `file`, in parts if it is big, after a look at its columns."""
     format = BY_NAME[file.format]
     if format.check is None:

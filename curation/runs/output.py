@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +19,10 @@ from types import TracebackType
 import numpy as np
 
 from curation.inputs.files import Input
+from curation.inputs.tables.references import FOLDER, input_of, tables_in
 from curation.report.facts import Run
 from curation.report.page import write_report
+from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from curation.runs.ownership import LOCK, TOKEN, Lock, Token, own
 from runtime.errors import InputError
@@ -33,9 +34,8 @@ from runtime.tallies import Tallies
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
-PARTS = ("pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
+PARTS = (FOLDER, "pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
 WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
-READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
 MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
 
 
@@ -54,8 +54,8 @@ class Output:
 
         So is a local one into which another run is writing; a URL is taken over (`ownership`).
         """
-        folder, description = _usable(as_path(path)), json.loads(json.dumps(description))
-        with _present(folder), reachable(folder):
+        folder, description = usable(as_path(path)), json.loads(json.dumps(description))
+        with present(folder), reachable(folder):
             work = folder / WORK
             if not overwrite and (is_url(folder) or not work.exists()):
                 _require_like(folder, description)  # before anything of ours is in it
@@ -91,6 +91,18 @@ class Output:
         self.owner.release()
         if is_url(self.path):
             remove(self.artefacts)
+
+    def described(self, description: dict) -> Output:
+        """Return the output for a description with the files that tables were copied into."""
+        description = json.loads(json.dumps(description))
+        self.owner.require()
+        write_json(self.path / WORK / CLAIM, _stamp(description))
+        return replace(self, description=description)
+
+    @property
+    def tables(self) -> Path:
+        """The folder of copies of tables."""
+        return tables_in(self.path)
 
     @property
     def matched(self) -> Path:
@@ -180,28 +192,6 @@ class Output:
             work.rmdir()
 
 
-def _usable(path: Path) -> Path:
-    if is_url(path):
-        if path.protocol in READ_ONLY or not path.path.strip("/"):
-            raise InputError(
-                f"output {path} cannot be written to; give a local folder, or one such as s3://bucket/name"
-            )
-    elif path.exists() and not path.is_dir():
-        raise InputError(f"output {path} is a file; give a folder")
-    return path
-
-
-@contextmanager
-def _present(path: Path) -> Iterator[None]:
-    """Refuse a URL in a bucket that does not exist."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if not is_url(path):
-            raise
-        raise InputError(f"output {path} cannot be made ({error}); make the bucket first") from error
-
-
 def _stamp(description: dict) -> dict:
     return {"version": VERSION, "made_from": description}
 
@@ -217,7 +207,7 @@ def _require_like(path: Path, description: dict) -> None:
             f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
         )
     differing = [name for name in description if name not in MAY_DIFFER and not _same(stamp, description, name)]
-    if not _paths(stamp["made_from"]) <= _paths(description):
+    if not _paths(stamp["made_from"], path) <= _paths(description, path):
         differing.append("inputs")
     if stamp.get("version") != VERSION or differing:
         what = ", ".join(differing) or "version of this program"
@@ -228,8 +218,9 @@ def _same(stamp: dict, description: dict, name: str) -> bool:
     return stamp.get("made_from", {}).get(name) == description[name]
 
 
-def _paths(made_from: dict) -> set[str]:
-    return {each["path"] for each in made_from.get("inputs", [])}
+def _paths(made_from: dict, output: Path) -> set[str]:
+    """Return the paths of inputs, and the names of tables for the files of their copies."""
+    return {input_of(each["path"], str(tables_in(output))) for each in made_from.get("inputs", [])}
 
 
 def _clear(path: Path) -> None:

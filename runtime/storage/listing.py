@@ -8,12 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
+from dataclasses import dataclass, field
 from glob import has_magic
-from itertools import chain
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -22,30 +20,10 @@ from fsspec.implementations.local import LocalFileSystem
 from runtime.errors import InputError
 from runtime.storage.remote import AHEAD, Reading, RemoteFile
 from runtime.storage.retrying import may_pass, persist
+from runtime.storage.versions import Info, Version, version_of
 
 LOOKS = 5  # tries to list or to look up: a wrong name of a host should not take minutes
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
-
-Info = dict[str, Any]  # of one file, as fsspec's file systems return it
-
-
-@dataclass(frozen=True)
-class Version:
-    """The marks by which one content of a file is told from another, as far as the file system has them."""
-
-    size: int | None = None
-    modified: int | None = None  # nanoseconds since 1970
-    etag: str | None = None
-
-    def difference(self, now: Version) -> str | None:
-        """Return what has changed; a time counts only without ETags, as listings round it otherwise."""
-        if None not in (self.size, now.size) and self.size != now.size:
-            return f"it had {self.size:,} bytes and has {now.size:,}"
-        if None not in (self.etag, now.etag):
-            return None if self.etag == now.etag else f"its ETag was {self.etag} and is {now.etag}"
-        if self.modified is not None and now.modified is not None and self.modified != now.modified:
-            return f"it was of {_shown(self.modified)} and is of {_shown(now.modified)}"
-        return None
 
 
 @dataclass(frozen=True)
@@ -54,6 +32,8 @@ class Found:
 
     files: list[tuple[str, Version]]
     is_file: bool
+    hidden: list[str] = field(default_factory=list)  # paths of the hidden files that were passed over
+    folders: list[str] = field(default_factory=list)  # paths of the folders that were listed
 
     @property
     def paths(self) -> list[str]:
@@ -97,7 +77,7 @@ class ListedFile:
 
     def _look(self) -> Version:
         self._system.invalidate_cache(self._inner)  # a listing tells what was
-        return _version(self._system, self._system.info(self._inner))
+        return version_of(self._system, self._system.info(self._inner))
 
     def _failed(self) -> None:
         self.retries += 1
@@ -113,8 +93,25 @@ def expand(path: str, deep: bool = True) -> Found | None:
     found = persist(path, lambda: _infos(system, inner, deep), lambda: None, LOOKS)
     if found is None:
         return None
-    infos, is_file = found
-    return Found([(_full_path(system, info["name"], path), _version(system, info)) for info in infos], is_file)
+    files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in found.infos]
+    hidden, folders = ([_full_path(system, name, path) for name in names] for names in (found.hidden, found.folders))
+    return Found(files, found.is_file, hidden, folders)
+
+
+def names_in(folder: str) -> list[str]:
+    """Return the names of what is directly in a folder, hidden or not; none where there is no folder to be seen."""
+    system, inner = system_of(folder)
+
+    def look() -> list[str]:
+        with suppress(NotADirectoryError):
+            return system.ls(inner, detail=False)
+        return []
+
+    try:
+        found = persist(folder, look, lambda: None, LOOKS)
+    except (FileNotFoundError, PermissionError):
+        return []
+    return [name.rstrip("/").rpartition("/")[2] for name in found]
 
 
 def name_of(path: str) -> str:
@@ -149,20 +146,37 @@ def _opened(path: str, step: Callable[[], BinaryIO]) -> BinaryIO:
         raise OSError(f"{path} cannot be opened: {error}") from error
 
 
-def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> tuple[list[Info], bool] | None:
-    """Return what is known of a file, the files of a folder, or of all that a glob matches; whether it is a file."""
+@dataclass
+class _Listed:
+    """What a file system says of the files that a path stands for; names are its own."""
+
+    infos: list[Info]
+    is_file: bool = False
+    hidden: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
+def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None:
+    """Return what is known of a file, of the files of a folder, or of all that a glob matches."""
     file = _file_info(system, inner)
     if file:
-        return [file], True
+        return _Listed([file], is_file=True)
     if system.isdir(inner):
-        return _in_folder(system, inner, deep), False
+        return _in_folder(system, inner, deep)
     if not has_magic(inner):
         return None
     matches = system.glob(inner, detail=True)
     shown = {name: info for name, info in matches.items() if not _is_hidden(name.rpartition("/")[2])}
-    found = [_in_folder(system, name, deep) if info["type"] == "directory" else [info] for name, info in shown.items()]
-    infos = list(chain.from_iterable(found))
-    return (infos, False) if infos else None
+    found = [
+        _in_folder(system, name, deep) if info["type"] == "directory" else _Listed([info])
+        for name, info in shown.items()
+    ]
+    joined = _Listed(
+        infos=[info for each in found for info in each.infos],
+        hidden=[name for each in found for name in each.hidden],
+        folders=[name for each in found for name in each.folders],
+    )
+    return joined if joined.infos else None
 
 
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
@@ -178,11 +192,13 @@ def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
     return info if info["type"] == "file" else None
 
 
-def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> list[Info]:
-    """Return the files below a folder that are not hidden."""
+def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
+    """Return the files below a folder, the hidden ones apart."""
     found = system.find(folder, maxdepth=None if deep else 1, detail=True)
     below = len(folder.rstrip("/"))
-    return [info for name, info in found.items() if not _is_hidden(name[below:].lstrip("/"))]
+    hidden = [name for name in found if _is_hidden(name[below:].lstrip("/"))]
+    shown = found.keys() - set(hidden)
+    return _Listed([info for name, info in found.items() if name in shown], hidden=hidden, folders=[folder])
 
 
 def _is_hidden(path: str) -> bool:
@@ -196,27 +212,3 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
         return name
     link, mark, rest = path.partition("::")  # zip://member::archive.zip
     return system.unstrip_protocol(name) + (mark + rest if "://" in link else "")
-
-
-def _version(system: AbstractFileSystem, info: Info) -> Version:
-    if isinstance(system, LocalFileSystem):
-        return Version(info["size"], os.stat(info["name"]).st_mtime_ns)
-    return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
-
-
-def _modified(info: Info) -> int | None:
-    """Return the time of the last change in nanoseconds; file systems have five names and three types for it."""
-    names = ("mtime", "LastModified", "last_modified", "updated", "Last-Modified")
-    value = next((info[name] for name in names if name in info), None)
-    if isinstance(value, str):
-        try:
-            value = parsedate_to_datetime(value)
-        except (ValueError, TypeError):
-            return None
-    if isinstance(value, datetime):
-        value = value.timestamp()
-    return round(value * 1e6) * 1000 if isinstance(value, int | float) else None
-
-
-def _shown(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")

@@ -15,7 +15,9 @@ import pytest
 from curation.matching.finders import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
-from runtime.shipping import cache_folder, pack, unpacked
+from runtime.shipping import cache_folder, pack, put, unpacked
+from runtime.spark import Placed
+from runtime.storage.paths import files
 
 
 @pytest.fixture
@@ -173,3 +175,30 @@ def test_matchers_are_the_same_from_one_process_and_from_several(tmp_path):
         one, several = (Matcher.open(tmp_path / f"by-{processes}" / code) for processes in (1, 2))
         assert one.digest == several.digest
         assert one.find(["a black dog 黒い犬 mbwa"]) == several.find(["a black dog 黒い犬 mbwa"])
+
+
+# --- a folder or URL that all machines see ---
+
+
+@pytest.mark.parametrize("kind", ["local", "s3"])
+def test_an_artefact_in_a_shared_folder_or_at_a_url_is_unpacked_from_there(
+    request, kind, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "disk"))
+    shared = request.getfixturevalue("s3_folder") if kind == "s3" else tmp_path / "shared ü"
+    shared.mkdir(parents=True, exist_ok=True)
+    tars = [put(folder, shared) for _ in range(2)]
+    assert tars[0] == tars[1]
+    assert files(shared) == tars[:1]
+    copy = Placed(folder, str(tars[0])).path()
+    assert copy.name == folder.name
+    assert tmp_path / "disk" in copy.parents
+    assert np.array_equal(np.load(copy / "größe 犬" / "numbers.npy"), np.arange(1000))
+
+
+def test_a_shared_artefact_that_a_worker_does_not_see_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "disk"))
+    with pytest.raises(
+        InputError, match="gone.packed is not seen by .*; give a folder that all machines share, or a URL"
+    ):
+        Placed(folder, str(tmp_path / "gone.packed")).path()

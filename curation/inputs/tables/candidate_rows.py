@@ -1,6 +1,6 @@
 """Turn the columns of a table into candidates.
 
-URLs, uids, languages and page URLs are used as they are; texts are cleaned as those of pages are.
+URLs, uids, languages, kinds and page URLs are used as they are; texts are cleaned as those of pages are.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from curation.inputs.candidates import Row, candidates, columns_of
 from curation.inputs.cleaning import clean_array, is_web
 
+KIND = "text"  # of a text whose kind the table does not state
 CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
     "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
     "dropped.not_http": lambda batch: is_web(batch["url"]),
@@ -30,7 +31,8 @@ def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[
     """Yield the rows that have a web address and a text, if any, and count the others by the first thing amiss."""
     columns = {field: _without_empty(array) for field, array in columns.items()}
     columns["text"] = _without_empty(clean_array(columns["text"]))
-    columns["kind"] = pa.repeat("text", len(columns["text"]))
+    kinds = pa.repeat(KIND, len(columns["text"]))
+    columns["kind"] = pc.coalesce(columns["kind"], kinds) if "kind" in columns else kinds
     batch = candidates(columns)
     for reason, is_right in CHECKS.items():
         right = is_right(batch)

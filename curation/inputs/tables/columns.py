@@ -13,6 +13,8 @@ RECOGNISED = {
     "page_url": ("page_url",),
 }
 REQUIRED = ("url", "text")
+FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header)"  # how a user names a column of a file
+FIELD = "{}_column of TableOptions"  # and one of a DataFrame
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,32 @@ class TableOptions:
         return {"url": self.url_column, "text": self.text_column}.get(field)
 
 
-def named_columns(names: Sequence[str], options: TableOptions, path: str) -> dict[str, str]:
-    """Return the name of the column for each field of candidates that a table has; refuse one without url or text."""
+def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
+    """Return the name of the column for each field of candidates that a table has; refuse one without url or text.
+
+    `naming` is how the refusal tells a user to name a column.
+    """
     if options.numbers:
         raise InputError(
             f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
         )
     columns = {field: _column(field, names, options, path) for field in RECOGNISED}
+    lacking = next((field for field in REQUIRED if columns[field] is None), None)
+    if lacking:
+        raise InputError(
+            f"{path} has no column {' or '.join(_wanted(lacking, options))} for the {lacking}; it has "
+            f"{', '.join(names) or 'none'}: name the right one with {naming.format(lacking)}"
+        )
     return {field: name for field, name in columns.items() if name is not None}
 
 
 def _column(field: str, names: Sequence[str], options: TableOptions, path: str) -> str | None:
-    given = options.column(field)
-    wanted = RECOGNISED[field] if given is None else (str(given),)
-    found = [name for name in wanted if name in names]
-    if not found and field in REQUIRED:
-        raise InputError(
-            f"{path} has no column {' or '.join(wanted)} for the {field}; it has {', '.join(names) or 'none'}:"
-            f" name the right one with --{field}-column (a number from 0 if it is a CSV or TSV without header)"
-        )
+    found = [name for name in _wanted(field, options) if name in names]
     if found and names.count(found[0]) > 1:
         raise InputError(f"{path} has {names.count(found[0])} columns named {found[0]}; expected one")
     return found[0] if found else None
+
+
+def _wanted(field: str, options: TableOptions) -> tuple[str, ...]:
+    given = options.column(field)
+    return RECOGNISED[field] if given is None else (str(given),)

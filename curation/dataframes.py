@@ -1,0 +1,217 @@
+"""The steps of a run on DataFrames: match, count, thresholds, sample.
+
+For the same pairs they give the rows and numbers of `curation.curate`. They work on Spark Connect, too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from curation import frame_tasks, warm
+from curation.balancing.thresholds import Thresholds, rates_of
+from curation.config import CurationConfig
+from curation.exclusion import Exclusion
+from curation.frame_columns import pair_columns, require_columns, selected
+from curation.inputs.tables.columns import FIELD, TableOptions
+from curation.language.identify import Identifier
+from curation.matching.finders import INDEX, save_matchers
+from curation.schemas import CURATED, MATCHED
+from curation.stages import Artefacts, MatchPlan
+from metadata.entries import Entries
+from runtime.arrow.buffers import one_array
+from runtime.errors import InputError
+from runtime.spark import map_batches, sender
+from runtime.storage.arrays import save_array
+from runtime.warming import compile_kernels
+
+Folder = str | Path
+DIGEST = "entries"  # in the metadata of a column of ids: the digest of the entries that they number
+
+
+@dataclass(frozen=True)
+class MatchOptions:
+    """What `match` takes besides pairs, metadata and numbers."""
+
+    columns: TableOptions = field(default_factory=TableOptions)
+    kind_column: str | None = None  # of kinds of text, such as alt or title; None: all are `text`, as in tables
+    unique_images: bool = False  # each row is an image of its own: nothing is brought together
+    exclude: Sequence[str] = ()  # lists of what must not be matched
+    model: str | None = None  # a fastText language identification model; None: lid.176.ftz
+    artefacts: Folder | None = None  # a folder or URL that all machines see; None: Spark ships what workers need
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """The threshold of each language, and the sampling rate of each entry."""
+
+    thresholds: Thresholds
+    rates: np.ndarray  # float32, one per id
+    digest: str | None  # of the entries that the ids number; None where the counts do not say
+
+
+def match(
+    pairs: DataFrame,
+    metadata: Folder | Entries,
+    config: CurationConfig | None = None,
+    options: MatchOptions | None = None,
+) -> DataFrame:
+    """Return one row for each image that has a text with a match: the columns and rows of a run's matched/.
+
+    `pairs` has a column of URLs and one of texts, and may have `uid`, `page_url` and `language`. `dropped` counts the
+    rows that are no pairs. Matchers are built at once, all else runs when Spark needs the rows.
+    """
+    config, options = config or CurationConfig(), options or MatchOptions()
+    entries = _entries(metadata)
+    rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
+    if options.unique_images:
+        images = map_batches(rows, partial(frame_tasks.match_unique, plan=plan), MATCHED)
+    else:
+        found = map_batches(rows, partial(frame_tasks.match_pairs, plan=plan), frame_tasks.SHUFFLED)
+        by_image = found.repartition("key").sortWithinPartitions("key")
+        images = map_batches(by_image, partial(frame_tasks.group, max_texts=config.max_texts), MATCHED)
+    return images.withMetadata("candidates", {DIGEST: entries.digest})
+
+
+def dropped(
+    pairs: DataFrame,
+    metadata: Folder | Entries,
+    config: CurationConfig | None = None,
+    options: MatchOptions | None = None,
+) -> DataFrame:
+    """Return `name` and `count` of what `match` counts as it reads the same pairs, under the names of run.json.
+
+    These are `records`, `pairs`, `cut_text` and `dropped.REASON`. The pairs are read once more, but not matched.
+    """
+    config, options = config or CurationConfig(), options or MatchOptions()
+    rows, plan = _candidate_columns(pairs, options), _plan(pairs, _entries(metadata), config, options)
+    tallies = map_batches(rows, partial(frame_tasks.tallies, plan=plan), frame_tasks.TALLIES)
+    return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
+
+
+def count(matched: DataFrame, metadata: Folder | Entries, artefacts: Folder | None = None) -> DataFrame:
+    """Return `id`, `language`, `entry` and `count` of every entry: the number of texts that contain it."""
+    entries = _entries(metadata)
+    require_columns(matched, ["candidates"], "match")
+    _require_digest(matched, entries.digest)
+    ids = matched.selectExpr("explode(flatten(filter(candidates.entries, ids -> ids is not null))) as id")
+    seen = ids.groupBy("id").count()
+    saved = sender(matched.sparkSession, artefacts, _scratch())(_saved(entries))
+    groups = matched.sparkSession.range(frame_tasks.row_groups(_saved(entries)))
+    named = map_batches(groups, partial(frame_tasks.entries, saved=saved), frame_tasks.NAMED)
+    counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
+    counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
+    return counts.withMetadata("id", {DIGEST: entries.digest})
+
+
+def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balance:
+    """Return thresholds and rates, given all rows that `count` returns; they are collected, but for the entries."""
+    config = config or CurationConfig()
+    if config.target_size is not None:
+        raise InputError("target_size needs several passes over the images: use curation.curate for it")
+    require_columns(counts, ["id", "language", "count"], "count")
+    values, languages = _by_id(counts.select("id", "language", "count").toArrow())
+    each = {code: values[ids] for code, ids in languages.items()}
+    found = Thresholds.of(each, config.english_threshold, config.tail_share)
+    return Balance(found, rates_of(values, languages, found), _digest(counts, "id"))
+
+
+def sample(matched: DataFrame, balance: Balance, seed: int = 0, artefacts: Folder | None = None) -> DataFrame:
+    """Return the rows of a run's curated/, in no order: one text of each image, kept with its probability."""
+    require_columns(matched, MATCHED.names, "match")
+    if balance.digest is not None:
+        _require_digest(matched, balance.digest)
+    rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
+    task = partial(frame_tasks.sample, rates=sender(matched.sparkSession, artefacts, _scratch())(rates), seed=seed)
+    return map_batches(matched.select(*MATCHED.names), task, CURATED)
+
+
+def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
+    """Return the columns that `match` reads, named by field."""
+    columns = pair_columns(pairs, options.columns, "the DataFrame", FIELD)
+    if options.kind_column is not None:
+        if options.kind_column not in pairs.columns:
+            raise InputError(
+                f"the DataFrame has no column {options.kind_column} for the kind; it has {', '.join(pairs.columns)}: "
+                "name the right one with kind_column of MatchOptions"
+            )
+        columns["kind"] = options.kind_column
+    return selected(pairs, columns.items())
+
+
+def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
+    """Make what workers need to match, and send it to them."""
+    model, exclusion = Identifier.open(options.model), Exclusion.read(options.exclude)
+    send = sender(pairs.sparkSession, options.artefacts, _scratch())
+    compile_kernels(warm.CALLS, warm.SECONDS)
+    found = _matchers(entries, config.rules) if config.matcher == "trie" else _saved(entries)
+    excluded = _scratch() / f"exclusion-{exclusion.digest}"
+    if len(exclusion) and not excluded.exists():
+        exclusion.save(excluded)
+    artefacts = Artefacts(send(found), send(model.path), send(excluded) if len(exclusion) else None)
+    return MatchPlan.of(config, artefacts)
+
+
+def _entries(metadata: Folder | Entries) -> Entries:
+    return metadata if isinstance(metadata, Entries) else Entries.open(metadata)
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> Path:
+    """Return the folder of this process for what it makes for workers: DataFrames are computed as long as it runs."""
+    folder = Path(tempfile.mkdtemp(prefix="clip-curation-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _saved(entries: Entries) -> Path:
+    folder = _scratch() / f"metadata-{entries.digest}"
+    if not folder.exists():
+        entries.save(folder)
+    return folder
+
+
+def _matchers(entries: Entries, rules: str) -> Path:
+    folder = _scratch() / f"matchers-{rules}-{entries.digest}"
+    if not (folder / INDEX).exists():
+        save_matchers(_saved(entries), rules, folder)
+    return folder
+
+
+def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:
+    """Return the count of each id, and the ids of each language; refuse counts that miss an entry."""
+    table = table.sort_by("id").combine_chunks()
+    if table["language"].null_count:
+        unknown = table.filter(pc.is_null(table["language"]))["id"][0]
+        raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
+    if not np.array_equal(table["id"].to_numpy(), np.arange(len(table))):
+        raise InputError(f"the {len(table):,} counts are not those of all entries; give all rows that count returned")
+    runs = pc.run_end_encode(one_array(table["language"]))
+    codes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
+    return table["count"].to_numpy(), {code: slice(*ids) for code, ids in zip(codes, pairwise([0, *ends]), strict=True)}
+
+
+def _digest(frame: DataFrame, column: str) -> str | None:
+    return frame.schema[column].metadata.get(DIGEST)
+
+
+def _require_digest(matched: DataFrame, digest: str) -> None:
+    """Refuse images that were matched with other entries, where their column says with which."""
+    own = _digest(matched, "candidates")
+    if own not in (None, digest):
+        raise InputError(
+            f"these images were matched with metadata {own}, this is metadata {digest}; use the metadata that they "
+            "were matched with, or match again"
+        )

@@ -1,0 +1,119 @@
+"""The tasks of `dataframes`: functions of the batches of a partition, which workers run."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from curation import warm
+from curation.balancing.sampling import sample_batch
+from curation.images import combine
+from curation.images.stream import images_in_order
+from curation.images.tasks import keyed, runs, without_tallies
+from curation.inputs import candidates
+from curation.inputs.tables.arrow_rows import from_batch
+from curation.schemas import COUNTS, MATCHED, PAIRS
+from curation.stages import MatchPlan
+from runtime.arrow.schemas import require
+from runtime.spark import Shipped
+from runtime.storage.parquet import open_parquet
+from runtime.tallies import Tallies
+from runtime.warming import compile_kernels
+
+Batches = Iterable[pa.RecordBatch]
+KEY = PAIRS.get_field_index("key")
+SHUFFLED = PAIRS.set(KEY, pa.field("key", pa.int64()))  # Spark has no unsigned numbers: the same bits
+TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
+NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
+ENTRIES = "entries.parquet"
+
+
+def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs in a partition with the entries of their texts, each text of an image once, as SHUFFLED rows."""
+    matching, tallied = plan.open(), Tallies()
+    gc.freeze()
+    for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
+        yield _with_key(matching.match(combine.combine(run, plan.max_texts, tallied)), SHUFFLED)
+
+
+def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
+    """Yield the matched images of a partition in which each row is an image."""
+    matching, tallied = plan.open(), Tallies()
+    gc.freeze()
+    for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
+        yield combine.group(matching.match(run), tallied, unique=True)
+
+
+def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
+    """Yield the matched images of SHUFFLED rows that come in the order of keys."""
+    _prepare()
+    rows = (_with_key(require(batch, SHUFFLED), PAIRS) for batch in batches)
+    yield from images_in_order(runs(rows), max_texts)
+
+
+def tallies(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
+    """Yield what reading a partition counts, as TALLIES rows."""
+    _prepare()
+    for batch in _candidates(batches, plan):
+        counted = batch.filter(batch["tally"].is_valid())
+        yield pa.RecordBatch.from_arrays([counted["text"], counted["tally"]], schema=TALLIES)
+
+
+def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
+    """Yield id, language and entry of saved entries; the rows of `batches` number the row groups to read."""
+    with open_parquet(saved.path() / ENTRIES) as file:
+        for batch in batches:
+            for number in batch["id"].to_pylist():
+                yield from file.read_row_group(number, columns=NAMED.names).select(NAMED.names).cast(NAMED).to_batches()
+
+
+def row_groups(saved: Path) -> int:
+    """Return the number of row groups of entries saved in a folder."""
+    with open_parquet(saved / ENTRIES) as file:
+        return file.num_row_groups
+
+
+def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
+    """Yield the CURATED rows of MATCHED batches."""
+    _prepare()
+    opened = _array(rates.path())
+    for batch in batches:
+        yield sample_batch(require(batch, MATCHED), opened, seed)
+
+
+def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of batches whose columns are named by field, without what is excluded, and all tallies."""
+    return plan.candidates(_read(batches))
+
+
+def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
+    counted: Counter[str] = Counter()
+    for batch in batches:
+        yield from from_batch(batch, {name: name for name in batch.schema.names}, counted)
+    yield candidates.tallies(counted)
+
+
+def _with_key(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows whose keys are numbers of the type that a schema says, with the same bits."""
+    field = schema.field(KEY)
+    columns = [*rows.columns]
+    columns[KEY] = columns[KEY].view(field.type)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+@lru_cache(maxsize=1)
+def _prepare() -> None:
+    """Make sure, once in a process, that this machine has its kernels."""
+    compile_kernels(warm.CALLS, warm.SECONDS)
+    gc.freeze()
+
+
+@lru_cache(maxsize=2)
+def _array(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,0 +1,58 @@
+"""The version of a file: the marks by which its content is told from an earlier one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+Info = dict[str, Any]  # of one file, as fsspec's file systems return it
+
+
+@dataclass(frozen=True)
+class Version:
+    """The marks by which one content of a file is told from another, as far as the file system has them."""
+
+    size: int | None = None
+    modified: int | None = None  # nanoseconds since 1970
+    etag: str | None = None
+
+    def difference(self, now: Version) -> str | None:
+        """Return what has changed; a time counts only without ETags, as listings round it otherwise."""
+        if None not in (self.size, now.size) and self.size != now.size:
+            return f"it had {self.size:,} bytes and has {now.size:,}"
+        if None not in (self.etag, now.etag):
+            return None if self.etag == now.etag else f"its ETag was {self.etag} and is {now.etag}"
+        if self.modified is not None and now.modified is not None and self.modified != now.modified:
+            return f"it was of {_shown(self.modified)} and is of {_shown(now.modified)}"
+        return None
+
+
+def version_of(system: AbstractFileSystem, info: Info) -> Version:
+    """Return the version of a file, given what its file system says of it."""
+    if isinstance(system, LocalFileSystem):
+        return Version(info["size"], os.stat(info["name"]).st_mtime_ns)
+    return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
+
+
+def _modified(info: Info) -> int | None:
+    """Return the time of the last change in nanoseconds; file systems have five names and three types for it."""
+    names = ("mtime", "LastModified", "last_modified", "updated", "Last-Modified")
+    value = next((info[name] for name in names if name in info), None)
+    if isinstance(value, str):
+        try:
+            value = parsedate_to_datetime(value)
+        except (ValueError, TypeError):
+            return None
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    return round(value * 1e6) * 1000 if isinstance(value, int | float) else None
+
+
+def _shown(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")

@@ -1,0 +1,138 @@
+"""The steps on DataFrames give what the job gives for the same pairs, on classic Spark and on Spark Connect."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from metadata import Entries
+from tests.sample.texts import LANGUAGES, entries
+from tests.support.checkout import ROOT
+from tests.support.frame_pairs import has_connect, write_pairs
+
+pytestmark = pytest.mark.spark
+PARTS = ("matched", "counts", "curated")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, sample) -> Path:
+    """A folder with pairs and metadata, what the job made of them, and what the steps did on a classic session."""
+    folder = tmp_path_factory.mktemp("frames")
+    write_pairs(sample, folder / "pairs")
+    Entries.build({code: entries(code) for code in LANGUAGES}).save(folder / "metadata")
+    (folder / "excluded.txt").write_text("https://example.org/logo.png\nuid:own uid 犬\n", encoding="utf-8")
+    take_steps("classic", folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["classic", "connect"])
+def taken(request, folder) -> Path:
+    """What the steps gave on one kind of session."""
+    if request.param == "connect":
+        if not has_connect():
+            pytest.skip("no Spark Connect: pip install '.[connect]'")
+        take_steps("connect", folder)
+    return folder / request.param
+
+
+def take_steps(kind: str, folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "tests.dataframes.steps", kind, str(folder)]
+    environment = os.environ | {"PATH": path, "LANG": "C.UTF-8"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def rows(path: Path) -> list[dict]:
+    """Return the rows of a file or folder by uid or id."""
+    table = pq.read_table(path)
+    return sorted(table.to_pylist(), key=lambda row: row["uid"] if "uid" in row else row["id"])
+
+
+def job(folder: Path, part: str) -> list[dict]:
+    name = f"{part}.parquet" if part == "counts" else part
+    return rows(folder / "job" / name)
+
+
+@pytest.mark.parametrize("cut", ["steps", "spread"])
+@pytest.mark.parametrize("part", PARTS)
+def test_each_step_gives_the_rows_of_the_job_however_the_pairs_are_spread(folder, taken, cut, part):
+    found, expected = rows(taken / cut / f"{part}.parquet"), job(folder, part)
+    if part == "counts":
+        expected = [{name: value for name, value in row.items() if name != "rate"} for row in expected]
+    assert len(expected) > 4000
+    assert found == expected
+
+
+@pytest.mark.parametrize("cut", ["steps", "spread"])
+def test_thresholds_and_rates_are_those_of_the_job(folder, taken, cut):
+    found = json.loads((taken / cut / "thresholds.json").read_text())
+    expected = json.loads((folder / "job" / "thresholds.json").read_text())
+    assert found["tail_share"] == expected["p"]
+    assert len(found["of_language"]) == len(LANGUAGES)
+    assert found["of_language"].items() <= {code: each["t"] for code, each in expected["languages"].items()}.items()
+    assert pq.read_table(taken / cut / "rates.parquet")["rate"].to_pylist() == [
+        row["rate"] for row in job(folder, "counts")
+    ]
+
+
+def test_what_reading_drops_is_counted_as_the_job_counts_it(folder, taken):
+    facts = json.loads((folder / "job" / "run.json").read_text())
+    found = {row["name"]: row["count"] for row in pq.read_table(taken / "steps" / "dropped.parquet").to_pylist()}
+    dropped = {name.removeprefix("dropped."): n for name, n in found.items() if name.startswith("dropped.")}
+    assert set(dropped) == {"empty_url", "empty_text", "not_http"}
+    assert dropped.items() <= facts["dropped"].items()
+    assert found["records"] - sum(dropped.values()) == found["pairs"]
+    assert found["cut_text"] > 0
+
+
+def test_no_rows_give_no_images_and_a_count_of_zero_for_each_entry(folder, taken):
+    assert rows(taken / "empty" / "matched.parquet") == rows(taken / "empty" / "curated.parquet") == []
+    counts = rows(taken / "empty" / "counts.parquet")
+    assert [row["entry"] for row in counts] == Entries.open(folder / "metadata").strings.to_pylist()
+    assert {row["count"] for row in counts} == {0}
+
+
+def test_what_lists_exclude_is_not_matched(folder, taken):
+    images = job(folder, "matched")
+    expected = [row for row in images if row["url"] != "https://example.org/logo.png" and row["uid"] != "own uid 犬"]
+    assert len(images) - len(expected) == 2
+    assert rows(taken / "excluded.parquet") == expected
+
+
+def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_column(taken):
+    found = pq.read_table(taken / "unique.parquet").to_pylist()
+    assert {len(row["candidates"]) for row in found} == {1}
+    assert sum(row["url"] == "https://example.org/logo.png" for row in found) == 300
+    assert {row["candidates"][0]["kind"] for row in found if row["uid"] == "own uid 犬"} == {"text", "de"}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        ("no url", "the DataFrame has no column url or URL or image_url for the url; it has text, uid, language, "
+         "page_url: name the right one with url_column of TableOptions"),
+        ("no text", "has no column Text for the text; it has url, text, uid"),
+        ("no kind", "has no column kind for the kind; it has url, text, uid"),
+        ("twice", "the DataFrame has 2 columns named text; expected one"),
+        ("lists", "column text of the DataFrame holds list<"),
+        ("intervals", "column text of the DataFrame holds interval year; expected strings"),
+        ("pairs counted", "no column candidates; it has url, text, uid, language, page_url: give what "
+         "curation.dataframes.match returned"),
+        ("pairs sampled", "no column candidates"),
+        ("no counts", "no column id and language and count; it has uid"),
+        ("some counts", "counts are not those of all entries; give all rows that count returned"),
+        ("unknown ids", "is no entry's: count with the metadata that the images were matched with"),
+        ("other metadata", "these images were matched with metadata"),
+        ("other rates", "these images were matched with metadata"),
+        ("size", "target_size needs several passes over the images: use curation.curate"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_refused_in_one_sentence(taken, mistake, sentence):
+    found = json.loads((taken / "refused.json").read_text())[mistake]
+    assert sentence in found
+    assert "\n" not in found

@@ -1,0 +1,35 @@
+"""The example of docs/dataframes.md runs, and keeps pairs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT
+
+PAGE = (ROOT / "docs" / "dataframes.md").read_text(encoding="utf-8")
+CHECK = """
+assert "https://example.org/3.jpg" in {row.url for row in curated.collect()}
+assert {row.name: row["count"] for row in dataframes.dropped(pairs, metadata, config).collect()} == {
+    "records": 6, "pairs": 5, "dropped.empty_url": 1}
+assert balance.thresholds.of_language["en"] == 2
+"""
+
+
+@pytest.mark.spark
+def test_the_example_runs(tmp_path):
+    example = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[0]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", example + CHECK],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
