@@ -23,14 +23,17 @@ from metadata.sources import Sources
 from metadata.wikipedia import file_tallies
 from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
+from runtime.arrow.batching import gather
 from runtime.errors import InputError
-from runtime.storage.parquet import read_table
+from runtime.storage.parquet import part_files, read_table
 from runtime.storage.whole import Parts
 
 log = logging.getLogger("metadata")
 
-VERSION = 1  # of the parts; another one is counted anew
+VERSION = 2  # of the parts; another one is counted anew
+ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
 LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
+NGRAMS = "ngrams"  # a folder of parts, one a language
 _TITLES = "titles"
 
 
@@ -53,18 +56,40 @@ class Build:
 
     def ngrams(self, code: str) -> Part:
         """Return the part of a language's words and pairs."""
-        files = sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
+        files = self._dumps(code)
         config = {name: value for name, value in self.config.numbers().items() if "title" not in name}
         made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return Part(_ngrams(code), f"words of {language(code).name}", made_from)
 
+    def rounds(self) -> list[list[str]]:
+        """Return the languages whose words and pairs must be counted, in rounds to be counted together."""
+        codes = [code for code in self.sources.counted if not self.has(self.ngrams(code))]
+        return list(gather(codes, self._bytes, ROUND_BYTES))
+
+    def _bytes(self, code: str) -> int:
+        return sum(size for _, size, _ in self._dumps(code))
+
+    def _dumps(self, code: str) -> list[list]:
+        """Return the identities of a language's dumps."""
+        return sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
+
+    def article_titles(self, code: str) -> list[Path]:
+        """Return the files with the titles of a language's articles."""
+        return [path for path in part_files(self.parts.folder / _ngrams(code)) if path.name.startswith("titles-")]
+
     def titles(self) -> Part:
         """Return the part of all languages' titles."""
         files = sorted(_identity(path) for path in self.sources.pageviews)
-        known = {"languages": self.sources.languages, "namespaces": self.sources.namespaces}
+        known = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
         config = {name: value for name, value in numbers if "title" in name or "longest" in name}
         return Part(_TITLES, "titles", {"version": VERSION, "files": files, **known, "config": config})
+
+    def _articles(self) -> dict[str, list]:
+        """Return the dumps on whose articles titles depend; those of a language with a list may stay as they were."""
+        before = ((self.parts.stamp(_TITLES) or {}).get("made_from") or {}).get("dumps", {})
+        kept = {code: before[code] for code in self.sources.lists if code in before}
+        return {code: self._dumps(code) for code in self.sources.counted} | kept
 
     def has(self, part: Part) -> bool:
         """Return whether a part is whole, and made from the same files and numbers."""
@@ -111,6 +136,7 @@ class Build:
             "wikipedia": {code: file_tallies.summed(self._tally(_ngrams(code))) for code in sources.counted},
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
+            "excerpts": self._excerpts() if sources.pageviews else [],
             "inputs": {
                 "wordnet": sorted(file.path for file in sources.wordnets),
                 "wikipedia": sorted({file.path for file in sources.wikipedias}),
@@ -134,9 +160,14 @@ class Build:
         rows = stamp["tallies"] if stamp else []
         return {row["name"]: int(row["value"]) for row in rows if row["language"] is None}
 
+    def _excerpts(self) -> list[str]:
+        """Return the languages whose dumps were taken for excerpts when titles were chosen."""
+        stamp = self.parts.stamp(_TITLES)
+        return [row["language"] for row in stamp["tallies"] if row["name"] == "excerpt"] if stamp else []
+
 
 def _ngrams(code: str) -> str:
-    return f"ngrams/{code}"
+    return f"{NGRAMS}/{code}"
 
 
 def _identity(path: str) -> list:

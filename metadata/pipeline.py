@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from metadata import stages
-from metadata.build import Build, Part
+from metadata.build import NGRAMS, Build, Part
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.sources import Sources
+from metadata.stages.ngrams import NgramPlan, ngram_entries
+from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
-from runtime.spark import collected, require_shared
+from runtime.spark import require_shared
+from runtime.storage.paths import remove
 from runtime.storage.whole import Parts
+from runtime.tallies import Tallies
 
 log = logging.getLogger("metadata")
+
+_COUNTS = "counts"  # a folder of what is counted until entries are chosen
 
 Spark = SparkSession | Callable[[], SparkSession]
 
@@ -54,33 +59,45 @@ class Counting:
 
     def count_ngrams(self) -> None:
         """Count words and pairs of each language's Wikipedias, and keep those that become entries."""
-        for code in self.build.sources.counted:
-            self._make(self.build.ngrams(code), partial(self._ngrams, code))
+        build = self.build
+        for code in build.sources.counted:
+            self._has(build.ngrams(code))
+        for codes in build.rounds():
+            parts = {code: build.ngrams(code) for code in codes}
+            spark, work = self._session, build.parts.begin(_COUNTS)
+            for part in parts.values():
+                build.parts.begin(part.name)
+            plan = NgramPlan(build.config, build.parts.work / NGRAMS, work)
+            with self.progress.stage(_title(list(parts.values()))):
+                files = {code: build.sources.wikipedias_of(code) for code in codes}
+                tallies = ngram_entries(spark, files, plan)
+            for code, part in parts.items():
+                self._finish(part, tallies[code])
+            remove(work)
 
     def count_titles(self) -> None:
         """Add up the page views of all languages, and keep the titles that become entries."""
-        if self.build.sources.pageviews:
-            self._make(self.build.titles(), self._titles)
-
-    def _make(self, part: Part, stage: Callable[[SparkSession, str], DataFrame]) -> None:
-        """Let `stage` write a part into a folder, unless the part exists, made from the same files and numbers."""
-        if self.build.has(part):
-            log.info("%s: counted before", part.title)
+        sources, parts = self.build.sources, self.build.parts
+        part = self.build.titles()
+        if not sources.pageviews or self._has(part):
             return
-        spark, folder = self._session, self.build.parts.begin(part.name)
+        spark, folder, work = self._session, parts.begin(part.name), parts.begin(_COUNTS)
+        articles = {code: self.build.article_titles(code) for code in sources.counted}
+        plan = TitlePlan(self.build.config, frozenset(sources.languages), sources.namespaces, articles, folder, work)
         with self.progress.stage(part.title):
-            tallies = collected(stage(spark, str(folder)))
+            tallies = title_entries(spark, list(sources.pageviews), plan)
+        self._finish(part, tallies)
+
+    def _has(self, part: Part) -> bool:
+        """Return whether a part exists, made from the same files and numbers, and say so."""
+        found = self.build.has(part)
+        if found:
+            log.info("%s: counted before", part.title)
+        return found
+
+    def _finish(self, part: Part, tallies: Tallies) -> None:
         self.build.parts.finish(part.name, {"made_from": part.made_from, "tallies": tallies.rows()})
         log.debug("%s: counted", part.title)
-
-    def _ngrams(self, code: str, spark: SparkSession, folder: str) -> DataFrame:
-        files, plan = self.build.sources.wikipedias_of(code), stages.NgramPlan(self.build.config, folder)
-        return stages.ngram_entries(spark, files, code, plan)
-
-    def _titles(self, spark: SparkSession, folder: str) -> DataFrame:
-        sources = self.build.sources
-        plan = stages.TitlePlan(self.build.config, frozenset(sources.languages), sources.namespaces, folder)
-        return stages.title_entries(spark, list(sources.pageviews), plan)
 
     @cached_property
     def _session(self) -> SparkSession:
@@ -90,3 +107,7 @@ class Counting:
         work.mkdir(parents=True, exist_ok=True)
         require_shared(spark, work)
         return spark
+
+
+def _title(parts: list[Part]) -> str:
+    return parts[0].title if len(parts) == 1 else f"words of {len(parts)} languages"

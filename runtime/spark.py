@@ -7,6 +7,7 @@ them in the worker and return tallies (`run`), so that no rows go back through t
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,8 @@ from runtime.tallies import Tallies
 
 NAMED = 3  # machines that a sentence names
 SHARED = "give a folder that all machines share, or a URL"
+BLOCK = 16 << 20  # bytes of a row group that a JVM holds: Parquet's 128 MB are too many for two cores with 1 GB
+
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -120,6 +123,18 @@ def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> N
 def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
     """Return the rows that `function` makes of the batches of each partition."""
     return rows.mapInArrow(function, from_arrow_schema(schema))
+
+
+def stored(rows: DataFrame, folder: Path) -> DataFrame:
+    """Write rows to a local folder that all machines share; return them as they are read from there.
+
+    Unlike rows that Spark persists, they are not made again when an executor is lost.
+    """
+    location = f"file://{folder.absolute()}"
+    rows.write.option("parquet.block.size", BLOCK).parquet(location, mode="overwrite")
+    # Spark takes a path that it reads, not one that it writes, for a glob.
+    escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", location)
+    return rows.sparkSession.read.schema(rows.schema).parquet(escaped)
 
 
 def over(

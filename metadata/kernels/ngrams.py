@@ -1,6 +1,7 @@
 """Number words and count pairs, by hash tables that compare bytes; compute the association of two words.
 
-Slots are int64 arrays filled with -1 whose length is a power of two, at least twice the number of keys.
+Slots are integer arrays filled with -1 whose length is a power of two, at least twice the number of keys; those of
+words are int64. A table takes the words or pairs of one batch after another: `found` says how many it holds.
 """
 
 import math
@@ -13,12 +14,11 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neig
 
 
 @kernel
-def number_words(data, starts, ends, slots, numbers, offsets, out):
+def number_words(data, starts, ends, slots, found, numbers, offsets, out):
     """numbers[i] = number n of word i, by first appearance; its bytes: out[offsets[n]:offsets[n + 1]]. Return how many.
 
-    A slot holds a part of the word's hash and its number; offsets[0] is given.
+    A slot holds a part of the word's hash and its number; offsets[found] is given.
     """
-    found = 0
     for i in range(len(starts)):
         start, size = np.int64(starts[i]), np.int64(ends[i] - starts[i])
         key = _hash_bytes(data, start, start + size)
@@ -39,16 +39,13 @@ def number_words(data, starts, ends, slots, numbers, offsets, out):
 
 
 @kernel
-def count_pairs(numbers, follows, slots, pairs, counts):
+def count_pairs(numbers, follows, slots, found, pairs, counts):
     """pairs[k] = (number << 32 | next number), by first appearance, counts[k] its count; return how many."""
-    found = 0
     for i in range(1, len(numbers)):
         if not follows[i]:
             continue
         pair = np.int64(numbers[i - 1]) << 32 | np.int64(numbers[i])
-        slot = np.int64((np.uint64(pair) * _MULTIPLIER) >> np.uint64(32)) & (len(slots) - 1)
-        while slots[slot] >= 0 and pairs[slots[slot]] != pair:
-            slot = (slot + 1) & (len(slots) - 1)
+        slot = _slot_of(pair, slots, pairs)
         if slots[slot] < 0:
             slots[slot] = found
             pairs[found], counts[found] = pair, 0
@@ -58,17 +55,33 @@ def count_pairs(numbers, follows, slots, pairs, counts):
 
 
 @kernel
+def index_pairs(pairs, slots):
+    """Enter pairs, which are all different, into empty slots by their position."""
+    for position in range(len(pairs)):
+        slots[_slot_of(pairs[position], slots, pairs)] = position
+
+
+@kernel
 def pointwise_mutual_information(counts, first, second, total, out):
-    """out[i] = log2(counts[i] * total / (first[i] * second[i])); all are float64."""
+    """out[i] = log2(counts[i] * total[i] / (first[i] * second[i])); all are float64."""
     for i in range(len(counts)):
-        out[i] = math.log2(counts[i] * total / (first[i] * second[i]))
+        out[i] = math.log2(counts[i] * total[i] / (first[i] * second[i]))
 
 
 @kernel
 def association(counts, pmi, floor, exponent, out):
-    """out[i] = (counts[i] + 1) ** exponent * (pmi[i] - floor)."""
+    """out[i] = (counts[i] + 1) ** exponent * (pmi[i] - floor[i])."""
     for i in range(len(counts)):
-        out[i] = math.pow(counts[i] + 1.0, exponent) * (pmi[i] - floor)
+        out[i] = math.pow(counts[i] + 1.0, exponent) * (pmi[i] - floor[i])
+
+
+@inline
+def _slot_of(pair, slots, pairs):
+    """Return the slot of a pair, or the empty one where it would go."""
+    slot = np.int64((np.uint64(pair) * _MULTIPLIER) >> np.uint64(32)) & (len(slots) - 1)
+    while slots[slot] >= 0 and pairs[slots[slot]] != pair:
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
 
 
 @inline

@@ -1,65 +1,133 @@
 """Choose the words, word pairs and titles of a language that become entries: the best by count, score or views.
 
-The order is by value, then by the string, so it depends on neither the order of rows nor how they were counted.
+The order is by value, then by the string, so it depends on neither the order of rows nor how they were counted. Rows
+come in batches of many languages. What is held of them is a number for each entry that is chosen, and no string.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.languages import Language
+from runtime.tallies import Tallies
+
+RATED = pa.schema([("language", pa.string()), ("entry", pa.string()), ("score", pa.float64())])
 
 _PUNCTUATION = r"^\p{P}*$"  # the empty string too
 
 
-def unigrams(words: pa.Table, language: Language, config: MetadataConfig) -> pa.Table:
-    """Return word and count of the unigram entries, given all words of a language."""
-    if language.code == ENGLISH:
-        return top(words, config.unigram_limit, least=config.english_unigram_count, longest=config.longest_entry)
-    return top(words, config.unigram_limit, share=config.unigram_share, longest=config.longest_entry)
+@dataclass(frozen=True)
+class Rule:
+    """The best rows of a language that are taken: at most `most`, that `share` of its candidates, none below `least`.
 
-
-def bigrams(scored: pa.Table, unigram_entries: int, config: MetadataConfig) -> pa.Table:
-    """Return entry and score of the bigram entries.
-
-    `scored` is what `ngrams.association` returns, `unigram_entries` how many words of the language are entries.
+    Candidates are the rows whose strings can be entries.
     """
-    best = scored.group_by("entry").aggregate([("score", "max")])  # 中 + 国人 is 中国 + 人
-    most = min(config.bigram_limit, _part(unigram_entries, config.bigram_share))
-    return top(best.rename_columns(["entry", "score"]), most, longest=config.longest_entry)
+
+    most: int
+    share: float = 1
+    least: float = -np.inf
+
+    def taken(self, candidates: int, enough: int) -> int:
+        """Return how many rows are taken of so many candidates, of which `enough` are not below the least value.
+
+        A part of a row is a row, so a small table keeps one.
+
+        >>> Rule(most=100, share=0.1).taken(31, 31), Rule(most=100, least=70).taken(31, 5)
+        (4, 5)
+        """
+        return min(self.most, _part(candidates, self.share), enough)
 
 
-def titles(views: pa.Table, language: Language, config: MetadataConfig) -> pa.Table:
-    """Return title and views of the title entries, given each title of a language once."""
+def unigrams(language: Language, config: MetadataConfig) -> Rule:
+    """Return the rule for words by their count."""
     if language.code == ENGLISH:
-        return top(views, config.title_limit, least=config.english_title_views, longest=config.longest_entry)
-    return top(views, config.title_limit, share=config.title_share, longest=config.longest_entry)
+        return Rule(config.unigram_limit, least=config.english_unigram_count)
+    return Rule(config.unigram_limit, config.unigram_share)
 
 
-def top(table: pa.Table, most: int, share: float = 1, least: float | None = None, longest: int = 256) -> pa.Table:
-    """Return the rows of highest value, best first: at most `most`, that `share` of all, and none below `least`.
+def bigrams(unigram_entries: int, config: MetadataConfig) -> Rule:
+    """Return the rule for word pairs by their score, given how many words of the language are entries."""
+    return Rule(min(config.bigram_limit, _part(unigram_entries, config.bigram_share)))
 
-    The first column is the entry, the second its value. Not counted among all are strings that can be no entry:
-    null, empty, pure punctuation, more than `longest` characters. A part of a row is a row, so a small table keeps one.
 
-    >>> top(pa.table({"word": ["b", "c", "a", "..."], "count": [2, 9, 2, 99]}), 2).to_pylist()
-    [{'word': 'c', 'count': 9}, {'word': 'a', 'count': 2}]
+def titles(language: Language, config: MetadataConfig) -> Rule:
+    """Return the rule for titles by their views."""
+    if language.code == ENGLISH:
+        return Rule(config.title_limit, least=config.english_title_views)
+    return Rule(config.title_limit, config.title_share)
+
+
+def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, Rule], longest: int) -> Tallies:
+    """Return the `rows` of RATED of each language, the `sum` of their scores, the `candidates`, and `enough`.
+
+    `enough` are the candidates that are not below the least value of the language's rule.
     """
-    entry, value = table.column_names
-    table = table.filter(_can_be_entry(table[entry], longest))
-    keep = min(most, _part(len(table), share))
-    if least is not None:
-        table = table.filter(pc.greater_equal(table[value], least))
-    order = pc.sort_indices(table, [(value, "descending"), (entry, "ascending")])
-    return table.take(order[:keep])
+    tally = Tallies()
+    for code, rows in by_language(batches):
+        score, candidate = rows["score"], can_be_entry(rows["entry"], longest)
+        enough = pc.and_(candidate, pc.greater_equal(score, rules[code].least))
+        tally.add("rows", rows.num_rows, code)
+        for name, values in (("sum", score), ("candidates", candidate), ("enough", enough)):
+            tally.add(name, pc.sum(values).as_py() or 0, code)
+    return tally
 
 
-def _can_be_entry(entries: pa.ChunkedArray, longest: int) -> pa.ChunkedArray:
+def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates among rows of RATED that can be among the best `taken` of their language.
+
+    The best of these are the best of all; how many others are among them depends on the order of rows.
+    """
+    floors = {code: _Floor(most) for code, most in taken.items()}
+    for code, rows in by_language(batches):
+        rows = rows.filter(pa.array(floors[code].passes(_values(rows))))
+        rows = rows.filter(can_be_entry(rows["entry"], longest))
+        if rows.num_rows:
+            floors[code].raise_by(_values(rows))
+            yield rows
+
+
+def by_language(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield the rows of each batch in parts of one language."""
+    for batch in batches:
+        codes = pc.unique(batch["language"]).to_pylist()
+        for code in codes:
+            yield code, batch if len(codes) == 1 else batch.filter(pc.equal(batch["language"], code))
+
+
+def can_be_entry(entries: pa.Array, longest: int) -> pa.Array:
+    """Return of each string whether it can be an entry: it is neither null, empty, pure punctuation nor too long."""
     short = pc.less_equal(pc.utf8_length(entries), longest)
-    return pc.and_not(short, pc.match_substring_regex(entries, _PUNCTUATION))
+    return pc.fill_null(pc.and_not(short, pc.match_substring_regex(entries, _PUNCTUATION)), False)
+
+
+class _Floor:
+    """The value that a row must have, given the rows before, to be among the best `most`."""
+
+    def __init__(self, most: int):
+        self._most, self._values, self._number = most, [np.empty(0)], 0
+        self._floor = -np.inf if most else np.inf
+
+    def passes(self, values: np.ndarray) -> np.ndarray:
+        return values >= self._floor
+
+    def raise_by(self, values: np.ndarray) -> None:
+        self._values.append(values)
+        self._number += len(values)
+        if self._number >= 2 * self._most:
+            best = np.partition(np.concatenate(self._values), -self._most)[-self._most :]
+            self._values, self._number, self._floor = [best], len(best), best[0]
+
+
+def _values(rows: pa.RecordBatch) -> np.ndarray:
+    return rows["score"].to_numpy(zero_copy_only=False)
 
 
 def _part(rows: int, share: float) -> int:

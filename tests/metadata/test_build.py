@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metadata import InputError
+from metadata import InputError, build
 from metadata.build import Build
 from metadata.config import MetadataConfig
 from metadata.sources import Sources
@@ -18,13 +18,14 @@ from runtime.storage.whole import Parts
 from tests.support import dumps as pages
 
 
-def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), **numbers) -> Build:
+def planned(folder: Path, *dumps: WikipediaFile, wordnets=(), lists=None, **numbers) -> Build:
     """Return a build of the dumps, and of an empty file of page views, as a command line would plan it."""
     views = folder / "pageviews-20240601-000000"
-    views.touch()
+    if not views.exists():
+        views.touch()
     config = MetadataConfig(**numbers)
     parts = Parts(folder / "sources", folder / ".work")
-    return Build(config, Sources(formats.find(wordnets), list(dumps), [str(views)]), parts)
+    return Build(config, Sources(formats.find(wordnets), list(dumps), [str(views)], lists or {}), parts)
 
 
 def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
@@ -71,6 +72,34 @@ def test_files_without_an_article_are_named(tmp_path, caplog):
     build.parts.finish("ngrams/de", {"tallies": rows})
     assert build._without_articles() == [str(tmp_path / "dewiki-b.xml"), str(tmp_path / "dewiki-c.xml")]
     assert f"no article was found in {tmp_path / 'dewiki-b.xml'}, {tmp_path / 'dewiki-c.xml'}" in caplog.text
+
+
+def test_titles_are_counted_anew_once_a_dump_changes_unless_a_list_replaces_its_language(tmp_path):
+    dump = dump_of(tmp_path / "a.xml")
+    before = planned(tmp_path, dump)
+    before.parts.begin("titles")
+    before.parts.finish("titles", {"made_from": before.titles().made_from, "tallies": []})
+    assert planned(tmp_path, dump).has(before.titles())
+    Path(dump.path).write_text("<mediawiki>")
+    assert not planned(tmp_path, dump).has(planned(tmp_path, dump).titles())
+    listed = planned(tmp_path, dump, lists={"de": ["Hund"]})
+    assert listed.has(listed.titles())
+
+
+def test_languages_are_counted_in_rounds_that_end_once_their_dumps_are_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ROUND_BYTES", 10)
+    sizes = {"de": 4, "fr": 5, "es": 11, "it": 1}
+    dumps = [WikipediaFile(str(tmp_path / f"{code}.xml"), "xml", code) for code in sizes]
+    for dump, size in zip(dumps, sizes.values(), strict=True):
+        Path(dump.path).write_bytes(b" " * size)
+    plan = planned(tmp_path, *dumps)
+    rounds = plan.rounds()
+    assert sorted(code for codes in rounds for code in codes) == sorted(sizes)
+    assert all(sum(sizes[code] for code in codes[:-1]) < 10 for codes in rounds)
+    assert all(sum(sizes[code] for code in codes) >= 10 for codes in rounds[:-1])
+    plan.parts.begin("ngrams/es")
+    plan.parts.finish("ngrams/es", {"made_from": plan.ngrams("es").made_from, "tallies": []})
+    assert plan.rounds() == [[code for code in plan.sources.counted if code != "es"]]
 
 
 @pytest.mark.parametrize(

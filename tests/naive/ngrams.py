@@ -3,6 +3,7 @@
 import math
 import unicodedata
 from collections import Counter
+from fractions import Fraction
 
 from icu4py.breakers import WordBreaker
 
@@ -140,3 +141,48 @@ def percentile(values: list[float], percent: float) -> float:
 
 def top(rows, most: int) -> list:
     return sorted(rows, key=lambda row: (-row[1], row[0].encode()))[:most]
+
+
+def entries(texts, code: str, spaced: bool, config) -> tuple[list, list]:
+    """The unigram and bigram entries of a language with their values, best first, from the definitions."""
+    words, pairs = count(texts, code)
+    able = [(word, number) for word, number in words.items() if can_be_entry(word, config.longest_entry)]
+    enough = [row for row in able if code != "en" or row[1] >= config.english_unigram_count]
+    share = 1 if code == "en" else config.unigram_share
+    unigrams = top(enough, min(config.unigram_limit, part(len(able), share)))
+    total = sum(words.values())
+    mutual = {pair: pmi(number, words[pair[0]], words[pair[1]], total) for pair, number in pairs.items()}
+    floor = percentile(list(mutual.values()), config.pmi_percentile) if mutual else 0.0
+    best = {}
+    for (first, second), number in pairs.items():
+        value = mutual[first, second]
+        if config.bigram_score == "association":
+            value = math.pow(number + 1, config.count_exponent) * (value - floor)
+        elif not value > config.bigram_min_pmi:
+            continue
+        entry = written(first, second, code, spaced)
+        if can_be_entry(entry, config.longest_entry):
+            best[entry] = max(value, best.get(entry, value))
+    return unigrams, top(best.items(), min(config.bigram_limit, part(len(unigrams), config.bigram_share)))
+
+
+def can_be_entry(entry: str, longest: int) -> bool:
+    return len(entry) <= longest and not all(unicodedata.category(character)[0] == "P" for character in entry)
+
+
+def part(rows: int, share: float) -> int:
+    return math.ceil(rows * Fraction(str(share)))
+
+
+def written(first: str, second: str, code: str, spaced: bool) -> str:
+    """The pair with a space, or without one where the language has none and one side is of a script without any."""
+    if not spaced and code in ("bo", "dz") and all(map(is_tibetan, first + second)):
+        return first + TSHEG + second
+    if not spaced and (is_spaceless(first) or is_spaceless(second)):
+        return first + second
+    return f"{first} {second}"
+
+
+def is_spaceless(word: str) -> bool:
+    scripts = ("CJK UNIFIED", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+    return any(unicodedata.name(character, "").startswith(scripts) for character in word)

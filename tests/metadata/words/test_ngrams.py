@@ -1,17 +1,18 @@
-"""Counts of words and pairs are exact, association is what the paper says, and the best are taken in one order."""
+"""Counts of words and pairs are exact, and their association is what the paper says."""
 
 import itertools
 import random
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
-from metadata.words import selection
-from metadata.words.ngrams import UNIGRAMS, association, count, joined
-from runtime.errors import InputError
+from metadata.words import counting
+from metadata.words.counting import count, count_batches
+from metadata.words.ngrams import information, joined, ordered, percentile, percentile_ranks, scores
 from tests.naive import ngrams as naive
 
 EN = language("en")
@@ -35,12 +36,6 @@ def counted(texts, code: str = "en") -> tuple[Counter, Counter]:
     pairs = Counter({(row["first"], row["second"]): row["count"] for row in bigrams.to_pylist()})
     assert (len(words), len(pairs)) == (len(unigrams), len(bigrams))  # each once
     return words, pairs
-
-
-def table_of(unigrams: dict, bigrams: dict) -> tuple[pa.Table, pa.Table]:
-    first, second = zip(*bigrams, strict=True)
-    words = pa.table({"word": list(unigrams), "count": list(unigrams.values())})
-    return words, pa.table({"first": first, "second": second, "count": list(bigrams.values())})
 
 
 @pytest.mark.parametrize("code", SAMPLES)
@@ -129,101 +124,59 @@ def test_a_pair_is_joined_as_its_language_writes_it(code, first, second, entry):
     assert joined(pa.array([first]), pa.array([second]), language(code)).to_pylist() == [entry]
 
 
-def random_counts(seed: int) -> tuple[dict, dict]:
-    chance = random.Random(seed)
-    words = {f"w{i}": chance.randint(5, 10_000) for i in range(40)}
-    pairs = {tuple(chance.sample(list(words), 2)): chance.randint(1, 500) for _ in range(300)}
-    return words, pairs
+@pytest.mark.parametrize("pairs", [1, 50, 400, 10**6])
+def test_counts_that_are_handed_on_whenever_so_many_are_held_add_up(pairs):
+    chance = random.Random(9)
+    words = [f"{chance.choice('aéß中')}{i}" for i in range(300)]
+    batches = [[" ".join(chance.choices(words, k=30)) for _ in range(5)] for _ in range(40)]
+    tables = list(count_batches(map(pa.array, batches), EN, pairs))
+    sums = {counting.UNIGRAMS: Counter(), counting.BIGRAMS: Counter()}
+    for table in tables:
+        for *key, value in zip(*table.to_pydict().values(), strict=True):
+            sums[table.schema][tuple(key)] += value
+    unigrams, bigrams = naive.count(itertools.chain(*batches), "en")
+    assert sums[counting.UNIGRAMS] == {(word,): value for word, value in unigrams.items()}
+    assert sums[counting.BIGRAMS] == bigrams
+    handed_on = sum(table.schema == counting.UNIGRAMS for table in tables)
+    assert (handed_on == 1) is (pairs == 10**6)
 
 
-def test_association_is_the_paper_s_formula():
-    words, pairs = random_counts(5)
-    total = sum(words.values())
-    pmi = [naive.pmi(c, words[a], words[b], total) for (a, b), c in pairs.items()]
-    floor = naive.percentile(pmi, 30)
-    expected = {f"{a} {b}": naive.score(c, words[a], words[b], total, floor) for (a, b), c in pairs.items()}
-    scored = association(*table_of(words, pairs), EN, MetadataConfig())
-    assert dict(zip(*scored.to_pydict().values(), strict=True)) == pytest.approx(expected, rel=1e-12)
+def test_pairs_whose_association_is_scored_as_the_paper_says():
+    chance = random.Random(5)
+    rows = [[chance.randint(1, 500), chance.randint(5, 10_000), chance.randint(5, 10_000)] for _ in range(300)]
+    count, first, second = np.array(rows, float).T
+    mutual = information(count, first, second, np.full(300, 123_456.0))
+    expected = [naive.pmi(*row, 123_456) for row in rows]
+    assert mutual.tolist() == pytest.approx(expected, rel=1e-14)
+    found = scores(count, mutual, np.full(300, 1.5), MetadataConfig())
+    assert found.tolist() == pytest.approx([naive.score(*row, 123_456, 1.5) for row in rows], rel=1e-12)
 
 
-def test_association_is_the_same_to_the_last_bit_in_any_order_of_rows():
-    words, pairs = random_counts(6)
-    unigrams, bigrams = table_of(words, pairs)
-    order = random.Random(7).sample(range(len(bigrams)), len(bigrams))
-    one = association(unigrams, bigrams, EN, MetadataConfig())
-    other = association(unigrams.take(list(range(len(unigrams)))[::-1]), bigrams.take(order), EN, MetadataConfig())
-    assert one.sort_by("entry").equals(other.sort_by("entry").combine_chunks())
-    assert selection.bigrams(one, 100, MetadataConfig()).equals(selection.bigrams(other, 100, MetadataConfig()))
+def test_the_score_of_a_pair_is_the_same_to_the_last_bit_wherever_it_is_in_a_batch():
+    count, first = np.arange(1.0, 100), np.arange(200.0, 101, -1)
+    whole = information(count, first, first, np.full(99, 1e6))
+    assert [
+        information(*(side[i : i + 1] for side in (count, first, first)), np.full(1, 1e6))[0] for i in range(99)
+    ] == [*whole]
 
 
 def test_the_rule_pmi_keeps_pairs_above_its_least_by_their_pmi():
-    unigrams, bigrams = table_of({"a": 2, "b": 2, "c": 60}, {("a", "b"): 2, ("a", "c"): 1})
     config = MetadataConfig(bigram_score="pmi", bigram_min_pmi=0)
-    assert association(unigrams, bigrams, EN, config).to_pylist() == [{"entry": "a b", "score": 5.0}]
+    found = scores(np.ones(3), np.array([-1.0, 0.0, 5.0]), np.zeros(3), config)
+    assert np.array_equal(found, [np.nan, np.nan, 5.0], equal_nan=True)
 
 
-def test_no_corpus_this_small_has_a_pair_of_pmi_above_30():
-    tables = table_of({"a": 1, "b": 1}, {("a", "b"): 1})
-    assert association(*tables, EN, MetadataConfig(bigram_score="pmi")).num_rows == 0
+@pytest.mark.parametrize("percent", [0, 0.1, 30, 33.3, 50, 99.9, 100])
+def test_a_percentile_from_its_two_neighbours_is_numpy_s_to_the_last_bit(percent):
+    chance = np.random.default_rng(6)
+    for number in [1, 2, 3, 10, 11, 1000, 1001]:
+        values = np.sort(chance.normal(size=number).round(chance.integers(0, 5)))
+        low, high = (float(values[rank]) for rank in percentile_ranks(number, percent))
+        assert percentile((low, high), number, percent) == np.percentile(values, percent)
 
 
-def test_association_of_no_pairs_is_no_rows():
-    assert association(*count(pa.array([], pa.string()), EN), EN, MetadataConfig()).num_rows == 0
-
-
-def test_a_pair_of_a_word_that_was_not_counted_is_refused_by_name():
-    with pytest.raises(InputError, match="'dog' is in a bigram but not among the unigrams"):
-        association(*table_of({"a": 1}, {("a", "dog"): 1}), EN, MetadataConfig())
-
-
-def test_the_top_is_by_value_and_then_by_the_string_in_any_order_of_rows():
-    chance = random.Random(8)
-    rows = [(f"{chance.choice('aéz中😀')}{i}", chance.randint(1, 9)) for i in range(200)]
-    for most in (0, 1, 50, 500):
-        chance.shuffle(rows)
-        table = pa.table({"title": [row[0] for row in rows], "views": [row[1] for row in rows]})
-        found = selection.top(table, most)
-        assert list(zip(*found.to_pydict().values(), strict=True)) == naive.top(rows, most)
-
-
-def test_what_can_be_no_entry_is_never_on_top():
-    table = pa.table({"entry": ["", "!?", "—", None, "é" * 257, "é" * 256, "C++", "$"], "score": [9.0] * 8})
-    assert selection.top(table, 9)["entry"].to_pylist() == ["$", "C++", "é" * 256]
-
-
-def counts_of(rows: int) -> pa.Table:
-    return pa.table([[f"w{i:04}" for i in range(rows)], [*range(rows, 0, -1)]], UNIGRAMS)
-
-
-@pytest.mark.parametrize(("rows", "kept"), [(0, 0), (1, 1), (9, 1), (10, 1), (30, 3), (31, 4)])
-def test_a_tenth_of_the_words_are_entries(rows, kept):
-    assert selection.unigrams(counts_of(rows), language("de"), MetadataConfig()) == counts_of(rows).slice(0, kept)
-
-
-def test_english_words_need_a_count_and_all_others_a_share():
-    assert selection.unigrams(counts_of(150), EN, MetadataConfig()).num_rows == 51
-    assert selection.unigrams(counts_of(150), EN, MetadataConfig(unigram_limit=7)).num_rows == 7
-    assert selection.unigrams(counts_of(150), language("fr"), MetadataConfig(unigram_limit=7)).num_rows == 7
-
-
-def test_bigrams_are_four_tenths_of_the_unigram_entries_and_titles_three_quarters_of_all():
-    scored = pa.table({"entry": [f"a {i}" for i in range(50)], "score": [float(i) for i in range(50)]})
-    assert selection.bigrams(scored, 10, MetadataConfig())["score"].to_pylist() == [49, 48, 47, 46]
-    assert selection.bigrams(scored, 10, MetadataConfig(bigram_limit=2)).num_rows == 2
-    assert selection.titles(counts_of(100), language("ja"), MetadataConfig()).num_rows == 76
-    assert selection.titles(counts_of(100), EN, MetadataConfig()).num_rows == 31
-
-
-def test_two_pairs_that_are_written_alike_are_one_entry_with_the_better_score():
-    scored = pa.table({"entry": ["中国人", "中国人", "日本"], "score": [1.0, 5.0, 3.0]})
-    best = selection.bigrams(scored, 100, MetadataConfig())
-    assert best.to_pylist() == [{"entry": "中国人", "score": 5.0}, {"entry": "日本", "score": 3.0}]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("unigram_share", 1.5), ("bigram_limit", -1), ("title_limit", 2.5), ("bigram_score", "chi"), ("longest_entry", 0)],
-)
-def test_a_number_that_cannot_be_meant_is_refused_by_name(name, value):
-    with pytest.raises(InputError, match=f"{name} is {value!r}; it must be"):
-        MetadataConfig(**{name: value})
+def test_floats_as_integers_are_in_the_same_order_and_come_back():
+    values = np.sort(np.concatenate([np.random.default_rng(7).normal(size=1000) * 40, [0.0, 5e-324, -5e-324, 1e300]]))
+    numbers = ordered(values)
+    assert (np.diff(numbers) > 0).all()
+    assert ordered(numbers).tobytes() == values.tobytes()

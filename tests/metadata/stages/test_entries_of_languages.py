@@ -1,0 +1,144 @@
+"""N-grams and titles that Spark counts and chooses are those of the definitions, on any number of cores."""
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from metadata.config import MetadataConfig
+from metadata.languages import language
+from metadata.stages.ngrams import NgramPlan, ngram_entries
+from metadata.stages.ranks import ranked
+from metadata.stages.titles import TitlePlan, title_entries
+from metadata.wikipedia.files import WikipediaFile
+from tests.naive import ngrams as naive
+
+pytestmark = pytest.mark.spark
+
+LETTERS = {"en": "aabé. ", "de": "abß1, ", "zh": "中国人日本 A1。", "bo": "བོདཡིག་་ a", "th": "กขค A", "fr": ",. "}
+
+
+@pytest.fixture(scope="module")
+def spark():
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    session = builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()
+    yield session
+    session.stop()
+
+
+def texts_of(code: str) -> list[str]:
+    chance = random.Random(code)
+    return ["".join(chance.choices(LETTERS[code], k=60)) for _ in range(150)]
+
+
+def dump(folder: Path, code: str, texts: list[str], number: int = 0) -> WikipediaFile:
+    path = folder / f"{code}-{number}.parquet"
+    pq.write_table(pa.table({"title": [f"{code}_{i}" for i in range(len(texts))], "text": texts}), path)
+    return WikipediaFile(str(path), "parquet", code)
+
+
+def plan_of(folder: Path, codes, config: MetadataConfig) -> NgramPlan:
+    for code in codes:
+        (folder / code).mkdir(parents=True)
+    return NgramPlan(config, folder, folder / "work [1]")
+
+
+def chosen(folder: Path, code: str, name: str) -> list[tuple]:
+    path = folder / code / f"{name}.parquet"
+    return list(zip(*pq.read_table(path).to_pydict().values(), strict=True)) if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"english_unigram_count": 3},
+        {"english_unigram_count": 1, "unigram_share": 1.0, "bigram_share": 1.0, "longest_entry": 7}
+        | {"bigram_score": "pmi", "bigram_min_pmi": 0},
+    ],
+)
+def test_entries_of_random_texts_are_those_of_the_definitions(spark, tmp_path, numbers):
+    config = MetadataConfig(**numbers)
+    texts = {code: texts_of(code) for code in LETTERS} | {"it": ["one"], "pt": ["..."], "es": ["a b"]}
+    files = {code: [dump(tmp_path, code, own)] for code, own in texts.items()}
+    out = tmp_path / "out"
+    tallies = ngram_entries(spark, files, plan_of(out, files, config))
+    for code, own in texts.items():
+        own = [text for text in own if text.strip()]
+        unigrams, bigrams = naive.entries(own, code, language(code).spaced, config)
+        assert chosen(out, code, "unigrams") == unigrams
+        assert chosen(out, code, "bigrams") == [(entry, pytest.approx(score, rel=1e-12)) for entry, score in bigrams]
+        words, pairs = naive.count(own, code)
+        found = [tallies[code][name] for name in ("words", "distinct_words", "distinct_pairs", "unigrams", "bigrams")]
+        assert found == [sum(words.values()), len(words), len(pairs), len(unigrams), len(bigrams)]
+    assert chosen(out, "en", "bigrams")
+    assert chosen(out, "zh", "bigrams")
+
+
+def test_entries_do_not_depend_on_files_or_partitions(spark, tmp_path):
+    results = []
+    for partitions, parts in ((1, 1), (7, 3)):
+        spark.conf.set("spark.sql.shuffle.partitions", partitions)
+        spark.conf.set("spark.sql.adaptive.enabled", parts == 1)
+        files = {
+            code: [dump(tmp_path, code, texts_of(code)[i::parts], i) for i in range(parts)] for code in ("de", "zh")
+        }
+        out = tmp_path / f"out{parts}"
+        ngram_entries(spark, files, plan_of(out, files, MetadataConfig()))
+        results.append({(code, name): chosen(out, code, name) for code in files for name in ("unigrams", "bigrams")})
+    spark.conf.unset("spark.sql.adaptive.enabled")
+    spark.conf.set("spark.sql.shuffle.partitions", 4)
+    assert results[0] == results[1]
+    assert all(results[0].values())
+
+
+@pytest.mark.parametrize("few", [0, 10, 10**6])
+def test_values_at_ranks_are_those_of_the_sorted_rows(spark, few):
+    chance = random.Random(few)
+    numbers = {
+        "a": [chance.randint(-(2**63), 2**63 - 1) for _ in range(500)],
+        "b": [chance.choice([-1, 0, 2**40, 2**40 + 1]) for _ in range(500)],
+        "c": [2**63 - 1, -(2**63)],
+        "d": [5],
+    }
+    rows = spark.createDataFrame(
+        [(code, value) for code, own in numbers.items() for value in own], ["language", "value"]
+    )
+    found = ranked(rows, lambda number: [number // 3, number - 1], few)
+    assert {code: (each.number, each.values) for code, each in found.items()} == {
+        code: (len(own), [sorted(own)[len(own) // 3], sorted(own)[-1]]) for code, own in numbers.items()
+    }
+
+
+def titles_of(spark, folder: Path, lines: list[str], articles: dict[str, list[str]], **numbers):
+    """Return the title entries of each language, and the tallies."""
+    (folder / "titles").mkdir()
+    views = folder / "pageviews"
+    views.write_text("".join(f"{line} 0\n" for line in lines), encoding="utf-8")
+    plan_folder, files = folder / "ngrams", {}
+    for code, titles in articles.items():
+        own = [WikipediaFile(str(folder / f"{code}.parquet"), "parquet", code)]
+        pq.write_table(pa.table({"title": titles, "text": ["text"] * len(titles)}), own[0].path)
+        ngram_entries(spark, {code: own}, plan_of(plan_folder / f"of_{code}", [code], MetadataConfig()))
+        files[code] = sorted((plan_folder / f"of_{code}" / code).glob("titles-*.parquet"))
+    codes = frozenset({"en", "de", "fr"})
+    plan = TitlePlan(MetadataConfig(**numbers), codes, {}, files, folder / "titles", folder / "work")
+    tallies = title_entries(spark, [str(views)], plan)
+    return {code: chosen(folder, "titles", code) for code in codes}, tallies
+
+
+def test_only_titles_that_are_articles_stay_where_a_dump_is_given(spark, tmp_path):
+    lines = ["de Groß_Haus 9", "de.m Groß__Haus_ 2", "de Umleitung 5", "de H%C3%BCtte 1", "fr Redirection 4"]
+    found, tallies = titles_of(spark, tmp_path, lines, {"de": ["Groß Haus", "Hütte", "Ungesehen"]}, title_share=1.0)
+    assert found == {"en": [], "de": [("Groß Haus", 11.0), ("Hütte", 1.0)], "fr": [("Redirection", 4.0)]}
+    assert (tallies["dropped.no_article"], tallies["excerpts"], tallies["titles"] - tallies["lines"]) == (1, 0, 3)
+
+
+def test_a_dump_with_less_than_half_of_the_views_is_an_excerpt_and_drops_no_title(spark, tmp_path):
+    lines = ["de Haus 9", "de Hütte 10", "en House 80", "en Home 69", "en Shed 70"]
+    found, tallies = titles_of(spark, tmp_path, lines, {"de": ["Haus"], "en": ["House", "Home"]}, title_share=0.5)
+    assert found == {"en": [("House", 80.0)], "de": [("Hütte", 10.0)], "fr": []}
+    assert (tallies["dropped.no_article"], tallies["excerpts"]) == (1, 1)
+    assert tallies.by_language("excerpt") == {"de": 1}
