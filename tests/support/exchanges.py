@@ -46,6 +46,14 @@ def send_large(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
         yield block
 
 
+def send_to_each(item: int, tallies: Tallies, size: int, partitions: int) -> Iterator[Block]:
+    """Send a block of random bytes to each partition, `size` bytes in all."""
+    data = np.random.default_rng(item).bytes(size // partitions)
+    for bucket in range(partitions):
+        tallies.add("sent", len(data))
+        yield Block(bucket, partitions, data)
+
+
 def send_or_fail(item: tuple[int, int], tallies: Tallies) -> Iterator[Block]:
     """Send the blocks of an item, but fail at the last block of the item 3."""
     for number, block in enumerate(send(item, tallies), 1):
