@@ -20,12 +20,23 @@ def run_here(spark, items, function, tasks_per_core=None) -> Tallies:
     return Tallies(row for item in items for row in function(item).rows())
 
 
+def exchange_here(spark, items, send, receive, partitions) -> Tallies:
+    sent = Tallies()
+    blocks = [block for item in items for block in send(item, sent)]
+    received = [
+        receive(partition, iter([pa.py_buffer(each.data) for each in blocks if each.scaled(partitions) == partition]))
+        for partition in range(partitions)
+    ]
+    return sum(received, sent)
+
+
 @pytest.fixture(scope="module")
 def job():
     """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curate, "session", lambda name: NO_SPARK)
         patched.setattr(stages, "run", run_here)
+        patched.setattr(stages, "exchange", exchange_here)
 
         def run(*arguments) -> int:
             for opened in (stages._array, stages._exclusion, open_matchers):
