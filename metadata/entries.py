@@ -26,6 +26,7 @@ from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
 from runtime.storage.whole import whole
 
 VERSION = 1  # of the saved form
+MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ class Entries:
         if len(table) > np.iinfo(np.int32).max:
             raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
-        table = require(table, schemas.ENTRIES).combine_chunks()
+        table = require(table, schemas.ENTRIES)
+        _require_room(table["entry"])
+        table = table.combine_chunks()
         runs = pc.run_end_encode(table["language"].combine_chunks()) if len(table) else None
         ends = runs.run_ends.to_pylist() if runs else []
         codes = runs.values.to_pylist() if runs else []
@@ -166,6 +169,7 @@ def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
         column = given.cast(pa.string())
     except (pa.ArrowException, UnicodeEncodeError, TypeError) as error:
         raise InputError(f"entries of {code} must be strings of valid Unicode; {error}") from None
+    _require_room(column)
     if column.null_count:
         raise InputError(f"entry {pc.index(pc.is_null(column), True)} of {code} is null: leave it out")
     empty = pc.index(pc.binary_length(column), pa.scalar(0, pa.int32())).as_py()
@@ -176,6 +180,12 @@ def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     if len(repeated):
         raise InputError(f"entry {repeated.field('values')[0].as_py()!r} of {code} is repeated: keep one of them")
     return column
+
+
+def _require_room(entries: pa.Array | pa.ChunkedArray) -> None:
+    size = pc.sum(pc.binary_length(entries)).as_py() or 0
+    if size > MOST_BYTES:
+        raise InputError(f"the entries have {size:,} bytes together, more than {MOST_BYTES:,}; leave some out")
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

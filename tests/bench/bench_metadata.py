@@ -1,6 +1,6 @@
 """Build the n-grams of a made-up English Wikipedia of any size on two cores; print time and peak memory.
 
-python tests/bench/bench_metadata.py GB [FOLDER]     # FOLDER (/tmp/made-up-wikipedia) keeps the texts for another run
+python tests/bench/bench_metadata.py [GB] [FOLDER]   # a quarter of a GB; FOLDER keeps the texts for another run
 
 Words have Zipf's frequencies over a vocabulary of three million. Every other word follows the one before it in nine of
 ten cases, and by chance else, so that pairs recur as in real text, and most distinct pairs are rare.
@@ -58,20 +58,20 @@ def articles(chance: np.random.Generator, words: pa.Array) -> pa.Array:
 
 
 def make(folder: Path, size: int) -> int:
-    """Write Parquet files with at least so many bytes of text, if they are missing; return how many bytes."""
+    """Write Parquet files of FILE_BYTES of text, together at least `size`, if they are missing; return the bytes."""
     words, written = None, 0
     for number in range(-(-size // FILE_BYTES)):
         path = folder / f"enwiki-{number:03}.parquet"
         if not path.exists():
             words = words or vocabulary()
-            make_file(path, number, words, min(FILE_BYTES, size - number * FILE_BYTES))
+            make_file(path, number, words)
         written += int(pq.read_metadata(path).metadata[b"bytes"])
     return written
 
 
-def make_file(path: Path, number: int, words: pa.Array, size: int) -> None:
+def make_file(path: Path, number: int, words: pa.Array) -> None:
     chance, texts, written = np.random.default_rng([SEED, number]), [], 0
-    while written < size:
+    while written < FILE_BYTES:
         texts.append(articles(chance, words))
         written += pc.sum(pc.binary_length(texts[-1])).as_py()
     rows = sum(map(len, texts))
@@ -99,4 +99,5 @@ def main(size: float, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "/tmp/made-up-wikipedia"))
+    arguments = dict(enumerate(sys.argv))
+    main(float(arguments.get(1, 0.25)), Path(arguments.get(2, "/tmp/made-up-wikipedia")))

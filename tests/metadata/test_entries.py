@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import Entries, InputError
+from metadata import entries as entries_module
 from metadata.entries import digest_of
 from metadata.entry_lists import read_list, read_lists
 
@@ -18,6 +19,14 @@ def test_ids_follow_the_order_of_languages_and_lists():
     assert [entries.entry(i) for i in range(len(entries))] == ["photo", "dog", "St. Louis", "Hund", "猫", "写真", "x"]
     assert [entries.language(i) for i in range(len(entries))] == ["en", "en", "en", "de", "ja", "ja", "other"]
     assert Entries.build(dict(reversed(LISTS.items()))).digest == entries.digest
+
+
+def test_entries_that_one_array_of_strings_cannot_hold_are_refused(monkeypatch):
+    monkeypatch.setattr(entries_module, "MOST_BYTES", 4)
+    assert len(Entries.build({"en": ["ab", "é"]})) == 2
+    for lists in ({"en": ["abc", "é"]}, {"en": ["abc"], "de": ["é"]}):
+        with pytest.raises(InputError, match="the entries have 5 bytes together, more than 4; leave some out"):
+            Entries.build(lists)
 
 
 def test_the_entries_of_a_language_are_a_slice():
