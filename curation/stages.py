@@ -46,8 +46,8 @@ from runtime.warming import compile_kernels
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
 MOST_BUCKETS = 1 << 13  # of a file of pairs, where a task could not hold enough rows for larger blocks
 BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a task takes several
-TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket; fewer where that leaves cores idle:
-FEW_TASKS = 1 << 8
+TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
+FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
 TURNS = 4  # tasks a core behind matching, whose items take less than a second each
 
 

@@ -1,11 +1,10 @@
 """Measure the time of `curate` by step, against a plain chain, by cores and by size.
 
-    python tests/bench/bench_chain.py --entries DIR --data SHARED_DATA [profile plain cores growth]
+    python tests/bench/bench_chain.py --entries DIR --data SHARED_DATA [profile plain cores]
 
 profile: µs a text of each step on one core, with the floor beside it: the least that its input and output cost anyhow.
 plain:   from WAT to manifest against the plain chain of `plain_chain`, both on one core; start-up apart.
 cores:   the whole job on two cores and on one.
-growth:  the whole job on 1, 2, 4 and 8 million texts: time a text and memory.
 Start-up is what a run of one copy of each file takes. Without --entries the wordnets of the data make the metadata.
 Inputs are made once, in --folder.
 """
@@ -233,21 +232,6 @@ def cores(args) -> None:
     print(f"median {median(ratios):.2f} ×")
 
 
-def growth(args) -> None:
-    """Print time a text and memory of the job as its input grows."""
-    start = None
-    print("\n| texts | seconds | µs of processors a text | largest worker, MB | JVM, MB |")
-    print("| --- | --- | --- | --- | --- |")
-    for millions in (0, 1, 2, 4, 8):
-        texts = millions * 1_000_000 or 1_000
-        path = chain_inputs.pairs(args.data / CAPTIONS, args.folder / f"{millions}m.parquet", texts)
-        job = _job(args, [path], "local[2]")
-        start = start or job
-        a_text = (_processor(job) - _processor(start)) / texts * 1e6
-        peaks = f"{job.peak['worker']:.0f} | {job.peak['jvm']:.0f}"
-        print(f"| {texts:,} | {job.wall:.1f} | {a_text:.2f} | {peaks} |", flush=True)
-
-
 def _job(args, files: list[Path], master: str) -> usage.Usage:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         command = [
@@ -278,7 +262,7 @@ def main() -> None:
     """Run the parts that the command line names."""
     as_workers_are()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["profile", "plain"], help="profile, plain, cores, growth")
+    parser.add_argument("parts", nargs="*", default=["profile", "plain"], help="profile, plain, cores")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--entries", help="folder of metadata; without it, the wordnets of the data")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench_chain")
@@ -291,7 +275,7 @@ def main() -> None:
     args.matchers = args.folder / "matchers"
     save_matchers(Path(args.entries), "unicode", args.matchers)
     for name in args.parts:
-        {"profile": profile, "plain": plain, "cores": cores, "growth": growth}[name](args)
+        {"profile": profile, "plain": plain, "cores": cores}[name](args)
 
 
 def _wordnets(args) -> str:

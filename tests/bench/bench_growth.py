@@ -1,0 +1,92 @@
+"""Measure whether a pair costs the same however many pairs, inputs and ranges of keys a run has.
+
+    python tests/bench/bench_growth.py --entries DIR --data SHARED_DATA [pairs inputs ranges]
+
+pairs:  the whole job on 2, 8 and 20 million captions in Parquet files of 200,000.
+inputs: on 2 million captions in 10, 200 and 2,000 files.
+ranges: on 2 million captions whose keys are cut into 8, 512 and 4,096 buckets, grouped by 8 tasks; and 512 by as many.
+The processor time of all processes on two cores, start-up (a run of 1,000 pairs) left out.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import chain_inputs
+import usage
+
+ROOT = Path(__file__).parent.parent.parent
+CAPTIONS = "pairs/cc3m_validation.tsv"
+MILLION = 1_000_000
+JOB = [str(ROOT / "jobs/curate.py")]
+
+
+def pairs(args) -> None:
+    """Print the figures for more and more pairs."""
+    for millions in (2, 8, 20):
+        _print_row(args, f"{millions} million pairs", _files(args, millions * MILLION, millions * 5), JOB)
+
+
+def inputs(args) -> None:
+    """Print the figures for the same pairs in more and more files."""
+    for number in (10, 200, 2_000):
+        _print_row(args, f"{number:,} inputs", _files(args, 2 * MILLION, number), JOB)
+
+
+def ranges(args) -> None:
+    """Print the figures for the same pairs in more and more ranges."""
+    script = str(Path(__file__).with_name("curate_with_ranges.py"))
+    for number, tasks in ((8, 8), (512, 8), (4_096, 8), (512, 512)):
+        job = [script, str(number), str(tasks)]
+        _print_row(args, f"{number:,} ranges in {tasks} tasks", _files(args, 2 * MILLION, 10), job)
+
+
+def _files(args, number: int, files: int) -> Path:
+    """Return a folder with so many pairs in so many files."""
+    each = number // files
+    for file in range(files):
+        path = args.folder / f"{number}-{files}" / f"{file:05}.parquet"
+        chain_inputs.pairs(args.data / CAPTIONS, path, each, first=file * each)
+    return args.folder / f"{number}-{files}"
+
+
+def _print_row(args, title: str, folder: Path, job: list[str]) -> None:
+    few = _files(args, 1_000, 1)
+    turns = [(_run(args, folder, job), _run(args, few, job)) for _ in range(args.turns)]
+    number = int(folder.name.partition("-")[0])
+    cost = median(sum(whole.cpu.values()) - sum(start.cpu.values()) for whole, start in turns) / number * 1e6
+    worker = median(whole.cpu["worker"] - start.cpu["worker"] for whole, start in turns) / number * 1e6
+    wall = median(whole.wall for whole, _ in turns)
+    peaks = " | ".join(f"{max(whole.peak[kind] for whole, _ in turns):.0f}" for kind in ("worker", "jvm"))
+    print(f"| {title} | {cost:.2f} | {worker:.2f} | {wall:.0f} | {peaks} |", flush=True)
+
+
+def _run(args, folder: Path, job: list[str]) -> usage.Usage:
+    with tempfile.TemporaryDirectory(dir=args.folder) as output:
+        command = ["spark-submit", "--master", "local[2]", *job, "--input", str(folder)]
+        command += ["--metadata", args.entries, "--tail-share", "0.06", "--output", output]
+        here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": here, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+        return usage.run(command, cwd=ROOT, env=environment)
+
+
+def main() -> None:
+    """Run the parts that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["pairs", "inputs", "ranges"])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--entries", required=True, help="folder of metadata")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench_growth")
+    parser.add_argument("--turns", type=int, default=1)
+    args = parser.parse_args()
+    print("| | µs a pair, all processes | workers | wall, s | largest worker, MB | JVM, MB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name in args.parts:
+        {"pairs": pairs, "inputs": inputs, "ranges": ranges}[name](args)
+
+
+if __name__ == "__main__":
+    main()
