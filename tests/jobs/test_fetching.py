@@ -3,7 +3,7 @@
 import pytest
 
 from metadata import Entries, commands
-from metadata.download.sources import Download
+from metadata.download.planned import Download
 from tests.support.http_server import Answer, file, serving
 
 TAB = "# Test\tjpn\thttp://example.org\tCC0\n00000001-n\tjpn:lemma\t猫\n00000002-n\tjpn:lemma\t写真\n".encode()
@@ -21,7 +21,7 @@ def planned(monkeypatch):
 
 @pytest.mark.usefixtures("planned")
 def test_a_fetched_file_is_a_source_and_a_missing_one_is_said(tmp_path, capsys):
-    commands.main(["--download", "--languages", "ja", "--output", str(tmp_path / "out")])
+    commands.main(["--download", "--contact", "a@example.org", "--languages", "ja", "--output", str(tmp_path / "out")])
     assert {"猫", "写真"} <= set(Entries.open(tmp_path / "out").of("ja").to_pylist())
     assert (tmp_path / "out" / "downloads" / "wordnet" / "wn-data-jpn.tab").read_bytes() == TAB
     said = capsys.readouterr().err
@@ -31,6 +31,6 @@ def test_a_fetched_file_is_a_source_and_a_missing_one_is_said(tmp_path, capsys):
 
 @pytest.mark.usefixtures("planned")
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
-    commands.main(["--download", "--dry-run", "--output", str(tmp_path / "out")])
+    commands.main(["--download", "--contact", "a@example.org", "--dry-run", "--output", str(tmp_path / "out")])
     assert "wn-data-jpn.tab" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
