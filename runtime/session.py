@@ -29,8 +29,10 @@ ALLOCATORS = {
 _SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
-    # Java's own keeps a hundred blocks in memory for each partition that a task writes to.
+    # Spark then sorts the bytes of blocks, and spills them where memory is short. With its own settings 64 tasks fill a heap
+    # of 1 GB: with a hundred blocks for each partition (Java's serializer), or with buffers for each (200 partitions or less).
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+    "spark.shuffle.sort.bypassMergeThreshold": "1",
     # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
     "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
     **{f"spark.executorEnv.{name}": value for name, value in ALLOCATORS.items()},
