@@ -29,8 +29,8 @@ ALLOCATORS = {
 _SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
-    # Spark then sorts the bytes of blocks, and spills them where memory is short. With its own settings 64 tasks fill a heap
-    # of 1 GB: with a hundred blocks for each partition (Java's serializer), or with buffers for each (200 partitions or less).
+    # Spark then sorts the bytes of blocks, and spills them where memory is short. With its own settings 64 tasks fill a
+    # heap of 1 GB: with a hundred blocks for each partition (Java's serializer), or with buffers for each (up to 200).
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.shuffle.sort.bypassMergeThreshold": "1",
     # Else a folder `metadata` where the command starts, such as a result, would hide the package of that name.
