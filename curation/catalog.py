@@ -51,8 +51,7 @@ def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -
 
 def _opened(spark: SparkSession, table: str) -> DataFrame:
     try:
-        frame = spark.table(table)
-        return frame
+        return spark.table(table)
     except PySparkException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{PREFIX}{table} is no table that Spark can read: {reason}") from None

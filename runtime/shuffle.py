@@ -34,7 +34,6 @@ def exchange(spark: SparkSession, items: list[Any], send: Send, receive: Receive
     numbers = context.parallelize(range(len(items)), max(1, len(items)))
     sent = numbers.flatMap(partial(_send, each=each, counter=follow(spark, items)))
     counter = follow(spark, list(range(partitions)))
-
     received = sent.partitionBy(partitions, _partition).mapPartitionsWithIndex(
         partial(_receive, each=each, counter=counter)
     )

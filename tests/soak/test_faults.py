@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.cluster import can_mount, children, executor_of, kill, running
-from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing, looks_whole
+from tests.support.faults import Hold, begin, curate_arguments, ended, looks_whole
 from tests.support.sample_runs import curated
 
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.soak,
+    pytest.mark.usefixtures("afterwards"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 MATCHING = ("curation.runs.ledger", "Stamps.write")  # pairs are written, their stamp is not
@@ -27,21 +28,6 @@ SAMPLING = ("curation.balancing.manifest", "sampled")
 WRITING = ("curation.balancing.manifest", "in_order")
 REPORTING = ("curation.report.page", "write_report")  # in the driver
 LOCAL = "local[2]"
-
-
-@pytest.fixture(autouse=True)
-def afterwards():
-    yield
-    leave_nothing()
-
-
-@pytest.fixture(scope="module")
-def whole(submit, sample, tmp_path_factory) -> dict[str, bytes]:
-    """What a run writes that nothing disturbs."""
-    output = tmp_path_factory.mktemp("whole") / "out"
-    done = submit(*curate_arguments(sample, output))
-    assert done.returncode == 0, done.stdout
-    return curated(output)
 
 
 @pytest.fixture(scope="module")

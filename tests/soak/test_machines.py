@@ -17,6 +17,7 @@ from tests.support.sample_runs import curated
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.soak,
+    pytest.mark.usefixtures("afterwards"),
     pytest.mark.skipif(
         sys.platform != "linux" or not can_mount() or not can_make_machines(),
         reason="may not make network and mount namespaces",
@@ -25,21 +26,6 @@ pytestmark = [
 MATCHING = ("curation.runs.ledger", "Stamps.write")  # pairs are written, their stamp is not
 SAMPLING = ("curation.balancing.manifest", "sampled")
 WRITING = ("curation.balancing.manifest", "in_order")
-
-
-@pytest.fixture(autouse=True)
-def afterwards():
-    yield
-    leave_nothing()
-
-
-@pytest.fixture(scope="module")
-def whole(submit, sample, tmp_path_factory) -> dict[str, bytes]:
-    """What a local run writes to a folder."""
-    output = tmp_path_factory.mktemp("whole") / "out"
-    done = submit(*curate_arguments(sample, output))
-    assert done.returncode == 0, done.stdout
-    return curated(output)
 
 
 @pytest.fixture(scope="module")
