@@ -19,7 +19,7 @@ from tests.dataframes.steps import CONFIG
 from tests.sample.texts import entries
 from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, environment, running
-from tests.support.frame_pairs import FIELDS, has_connect, nasty_rows
+from tests.support.frame_pairs import ANY_PORT, FIELDS, has_connect, nasty_rows
 
 pytestmark = [
     pytest.mark.spark,
@@ -62,7 +62,7 @@ def test_artefacts_reach_workers_that_do_not_see_the_driver(cluster, folder, exp
     if kind == "connect" and not has_connect():
         pytest.skip("no Spark Connect: pip install '.[connect]'")
     command = [sys.executable, "-m", "tests.dataframes.steps_on_cluster", kind, cluster.master, str(folder)]
-    own = environment(TMPDIR=folder / "hidden")
+    own = environment(TMPDIR=folder / "hidden", **ANY_PORT)
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     found = pq.read_table(folder / f"cluster-{kind}" / "steps" / "matched.parquet").to_pylist()

@@ -1,7 +1,6 @@
 """The steps on DataFrames give what the job gives for the same pairs, on classic Spark and on Spark Connect."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 from metadata import Entries
 from tests.sample.texts import LANGUAGES, entries
 from tests.support.checkout import ROOT
-from tests.support.frame_pairs import has_connect, write_pairs
+from tests.support.cluster import environment
+from tests.support.frame_pairs import ANY_PORT, has_connect, write_pairs
 
 pytestmark = pytest.mark.spark
 PARTS = ("matched", "counts", "curated")
@@ -40,10 +40,9 @@ def taken(request, folder) -> Path:
 
 
 def take_steps(kind: str, folder: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = [sys.executable, "-m", "tests.dataframes.steps", kind, str(folder)]
-    environment = os.environ | {"PATH": path, "LANG": "C.UTF-8"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    own = environment(**ANY_PORT)
+    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 

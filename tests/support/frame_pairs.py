@@ -11,6 +11,9 @@ from curation.inputs import files
 
 FIELDS = ("url", "text", "uid", "language", "page_url")
 
+# Two tests at once may each start a server of Spark Connect: told that it is tested, Spark gives each a free port.
+ANY_PORT = {"SPARK_TESTING": "1"}
+
 
 def write_pairs(sample: Path, folder: Path, number: int = 3) -> pa.Table:
     """Write the pairs of the sample, and nasty ones, into so many files, the last one empty; return their rows."""
