@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shutil import rmtree
 
 from pyspark.sql import SparkSession
 
@@ -19,6 +18,7 @@ from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
 from runtime.spark import require_shared
+from runtime.storage.ownership import owned
 from runtime.storage.paths import remove
 from runtime.storage.whole import Parts
 from runtime.tallies import Tallies
@@ -38,13 +38,14 @@ def build_metadata(
     A source that was counted already, from the same files, is not counted again. `spark` may be a function that starts
     a session: it is called only if something must be counted. `progress` is entered for each stage that Spark works on.
     """
-    build = Build(config, sources, Parts(Path(output, "sources"), Path(output, ".work")))
-    counting = Counting(build, spark, progress or Progress())
-    counting.count_ngrams()
-    counting.count_titles()
-    entries, facts = build.merged()
-    entries.save(output, facts)
-    rmtree(build.parts.work, ignore_errors=True)
+    with owned(Path(output)) as owner:
+        build = Build(config, sources, Parts(Path(output, "sources"), owner.work))
+        counting = Counting(build, spark, progress or Progress())
+        counting.count_ngrams()
+        counting.count_titles()
+        entries, facts = build.merged()
+        owner.require()
+        entries.save(output, facts)
     log.debug("%s: %d entries, digest %s", output, len(entries), entries.digest)
     return entries
 

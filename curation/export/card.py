@@ -95,7 +95,8 @@ def _config(name: str, path: str) -> dict[str, Any]:
 
 def _body(facts: dict[str, Any], about: About, name: str) -> list[str]:
     cited = ["", "## Citation", "", about.cite] if about.cite else []
-    return [f"# {name}", "", description(facts), "", *_USE, *_origin(facts), *_languages(facts), *_CAUTIONS, *cited]
+    title = ["# " + _escaped(name), "", description(facts), ""]
+    return [*title, *_USE, *_origin(facts), *_languages(facts), *_CAUTIONS, *cited]
 
 
 def _origin(facts: dict[str, Any]) -> list[str]:
@@ -144,6 +145,11 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
     """Return the languages of the kept texts, the one with the most texts first."""
     kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
     return sorted(kept, key=lambda code: (-kept[code], code))
+
+
+def _escaped(text: str) -> str:
+    """Return a text that stands in a line of Markdown as it is: the name of a folder may look like a link."""
+    return re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", " ".join(text.split()))
 
 
 def _is_date(text: str) -> bool:

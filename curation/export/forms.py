@@ -19,6 +19,7 @@ from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
 from runtime.processes import process_pool
+from runtime.storage.ownership import is_free, owned
 from runtime.storage.whole import whole_folder
 
 
@@ -31,9 +32,10 @@ def export(
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
     run, to = open_local(source), Path(to)
-    _require_free(to, run.path, overwrite)
+    _require_apart(to, run.path)
     try:
-        with whole_folder(to) as folder:
+        with owned(to), whole_folder(to) as folder:
+            _require_free(to, overwrite)
             written = FORMS[form](run, folder, about, workers)
     except OSError as error:
         raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
@@ -67,14 +69,18 @@ FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {
 }
 
 
-def _require_free(to: Path, source: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds the run or is inside it, and without `overwrite` one that is not empty."""
+def _require_apart(to: Path, source: Path) -> None:
+    """Refuse a file, and a folder that holds the run or is inside it."""
     own, other = source.resolve(), to.resolve()
     if own.is_relative_to(other) or other.is_relative_to(own):
         raise InputError(f"{to} holds the run or is in it; give a folder beside {source}")
     if to.exists() and not to.is_dir():
         raise InputError(f"{to} is a file; give a folder")
-    if to.is_dir() and any(to.iterdir()) and not overwrite:
+
+
+def _require_free(to: Path, overwrite: bool) -> None:
+    """Refuse a folder that is not empty, without `overwrite`."""
+    if not is_free(to) and not overwrite:
         raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
 
 

@@ -21,6 +21,7 @@ from curation.runs.finished import curated_files, open_local
 from curation.schemas import CURATED
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
+from runtime.storage.ownership import is_free, owned
 from runtime.storage.parquet import PartWriter, intact_batches, row_group_rows
 from runtime.storage.whole import whole_folder, write_json
 
@@ -49,10 +50,11 @@ class Removed:
 def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
     """Write the manifest in `source` without what is excluded to a new folder; return a sentence about it."""
     run, to = open_local(source), Path(to)
-    _require_free(to, run.path)
+    _require_apart(to, run.path)
     files = curated_files(run)
     try:
-        with whole_folder(to) as folder:
+        with owned(to), whole_folder(to) as folder:
+            _require_free(to)
             removed = _write_kept(files, exclusion, folder)
             _write_facts(run, exclusion, removed, folder)
     except OSError as error:
@@ -116,11 +118,15 @@ def _summary(before: int, removed: Removed, to: Path) -> str:
     )
 
 
-def _require_free(to: Path, source: Path) -> None:
-    """Refuse a folder that is not new or empty, or that is inside the run."""
+def _require_apart(to: Path, source: Path) -> None:
+    """Refuse what is no local folder, and one that is inside the run."""
     if "://" in str(to) or (to.exists() and not to.is_dir()):
         raise InputError(f"output {to} is no local folder; give a new one")
     if source.resolve() in to.resolve().parents:
         raise InputError(f"output {to} is in the run's own folder; give another")
-    if to.is_dir() and any(to.iterdir()):
+
+
+def _require_free(to: Path) -> None:
+    """Refuse a folder that is not new or empty."""
+    if not is_free(to):
         raise InputError(f"output {to} is not empty; give a new folder")

@@ -5,7 +5,6 @@ index.json is written last: a folder that has it is complete.
 
 from __future__ import annotations
 
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -22,12 +21,13 @@ from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.listing import expand
+from runtime.storage.ownership import WORK, owned
 from runtime.storage.parquet import batches, part_files
-from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.storage.paths import make_folder
+from runtime.storage.whole import STAMP, read_json, whole, write_json
 
 BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
 BATCH_ROWS = 1 << 16  # matched images in memory at a time
-WORK = ".work"
 
 
 def build(
@@ -50,7 +50,12 @@ def build(
     shards = [_shard(path, base) for path in paths]
     made_from = _made_from(base, shards, matched, files, block_rows)
     if not _is_there(folder, made_from):
-        _write_index(folder, [base / shard.name for shard in shards], files, shards, made_from)
+        with owned(folder, wait=True) as owner:  # of the processes of a training, one builds and the others find
+            if not _is_there(folder, made_from):
+                written = _write_shards(make_folder(owner.work), base, shards, files, block_rows)
+                for name in map(file_name, range(len(written))):
+                    (owner.work / name).replace(folder / name)
+                write_json(folder / NAME, {"version": VERSION, "made_from": made_from, "shards": written})
     return Index.open(folder)
 
 
@@ -104,19 +109,17 @@ def _is_there(folder: Path, made_from: dict) -> bool:
     return True
 
 
-def _write_index(folder: Path, tars: list[Path], files: list[Path], shards: list[Shard], made_from: dict) -> None:
-    work = folder / WORK
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    uids = TarUids.of(_scan(tar, work / file_name(shard)) for shard, tar in enumerate(tars))
-    done = []
-    for shard, found in join(_images(files), uids, len(shards), work):
-        scanned = _scanned(work / file_name(shard))
+def _write_shards(folder: Path, base: Path, shards: list[Shard], files: list[Path], block_rows: int) -> list[dict]:
+    """Write the file of each shard; return what index.json says of them."""
+    scans = [folder / f"{shard}.scanned" for shard in range(len(shards))]
+    uids = TarUids.of(_scan(base / shard.name, scan) for shard, scan in zip(shards, scans, strict=True))
+    written = []
+    for shard, found in join(_images(files), uids, len(shards), folder):
+        scanned = _scanned(scans[shard])
         rows = joined(scanned, found)
-        _write_rows(rows, folder / file_name(shard), made_from["block_rows"])
-        done.append(asdict(shards[shard]) | {"samples": scanned.num_rows, "matched": len(rows)})
-    write_json(folder / NAME, {"version": VERSION, "made_from": made_from, "shards": done})
-    shutil.rmtree(work)
+        _write_rows(rows, folder / file_name(shard), block_rows)
+        written.append(asdict(shards[shard]) | {"samples": scanned.num_rows, "matched": len(rows)})
+    return written
 
 
 def _scan(tar: Path, path: Path) -> pa.Array:
@@ -146,6 +149,6 @@ def _images(files: list[Path]) -> Iterator[pa.RecordBatch]:
 
 def _write_rows(rows: pa.Table, path: Path, block_rows: int) -> None:
     """Write the ROWS of a shard, a record batch for each block."""
-    with pa.ipc.new_file(str(path), rows.schema) as file:
+    with whole(path) as partial, pa.ipc.new_file(str(partial), rows.schema) as file:
         for batch in rows.combine_chunks().to_batches(max_chunksize=block_rows):
             file.write_batch(batch)

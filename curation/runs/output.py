@@ -24,8 +24,8 @@ from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
-from curation.runs.ownership import LOCK, TOKEN, Lock, Token, own
 from runtime.errors import InputError
+from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, is_free, own
 from runtime.storage.parquet import first_rows, part_files
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, read_json, write_json
@@ -35,7 +35,8 @@ VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
 PARTS = (FOLDER, "pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
-WORK, CLAIM = ".work", "run.json"  # what is unfinished, and in it what the run is that began it
+CLAIM = "run.json"  # in the folder of what is unfinished: what the run is that began it
+REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
 MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
 
 
@@ -59,19 +60,18 @@ class Output:
             work = folder / WORK
             if not overwrite and (is_url(folder) or not work.exists()):
                 _require_like(folder, description)  # before anything of ours is in it
-            owner = own(work)
+            owner = own(folder)
             try:
                 if overwrite:
                     _clear(folder)
                 else:
                     _require_like(folder, description)
-                if overwrite or is_url(folder):  # where nothing of an earlier run's work can be of use
-                    _clear_work(work)
+                _clear_work(work, () if overwrite else REOPENED)
                 write_json(work / CLAIM, _stamp(description))
             except BaseException:
                 owner.release()
                 raise
-        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else work
+        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else make_folder(owner.work)
         return cls(folder, description, artefacts, owner)
 
     def __enter__(self) -> Output:
@@ -187,9 +187,7 @@ class Output:
             return
         _clear_work(work)
         remove(work / CLAIM)
-        remove(work / LOCK)
-        with suppress(OSError):  # another run may have begun
-            work.rmdir()
+        disown(self.path, self.owner)
 
 
 def _stamp(description: dict) -> dict:
@@ -199,7 +197,7 @@ def _stamp(description: dict) -> dict:
 def _require_like(path: Path, description: dict) -> None:
     """Refuse a folder that holds something else than a run like this one, over some of its inputs."""
     work = path / WORK
-    if names(path) <= {WORK} and names(work) <= {LOCK, TOKEN}:
+    if is_free(path):
         return
     stamp = Parts(path, work).earlier("matched") or read_json(work / CLAIM)
     if stamp is None:
@@ -228,6 +226,6 @@ def _clear(path: Path) -> None:
         remove(path / name)
 
 
-def _clear_work(work: Path) -> None:
-    for name in names(work) - {LOCK, TOKEN, CLAIM}:
+def _clear_work(work: Path, kept: tuple[str, ...] = ()) -> None:
+    for name in names(work) - {LOCK, TOKEN, CLAIM, *kept}:
         remove(work / name)

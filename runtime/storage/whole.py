@@ -1,11 +1,13 @@
 """Write files and folders that get their names when they are complete; stamp folders with what they were made from.
 
-A run that is interrupted leaves its parts. The next run takes those whose stamp says that they are what it would make.
-An object store cannot rename folders: a part is whole there once it has its stamp, which is written last.
+Complete means on the disk: after a loss of power a file has its name and all its bytes, or no name. A run that is
+interrupted leaves its parts. The next run takes those whose stamp says that they are what it would make. An object
+store cannot rename folders: a part is whole there once it has its stamp, which is written last.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -20,6 +22,7 @@ from runtime.storage.paths import as_path, files, is_url, make_folder, move_file
 
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # some network file systems, for folders
 EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
 
 
@@ -38,14 +41,31 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     try:
         with room(final.parent):
             yield local
+            sync(local)
             os.replace(local, final)
+            sync(final.parent)
     finally:
         local.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Wait until the disk has the bytes of a file, or the names in a folder."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(opened)
+
+
 @dataclass(frozen=True)
 class Parts:
-    """The parts below `folder`; unfinished ones are below `work`, which is on the same disk or object store."""
+    """The parts below `folder`; unfinished ones are below `work`, which is on the same disk or object store.
+
+    `work` belongs to one run. A part that is added to stays in the folder above it, for the next run to go on with.
+    """
 
     folder: Path
     work: Path
@@ -60,27 +80,30 @@ class Parts:
         if is_url(self.folder):  # copying all its files would cost more than it protects
             self._take_stamp(name)
             return self.folder / name
-        folder = self.work / name
+        folder = self._reopened(name)
         if (self.folder / name).exists():
             remove(folder)
             (self.folder / name).rename(folder)
         return make_folder(folder)
 
     def finish(self, name: str, stamp: dict | None = None) -> None:
-        """Give what `begin` began its name, stamped if it is to be recognised; what had the name before is removed."""
+        """Give what was begun or reopened its name, stamped if it is to be recognised; what had the name is removed."""
         if is_url(self.folder):
             self._finish_moving(name, stamp)
             return
+        begun = self.work / name if (self.work / name).exists() else self._reopened(name)
         if stamp is not None:
-            write_json(self.work / name / STAMP, stamp)
-        for file in files(self.work / name, PARTIAL):
+            write_json(begun / STAMP, stamp)
+        for file in files(begun, PARTIAL):
             remove(file)  # of a task that was killed, and done again
         old, final = self.work / f"{name}.old", self.folder / name
         remove(old)
+        make_folder(old.parent)
         make_folder(final.parent)
         if final.exists():
             final.rename(old)
-        (self.work / name).rename(final)
+        begun.rename(final)
+        sync(final.parent)
         remove(old)
 
     def stamp(self, name: str) -> dict | None:
@@ -89,8 +112,11 @@ class Parts:
 
     def earlier(self, name: str) -> dict | None:
         """Return the stamp of a part that is whole, or was before it was reopened; or None."""
-        reopened = self.folder / name / EARLIER if is_url(self.folder) else self.work / name / STAMP
+        reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / STAMP
         return self.stamp(name) or read_json(reopened)
+
+    def _reopened(self, name: str) -> Path:
+        return self.work.parent / name
 
     def _finish_moving(self, name: str, stamp: dict | None) -> None:
         """Do what `finish` does, file by file; the files of a part that was reopened are already in their folder."""
@@ -117,9 +143,12 @@ class Parts:
 def whole_folder(to: Path) -> Iterator[Path]:
     """Give an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
     parent = to.resolve().parent
-    parts = Parts(parent, parent / f".{to.name}.partial")
+    parts = Parts(parent, parent / f".{to.name}{PARTIAL}")
     try:
-        yield parts.begin(to.name)
+        begun = parts.begin(to.name)
+        yield begun
+        for path in (*begun.rglob("*"), begun):
+            sync(path)
         parts.finish(to.name)
     finally:
         remove(parts.work)

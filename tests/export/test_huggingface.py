@@ -52,6 +52,13 @@ def test_the_card_has_what_was_stated_and_leaves_out_the_rest(run):
     assert stated.endswith("## Citation\n\nAda: Pairs, 2026\n")
 
 
+def test_a_name_that_looks_like_markdown_is_shown_as_it_is(run):
+    written = card(Results.open(run.path).facts, About(), "a [b](c)\n# <script>*d*</script> e_f")
+    title, pretty = r"# a \[b\](c) # \<script\>\*d\*\</script\> e\_f", r'"a [b](c)\n# <script>*d*</script> e_f"'
+    assert f"\n{title}\n\n" in written
+    assert f"pretty_name: {pretty}\n" in written
+
+
 def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
     assert 'language: ["en", "ja", "no"]\n' in card(Results.open(run.path).facts, About(), "pairs")
     tags = [ISO_639.get(language.code, language.code) for language in LANGUAGES]

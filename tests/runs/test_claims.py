@@ -4,12 +4,14 @@ import signal as signals
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Lock
 
 import pytest
 
 from curation.runs.output import Output
 from metadata import InputError
+from runtime.storage import locks
 from runtime.storage.paths import files, is_url, names
 from tests.support.outputs import TALLIES, A, claimed, description
 
@@ -95,6 +97,30 @@ def test_a_second_run_takes_a_url_over_and_the_first_ends_before_it_names_anythi
     second.release()
 
 
+def test_a_task_that_outlives_its_driver_writes_nothing_into_the_next_run(folder):
+    first = Output.claim(folder / "out", description(A))
+    outlived = first.parts.begin("matched")
+    (outlived / "00000.parquet").write_text("rows of the first")
+    first.owner.release()  # as the end of its process does
+    with Output.claim(folder / "out", description(A)) as second:
+        (second.parts.begin("matched") / "00000.parquet").write_text("rows of the second")
+        with nullcontext() if is_url(folder) else pytest.raises(FileNotFoundError):
+            (outlived / "00001.parquet").write_text("rows of the first")
+        second.finish_matched(TALLIES)
+        assert [file.read_text() for file in files(second.matched, ".parquet")] == ["rows of the second"]
+
+
+def test_where_the_file_system_has_no_locks_a_second_run_takes_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
+    first, second = (Output.claim(tmp_path / "out", description(A)) for _ in range(2))
+    with pytest.raises(InputError, match=r"another run has taken over .*out, so this one ends"):
+        first.finish_curated()
+    second.parts.begin("curated")
+    second.finish_curated()
+    second._remove_work()
+    assert names(tmp_path / "out") == {"curated"}
+
+
 def test_that_another_run_has_taken_over_explains_what_goes_wrong_then(s3_folder):
     def run():
         with Output.claim(s3_folder, description(A)):
@@ -109,7 +135,7 @@ def test_artefacts_are_local_and_go_with_the_run(folder):
     with Output.claim(folder / "out", description(A)) as output:
         assert not is_url(output.artefacts)
         (output.artefacts / "rates.npy").write_text("rates")
-        assert is_url(folder) or output.artefacts == folder / "out" / ".work"
+        assert is_url(folder) or output.artefacts.parent == folder / "out" / ".work"
     assert output.artefacts.exists() != is_url(folder)
 
 

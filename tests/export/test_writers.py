@@ -1,0 +1,80 @@
+"""Of several that write into one folder at once, one writes it and the others are refused, whatever they are."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curation.exclusion import Exclusion
+from curation.export.forms import About, export
+from curation.export.removal import remove
+from metadata import InputError
+from runtime.storage.ownership import own, owned
+from runtime.storage.paths import names
+from tests.support.checkout import ROOT
+
+PROGRAM = """
+import sys
+from curation.exclusion import Exclusion
+from curation.export.forms import About, export
+from curation.export.removal import remove
+from metadata import InputError
+kind, source, to = sys.argv[1:]
+sys.stdin.read(1)
+try:
+    if kind == "remove":
+        remove(source, Exclusion.of(domains=["nowhere.example"]), to)
+    else:
+        export(source, to, kind, About(), overwrite=True)
+except InputError as error:
+    print(error)
+    raise SystemExit(2)
+"""
+MADE = {
+    "remove": {"curated", "removed.parquet", "run.json", "counts.parquet"},
+    "datacomp": {"uids.npy"},
+    "huggingface": {"README.md", "croissant.json", "data", "entries"},
+}
+
+
+def start(kind: str, source: Path, to: Path) -> subprocess.Popen:
+    command = [sys.executable, "-c", PROGRAM, kind, str(source), str(to)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("kinds", [("remove", "remove"), ("huggingface", "datacomp"), ("remove", "huggingface")])
+def test_two_that_begin_at_once_leave_what_one_of_them_makes(run, tmp_path, kinds):
+    for turn in range(3):
+        target = tmp_path / f"out{turn}"
+        processes = [start(kind, run.path, target) for kind in kinds]
+        for process in processes:
+            process.stdin.write("x")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60)[0] for process in processes]
+        status = [process.returncode for process in processes]
+        assert 0 in status
+        for code, sentence in zip(status, said, strict=True):
+            assert code == 0 or "another run is writing to" in sentence or "is not empty" in sentence
+        assert names(target) in [MADE[kind] for kind in kinds]
+        assert names(tmp_path) <= {"run", *(f"out{each}" for each in range(turn + 1))}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_into_which_a_run_is_writing_is_refused(run, tmp_path, overwrite):
+    with owned(tmp_path / "out"):
+        with pytest.raises(InputError, match="another run is writing to"):
+            export(run.path, tmp_path / "out", "datacomp", About(), overwrite=overwrite)
+        with pytest.raises(InputError, match="another run is writing to"):
+            remove(run.path, Exclusion.of(), tmp_path / "out")
+    assert names(tmp_path) == {"run"}
+
+
+def test_what_a_killed_export_left_is_in_no_ones_way(run, tmp_path):
+    own(tmp_path / "out").release()
+    half = tmp_path / ".out.partial" / "out"
+    half.mkdir(parents=True)
+    (half / "uids.npy").write_bytes(b"half")
+    export(run.path, tmp_path / "out", "datacomp", About())
+    assert names(tmp_path / "out") == {"uids.npy"}
+    assert names(tmp_path) == {"run", "out"}

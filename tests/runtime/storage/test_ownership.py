@@ -1,0 +1,84 @@
+"""One process at a time writes into a folder, and nothing of what it needed for that stays."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from runtime.errors import InputError
+from runtime.storage import locks
+from runtime.storage.ownership import is_free, own, owned
+from runtime.storage.paths import names
+
+
+@pytest.fixture(params=["with locks", "without locks"])
+def folder(request, tmp_path, monkeypatch) -> Path:
+    if request.param == "without locks":
+        monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
+    return tmp_path / "ü"
+
+
+def test_what_is_unfinished_goes_and_what_has_its_name_stays(folder):
+    with owned(folder) as owner:
+        assert is_free(folder)
+        owner.work.mkdir()
+        (owner.work / "half").touch()
+        assert is_free(folder)
+        (folder / "whole").touch()
+        assert not is_free(folder)
+    assert names(folder) == {"whole"}
+
+
+def test_a_folder_that_got_nothing_is_as_it_was(folder):
+    with pytest.raises(ZeroDivisionError), owned(folder):
+        raise ZeroDivisionError
+    assert not folder.exists()
+    folder.mkdir()
+    with owned(folder):
+        pass
+    assert names(folder) == set()
+
+
+def test_a_second_process_is_refused_while_the_first_has_the_folder(tmp_path):
+    with owned(tmp_path), pytest.raises(InputError, match=r"another run is writing to .*; wait"), owned(tmp_path):
+        pass
+
+
+def test_or_waits_for_its_end(tmp_path):
+    has_it, may_end, order = Event(), Event(), []
+
+    def first() -> None:
+        with owned(tmp_path):
+            has_it.set()
+            may_end.wait(10)
+            order.append("first")
+
+    def second() -> None:
+        with owned(tmp_path, wait=True):
+            order.append("second")
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        has_it.wait(10)
+        other = pool.submit(second)
+        may_end.set()
+        one.result(10), other.result(10)
+    assert order == ["first", "second"]
+
+
+def test_what_a_killed_process_left_is_no_content_and_goes(folder):
+    killed = own(folder)
+    killed.work.mkdir(exist_ok=True)
+    (killed.work / "half").touch()
+    killed.release()
+    assert is_free(folder)
+    with owned(folder):
+        assert not killed.work.exists()
+    assert names(folder) == set()
+
+
+def test_a_process_that_lost_the_folder_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
+    with pytest.raises(InputError, match="another run has taken over"), owned(tmp_path):
+        own(tmp_path)
