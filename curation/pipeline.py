@@ -12,11 +12,10 @@ from pyspark.sql import SparkSession
 
 from curation import catalog, warm
 from curation.config import CurationConfig
-from curation.images.downloads import Downloads
 from curation.request import Options, Request
 from curation.runs.output import Output
 from curation.runs.results import Results
-from curation.steps import Steps
+from curation.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime.progress import Progress
 from runtime.spark import require_shared
@@ -44,13 +43,12 @@ def curate(
     request = Request.find(config, inputs, metadata, options or Options())
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
-        downloads = Downloads.collect(request.results, claimed.artefacts / "tried.npy") if request.results else None
         compile_kernels(warm.CALLS, warm.SECONDS, progress)
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark
         if request.tables:
             request, claimed = copy_tables(session, request, claimed, progress)
-        run(Steps(session, request, claimed, progress), downloads)
+        run(Steps(session, request, claimed, progress))
     return Results.open(output)
 
 
@@ -65,13 +63,14 @@ def copy_tables(spark: SparkSession, request: Request, output: Output, progress:
     return request, output.described(request.made_from())
 
 
-def run(steps: Steps, downloads: Downloads | None) -> None:
-    """Match, count, balance and sample; of images that were downloaded only those, where `downloads` says which."""
+def run(steps: Steps) -> None:
+    """Match, count, balance and sample; where a gate is asked for, over the images that pass it."""
+    gate = steps.open_gate()
     matched = steps.match()
-    images, statuses = steps.matched_images(matched), None
-    if downloads:
-        images, statuses = steps.keep_existing(images, downloads)
+    images, gated = steps.matched_images(matched), None
+    if gate:
+        images, gated = steps.gate(images, gate)
     counts = steps.count(images)
     balance = steps.balance(images, counts)
     curated = steps.sample(images, balance.rates)
-    steps.write_results(matched, counts, balance, curated, statuses)
+    steps.write_results(Counted(matched, counts, balance, curated, gated))

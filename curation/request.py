@@ -8,7 +8,7 @@ from pathlib import Path
 
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
-from curation.images.downloads import find_results
+from curation.gates.plan import GatePlan
 from curation.inputs import files
 from curation.inputs.files import Input
 from curation.inputs.tables.columns import TableOptions
@@ -26,6 +26,8 @@ class Options:
     unique_images: bool = False  # the inputs state each image once: nothing is brought together by image
     exclude: Sequence[str] = ()  # lists of what must not be in the manifest
     status: Sequence[str] = ()  # img2dataset's output folders, where matched images were downloaded
+    images: Sequence[Sequence[str]] = ()  # the paths of each table of images
+    keep: str | None = None  # the condition over columns of these tables that an image must meet, in Spark SQL
     model: str | None = None  # a fastText language identification model; None: lid.176.ftz
     overwrite: bool = False  # replace another run in the output folder
 
@@ -40,7 +42,7 @@ class Request:
     exclusion: Exclusion
     entries: Entries
     identifier: Identifier
-    results: list[Path]  # img2dataset's files of results
+    gate: GatePlan
     tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
 
     @classmethod
@@ -60,7 +62,7 @@ class Request:
             exclusion=Exclusion.read(options.exclude),
             entries=metadata if isinstance(metadata, Entries) else Entries.open(metadata),
             identifier=Identifier.open(options.model),
-            results=find_results(options.status),
+            gate=GatePlan.find(options.status, options.images, options.keep),
         )
 
     def with_copies(self, copies: list[Input]) -> Request:

@@ -21,7 +21,6 @@ from curation.balancing.counts import SEEN, EntryCounts
 from curation.balancing.sampling import expected_size
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
-from curation.images import downloads
 from curation.images import tasks as pairs
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs import files as inputs
@@ -122,13 +121,6 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
     return exchange(spark, files, send, receive, partitions)
 
 
-def existing(
-    spark: SparkSession, files: list[Path], tried: Shipped, statuses: tuple[str, ...], folder: Path
-) -> Tallies:
-    """After a download: the matched images that exist, a file for each of the matched ones; all of them by status."""
-    return run(spark, files, partial(_existing, tried=tried, statuses=statuses, folder=folder), TURNS)
-
-
 def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path) -> EntryCounts:
     """Stage 3: the number of texts that contain each entry."""
     run(spark, _spread(spark, files), partial(_count, entries=len(entries), folder=folder))
@@ -204,10 +196,6 @@ def _group(
 ) -> Tallies:
     buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
     return pairs.write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
-
-
-def _existing(file: Path, tried: Shipped, statuses: tuple[str, ...], folder: Path) -> Tallies:
-    return downloads.write_existing(file, _array(tried.path()), statuses, folder / file.name, MATCHED_ROW_GROUP)
 
 
 def _count(files: list[Path], entries: int, folder: Path) -> Tallies:

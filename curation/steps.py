@@ -24,7 +24,7 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
-from curation.images.downloads import SUCCESS, Downloads, require_success
+from curation.gating import Gate, gate
 from curation.inputs.limits import require_sound
 from curation.matching.finders import save_matchers
 from curation.report.facts import Run
@@ -57,6 +57,30 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class Gated:
+    """What a gate was, and what it counted."""
+
+    gate: Gate
+    tallies: Tallies
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """The number of matched images by the status of their download; empty without a download."""
+        return {status: int(images) for status, images in self.tallies.beginning("status.").items()}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All that a run has counted: while matching, of entries, for the balance, while sampling, and at the gate."""
+
+    matched: Tallies
+    counts: EntryCounts
+    balance: Balance
+    curated: Tallies
+    gated: Gated | None
+
+
+@dataclass(frozen=True)
 class Steps:
     """The steps of one run into an output folder that it has claimed."""
 
@@ -77,18 +101,20 @@ class Steps:
         """Return the matched images, given what matching counted; a damaged folder is refused."""
         return self._complete(self.output.matched, int(matched["matched"]))
 
-    def keep_existing(self, images: Images, downloads: Downloads) -> tuple[Images, dict[str, int]]:
-        """Write the matched images that were downloaded; return them, and the number of matched images by status."""
-        folder = self.output.parts.begin("existing")
-        with self.progress.stage("keep existing images"):
-            tried = ship(self.spark, downloads.path)
-            tallies = stages.existing(self.spark, images.files, tried, downloads.statuses, folder)
-        statuses = {status: int(images) for status, images in tallies.beginning("status.").items()}
-        require_success(statuses)
-        self._complete(folder, statuses[SUCCESS])
+    def open_gate(self) -> Gate | None:
+        """Return the gate that is asked for, checked before anything is read, or None."""
+        return Gate.open(self.spark, self.request.gate) if self.request.gate else None
+
+    def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
+        """Write the matched images that pass the gate; return them, and what was counted."""
+        folder = self.output.parts.begin("gated")
+        with self.progress.stage("gate images"):
+            tallies = gate(self.spark, images.files, opened, folder)
+        opened.require_images(tallies)
+        self._complete(folder, int(tallies["passed"]))
         self.output.retract_results()
-        self.output.parts.finish("existing")
-        return Images(part_files(self.output.existing), statuses[SUCCESS]), statuses
+        self.output.parts.finish("gated")
+        return Images(part_files(self.output.gated), int(tallies["passed"])), Gated(opened, tallies)
 
     def count(self, images: Images) -> EntryCounts:
         """Return the number of texts that contain each entry."""
@@ -121,24 +147,23 @@ class Steps:
         output.finish_curated()
         return tallies
 
-    def write_results(
-        self, matched: Tallies, counts: EntryCounts, balance: Balance, curated: Tallies, statuses: dict[str, int] | None
-    ) -> None:
-        """Write what describes the run; `statuses` are the matched images by status, where a download was given."""
-        output, status = self.output, list(self.request.options.status)
+    def write_results(self, counted: Counted) -> None:
+        """Write what describes the run."""
+        output, status, gated = self.output, list(self.request.options.status), counted.gated
         run = Run(
             config=self.request.config,
             made_from=output.description,
             entries=self.request.entries,
-            counts=counts,
-            thresholds=balance.thresholds,
-            matched=matched,
-            curated=curated,
-            sized=balance.sized,
+            counts=counted.counts,
+            thresholds=counted.balance.thresholds,
+            matched=counted.matched,
+            curated=counted.curated,
+            sized=counted.balance.sized,
             lineage=output.lineage(),
-            downloads={"folders": status, "images": statuses} if statuses else None,
+            downloads={"folders": status, "images": gated.statuses} if gated and status else None,
+            gate=gated.gate.facts(gated.tallies) if gated else None,
         )
-        output.write_results(run, balance.rates, self.progress.times())
+        output.write_results(run, counted.balance.rates, self.progress.times())
 
     def _match_inputs(self) -> Tallies:
         inputs, unique = self.request.files, self.request.options.unique_images

@@ -63,6 +63,20 @@ def _add_inputs(group: _ActionsContainer) -> None:
         metavar="FOLDER",
         help="what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
     )
+    group.add_argument(
+        "--images",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
+    )
+    group.add_argument(
+        "--keep",
+        metavar="EXPRESSION",
+        help="keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
+        '"least(width, height) >= 200 AND clip_score > 0.28"',
+    )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
     add_exclude(group, default=[])
     group.add_argument("--max-text-length", type=int, metavar="N", help="characters of a text; longer ones are cut")

@@ -58,6 +58,8 @@ def options_of(args: Namespace) -> Options:
         unique_images=args.unique_images,
         exclude=args.exclude,
         status=args.status,
+        images=args.images,
+        keep=args.keep,
         model=args.model,
         overwrite=args.overwrite,
     )

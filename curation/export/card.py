@@ -101,20 +101,26 @@ def _body(facts: dict[str, Any], about: About, name: str) -> list[str]:
 
 def _origin(facts: dict[str, Any]) -> list[str]:
     rows, numbers = facts["rows"], facts["parameters"]
-    existing = f"; of these downloaded: {rows['existing']:,}" if "existing" in rows else ""
+    passed = rows.get("gated", rows.get("existing"))  # the latter of earlier versions
+    past_gate = "" if passed is None else f"; of these {_past_gate(facts)}: {passed:,}"
     return [
         "## How it was made",
         "",
         "By clip-curation, after Meta CLIP (arXiv 2309.16671, 2507.22062): the language of each text, the metadata",
         "entries in it, counts per entry, a threshold t per language, and sampling at the rate t / count.",
         "",
-        f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}{existing}; "
+        f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}{past_gate}; "
         f"kept: {rows['kept']:,}",
         f"- tail share {facts['tail_share']:.4g}, t of English {_english_threshold(facts)}, seed {numbers['seed']}, "
         f"rules `{numbers['rules']}`",
         f"- digest of the metadata whose ids are in `entries`: `{facts['made_from']['metadata']}`",
         "",
     ]
+
+
+def _past_gate(facts: dict[str, Any]) -> str:
+    conditions = [f"`{condition['text']}`" for condition in facts.get("gate", {}).get("conditions", [])]
+    return f"meet {' and '.join(conditions)}" if conditions else "downloaded"
 
 
 def _english_threshold(facts: dict[str, Any]) -> str:

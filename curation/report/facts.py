@@ -43,6 +43,7 @@ class Run:
     sized: SizedThreshold | None = None  # of a run with a target size
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
     downloads: dict[str, Any] | None = None  # img2dataset's folders, and the number of matched `images` by status
+    gate: dict[str, Any] | None = None  # its tables and conditions, and what each found and removed
 
     def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
@@ -67,6 +68,7 @@ class Run:
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},
+            "gate": self.gate or {},
             "expected": self._expected(),
             "tail_share": self.thresholds.tail_share,
             "languages": {code: self._language_row(code) for code in self._codes()},
@@ -93,8 +95,8 @@ class Run:
             for name in ("files", "records", "pages", "image_links", "pairs", "images", "texts")
         }
         matched = {"matched": self.curated["images"]}
-        if self.downloads:
-            matched = {"matched": sum(self.downloads["images"].values()), "existing": self.curated["images"]}
+        if self.gate:
+            matched = {"matched": self.matched["matched"], "gated": self.curated["images"]}
         identified = self.matched["language.texts"] - self.matched.by_language("language.texts").get(OTHER.code, 0)
         return read | {
             "identified": identified,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +31,10 @@ BOUNDARIES = (
     Boundary("identified texts", "identified", ("texts",), "their language is known"),
     Boundary("matched texts", "matched_texts", ("texts",), "they contain an entry of their language"),
     Boundary("matched images", "matched", ("images",), "they have a matched text"),
-    Boundary("existing images", "existing", ("matched",), is_optional=True),
-    Boundary("kept images", "kept", ("existing", "matched")),
+    Boundary("images past the gate", "gated", ("matched",), "they meet all conditions", is_optional=True),
+    Boundary("kept images", "kept", ("gated", "matched")),
 )
+LABEL = 32  # characters of a condition in a label
 _LABELS = {boundary.name: boundary.label for boundary in BOUNDARIES}
 
 
@@ -50,18 +52,15 @@ class Step:
 def funnel(facts: dict[str, Any]) -> list[Step]:
     """Return the steps of a run, given the content of run.json."""
     rows = facts["rows"]
-    more = {"existing": _failures(facts), "kept": f"{expected(facts)} expected"}
-    return [
-        Step(
-            boundary.label,
-            rows[boundary.name],
-            "; ".join(filter(None, (_share(rows, boundary), more.get(boundary.name)))),
-            boundary.meaning,
-            boundary.has_bar,
-        )
-        for boundary in BOUNDARIES
-        if rows.get(boundary.name) or not boundary.is_optional
-    ]
+    steps: list[Step] = []
+    for boundary in BOUNDARIES:
+        if boundary.name == "gated":
+            steps += _conditions(facts)
+        if rows.get(boundary.name) or not boundary.is_optional:
+            expectation = f"{expected(facts)} expected" if boundary.name == "kept" else ""
+            remark = "; ".join(filter(None, (_share(rows, boundary), expectation)))
+            steps.append(Step(boundary.label, rows[boundary.name], remark, boundary.meaning, boundary.has_bar))
+    return steps
 
 
 def funnel_bars(facts: dict[str, Any]) -> list[Bar]:
@@ -89,7 +88,22 @@ def _share(rows: dict[str, int], boundary: Boundary) -> str:
     return f"{percent(rows[boundary.name], rows[whole])} of {_LABELS[whole]}" if whole else ""
 
 
+def _conditions(facts: dict[str, Any]) -> Iterator[Step]:
+    """Yield a step for each condition of the gate: the images that it and those before it left."""
+    left, conditions = facts["rows"]["matched"], facts["gate"].get("conditions", [])
+    for place, condition in enumerate(conditions):
+        left -= condition["removed"]
+        failures = _failures(facts) if place == 0 else ""
+        remark = f"{number(condition['removed'])} removed, {number(condition['alone'])} by nothing else"
+        remark = "; ".join(filter(None, (remark, failures)))
+        yield Step(_short(condition["text"]), left, remark, condition["text"], has_bar=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL else f"{text[: LABEL - 1]}…"
+
+
 def _failures(facts: dict[str, Any]) -> str:
-    """Return the number of matched images that were not downloaded, by status."""
+    """Return the number of matched images that were not downloaded, by status; nothing where none was given."""
     by_status = facts["downloads"].get("images", {})
     return ", ".join(f"{number(n)} {status}" for status, n in by_status.items() if status != "success")

@@ -47,7 +47,7 @@ def tiles(facts: dict[str, Any]) -> list[Tile]:
 
 def _kept_share(rows: dict[str, int]) -> Tile:
     matched = f"{number(rows['matched'])} have a match"
-    if "existing" in rows:
-        remark = f"{number(rows['existing'])} exist, {matched}"
-        return Tile(percent(rows["kept"], rows["existing"]), "of existing images", remark)
+    if "gated" in rows:
+        remark = f"{number(rows['gated'])} pass the gate, {matched}"
+        return Tile(percent(rows["kept"], rows["gated"]), "of images past the gate", remark)
     return Tile(percent(rows["kept"], rows["matched"]), "of matched images", matched)

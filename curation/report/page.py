@@ -16,6 +16,7 @@ from curation.report.dropped import dropped_bars
 from curation.report.entries import head_and_tail, most_frequent
 from curation.report.facts import Run
 from curation.report.funnel import funnel_bars
+from curation.report.gate import GateTables
 from curation.report.languages import LanguageTable
 from curation.report.numbers import counted, number
 from curation.report.overview import lead, tiles
@@ -44,6 +45,7 @@ def render(run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
             warnings=warnings(facts),
             notes=facts["notes"],
             funnel=funnel_bars(facts),
+            gate=GateTables.of(facts),
             dropped=dropped_bars(facts),
             languages=LanguageTable.of(facts),
             thresholds=charts.thresholds(facts),

@@ -1,7 +1,7 @@
 """The output folder of curate, local or at a URL: its parts, its owner, and how finished parts get their names.
 
 `pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
-on from there. `matched/`, `existing/` and `curated/` are complete when they have their name. `matched/` carries the
+on from there. `matched/`, `gated/` and `curated/` are complete when they have their name. `matched/` carries the
 description of what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added
 and lists of what is excluded may change; anything else that differs is refused.
 """
@@ -34,7 +34,7 @@ from runtime.tallies import Tallies
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
-PARTS = (FOLDER, "pairs", "matched", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
+PARTS = (FOLDER, "pairs", "matched", "gated", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
 CLAIM = "run.json"  # in the folder of what is unfinished: what the run is that began it
 REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
 MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
@@ -110,9 +110,9 @@ class Output:
         return self.path / "matched"
 
     @property
-    def existing(self) -> Path:
-        """The folder of the matched images that were downloaded."""
-        return self.path / "existing"
+    def gated(self) -> Path:
+        """The folder of the matched images that passed the gate."""
+        return self.path / "gated"
 
     @property
     def parts(self) -> Parts:
@@ -162,8 +162,9 @@ class Output:
     def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
         """Write what describes the run and the `times` of its stages, run.json last: then the folder is complete."""
         self.owner.require()
-        if not run.downloads:
-            remove(self.existing)  # of an earlier run
+        if not run.gate:
+            remove(self.gated)  # of an earlier run
+        remove(self.path / "existing")  # as earlier versions called it
         run.counts.save(self.path / "counts.parquet", run.entries, rates)
         write_json(self.path / "thresholds.json", run.thresholds_json())
         samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)

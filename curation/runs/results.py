@@ -98,9 +98,10 @@ class Results:
 
     @property
     def counted(self) -> tuple[Path, int]:
-        """The folder and number of the images that were counted: all matched ones, or those that exist."""
-        part = "existing" if "existing" in self.facts["rows"] else "matched"
-        return self.path / part, self.facts["rows"][part]
+        """The folder and number of the images that were counted: all matched ones, or those that passed a gate."""
+        rows = self.facts["rows"]
+        part = next(each for each in ("gated", "existing", "matched") if each in rows)  # `existing` of earlier versions
+        return self.path / part, rows[part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
         """Yield MATCHED batches of so many of the counted images, or of all.

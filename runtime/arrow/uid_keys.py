@@ -20,7 +20,6 @@ from runtime.errors import InputError
 from runtime.kernels.hexadecimal import EITHER_CASE, LOWER_CASE, read_digits
 
 KEY = np.dtype("S16")  # compares as its bytes do, so in the order of the digits
-LABELLED = np.dtype("S17")  # a key, followed by a label of one byte
 _BUCKETS = 256  # files, by a key's first byte: of a billion keys each holds 62 MB
 
 
@@ -41,17 +40,6 @@ def hex_keys(uids: Strings) -> np.ndarray:
     return _keys(numbers)
 
 
-def keys_of(uids: Strings) -> np.ndarray:
-    """Return the KEY of each uid, whatever it looks like: of 32 digits in lower case the bytes that they spell.
-
-    A null has no key and is refused.
-    """
-    uids = string_array(uids, "uids")
-    if uids.null_count:
-        raise InputError(f"{uids.null_count} of {len(uids)} uids are null; every image needs one")
-    return _keys(_all_numbers(uids, LOWER_CASE))
-
-
 def uid_numbers(uids: Strings) -> np.ndarray:
     """Return the key of each uid as two uint64: of 32 hexadecimal digits, in either case, the number they spell.
 
@@ -61,29 +49,19 @@ def uid_numbers(uids: Strings) -> np.ndarray:
     return _all_numbers(string_array(uids, "uids"), EITHER_CASE)
 
 
-def labelled(keys: np.ndarray, labels: np.ndarray | int) -> np.ndarray:
-    """Return LABELLED keys, with a label from 0 to 255 each."""
-    rows = np.empty((len(keys), LABELLED.itemsize), np.uint8)
-    rows[:, :-1] = keys.view(np.uint8).reshape(len(keys), KEY.itemsize)
-    rows[:, -1] = labels
-    return rows.view(LABELLED).reshape(-1)
+def exact_numbers(uids: Strings) -> np.ndarray:
+    """Return a key of each uid as int64[uid, 2]; of uids that differ in any character, also only in case, others.
+
+    A null has no key and is refused.
+    """
+    uids = string_array(uids, "uids")
+    if uids.null_count:
+        raise InputError(f"{uids.null_count} of {len(uids)} uids are null; every image needs one")
+    return _all_numbers(uids, LOWER_CASE).view(np.int64)
 
 
-def labels(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return the smallest label that each key has among LABELLED ones, -1 where it is not among them."""
-    found = np.full(len(keys), -1, np.int64)
-    if not len(ascending):
-        return found
-    order = np.argsort(keys, kind="stable")  # neighbours search the same memory, which is then in the cache
-    sought = labelled(keys[order], 0)
-    rows = ascending[np.minimum(np.searchsorted(ascending, sought), len(ascending) - 1)]
-    of_row = rows.view(np.uint8).reshape(-1, LABELLED.itemsize)[:, -1].astype(np.int64)
-    found[order] = np.where(rows.astype(KEY) == keys[order], of_row, -1)
-    return found
-
-
-def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.asarray, kind: np.dtype = KEY) -> int:
-    """Write all keys, which are of the dtype `kind`, in ascending order to one .npy; return their number.
+def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.asarray) -> int:
+    """Write all keys in ascending order to one .npy; return their number.
 
     `form` makes of sorted keys what is written of them. Memory holds the keys that begin with one byte: a 256th of
     them where uids are MD5 or otherwise spread.
@@ -91,13 +69,13 @@ def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.a
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
         files = [Path(work) / f"{byte:02x}" for byte in range(_BUCKETS)]
         _spread(batches, files)
-        rows = sum(file.stat().st_size for file in files) // kind.itemsize
+        rows = sum(file.stat().st_size for file in files) // KEY.itemsize
         with path.open("wb") as out:
-            dtype = np.lib.format.dtype_to_descr(form(np.empty(0, kind)).dtype)
+            dtype = np.lib.format.dtype_to_descr(form(np.empty(0, KEY)).dtype)
             header = {"descr": dtype, "fortran_order": False, "shape": (rows,)}
             np.lib.format.write_array_header_1_0(out, header)
             for file in files:
-                keys = np.fromfile(file, kind)
+                keys = np.fromfile(file, KEY)
                 keys.sort()
                 form(keys).tofile(out)
     return rows
@@ -108,7 +86,7 @@ def _spread(batches: Iterable[np.ndarray], files: list[Path]) -> None:
     with ExitStack() as stack:
         buckets = [stack.enter_context(file.open("wb")) for file in files]
         for keys in batches:
-            first = keys.view(np.uint8)[:: keys.itemsize]
+            first = keys.view(np.uint8)[:: KEY.itemsize]
             order = np.argsort(first, kind="stable")
             ends = np.cumsum(np.bincount(first, minlength=_BUCKETS))
             for bucket, some in zip(buckets, np.split(keys[order], ends[:-1]), strict=True):

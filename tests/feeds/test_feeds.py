@@ -167,7 +167,7 @@ def test_counting_and_sampling_run_again_over_the_images_that_exist(web, downloa
     assert again.returncode == 0, again.stderr
     facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
     assert facts["downloads"]["images"] == {"success": 20, "failed_to_download": 10}
-    assert (facts["rows"]["matched"], facts["rows"]["existing"]) == (30, 20)
+    assert (facts["rows"]["matched"], facts["rows"]["gated"]) == (30, 20)
     there = {url: text for url, text in zip(web, texts, strict=True) if is_there(url)}
     counts = pq.read_table(tmp_path / "out" / "counts.parquet")["count"].to_pylist()
     assert counts == [list(there.values()).count(f"a {word}") for word in ("dog", "cat")]

@@ -112,13 +112,13 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     pq.write_table(pa.Table.from_pylist(tried), tmp_path / "images" / "00000.parquet")
     run("--status", tmp_path / "images", output=output)
     assert {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()} == before
-    assert pq.read_table(output / "existing").to_pylist() == there
+    assert pq.read_table(output / "gated").to_pylist() == there
     counts = np.zeros(pq.read_metadata(output / "counts.parquet").num_rows, np.int64)
     for text in (text for image in there for text in image["candidates"]):
         counts[text["entries"]] += 1
     assert pq.read_table(output / "counts.parquet")["count"].to_pylist() == counts.tolist()
     rows = facts(output)["rows"]
-    assert (rows["matched"], rows["existing"], rows["matches"]) == (len(images), len(there), counts.sum())
+    assert (rows["matched"], rows["gated"], rows["matches"]) == (len(images), len(there), counts.sum())
     assert facts(output)["downloads"]["images"]["not_tried"] == 6
     kept = pq.read_table(output / "curated")["uid"].to_pylist()
     assert rows["kept"] == len(set(kept) & {image["uid"] for image in there}) == len(kept) > 0

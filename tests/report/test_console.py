@@ -23,16 +23,23 @@ def test_the_summary_names_each_step_with_its_share():
 def test_after_a_download_summary_and_page_say_which_images_exist():
     run, rates = finished()
     by_status = {"success": 13_000, "failed_to_download": 4_000, "<b>": 1_000, "not_tried": 2_000}
-    run = replace(run, downloads={"folders": ["images é"], "images": by_status})
+    downloaded = {"text": "status = 'success'", "failed": 7_000, "alone": 6_500, "removed": 7_000}
+    tables = [{"name": "images é", "found": 18_000}]
+    gate = {"tables": tables, "conditions": [downloaded | {"removed_texts": {"en": 5_000}}]}
+    run.matched.add("matched", 20_000)
+    run = replace(run, downloads={"folders": ["images é"], "images": by_status}, gate=gate)
     rows = run.run_json()["rows"]
-    assert (rows["matched"], rows["existing"], rows["kept"]) == (20_000, 13_000, 312)
+    assert (rows["matched"], rows["gated"], rows["kept"]) == (20_000, 13_000, 312)
     lines = [[cell for _, cell in cells(line)] for line in summary(run.run_json()).splitlines()]
     failures = "4,000 failed_to_download, 1,000 <b>, 2,000 not_tried"
-    assert ["existing images", "13,000", f"65.0 % of matched images; {failures}"] in lines
-    assert ["kept images", "312", "2.4 % of existing images; 322 ± 17 expected"] in lines
+    assert ["status = 'success'", "13,000", f"7,000 removed, 6,500 by nothing else; {failures}"] in lines
+    assert ["images past the gate", "13,000", "65.0 % of matched images"] in lines
+    assert ["kept images", "312", "2.4 % of images past the gate; 322 ± 17 expected"] in lines
     shown = page(run, rates)
-    assert f"65.0 % of matched images; {failures}" in shown.text
-    assert "of existing images" in shown.text
+    assert f"7,000 removed, 6,500 by nothing else; {failures}" in shown.text
+    assert "of images past the gate" in shown.text
+    assert "images é has 18,000 of the matched images" in shown.text
+    assert "40.0 %" in shown.text  # of the matched texts in English
     assert "images é" in shown.text
 
 

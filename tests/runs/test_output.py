@@ -82,7 +82,7 @@ def test_a_folder_of_something_else_is_refused(folder):
 def test_overwrite_removes_the_other_run_and_nothing_else(folder):
     with_matched(folder / "out")
     with_inputs_done(folder / "out", A)
-    (make_folder(folder / "out" / "existing") / "00000.parquet").write_text("rows")
+    (make_folder(folder / "out" / "gated") / "00000.parquet").write_text("rows")
     (folder / "out" / "thesis.txt").write_text("dear to someone")
     output = claimed(folder / "out", overwrite=True, rules="meta")
     assert output.matched_tallies() is None

@@ -5,7 +5,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images.downloads import Downloads, find_results
 from curation.schemas import MATCHED
 
 PARQUET_COLUMNS = ["uid", "url", "status"]
@@ -26,10 +25,3 @@ def results(folder: Path, rows: list[dict], columns=PARQUET_COLUMNS) -> Path:
 
 def matched(images: list[dict]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(images, MATCHED)
-
-
-def collected(folder: Path, *of_folders: list[dict], columns=PARQUET_COLUMNS) -> Downloads:
-    """What img2dataset's results say that hold these rows, one list for each of its folders."""
-    folder.mkdir()
-    folders = [results(folder / str(number), rows, columns) for number, rows in enumerate(of_folders)]
-    return Downloads.collect(find_results(folders), folder / "tried.npy")

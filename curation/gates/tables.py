@@ -1,0 +1,119 @@
+"""Tables of images, such as img2dataset's results, scores, or lists of uids: found, checked, and read by key.
+
+A row is of the image that its uid names, or the MD5 of its URL where the table has no uids. Keys are two int64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.images.uids import uids
+from curation.inputs.tables.columns import RECOGNISED
+from runtime.arrow.uid_keys import exact_numbers
+from runtime.errors import InputError
+from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage.listing import ListedFile, expand, name_of
+from runtime.storage.paths import reachable
+from runtime.storage.remote import AS_ASKED
+from runtime.storage.versions import Version
+
+KEY = (pa.field("high", pa.int64()), pa.field("low", pa.int64()))
+ROWS = 1 << 16  # of a table in memory at a time
+PARQUET = ".parquet"
+IDENTITIES = ("uid", "url")
+_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # those of Spark for others of Arrow
+    (pa.types.is_uint64, pa.decimal128(20, 0)),
+    (pa.types.is_unsigned_integer, pa.int64()),
+    (pa.types.is_float16, pa.float32()),
+    (pa.types.is_large_string, pa.string()),
+    (pa.types.is_large_binary, pa.binary()),
+    (pa.types.is_fixed_size_binary, pa.binary()),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTable:
+    """The Parquet files of a table of images, each with its version; `columns` are those of the first file."""
+
+    name: str  # as it was given
+    files: tuple[tuple[str, Version], ...]
+    identity: str  # the column that names the image
+    is_uid: bool  # rather than a URL
+    columns: pa.Schema
+
+    @classmethod
+    def find(cls, paths: Sequence[str]) -> ImageTable:
+        """Return the table in files, folders, globs or URLs; InputError where there is none, or no uid and no url."""
+        name, files = ", ".join(paths), tuple(file for path in paths for file in _files(path))
+        with opened(*files[0]) as file:
+            schema = file.schema
+        known = {kind: column for kind in IDENTITIES for column in RECOGNISED[kind] if column in schema.names}
+        if not known:
+            raise InputError(
+                f"{files[0][0]} has the columns {', '.join(schema.names)}; a table of images has `uid`, or `url`"
+            )
+        kind = min(known, key=IDENTITIES.index)
+        return cls(name, files, known[kind], kind == "uid", pa.schema(map(_plain, schema)))
+
+    def read(self, file: tuple[str, Version], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a file that name an image, with its KEY and these columns, in the table's types."""
+        schema = self.row_schema(columns)
+        wanted = list(dict.fromkeys([self.identity, *columns]))
+        with opened(*file) as table:
+            missing = sorted({*wanted} - {*table.schema.names})
+            if missing:
+                raise InputError(f"{file[0]} has no column {missing[0]}, which {self.files[0][0]} has")
+            for batch in table.batches(wanted, ROWS):
+                batch = batch.filter(pc.is_valid(batch[self.identity]))
+                names = batch[self.identity].cast(pa.string())
+                keys = exact_numbers(names if self.is_uid else uids(names))
+                values = [_cast(batch[name], schema.field(name).type, file[0], name) for name in columns]
+                yield pa.RecordBatch.from_arrays([*map(pa.array, keys.T.copy()), *values], schema=schema)
+
+    def row_schema(self, columns: Sequence[str]) -> pa.Schema:
+        """Return the schema of what `read` yields."""
+        return pa.schema([*KEY, *(self.columns.field(name) for name in columns)])
+
+
+@contextmanager
+def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
+    """Give a table of someone's; InputError for a file that is no Parquet."""
+    try:
+        with ListedFile(path, version).open(AS_ASKED) as file:
+            yield BoundedParquet(file)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error})") from None
+
+
+def _files(path: str) -> list[tuple[str, Version]]:
+    """Return the Parquet files that a path names, in order, with their versions."""
+    try:
+        with reachable(path):
+            found = expand(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"{path} cannot be looked up: {error}") from error
+    if found is None:
+        raise InputError(f"{path} does not exist; expected Parquet files with a column uid or url, or a folder of them")
+    files = found.files if found.is_file else [file for file in found.files if name_of(file[0]).endswith(PARQUET)]
+    if not files:
+        raise InputError(f"{path} holds no Parquet file; expected a table of images, with a column uid or url")
+    return sorted(files, key=lambda file: file[0])
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """Return a column as Spark holds it: values of dictionaries, signed numbers, short strings."""
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    plain = next((other for is_such, other in _TYPES if is_such(kind)), kind)
+    return pa.field(field.name, plain)
+
+
+def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:
+    try:
+        return column.cast(kind)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: column {name} is {column.type}, not {kind} as in the first file ({error})") from None
