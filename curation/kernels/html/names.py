@@ -19,7 +19,8 @@ BREAKOUT = (
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
 ATTRIBUTES = (
-    *("src", "alt", "title", "data-image-title", "href", "charset", "http-equiv", "content"),
+    *("src", "alt", "title", "data-image-title", "width", "height", "data-noai"),
+    *("href", "charset", "http-equiv", "name", "content"),
     *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
 )
 
