@@ -17,6 +17,7 @@ from curation.images.combine import combine, group
 from curation.images.tasks import keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
+from curation.inputs.crawl import html_elements
 from curation.kernels.warc_heads import COLUMNS, read_heads
 from curation.language.identify import Identifier
 from curation.matching.matcher import Matcher
@@ -56,6 +57,11 @@ def read_wat() -> None:
         path.write_bytes(gzip.compress(head + body + b"\r\n\r\n"))
         for source in files.find([str(path)]):
             list(files.read(source))
+
+
+def read_page() -> None:
+    """Read the images of a page of HTML."""
+    html_elements.elements(b"<img src=/a.jpg alt=x>")
 
 
 def read_table() -> None:
@@ -100,5 +106,6 @@ CALLS = (
     read_wat,
     identify_languages,
     read_table,
+    read_page,
     group_and_sample,
 )  # the longest begin first

@@ -7,12 +7,12 @@ from typing import Any
 from curation.report.bars import Bar
 
 REASONS = {
-    "bad_encoding": "pages in an encoding that cannot be decoded",
+    "bad_encoding": "pages in an encoding, or packed in a way, that cannot be undone",
     "bad_file": "files that are not of the kind that their name says",
     "bad_http": "records whose HTTP answer cannot be read",
     "bad_json": "records or lines that are not a JSON object",
     "bad_link": "links of a page that are not an object",
-    "bad_page_url": "pages whose own URL cannot be read",
+    "bad_page_url": "pages whose own URL cannot be read, or whose URL or base has over 4,096 characters",
     "bad_record": "records that are damaged or incomplete",
     "bad_row": "rows with too few or too many fields",
     "bad_text": "texts that are only white space, or not a string",

@@ -1,36 +1,27 @@
-"""Unpack HTTP responses, decode their HTML, and find the images in it."""
+"""Unpack HTTP responses, and find the images in their HTML."""
 
 import io
 import re
 import zlib
 
 from fastwarc.stream_io import BrotliReader
-from selectolax.lexbor import LexborHTMLParser
 
-MAX_BYTES = 8 << 20  # of an unpacked page, whose tree takes fifty times as many; Common Crawl cuts pages at 1 or 5 MB
+from curation.inputs.crawl import encodings
+from curation.inputs.crawl.html_elements import Element, elements
+
+MAX_HEAD = 256 << 10  # bytes of the head of a response, as in browsers
+MAX_CODINGS = 5  # of a body, one around the other, as in curl
+MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';]+)", re.I)
-_META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([^\s\"'/>;]+)", re.I)
-_BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-
-# Labels that browsers read in a wider sense than Python does (the Encoding Standard).
-_CODECS = {
-    **dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "ascii", "us-ascii", "ansi"), "cp1252"),
-    **dict.fromkeys(("iso-8859-9", "iso8859-9", "latin5"), "cp1254"),
-    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j"), "cp932"),
-    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "ksc5601", "windows-949"), "cp949"),
-    **dict.fromkeys(("gb2312", "gbk", "x-gbk", "gb_2312-80"), "gb18030"),
-    **dict.fromkeys(("tis-620", "iso-8859-11", "windows-874"), "cp874"),
-    **dict.fromkeys(("big5", "big5-hkscs", "x-x-big5"), "big5hkscs"),
-}
+_IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
 
 
 def headers(response: bytes) -> tuple[dict[str, str], bytes]:
     """Return the header fields of an HTTP response, names in lower case, and its body as it was sent."""
-    end = _HEAD_END.search(response)
-    head, body = (response[: end.start()], response[end.end() :]) if end else (response, b"")
+    end = _HEAD_END.search(response, 0, MAX_HEAD)
+    head, body = (response[: end.start()], response[end.end() :]) if end else (response[:MAX_HEAD], b"")
     lines = head.decode("latin-1").split("\n")[1:]
     fields = (line.partition(":") for line in reversed(lines))  # of a repeated field, the first counts
     return {name.strip().lower(): value.strip() for name, _, value in fields}, body
@@ -49,20 +40,23 @@ def unpack(body: bytes, fields: dict[str, str]) -> bytes:
     """
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = _join_chunks(body)
-    for coding in reversed(fields.get("content-encoding", "").lower().split(",")):
+    codings = fields.get("content-encoding", "").lower().split(",")
+    if len(codings) > MAX_CODINGS:
+        raise ValueError(f"{len(codings)} content encodings")
+    for coding in reversed(codings):
         if coding.strip() in _UNPACKERS and body and not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
             body = _UNPACKERS[coding.strip()](body)
     return body
 
 
 def _join_chunks(body: bytes) -> bytes:
-    parts, at = [], 0
-    while chunk := _CHUNK.match(body, at):
+    joined, at = bytearray(), 0
+    while (chunk := _CHUNK.match(body, at)) and len(joined) <= MAX_BYTES:
         at = chunk.end() + int(chunk[1], 16)
-        parts.append(body[chunk.end() : at])
-        if not parts[-1]:
+        if at == chunk.end():
             break
-    return b"".join(parts) if parts else body
+        joined += body[chunk.end() : at]
+    return bytes(joined) if at else body
 
 
 def _inflate(body: bytes) -> bytes:
@@ -84,29 +78,24 @@ def _unpack_brotli(body: bytes) -> bytes:
 _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _unpack_brotli}
 
 
-def decode(page: bytes, fields: dict[str, str]) -> str:
-    """Return the page as text: by its byte order mark, else the header's charset, else its own `<meta>`, else UTF-8."""
-    codec = next((codec for bom, codec in _BOMS.items() if page.startswith(bom)), None)
-    label = codec or _label(page, fields)
-    try:
-        return page.decode(_CODECS.get(label, label), "replace")
-    except (LookupError, ValueError):  # no such charset
-        return page.decode("utf-8", "replace")
+def images(page: bytes, fields: dict[str, str]) -> tuple[str | None, list[dict[str, str]]]:
+    """Return the href of the page's `<base>`, and the attributes of each `<img>` that has a src.
 
-
-def _label(page: bytes, fields: dict[str, str]) -> str:
-    if named := _CHARSET.search(fields.get("content-type", "")):
-        return named[1].lower()
-    meta = _META_CHARSET.search(page, 0, 1024)  # where browsers look for it
-    label = meta[1].decode("latin-1").lower() if meta else "utf-8"
-    return "utf-8" if label.startswith("utf-16") else label  # it was read as ASCII, so it is not UTF-16
-
-
-def images(html: str) -> tuple[str | None, list[dict[str, str | None]]]:
-    """Return the href of the page's `<base>`, and the attributes of each `<img>` that has a src."""
-    if not re.search("<im", html, re.I):  # <image> is read as <img>
-        return None, []
-    tree = LexborHTMLParser(html)
-    found = tree.css("base[href], img[src]")  # in one walk over the tree, which is a quarter of the parser's time
+    ValueError if the page is in an encoding that cannot be decoded.
+    """
+    found = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
-    return base, [element.attributes for element in found if element.tag != "base"]
+    return base, [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
+
+
+def _elements(page: bytes, content_type: str) -> list[Element]:
+    encoding = encodings.stated_outside(page, content_type)
+    if encoding is None:
+        if not _IMAGE.search(page):
+            return []
+        found = elements(page)  # of bytes: in all encodings that are left, those of ASCII mean ASCII
+        metas = [element.attributes for element in found if element.tag == "meta"]
+        encoding = encodings.stated_inside(page, metas) or encodings.guessed(page)
+        if encoding == encodings.UTF_8:
+            return found
+    return elements(page if encoding == encodings.UTF_8 else encodings.decode(page, encoding).encode())

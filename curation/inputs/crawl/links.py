@@ -7,6 +7,8 @@ from curation.inputs.cleaning import HTTP_URL
 
 EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
 
+LONGEST_BASE = 4096  # characters of a page's URL or base, which each of its pairs repeats; servers refuse 8,190
+
 _is_http = re.compile(HTTP_URL).match
 _has_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
 _has_http_scheme = re.compile(r"(?i)https?:").match
@@ -26,10 +28,12 @@ _ALTERED = ("./", ".?", ";", "#")
 
 
 class Links:
-    """The links of one page; a `page` that cannot be parsed is a ValueError."""
+    """The links of one page; a `page` that cannot be parsed, or is too long, is a ValueError."""
 
     def __init__(self, page: str, base: str | None = None):
         self._base = page if not base and _plain_page(page) else _base_url(page, base)
+        if max(len(page), len(self._base)) > LONGEST_BASE:
+            raise ValueError(f"the base of links has more than {LONGEST_BASE} characters")
         if plain := _plain_page(self._base):
             self._directory, self._root, self._scheme = plain.groups()
         else:

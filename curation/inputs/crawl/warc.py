@@ -49,7 +49,7 @@ def _page(record: WarcRecord, block: bytes) -> Page | None:
         html = html_pages.unpack(body, fields)
         if len(html) > html_pages.MAX_BYTES:
             raise _Unreadable("dropped.too_large")
-        base, images = html_pages.images(html_pages.decode(html, fields))
+        base, images = html_pages.images(html, fields)
     except ValueError:
         raise _Unreadable("dropped.bad_encoding") from None
     return Page(url.strip("<>"), base, [(attributes["src"], attributes) for attributes in images])

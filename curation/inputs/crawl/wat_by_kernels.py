@@ -15,7 +15,7 @@ import pyarrow as pa
 from curation.inputs.candidates import ROWS
 from curation.inputs.cleaning import clean
 from curation.inputs.crawl import wat_by_parser
-from curation.inputs.crawl.links import EMPTY, NOT_HTTP, Links
+from curation.inputs.crawl.links import EMPTY, LONGEST_BASE, NOT_HTTP, Links
 from curation.inputs.crawl.page_images import KINDS, pairs_of_page
 from curation.inputs.crawl.page_pairs import from_rows, page_pairs
 from curation.inputs.crawl.warc_records import Blocks
@@ -39,7 +39,6 @@ from curation.kernels.wat.texts import (
 from runtime.kernels.windows import SLACK
 
 SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
-LONGEST_PAGE = 4096  # bytes of a page's URL or base: each of its pairs repeats them
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.texts` numbers them
 
 Changes: TypeAlias = tuple[np.ndarray, Sequence[str | None]]  # positions, and the new value of each
@@ -86,7 +85,7 @@ class _Group:
         """Leave records to the parser that no kernel can read, or whose URL is too long to repeat it for each image."""
         pages = self._pages
         for begin in (PAGE, BASE):
-            pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_PAGE, READ] = 0
+            pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, READ] = 0
         if not _is_utf8(self._data):
             for record in range(len(pages)):
                 pages[record, READ] &= _is_utf8(self._block(record))

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.crawl_records import PAGE, dropped, of_warc, record, warc
+from curation.inputs.crawl import html_pages
+from curation.inputs.crawl.links import LONGEST_BASE
+from tests.support.crawl_records import PAGE, dropped, image, of_warc, of_wat, record, warc, wat
 
 
 def test_images_of_a_page_are_candidates():
@@ -27,32 +29,6 @@ def test_an_attribute_without_value_is_empty():
     pairs, tally = of_warc(warc("<img src alt=x><img src=a.jpg alt>"))
     assert not pairs
     assert dropped(tally) == {"empty_url": 1, "empty_text": 1}
-
-
-@pytest.mark.parametrize(
-    ("headers", "start", "codec"),
-    [
-        ("Content-Type: text/html; charset=Shift_JIS", "", "shift_jis"),
-        ("content-type: TEXT/HTML;Charset='EUC-KR'", "", "euc-kr"),
-        ("Content-Type: text/html", '<meta charset="gb2312">', "gb18030"),
-        ("Content-Type: text/html", '<meta http-equiv=x content="text/html; charset=euc-jp">', "euc-jp"),
-        ("Content-Type: text/html; charset=no-such", "", "utf-8"),
-        ("Content-Type: text/html; charset=hex", "", "utf-8"),
-        ("Content-Type: application/xhtml+xml", "", "utf-8"),
-        ("Content-Type: text/html; charset=utf-8", "<meta charset=big5>", "utf-8"),
-        ("Content-Type: text/html; charset=latin1", "", "utf-16"),
-        ("Content-Type: text/html", "<meta charset=utf-16>", "utf-8"),
-    ],
-)
-def test_the_page_is_read_in_its_charset(headers, start, codec):
-    pairs, _ = of_warc(warc(f"{start}<img src=a.jpg alt=東京>".encode(codec), headers))
-    assert [text for _, text, _, _ in pairs] == ["東京"]
-
-
-@pytest.mark.parametrize("label", ["ISO-8859-1", "latin1", "us-ascii", "windows-1252"])
-def test_latin1_means_windows_1252_as_in_browsers(label):
-    packed = warc(b"<img src=a.jpg alt='\x93caf\xe9\x94'>", f"Content-Type: text/html; charset={label}")
-    assert of_warc(packed)[0][0][1] == "“café”"
 
 
 HTML = ("<p>" + "x" * 100_000 + "<img src=a.jpg alt=x>").encode()
@@ -82,6 +58,27 @@ BROTLI = bytes.fromhex(  # of "<p>hello</p>" 9,000 times and then an image
 def test_an_encoded_page_is_unpacked_unless_it_was(encoding, body):
     packed = warc(body, f"Content-Type: text/html\r\n{encoding}")
     assert [text for _, text, _, _ in of_warc(packed)[0]] == ["x"]
+
+
+def test_a_page_that_was_packed_too_often_is_counted():
+    often = ", ".join(["gzip"] * (html_pages.MAX_CODINGS + 1))
+    packed = warc(HTML, f"Content-Type: text/html\r\nContent-Encoding: {often}")
+    assert dropped(of_warc(packed)[1]) == {"bad_encoding": 1}
+
+
+def test_a_page_whose_pairs_would_repeat_a_long_url_is_counted():
+    long = "/" + "a" * LONGEST_BASE
+    for packed in (warc(f"<base href={long}><img src=a.jpg alt=x>"), warc("<img src=a.jpg alt=x>", url=PAGE + long)):
+        pairs, tally = of_warc(packed)
+        assert (pairs, dropped(tally)) == ([], {"bad_page_url": 1})
+    for packed in (wat(image(alt="x"), head={"Base": long}), wat(image(alt="x"), url=PAGE + long)):
+        pairs, tally = of_wat(packed)
+        assert (pairs, dropped(tally)) == ([], {"bad_page_url": 1})
+
+
+def test_only_the_first_bytes_of_a_head_are_read():
+    late = "X: y\r\n" * (html_pages.MAX_HEAD // 6) + "Content-Type: text/html"
+    assert of_warc(warc(HTML, late)) == ([], {"files": 1, "records": 1})
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])

@@ -8,6 +8,7 @@ from collections import Counter
 
 from curation.inputs.candidates import BYTES, ROWS
 from curation.inputs.crawl import gzip_members, wat, wat_by_kernels
+from curation.inputs.crawl.links import LONGEST_BASE
 from curation.kernels.wat.links import DEEPEST
 from runtime.arrow.batching import gather_rows
 from tests.support.wat_records import fast, grouped, image, is_read_fast, of_links, slow
@@ -20,12 +21,12 @@ def test_deep_nesting_breaks_nothing():
 
 
 def test_many_links_of_a_page_with_a_long_url_need_little_memory():
-    url = "https://a.org/" + "x" * 100_000 + "/y"
-    block = of_links(*[image("b.jpg", alt="x")] * 2000, url=json.dumps(url))
+    url = "https://a.org/" + "é" * (LONGEST_BASE - 20) + "/y"  # two bytes each
+    block = of_links(*[image("b.jpg", alt="x")] * 20_000, url=json.dumps(url))
     tracemalloc.start()
     found = wat_by_kernels.read(grouped([block]), Counter())
     sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
-    assert sum(sizes) > 2000 * 200_000
+    assert sum(sizes) > 20_000 * 16_000
     assert max(sizes) < 2 * BYTES
     assert tracemalloc.get_traced_memory()[1] < 8 * BYTES
     tracemalloc.stop()

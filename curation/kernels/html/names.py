@@ -1,0 +1,90 @@
+"""The names of tags and attributes that are looked for, and the columns of an element.
+
+A name is two integers, its bytes in lower case; all of these have at most 16.
+"""
+
+import numpy as np
+
+from runtime.kernels import inline, lean
+from runtime.kernels.windows import byte_at
+
+RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext")  # hold no tags
+FOREIGN = ("svg", "math")
+POINTS = (("foreignobject", "desc", "title"), ("mi", "mo", "mn", "ms", "mtext"))  # in these, HTML goes on
+WANTED = ("img", "image", "base", "meta")
+# Start tags that end SVG and MathML.
+BREAKOUT = (
+    *("b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em", "embed", "head", "hr"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre"),
+    *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
+)
+ATTRIBUTES = (
+    *("src", "alt", "title", "data-image-title", "width", "height", "data-noai"),
+    *("href", "charset", "http-equiv", "name", "content"),
+    *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
+)
+
+# Columns of an element: its kind, of WANTED, and for each of ATTRIBUTES where its value begins and ends, or -1 twice.
+KIND, VALUES = 0, 1
+COLUMNS = VALUES + 2 * len(ATTRIBUTES)
+_LONGEST = 16  # bytes of a name
+_NUL = 255  # instead of 0, which fills the integers
+
+
+def _packed(name):
+    return np.frombuffer(name.encode().ljust(_LONGEST, b"\0"), "<i8")
+
+
+def _table(names):
+    """Return the names in order of their integers, and these integers."""
+    ordered = sorted(names, key=lambda name: tuple(_packed(name)))
+    return ordered, np.array([_packed(name) for name in ordered])
+
+
+_TAGS, TAG_NAMES = _table({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, "template", "font"})
+_ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = _table(ATTRIBUTES)
+ATTRIBUTE_COLUMNS = np.array([VALUES + 2 * ATTRIBUTES.index(name) for name in _ORDERED_ATTRIBUTES])
+
+
+def _tags(names):
+    return np.array([name in names for name in _TAGS])
+
+
+IS_RAW, IS_BREAKOUT = _tags(RAW), _tags(BREAKOUT)
+IS_POINT = np.array([_tags(names) for names in POINTS])
+WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name in _TAGS])
+SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR = map(
+    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br")
+)
+IMG, IMAGE, BASE, META = range(len(WANTED))
+SRC, HREF, CONTENT, CHARSET, COLOR, FACE, SIZE = (
+    VALUES + 2 * ATTRIBUTES.index(name) for name in ("src", "href", "content", "charset", "color", "face", "size")
+)
+
+
+@inline
+def lower(byte):
+    return byte | 32 if ord("A") <= byte <= ord("Z") else byte
+
+
+@lean
+def number_of(data, begin, end, names):
+    """Return which of `names` data[begin:end] is in any case, or -1."""
+    if end - begin > _LONGEST:
+        return -1
+    first, second = np.int64(0), np.int64(0)
+    for k in range(end - begin):
+        byte = lower(byte_at(data, begin + k))
+        byte = byte if byte else np.int64(_NUL)
+        if k < 8:
+            first |= byte << (8 * k)
+        else:
+            second |= byte << (8 * (k - 8))
+    low, high = 0, len(names)
+    while low < high:
+        middle = (low + high) >> 1
+        if names[middle, 0] < first:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(names) and names[low, 0] == first and names[low, 1] == second else -1
