@@ -137,6 +137,7 @@ class Steps:
             sized=balance.sized,
             lineage=output.lineage(),
             downloads={"folders": status, "images": statuses} if statuses else None,
+            passed_over=self.request.passed_over,
         )
         output.write_results(run, balance.rates, self.progress.times())
 

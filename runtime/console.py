@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from runtime import terminal
+from runtime.errors import without_secrets
 from runtime.failures import AGAIN, sentence_for
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
@@ -32,7 +33,7 @@ def command(name: str) -> Iterator[None]:
                 sys.exit(INTERRUPTED)
             found = sentence_for(error)
             if found is None:
-                raise
+                raise without_secrets(error) from None
             sentence, status = found
             terminal.say(f"{name}: {sentence}")
             sys.exit(status)

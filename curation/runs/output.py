@@ -26,6 +26,7 @@ from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from curation.runs.ownership import LOCK, TOKEN, Lock, Token, own
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden
 from runtime.storage.parquet import first_rows, part_files
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, read_json, write_json
@@ -220,7 +221,7 @@ def _same(stamp: dict, description: dict, name: str) -> bool:
 
 def _paths(made_from: dict, output: Path) -> set[str]:
     """Return the paths of inputs, and the names of tables for the files of their copies."""
-    return {input_of(each["path"], str(tables_in(output))) for each in made_from.get("inputs", [])}
+    return {input_of(each["path"], hidden(str(tables_in(output)))) for each in made_from.get("inputs", [])}
 
 
 def _clear(path: Path) -> None:
