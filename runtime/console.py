@@ -13,6 +13,7 @@ from types import FrameType
 from runtime import terminal
 from runtime.errors import without_secrets
 from runtime.failures import AGAIN, sentence_for
+from runtime.kernel_cache import require_safe
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
@@ -23,6 +24,7 @@ def command(name: str) -> Iterator[None]:
     terminal.attach()
     with _messages(name), _interruptible(name) as stopped:
         try:
+            require_safe()
             yield
         except KeyboardInterrupt:
             if not stopped.is_set():

@@ -24,7 +24,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime.counting import counting, follow
 from runtime.errors import InputError
-from runtime.shipping import cache_folder, pack, put, unpacked
+from runtime.own_folders import cache_folder
+from runtime.shipping import pack, put, unpacked
 from runtime.storage.addresses import known, learn
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.tallies import Tallies
