@@ -35,7 +35,10 @@ def command(name: str) -> Iterator[None]:
                 sys.exit(INTERRUPTED)
             found = sentence_for(error)
             if found is None:
-                raise without_secrets(error) from None
+                shown = without_secrets(error)
+                if shown is error:
+                    raise
+                raise shown from None
             sentence, status = found
             terminal.say(f"{name}: {sentence}")
             sys.exit(status)

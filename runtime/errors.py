@@ -46,7 +46,7 @@ def without_secrets(error: Exception) -> Exception:
         return error
     text = redacted(str(error)) or type(error).__name__
     if isinstance(error, InputError):
-        return type(error)(text)
+        return type(error)(*error.args)
     kinds = (FileNotFoundError, PermissionError, ConnectionError, OSError)
     kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
     return kind(text if isinstance(error, OSError) else f"{type(error).__name__}: {text}")

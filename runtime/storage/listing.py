@@ -5,11 +5,9 @@ All that fsspec opens can be listed. A local name is taken as it is, also where 
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from runtime.errors import InputError
 from runtime.storage.addresses import hidden, with_secrets
+from runtime.storage.file_kinds import other_kind
 from runtime.storage.remote import AHEAD, Reading, RemoteFile
 from runtime.storage.retrying import may_pass, persist
 from runtime.storage.versions import Info, Version, version_of
@@ -30,9 +29,6 @@ from runtime.storage.versions import Info, Version, version_of
 log = logging.getLogger(__name__)
 
 LOOKS = 5  # tries to list or to look up: a wrong name of a host should not take minutes
-# Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.
-KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
-BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
 
 
@@ -211,7 +207,7 @@ def _local_info(system: LocalFileSystem, inner: str) -> Info | None:
     """Return what is known of a file, None of a folder and of nothing; InputError for what is no regular file."""
     if not os.path.lexists(inner) or system.isdir(inner):
         return None
-    kind = _kind_of(inner)
+    kind = other_kind(inner)
     if kind:
         raise InputError(f"{inner} is a {kind}; expected a regular file, a folder or a glob")
     return system.info(inner)
@@ -220,20 +216,7 @@ def _local_info(system: LocalFileSystem, inner: str) -> Info | None:
 def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:
     """Return what a listed name is that is no regular file; None for one."""
     is_local = isinstance(system, LocalFileSystem)
-    return _kind_of(info["name"]) if is_local and info["type"] != "file" else None
-
-
-def _kind_of(path: str) -> str | None:
-    """Return what is at a local path that is no regular file, None where one is, itself or behind links."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and os.path.islink(path):
-            return BROKEN_LINK
-        raise
-    if stat.S_ISDIR(mode):
-        return FOLDER_LINK
-    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "special file")
+    return other_kind(info["name"]) if is_local and info["type"] != "file" else None
 
 
 def _warn_of(kinds: dict[str, str], path: str) -> None:
