@@ -6,7 +6,7 @@ RUN apt-get update && \
     useradd --system --uid 185 --create-home spark && \
     python3 -m venv /opt/clip
 ENV PATH=/opt/clip/bin:$PATH SPARK_HOME=/opt/clip/spark PYSPARK_PYTHON=/opt/clip/bin/python \
-    NUMBA_CACHE_DIR=/tmp/numba LANG=C.UTF-8
+    LANG=C.UTF-8
 
 COPY requirements /build/requirements
 RUN pip install --no-cache-dir --require-hashes -r /build/requirements/build.txt && \

@@ -25,6 +25,7 @@ from curation.inputs.tables.columns import FLAG, TableOptions
 from curation.inputs.tables.references import PREFIX, folder_of
 from runtime.errors import InputError
 from runtime.spark import map_batches
+from runtime.storage.addresses import hidden
 from runtime.storage.parquet import PartWriter
 from runtime.storage.paths import files, make_folder, remove
 from runtime.storage.whole import whole
@@ -45,7 +46,9 @@ def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -
     for path in files(folder):
         if path.name not in copied:
             remove(path)
-    found = (Input(str(folder / name), "parquet", size, file_size=size) for name, size in sorted(copied.items()))
+    found = (
+        Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
+    )
     return [part for each in found for part in inputs.checked(each, columns)]
 
 

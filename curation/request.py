@@ -44,6 +44,7 @@ class Request:
     identifier: Identifier
     gate: GatePlan
     tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
+    passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
 
     @classmethod
     def find(
@@ -54,15 +55,17 @@ class Request:
         if tables and config.sample_files is not None:
             raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
         paths = [each for each in inputs if not is_table(each)]
+        passed_over: dict[str, str] = {}
         return cls(
             config=config,
             options=options,
             tables=tables,
-            files=files.find(paths, options.columns, config.sample_files, config.seed),
+            files=files.find(paths, options.columns, config.sample_files, config.seed, passed_over),
             exclusion=Exclusion.read(options.exclude),
             entries=metadata if isinstance(metadata, Entries) else Entries.open(metadata),
             identifier=Identifier.open(options.model),
             gate=GatePlan.find(options.status, options.images, options.keep),
+            passed_over=passed_over,
         )
 
     def with_copies(self, copies: list[Input]) -> Request:

@@ -34,6 +34,7 @@ from curation.runs.output import Output
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.spark import require_shared, ship
+from runtime.storage.addresses import hidden
 from runtime.storage.arrays import save_array
 from runtime.storage.parquet import part_files, require_rows
 from runtime.tallies import Tallies
@@ -149,7 +150,7 @@ class Steps:
 
     def write_results(self, counted: Counted) -> None:
         """Write what describes the run."""
-        output, status, gated = self.output, list(self.request.options.status), counted.gated
+        output, folders, gated = self.output, list(map(hidden, self.request.options.status)), counted.gated
         run = Run(
             config=self.request.config,
             made_from=output.description,
@@ -160,8 +161,9 @@ class Steps:
             curated=counted.curated,
             sized=counted.balance.sized,
             lineage=output.lineage(),
-            downloads={"folders": status, "images": gated.statuses} if gated and status else None,
+            downloads={"folders": folders, "images": gated.statuses} if gated and folders else None,
             gate=gated.gate.facts(gated.tallies) if gated else None,
+            passed_over=self.request.passed_over,
         )
         output.write_results(run, counted.balance.rates, self.progress.times())
 

@@ -25,7 +25,9 @@ from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
+from runtime.storage.addresses import with_secrets
 from runtime.storage.parquet import part_files, read_table
+from runtime.storage.versions import version_of
 from runtime.storage.whole import Parts
 
 log = logging.getLogger("metadata")
@@ -67,7 +69,7 @@ class Build:
         return list(gather(codes, self._bytes, ROUND_BYTES))
 
     def _bytes(self, code: str) -> int:
-        return sum(size for _, size, _ in self._dumps(code))
+        return sum(size for _, size, *_ in self._dumps(code))
 
     def _dumps(self, code: str) -> list[list]:
         """Return the identities of a language's dumps."""
@@ -171,10 +173,10 @@ def _ngrams(code: str) -> str:
 
 
 def _identity(path: str) -> list:
-    """Return path, size and time of a file: enough to know it again."""
-    filesystem, inner = fsspec.url_to_fs(path)
-    facts = filesystem.info(inner)
-    return [path, facts["size"], str(facts.get("mtime") or facts.get("LastModified") or facts.get("ETag"))]
+    """Return path, size and the other marks by which a file is known again."""
+    system, inner = fsspec.url_to_fs(with_secrets(path))
+    version = version_of(system, system.info(inner))
+    return [path, version.size, version.etag or version.modified, version.changed, version.inode]
 
 
 def _chosen(name: str, path: Path) -> Source:

@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from io import StringIO
 from typing import Any, NoReturn
 
+from runtime.redaction import redacted
+
 Group = argparse._ArgumentGroup  # of flags in the help
 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
@@ -66,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with one line and status 2."""
-        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
+        self.exit(2, f"{self.prog}: {redacted(message)} (--help lists the flags)\n")
 
     def take_defaults(self, config: type) -> None:
         """Take the defaults from the fields of a config, and name them in the help."""

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from runtime import terminal
+from runtime.errors import without_secrets
 from runtime.failures import AGAIN, sentence_for
+from runtime.kernel_cache import require_safe
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
@@ -22,6 +24,7 @@ def command(name: str) -> Iterator[None]:
     terminal.attach()
     with _messages(name), _interruptible(name) as stopped:
         try:
+            require_safe()
             yield
         except KeyboardInterrupt:
             if not stopped.is_set():
@@ -32,7 +35,10 @@ def command(name: str) -> Iterator[None]:
                 sys.exit(INTERRUPTED)
             found = sentence_for(error)
             if found is None:
-                raise
+                shown = without_secrets(error)
+                if shown is error:
+                    raise
+                raise shown from None
             sentence, status = found
             terminal.say(f"{name}: {sentence}")
             sys.exit(status)

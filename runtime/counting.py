@@ -9,6 +9,7 @@ from pyspark import Accumulator
 from pyspark.accumulators import AccumulatorParam
 from pyspark.sql import SparkSession
 
+from runtime.errors import without_secrets
 from runtime.progress import Figures, advanced, current
 
 
@@ -22,9 +23,18 @@ def follow(spark: SparkSession, items: list) -> Accumulator[Figures]:
 
 @contextmanager
 def counting(item: object, counter: Accumulator[Figures]) -> Iterator[None]:
-    """Count an item that the block does, and what it advances, in a worker."""
+    """Count an item that the block does, and what it advances, in a worker.
+
+    Spark shows and stores the trace of an error, so that says no secret of a URL.
+    """
     before = advanced()
-    yield
+    try:
+        yield
+    except Exception as error:
+        shown = without_secrets(error)
+        if shown is error:
+            raise
+        raise shown from None
     counter.add(advanced() - before + Figures(done=size(item)))
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from typing import Any
+
+from runtime.redaction import redacted
 
 
 class InputError(ValueError):
-    """Something that came from outside cannot be used; the message says what came, what was expected, what to do."""
+    """Something that came from outside cannot be used; the message says what came, what was expected, what to do.
+
+    >>> str(InputError("https://me:word@a.org/b?token=0f does not exist"))
+    'https://a.org/b does not exist'
+    """
+
+    def __init__(self, *args: Any):
+        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in args))
 
 
 class ParameterError(InputError):
@@ -19,7 +30,7 @@ class ParameterError(InputError):
 
     def __init__(self, fault: str, *names: str):
         super().__init__(fault, *names)  # all arguments: an exception is pickled with them
-        self.fault, self.names = fault, names
+        self.fault, self.names = redacted(fault), names
 
     def __str__(self) -> str:
         return self.spelled(str)
@@ -27,3 +38,15 @@ class ParameterError(InputError):
     def spelled(self, spell: Callable[[str], str]) -> str:
         """Return the message with each name as `spell` spells it."""
         return f"{' and '.join(map(spell, self.names))} {self.fault}"
+
+
+def without_secrets(error: Exception) -> Exception:
+    """Return an error whose trace says no secret of a URL: `error` itself, or one of its kind without its causes."""
+    if not any(redacted(line) != line for line in traceback.format_exception(error)):
+        return error
+    text = redacted(str(error)) or type(error).__name__
+    if isinstance(error, InputError):
+        return type(error)(*error.args)
+    kinds = (FileNotFoundError, PermissionError, ConnectionError, OSError)
+    kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
+    return kind(text if isinstance(error, OSError) else f"{type(error).__name__}: {text}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 from pyspark.core import context
 from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
@@ -37,6 +37,13 @@ _SETTINGS = {
     "spark.executorEnv.PYTHONSAFEPATH": "1",  # Python 3.11
     **{f"spark.executorEnv.{name}": value for name, value in ALLOCATORS.items()},
 }
+# Spark blacks out settings whose name or value this matches, in its UI and in event logs: by its own pattern, and URLs
+# that spark-submit's command line, which is among them, may hold.
+_REDACTION = "spark.redaction.regex"
+_OF_SPARK = "(?i)secret|password|token|access[.]?key"
+_OF_URLS = (
+    r"(?i)signature|credential|[?&]\w*(sig|key|auth|pass\w*|pwd|sas|jwt)=|://[^\s/]*@|://[^\s/:]*:(?!\d*/)[^\s@]*@"
+)
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -53,6 +60,7 @@ def session(name: str) -> SparkSession:
         builder = builder.config("spark.log.level", "ERROR")
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
+    builder = builder.config(_REDACTION, f"{SparkConf().get(_REDACTION, _OF_SPARK)}|{_OF_URLS}")
     with _own_interrupts():
         return builder.getOrCreate()
 

@@ -6,7 +6,6 @@ A tar is named by a digest of its content, so that a copy serves every later job
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tarfile
 import tempfile
@@ -18,14 +17,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 from uuid import uuid4
 
-from runtime.errors import InputError
 from runtime.storage import locks
 from runtime.storage.whole import whole
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
 _PARTIAL = ".partial"
-_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
 
 
 def pack(artefact: Path, folder: Path) -> Path:
@@ -61,19 +58,6 @@ def unpacked(tar: Path, cache: Path) -> Path:
                 _clean(cache)
                 _unpack(tar, copy)
     return copy
-
-
-def cache_folder() -> Path:
-    """Return this user's folder for unpacked artefacts: on the first of Spark's local disks, else a temporary one."""
-    disk = Path(os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir())
-    # Spark names workers a folder of their executor's own, which is below the one that the machine's executors share.
-    while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
-        disk = disk.parent
-    cache = disk / f"clip-curation-{os.getuid()}"
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if cache.lstat().st_uid != os.getuid():
-        raise InputError(f"{cache} belongs to someone else; remove it, or name another disk in SPARK_LOCAL_DIRS")
-    return cache
 
 
 class _Hashed:
@@ -131,9 +115,8 @@ def _unpack(tar: Path, copy: Path) -> None:
         with tar.open("rb") as file:
             hashed = _Hashed(file)
             with tarfile.open(fileobj=cast(BinaryIO, hashed), mode="r|") as members:
-                # Python 3.11.2, for one, has no such filter.
                 members.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
-                members.extractall(partial)
+                members.extractall(partial, members=map(_only_below, members))  # Python 3.11.2, for one, has no filters
             while hashed.read(1 << 20):
                 pass
         if not tar.stem.endswith(hashed.digest):  # tarfile takes a tar that is cut off for a shorter one
@@ -143,6 +126,14 @@ def _unpack(tar: Path, copy: Path) -> None:
         raise OSError(f"{tar} is damaged: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _only_below(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Refuse a member that `pack` never makes: a link, a device, or a path that leads out of the folder."""
+    is_outside = member.name.startswith("/") or ".." in member.name.split("/")
+    if is_outside or not (member.isreg() or member.isdir()):
+        raise tarfile.TarError(f"it holds {member.name!r}, which is no file or folder below it")
+    return member
 
 
 def _clean(cache: Path) -> None:

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from runtime.blocks import Block
 from runtime.counting import counting, follow
+from runtime.storage.addresses import known, learn
 from runtime.tallies import Tallies
 
 Send = Callable[[Any, Tallies], Iterator[Block]]
@@ -30,7 +31,7 @@ def exchange(spark: SparkSession, items: list[Any], send: Send, receive: Receive
     `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition.
     """
     context = spark.sparkContext
-    each = context.broadcast((items, send, receive, partitions))
+    each = context.broadcast((items, send, receive, partitions, known()))
     numbers = context.parallelize(range(len(items)), max(1, len(items)))
     sent = numbers.flatMap(partial(_send, each=each, counter=follow(spark, items)))
     counter = follow(spark, list(range(partitions)))
@@ -47,7 +48,8 @@ def _partition(partition: int) -> int:
 
 def _send(number: int, each: Broadcast, counter: Accumulator) -> Iterator[Sent]:
     gc.freeze()  # as in runtime.spark
-    items, send, _, partitions = each.value
+    items, send, _, partitions, addresses = each.value
+    learn(addresses)
     with counting(items[number], counter):
         tallies = Tallies()
         for block in send(items[number], tallies):
@@ -59,7 +61,8 @@ def _receive(
     partition: int, sent: Iterable[Sent], each: Broadcast, counter: Accumulator
 ) -> Iterator[tuple[int, list[dict]]]:
     gc.freeze()
-    items, _, receive, _ = each.value
+    items, _, receive, _, addresses = each.value
+    learn(addresses)
     tallied: list[tuple[int, list[dict]]] = []
     with counting(partition, counter):
         own = receive(partition, _blocks(sent, tallied))

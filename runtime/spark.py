@@ -24,7 +24,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime.counting import counting, follow
 from runtime.errors import InputError
-from runtime.shipping import cache_folder, pack, put, unpacked
+from runtime.own_folders import cache_folder
+from runtime.shipping import pack, put, unpacked
+from runtime.storage.addresses import known, learn
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.tallies import Tallies
 
@@ -143,7 +145,7 @@ def over(
     """Return the rows that `function(item)` yields for each item, with one task an item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
-    each = spark.sparkContext.broadcast((items, function))
+    each = spark.sparkContext.broadcast((items, function, known()))
     return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
 
 
@@ -157,7 +159,7 @@ def run(
 
     This is no DataFrame: the JVM takes longer to plan and compile one than many a stage runs.
     """
-    each = spark.sparkContext.broadcast((items, function))
+    each = spark.sparkContext.broadcast((items, function, known()))
     most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
     numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
     rows_of = partial(_rows_of, each=each, counter=follow(spark, items))
@@ -181,13 +183,15 @@ def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:
     # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
     # looking at it again and again takes a tenth of a worker's time.
     gc.freeze()
-    items, function = each.value
+    items, function, addresses = each.value
+    learn(addresses)
     with counting(items[number], counter):
         return function(items[number]).rows()
 
 
 def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:
-    items, function = each.value
+    items, function, addresses = each.value
+    learn(addresses)
     for batch in batches:
         for number in batch["id"].to_pylist():
             with counting(items[number], counter):

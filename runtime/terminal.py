@@ -7,6 +7,8 @@ import stat
 import sys
 import threading
 
+from runtime.redaction import redacted
+
 _lock = threading.RLock()  # a signal handler may write while its own thread does
 _live_line = ""
 
@@ -38,7 +40,7 @@ def say(text: str) -> None:
     """Write lines that stay."""
     with _lock:
         _clear()
-        print(text, file=sys.stderr, flush=True)
+        print(redacted(text), file=sys.stderr, flush=True)
 
 
 def show(line: str) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 import llvmlite.binding
 import numba
 
+from runtime.kernel_cache import require_safe
 from runtime.kernels.siphash import siphash
 from runtime.progress import Progress, advance
 from runtime.storage import locks
@@ -41,8 +42,9 @@ def compile_kernels(calls: Sequence[Call], seconds: float, progress: Progress | 
     """Make sure that the kernels which `calls` use are in the cache of this machine.
 
     `calls` are functions of a module that use kernels with arguments of the usual types. `seconds` is the time that one
-    core needs for them.
+    core needs for them. InputError where a folder for kernels is not this user's own.
     """
+    require_safe()
     marker = _marker(calls)
     if marker is None or marker.exists():
         return

@@ -19,7 +19,7 @@ from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
 from runtime.draws import draws
-from runtime.shipping import cache_folder
+from runtime.own_folders import cache_folder
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 

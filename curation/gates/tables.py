@@ -16,6 +16,7 @@ from curation.images.uids import uids
 from curation.inputs.tables.columns import RECOGNISED
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden
 from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import ListedFile, expand, name_of
 from runtime.storage.paths import reachable
@@ -49,7 +50,8 @@ class ImageTable:
     @classmethod
     def find(cls, paths: Sequence[str]) -> ImageTable:
         """Return the table in files, folders, globs or URLs; InputError where there is none, or no uid and no url."""
-        name, files = ", ".join(paths), tuple(file for path in paths for file in _files(path))
+        name = ", ".join(map(hidden, paths))
+        files = tuple(file for path in paths for file in _files(path))
         with opened(*files[0]) as file:
             schema = file.schema
         known = {kind: column for kind in IDENTITIES for column in RECOGNISED[kind] if column in schema.names}

@@ -19,7 +19,7 @@ from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
-from runtime.shipping import cache_folder
+from runtime.own_folders import cache_folder
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 

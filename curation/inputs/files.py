@@ -18,6 +18,7 @@ from curation.inputs.tables.table_folders import TableFolders
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage import listing
+from runtime.storage.addresses import hidden
 from runtime.storage.listing import ListedFile
 from runtime.storage.versions import Version
 
@@ -36,19 +37,26 @@ class Input:
     row_groups: tuple[int, int] | None = None
     etag: str | None = None  # likewise
     file_size: int | None = None  # bytes of the whole file, likewise
+    changed: int | None = None  # nanoseconds since 1970, of the inode of a local file
+    inode: int | None = None  # likewise
 
 
 def find(
-    paths: list[str], options: TableOptions | None = None, sample_files: int | None = None, seed: int = 0
+    paths: list[str],
+    options: TableOptions | None = None,
+    sample_files: int | None = None,
+    seed: int = 0,
+    passed_over: dict[str, str] | None = None,
 ) -> list[Input]:
     """Return the files that `paths` name, by path; refuse what is missing, unknown or lacks the columns.
 
     `sample_files` takes that many of them. The choice depends on the seed and each one's path only, so that a larger
-    sample holds a smaller one.
+    sample holds a smaller one. `passed_over` gets path and kind of what is no regular file.
     """
     options = options or TableOptions()
-    tables = TableFolders()
-    files = {file.path: file for path in paths for file in _files(path, tables)}
+    _require_one_secret(paths)
+    look = _Look(TableFolders(), {} if passed_over is None else passed_over)
+    files = {file.path: file for path in paths for file in _files(path, look)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
         found = pool.map(lambda path: checked(files[path], options), chosen)
@@ -80,6 +88,15 @@ def _listed(file: Input) -> ListedFile:
         raise OSError(f"{file.path} cannot be opened: {error}") from error
 
 
+def _require_one_secret(paths: list[str]) -> None:
+    """Refuse URLs that only secrets tell apart: they would count as one input, and might not be one."""
+    given: dict[str, str] = {}
+    for path in paths:
+        shown = hidden(path)
+        if given.setdefault(shown, path) != path:
+            raise InputError(f"{shown} is given with two signatures, users or keys; give it once")
+
+
 def _sample(paths: list[str], number: int, seed: int) -> list[str]:
     if number < 1:
         raise InputError(f"sample_files is {number}; it must be at least 1")
@@ -87,7 +104,15 @@ def _sample(paths: list[str], number: int, seed: int) -> list[str]:
     return sorted(sorted(paths, key=lambda path: (draw[path], path))[:number])
 
 
-def _files(path: str, tables: TableFolders) -> list[Input]:
+@dataclass(frozen=True)
+class _Look:
+    """What is known, while files are listed, of all paths together."""
+
+    tables: TableFolders
+    passed_over: dict[str, str]
+
+
+def _files(path: str, look: _Look) -> list[Input]:
     """Return the files that one path, folder, glob, URL or crawl names; none is opened yet."""
     if commoncrawl.is_reference(path):
         kind, names = commoncrawl.files(path)
@@ -95,7 +120,8 @@ def _files(path: str, tables: TableFolders) -> list[Input]:
     try:
         found = listing.expand(path)
         if found is not None:
-            tables.require_none(found)
+            look.tables.require_none(found)
+            look.passed_over.update(found.passed_over)
     except InputError:
         raise
     except (OSError, ImportError, ValueError) as error:
@@ -117,7 +143,16 @@ def _known(path: str, found: listing.Found) -> list[Input]:
 
 def _input(path: str, format: Format, version: Version) -> Input:
     size = format.typical_bytes if version.size is None else version.size
-    return Input(path, format.name, size, version.modified, etag=version.etag, file_size=version.size)
+    return Input(
+        path,
+        format.name,
+        size,
+        version.modified,
+        etag=version.etag,
+        file_size=version.size,
+        changed=version.changed,
+        inode=version.inode,
+    )
 
 
 def checked(file: Input, options: TableOptions) -> list[Input]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import platform
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Any
@@ -44,6 +45,7 @@ class Run:
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
     downloads: dict[str, Any] | None = None  # img2dataset's folders, and the number of matched `images` by status
     gate: dict[str, Any] | None = None  # its tables and conditions, and what each found and removed
+    passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
 
     def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
@@ -65,6 +67,7 @@ class Run:
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
+            "passed_over": dict(Counter(self.passed_over.values())),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},

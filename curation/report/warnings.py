@@ -46,8 +46,9 @@ class Check:
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run, given the other content of run.json."""
+    of_inputs = (_empty(facts["rows"]), _damaged(facts), _passed_over(facts))
     of_languages = (_of_languages(facts["languages"], check) for check in CHECKS)
-    return [warning for warning in (_empty(facts["rows"]), _damaged(facts), *of_languages) if warning]
+    return [warning for warning in (*of_inputs, *of_languages) if warning]
 
 
 def _empty(rows: dict[str, int]) -> Sentence | None:
@@ -76,6 +77,14 @@ def _damaged(facts: dict[str, Any]) -> Sentence | None:
             *((" The most damaged: ", *_listed(worst), ".") if worst else ()),
         )
     )
+
+
+def _passed_over(facts: dict[str, Any]) -> Sentence | None:
+    kinds = facts["passed_over"]
+    if not kinds:
+        return None
+    counts = ", ".join(f"{number(count)} {kind}{'s' * (count > 1)}" for kind, count in kinds.items())
+    return Sentence((f"Not read, because only regular files are inputs: {counts}.",))
 
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:

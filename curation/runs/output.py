@@ -25,6 +25,7 @@ from curation.report.page import write_report
 from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden
 from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, is_free, own
 from runtime.storage.parquet import first_rows, part_files
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
@@ -219,7 +220,7 @@ def _same(stamp: dict, description: dict, name: str) -> bool:
 
 def _paths(made_from: dict, output: Path) -> set[str]:
     """Return the paths of inputs, and the names of tables for the files of their copies."""
-    return {input_of(each["path"], str(tables_in(output))) for each in made_from.get("inputs", [])}
+    return {input_of(each["path"], hidden(str(tables_in(output)))) for each in made_from.get("inputs", [])}
 
 
 def _clear(path: Path) -> None:

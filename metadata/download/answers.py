@@ -1,4 +1,4 @@
-"""Name the failures of requests, and read URLs, waits and errors for messages."""
+"""Name the failures of requests, and read hosts, waits and errors for messages."""
 
 from __future__ import annotations
 
@@ -24,15 +24,6 @@ class Refused(Exception):
 
 class Stopped(Exception):
     """The run ends; nothing is wrong with this file."""
-
-
-def public_url(url: str) -> str:
-    """Return `url` for a message: without the user and password that the URL of a mirror may have.
-
-    >>> public_url("https://me:secret@mirror.org/dumps")
-    'https://mirror.org/dumps'
-    """
-    return urlsplit(url)._replace(netloc=host_of(url)).geturl()
 
 
 def host_of(url: str) -> str:

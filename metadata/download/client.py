@@ -20,11 +20,11 @@ from metadata.download.answers import (
     Stopped,
     host_of,
     innermost_reason,
-    public_url,
     seconds_asked_for,
 )
 from metadata.download.manners import Manners
 from runtime.errors import InputError
+from runtime.redaction import redacted
 from runtime.storage.retrying import BUSY, Waits, try_again
 
 _PIECE = 1 << 18
@@ -83,13 +83,13 @@ class Client:
         """Return the text at `url`, of one try."""
         with self.open(url) as response:
             if response.status_code != 200:
-                raise Refused(f"{public_url(url)} was answered with status {response.status_code}")
+                raise Refused(f"{redacted(url)} was answered with status {response.status_code}")
             found = bytearray()
             for piece in self.pieces(response):
                 found += piece
                 if len(found) > _LONGEST_TEXT:
                     most = f"{_LONGEST_TEXT >> 20} MB"
-                    raise Refused(f"{public_url(url)} is no list of checksums: it is longer than {most}")
+                    raise Refused(f"{redacted(url)} is no list of checksums: it is longer than {most}")
         return found.decode("utf-8", "replace")
 
     @contextmanager
@@ -104,7 +104,7 @@ class Client:
         except (requests.ConnectionError, requests.Timeout) as error:
             raise Again(f"no answer from {host_of(url)} ({innermost_reason(error)})", unheard=True) from error
         except (requests.RequestException, ValueError) as error:
-            raise Refused(f"{public_url(url)} cannot be asked for ({innermost_reason(error)})") from error
+            raise Refused(f"{redacted(url)} cannot be asked for ({innermost_reason(error)})") from error
         with response:
             self._heard.add(host_of(url))
             self._check(url, response)
@@ -123,15 +123,15 @@ class Client:
     def _check(self, url: str, response: requests.Response) -> None:
         status, host = response.status_code, host_of(url)
         if urlsplit(url).scheme == "https" and urlsplit(response.url).scheme != "https":
-            target = public_url(response.url)
-            raise Refused(f"{public_url(url)} leads to {target}, which is not safe from changes on the way")
+            target = redacted(response.url)
+            raise Refused(f"{redacted(url)} leads to {target}, which is not safe from changes on the way")
         if status in BUSY:
             after = seconds_asked_for(response.headers.get("Retry-After"), self.manners.clock.now())
             if after is not None:
                 self._hold(host, after)
             raise Again(f"{host} was busy (status {status})", after=after)
         if status >= 400 and status != 416:
-            raise Refused(f"{public_url(url)} was answered with status {status}")
+            raise Refused(f"{redacted(url)} was answered with status {status}")
 
     def _check_patience(self, url: str, again: Again, failures: int) -> None:
         """Give up on a file that has failed too often, and on the whole run if its server was never heard."""

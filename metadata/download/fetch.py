@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from metadata.download.answers import Refused, Stopped, public_url
+from metadata.download.answers import Refused, Stopped
 from metadata.download.checksums import listed_names
 from metadata.download.client import Client
 from metadata.download.manners import Manners
 from metadata.download.planned import Download, Listing
 from metadata.download.transfer import Report, Result, Transfer
 from runtime.errors import InputError
+from runtime.redaction import redacted
 from runtime.storage import locks
 
 _LOCK = ".downloading"
@@ -51,7 +52,7 @@ def _listed(client: Client, listing: Listing) -> list[Download] | Result:
         names = listed_names(client.persist(listing.sums, partial(client.text, listing.sums)))
         if downloads := listing.downloads(names):
             return downloads
-        reason = f"{public_url(listing.sums)} lists no file of pages"
+        reason = f"{redacted(listing.sums)} lists no file of pages"
     except Refused as refused:
         reason = str(refused)
     unlisted = Download(listing.sums, f"{listing.path}/{listing.sums.rpartition('/')[2]}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from metadata.download.answers import public_url
 from metadata.download.planned import Download
 from metadata.download.transfer import Result
+from runtime.redaction import redacted
 
 
 class Progress:
@@ -43,7 +43,7 @@ def listing(results: Iterable[Result]) -> list[str]:
 
 
 def _description(result: Result) -> str:
-    return result.reason or f"{result.download.path}  {public_url(result.download.url)}"
+    return result.reason or f"{result.download.path}  {redacted(result.download.url)}"
 
 
 def readable(size: float | None) -> str:

@@ -15,12 +15,13 @@ from pathlib import Path
 import requests
 
 from metadata.download import headers
-from metadata.download.answers import Again, Refused, public_url
+from metadata.download.answers import Again, Refused
 from metadata.download.checksums import damage, file_digest, kind, published_digest
 from metadata.download.client import Client
 from metadata.download.planned import Download
 from metadata.download.record import Record, proof
 from runtime.errors import InputError
+from runtime.redaction import redacted
 
 Report = Callable[[Download, int, int | None], None]  # bytes so far, and in all if the server states it
 
@@ -101,7 +102,7 @@ class Transfer:
         text = self._client.persist(published.url, lambda: self._client.text(published.url))
         digest = published_digest(published, text)
         if digest is None:
-            raise Refused(f"{public_url(published.url)} lists no checksum of {published.name}")
+            raise Refused(f"{redacted(published.url)} lists no checksum of {published.name}")
         return digest
 
     def _fault(self, path: Path) -> str:
@@ -151,7 +152,7 @@ class Transfer:
         if headers.size_without_rest(response) == have:
             return have, have
         self._discard()
-        raise Again(f"{public_url(self.download.url)} was answered with another part than the one asked for")
+        raise Again(f"{redacted(self.download.url)} was answered with another part than the one asked for")
 
     def _write(self, response: requests.Response, start: int, total: int | None) -> None:
         if total is not None and total - start > shutil.disk_usage(self.target.parent).free:
@@ -167,7 +168,7 @@ class Transfer:
         if total is not None and done > total:
             self._discard()
         if total is not None and done != total:
-            raise Again(f"{public_url(self.download.url)} ended after {done:,} of {total:,} bytes")
+            raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
 
     def _check(self) -> None:
         """Refuse a file that came whole twice and was wrong twice; checksums may be newer than they were."""
@@ -179,7 +180,7 @@ class Transfer:
             return
         self._discard()
         self._most, self._spoilt = 0, self._spoilt + 1
-        sentence = f"{public_url(self.download.url)} is not what was published: {fault}"
+        sentence = f"{redacted(self.download.url)} is not what was published: {fault}"
         raise Refused(sentence) if self._spoilt == _SPOILT else Again(sentence)
 
     def _size(self) -> int:

@@ -13,6 +13,7 @@ from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacke
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.namespaces import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
+from runtime.storage.addresses import with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
@@ -123,7 +124,7 @@ def _cirrus_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
 def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
     columns = [*COLUMNS, *([file.column] if file.column else [])]
     try:
-        with fsspec.open(file.path, "rb") as opened:
+        with fsspec.open(with_secrets(file.path), "rb") as opened:
             for batch in BoundedParquet(opened).batches(columns, BATCH_ROWS):
                 for title, text, *code in zip(*(_strings(batch[name]) for name in columns), strict=True):
                     if not code or code[0].replace("-", "_") == file.wikipedia:

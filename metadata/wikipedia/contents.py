@@ -18,6 +18,7 @@ from metadata.wikipedia import projects
 from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
 from metadata.wikipedia.names import known
 from runtime.errors import InputError
+from runtime.storage.addresses import with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
 
 COLUMNS = ("title", "text")
@@ -94,7 +95,7 @@ def _look_into_cirrus(path: str) -> Content:
 
 def _look_into_parquet(path: str) -> Content:
     try:
-        with fsspec.open(path, "rb") as file:
+        with fsspec.open(with_secrets(path), "rb") as file:
             table = BoundedParquet(file)
             names = table.schema.names
             if missing := [name for name in COLUMNS if name not in names]:

@@ -21,6 +21,7 @@ import fsspec
 import orjson
 
 from metadata.wikipedia.multistream import Section, Span
+from runtime.storage.addresses import with_secrets
 
 CHUNK = 1 << 20  # bytes read at a time
 READ_AHEAD = 4 << 20  # bytes that a URL is asked for beyond a chunk: more would come in vain at the end of each span
@@ -91,7 +92,7 @@ def first_source(chunks: Iterable[bytes]) -> dict | None:
 
 def _unpacked(path: str, span: Span | None) -> Iterator[bytes]:
     reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
-    system, inner = fsspec.url_to_fs(path)
+    system, inner = fsspec.url_to_fs(with_secrets(path))
     with system.open(inner, "rb", **({"block_size": READ_AHEAD} if span else {})) as file:
         try:
             yield from reader(cast(BinaryIO, Section(file, span)) if span else file)

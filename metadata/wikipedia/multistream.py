@@ -16,6 +16,8 @@ from typing import BinaryIO, cast
 import fsspec
 from fsspec import AbstractFileSystem
 
+from runtime.storage.addresses import with_secrets
+
 log = logging.getLogger("metadata.wikipedia")
 
 SPAN_BYTES = 64 << 20  # of a packed dump: a task of some 20 seconds, and 320 of them for 20 GB
@@ -79,7 +81,7 @@ def spans(dump: str) -> list[Span]:
     """Return the spans of a dump; none for one that is read as a whole: it is small, or has no index that fits it."""
     if not dump.lower().endswith(".bz2"):
         return []
-    system, inner = fsspec.url_to_fs(dump)
+    system, inner = fsspec.url_to_fs(with_secrets(dump))
     size = system.size(inner) or 0
     if size < 2 * SPAN_BYTES:
         return []
@@ -112,7 +114,7 @@ def _index_beside(dump: str) -> str | None:
 
 
 def _exists(path: str) -> bool:
-    system, inner = fsspec.url_to_fs(path)
+    system, inner = fsspec.url_to_fs(with_secrets(path))
     return cast(bool, system.exists(inner))
 
 
@@ -132,7 +134,7 @@ def _starts(index: str, size: int) -> list[int]:
 def _offsets(index: str) -> Iterator[int]:
     """Yield each offset once; the lines of its pages follow one another."""
     before = b""
-    with fsspec.open(index, "rb", compression="infer") as lines:
+    with fsspec.open(with_secrets(index), "rb", compression="infer") as lines:
         for line in lines:
             if before and line.startswith(before):
                 continue

@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from runtime.errors import InputError
+from runtime.storage.addresses import with_secrets
 from runtime.storage.listing import expand
 
 BLOCK = 16 << 20  # bytes read at a time: some 400,000 lines
@@ -109,5 +110,5 @@ def _pieces(path: str, size: int, counts: Counter) -> Iterator[bytes]:
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     is_gzip = path.endswith(".gz")  # for which fsspec takes isal where it is installed: that loses what came last, too
-    with fsspec.open(path, "rb", compression=None if is_gzip else "infer") as file:
+    with fsspec.open(with_secrets(path), "rb", compression=None if is_gzip else "infer") as file:
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_gzip else file

@@ -10,6 +10,7 @@ import fsspec
 from fsspec.core import OpenFile
 
 from metadata.languages import OTHER, Language, of_label, of_wordnet
+from runtime.storage.addresses import with_secrets
 
 EXPECTED = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
 
@@ -25,7 +26,7 @@ class WordnetFile:
 
 def opened(path: str) -> OpenFile:
     """Return a context that opens a file, unpacked by its ending."""
-    return fsspec.open(path, "rb", compression="infer")
+    return fsspec.open(with_secrets(path), "rb", compression="infer")
 
 
 def lines(path: str, tally: Counter) -> Iterator[str]:

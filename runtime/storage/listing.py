@@ -5,8 +5,10 @@ All that fsspec opens can be listed. A local name is taken as it is, also where 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +20,13 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden, with_secrets
+from runtime.storage.file_kinds import other_kind
 from runtime.storage.remote import AHEAD, Reading, RemoteFile
 from runtime.storage.retrying import may_pass, persist
 from runtime.storage.versions import Info, Version, version_of
+
+log = logging.getLogger(__name__)
 
 LOOKS = 5  # tries to list or to look up: a wrong name of a host should not take minutes
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
@@ -34,6 +40,7 @@ class Found:
     is_file: bool
     hidden: list[str] = field(default_factory=list)  # paths of the hidden files that were passed over
     folders: list[str] = field(default_factory=list)  # paths of the folders that were listed
+    passed_over: dict[str, str] = field(default_factory=dict)  # path of what is no regular file → its kind
 
     @property
     def paths(self) -> list[str]:
@@ -87,15 +94,19 @@ def expand(path: str, deep: bool = True) -> Found | None:
     """Return the files that a file, folder, glob or URL stands for; None if nothing is there.
 
     A folder stands for all files below it, or with `deep` false for those directly in it; so does a folder that a glob
-    matches. Hidden files count only where the path names them.
+    matches. Hidden files count only where the path names them. Only regular files count: another thing is refused where
+    `path` names it, and passed over, with a warning, in a folder.
     """
     system, inner = system_of(path)
     found = persist(path, lambda: _infos(system, inner, deep), lambda: None, LOOKS)
     if found is None:
         return None
-    files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in found.infos]
+    kinds = {info["name"]: kind for info in found.infos if (kind := _other_kind(system, info))}
+    infos = [info for info in found.infos if info["name"] not in kinds]
+    files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in infos]
     hidden, folders = ([_full_path(system, name, path) for name in names] for names in (found.hidden, found.folders))
-    return Found(files, found.is_file, hidden, folders)
+    _warn_of(kinds, path)
+    return Found(files, found.is_file, hidden, folders, kinds)
 
 
 def names_in(folder: str) -> list[str]:
@@ -127,7 +138,7 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system of a path, and what it is called there."""
     if "://" not in path:  # not fsspec.core.url_to_fs, which splits a name at ::
         return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path))
-    system, inner = fsspec.core.url_to_fs(path)
+    system, inner = fsspec.core.url_to_fs(with_secrets(path))
     return (_asked_once(system) if "s3" in type(system).protocol else system), inner
 
 
@@ -182,7 +193,7 @@ def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
     """Return what is known of a file, None if there is none; `isfile` of a remote system is False when it is busy."""
     if isinstance(system, LocalFileSystem):
-        return system.info(inner) if system.isfile(inner) else None
+        return _local_info(system, inner)
     try:
         info = system.info(inner)
     except FileNotFoundError as error:
@@ -190,6 +201,29 @@ def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
             raise
         return None
     return info if info["type"] == "file" else None
+
+
+def _local_info(system: LocalFileSystem, inner: str) -> Info | None:
+    """Return what is known of a file, None of a folder and of nothing; InputError for what is no regular file."""
+    if not os.path.lexists(inner) or system.isdir(inner):
+        return None
+    kind = other_kind(inner)
+    if kind:
+        raise InputError(f"{inner} is a {kind}; expected a regular file, a folder or a glob")
+    return system.info(inner)
+
+
+def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:
+    """Return what a listed name is that is no regular file; None for one."""
+    is_local = isinstance(system, LocalFileSystem)
+    return other_kind(info["name"]) if is_local and info["type"] != "file" else None
+
+
+def _warn_of(kinds: dict[str, str], path: str) -> None:
+    """Warn of what is passed over because it is no regular file."""
+    if kinds:
+        counts = ", ".join(f"{number} {kind}{'s' * (number > 1)}" for kind, number in Counter(kinds.values()).items())
+        log.warning("passed over in %s, as no regular files: %s, the first %s", hidden(path), counts, min(kinds))
 
 
 def _in_folder(system: AbstractFileSystem, folder: str, deep: bool) -> _Listed:
@@ -207,8 +241,8 @@ def _is_hidden(path: str) -> bool:
 
 
 def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
-    """Return a path that means the same on every machine, for a file that `path` stands for."""
+    """Return a path that means the same on every machine, for a file that `path` stands for; without its secrets."""
     if isinstance(system, LocalFileSystem):
         return name
     link, mark, rest = path.partition("::")  # zip://member::archive.zip
-    return system.unstrip_protocol(name) + (mark + rest if "://" in link else "")
+    return hidden(system.unstrip_protocol(name) + (mark + rest if "://" in link else ""))

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar, cast
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from runtime.draws import draws
+from runtime.redaction import redacted
 from runtime.storage.paths import is_outside
 
 TRIES = 8  # in a row that bring nothing: a minute of waits
@@ -116,8 +117,8 @@ def _give_up(path: str, error: Exception, tries: int) -> NoReturn:
     found = status(error)
     missing = isinstance(error, FileNotFoundError) and found is None and not may_pass(error)
     if missing or found in (404, 410):
-        raise FileNotFoundError(f"{path} does not exist") from error
+        raise FileNotFoundError(redacted(f"{path} does not exist")) from error
     kind = PermissionError if found in (401, 403) or isinstance(error, PermissionError) else OSError
     times = f", {tries} times in a row" if tries > 1 else ""
     last = [*_causes(error)][-1]
-    raise kind(f"{path} cannot be read{times}: {str(last) or type(last).__name__}") from error
+    raise kind(redacted(f"{path} cannot be read{times}: {str(last) or type(last).__name__}")) from error

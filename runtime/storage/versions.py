@@ -1,4 +1,11 @@
-"""The version of a file: the marks by which its content is told from an earlier one."""
+"""The version of a file: the marks by which its content is told from an earlier one.
+
+Another content may have the same size and time: `touch -r` and unpacked archives set times. The time at which the inode
+changed cannot be set, and a file that replaces another has its own inode. But both also change where no byte does: by
+chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So they serve the driver to
+recognise an input of an earlier run, which at worst is read again in vain. They never serve to refuse a file: on
+another machine the same file of a network file system may have other ones.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +28,14 @@ class Version:
     size: int | None = None
     modified: int | None = None  # nanoseconds since 1970
     etag: str | None = None
+    changed: int | None = None  # nanoseconds since 1970, of the inode: only of local files
+    inode: int | None = None  # likewise
 
     def difference(self, now: Version) -> str | None:
-        """Return what has changed; a time counts only without ETags, as listings round it otherwise."""
+        """Return what has changed, without the marks that may differ from machine to machine.
+
+        A time counts only without ETags, as listings round it otherwise.
+        """
         if None not in (self.size, now.size) and self.size != now.size:
             return f"it had {self.size:,} bytes and has {now.size:,}"
         if None not in (self.etag, now.etag):
@@ -36,7 +48,8 @@ class Version:
 def version_of(system: AbstractFileSystem, info: Info) -> Version:
     """Return the version of a file, given what its file system says of it."""
     if isinstance(system, LocalFileSystem):
-        return Version(info["size"], os.stat(info["name"]).st_mtime_ns)
+        found = os.stat(info["name"])
+        return Version(found.st_size, found.st_mtime_ns, changed=found.st_ctime_ns, inode=found.st_ino)
     return Version(info["size"], _modified(info), info.get("ETag") or info.get("etag"))
 
 

@@ -68,7 +68,9 @@ def test_a_file_is_listed_once_however_it_is_named(folder, monkeypatch):
 def test_an_input_knows_size_and_time(folder):
     path = folder / "b.jsonl"
     os.utime(path, ns=(1, 1_700_000_000_123_456_789))
-    assert find([str(path)]) == [Input(str(path), "json", len(LINE), 1_700_000_000_123_456_789, file_size=len(LINE))]
+    stat, size = path.stat(), len(LINE)
+    marks = {"file_size": size, "changed": stat.st_ctime_ns, "inode": stat.st_ino}
+    assert find([str(path)]) == [Input(str(path), "json", size, 1_700_000_000_123_456_789, **marks)]
 
 
 def test_a_name_may_look_like_a_glob_or_a_url(tmp_path):

@@ -1,5 +1,6 @@
 """Test which parts a build counts anew, and that the order of its files changes nothing."""
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -127,3 +128,12 @@ def test_the_order_of_two_wordnets_of_a_language_does_not_matter(tmp_path):
         planned(tmp_path, wordnets=order).sources_of("de", Counter())[1].entries for order in (files, files[::-1])
     ]
     assert entries == [["Apfel", "Hund"]] * 2
+
+
+def test_a_dump_of_the_same_size_and_time_is_another_dump(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text("<mediawiki/>")
+    before, stat = build._identity(str(path)), path.stat()
+    path.write_text("<MEDIAWIKI/>")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert build._identity(str(path)) != before

@@ -91,6 +91,11 @@ def test_input_that_was_not_read_whole_is_warned_of():
     assert str(warning).startswith("The input was not read completely: 3 files or parts of files are damaged")
 
 
+def test_what_is_no_regular_file_is_warned_of():
+    (warning,) = warnings(facts_of() | {"passed_over": {"broken link": 2, "FIFO": 1}})
+    assert str(warning) == "Not read, because only regular files are inputs: 2 broken links, 1 FIFO."
+
+
 def with_entry(entry: str):
     """Return a run in which this entry has most of the matches of English."""
     return finished({"en": [entry, "dog"]}, [900, 30])

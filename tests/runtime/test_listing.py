@@ -1,11 +1,15 @@
 """A path, folder, glob or URL expands to its files."""
 
+import logging
+import os
+import socket
 import zipfile
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from runtime.errors import InputError
 from runtime.storage.listing import expand, name_of, system_of
 
 NAMES = ("a.x", "b_c.x", "deep/d.x", "deep/.e.x", "_temporary/f.x", ".g.x")
@@ -82,3 +86,42 @@ def test_other_readers_of_s3_keep_their_own_tries(s3_server):
 def test_the_name_of_a_url_has_no_query():
     assert name_of("s3://a/B.JSON?versionId=1") == "s3://a/b.json"
     assert name_of("a?b.JSON") == "a?b.json"
+
+
+@pytest.fixture
+def mixed(tree, monkeypatch):
+    """The tree with a FIFO, a socket, and links: to a file, to a folder, to nothing, to itself."""
+    os.mkfifo(tree / "pipe.x")
+    with socket.socket(socket.AF_UNIX) as unix:
+        monkeypatch.chdir(tree)  # a path of a socket has 107 bytes at most
+        unix.bind("socket.x")
+    for name, target in {"file.x": "a.x", "folder.x": "deep", "broken.x": "nothing", "loop.x": "loop.x"}.items():
+        (tree / name).symlink_to(target)
+    return tree
+
+
+OTHERS = {
+    "pipe.x": "FIFO",
+    "socket.x": "socket",
+    "folder.x": "link to a folder",
+    "broken.x": "broken link",
+    "loop.x": "broken link",
+}
+
+
+@pytest.mark.parametrize("pattern", ["", "*.x"])
+def test_only_regular_files_count_and_others_in_a_folder_are_warned_of(mixed, caplog, pattern):
+    with caplog.at_level(logging.WARNING):
+        found = expand(str(mixed / pattern))
+    below = ["deep/d.x"] if pattern == "" else []
+    assert relative(found, mixed) == ["a.x", "b_c.x", *below, "file.x"]
+    assert found.passed_over == {str(mixed / name): kind for name, kind in OTHERS.items()}
+    (warning,) = caplog.messages
+    assert "2 broken links" in warning
+    assert f"the first {mixed / 'broken.x'}" in warning
+
+
+@pytest.mark.parametrize(("name", "kind"), [each for each in OTHERS.items() if each[0] != "folder.x"])
+def test_what_is_no_regular_file_is_refused_where_it_is_named(mixed, name, kind):
+    with pytest.raises(InputError, match=rf"{name} is a {kind}; expected a regular file"):
+        expand(str(mixed / name))

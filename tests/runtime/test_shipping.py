@@ -15,7 +15,7 @@ import pytest
 from curation.matching.finders import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
-from runtime.shipping import cache_folder, pack, put, unpacked
+from runtime.shipping import pack, put, unpacked
 from runtime.spark import Placed
 from runtime.storage.paths import files
 
@@ -93,8 +93,8 @@ def test_an_unpacking_process_that_is_killed_leaves_no_copy_and_no_lock(folder, 
 import os, signal, sys, tarfile
 from pathlib import Path
 from runtime import shipping
-def extracted(self, path, whole=tarfile.TarFile.extractall):
-    whole(self, path)
+def extracted(self, path, members, whole=tarfile.TarFile.extractall):
+    whole(self, path, members)
     os.kill(os.getpid(), signal.SIGKILL)
 tarfile.TarFile.extractall = extracted
 shipping.unpacked(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -130,34 +130,15 @@ def test_a_new_copy_drives_out_those_unused_for_a_week(folder, cache):
     assert copies(cache) == sorted([tar.stem, "used-1"])
 
 
-def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monkeypatch):
-    own = f"clip-curation-{os.getuid()}"
-    uuid = "0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"
-    below = tmp_path / "disk" / f"spark-{uuid}" / f"executor-{uuid}" / f"blockmgr-{uuid}"
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{below},/other")
-    assert cache_folder() == tmp_path / "disk" / own
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "application_1_2" / f"blockmgr-{uuid}"))  # as on YARN
-    assert cache_folder() == tmp_path / "application_1_2" / own
-    monkeypatch.delenv("SPARK_LOCAL_DIRS")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert cache_folder() == tmp_path / own
-    assert cache_folder().stat().st_mode & 0o777 == 0o700
-
-
-def test_a_mounted_disk_is_not_left_for_what_is_above_it(tmp_path, monkeypatch):
-    mount = tmp_path / "spark-0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"  # as Kubernetes mounts it
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(mount / "blockmgr-0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"))
-    monkeypatch.setattr(Path, "is_mount", lambda path: path == mount)
-    assert cache_folder().parent == mount
-
-
-def test_a_cache_of_someone_else_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
-    cache_folder()
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
-    (tmp_path / "clip-curation-12345").mkdir()
-    with pytest.raises(InputError, match="belongs to someone else"):
-        cache_folder()
+@pytest.mark.parametrize(("name", "kind"), [("../a", tarfile.REGTYPE), ("/a", tarfile.REGTYPE), ("a", tarfile.SYMTYPE)])
+def test_a_tar_of_someone_else_writes_nowhere_else(tmp_path, cache, monkeypatch, name, kind):
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, "/etc"
+    with tarfile.open(tmp_path / "a-1.packed", "w") as tar:
+        tar.addfile(member)
+    with pytest.raises(OSError, match=f"it holds '{name}', which is no file or folder below it"):
+        unpacked(tmp_path / "a-1.packed", cache)
 
 
 def test_tars_are_read_by_a_python_without_extraction_filters(folder, cache, monkeypatch):

@@ -10,7 +10,8 @@ import tempfile
 import pytest
 
 from curation import warm
-from runtime import warming
+from runtime import kernel_cache, warming
+from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.warming import compile_kernels
 from tests.support.checkout import ROOT
@@ -61,6 +62,13 @@ def test_without_a_cache_nothing_is_done(monkeypatch):
     progress = Progress()
     compile_kernels(CALLS, 30, progress)
     assert progress.times() == []
+
+
+def test_a_worker_does_not_go_on_with_kernels_of_someone_else(cache, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "_faults", ["/cache belongs to someone else"])
+    with pytest.raises(InputError, match="/cache belongs to someone else"):
+        compile_kernels(CALLS, 30)
+    assert not cache.exists()
 
 
 @pytest.mark.soak

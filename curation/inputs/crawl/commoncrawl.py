@@ -6,6 +6,7 @@ import re
 import zlib
 
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden
 from runtime.storage.listing import ListedFile
 
 PREFIX = "commoncrawl:"
@@ -29,14 +30,14 @@ def files(reference: str, base: str | None = None) -> tuple[str, list[str]]:
     """Return the kind, wat or warc, and the paths of all files of a crawl; only their list is fetched."""
     crawl, kind = _parsed(reference)
     base = (base or os.environ.get(BASE_VARIABLE) or BASE).rstrip("/")
-    listing = f"{base}/crawl-data/{crawl}/{kind}.paths.gz"
+    listing = hidden(f"{base}/crawl-data/{crawl}/{kind}.paths.gz")
     lines = _lines(listing, crawl)
     odd = next((line for line in lines if not _line.fullmatch(line)), None)
     if odd is not None or not lines:
         raise InputError(
             f"{listing} is no list of files below crawl-data/: it holds {odd or 'nothing'!r}; check {base}"
         )
-    return kind, [f"{base}/{line}" for line in lines]
+    return kind, [hidden(f"{base}/{line}") for line in lines]
 
 
 def _parsed(reference: str) -> tuple[str, str]:

@@ -74,3 +74,47 @@ def test_a_time_counts_only_where_no_etag_does():
     assert listed.difference(Version(1, 2 * 10**9)) == (
         "it was of 1970-01-01 00:00:01+00:00 and is of 1970-01-01 00:00:02+00:00"
     )
+
+
+def replaced(path):
+    """Replace a file by one of the same size and time."""
+    stat, other = path.stat(), path.with_name("other")
+    other.write_bytes(LINES.swapcase())
+    other.replace(path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def rewritten(path):
+    """Write another content of the same size into a file, and set its time back."""
+    stat = path.stat()
+    path.write_bytes(LINES.swapcase())
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [replaced, rewritten])
+def test_another_content_of_the_same_size_and_time_is_another_input(tmp_path, change):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(LINES)
+    (before,) = find([str(path)])
+    change(path)
+    (after,) = find([str(path)])
+    assert (before.size, before.modified) == (after.size, after.modified)
+    assert before != after
+    assert find([str(path)]) == [after]
+
+
+@pytest.mark.parametrize("change", [lambda path: path.chmod(0o600), lambda path: os.link(path, f"{path}.2")])
+def test_a_change_of_rights_or_a_new_link_may_cost_a_second_reading_but_refuses_nothing(tmp_path, change):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(LINES)
+    (before,) = find([str(path)])
+    path.chmod(0o640)
+    batches = read(before)
+    next(batches)
+    change(path)
+    assert sum(batch.num_rows for batch in batches) > 0
+
+
+def test_a_file_of_another_machines_mount_is_not_refused_for_its_inode():
+    listed = Version(1, 10**9, changed=2, inode=3)
+    assert listed.difference(Version(1, 10**9, changed=4, inode=5)) is None

@@ -1,0 +1,105 @@
+"""Choose the folder in which Numba caches a kernel: one into which nobody writes who could not change the code, too.
+
+Numba unpickles what is in its caches, and so runs it, whoever wrote it. A kernel is cached in the first of these that
+can be written: NUMBA_CACHE_DIR, `__pycache__` beside its source, ~/.cache, Spark's local disk or the temporary files.
+Where none can, it is compiled in each process.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from runtime.errors import InputError
+from runtime.own_folders import OTHERS, cache_folder, own_folder
+
+_REMEDY = "name another folder in NUMBA_CACHE_DIR"
+_NAME = "clip-curation"
+_config: Any = numba.config  # its names are made as it is imported
+_faults: list[str] = []  # of folders that were not used
+
+
+def cached(**options: Any) -> Callable[[Callable], Any]:
+    """Return the decorator of kernels with these options of Numba, and a cache."""
+    return lambda function: _compiled(function, options)
+
+
+def require_safe() -> None:
+    """Refuse to go on where a folder for kernels is not this user's own; nothing in it was used."""
+    if _faults:
+        raise InputError(_faults[0])
+
+
+def _compiled(function: Callable, options: dict[str, Any]) -> Any:
+    source = Path(function.__code__.co_filename).parent
+    folder = _cache_for(source, _config.CACHE_DIR)
+    if folder is not None:
+        with suppress(RuntimeError), _numba_caching_in("" if folder == source else str(folder)):
+            kernel = numba.njit(cache=True, **options)(function)
+            if folder in Path(kernel.stats.cache_path).parents:  # else Numba has chosen one that was not looked at
+                return kernel
+    return numba.njit(**options)(function)
+
+
+@contextmanager
+def _numba_caching_in(folder: str) -> Iterator[None]:
+    """Let Numba cache what the block decorates in a folder; "" is beside the source."""
+    before = _config.CACHE_DIR, os.environ.get("XDG_CACHE_HOME")
+    _set(folder, folder or before[1])  # of source in a zip, Numba looks into the second only
+    try:
+        yield
+    finally:
+        _set(*before)
+
+
+def _set(numbas: str, home: str | None) -> None:
+    _config.CACHE_DIR = numbas
+    if home is None:
+        os.environ.pop("XDG_CACHE_HOME", None)
+    else:
+        os.environ["XDG_CACHE_HOME"] = home
+
+
+@cache
+def _cache_for(source: Path, given: str) -> Path | None:
+    """Return the folder for the kernels of a folder of source, which may be itself; None where there is none."""
+    try:
+        for choice in (lambda: _given(given), lambda: _beside(source), _at_home, lambda: _below(cache_folder())):
+            with suppress(OSError):
+                if found := choice():
+                    return found
+    except InputError as error:
+        _faults.append(str(error))
+    return None
+
+
+def _given(folder: str) -> Path | None:
+    return _below(own_folder(Path(folder).resolve(), _REMEDY)) if folder else None
+
+
+def _beside(source: Path) -> Path | None:
+    """Return the folder of the source if its `__pycache__` can be written, but not by others than the source itself."""
+    compiled = source / "__pycache__"
+    compiled = compiled if compiled.exists() else source
+    if not os.access(compiled, os.W_OK | os.X_OK):
+        return None
+    own, code = compiled.stat(), source.stat()
+    of_others = own.st_mode & OTHERS & ~(code.st_mode if own.st_gid == code.st_gid else code.st_mode & ~stat.S_IWGRP)
+    return None if of_others or own.st_uid not in (os.getuid(), code.st_uid) else source
+
+
+def _at_home() -> Path | None:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    return own_folder(home / _NAME, _REMEDY) if home.is_absolute() else None
+
+
+def _below(folder: Path) -> Path:
+    """Return a folder that nobody else can enter: what Numba makes in it has the rights that umask leaves."""
+    return own_folder(folder / "kernels", _REMEDY)

@@ -1,0 +1,141 @@
+"""Users, passwords and signatures of URLs are in no file, on no console and in nothing that Spark shows or stores."""
+
+import gzip
+import json
+import os
+import subprocess
+from base64 import b64encode
+
+import pytest
+
+from metadata import Entries, commands
+from tests.support.checkout import ROOT
+from tests.support.http_server import Answer, serving
+from tests.support.remote_files import Ranged
+
+USER, WORD, SIGNATURE = "zanzibar", "quokka7", "d00dfeed"
+SECRETS = (USER, WORD, SIGNATURE, b64encode(f"{USER}:{WORD}".encode()).decode().rstrip("="))
+LINES = "".join(json.dumps({"url": f"http://a.example/{i}", "text": f"dog {i}"}) + "\n" for i in range(99)).encode()
+TAB = "# Test\tjpn\thttp://example.org\tCC0\n00000001-n\tjpn:lemma\t猫\n".encode()
+
+
+class Guarded:
+    """A server that gives its files to one user, or to one signature."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def with_user(self, path: str, body: bytes) -> str:
+        given = "Basic " + b64encode(f"{USER}:{WORD}".encode()).decode()
+        allowed = Ranged(body)
+        self._server.serve(
+            path, lambda asked: allowed(asked) if asked.headers.get("Authorization") == given else Answer(401)
+        )
+        return (self._server.url + path).replace("://", f"://{USER}:{WORD}@")
+
+    def signed(self, path: str, *answers, query: str = "part=1&X-Amz-Date=2026&X-Amz-Signature") -> str:
+        return self._server.serve(f"{path}?{query}={SIGNATURE}", *answers)
+
+
+@pytest.fixture
+def guarded():
+    with serving() as server:
+        yield Guarded(server)
+
+
+@pytest.fixture
+def curate(tmp_path):
+    """Run curate by spark-submit, and save what Spark shows and stores; return the finished process."""
+    for name in ("pages", "events"):
+        (tmp_path / name).mkdir()
+    settings = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": (tmp_path / "events").as_uri(),
+        "spark.eventLog.compress": "false",
+        "spark.ui.enabled": "true",
+        "spark.port.maxRetries": "100",
+    }
+
+    def run(*arguments: object) -> subprocess.CompletedProcess:
+        flags = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+        job = [ROOT / "tests" / "support" / "job_with_pages.py", tmp_path / "pages", *arguments]
+        command = ["spark-submit", "--master", "local[2]", *flags, *map(str, [*job, "--output", tmp_path / "out"])]
+        return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=600)
+
+    return run
+
+
+def told(folder, *texts: str) -> dict[str, str]:
+    """Return the secrets that texts and files say, each with where."""
+    said = {f"console {number}": text.encode() for number, text in enumerate(texts)}
+    said |= {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {secret: name for name, content in said.items() for secret in SECRETS if secret.encode() in content}
+
+
+@pytest.mark.spark
+def test_a_run_over_guarded_urls_tells_none_of_their_secrets(guarded, curate, tmp_path):
+    metadata = tmp_path / "metadata"
+    Entries.build({"en": ["dog"]}).save(metadata)
+    for path in metadata.iterdir():
+        guarded.with_user(f"/metadata/{path.name}", path.read_bytes())
+    inputs = [
+        guarded.with_user("/a.jsonl", LINES),
+        guarded.signed("/b.jsonl", Ranged(LINES)),
+        f"simplecache::{guarded.signed('/c.jsonl.gz', Ranged(gzip.compress(LINES)), query='sig')}",
+    ]
+    given = guarded.with_user("/metadata", b"").rstrip("/")
+    excluded = guarded.signed("/list.txt", Ranged(b"other.example\n"), query="sig")
+    done = curate("--input", *inputs, "--metadata", given, "--exclude", excluded)
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (run["rows"]["pairs"], run["rows"]["files"]) == (297, 3)
+    paths = [each["path"].rpartition("/")[2] for each in run["made_from"]["inputs"]]
+    assert paths == ["a.jsonl", "b.jsonl?part=1", "c.jsonl.gz"]
+    pages = b"".join(path.read_bytes() for path in (tmp_path / "pages").iterdir())
+    assert b"sun.java.command" in pages
+    assert told(tmp_path, done.stdout, done.stderr) == {}
+
+
+@pytest.mark.spark
+def test_a_run_that_ends_in_a_worker_tells_none_of_them(guarded, curate, tmp_path):
+    body = Ranged(b"looked at by a worker")
+    for path in ("/a.warc.wat.gz", "/b.warc.wat.gz"):
+        url = guarded.signed(path, body, body, Answer(403))
+    done = curate("--input", url, "--entries", f"en={entries(tmp_path)}")
+    assert done.returncode != 0
+    assert "b.warc.wat.gz?part=1 cannot be read" in done.stderr
+    pages = b"".join(path.read_bytes() for path in (tmp_path / "pages").iterdir())
+    assert b"cannot be read" in pages
+    assert told(tmp_path, done.stdout, done.stderr) == {}
+
+
+def entries(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("dog\n")
+    return path
+
+
+def test_metadata_of_guarded_sources_tell_none_of_them(guarded, tmp_path, capsys):
+    wordnet = guarded.with_user("/wn-data-jpn.tab", TAB)
+    commands.main(["--wordnet", wordnet, "--languages", "ja", "--output", str(tmp_path / "out")])
+    facts = json.loads((tmp_path / "out" / "metadata.json").read_text())
+    assert facts["inputs"]["wordnet"][0].endswith("/wn-data-jpn.tab")
+    assert "猫" in Entries.open(tmp_path / "out").of("ja").to_pylist()
+    assert told(tmp_path, *capsys.readouterr()) == {}
+
+
+@pytest.mark.parametrize("flag", ["--input", "--metadata", "--exclude", "--model", "--status", "--output"])
+def test_a_refusal_tells_none_of_them(guarded, flag, tmp_path, capsys):
+    from curation.commands import curate
+
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    given = {"--input": str(tmp_path / "a.jsonl"), "--output": str(tmp_path / "out")}
+    if flag != "--metadata":
+        given["--entries"] = f"en={entries(tmp_path)}"
+    (tmp_path / "out").mkdir()
+    given[flag] = f"http://{USER}:{WORD}@127.0.0.1:9/a.jsonl?sig={SIGNATURE}"
+    with pytest.raises(SystemExit):
+        curate.main([word for pair in given.items() for word in pair])
+    said = capsys.readouterr()
+    assert "127.0.0.1:9/a.jsonl" in said.err
+    assert told(tmp_path, said.err + said.out) == {}

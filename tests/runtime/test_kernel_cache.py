@@ -1,0 +1,137 @@
+"""Compiled kernels are cached where nobody else can write, because Numba runs what is in its caches."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime import kernel_cache
+from runtime.errors import InputError
+from runtime.kernel_cache import _cache_for, cached, require_safe
+from tests.support.checkout import ROOT
+
+HARMLESS = "from runtime.kernels import kernel\n\n\n@kernel\ndef twice(x):\n    return x + x\n"
+CALL = """
+from kernels import twice
+from runtime.console import command
+
+with command("job"):
+    print(twice(21), twice.stats.cache_path)
+"""
+
+
+class Payload:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch):
+    monkeypatch.setattr(kernel_cache, "_faults", [])
+    _cache_for.cache_clear()
+    yield
+    _cache_for.cache_clear()
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """A folder with a kernel of its own."""
+    folder = tmp_path / "source"
+    folder.mkdir(mode=0o755)
+    (folder / "kernels.py").write_text(HARMLESS)
+    return folder
+
+
+def call(source: Path, **environment: object) -> subprocess.CompletedProcess:
+    """Call the kernel in another process, in which source and home may or may not be written."""
+    variables = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{source}", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables |= {name: str(value) for name, value in environment.items()}
+    return subprocess.run([sys.executable, "-c", CALL], env=variables, capture_output=True, text=True, timeout=300)
+
+
+def test_what_others_may_have_put_into_a_cache_is_not_run(source, tmp_path):
+    cache, trace = tmp_path / "cache", tmp_path / "trace"
+    assert call(source, NUMBA_CACHE_DIR=cache).returncode == 0
+    indexes = list(cache.rglob("*.nbi"))
+    assert len(indexes) == 1
+    for folder in (indexes[0].parent.parent, cache):  # where it is, and where Numba would look by itself
+        own = folder / indexes[0].parent.name
+        own.mkdir(exist_ok=True)
+        (own / indexes[0].name).write_bytes(pickle.dumps(Payload(trace)))
+    cache.chmod(0o777)
+    done = call(source, NUMBA_CACHE_DIR=cache)
+    assert (done.returncode, trace.exists()) == (2, False)
+    assert done.stderr.startswith(f"job: others may write into {cache}; remove it, or ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_for_kernels_is_made_for_the_user_alone(source, tmp_path):
+    done = call(source, NUMBA_CACHE_DIR=tmp_path / "cache")
+    assert done.stdout.startswith(f"42 {tmp_path / 'cache' / 'kernels'}/")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "cache", tmp_path / "cache" / "kernels")} == {0o700}
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_cache", "beside"),
+    [(0o755, 0o755, True), (0o775, 0o775, True), (0o755, 0o775, False), (0o755, 0o777, False), (0o755, None, True)],
+)
+def test_kernels_lie_beside_their_source_unless_others_may_write_there(source, monkeypatch, mode, of_cache, beside):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(source.parent / "home"))
+    source.chmod(mode)
+    if of_cache is not None:
+        (source / "__pycache__").mkdir()
+        (source / "__pycache__").chmod(of_cache)
+    assert _cache_for(source, "") == (source if beside else source.parent / "home" / "clip-curation")
+
+
+def not_writable(monkeypatch, *folders: Path) -> None:
+    """Let these folders be as on a read-only disk, also to root."""
+    access, mkdir = os.access, Path.mkdir
+
+    def is_in(path) -> bool:
+        return any(Path(path).is_relative_to(folder) for folder in folders)
+
+    def refusing(path, *rest, **more):
+        if is_in(path):
+            raise PermissionError(path)
+        return mkdir(path, *rest, **more)
+
+    monkeypatch.setattr(os, "access", lambda path, mode: not is_in(path) and access(path, mode))
+    monkeypatch.setattr(Path, "mkdir", refusing)
+
+
+def test_where_neither_source_nor_home_may_be_written_the_local_disk_serves(source, tmp_path, monkeypatch):
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(disk))
+    not_writable(monkeypatch, source, home)
+    assert _cache_for(source, "") == disk / f"clip-curation-{os.getuid()}" / "kernels"
+    require_safe()
+
+
+def test_where_nothing_may_be_written_kernels_are_compiled_without_a_cache(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "disk"))
+    not_writable(monkeypatch, Path("/"))
+    kernel = cached(nogil=True)(lambda x: x + x)
+    assert (kernel(21), kernel.stats.cache_path) == (42, None)
+    require_safe()
+
+
+def test_a_folder_of_someone_else_on_the_local_disk_is_refused(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    not_writable(monkeypatch, source, tmp_path / "home")
+    (tmp_path / "clip-curation-12345").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert _cache_for(source, "") is None
+    with pytest.raises(InputError, match="clip-curation-12345 belongs to someone else"):
+        require_safe()

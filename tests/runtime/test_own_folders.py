@@ -1,0 +1,54 @@
+"""What is believed lies in folders of the user's own, and folders of others are refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError
+from runtime.own_folders import cache_folder, own_folder
+
+
+def test_copies_lie_where_the_executors_of_a_machine_share_a_disk(tmp_path, monkeypatch):
+    own = f"clip-curation-{os.getuid()}"
+    uuid = "0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"
+    below = tmp_path / "disk" / f"spark-{uuid}" / f"executor-{uuid}" / f"blockmgr-{uuid}"
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{below},/other")
+    assert cache_folder() == tmp_path / "disk" / own
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "application_1_2" / f"blockmgr-{uuid}"))  # as on YARN
+    assert cache_folder() == tmp_path / "application_1_2" / own
+    monkeypatch.delenv("SPARK_LOCAL_DIRS")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cache_folder() == tmp_path / own
+    assert cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_mounted_disk_is_not_left_for_what_is_above_it(tmp_path, monkeypatch):
+    mount = tmp_path / "spark-0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"  # as Kubernetes mounts it
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(mount / "blockmgr-0b9fb0a5-6a9d-4f0c-9b53-0f9d0a1f6f3e"))
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == mount)
+    assert cache_folder().parent == mount
+
+
+def test_a_cache_of_someone_else_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    cache_folder()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    (tmp_path / "clip-curation-12345").mkdir()
+    with pytest.raises(InputError, match="belongs to someone else; remove it, or name another disk in SPARK"):
+        cache_folder()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
+def test_a_folder_into_which_others_may_write_is_refused(tmp_path, mode):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a").chmod(mode)
+    with pytest.raises(InputError, match="others may write into .*/a; remove it, or name b"):
+        own_folder(tmp_path / "a", "name b")
+
+
+def test_a_link_to_a_folder_is_not_followed(tmp_path):
+    (tmp_path / "open").mkdir(mode=0o700)
+    (tmp_path / "a").symlink_to(tmp_path / "open")
+    with pytest.raises(InputError, match="others may write into"):  # links have mode 0777
+        own_folder(tmp_path / "a", "name b")
