@@ -18,7 +18,8 @@ from curation.schemas import MATCHED
 from runtime.arrow.schemas import require
 from runtime.arrow.uid_keys import LABELLED, keys_of, labelled, labels, save_sorted
 from runtime.errors import InputError
-from runtime.storage.parquet import PartWriter, intact_batches, open_parquet, part_files
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import PartWriter, batches, open_parquet, part_files
 from runtime.tallies import Tallies
 
 SUCCESS = "success"
@@ -64,13 +65,14 @@ def find_results(folders: Iterable[str | PathLike[str]]) -> list[Path]:
 
 
 def write_existing(
-    file: Path, tried: np.ndarray, statuses: tuple[str, ...], path: Path, row_group_rows: int
+    file: OwnFile, tried: np.ndarray, statuses: tuple[str, ...], path: Path, row_group_rows: int
 ) -> Tallies:
     """Write those images of a file of matched ones that exist to `path`; return the number of images by status."""
     tallies = Tallies()
     with PartWriter(path, MATCHED, row_group_rows) as writer:
-        for batch in intact_batches(file):
+        for batch in batches(file):
             writer.write(existing(batch, tried, statuses, tallies))
+    tally(tallies, path, writer.checksum)
     return tallies
 
 

@@ -14,7 +14,7 @@ from curation.images.downloads import Downloads, existing, find_results, require
 from curation.runs.results import Results
 from curation.schemas import MATCHED
 from metadata import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import checksum_of, checksums_in, own_files
 from runtime.tallies import Tallies
 from tests.naive.export import naive_existing, naive_statuses
 from tests.support.downloaded import collected, matched, results
@@ -71,12 +71,14 @@ def test_images_in_no_result_were_not_tried(run, tmp_path, rows):
 def test_existing_images_are_written_file_by_file(run, tmp_path):
     rows = [{"uid": row["uid"], "status": "success"} for row in run.images[20:30]]
     downloads = collected(tmp_path / "images", rows)
-    tried, (first, second) = np.load(downloads.path, mmap_mode="r"), part_files(run.path / "matched")
+    tried, (first, second) = np.load(downloads.path, mmap_mode="r"), own_files(run.path / "matched", None, "")
     for file, images, found in ((first, run.images[20:30], {"success": 10, "not_tried": 20}), (second, [], None)):
-        tallies = write_existing(file, tried, downloads.statuses, tmp_path / file.name, row_group_rows=4)
+        path = tmp_path / file.path.name
+        tallies = write_existing(file, tried, downloads.statuses, path, row_group_rows=4)
+        assert checksums_in(tallies) == {path.name: checksum_of(path)}
         assert tallies.beginning("status.") == dict(sorted((found or {"not_tried": 30}).items(), key=lambda x: -x[1]))
-        assert pq.read_table(tmp_path / file.name).to_pylist() == images
-        assert pq.read_schema(tmp_path / file.name).equals(MATCHED)
+        assert pq.read_table(path).to_pylist() == images
+        assert pq.read_schema(path).equals(MATCHED)
 
 
 def test_what_is_made_of_matched_images_is_made_of_those_that_exist(run, tmp_path):
