@@ -74,7 +74,8 @@ class Output:
             except BaseException:
                 owner.release()
                 raise
-        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else work
+        # New for each run: workers of a session that goes on keep what they have opened, by its path.
+        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=None if is_url(folder) else work))
         return cls(folder, description, artefacts, owner)
 
     def __enter__(self) -> Output:

@@ -65,9 +65,7 @@ def test_a_folder_of_neither_a_run_nor_metadata_is_refused(tmp_path):
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     flip(run / "matched" / "00000.parquet", random.Random(0))
-    with pytest.raises(
-        InputError, match=r"00000.parquet is damaged \(.*\); delete \S*matched and run the same"
-    ):
+    with pytest.raises(InputError, match=r"00000.parquet is damaged \(.*\); delete \S*matched and run the same"):
         export(run, tmp_path / "new", "metaclip", About())
     assert not (tmp_path / "new").exists()
 
@@ -93,6 +91,15 @@ def test_a_name_that_is_damaged_is_not_taken_for_an_earlier_version(tmp_path):
         (run / "run.json").write_text(damaged, "utf-8")
         with pytest.raises(InputError, match="run.json is damaged"):
             Results.open(run)
+
+
+def test_a_run_at_a_url_is_verified(s3_folder):
+    run = write_run(s3_folder / "out", ENTRIES, IMAGES, t=10)
+    assert verify(str(run)).endswith("all 9 files are as they were written")
+    file = run / "curated" / "00000.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"2")
+    with pytest.raises(InputError, match="curated/00000.parquet is damaged"):
+        verify(str(run))
 
 
 def test_metadata_is_verified_with_what_was_counted_for_it(tmp_path):

@@ -11,18 +11,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation import CurationConfig, curate
+from curation import CurationConfig, curate, stages
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.exclusion import Exclusion
 from curation.language import identify
 from curation.language.identify import Identifier, default_model
 from curation.matching.finders import open_matchers, save_matchers
 from curation.request import Options
+from curation.runs.ledger import Stamps
+from curation.schemas import PAIRS
 from metadata import Entries, MetadataConfig, Sources, build_metadata
 from runtime import spark as runtime_spark
+from runtime.blocks import read_blocks
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, own_files
 from runtime.storage.parquet import PartWriter, read_table
+from runtime.storage.whole import STAMP, read_json
+from runtime.tallies import Tallies
 from tests.support import flips as by_flips
 from tests.support.downloaded import results
 from tests.support.flips import HARMLESS, REFUSED, SILENT, Kind, bytes_of, everything, found_by_verify, outcomes
@@ -30,7 +35,7 @@ from tests.support.online_run import Made
 
 pytestmark = pytest.mark.soak
 
-FLIPS = 100
+FLIPS, RUNS = 100, 10  # of a kind of file: what its readers do with a flip, and what a whole run does
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "black dog", "cat"], "ja": ["犬", "猫"]})
 RESULTS = ("curated", "counts.parquet", "thresholds.json", "report.html")
 
@@ -95,23 +100,23 @@ def test_readers_of_a_finished_run(table, finished, tmp_path, files):
     checked(table, finished, Kind(f"{files}, read and verified", files, everything), tmp_path, found_by_verify)
 
 
-@pytest.mark.parametrize("files", ["matched/*.parquet", "matched/_made_from.json", "run.json", "counts.parquet"])
+@pytest.mark.parametrize("files", ["matched/*.parquet", "matched/_made_from.json"])
 def test_another_threshold(table, runs, finished, tmp_path, files):
     kind = Kind(f"{files}, another threshold", files, lambda folder: runs.again(folder, t=20))
-    checked(table, finished, kind, tmp_path)
+    checked(table, finished, kind, tmp_path, flips=RUNS)
 
 
 @pytest.mark.parametrize("files", ["pairs/*.arrows.zst", "pairs/*.json"])
 def test_another_input(table, runs, finished, tmp_path, files):
     kind = Kind(f"{files}, another input", files, lambda folder: runs.again(folder, inputs=3))
-    checked(table, finished, kind, tmp_path)
+    checked(table, finished, kind, tmp_path, flips=RUNS)
 
 
 def test_inputs_of_unique_images(table, runs, tmp_path):
     finished = runs.run(tmp_path / "unique", unique_images=True)
     for files in ("matched/*.parquet", "matched/_*.json"):
         kind = Kind(f"unique: {files}", files, lambda folder: runs.again(folder, t=20, unique_images=True))
-        checked(table, finished, kind, tmp_path, found_by_verify)
+        checked(table, finished, kind, tmp_path, found_by_verify, RUNS)
 
 
 def test_existing_images(table, runs, tmp_path):
@@ -119,6 +124,47 @@ def test_existing_images(table, runs, tmp_path):
     results(tmp_path / "images", rows, columns=["url", "status"])
     finished = runs.run(tmp_path / "existing", status=[tmp_path / "images"])
     checked(table, finished, Kind("existing/*, read and verified", "existing/*", everything), tmp_path, found_by_verify)
+
+
+# What tasks read, without Spark.
+
+
+def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
+    rates = save_array(tmp_path / "rates.npy", np.linspace(0.1, 0.9, len(ENTRIES)))
+
+    def answer(folder: Path) -> object:
+        stamp = read_json(folder / "matched" / STAMP) or {}
+        files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
+        tallies, shipped = Tallies(), runtime_spark.Shipped(rates)
+        counted = stages._count(files, len(ENTRIES), made).rows()
+        sampling = stages.Sampling(shipped, 0, 1)
+        blocks = [block.data for file in files for block in stages._sample(file, tallies, sampling)]
+        return counted, blocks, tallies.rows(), [stages._expected_sizes(file, shipped).rows() for file in files]
+
+    (tmp_path / "made").mkdir()
+    checked(table, finished, Kind("matched/*.parquet, as tasks read it", "matched/*.parquet", answer), tmp_path)
+
+
+def test_what_inputs_gave_as_tasks_read_it(table, finished, tmp_path):
+    def answer(folder: Path) -> object:
+        return [[block.data for block in read_blocks(file, PAIRS)] for file in sorted(folder.glob("pairs/*.zst"))]
+
+    checked(table, finished, Kind("pairs/*.arrows.zst, as tasks read it", "pairs/*.arrows.zst", answer), tmp_path)
+
+
+def test_damaged_stamps_do_not_count(table, finished, tmp_path):
+    """The inputs of such a stamp are read again, as `test_another_input` shows."""
+    made_from = read_json(next((finished / "pairs").glob("_*.json")))["made_from"]
+
+    def stamps(folder: Path) -> dict:
+        return {path.name: stamp for path, stamp in Stamps(folder / "pairs", made_from).read().items()}
+
+    def answer(folder: Path) -> bool:
+        return stamps(folder).items() <= right.items()
+
+    right = stamps(finished)
+    assert right
+    checked(table, finished, Kind("pairs/*.json, as the ledger reads it", "pairs/*.json", answer), tmp_path)
 
 
 # What is in .work/ while a run goes on, or ships to workers.

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from curation import online
 from curation.exclusion import Exclusion
 from curation.export.card import About
-from curation.export.forms import FORMS, export
+from curation.export.forms import export
 from curation.export.removal import remove
 from curation.online.dataset import read_rates
 from curation.online.read import Epoch
@@ -87,7 +87,7 @@ def everything(folder: Path) -> object:
     images = pa.Table.from_batches(run.matched(None)).to_pylist(), run.examples(range(len(run.counts)), None)
     made = folder.parent / "made"
     shutil.rmtree(made, ignore_errors=True)
-    for form in FORMS:
+    for form in ("huggingface", "metaclip"):
         export(folder, made / form, form, About(name="run"))
     remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
     written = bytes_of(made, without=("run.json",))
