@@ -91,7 +91,7 @@ class EntryCounts:
         except InputError:
             raise
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(f"{path} is damaged or no Parquet file ({error}); count again") from error
+            raise own.damaged(error) from error
         if digest is not None:
             counts._require_digest(digest, "the entries")
         return counts

@@ -18,7 +18,7 @@ from runtime.blocks import ENDING, read_blocks
 from runtime.errors import InputError
 from runtime.storage.checked_json import content_of, is_exact, text_of
 from runtime.storage.own_files import OwnFile, content_digest, intact
-from runtime.storage.paths import AT_ONCE, as_path, files, names, reachable, read_bytes
+from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP
 
 PARTS = ("curated", "matched", "existing")  # folders whose files are all known
@@ -39,7 +39,9 @@ class Check:
             self.require()
         except FileNotFoundError:
             return f"{self.name} is missing"
-        except (InputError, OSError, ValueError):
+        except FullDisk:  # where a file at a URL is copied to
+            raise
+        except ValueError:
             return f"{self.name} is damaged"
         return None
 

@@ -17,6 +17,7 @@ from curation.exclusion import Exclusion
 from curation.language import identify
 from curation.language.identify import Identifier, default_model
 from curation.matching.finders import open_matchers, save_matchers
+from curation.online import index
 from curation.request import Options
 from curation.runs.ledger import Stamps
 from curation.schemas import PAIRS
@@ -122,7 +123,7 @@ def test_inputs_of_unique_images(table, runs, tmp_path):
 def test_existing_images(table, runs, tmp_path):
     rows = [{"url": f"http://a.example/{number}.jpg", "status": "success"} for number in range(0, 150, 2)]
     results(tmp_path / "images", rows, columns=["url", "status"])
-    finished = runs.run(tmp_path / "existing", status=[tmp_path / "images"])
+    finished = runs.run(tmp_path / "existing", status=[str(tmp_path / "images")])
     checked(table, finished, Kind("existing/*, read and verified", "existing/*", everything), tmp_path, found_by_verify)
 
 
@@ -248,4 +249,5 @@ def test_sources_of_metadata(table, spark, sample, tmp_path):
 @pytest.mark.parametrize("files", ["index/*.arrow", "index/index.json", "run/counts.parquet"])
 def test_online_tables(table, tmp_path, files):
     Made(tmp_path / "made")
-    checked(table, tmp_path / "made", Kind(f"online: {files}", files, by_flips.online_epoch), tmp_path)
+    kind = Kind(f"online: {files}", files, by_flips.online_epoch)
+    checked(table, tmp_path / "made", kind, tmp_path, lambda copy: index._require_intact.cache_clear())
