@@ -181,11 +181,10 @@ class Results:
 
     def files(self, part: str) -> list[OwnFile]:
         """Return the Parquet files of a part, such as curated; refuse a part that lacks files or has others."""
-        known = self.facts.get("checksums")
-        prefix = f"{part}/"
-        own = {path.removeprefix(prefix): each for path, each in (known or {}).items() if path.startswith(prefix)}
+        known, prefix = self.facts.get("checksums", {}), f"{part}/"
+        own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
-        return own_files(self.path / part, own if known is not None else None, remedy)
+        return own_files(self.path / part, own or None, remedy)  # none: an earlier version matched them
 
     def file(self, name: str) -> OwnFile:
         """Return a file of the results with its checksum."""

@@ -141,7 +141,8 @@ def _has_part(facts: dict, part: str) -> bool:
 
 def _unknown(path: Path, known: dict[str, str]) -> list[str]:
     """Return the files in folders of results that the run did not write."""
-    found = [(part, name) for part in PARTS for name in sorted(names(path / part))]
+    parts = [part for part in PARTS if any(name.startswith(f"{part}/") for name in known)]  # others are older
+    found = [(part, name) for part in parts for name in sorted(names(path / part))]
     own = [f"{part}/{name}" for part, name in found if not (part == "matched" and STAMP_NAME.fullmatch(name))]
     return [name for name in own if name not in known]
 

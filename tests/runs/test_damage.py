@@ -84,6 +84,15 @@ def test_a_run_of_an_earlier_version_stays_readable_but_cannot_be_verified(tmp_p
         verify(run)
 
 
+def test_matched_images_of_an_earlier_version_stay_readable_in_a_run_of_this_one(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    expected, facts = everything(run)[:3], read_json(run / "run.json")
+    facts["checksums"] = {name: each for name, each in facts["checksums"].items() if not name.startswith("matched/")}
+    write_json(run / "run.json", facts)
+    assert everything(run)[:3] == expected
+    assert verify(run).endswith("files are as they were written")
+
+
 def test_a_name_that_is_damaged_is_not_taken_for_an_earlier_version(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     text = (run / "run.json").read_text("utf-8")
