@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +25,7 @@ from curation.inputs.tables.references import PREFIX, folder_of
 from runtime.errors import InputError
 from runtime.spark import map_batches
 from runtime.storage.addresses import hidden
+from runtime.storage.own_files import content_digest
 from runtime.storage.parquet import PartWriter
 from runtime.storage.paths import files, make_folder, remove
 from runtime.storage.whole import whole
@@ -76,8 +76,9 @@ def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) ->
                 writer.write(pa.RecordBatch.from_arrays(list(map(_binary, batch.columns)), schema=schema))
         if not writer.rows:
             return
-        name, size = f"{_partition():05d}-{_digest(path)}.parquet", path.stat().st_size
-        if not (folder / name).exists():
+        digest, size = content_digest(path), path.stat().st_size
+        name = f"{_partition():05d}-{digest}.parquet"
+        if not (folder / name).exists() or content_digest(folder / name) != digest:
             with whole(folder / name) as partial_file:
                 shutil.move(path, partial_file)
     yield pa.RecordBatch.from_pydict({"name": [name], "size": [size]}, schema=COPIED)
@@ -90,11 +91,3 @@ def _binary(array: pa.Array) -> pa.Array:
 def _partition() -> int:
     context = TaskContext.get()
     return context.partitionId() if context else 0
-
-
-def _digest(path: Path) -> str:
-    hashed = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            hashed.update(data)
-    return hashed.hexdigest()

@@ -20,8 +20,10 @@ from curation.inputs import candidates
 from curation.inputs.tables.arrow_rows import from_batch
 from curation.schemas import COUNTS, MATCHED, PAIRS
 from curation.stages import MatchPlan
+from metadata.entries import entries_file
 from runtime.arrow.schemas import require
 from runtime.spark import Shipped
+from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
@@ -31,7 +33,6 @@ KEY = PAIRS.get_field_index("key")
 SHUFFLED = PAIRS.set(KEY, pa.field("key", pa.int64()))  # Spark has no unsigned numbers: the same bits
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
 NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
-ENTRIES = "entries.parquet"
 
 
 def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
@@ -67,7 +68,7 @@ def tallies(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
     """Yield id, language and entry of saved entries; the rows of `batches` number the row groups to read."""
-    with open_parquet(saved.path() / ENTRIES) as file:
+    with intact(entries_file(saved.path())) as path, open_parquet(path) as file:
         for batch in batches:
             for number in batch["id"].to_pylist():
                 yield from file.read_row_group(number, columns=NAMED.names).select(NAMED.names).cast(NAMED).to_batches()
@@ -75,7 +76,7 @@ def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
 
 def row_groups(saved: Path) -> int:
     """Return the number of row groups of entries saved in a folder."""
-    with open_parquet(saved / ENTRIES) as file:
+    with open_parquet(entries_file(saved).path) as file:
         return file.num_row_groups
 
 

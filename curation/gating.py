@@ -27,7 +27,8 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.spark import collected, map_batches, over
-from runtime.storage.parquet import intact_batches
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
 from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
 
@@ -101,7 +102,7 @@ def _checked(spark: SparkSession, expression: str, tables: Sequence[ImageTable])
     return found
 
 
-def gate(spark: SparkSession, files: Sequence[Path], gate: Gate, folder: Path) -> Tallies:
+def gate(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, folder: Path) -> Tallies:
     """Write the images of MATCHED files that pass to files of the same names in `folder`; return what was counted."""
     with _lenient(spark):
         verdicts = _verdicts(spark, gate)
@@ -164,11 +165,11 @@ def _read(file: tuple[str, Version], table: ImageTable, columns: Sequence[str]) 
     return table.read(file, columns)
 
 
-def _keys_of(numbered: tuple[int, Path]) -> Iterator[pa.RecordBatch]:
+def _keys_of(numbered: tuple[int, OwnFile]) -> Iterator[pa.RecordBatch]:
     """Yield MATCHED_KEYS of a file of images."""
-    number, path = numbered
+    number, file = numbered
     row = 0
-    for batch in intact_batches(path, ["uid"]):
+    for batch in batches(file, columns=["uid"]):
         keys = exact_numbers(batch["uid"])
         rows = np.arange(row, row := row + batch.num_rows)
         files = np.full(batch.num_rows, number, np.int32)
@@ -177,13 +178,13 @@ def _keys_of(numbered: tuple[int, Path]) -> Iterator[pa.RecordBatch]:
 
 
 def _write(
-    batches: Iterable[pa.RecordBatch], files: Sequence[Path], numbers: Numbers, folder: Path
+    verdicts: Iterable[pa.RecordBatch], files: Sequence[OwnFile], numbers: Numbers, folder: Path
 ) -> Iterator[pa.RecordBatch]:
     """Write the images that pass of each file whose verdicts come; yield what was counted."""
-    verdicts = Rows(batches)
-    for number in files_of(verdicts):
+    rows = Rows(verdicts)
+    for number in files_of(rows):
         file = files[number]
-        yield write_passing(file, verdicts, numbers, folder / file.name, MATCHED_ROW_GROUP).batch()
+        yield write_passing(file, rows, numbers, folder / file.path.name, MATCHED_ROW_GROUP).batch()
 
 
 @contextmanager

@@ -35,10 +35,12 @@ from curation.schemas import PAIRS
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
 from runtime.blocks import ENDING, Block, read_blocks, write_blocks
+from runtime.failures import AGAIN
 from runtime.progress import advance, counted
 from runtime.shuffle import exchange
 from runtime.spark import Shipped, run
-from runtime.storage.parquet import PartWriter, batches, part_files, read_table
+from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
+from runtime.storage.parquet import PartWriter, batches, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
@@ -121,21 +123,21 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
     return exchange(spark, files, send, receive, partitions)
 
 
-def count(spark: SparkSession, files: list[Path], entries: Entries, folder: Path) -> EntryCounts:
+def count(spark: SparkSession, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
     """Stage 3: the number of texts that contain each entry."""
-    run(spark, _spread(spark, files), partial(_count, entries=len(entries), folder=folder))
+    written = run(spark, _spread(spark, files), partial(_count, entries=len(entries), folder=folder))
     counts = EntryCounts.zeros(len(entries), entries.digest)
-    for file in part_files(folder):
+    for file in own_files(folder, checksums_in(written), AGAIN):
         counts.add_seen(read_table(file))
     return counts
 
 
-def expected_sizes(spark: SparkSession, files: list[Path], rates: Shipped) -> Tallies:
+def expected_sizes(spark: SparkSession, files: list[OwnFile], rates: Shipped) -> Tallies:
     """Stage 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
     return run(spark, files, partial(_expected_sizes, rates=rates), TURNS)
 
 
-def sample(spark: SparkSession, files: list[Path], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
+def sample(spark: SparkSession, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
     """Stages 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
     send = partial(_sample, sampling=sampling)
     receive = partial(_write_curated, folder=folder, row_group_rows=row_group_rows)
@@ -198,19 +200,20 @@ def _group(
     return pairs.write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
 
 
-def _count(files: list[Path], entries: int, folder: Path) -> Tallies:
+def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
         for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"]):
             advance(rows=batch.num_rows)
             counts.count(parts(batch["candidates"])[0].field("entries"))
-    seen = counts.seen()
-    with PartWriter(folder / files[0].name, SEEN, row_group_rows=1 << 20) as writer:
+    seen, path, tallies = counts.seen(), folder / files[0].path.name, Tallies()
+    with PartWriter(path, SEEN, row_group_rows=1 << 20) as writer:
         writer.write(seen)
-    return Tallies()
+    tally(tallies, path, writer.checksum)
+    return tallies
 
 
-def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
+def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
     total: np.ndarray | float = 0.0
     for batch in _matched(file):
         total = total + expected_size(batch, _array(rates.path())).sum(axis=0)
@@ -218,7 +221,7 @@ def _expected_sizes(file: Path, rates: Shipped) -> Tallies:
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
-def _sample(file: Path, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
+def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
     return manifest.draw_pairs(_matched(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
 
 
@@ -226,7 +229,7 @@ def _write_curated(file: int, blocks: Iterator[bytes], folder: Path, row_group_r
     return manifest.write_curated(blocks, file, folder / f"{file:05d}.parquet", row_group_rows)
 
 
-def _matched(file: Path) -> Iterator[pa.RecordBatch]:
+def _matched(file: OwnFile) -> Iterator[pa.RecordBatch]:
     return counted(batches(file, MATCHED_ROW_GROUP))
 
 

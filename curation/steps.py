@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 from pyspark.sql import SparkSession
@@ -32,11 +31,13 @@ from curation.request import Request
 from curation.runs.ledger import Ledger
 from curation.runs.output import Output
 from runtime.errors import InputError
+from runtime.failures import AGAIN
 from runtime.progress import Progress
 from runtime.spark import require_shared, ship
 from runtime.storage.addresses import hidden
 from runtime.storage.arrays import save_array
-from runtime.storage.parquet import part_files, require_rows
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.parquet import require_rows
 from runtime.tallies import Tallies
 
 
@@ -44,7 +45,7 @@ from runtime.tallies import Tallies
 class Images:
     """Files with one row an image, and the number of all their rows."""
 
-    files: list[Path]
+    files: list[OwnFile]
     number: int
 
 
@@ -100,7 +101,7 @@ class Steps:
 
     def matched_images(self, matched: Tallies) -> Images:
         """Return the matched images, given what matching counted; a damaged folder is refused."""
-        return self._complete(self.output.matched, int(matched["matched"]))
+        return self._complete(self.output.matched_files(), int(matched["matched"]))
 
     def open_gate(self) -> Gate | None:
         """Return the gate that is asked for, checked before anything is read, or None."""
@@ -112,10 +113,11 @@ class Steps:
         with self.progress.stage("gate images"):
             tallies = gate(self.spark, images.files, opened, folder)
         opened.require_images(tallies)
-        self._complete(folder, int(tallies["passed"]))
+        checksums, number = checksums_in(tallies), int(tallies["passed"])
+        self._complete(own_files(folder, checksums, AGAIN), number)
         self.output.retract_results()
-        self.output.parts.finish("gated")
-        return Images(part_files(self.output.gated), int(tallies["passed"])), Gated(opened, tallies)
+        self.output.finish("gated", checksums)
+        return Images(own_files(self.output.gated, checksums, AGAIN), number), Gated(opened, tallies)
 
     def count(self, images: Images) -> EntryCounts:
         """Return the number of texts that contain each entry."""
@@ -144,8 +146,9 @@ class Steps:
             shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
             sampling = stages.Sampling(shipped, config.seed, number)
             tallies = stages.sample(self.spark, images.files, sampling, curated, config.row_group_rows)
-        self._complete(curated, int(tallies["kept"]))
-        output.finish_curated()
+        checksums = checksums_in(tallies)
+        self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
+        output.finish("curated", checksums)
         return tallies
 
     def write_results(self, counted: Counted) -> None:
@@ -220,11 +223,10 @@ class Steps:
         return threshold_for_size(sizes_at, target_size, upper)
 
     @staticmethod
-    def _complete(folder: Path, number: int) -> Images:
-        """Return the images in a folder, or refuse one that does not hold as many as were written."""
-        found = part_files(folder)
-        require_rows(found, number)
-        return Images(found, number)
+    def _complete(files: list[OwnFile], number: int) -> Images:
+        """Return the images in files, or refuse files that do not hold as many as were written."""
+        require_rows(files, number)
+        return Images(files, number)
 
 
 def _require_stamps(ledger: Ledger, output: Output) -> None:

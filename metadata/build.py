@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -25,8 +24,10 @@ from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
+from runtime.failures import AGAIN
 from runtime.storage.addresses import with_secrets
-from runtime.storage.parquet import part_files, read_table
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.parquet import read_table
 from runtime.storage.versions import version_of
 from runtime.storage.whole import Parts
 
@@ -75,9 +76,15 @@ class Build:
         """Return the identities of a language's dumps."""
         return sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
 
-    def article_titles(self, code: str) -> list[Path]:
+    def article_titles(self, code: str) -> list[OwnFile]:
         """Return the files with the titles of a language's articles."""
-        return [path for path in part_files(self.parts.folder / _ngrams(code)) if path.name.startswith("titles-")]
+        return [file for name, file in self._files(_ngrams(code)).items() if name.startswith("titles-")]
+
+    def _files(self, part: str) -> dict[str, OwnFile]:
+        """Return the files of a part by name; refuse a part that lacks some."""
+        folder = self.parts.folder / part
+        checksums = (self.parts.stamp(part) or {}).get("checksums")
+        return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
     def titles(self) -> Part:
         """Return the part of all languages' titles."""
@@ -105,12 +112,13 @@ class Build:
         own = self.sources.wordnets_of(code)
         # Sorted, as the files of a language come in any order.
         lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
-        files: dict[str, Path] = {}
+        files: dict[str, OwnFile | None] = {}
         if code in self.sources.counted:
-            files |= {name: self.parts.folder / _ngrams(code) / f"{name}.parquet" for name in ("unigrams", "bigrams")}
+            counted = self._files(_ngrams(code))
+            files |= {name: counted.get(f"{name}.parquet") for name in ("unigrams", "bigrams")}
         if self.sources.pageviews:
-            files["titles"] = self.parts.folder / _TITLES / f"{code}.parquet"
-        chosen = [_chosen(name, path) for name, path in files.items() if path.exists()]
+            files["titles"] = self._files(_TITLES).get(f"{code}.parquet")
+        chosen = [_chosen(name, file) for name, file in files.items() if file]
         return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen]
 
     def merged(self) -> tuple[Entries, dict]:
@@ -179,8 +187,8 @@ def _identity(path: str) -> list:
     return [path, version.size, version.etag or version.modified, version.changed, version.inode]
 
 
-def _chosen(name: str, path: Path) -> Source:
-    table = read_table(path)
+def _chosen(name: str, file: OwnFile) -> Source:
+    table = read_table(file)
     return Source(name, table["entry"].to_pylist(), table["score"].to_pylist())
 
 

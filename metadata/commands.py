@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from argparse import Namespace
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress, Throttled
 from runtime.session import session
+from runtime.storage.checked_json import content_of
 from runtime.terminal import say
 
 log = logging.getLogger("metadata")
@@ -54,7 +54,7 @@ def run(args: Namespace) -> None:
         wikipedia_code=args.language,
     )
     entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
-    say(table(json.loads((output / "metadata.json").read_text("utf-8"))))
+    say(table(content_of((output / "metadata.json").read_bytes())))
     say(f"\nmetadata: {output}, {len(entries):,} entries, digest {entries.digest}")
 
 

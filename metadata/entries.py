@@ -5,7 +5,6 @@ An entry's id is its position over all languages, which come in the order of lan
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,11 +20,15 @@ from metadata import schemas
 from metadata.languages import LANGUAGES, language
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
+from runtime.storage.checked_json import content_of
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
-from runtime.storage.whole import whole
+from runtime.storage.whole import read_json, whole, write_json
 
 VERSION = 1  # of the saved form
+ENTRIES, FACTS = "entries.parquet", "metadata.json"
+REMEDY = "build the metadata again"
 MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
 
 
@@ -106,13 +109,12 @@ class Entries:
     def save(self, directory: str | Path, facts: dict | None = None) -> None:
         """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""
         directory = make_folder(as_path(directory))
-        with whole(directory / "entries.parquet") as file:
+        with whole(directory / ENTRIES) as file:
             pq.write_table(self.table, file)
+            checksum = checksum_of(file)
         counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
         own = {"version": VERSION, "digest": self.digest, "entries": len(self), "languages": counts}
-        text = json.dumps(own | (facts or {}), indent=1, ensure_ascii=False)
-        with whole(directory / "metadata.json") as file:
-            file.write_text(text, encoding="utf-8")
+        write_json(directory / FACTS, own | (facts or {}) | {"checksums": {ENTRIES: checksum}})
 
     @classmethod
     def open(cls, directory: str | Path) -> Entries:
@@ -120,12 +122,12 @@ class Entries:
         directory = as_path(directory)
         try:
             with reachable(directory):
-                facts = json.loads(read_bytes(directory / "metadata.json"))
-                table = read_table(directory / "entries.parquet")
+                facts = content_of(read_bytes(directory / FACTS))
+                table = read_table(OwnFile(directory / ENTRIES, facts.get("checksums", {}).get(ENTRIES), REMEDY))
             version, digest = facts["version"], facts["digest"]
         except InputError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             raise InputError(
                 f"{directory} holds no readable metadata ({error}); expected metadata.json and entries.parquet "
                 "as build_metadata writes them"
@@ -144,6 +146,12 @@ class Entries:
                 "one of them was changed or is damaged; build them again"
             )
         return entries
+
+
+def entries_file(directory: Path) -> OwnFile:
+    """Return the file of saved entries with the checksum that the metadata.json beside it states."""
+    checksums = (read_json(directory / FACTS) or {}).get("checksums", {})
+    return OwnFile(directory / ENTRIES, checksums.get(ENTRIES), REMEDY)
 
 
 def digest_of(strings: pa.Array) -> str:

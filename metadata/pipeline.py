@@ -18,7 +18,9 @@ from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
 from runtime.spark import require_shared
+from runtime.storage.own_files import checksum_of
 from runtime.storage.ownership import owned
+from runtime.storage.parquet import part_files
 from runtime.storage.paths import remove
 from runtime.storage.whole import Parts
 from runtime.tallies import Tallies
@@ -97,7 +99,10 @@ class Counting:
         return found
 
     def _finish(self, part: Part, tallies: Tallies) -> None:
-        self.build.parts.finish(part.name, {"made_from": part.made_from, "tallies": tallies.rows()})
+        files = part_files(self.build.parts.work / part.name)
+        checksums = {path.name: checksum_of(path) for path in files}
+        stamp = {"made_from": part.made_from, "tallies": tallies.rows(), "checksums": checksums}
+        self.build.parts.finish(part.name, stamp)
         log.debug("%s: counted", part.title)
 
     @cached_property

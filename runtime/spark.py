@@ -10,7 +10,7 @@ import gc
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from socket import gethostname
@@ -24,9 +24,11 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime.counting import counting, follow
 from runtime.errors import InputError
+from runtime.failures import AGAIN
 from runtime.own_folders import cache_folder
 from runtime.shipping import pack, put, unpacked
 from runtime.storage.addresses import known, learn
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.tallies import Tallies
 
@@ -44,11 +46,12 @@ class Shipped:
 
     source: Path  # on the driver's disk
     tar: str | None = None  # as Spark ships it; None where workers open the source itself
+    checksum: str | None = None  # of a file that workers open itself; folders have their own, and tars digests
 
     def path(self) -> Path:
-        """Return its path on this machine, in a worker."""
+        """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
         if self.tar is None:
-            return self.source
+            return _intact(self.source, self.checksum)
         return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
 
 
@@ -79,18 +82,30 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
         return lambda source: Placed(source, str(put(source, shared)))
     if is_connect(spark):
         require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
-        return Shipped
+        return _opened_itself
     return partial(ship, spark)
 
 
 def ship(spark: SparkSession, source: Path) -> Shipped:
     """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
     if is_local(spark):
-        return Shipped(source)
+        return _opened_itself(source)
     # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
     tar = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(tar))
     return Shipped(source, tar.name)
+
+
+def _opened_itself(source: Path) -> Shipped:
+    return Shipped(source, checksum=checksum_of(source) if source.is_file() else None)
+
+
+@lru_cache(maxsize=8)
+def _intact(source: Path, checksum: str | None) -> Path:
+    """Return a file, which is compared with its checksum once in a process."""
+    if checksum is not None and checksum_of(source) != checksum:
+        raise OwnFile(source, checksum, AGAIN).damaged("its checksum differs")
+    return source
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -42,6 +42,13 @@ class Tallies:
         names = sorted({name for name, _ in self._sums if name.startswith(prefix)})
         return dict(sorted(((n.removeprefix(prefix), self[n]) for n in names), key=lambda item: -item[1]))
 
+    def take(self, prefix: str) -> dict[str, float]:
+        """Take out the sums whose names begin with `prefix`, over all languages; return them without it."""
+        taken = Tallies()
+        for name, language in [key for key in self._sums if key[0].startswith(prefix)]:
+            taken.add(name.removeprefix(prefix), self._sums.pop((name, language)))
+        return {name: _number(value) for (name, _), value in taken._sums.items()}
+
     def rows(self) -> list[dict]:
         """Return one row of SCHEMA per sum, in a fixed order."""
         keys = sorted(self._sums, key=lambda key: (key[0], key[1] or ""))

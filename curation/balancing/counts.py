@@ -15,11 +15,17 @@ from curation.kernels import counting as kernels
 from curation.schemas import COUNTS
 from metadata.entries import Entries
 from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import ParquetFile, open_parquet, write_tables
 from runtime.storage.paths import as_path
+from runtime.storage.whole import read_json
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
+
+
+class _Unfit(Exception):
+    """What is wrong with a file that is no counts of entries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,24 +71,27 @@ class EntryCounts:
         """Return the counts of each language, given its slice of ids."""
         return {language: self.values[ids] for language, ids in languages.items()}
 
-    def save(self, path: str | Path, entries: Entries, rates: np.ndarray | None = None) -> None:
-        """Write one Parquet row per entry to `path`, with its rate where rates are given."""
+    def save(self, path: str | Path, entries: Entries, rates: np.ndarray | None = None) -> str:
+        """Write one Parquet row per entry, with its rate where rates are given; return the checksum of the file."""
         self._require_digest(entries.digest, "the entries")
         schema = COUNTS.with_metadata({b"version": VERSION, b"digest": self.digest.encode()})
-        write_tables(as_path(path), self._tables(entries, rates, schema), schema)
+        return write_tables(as_path(path), self._tables(entries, rates, schema), schema)
 
     @classmethod
     def open(cls, path: str | Path, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
+        own = counts_file(as_path(path))
         try:
-            with open_parquet(as_path(path), verified=True) as file:
+            with intact(own) as local, open_parquet(local) as file:
                 counts = cls._read(file)
         except FileNotFoundError as error:
             raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
-        except InputError as error:
+        except _Unfit as error:
             raise InputError(f"{path} {error}") from error
+        except InputError:
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(f"{path} is damaged or no Parquet file ({error}); count again") from error
+            raise own.damaged(error) from error
         if digest is not None:
             counts._require_digest(digest, "the entries")
         return counts
@@ -91,9 +100,9 @@ class EntryCounts:
     def _read(cls, file: ParquetFile) -> "EntryCounts":
         stated = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
-            raise InputError("holds no counts of entries; give the counts.parquet of a finished run")
+            raise _Unfit("holds no counts of entries; give the counts.parquet of a finished run")
         if stated.get(b"version") != VERSION:
-            raise InputError(f"is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again")
+            raise _Unfit(f"is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again")
         batches = [  # all columns are read, so that all checksums are compared
             (batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in file.iter_batches()
         ]
@@ -101,7 +110,7 @@ class EntryCounts:
         values = np.concatenate([np.empty(0, np.int64), *(values for _, values in batches)])
         whole = len(ids) == file.metadata.num_rows and np.array_equal(ids, np.arange(len(ids)))
         if not whole or values.dtype != np.int64 or (values < 0).any():  # nulls would have made floats of them
-            raise InputError("does not hold one count for each entry; count again")
+            raise _Unfit("does not hold one count for each entry; count again")
         return cls(values, stated[b"digest"].decode())
 
     def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -123,3 +132,9 @@ class EntryCounts:
                 f"these counts belong to metadata {self.digest}, {owner} to metadata {digest}; "
                 "use the metadata that the texts were matched with, or match again"
             )
+
+
+def counts_file(path: Path) -> OwnFile:
+    """Return a file of counts with the checksum that the run.json beside it states."""
+    facts = read_json(path.with_name("run.json")) or {}
+    return OwnFile(path, facts.get("checksums", {}).get(path.name), "run the same command of curate again")

@@ -20,6 +20,7 @@ from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
 from runtime.draws import draws
 from runtime.own_folders import cache_folder
+from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -64,7 +65,9 @@ def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
             if rows := [unpack(data, DRAWN) for data in store.take(section)]:
                 writer.write(in_order(pa.concat_batches(rows)).select(CURATED.names))
-    return Tallies([{"name": "written", "language": None, "value": writer.rows}])
+    tallies = Tallies([{"name": "written", "language": None, "value": writer.rows}])
+    tally(tallies, path, writer.checksum)
+    return tallies
 
 
 def in_order(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -6,6 +6,7 @@ from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
+from curation.commands.verify import Verify
 from curation.config import MATCHERS, CurationConfig
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
@@ -21,6 +22,14 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_outputs(parser.add_argument_group("what is written"))
     _add_amounts(parser.add_argument_group("how much is kept"))
     _add_rules(parser.add_argument_group("how texts are matched"))
+    parser.add_argument(
+        "--verify",
+        action=Verify,
+        type=absolute,
+        metavar="DIR",
+        help="curate nothing: check that the files of a finished run, or of metadata, are as they were written, and "
+        "name those that are damaged, missing or not of the run",
+    )
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
 

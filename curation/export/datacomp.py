@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from runtime.arrow.uid_keys import hex_keys, save_sorted
-from runtime.storage.parquet import intact_batches
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
 
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
 
 
-def write_subset(files: Iterable[Path], path: Path) -> int:
+def write_subset(files: Iterable[OwnFile], path: Path) -> int:
     """Write the uids in Parquet files as DataComp's subset file; return the number of uids."""
-    uids = (batch["uid"] for file in files for batch in intact_batches(file, ["uid"]))
+    uids = (batch["uid"] for file in files for batch in batches(file, columns=["uid"]))
     return save_sorted(map(hex_keys, uids), path, _pairs)
 
 

@@ -13,6 +13,7 @@ from curation.export.croissant import croissant
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
 from runtime.errors import InputError
+from runtime.storage.own_files import intact
 
 
 def write_folder(run: Results, folder: Path, about: About) -> int:
@@ -27,7 +28,8 @@ def write_folder(run: Results, folder: Path, about: About) -> int:
     for name in (DATA_FOLDER, ENTRIES_FOLDER):
         (folder / name).mkdir()
     for file in files:
-        _link(file, folder / DATA_FOLDER / file.name)
+        with intact(file) as path:
+            _link(path, folder / DATA_FOLDER / path.name)
     _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
     name = about.name or run.path.resolve().name
     described = croissant(run.facts, about, name, folder)

@@ -17,7 +17,8 @@ import pyarrow as pa
 from curation.runs import Results
 from runtime.arrow.lists import parts
 from runtime.errors import InputError
-from runtime.storage.parquet import intact_batches
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
 from runtime.storage.whole import write_json
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
@@ -33,7 +34,7 @@ def write_languages(run: Results, folder: Path) -> None:
         np.save(folder / PROBABILITIES / f"{code}.npy", run.rates[ids])
 
 
-def write_shard(file: Path, path: Path, languages: Mapping[str, slice]) -> tuple[int, int]:
+def write_shard(file: OwnFile, path: Path, languages: Mapping[str, slice]) -> tuple[int, int]:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
     Return the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
@@ -41,7 +42,7 @@ def write_shard(file: Path, path: Path, languages: Mapping[str, slice]) -> tuple
     images = texts = 0
     with path.open("wb") as out:
         out.write(b"{")
-        for batch in intact_batches(file, ["uid", "candidates"]):
+        for batch in batches(file, columns=["uid", "candidates"]):
             for uid, of_image in _images(batch, languages):
                 out.write(b"%b\n%b: %b" % (b"," if images else b"", orjson.dumps(uid), orjson.dumps(of_image)))
                 images, texts = images + 1, texts + len(of_image)
@@ -50,14 +51,14 @@ def write_shard(file: Path, path: Path, languages: Mapping[str, slice]) -> tuple
 
 
 def write_shards(
-    run: Results, files: list[Path], folder: Path, spread: Callable[..., Iterable[tuple[int, int]]] = map
+    run: Results, files: list[OwnFile], folder: Path, spread: Callable[..., Iterable[tuple[int, int]]] = map
 ) -> dict:
     """Write a shard for each file of matched images, and index.json about them; return the content of index.json.
 
     `spread` is `map`, or maps a function over files in several processes.
     """
     (folder / SHARDS).mkdir()
-    paths = [folder / SHARDS / f"{file.stem}.json" for file in files]
+    paths = [folder / SHARDS / f"{file.path.stem}.json" for file in files]
     written = spread(partial(write_shard, languages=run.languages), files, paths)
     shards = {path.stem: {"images": n, "texts": t} for path, (n, t) in zip(paths, written, strict=True)}
     sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}

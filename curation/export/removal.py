@@ -21,8 +21,9 @@ from curation.runs.finished import curated_files, open_local
 from curation.schemas import CURATED
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.ownership import is_free, owned
-from runtime.storage.parquet import PartWriter, intact_batches, row_group_rows
+from runtime.storage.parquet import PartWriter, batches, row_group_rows
 from runtime.storage.whole import whole_folder, write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
@@ -62,14 +63,14 @@ def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike
     return _summary(run.facts["rows"]["kept"], removed, to)
 
 
-def _write_kept(files: list[Path], exclusion: Exclusion, folder: Path) -> Removed:
+def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> Removed:
     """Write the kept rows to files of the same names in curated/, and the others to removed.parquet; count these."""
     rows_of_group, removed = row_group_rows(files), Removed()
     (folder / "curated").mkdir()
     with PartWriter(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
         for file in files:
-            with PartWriter(folder / "curated" / file.name, CURATED, rows_of_group) as kept:
-                for batch in intact_batches(file):
+            with PartWriter(folder / "curated" / file.path.name, CURATED, rows_of_group) as kept:
+                for batch in batches(file):
                     rows = require(batch, CURATED)
                     reasons = exclusion.excluded(rows)
                     kept.write(rows.filter(reasons.is_null()))
@@ -82,10 +83,13 @@ def _write_kept(files: list[Path], exclusion: Exclusion, folder: Path) -> Remove
 
 def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: Path) -> None:
     """Write the files that describe the manifest, run.json last."""
-    for name in LEFT_AS_THEY_ARE:
-        if (run.path / name).exists():
-            shutil.copyfile(run.path / name, folder / name)
-    write_json(folder / "run.json", _facts(run, exclusion, removed))
+    for file in map(run.file, LEFT_AS_THEY_ARE):
+        if file.path.exists():
+            with intact(file) as path:
+                shutil.copyfile(path, folder / path.name)
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    checksums = {path.relative_to(folder).as_posix(): checksum_of(path) for path in written}
+    write_json(folder / "run.json", _facts(run, exclusion, removed) | {"checksums": checksums})
 
 
 def _facts(run: Results, exclusion: Exclusion, removed: Removed) -> dict:

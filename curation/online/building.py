@@ -21,8 +21,9 @@ from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.listing import expand
+from runtime.storage.own_files import OwnFile, checksum_of, own_files
 from runtime.storage.ownership import WORK, owned
-from runtime.storage.parquet import batches, part_files
+from runtime.storage.parquet import batches
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import STAMP, read_json, whole, write_json
 
@@ -43,12 +44,13 @@ def build(
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
     folder, paths, matched = Path(folder), _tars(tars), Path(curated) / "matched"
-    files = part_files(matched)
+    stamp = _stamp(matched)
+    files = own_files(matched, stamp.get("checksums"), f"delete {matched} and run the same command of curate again")
     if not files:
         raise InputError(f"{curated} holds no matched images; give the output folder of curate")
     base = Path(commonpath([path.parent for path in paths]))
     shards = [_shard(path, base) for path in paths]
-    made_from = _made_from(base, shards, matched, files, block_rows)
+    made_from = _made_from(base, shards, stamp.get("made_from", {}), files, block_rows)
     if not _is_there(folder, made_from):
         with owned(folder, wait=True) as owner:  # of the processes of a training, one builds and the others find
             if not _is_there(folder, made_from):
@@ -82,10 +84,18 @@ def _shard(path: Path, base: Path) -> Shard:
     return Shard(path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
 
 
-def _made_from(base: Path, shards: list[Shard], matched: Path, files: list[Path], block_rows: int) -> dict:
+def _stamp(matched: Path) -> dict:
+    """Return the stamp of matched images, empty where there is none; a damaged one is refused."""
+    file = OwnFile(matched / STAMP, None, f"delete {matched} and run the same command of curate again")
+    stamp = read_json(file.path)
+    if stamp is None and file.path.exists():
+        raise file.damaged("its checksum differs, or it is no JSON")
+    return stamp or {}
+
+
+def _made_from(base: Path, shards: list[Shard], stamp: dict, files: list[OwnFile], block_rows: int) -> dict:
     """Return what the index is made from, to tell it from an index of other tars or images."""
-    stamp = (read_json(matched / STAMP) or {}).get("made_from", {})
-    described = repr([stamp, [(file.name, file.stat().st_size) for file in files]])
+    described = repr([stamp, [(file.path.name, file.path.stat().st_size) for file in files]])
     return {
         "tars": str(base),
         "shards": [[shard.name, shard.bytes, shard.modified] for shard in shards],
@@ -109,7 +119,7 @@ def _is_there(folder: Path, made_from: dict) -> bool:
     return True
 
 
-def _write_shards(folder: Path, base: Path, shards: list[Shard], files: list[Path], block_rows: int) -> list[dict]:
+def _write_shards(folder: Path, base: Path, shards: list[Shard], files: list[OwnFile], block_rows: int) -> list[dict]:
     """Write the file of each shard; return what index.json says of them."""
     scans = [folder / f"{shard}.scanned" for shard in range(len(shards))]
     uids = TarUids.of(_scan(base / shard.name, scan) for shard, scan in zip(shards, scans, strict=True))
@@ -117,8 +127,9 @@ def _write_shards(folder: Path, base: Path, shards: list[Shard], files: list[Pat
     for shard, found in join(_images(files), uids, len(shards), folder):
         scanned = _scanned(scans[shard])
         rows = joined(scanned, found)
-        _write_rows(rows, folder / file_name(shard), block_rows)
-        written.append(asdict(shards[shard]) | {"samples": scanned.num_rows, "matched": len(rows)})
+        checksum = _write_rows(rows, folder / file_name(shard), block_rows)
+        numbers = {"samples": scanned.num_rows, "matched": len(rows), "checksum": checksum}
+        written.append(asdict(shards[shard]) | numbers)
     return written
 
 
@@ -135,20 +146,25 @@ def _scanned(path: Path) -> pa.RecordBatch:
     return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
 
-def _images(files: list[Path]) -> Iterator[pa.RecordBatch]:
+def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
     """Yield `uid` and `candidates` of the matched images that have any."""
     columns = ["uid", "candidates"]
-    for path in files:
+    for file in files:
         try:
-            for batch in batches(path, BATCH_ROWS, columns, verified=True):
+            for batch in batches(file, BATCH_ROWS, columns):
                 batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
                 yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise InputError(f"{path} holds no matched images ({error}); give the output folder of curate") from None
+        except InputError:
+            raise
+        except (pa.ArrowException, KeyError) as error:
+            raise InputError(
+                f"{file.path} holds no matched images ({error}); give the output folder of curate"
+            ) from None
 
 
-def _write_rows(rows: pa.Table, path: Path, block_rows: int) -> None:
-    """Write the ROWS of a shard, a record batch for each block."""
+def _write_rows(rows: pa.Table, path: Path, block_rows: int) -> str:
+    """Write the ROWS of a shard, a record batch for each block; return the checksum of the file."""
     with whole(path) as partial, pa.ipc.new_file(str(partial), rows.schema) as file:
         for batch in rows.combine_chunks().to_batches(max_chunksize=block_rows):
             file.write_batch(batch)
+    return checksum_of(path)

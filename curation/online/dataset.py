@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curation.balancing.counts import EntryCounts
+from curation.balancing.counts import EntryCounts, counts_file
 from curation.online.config import OnlineConfig, World
 from curation.online.draw import order_of_blocks
 from curation.online.index import Index
@@ -141,7 +141,7 @@ class BalancedDataset(IterableDataset):
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
     """Return the rates in a counts.parquet; refuse those of other metadata than the digest given."""
     EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
-    rates = read_table(as_path(path), columns=["rate"]).column("rate")
+    rates = read_table(counts_file(as_path(path)), columns=["rate"]).column("rate")
     if rates.null_count:
         raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
     return rates.to_numpy()

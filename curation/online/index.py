@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from curation.online.join import ROWS
 from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.whole import read_json
 
 VERSION = 1
@@ -33,6 +34,7 @@ class Shard:
     modified: int  # ns; a copy may have another
     samples: int = 0  # images in the tar
     matched: int = 0  # images with a matched text: rows of the index
+    checksum: str | None = None  # of the file of these rows; None where an earlier version recorded none
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Index:
         """Return the rows of a shard, a record batch for each block, mapped into memory."""
         path = self.folder / file_name(shard)
         try:
+            _require_intact(path, self.shards[shard].checksum)
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path} cannot be read ({error}): build the index again") from None
@@ -105,6 +108,13 @@ class Index:
     def tar(self, shard: int) -> Path:
         """Return the path of a shard's tar."""
         return self.tars / self.shards[shard].name
+
+
+@lru_cache(maxsize=1 << 16)
+def _require_intact(path: Path, checksum: str | None) -> None:
+    """Refuse a file of rows whose checksum differs; each is compared once in a process."""
+    if checksum is not None and checksum_of(path) != checksum:
+        raise OwnFile(path, checksum, "build the index again").damaged("its checksum differs")
 
 
 def file_name(shard: int) -> str:

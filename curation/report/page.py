@@ -23,14 +23,19 @@ from curation.report.overview import lead, tiles
 from curation.report.parameters import Parameters
 from curation.report.samples import samples_of
 from curation.report.warnings import Quoted, warnings
+from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
 
-def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> None:
-    """Write report.html: `rates` has one rate per entry; of the CURATED `rows` some are shown."""
+def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
+    """Write report.html and return its checksum.
+
+    `rates` has one rate per entry; of the CURATED `rows` some are shown.
+    """
     page = render(run, rates, rows)
     with whole(path) as file:
         file.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
+        return checksum_of(file)
 
 
 def render(run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:

@@ -6,11 +6,11 @@ The figures of the run are in `results`.
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 
 from curation.runs.results import Results
 from runtime.errors import InputError
-from runtime.storage.parquet import part_files, require_rows
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import require_rows
 
 
 def open_local(path: str | PathLike[str]) -> Results:
@@ -20,18 +20,19 @@ def open_local(path: str | PathLike[str]) -> Results:
     return Results.open(path)
 
 
-def curated_files(run: Results) -> list[Path]:
+def curated_files(run: Results) -> list[OwnFile]:
     """Return the files of the manifest; refuse a manifest with other rows than the run wrote."""
-    return _whole_files(run.path / "curated", run.facts["rows"]["kept"])
+    return _whole_files(run, "curated", run.facts["rows"]["kept"])
 
 
-def matched_files(run: Results) -> list[Path]:
+def matched_files(run: Results) -> list[OwnFile]:
     """Return the files of the matched images that were counted; refuse them if rows are missing."""
-    return _whole_files(*run.counted)
+    folder, rows = run.counted
+    return _whole_files(run, folder.name, rows)
 
 
-def _whole_files(folder: Path, rows: int) -> list[Path]:
-    files = part_files(folder)
+def _whole_files(run: Results, part: str, rows: int) -> list[OwnFile]:
+    files, folder = run.files(part), run.path / part
     if not files:
         raise InputError(f"{folder} holds no Parquet files, the run wrote {rows:,} rows; curate again with --overwrite")
     require_rows(files, rows)

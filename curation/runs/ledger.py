@@ -61,6 +61,11 @@ class Stamps:
         return {path: stamp for path, stamp in known.items() if path in whole}
 
 
+def is_stamp(content: object) -> bool:
+    """Say whether the content of a file is that of a stamp, with the right checksum."""
+    return isinstance(content, dict) and _stamp(dict(content)) is not None
+
+
 def _stamp(content: dict) -> Stamp | None:
     """Return the stamp with the content of a file, or None if that is no stamp or is damaged."""
     checksum = content.pop("checksum", None)

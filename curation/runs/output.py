@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,11 @@ from curation.report.page import write_report
 from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from runtime.errors import InputError
+from runtime.failures import AGAIN
 from runtime.storage.addresses import hidden
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, is_free, own
-from runtime.storage.parquet import first_rows, part_files
+from runtime.storage.parquet import first_rows
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, read_json, write_json
 from runtime.tallies import Tallies
@@ -49,6 +51,7 @@ class Output:
     description: dict  # what matched/ depends on: inputs, digests, parameters
     artefacts: Path  # a local folder for what the driver makes for workers
     owner: Lock | Token
+    checksums: dict[str, str] = field(default_factory=dict)  # of the files of results, filled as they are finished
 
     @classmethod
     def claim(cls, path: str | PathLike[str], description: dict, overwrite: bool = False) -> Output:
@@ -72,6 +75,7 @@ class Output:
             except BaseException:
                 owner.release()
                 raise
+        # New for each run: workers of a session that goes on keep what they have opened, by its path.
         artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else make_folder(owner.work)
         return cls(folder, description, artefacts, owner)
 
@@ -141,24 +145,33 @@ class Output:
             return None
         return Tallies(stamp["tallies"])
 
+    def matched_files(self) -> list[OwnFile]:
+        """Return the matched files; one that is missing or of another run is refused."""
+        checksums = (self.parts.stamp("matched") or {}).get("checksums")
+        self._record("matched", checksums or {})
+        return own_files(self.matched, checksums, f"delete {self.matched} and {AGAIN}")
+
     def lineage(self) -> list[dict]:
         """Return, for each run that brought new inputs, their number, and the first and last of them."""
-        return (self.parts.earlier("matched") or {}).get("lineage", [])
+        return self._earlier().get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
-        """Give the matched files their place, stamped with their description, lineage and tallies."""
-        known = (self.parts.earlier("matched") or {}).get("made_from", {}).get("inputs", [])
+        """Give the matched files their place, stamped with their description, lineage, tallies and checksums."""
+        known = self._earlier().get("made_from", {}).get("inputs", [])
         added = [each["path"] for each in self.description["inputs"] if each not in known]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
         self.owner.require()
-        self.parts.finish("matched", _stamp(self.description) | {"lineage": lineage, "tallies": tallies.rows()})
+        checksums = checksums_in(tallies)
+        more = {"lineage": lineage, "tallies": tallies.rows(), "checksums": checksums}
+        self.parts.finish("matched", _stamp(self.description) | more)
 
-    def finish_curated(self) -> None:
-        """Give the curated files their place."""
+    def finish(self, part: str, checksums: dict[str, str]) -> None:
+        """Give the files of a part of the results their place; `checksums` has that of each."""
         self.owner.require()
-        self.parts.finish("curated")
+        self.parts.finish(part)
+        self._record(part, checksums)
 
     def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
         """Write what describes the run and the `times` of its stages, run.json last: then the folder is complete."""
@@ -166,19 +179,33 @@ class Output:
         if not run.gate:
             remove(self.gated)  # of an earlier run
         remove(self.path / "existing")  # as earlier versions called it
-        run.counts.save(self.path / "counts.parquet", run.entries, rates)
-        write_json(self.path / "thresholds.json", run.thresholds_json())
-        samples = first_rows(part_files(self.path / "curated"), SAMPLE_ROWS)
-        write_report(self.path / "report.html", run, rates, samples)
-        write_json(self.path / "times.json", times)
+        counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
+        thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
+        samples = first_rows(self._curated_files(), SAMPLE_ROWS)
+        report = write_report(self.path / "report.html", run, rates, samples)
+        self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
+        write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
-        write_json(self.path / "run.json", run.run_json())
+        write_json(self.path / "run.json", run.run_json() | {"checksums": dict(sorted(self.checksums.items()))})
         self._remove_work()
 
     def retract_results(self) -> None:
         """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
         for name in DESCRIPTIONS:
             remove(self.path / name)
+
+    def _earlier(self) -> dict:
+        """Return what the matched images were made from before, also where someone has deleted them."""
+        return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
+
+    def _curated_files(self) -> list[OwnFile]:
+        own = {
+            path.removeprefix("curated/"): each for path, each in self.checksums.items() if path.startswith("curated/")
+        }
+        return own_files(self.path / "curated", own, AGAIN)
+
+    def _record(self, part: str, checksums: dict[str, str]) -> None:
+        self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
 
     def _remove_work(self) -> None:
         """Remove the folder of unfinished work, what keeps other runs out last."""
@@ -201,7 +228,7 @@ def _require_like(path: Path, description: dict) -> None:
     work = path / WORK
     if is_free(path):
         return
-    stamp = Parts(path, work).earlier("matched") or read_json(work / CLAIM)
+    stamp = Parts(path, work).earlier("matched") or read_json(work / CLAIM) or read_json(path / "run.json")
     if stamp is None:
         raise InputError(
             f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"

@@ -6,7 +6,6 @@ Counts are arrays with one number for each entry. Images are read batch by batch
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,11 +32,15 @@ from curation.schemas import CURATED
 from runtime.arrow.lists import parts
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.storage.parquet import batches, part_files, read_table
+from runtime.storage.checked_json import content_of
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.parquet import batches, read_table
 from runtime.storage.paths import as_path, reachable, read_bytes
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
+MATCHED_PART = "matched"  # which runs take over from one another; all other parts are written anew
+RERUN = "run the same command of curate again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,13 @@ class Results:
         path = as_path(path)
         try:
             with reachable(path):
-                facts = json.loads(read_bytes(path / "run.json"))
+                facts = content_of(read_bytes(path / "run.json"))
             return cls(path, {name: facts[name] for name in ("rows", "languages", "made_from")} | facts)
         except InputError:
             raise
-        except (OSError, ValueError, KeyError, TypeError):
+        except ValueError as error:
+            raise OwnFile(path / "run.json", None, RERUN).damaged(error) from None
+        except (OSError, KeyError, TypeError):
             raise InputError(
                 f"{path} holds no run.json of a finished run; run `make demo` first, which writes .demo/curated, "
                 "or give the output folder of curate.py"
@@ -66,7 +71,7 @@ class Results:
     @cached_property
     def counts(self) -> np.ndarray:
         """The number of texts that contain each entry, int64."""
-        return EntryCounts.open(str(self._counts_file)).values
+        return EntryCounts.open(str(self._counts_file.path)).values
 
     @cached_property
     def rates(self) -> np.ndarray:
@@ -109,8 +114,8 @@ class Results:
         Files come in an order that is drawn, the same each time: a file may hold the images of one input alone, so the
         first files would be no sample.
         """
-        files = part_files(self.counted[0])
-        order = np.argsort(draws(0, "files", pa.array([file.name for file in files], pa.string())))
+        files = self.files(self.counted[0].name)
+        order = np.argsort(draws(0, "files", pa.array([file.path.name for file in files], pa.string())))
         return _batches([files[number] for number in order], rows=images)
 
     def examples(self, ids: Sequence[int] | np.ndarray, images: int | None = SAMPLE) -> dict[int, str]:
@@ -164,20 +169,35 @@ class Results:
         The share is drawn by uid, the same in every run, so that shares of two runs can be compared.
         """
         columns = ["uid", "language", "probability"]
-        batches = _batches(part_files(self.path / "curated"), columns)
+        batches = _batches(self.files("curated"), columns)
         some = [batch.filter(pa.array(draws(0, "compare", batch["uid"]) < share)) for batch in batches]
         return pa.Table.from_batches(some, pa.schema([CURATED.field(name) for name in columns]))
 
     def kept_counts(self) -> np.ndarray:
         """Return the number of kept texts that contain each entry, int64."""
         counts = EntryCounts.zeros(len(self.counts), "")
-        for batch in _batches(part_files(self.path / "curated"), ["entries"]):
+        for batch in _batches(self.files("curated"), ["entries"]):
             counts.count(batch["entries"])
         return counts.values
 
+    def files(self, part: str) -> list[OwnFile]:
+        """Return the Parquet files of a part, such as curated; refuse a part that lacks files or has others."""
+        known, prefix = self.facts.get("checksums", {}), f"{part}/"
+        own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
+        remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
+        return own_files(self.path / part, own or None, remedy)  # none: an earlier version matched them
+
+    def file(self, name: str) -> OwnFile:
+        """Return a file of the results with its checksum."""
+        return OwnFile(self.path / name, self.facts.get("checksums", {}).get(name), self._remedy)
+
     @property
-    def _counts_file(self) -> Path:
-        return self.path / "counts.parquet"
+    def _counts_file(self) -> OwnFile:
+        return self.file("counts.parquet")
+
+    @property
+    def _remedy(self) -> str:
+        return "remove again from the run that it came from" if self.facts.get("removals") else RERUN
 
 
 def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
@@ -219,7 +239,9 @@ def _expected(
     return out
 
 
-def _batches(files: list[Path], columns: list[str] | None = None, rows: int | None = None) -> Iterator[pa.RecordBatch]:
+def _batches(
+    files: list[OwnFile], columns: list[str] | None = None, rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the first `rows` rows of Parquet files, or all rows."""
     for file in files:
         for batch in batches(file, BATCH, columns):

@@ -24,6 +24,7 @@ from metadata.wikipedia import pageviews
 from metadata.words import selection
 from metadata.words.selection import RATED
 from runtime.spark import collected, map_batches, over, stored
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches as batches_of
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
@@ -47,7 +48,7 @@ class TitlePlan:
     config: MetadataConfig
     languages: frozenset[str]
     namespaces: Mapping[str, list[str]]
-    articles: Mapping[str, list[Path]]
+    articles: Mapping[str, list[OwnFile]]
     folder: Path
     work: Path
 
@@ -70,7 +71,7 @@ def title_entries(spark: SparkSession, files: list[str], plan: TitlePlan) -> Tal
 
 def _viewed(spark: SparkSession, files: list[str], plan: TitlePlan) -> DataFrame:
     viewed = over(spark, files, partial(_read_titles, plan=plan), VIEWED)
-    articles = [(code, path) for code, paths in plan.articles.items() for path in paths]
+    articles = [(code, file) for code, files in plan.articles.items() for file in files]
     return viewed.union(over(spark, articles, _read_articles, VIEWED)) if articles else viewed
 
 
@@ -110,9 +111,9 @@ def _read_titles(path: str, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
     yield _rows(pa.nulls(len(tally), pa.string()), names, values, False)
 
 
-def _read_articles(named: tuple[str, Path]) -> Iterator[pa.RecordBatch]:
-    code, path = named
-    for batch in batches_of(path, _BATCH_ROWS):
+def _read_articles(named: tuple[str, OwnFile]) -> Iterator[pa.RecordBatch]:
+    code, file = named
+    for batch in batches_of(file, _BATCH_ROWS):
         yield _rows(pa.repeat(code, batch.num_rows), batch["title"], pa.repeat(0, batch.num_rows), True)
 
 

@@ -25,7 +25,7 @@ class BoundedParquet:
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE)
+        self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True)
         self.schema: pa.Schema = self._table.schema_arrow
 
     def group_bytes(self) -> list[int]:

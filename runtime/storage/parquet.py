@@ -1,6 +1,8 @@
 """Write Parquet files that are whole under their names, and read these files of our own.
 
 Workers write row groups of one size: the same rows in the same order give the same bytes, however they come in batches.
+A file is read once the checksum of all its bytes, where one is known (`own_files`), is found right, and with the
+checksums of its pages.
 Files of others are read by `bounded_parquet`.
 """
 
@@ -8,20 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.parquet import ParquetFile, ParquetWriter
+from pyarrow.parquet import FileMetaData, ParquetFile, ParquetWriter
 from pyarrow.parquet import read_table as read_arrow_table
 
 from runtime.errors import InputError
-from runtime.storage.paths import AT_ONCE, files, is_url, read_bytes
+from runtime.storage.own_files import OwnFile, checksum_of, intact
+from runtime.storage.paths import AT_ONCE, files, is_outside, is_url
 from runtime.storage.whole import whole
 
-VERIFIED = False  # whether a read compares the checksums of all pages, where its caller does not say
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what it may raise
 
 
 class PartWriter:
@@ -35,11 +38,12 @@ class PartWriter:
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self.rows = 0
+        self.checksum = ""  # of the file's bytes, once it is whole
 
     def __enter__(self) -> PartWriter:
         with ExitStack() as opened:
-            file = opened.enter_context(whole(self._path))
-            self._writer = ParquetWriter(file, self._schema, compression="zstd", write_page_checksum=True)
+            self._file = opened.enter_context(whole(self._path))
+            self._writer = ParquetWriter(self._file, self._schema, compression="zstd", write_page_checksum=True)
             opened.push(self._close)
             self._opened = opened.pop_all()
         return self
@@ -65,6 +69,8 @@ class PartWriter:
                 self._flush(self._pending_rows)
         finally:
             self._writer.close()
+        if kind is None:
+            self.checksum = checksum_of(self._file)
 
     def _flush(self, rows: int) -> None:
         table = pa.Table.from_batches(self._pending, self._schema)
@@ -74,11 +80,13 @@ class PartWriter:
         self._pending, self._pending_rows = rest.to_batches(), len(rest)
 
 
-def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write tables to a file that is whole under its name; each begins a row group."""
-    with whole(path) as file, ParquetWriter(file, schema, write_page_checksum=True) as writer:
-        for table in tables:
-            writer.write_table(table)
+def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
+    """Write tables to a file that is whole under its name; each begins a row group. Return the file's checksum."""
+    with whole(path) as file:
+        with ParquetWriter(file, schema, write_page_checksum=True) as writer:
+            for table in tables:
+                writer.write_table(table)
+        return checksum_of(file)
 
 
 def part_files(directory: Path) -> list[Path]:
@@ -86,67 +94,70 @@ def part_files(directory: Path) -> list[Path]:
     return [path for path in files(directory, ".parquet") if not path.name.startswith((".", "_"))]
 
 
-def open_parquet(path: Path, verified: bool = VERIFIED) -> ParquetFile:
+def open_parquet(path: Path) -> ParquetFile:
     """Return a Parquet file, opened; of a URL, a row group's columns are fetched together."""
     if is_url(path):
         file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec
-        return ParquetFile(file, pre_buffer=True, page_checksum_verification=verified)
-    return ParquetFile(path, page_checksum_verification=verified)
+        return ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
+    return ParquetFile(path, page_checksum_verification=True)
 
 
-def batches(
-    path: Path, rows: int, columns: list[str] | None = None, verified: bool = VERIFIED
-) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows in batches of at most so many; of a URL, one row group is in memory at a time."""
-    with open_parquet(path, verified) as file:
-        groups = [[group] for group in range(file.num_row_groups)] if is_url(path) else [None]
-        for group in groups:
-            yield from file.iter_batches(rows, row_groups=group, columns=columns)
-
-
-def intact_batches(path: Path, columns: list[str] | None = None, rows: int = 1 << 16) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows in batches of at most so many; refuse a file that the checksums of its pages show damaged."""
+@contextmanager
+def refusing(file: OwnFile) -> Iterator[None]:
+    """Refuse a file in one sentence where a block that reads it finds it damaged or missing."""
     try:
-        yield from batches(path, rows, columns, verified=True)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); curate again with --overwrite") from None
+        yield
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        if is_url(file.path) and is_outside(error) and not isinstance(error, FileNotFoundError | pa.ArrowException):
+            raise  # the file may be whole, and the server busy or forbidding
+        raise file.damaged(error) from None
 
 
-def read_table(path: Path, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
+def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield a file's rows in batches of at most so many; a damaged file is refused."""
+    with refusing(file), intact(file) as path, open_parquet(path) as opened:
+        yield from opened.iter_batches(rows, columns=columns)
+
+
+def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
     """Return the table in one file, or some columns of it, or the rows for which an expression is true."""
-    file = pa.BufferReader(read_bytes(path)) if is_url(path) else path
-    return read_arrow_table(file, columns=columns, filters=rows, page_checksum_verification=VERIFIED)
+    with refusing(file), intact(file) as path:
+        return read_arrow_table(path, columns=columns, filters=rows, page_checksum_verification=True)
 
 
-def require_rows(files: list[Path], rows: int) -> None:
+def require_rows(files: list[OwnFile], rows: int) -> None:
     """Refuse files that do not hold as many rows as were written."""
-    try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = sum(pool.map(_rows_of, files))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"a file of matched images is damaged ({error}); run again with --overwrite") from None
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = sum(pool.map(_rows_of, files))
     if found != rows:
-        folder = files[0].parent if files else "matched/"
+        folder = files[0].path.parent if files else "matched/"
         raise InputError(f"{folder} holds {found:,} images, {rows:,} were written: run again with --overwrite")
 
 
-def first_rows(files: list[Path], rows: int) -> list[dict]:
+def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
     """Return the first rows of a manifest."""
-    with open_parquet(files[0]) as file:
-        table = file.read_row_group(0) if file.num_row_groups else None
+    with refusing(files[0]), intact(files[0]) as path, open_parquet(path) as opened:
+        table = opened.read_row_group(0) if opened.num_row_groups else None
     return table.slice(0, rows).to_pylist() if table else []
 
 
-def row_group_rows(files: list[Path]) -> int:
+def row_group_rows(files: list[OwnFile]) -> int:
     """Return the size of row groups: that of the largest first one, since only the last of a file has fewer rows."""
     return max((_first_group_rows(file) for file in files), default=0) or 1
 
 
-def _first_group_rows(path: Path) -> int:
-    with open_parquet(path) as file:
-        return file.metadata.row_group(0).num_rows if file.num_row_groups else 0
+def _first_group_rows(file: OwnFile) -> int:
+    metadata = _metadata(file)
+    return metadata.row_group(0).num_rows if metadata.num_row_groups else 0
 
 
-def _rows_of(path: Path) -> int:
-    with open_parquet(path) as file:
-        return file.metadata.num_rows
+def _rows_of(file: OwnFile) -> int:
+    return _metadata(file).num_rows
+
+
+def _metadata(file: OwnFile) -> FileMetaData:
+    """Return what stands at the end of a file, which is compared with the checksum only when its rows are read."""
+    with refusing(file), open_parquet(file.path) as opened:
+        return opened.metadata

@@ -8,7 +8,6 @@ store cannot rename folders: a part is whole there once it has its stamp, which 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from runtime.storage.checked_json import content_of, text_of
+from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
 
 PARTIAL = ".partial"  # the end of the name of a file that is being written
@@ -154,16 +155,17 @@ def whole_folder(to: Path) -> Iterator[Path]:
         remove(parts.work)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON; the file is whole under its name."""
+def write_json(path: Path, content: Any) -> str:
+    """Write `content` as JSON, an object with a checksum; return the checksum of the file, whole under its name."""
     with whole(path) as file:
-        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(text_of(content), encoding="utf-8")
+        return checksum_of(file)
 
 
 def read_json(path: Path) -> dict | None:
-    """Return the object in a JSON file, or None where no readable one exists."""
+    """Return the object in a JSON file, without its checksum; None where no whole one exists."""
     try:
-        content = json.loads(read_bytes(path).decode("utf-8"))
+        content = content_of(read_bytes(path))
     except (FileNotFoundError, ValueError):
         return None
     except OSError:

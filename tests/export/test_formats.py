@@ -12,7 +12,7 @@ from curation.export.forms import export
 from curation.export.metaclip import local_ids
 from curation.schemas import CANDIDATE
 from metadata import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import own_files
 from tests.naive.export import naive_shard, naive_subset
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import LISTS, curated_rows, finished_run, write_parts
@@ -23,7 +23,7 @@ LANGUAGE_SLICES = {"en": slice(0, 4), "ja": slice(4, 6)}
 @pytest.mark.parametrize("uids", [[], ["f" * 32], [f"{n * 7919 % 1000:016x}{n:016x}" for n in range(1000)]])
 def test_the_subset_file_holds_the_uids_as_sorted_pairs_of_numbers(tmp_path, uids):
     write_parts(tmp_path / "curated", curated_rows(uids), files=3)
-    assert write_subset(part_files(tmp_path / "curated"), tmp_path / "uids.npy") == len(uids)
+    assert write_subset(own_files(tmp_path / "curated", None, ""), tmp_path / "uids.npy") == len(uids)
     subset = np.load(tmp_path / "uids.npy", mmap_mode="r")
     assert subset.dtype == np.dtype([("f0", "u8"), ("f1", "u8")]) == SUBSET
     assert subset.tolist() == naive_subset(uids)

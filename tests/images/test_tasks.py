@@ -25,6 +25,7 @@ from curation.images.tasks import (
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import blocks as packing
 from runtime.blocks import Block, unpack
+from runtime.storage.own_files import TALLY, checksum_of, checksums_in
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group
 from tests.naive.row_ids import naive_hash, naive_uid
@@ -62,7 +63,7 @@ def naive_images(rows: pa.RecordBatch, max_texts: int = 64) -> tuple[list[dict],
 
 
 def sums(tallies: Tallies, without: str = "rows") -> dict:
-    rows = [row for row in tallies.rows() if row["name"] != without]
+    rows = [row for row in tallies.rows() if row["name"] != without and not row["name"].startswith(TALLY)]
     return {(row["name"], row["language"]): row["value"] for row in rows if row["value"]}
 
 
@@ -102,6 +103,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
     expected, expected_tallies = naive_images(rows, max_texts)
     for order in (blocks, blocks[::-1], Random(buckets).sample(blocks, len(blocks))):
         found, more = images_of(tmp_path, order, number, max_texts, partitions)
+        assert checksums_in(more) == {path.name: checksum_of(path) for path in tmp_path.iterdir()}
         assert found == expected
         assert sums(tallies + more) == {name: value for name, value in expected_tallies.items() if value}
 

@@ -130,6 +130,13 @@ def test_a_model_is_named_by_its_file_and_the_digest_of_its_bytes(small):
     assert Identifier.open().name == "lid.176.ftz"
 
 
+@pytest.mark.parametrize("name", ["lid.176.ftz", "lid.176.bin"])
+def test_a_file_with_the_name_of_a_well_known_model_must_be_that_model(tmp_path, name):
+    (tmp_path / name).write_bytes(model_bytes())
+    with pytest.raises(InputError, match=f"{name} is damaged or another model.*download it again, or give it another"):
+        Identifier.open(tmp_path / name)
+
+
 def test_a_model_is_loaded_once(small):
     assert Identifier.open(str(small.path)) is small
     assert Identifier.open() is Identifier.open(default_model())

@@ -88,7 +88,7 @@ def test_a_second_run_takes_a_url_over_and_the_first_ends_before_it_names_anythi
     (first.parts.begin("matched") / "00000.parquet").write_text("rows of the first")
     second = Output.claim(s3_folder, description(A))
     (second.parts.begin("matched") / "00000.parquet").write_text("rows of the second")
-    for name_something in (lambda: first.finish_matched(TALLIES), first.finish_curated):
+    for name_something in (lambda: first.finish_matched(TALLIES), lambda: first.finish("curated", {})):
         with pytest.raises(InputError, match=r"another run has taken over s3://outputs/.*, so this one ends"):
             name_something()
     first.release()

@@ -1,12 +1,10 @@
 """An output folder is used again only by the run that made it, or one that adds inputs."""
 
-import json
-
 import pytest
 
 from metadata import InputError
 from runtime.storage.paths import files, make_folder, names
-from runtime.storage.whole import STAMP
+from runtime.storage.whole import STAMP, read_json, write_json
 from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, with_inputs_done, with_matched
 
 
@@ -144,6 +142,6 @@ def test_results_are_taken_back_before_the_sample_changes(folder):
 def test_files_of_another_version_are_refused(folder):
     with_matched(folder / "out")
     stamp = folder / "out" / "matched" / STAMP
-    stamp.write_text(json.dumps(json.loads(stamp.read_text("utf-8")) | {"version": 0}), "utf-8")
+    write_json(stamp, (read_json(stamp) or {}) | {"version": 0})
     with pytest.raises(InputError, match="version of this program"):
         claimed(folder / "out")

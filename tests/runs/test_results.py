@@ -161,7 +161,7 @@ def test_matched_images_are_read_up_to_the_number_asked_for(folder, images):
     assert [sum(batch.num_rows for batch in run.matched(number)) for number in (0, 1, 260)] == [0, 1, 260]
 
 
-@pytest.mark.parametrize("content", [None, "not JSON", "{}", "[]"])
+@pytest.mark.parametrize("content", [None, "{}", "[]"])
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "run.json").write_text(content)

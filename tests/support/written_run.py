@@ -14,6 +14,7 @@ from curation.runs.output import Output
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
 from runtime.arrow.lists import parts
+from runtime.storage.own_files import checksums_in, tally
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 
@@ -24,16 +25,15 @@ def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: in
     """Write what curate writes for images that are matched already, without Spark; texts are (text, language, ids)."""
     output = Output.claim(folder, DESCRIPTION | {"metadata": entries.digest})
     batch = matched_batch(images)
-    write_parts(output.parts.begin("matched"), batch, MATCHED, files)
-    matched = matched_tallies(images)
+    matched = matched_tallies(images) + write_parts(output.parts.begin("matched"), batch, MATCHED, files)
     output.finish_matched(matched)
+    output.matched_files()
     texts = parts(batch["candidates"])[0]
     counts = EntryCounts.zeros(len(entries), entries.digest).count(texts.field("entries"))
     thresholds = Thresholds.of(counts.by_language(entries.languages), t)
     rates = rates_of(counts.values, entries.languages, thresholds)
     kept = sample_batch(batch, rates, seed)
-    write_parts(output.parts.begin("curated"), kept, CURATED, 1)
-    output.parts.finish("curated")
+    output.finish("curated", checksums_in(write_parts(output.parts.begin("curated"), kept, CURATED, 1)))
     config = CurationConfig(english_threshold=t, seed=seed)
     curated = curated_tallies(batch, kept, rates)
     output.write_results(Run(config, output.description, entries, counts, thresholds, matched, curated), rates, [])
@@ -56,11 +56,14 @@ def matched_batch(images) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, MATCHED)
 
 
-def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: int) -> None:
+def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: int) -> Tallies:
+    tallies = Tallies()
     size = -(-batch.num_rows // files)
     for number in range(files):
         with PartWriter(folder / f"{number:05d}.parquet", schema, 1000) as writer:
             writer.write(batch.slice(number * size, size))
+        tally(tallies, Path(f"{number:05d}.parquet"), writer.checksum)
+    return tallies
 
 
 def matched_tallies(images) -> Tallies:

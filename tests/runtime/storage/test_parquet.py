@@ -6,6 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import InputError
+from runtime.failures import AGAIN
+from runtime.storage.own_files import own_files
 from runtime.storage.parquet import PartWriter, first_rows, part_files, require_rows
 
 SCHEMA = pa.schema([("text", pa.string()), ("ids", pa.list_(pa.int32()))])
@@ -35,7 +37,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_come(tmp_path, rows):
 def test_no_rows_give_a_file_with_the_schema(tmp_path):
     written(tmp_path / "a.parquet", [])
     assert pq.read_schema(tmp_path / "a.parquet").equals(SCHEMA)
-    assert first_rows([tmp_path / "a.parquet"], 5) == []
+    assert first_rows(own_files(tmp_path, None, AGAIN), 5) == []
 
 
 def fail_in_the_middle(path):
@@ -61,9 +63,9 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 
 def test_files_with_fewer_rows_than_were_written_are_refused(tmp_path):
     written(tmp_path / "a.parquet", table(10).to_batches())
-    require_rows(part_files(tmp_path), 10)
+    require_rows(own_files(tmp_path, None, AGAIN), 10)
     with pytest.raises(InputError, match="holds 10 images, 20 were written"):
-        require_rows(part_files(tmp_path), 20)
+        require_rows(own_files(tmp_path, None, AGAIN), 20)
     (tmp_path / "b.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match="damaged"):
-        require_rows(part_files(tmp_path), 10)
+        require_rows(own_files(tmp_path, None, AGAIN), 10)

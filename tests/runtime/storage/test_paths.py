@@ -17,6 +17,7 @@ from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import PartWriter, batches, first_rows, part_files, read_table, require_rows
 from runtime.storage.paths import as_path, files, is_url, move_files, names, ranges, read_bytes, remove
 from runtime.storage.whole import read_json, whole, write_json
@@ -166,28 +167,35 @@ def test_parquet_is_written_and_read_alike(folder, tmp_path, rows):
                 writer.write(batch)
     assert read_bytes(folder / "a.parquet") == (tmp_path / "local.parquet").read_bytes()
     assert part_files(folder)[0] == folder / "a.parquet"
-    assert read_table(folder / "a.parquet").equals(ROWS.slice(0, rows))
-    assert read_table(folder / "a.parquet", columns=["ids"]).column_names == ["ids"]
-    found = list(batches(folder / "a.parquet", 100))
+    file = OwnFile(folder / "a.parquet", writer.checksum, "")
+    assert read_table(file).equals(ROWS.slice(0, rows))
+    assert read_table(file, columns=["ids"]).column_names == ["ids"]
+    found = list(batches(file, 100))
     assert pa.Table.from_batches(found, ROWS.schema).equals(ROWS.slice(0, rows))
     assert [batch.num_rows for batch in found] == [100] * (rows // 100) + [rows % 100] * (rows % 100 > 0)
-    assert [batch.schema.names for batch in batches(folder / "a.parquet", 100, ["text"])] == [["text"]] * len(found)
-    assert first_rows(part_files(folder), 3) == ROWS.slice(0, min(rows, 3)).to_pylist()
-    require_rows([folder / "a.parquet"], rows)
+    assert [batch.schema.names for batch in batches(file, 100, ["text"])] == [["text"]] * len(found)
+    assert first_rows([file], 3) == ROWS.slice(0, min(rows, 3)).to_pylist()
+    require_rows([file], rows)
     with pytest.raises(InputError, match="were written"):
-        require_rows([folder / "a.parquet"], rows + 1)
+        require_rows([file], rows + 1)
 
 
-def test_a_column_of_s3_is_fetched_without_the_others_and_a_row_group_at_a_time(s3_folder, s3_server):
+def test_a_file_of_s3_is_fetched_once_and_compared_before_a_column_of_it_is_read(s3_folder, s3_server):
     noise = [np.random.default_rng(n).bytes(1000) for n in range(4000)]
     table = pa.table({"a": noise, "b": list(range(4000))})
     with PartWriter(s3_folder / "a.parquet", table.schema, 1000) as writer:
         writer.write(table.combine_chunks().to_batches()[0])
+    file = OwnFile(s3_folder / "a.parquet", writer.checksum, "run again")
     s3_server.requests.clear()
-    assert [batch["b"].to_pylist() for batch in batches(s3_folder / "a.parquet", 1000, ["b"])] == [
+    assert [batch["b"].to_pylist() for batch in batches(file, 1000, ["b"])] == [
         list(range(first, first + 1000)) for first in range(0, 4000, 1000)
     ]
-    assert len(s3_server.requests) <= 7  # size, footer in two, a range for each row group
+    assert len(s3_server.requests) <= 2  # its size, and its bytes
+    content = bytearray(read_bytes(file.path))
+    content[5000] ^= 1
+    file.path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"a.parquet is damaged \(its checksum differs\); run again"):
+        next(batches(file, 1000, ["b"]))
 
 
 def test_metadata_is_opened_where_it_lies(folder, s3_server):
@@ -259,4 +267,4 @@ def test_parquet_of_another_kind_of_file_is_still_an_error(folder):
     with pytest.raises(pa.ArrowException):
         pq.ParquetFile(pa.BufferReader(read_bytes(folder / "a.parquet")))
     with pytest.raises(InputError, match="damaged"):
-        require_rows(part_files(folder), 10)
+        require_rows(own_files(folder, None, ""), 10)

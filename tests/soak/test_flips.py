@@ -1,0 +1,253 @@
+"""A flipped bit in any file that a run leaves: refused in one sentence, or without effect on any result.
+
+The table that is printed at the end says how often. `tests/runs/test_damage.py` is the short form.
+"""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation import CurationConfig, curate, stages
+from curation.balancing.counts import SEEN, EntryCounts
+from curation.exclusion import Exclusion
+from curation.language import identify
+from curation.language.identify import Identifier, default_model
+from curation.matching.finders import open_matchers, save_matchers
+from curation.online import index
+from curation.request import Options
+from curation.runs.ledger import Stamps
+from curation.schemas import PAIRS
+from metadata import Entries, MetadataConfig, Sources, build_metadata
+from runtime import spark as runtime_spark
+from runtime.blocks import read_blocks
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksum_of, own_files
+from runtime.storage.parquet import PartWriter, read_table
+from runtime.storage.whole import STAMP, read_json
+from runtime.tallies import Tallies
+from tests.support import flips as by_flips
+from tests.support.downloaded import results
+from tests.support.flips import HARMLESS, REFUSED, SILENT, Kind, bytes_of, everything, found_by_verify, outcomes
+from tests.support.online_run import Made
+
+pytestmark = pytest.mark.soak
+
+FLIPS, RUNS = 100, 10  # of a kind of file: what its readers do with a flip, and what a whole run does
+ENTRIES = Entries.build({"en": ["a", "photo", "dog", "black dog", "cat"], "ja": ["犬", "猫"]})
+RESULTS = ("curated", "counts.parquet", "thresholds.json", "report.html")
+
+
+@pytest.fixture(scope="module")
+def spark():
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def table():
+    lines: dict[str, Counter] = {}
+    yield lines
+    print(f"\n{'file':<44}{'flips':>7}{REFUSED:>10}{HARMLESS:>10}{SILENT:>8}")
+    for name, found in lines.items():
+        print(f"{name:<44}{found.total():>7}{found[REFUSED]:>10}{found[HARMLESS]:>10}{found[SILENT]:>8}")
+
+
+class Runs:
+    """Runs over small tables, in one session."""
+
+    def __init__(self, spark, folder: Path):
+        self.spark, self.folder = spark, folder
+        self.inputs = [by_flips.write_pairs(folder / f"{n}.parquet", range(n * 200, n * 200 + 200)) for n in range(3)]
+
+    def run(self, output: Path, inputs: int = 2, t: int = 5, **options) -> Path:
+        chosen, config = self.inputs[:inputs], CurationConfig(english_threshold=t)
+        curate(self.spark, config, inputs=chosen, metadata=ENTRIES, output=output, options=Options(**options))
+        return output
+
+    def again(self, output: Path, **other) -> object:
+        """Go on in a folder with another threshold or one more input; return the bytes of the results."""
+        return {name: each for name, each in bytes_of(self.run(output, **other)).items() if name.startswith(RESULTS)}
+
+
+@pytest.fixture(scope="module")
+def runs(spark, tmp_path_factory):
+    return Runs(spark, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def finished(runs):
+    return runs.run(runs.folder / "finished")
+
+
+def checked(table: dict, folder: Path, kind: Kind, scratch: Path, each=None, flips: int = FLIPS) -> None:
+    found = outcomes(folder, kind, flips, scratch, each)
+    table[kind.name] = found
+    assert (found.total(), found[SILENT]) == (flips, 0)
+
+
+@pytest.mark.parametrize(
+    "files",
+    ["run.json", "thresholds.json", "times.json", "report.html", "counts.parquet", "curated/*", "matched/*.parquet",
+     "matched/_made_from.json", "pairs/*.arrows.zst", "pairs/*.json"],
+)  # fmt: skip
+def test_readers_of_a_finished_run(table, finished, tmp_path, files):
+    checked(table, finished, Kind(f"{files}, read and verified", files, everything), tmp_path, found_by_verify)
+
+
+@pytest.mark.parametrize("files", ["matched/*.parquet", "matched/_made_from.json"])
+def test_another_threshold(table, runs, finished, tmp_path, files):
+    kind = Kind(f"{files}, another threshold", files, lambda folder: runs.again(folder, t=20))
+    checked(table, finished, kind, tmp_path, flips=RUNS)
+
+
+@pytest.mark.parametrize("files", ["pairs/*.arrows.zst", "pairs/*.json"])
+def test_another_input(table, runs, finished, tmp_path, files):
+    kind = Kind(f"{files}, another input", files, lambda folder: runs.again(folder, inputs=3))
+    checked(table, finished, kind, tmp_path, flips=RUNS)
+
+
+def test_inputs_of_unique_images(table, runs, tmp_path):
+    finished = runs.run(tmp_path / "unique", unique_images=True)
+    for files in ("matched/*.parquet", "matched/_*.json"):
+        kind = Kind(f"unique: {files}", files, lambda folder: runs.again(folder, t=20, unique_images=True))
+        checked(table, finished, kind, tmp_path, found_by_verify, RUNS)
+
+
+def test_gated_images(table, runs, tmp_path):
+    rows = [{"url": f"http://a.example/{number}.jpg", "status": "success"} for number in range(0, 150, 2)]
+    results(tmp_path / "images", rows, columns=["url", "status"])
+    finished = runs.run(tmp_path / "gated", status=[str(tmp_path / "images")])
+    checked(table, finished, Kind("gated/*, read and verified", "gated/*", everything), tmp_path, found_by_verify)
+
+
+# What tasks read, without Spark.
+
+
+def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
+    rates = save_array(tmp_path / "rates.npy", np.linspace(0.1, 0.9, len(ENTRIES)))
+
+    def answer(folder: Path) -> object:
+        stamp = read_json(folder / "matched" / STAMP) or {}
+        files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
+        tallies, shipped = Tallies(), runtime_spark.Shipped(rates)
+        counted = stages._count(files, len(ENTRIES), made).rows()
+        sampling = stages.Sampling(shipped, 0, 1)
+        blocks = [block.data for file in files for block in stages._sample(file, tallies, sampling)]
+        return counted, blocks, tallies.rows(), [stages._expected_sizes(file, shipped).rows() for file in files]
+
+    (tmp_path / "made").mkdir()
+    checked(table, finished, Kind("matched/*.parquet, as tasks read it", "matched/*.parquet", answer), tmp_path)
+
+
+def test_what_inputs_gave_as_tasks_read_it(table, finished, tmp_path):
+    def answer(folder: Path) -> object:
+        return [[block.data for block in read_blocks(file, PAIRS)] for file in sorted(folder.glob("pairs/*.zst"))]
+
+    checked(table, finished, Kind("pairs/*.arrows.zst, as tasks read it", "pairs/*.arrows.zst", answer), tmp_path)
+
+
+def test_damaged_stamps_do_not_count(table, finished, tmp_path):
+    """The inputs of such a stamp are read again, as `test_another_input` shows."""
+    made_from = read_json(next((finished / "pairs").glob("_*.json")))["made_from"]
+
+    def stamps(folder: Path) -> dict:
+        return {path.name: stamp for path, stamp in Stamps(folder / "pairs", made_from).read().items()}
+
+    def answer(folder: Path) -> bool:
+        return stamps(folder).items() <= right.items()
+
+    right = stamps(finished)
+    assert right
+    checked(table, finished, Kind("pairs/*.json, as the ledger reads it", "pairs/*.json", answer), tmp_path)
+
+
+# What is in .work/ while a run goes on, or ships to workers.
+
+
+def test_counts_of_tasks(table, tmp_path):
+    path = tmp_path / "work" / "00000.parquet"
+    path.parent.mkdir()
+    with PartWriter(path, SEEN, 100) as writer:
+        writer.write(pa.record_batch([pa.array(range(999), pa.int32()), pa.array(range(999))], schema=SEEN))
+
+    def answer(folder: Path) -> object:
+        seen = read_table(OwnFile(folder / path.name, writer.checksum, "again"))
+        return EntryCounts.zeros(999, "").add_seen(seen).values.tolist()
+
+    checked(table, path.parent, Kind(".work/counts/*", "*", answer), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["rates.npy", "tried.npy"])
+def test_arrays_that_ship(table, tmp_path, name):
+    path = tmp_path / "work" / name
+    path.parent.mkdir()
+    save_array(path, np.linspace(0, 1, 999))
+
+    def answer(folder: Path) -> object:
+        runtime_spark._intact.cache_clear()
+        shipped = runtime_spark.Shipped(folder / name, checksum=checksum_of(path))
+        return np.load(shipped.path(), allow_pickle=False).tolist()
+
+    checked(table, path.parent, Kind(f".work/{name}", "*", answer), tmp_path)
+
+
+def test_matchers_exclusions_and_the_model(table, tmp_path):
+    def found(folder: Path) -> object:
+        open_matchers.cache_clear()
+        finders = open_matchers(folder)
+        return [finders.find(code, pa.array(["a black dog", "犬と猫"])).to_pylist() for code in ("en", "ja")]
+
+    def excluded(folder: Path) -> object:
+        rows = pa.record_batch({"url": ["https://a.example.org/", "https://c.example/a.gif", "https://c.example/"]})
+        return Exclusion.open(folder).excluded(rows).to_pylist()
+
+    ENTRIES.save(tmp_path / "metadata")
+    save_matchers(tmp_path / "metadata", "unicode", tmp_path / "matchers")
+    Exclusion.of(uids=["0" * 32], domains=["example.org"], regexes=["gif$"]).save(tmp_path / "exclusion")
+    (tmp_path / "model").mkdir()
+    shutil.copy(default_model(), tmp_path / "model")
+    checked(table, tmp_path / "matchers", Kind("matchers/**", "**/*", found), tmp_path, flips=200)
+    checked(table, tmp_path / "exclusion", Kind("exclusion/*", "*", excluded), tmp_path)
+    kind = Kind("lid.176.ftz", "*", lambda folder: Identifier.open(folder / "lid.176.ftz").digest)
+    checked(table, tmp_path / "model", kind, tmp_path, lambda copy: identify._opened.cache_clear())
+
+
+# Metadata, and balancing while training.
+
+
+def test_metadata(table, tmp_path):
+    def answer(folder: Path) -> object:
+        entries = Entries.open(folder)
+        return entries.table.to_pydict(), entries.digest
+
+    ENTRIES.save(tmp_path / "metadata", {"sources": {"en": {"list": 5}}})
+    for files in ("entries.parquet", "metadata.json"):
+        checked(table, tmp_path / "metadata", Kind(f"metadata: {files}", files, answer), tmp_path, found_by_verify)
+
+
+def test_sources_of_metadata(table, spark, sample, tmp_path):
+    dumps, views = [str(sample / "wikipedia")], [str(sample / "pageviews")]
+    sources = Sources.find(wikipedia=dumps, pageviews=views, languages=["he", "hi"])
+    build_metadata(spark, MetadataConfig(), sources, tmp_path / "metadata")
+
+    def answer(folder: Path) -> object:
+        return build_metadata(spark, MetadataConfig(), sources, folder).table.to_pydict()
+
+    for files, flips in (("sources/*/**/*.parquet", FLIPS), ("sources/**/_made_from.json", 10)):
+        checked(
+            table, tmp_path / "metadata", Kind(f"metadata: {files}", files, answer), tmp_path, found_by_verify, flips
+        )
+
+
+@pytest.mark.parametrize("files", ["index/*.arrow", "index/index.json", "run/counts.parquet"])
+def test_online_tables(table, tmp_path, files):
+    Made(tmp_path / "made")
+    kind = Kind(f"online: {files}", files, by_flips.online_epoch)
+    checked(table, tmp_path / "made", kind, tmp_path, lambda copy: index._require_intact.cache_clear())

@@ -1,0 +1,121 @@
+"""Flip bits of files that a run leaves, and see what those who read them make of it."""
+
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation import online
+from curation.exclusion import Exclusion
+from curation.export.card import About
+from curation.export.forms import export
+from curation.export.removal import remove
+from curation.online.dataset import read_rates
+from curation.online.read import Epoch
+from curation.runs import Results
+from curation.runs.verify import verify
+from runtime.errors import InputError
+from runtime.failures import sentence_for
+from runtime.storage.own_files import checksum_of
+
+REFUSED, HARMLESS, SILENT = "refused", "harmless", "silent"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files of a folder, and what is made of the folder: an answer that can be compared."""
+
+    name: str
+    files: str  # a pattern below the folder
+    answer: Callable[[Path], object]
+
+
+def flip(path: Path, chance: random.Random) -> None:
+    """Flip a bit of a file, which must not change under its other names."""
+    data = bytearray(path.read_bytes())
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.unlink()
+    path.write_bytes(data)
+
+
+def outcomes(
+    folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
+) -> Counter:
+    """Return how often a flipped bit is refused, harmless and silent; `each` is called with each damaged copy."""
+    chance, found = random.Random(kind.name), Counter[str]()
+    right = kind.answer(_copy(folder, scratch / "right"))
+    files = sorted(path.relative_to(folder) for path in folder.glob(kind.files) if path.is_file())
+    for number in range(flips):
+        file, copy = files[number % len(files)], _copy(folder, scratch / "copy")
+        flip(copy / file, chance)
+        if each:
+            each(copy)
+        found[outcome(kind.answer, copy, right)] += 1
+    return found
+
+
+def outcome(answer: Callable[[Path], object], copy: Path, right: object) -> str:
+    """Return what became of a damaged copy; an error that is no refusal in one sentence is raised."""
+    try:
+        return HARMLESS if answer(copy) == right else SILENT
+    except Exception as error:
+        found = sentence_for(error)
+        if found is None or found[1] != 2 or "\n" in found[0]:
+            raise
+        return REFUSED
+
+
+def found_by_verify(copy: Path) -> None:
+    """Fail unless --verify notices."""
+    try:
+        said = verify(copy)
+    except InputError:
+        return
+    raise AssertionError(said)
+
+
+def everything(folder: Path) -> object:
+    """Return what the readers of a finished run make of it: figures, images, exports and a removal."""
+    run = Results.open(folder)
+    figures = run.counts.tolist(), run.rates.tolist(), run.languages, run.kept().to_pylist(), run.kept_counts().tolist()
+    images = pa.Table.from_batches(run.matched(None)).to_pylist(), run.examples(range(len(run.counts)), None)
+    made = folder.parent / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    for form in ("huggingface", "metaclip"):
+        export(folder, made / form, form, About(name="run"))
+    remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
+    written = bytes_of(made, without=("run.json",))
+    return figures, images, run.facts["rows"], written
+
+
+def online_epoch(folder: Path) -> object:
+    """Return what an epoch of training keeps, of a folder with an index, its tars, and a run."""
+    index = online.Index.open(folder / "index", folder / "tars")
+    rates = read_rates(folder / "run" / "counts.parquet", index.metadata)
+    return Epoch(index, rates, 0, 1).kept(range(int(index.first_blocks[-1]))).to_pylist()
+
+
+def bytes_of(folder: Path, without: Iterable[str] = ()) -> dict[str, str]:
+    """Return the checksum of each file below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in without)
+    return {path.relative_to(folder).as_posix(): checksum_of(path) for path in files}
+
+
+def write_pairs(path: Path, rows: range) -> str:
+    """Write a table of pairs, some of which are of one image."""
+    urls = [f"http://{'no' if row % 50 == 0 else 'a'}.example/{row % 150}.jpg" for row in rows]
+    texts = [("a photo of a dog", "black dog", "cat and dog", "犬と猫", "nothing")[row % 5] for row in rows]
+    pq.write_table(pa.table({"url": urls, "text": texts}), path)
+    return str(path)
+
+
+def _copy(folder: Path, to: Path) -> Path:
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(folder, to, copy_function=os.link)
+    return to
