@@ -41,7 +41,7 @@ def pictures(args) -> None:
     for kind, copy in COPIES.items():
         apart = np.array([(own ^ _hash(copy(image))).bit_count() for own, image in zip(hashes, originals, strict=True)])
         print(f"| {kind} | " + " | ".join(f"{(apart <= k).mean():.1%}" for k in DISTANCES) + " |", flush=True)
-    for kind, some in (("photographs", hashes[: -args.drawn]), ("drawn", hashes[-args.drawn :])):
+    for kind, some in (("all", hashes), ("photographs", hashes[: -args.drawn]), ("drawn", hashes[-args.drawn :])):
         apart = np.array([(a ^ b).bit_count() for number, a in enumerate(some) for b in some[:number]])
         print(f"| {kind}, of {len(apart):,} pairs | " + " | ".join(str((apart <= k).sum()) for k in DISTANCES) + " |")
 
