@@ -18,6 +18,7 @@ from runtime.draws import draws
 
 if TYPE_CHECKING:
     from curation import dataframes
+    from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
     from curation.pipeline import curate
     from curation.request import Options
@@ -35,6 +36,7 @@ __all__ = [
     "curate",
     "dataframes",
     "draws",
+    "hash_images",
     "keep_probability",
     "rates",
     "rates_of",
@@ -50,6 +52,7 @@ _LATER = {
     "Results": "curation.runs.results",
     "curate": "curation.pipeline",
     "dataframes": "curation.dataframes",
+    "hash_images": "curation.hashing.pipeline",
 }
 
 

@@ -9,6 +9,8 @@ _EXTRAS = {
     "s3fs": "s3",
     "aiohttp": "http",
     "torch": "torch",
+    "PIL": "images",
+    "pdqhash": None,
     "grpcio": "connect",
     "gcsfs": None,
     "adlfs": None,

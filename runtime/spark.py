@@ -21,6 +21,7 @@ import pyarrow as pa
 from pyspark import Accumulator, Broadcast, SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
 
 from runtime.counting import counting, follow
 from runtime.errors import InputError
@@ -147,11 +148,15 @@ def stored(rows: DataFrame, folder: Path) -> DataFrame:
 
     Unlike rows that Spark persists, they are not made again when an executor is lost.
     """
-    location = f"file://{folder.absolute()}"
-    rows.write.option("parquet.block.size", BLOCK).parquet(location, mode="overwrite")
+    rows.write.option("parquet.block.size", BLOCK).parquet(f"file://{folder.absolute()}", mode="overwrite")
+    return rows_in(rows.sparkSession, folder, rows.schema)
+
+
+def rows_in(spark: SparkSession, folder: Path, schema: StructType) -> DataFrame:
+    """Return the rows of the Parquet files in a local folder that all machines share."""
     # Spark takes a path that it reads, not one that it writes, for a glob.
-    escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", location)
-    return rows.sparkSession.read.schema(rows.schema).parquet(escaped)
+    escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", f"file://{folder.absolute()}")
+    return spark.read.schema(schema).parquet(escaped)
 
 
 def over(

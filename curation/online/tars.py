@@ -46,7 +46,7 @@ def samples(path: Path) -> pa.RecordBatch:
     """Return the SAMPLES of one tar; files without an image beside them are left out."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            rows = [row for key, files in _by_key(members(data)) if (row := _sample(key, files, data))]
+            rows = [row for key, files in by_key(members(data)) if (row := _sample(key, files, data))]
     except InputError as error:
         raise InputError(f"{path} {error}") from None
     except (OSError, ValueError) as error:  # an empty file cannot be mapped
@@ -94,7 +94,7 @@ def _long_name(kind: bytes, content: bytes) -> str | None:
     return path[1].decode("utf-8", "surrogateescape") if path else None
 
 
-def _by_key(found: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
+def by_key(found: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
     """Yield each key with its members by extension; like webdataset, join only members that are neighbours."""
     named = ((match[1], match[2].lower(), member) for member in found if (match := _NAME.fullmatch(member.name)))
     for key, group in groupby(named, itemgetter(0)):

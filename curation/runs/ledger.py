@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -40,11 +41,11 @@ class Stamps:
     folder: Path
     made_from: str
 
-    def name_of(self, inputs: list[Input]) -> str:
+    def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name of the files that a task makes of `inputs`."""
         return _digest({"made_from": self.made_from, "inputs": _dicts(inputs)})
 
-    def write(self, inputs: list[Input], files: list[str], tallies: Tallies) -> None:
+    def write(self, inputs: Sequence[Input], files: list[str], tallies: Tallies) -> None:
         """Write the stamp of a task over `inputs`: from then on its files count."""
         content = asdict(Stamp(self.made_from, _dicts(inputs), files, tallies.rows()))
         content["checksum"] = _digest(content)
@@ -132,7 +133,7 @@ class Ledger:
             remove(path)
 
 
-def _dicts(inputs: list[Input]) -> list[dict]:
+def _dicts(inputs: Sequence[Input]) -> list[dict]:
     return json.loads(json.dumps([asdict(each) for each in inputs]))  # lists for tuples, as in a stamp
 
 

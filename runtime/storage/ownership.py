@@ -80,8 +80,8 @@ def own(folder: Path, wait: bool = False) -> Lock | Token:
 
 @contextmanager
 def owned(folder: Path, wait: bool = False) -> Iterator[Lock | Token]:
-    """Let no other run write into a local folder during the block; what is unfinished is removed at its end."""
-    is_new = not folder.exists()
+    """Let no other run write into a folder during the block; what is unfinished is removed at its end."""
+    is_new = not is_url(folder) and not folder.exists()
     owner = own(folder, wait)
     try:
         remove_runs(folder / WORK)
@@ -95,12 +95,15 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Lock | Token]:
 
 
 def disown(folder: Path, owner: Lock | Token) -> None:
-    """Remove what a run has not finished in a local folder, last what keeps other runs out; let them have it."""
+    """Remove what a run has not finished in a folder, last what keeps other runs out; let them have it."""
     remove(owner.work)
-    remove(folder / WORK / (LOCK if isinstance(owner, Lock) else TOKEN))
+    with suppress(InputError):
+        owner.require()
+        remove(folder / WORK / (LOCK if isinstance(owner, Lock) else TOKEN))
     owner.release()
-    with suppress(OSError):  # another run has begun, or something is left for the next one
-        (folder / WORK).rmdir()
+    if not is_url(folder):
+        with suppress(OSError):  # another run has begun, or something is left for the next one
+            (folder / WORK).rmdir()
 
 
 def remove_runs(work: Path) -> None:

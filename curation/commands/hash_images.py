@@ -1,0 +1,67 @@
+"""The command `clip-hash`: pictures in, a table of their sizes and hashes out."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import partial
+
+from curation.hashing.pictures import OK
+from curation.hashing.pipeline import Hashes, hash_images
+from runtime.arguments import Parser, absolute
+from runtime.console import command
+from runtime.progress import ConsoleProgress
+from runtime.session import session
+from runtime.terminal import say
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("hash"):
+        say(summary(run(args)))
+
+
+def run(args: Namespace) -> Hashes:
+    """Hash pictures as the values of a command line say."""
+    return hash_images(
+        partial(session, "hash"),
+        args.input,
+        args.output,
+        pdq=args.pdq,
+        overwrite=args.overwrite,
+        progress=ConsoleProgress(),
+    )
+
+
+def summary(hashes: Hashes) -> str:
+    """Return what a person is told at the end."""
+    broken = {status: number for status, number in hashes.statuses.items() if status != OK}
+    reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
+    return f"{hashes.statuses.get(OK, 0):,} pictures hashed; without a hash: {reasons}\nhashes: {hashes.path}"
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "
+        "of pictures, such as an evaluation set. Broken pictures are counted by reason."
+    )
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        required=True,
+        type=absolute,
+        metavar="PATH",
+        help="tars or pictures: files, folders with all below them, globs or URLs",
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the hashes, which all machines share, or a URL; what is in it for the same inputs stays",
+    )
+    parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
+    parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")
+    return parser.parse_args(argv)

@@ -1,0 +1,100 @@
+"""Hash one picture, given as the bytes of its file, or name the reason why it has no hash.
+
+Pixels are taken as they are stored: EXIF orientation is left alone, as img2dataset and the loaders of training do. Of
+several frames the first one counts. What is transparent shows white, and of 16 bits the upper 8 count.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import sha256
+from importlib import import_module
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curation.hashing.phash import SIDE, phash
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+OK = "ok"
+NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
+MOST_PIXELS = 64_000_000  # 4 bytes each while a picture is decoded; below what Pillow itself warns of
+MOST_BYTES = 256 << 20  # of a file
+# What the web's pictures are: Pillow knows others whose decoders nobody fuzzes, or that start programs.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+
+
+def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
+    """Return width, height, sha256, phash, pdq and status of a picture; what cannot be known is None."""
+    row = dict.fromkeys(("width", "height", "phash", "pdq")) | {"sha256": sha256(data).hexdigest()}
+    from PIL import Image, UnidentifiedImageError
+
+    with _strict_about_size():
+        try:
+            with Image.open(BytesIO(data), formats=_formats()) as image:
+                row["width"], row["height"] = image.size
+                if image.width * image.height > MOST_PIXELS:
+                    return row | {"status": TOO_LARGE}
+                image.load()
+                return row | _hashes(image, with_pdq) | {"status": OK}
+        except UnidentifiedImageError:
+            return row | {"status": NOT_AN_IMAGE}
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            return row | {"status": TOO_LARGE}
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders raise whatever a broken file leads them to
+            return row | {"status": TRUNCATED if "truncated" in str(error).lower() else DAMAGED}
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """Return a picture without transparency, of 8 bits a channel."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.clip(np.asarray(image), 0, 0xFFFF) >> 8).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image
+    coloured = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(coloured, mask=coloured.getchannel("A"))
+    return white
+
+
+def _hashes(image: Image.Image, with_pdq: bool) -> dict[str, bytes | None]:
+    from PIL import Image
+
+    flat = flattened(image)
+    small = flat.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return {"phash": phash(np.asarray(small)), "pdq": _pdq(flat) if with_pdq else None}
+
+
+def _pdq(flat: Image.Image) -> bytes:
+    bits, _ = import_module("pdqhash").compute(np.asarray(flat.convert("RGB")))
+    return np.packbits(bits.astype(bool)).tobytes()
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Return those of the formats that this Pillow was built with."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextmanager
+def _strict_about_size() -> Iterator[None]:
+    """Raise what Pillow only warns of where a picture is too large; its other warnings say nothing new."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

@@ -1,0 +1,182 @@
+"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; a run that broke off is continued."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.hashing.pictures import TOO_LARGE, hash_picture
+from curation.hashing.sources import PICTURE, TAR, Picture, Source, find, read
+from curation.inputs.files import Input
+from curation.runs.folders import present, usable
+from curation.runs.ledger import STAMP_NAME, Ledger, Stamps
+from runtime.arrow.batching import gather
+from runtime.errors import InputError
+from runtime.extras import missing_package
+from runtime.progress import Progress, advance
+from runtime.spark import require_shared, run
+from runtime.storage.own_files import tally
+from runtime.storage.ownership import WORK, is_free, owned
+from runtime.storage.parquet import PartWriter, part_files
+from runtime.storage.paths import as_path, names, reachable, remove
+from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.tallies import Tallies
+
+# One row per picture. Hashes are bytes in the order of their hexadecimal form.
+HASHED = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("sha256", pa.string()),  # of the stored bytes, in hexadecimal digits
+        pa.field("phash", pa.binary(8)),
+        pa.field("pdq", pa.binary(32)),
+        pa.field("status", pa.string()),  # ok, or the reason why there is no hash
+    ]
+)
+VERSION = 1
+TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
+_BATCH = 1000  # rows
+_ROW_GROUP = 50_000
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """The folder of hashes, and its number of pictures by status."""
+
+    path: Path
+    statuses: dict[str, int]
+
+    @property
+    def files(self) -> list[Path]:
+        """The Parquet files, of HASHED rows."""
+        return part_files(self.path)
+
+
+def hash_images(
+    spark: SparkSession | Callable[[], SparkSession],
+    inputs: Sequence[str],
+    output: str | Path,
+    *,
+    pdq: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Hashes:
+    """Write the hashes of all pictures in `inputs`, which are tars, folders, globs or URLs, into the folder `output`.
+
+    A file is written for each tar, and for each 10,000 pictures of folders. The same call goes on after a run that
+    broke off, and hashes only what was added. `pdq` needs the package pdqhash. InputError for what cannot be used.
+    """
+    progress = progress or Progress()
+    _require_packages(pdq)
+    found = find(inputs)
+    description = {"version": VERSION, "pdq": pdq}
+    with _claimed(output, description, overwrite) as folder:
+        ledger = _ledger(folder, description, found)
+        if ledger.missing:
+            with progress.stage("start Spark"):
+                session = spark() if callable(spark) else spark
+            require_shared(session, folder)
+            with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
+                run(session, tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
+            ledger = _ledger(folder, description, found)
+            if ledger.missing:
+                raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
+        ledger.prune()
+    statuses = ledger.tallies().beginning("status.")
+    return Hashes(folder, {status: int(number) for status, number in statuses.items()})
+
+
+def tasks(sources: Iterable[Input]) -> list[list[Source]]:
+    """Return what each task hashes into a file: a tar, or many pictures."""
+    own = cast("list[Source]", list(sources))
+    pictures = (each for each in own if each.format == PICTURE)
+    return [[each] for each in own if each.format == TAR] + list(
+        gather(pictures, lambda each: each.size, TASK_BYTES, TASK_PICTURES)
+    )
+
+
+def rows_of(pictures: Iterable[Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
+    """Yield HASHED rows of pictures."""
+    for some in gather(pictures, lambda _: 1, _BATCH):
+        yield pa.RecordBatch.from_pylist([_row(each, pdq) for each in some], schema=HASHED)
+
+
+def _row(picture: Picture, pdq: bool) -> dict:
+    found = {"status": TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq)
+    return {"uid": picture.uid, "url": picture.url, **found}
+
+
+def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
+    file, tallies = f"{stamps.name_of(task)}.parquet", Tallies()
+    with PartWriter(stamps.folder / file, HASHED, _ROW_GROUP) as writer:
+        for rows in rows_of((picture for source in task for picture in read(source)), pdq):
+            advance(rows=rows.num_rows)
+            for status, number in Counter(rows["status"].to_pylist()).items():
+                tallies.add(f"status.{status}", number)
+            writer.write(rows)
+    tally(tallies, stamps.folder / file, writer.checksum)
+    stamps.write(task, [file], tallies)
+    return Tallies()
+
+
+def _ledger(folder: Path, description: dict, found: list[Source]) -> Ledger:
+    """Return what is done and what is not; refuse a folder with hashes of other inputs."""
+    ledger = Ledger.open(folder, description, list(found))
+    paths = {source.path for source in found}
+    others = {each["path"] for stamp in ledger.stamps.read().values() for each in stamp.inputs} - paths
+    if others:
+        raise InputError(
+            f"output {folder} also holds hashes of {min(others)}, which is not among the inputs; give another folder, "
+            "or --overwrite this"
+        )
+    return ledger
+
+
+@contextmanager
+def _claimed(output: str | Path, description: dict, overwrite: bool) -> Iterator[Path]:
+    """Give the output folder to this run alone; refuse one that holds something else, or empty it of hashes."""
+    folder = usable(as_path(output))
+    with present(folder), reachable(folder):
+        if not overwrite:
+            _require_like(folder, description)  # before anything of ours is in it
+        with owned(folder):
+            if overwrite:
+                _clear(folder)
+            _require_like(folder, description)
+            write_json(folder / STAMP, description)
+            yield folder
+
+
+def _require_like(folder: Path, description: dict) -> None:
+    if is_free(folder):
+        return
+    made = read_json(folder / STAMP)
+    if made is None or made.keys() != description.keys():
+        raise InputError(f"output {folder} holds files that are no hashes of pictures; give an empty or new folder")
+    if made != description:
+        what = ", ".join(name for name in description if made[name] != description[name])
+        raise InputError(f"output {folder} holds hashes made otherwise ({what}); give another folder, or --overwrite")
+
+
+def _clear(folder: Path) -> None:
+    """Remove hashes, unless the folder holds something else."""
+    for name in names(folder) - {WORK}:
+        if name.endswith(".parquet") or STAMP_NAME.fullmatch(name):
+            remove(folder / name)
+
+
+def _require_packages(pdq: bool) -> None:
+    for package in ("PIL", "pdqhash") if pdq else ("PIL",):
+        if find_spec(package) is None:
+            raise InputError(missing_package(package) or package)

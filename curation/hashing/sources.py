@@ -1,0 +1,150 @@
+"""Find the tars and pictures that paths name, and read them: uid, URL and bytes of each picture.
+
+A tar is img2dataset's, or any in WebDataset's form: the files of a sample have one key. A sample's uid is the one that
+its json states, or the MD5 of the URL that it states, or else NAME_OF_TAR/KEY. The uid of a picture in a folder is its
+path below the folder that was named.
+"""
+
+from __future__ import annotations
+
+import mmap
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from curation.hashing.pictures import MOST_BYTES
+from curation.inputs.files import Input
+from curation.online.tars import Member, by_key, members
+from runtime.errors import InputError
+from runtime.own_folders import cache_folder
+from runtime.storage import listing
+from runtime.storage.listing import ListedFile, name_of
+from runtime.storage.versions import Version
+
+TAR, PICTURE = "tar", "picture"
+ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")
+
+
+@dataclass(frozen=True)
+class Source(Input):
+    """A tar, or a picture with its uid."""
+
+    uid: str | None = None
+
+
+class Picture(NamedTuple):
+    """A picture's file; `data` is None where it is larger than is read."""
+
+    uid: str
+    url: str | None
+    data: bytes | None
+
+
+def find(paths: Iterable[str]) -> list[Source]:
+    """Return the tars and pictures that files, folders, globs and URLs name, by path; refuse what names none."""
+    found = {source.path: source for path in paths for source in _found(path)}
+    if not found:
+        raise InputError("no input was given; give img2dataset's output folder, tars, or a folder of pictures")
+    return [found[path] for path in sorted(found)]
+
+
+def read(source: Source) -> Iterator[Picture]:
+    """Yield the pictures of a source; InputError for a tar that is damaged or has changed since it was found."""
+    file = ListedFile(source.path, Version(source.file_size, source.modified, source.etag))
+    if source.format == PICTURE:
+        with file.open() as opened:
+            data = opened.read(MOST_BYTES + 1)
+        yield Picture(source.uid or source.path, None, data if len(data) <= MOST_BYTES else None)
+        return
+    with _mapped(file) as tar:
+        try:
+            for key, files in by_key(members(tar)):
+                name = next((ending for ending in ENDINGS if ending in files), None)
+                if name:
+                    yield _picture(Path(source.path).stem, key, files, files[name], tar)
+        except InputError as error:
+            raise InputError(f"{source.path} {error}") from None
+
+
+def _found(path: str) -> list[Source]:
+    try:
+        found = listing.expand(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"{path} cannot be looked up: {error}") from error
+    if found is None:
+        raise InputError(f"{path} does not exist; give tars, pictures, a folder of them, a glob or a URL")
+    known = [_source(name, version, path, found) for name, version in found.files if _kind(name)]
+    if not known:
+        raise InputError(f"{path} holds neither tars nor pictures ({', '.join(ENDINGS)}); give img2dataset's output")
+    return known
+
+
+def _source(name: str, version: Version, path: str, found: listing.Found) -> Source:
+    kind, size = _kind(name), version.size or 0
+    uid = _below(name, found) if kind == PICTURE else None
+    return Source(name, kind, size, version.modified, etag=version.etag, file_size=version.size, uid=uid)
+
+
+def _below(name: str, found: listing.Found) -> str:
+    """Return the path of a picture below the folder that was listed, or its name."""
+    folders = [folder.rstrip("/") + "/" for folder in found.folders]
+    outer = min((folder for folder in folders if name.startswith(folder)), key=len, default="")
+    return name.removeprefix(outer) if outer else name.rpartition("/")[2]
+
+
+def _kind(name: str) -> str:
+    ending = name_of(name).rpartition(".")[2]
+    return TAR if ending == "tar" else PICTURE if ending in ENDINGS else ""
+
+
+@contextmanager
+def _mapped(file: ListedFile) -> Iterator[mmap.mmap]:
+    """Map a tar into memory, one at a URL from a copy on a disk of this machine."""
+    with _local(file) as opened:
+        try:
+            mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:  # an empty file
+            raise InputError(f"{file.path} cannot be read as a tar ({error}); download it again") from None
+        with mapped:
+            yield mapped
+
+
+@contextmanager
+def _local(file: ListedFile) -> Iterator[BinaryIO]:
+    with file.open() as opened:
+        if "://" not in file.path:
+            yield opened
+            return
+        with TemporaryFile(dir=cache_folder()) as copy:
+            shutil.copyfileobj(opened, copy, 8 << 20)
+            copy.flush()
+            yield copy
+
+
+def _picture(tar: str, key: str, files: dict[str, Member], image: Member, data: mmap.mmap) -> Picture:
+    uid, url = f"{tar}/{key}", None
+    if "json" in files:
+        _, offset, size = files["json"]
+        uid, url = _identity(data[offset : offset + size], uid)
+    content = data[image.offset : image.offset + image.size] if image.size <= MOST_BYTES else None
+    return Picture(uid, url, content)
+
+
+def _identity(content: bytes, otherwise: str) -> tuple[str, str | None]:
+    """Return uid and URL that a sample's json states."""
+    try:
+        stated = orjson.loads(content)
+    except ValueError:
+        return otherwise, None
+    if not isinstance(stated, dict):
+        return otherwise, None
+    url = stated.get("url") if isinstance(stated.get("url"), str) else None
+    uid = stated.get("uid") or (md5(url.encode()).hexdigest() if url else otherwise)
+    return str(uid), url

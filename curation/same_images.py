@@ -1,0 +1,193 @@
+"""Find the near copies among the hashes of all images, on Spark: image -> the image that stays for it.
+
+Equal hashes are one row before any are compared. Then each distinct hash travels to k + 1 tasks by the value of each of
+its bands, packed; pairs within the distance come back, and one task sweeps over them in order. What is found, and why
+in rounds, is in `images.near_copies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from curation.images.near_copies import (
+    Leaders,
+    band_of,
+    bytes_of,
+    in_order,
+    near_copies,
+    pairs_in_band,
+    require_distance,
+    shares,
+    shuffled,
+    unshuffled,
+    words_of,
+)
+from runtime.blocks import Block, Packer, unpack
+from runtime.errors import InputError
+from runtime.failures import AGAIN
+from runtime.shuffle import exchange
+from runtime.spark import map_batches, require_shared, rows_in, stored
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import PartWriter, batches, part_files
+from runtime.storage.paths import make_folder, remove
+from runtime.tallies import Tallies
+from runtime.warming import compile_kernels
+
+PARTITION_HASHES = 1 << 20  # that a task compares, where the values of a band are enough to part them
+SENT_HASHES = 1 << 17  # at a time
+_ROW_GROUP = 1 << 17
+_KEYED = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.binary())])
+_PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
+_COPIES = pa.schema([pa.field("key", pa.binary()), pa.field("leader", pa.binary())])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The hashes that are compared in one round: which are near, and into how many parts each band is cut."""
+
+    bits: int
+    distance: int
+    parts: int  # a power of two
+    indexed_below: bytes | None  # only hashes with keys below are compared with all others; None: all
+
+    @property
+    def partitions(self) -> int:
+        """The number of tasks that compare."""
+        return (self.distance + 1) * self.parts
+
+
+def copies_of(hashes: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
+    """Return `uid` and `copy_of` of all images that have a copy: each one's own uid if it stays, or else its leader's.
+
+    `hashes` has the columns `uid` and `hash`, a binary of so many bits; null hashes have no copies. Of equal hashes the
+    smallest uid stays, and a uid that comes with several hashes has the first of them in the order of hashes.
+    `work` is a local folder that all machines share, for what is found on the way; the rows are read from there.
+    """
+    require_distance(distance, bits)
+    folder = make_folder(Path(work).absolute())
+    require_shared(hashes.sparkSession, folder)
+    compile_kernels((compare_some,), seconds=20)
+    known = hashes.where("hash is not null").select("uid", "hash")
+    keyed = map_batches(known, partial(_keyed, bits=bits), _KEYED)
+    images = stored(keyed.groupBy("uid").agg({"key": "min"}).toDF("uid", "key"), folder / "images")
+    grouped = images.groupBy("key").agg({"uid": "min", "key": "count"}).select("key", "min(uid)", "count(key)")
+    distinct = stored(grouped.toDF("key", "first", "copies"), folder / "distinct")
+    return _named(images, distinct, _copies(distinct, distance, folder, bits))
+
+
+def compare_some() -> None:
+    """Find copies among a few hashes, so that Numba compiles the kernels."""
+    near_copies(np.arange(4, dtype=np.uint64)[:, None], 1)
+    near_copies(np.arange(16, dtype=np.uint64).reshape(4, 4), 1)
+
+
+def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> DataFrame:
+    """Return key and leader of the distinct hashes that are near copies of others."""
+    spark, number, found = distinct.sparkSession, distinct.count(), []
+    undecided, files = distinct.select("key"), folder / "distinct"
+    for share in shares(number):
+        limit = (2**64 // share).to_bytes(8, "big") if share > 1 else None
+        comparison = Comparison(bits, distance, _parts(number, distance, bits), limit)
+        pairs = folder / f"pairs-{share}"
+        remove(pairs)
+        make_folder(pairs)
+        send, receive = partial(_send, comparison=comparison), partial(_compare, comparison=comparison, folder=pairs)
+        exchange(spark, part_files(files), send, receive, comparison.partitions)
+        rows = rows_in(spark, pairs, from_arrow_schema(_PAIRS))
+        swept = map_batches(
+            rows.repartition(1).sortWithinPartitions("later", "earlier"), partial(_led, bits=bits), _COPIES
+        )
+        found.append(stored(swept, folder / f"copies-{share}"))
+        if limit is not None:
+            left = undecided.where(f"key >= x'{limit.hex()}'").join(found[-1], on="key", how="left_anti")
+            files = folder / f"undecided-{share}"
+            undecided = stored(left, files)
+    return reduce(DataFrame.union, found)
+
+
+def _named(images: DataFrame, distinct: DataFrame, copies: DataFrame) -> DataFrame:
+    """Return uid and copy_of, given the leader of each hash that is a copy."""
+    led = distinct.join(copies, on="key", how="left").selectExpr("key", "copies", "coalesce(leader, key) as leader")
+    sizes = led.groupBy("leader").agg({"copies": "sum"}).toDF("leader", "size").where("size > 1")
+    staying = distinct.selectExpr("key as leader", "first as copy_of")
+    of_key = led.select("key", "leader").join(sizes, on="leader", how="inner").join(staying, on="leader", how="inner")
+    return images.join(of_key.select("key", "copy_of"), on="key", how="inner").select("uid", "copy_of")
+
+
+def _parts(number: int, distance: int, bits: int) -> int:
+    """Return into how many parts each band is cut, so that a task compares a million hashes or fewer."""
+    wanted = max(0, -(-number // PARTITION_HASHES) - 1).bit_length()
+    return 1 << min(wanted, bits // (distance + 1))
+
+
+def _keyed(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        keys = _binary(shuffled(_words(batch["hash"], bits)))
+        yield pa.RecordBatch.from_arrays([batch["uid"].cast(pa.string()), keys], schema=_KEYED)
+
+
+def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
+    """Yield the keys of a file of distinct hashes, once for each band, in blocks by the band's value."""
+    packer = Packer(comparison.partitions)
+    for batch in batches(OwnFile(file, None, AGAIN), SENT_HASHES, ["key"]):
+        keys = _words(batch["key"], comparison.bits)
+        words = unshuffled(keys)
+        for band in range(comparison.distance + 1):
+            partitions = band * comparison.parts + band_of(words, band, comparison.distance) % comparison.parts
+            order = np.argsort(partitions, kind="stable")
+            rows = pa.RecordBatch.from_arrays([_binary(keys[order])], schema=_sent())
+            yield from packer.add(rows, partitions[order])
+    yield from packer.finish()
+
+
+def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, folder: Path) -> Tallies:
+    """Write the pairs within the distance among the hashes that came to a partition."""
+    bits, limit = comparison.bits, comparison.indexed_below
+    received = [_words(unpack(block, _sent())["key"], bits) for block in blocks]
+    keys = np.concatenate([np.empty((0, bits // 64), np.uint64), *received])
+    keys = keys[in_order(keys)]
+    indexed = len(keys) if limit is None else int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
+    band = partition // comparison.parts
+    with PartWriter(folder / f"{partition:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
+        for pairs in pairs_in_band(unshuffled(keys), comparison.distance, indexed, band):
+            columns = [_binary(keys[side]) for side in pairs.T]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))
+    return Tallies()
+
+
+def _led(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
+    """Yield copies with their leaders, given all pairs in the order of (later, earlier)."""
+    leaders = Leaders(bits // 64)
+    for batch in rows:
+        is_led = leaders.of(_words(batch["later"], bits), _words(batch["earlier"], bits))
+        yield pa.RecordBatch.from_arrays(list(batch.filter(pa.array(is_led)).columns), schema=_COPIES)
+
+
+def _words(column: pa.Array, bits: int) -> np.ndarray:
+    """Return the hashes or keys of a column as rows of uint64; refuse those of another size."""
+    column = column.cast(pa.large_binary())
+    if not len(column):
+        return np.empty((0, bits // 64), np.uint64)
+    if not pc.all(pc.equal(pc.binary_length(column), bits // 8)).as_py():
+        raise InputError(f"a hash has not {bits} bits; give the hashes of one kind, as binaries of {bits // 8} bytes")
+    begin = np.frombuffer(column.buffers()[1], np.int64, 1, column.offset * 8)[0]
+    return words_of(memoryview(column.buffers()[2])[begin : begin + len(column) * bits // 8], bits)
+
+
+def _binary(words: np.ndarray) -> pa.Array:
+    size = 8 * words.shape[1]
+    kept = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(words), [None, pa.py_buffer(bytes_of(words))])
+    return kept.cast(pa.binary())
+
+
+def _sent() -> pa.Schema:
+    return pa.schema([_COPIES.field("key")])

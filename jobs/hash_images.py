@@ -1,0 +1,17 @@
+"""Hash pictures: `spark-submit jobs/hash_images.py --input images --output hashes`."""
+
+import sys
+
+try:
+    from curation.commands.hash_images import main
+except ModuleNotFoundError as error:
+    print(
+        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
+        "install it there with `pip install .`",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Among a hundred thousand random and adversarial hashes no pair within the distance is missed."""
+
+import numpy as np
+import pytest
+
+from curation.images.near_copies import pairs_within, words_of
+from tests.naive.near_copies import naive_pairs
+
+pytestmark = pytest.mark.soak
+RANDOM = np.random.default_rng(0)
+
+
+def random_hashes(number: int) -> np.ndarray:
+    return words_of(RANDOM.bytes(number * 8), 64)
+
+
+def near(hashes: np.ndarray, number: int, flips: int) -> np.ndarray:
+    found = hashes[RANDOM.integers(0, len(hashes), number)]
+    for _ in range(flips):
+        found[:, 0] ^= np.uint64(1) << RANDOM.integers(0, 64, number).astype(np.uint64)
+    return found
+
+
+@pytest.mark.parametrize("k", [4, 6, 10])
+def test_no_pair_is_missed_among_a_hundred_thousand_hashes(k):
+    varied = random_hashes(40_000)
+    alike_but_for_20_bits = random_hashes(10_000) & np.uint64(0x00F0_0F00_00F0_0FF0)
+    parts = [varied, near(varied, 40_000, k), near(varied[:20], 10_000, 4), alike_but_for_20_bits]
+    hashes = RANDOM.permutation(np.unique(np.concatenate(parts), axis=0))
+    found = np.concatenate([*pairs_within(hashes, k, len(hashes))])
+    expected = naive_pairs(hashes, k)
+    assert len(expected) > 40_000
+    assert len(found) == len(expected)
+    assert np.array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
