@@ -11,7 +11,7 @@ from curation.gates.plan import GatePlan
 from curation.gating import Gate, gate
 from curation.schemas import MATCHED
 from runtime.errors import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import own_files
 from runtime.tallies import Tallies
 from tests.naive.export import naive_existing, naive_statuses
 from tests.support.downloaded import results
@@ -22,7 +22,7 @@ def gated(spark, folder, images: list[dict], plan: GatePlan) -> tuple[list[dict]
     write_parts(folder / "in", pa.RecordBatch.from_pylist(images, MATCHED), files=3)
     (folder / "out").mkdir()
     opened = Gate.open(spark, plan)
-    tallies = gate(spark, part_files(folder / "in"), opened, folder / "out")
+    tallies = gate(spark, own_files(folder / "in", None, ""), opened, folder / "out")
     opened.require_images(tallies)
     return pq.read_table(folder / "out").to_pylist(), tallies
 

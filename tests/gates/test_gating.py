@@ -14,6 +14,7 @@ from curation.gates.tables import ImageTable
 from curation.gating import Gate, gate
 from curation.schemas import MATCHED
 from runtime.errors import InputError
+from runtime.storage.own_files import own_files
 from runtime.storage.parquet import part_files
 from runtime.tallies import Tallies
 from tests.naive.gates import naive_failed
@@ -76,7 +77,7 @@ def gated(
     (folder / name).mkdir()
     write_parts(folder / f"{name}-in", pa.RecordBatch.from_pylist(images, MATCHED), files)
     opened = opened_gate(spark, tables, keep)
-    tallies = gate(spark, part_files(folder / f"{name}-in"), opened, folder / name)
+    tallies = gate(spark, own_files(folder / f"{name}-in", None, ""), opened, folder / name)
     rows = [row for file in part_files(folder / name) for row in pq.read_table(file).to_pylist()]
     assert all(pq.read_schema(file) == MATCHED for file in part_files(folder / name))
     return rows, tallies
