@@ -45,7 +45,7 @@ def require_success(statuses: Mapping[str, int]) -> None:
 
 
 def _results(folders: Sequence[str]) -> ImageTable:
-    table = ImageTable.find(folders)
+    table = ImageTable.find(folders, "results of img2dataset, with 00000.parquet beside 00000.tar")
     if STATUS not in table.columns.names:
         raise InputError(
             f"{table.files[0][0]} has the columns {table.columns.names}; results of img2dataset have status and uid "

@@ -26,6 +26,7 @@ from runtime.storage.versions import Version
 KEY = (pa.field("high", pa.int64()), pa.field("low", pa.int64()))
 ROWS = 1 << 16  # of a table in memory at a time
 PARQUET = ".parquet"
+EXPECTED = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
 _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # those of Spark for others of Arrow
     (pa.types.is_uint64, pa.decimal128(20, 0)),
@@ -48,10 +49,10 @@ class ImageTable:
     columns: pa.Schema
 
     @classmethod
-    def find(cls, paths: Sequence[str]) -> ImageTable:
+    def find(cls, paths: Sequence[str], expected: str = EXPECTED) -> ImageTable:
         """Return the table in files, folders, globs or URLs; InputError where there is none, or no uid and no url."""
         name = ", ".join(map(hidden, paths))
-        files = tuple(file for path in paths for file in _files(path))
+        files = tuple(file for path in paths for file in _files(path, expected))
         with opened(*files[0]) as file:
             schema = file.schema
         known = {kind: column for kind in IDENTITIES for column in RECOGNISED[kind] if column in schema.names}
@@ -92,7 +93,7 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
         raise InputError(f"{path} cannot be read as Parquet ({error})") from None
 
 
-def _files(path: str) -> list[tuple[str, Version]]:
+def _files(path: str, expected: str) -> list[tuple[str, Version]]:
     """Return the Parquet files that a path names, in order, with their versions."""
     try:
         with reachable(path):
@@ -100,10 +101,10 @@ def _files(path: str) -> list[tuple[str, Version]]:
     except (OSError, ImportError, ValueError) as error:
         raise InputError(f"{path} cannot be looked up: {error}") from error
     if found is None:
-        raise InputError(f"{path} does not exist; expected Parquet files with a column uid or url, or a folder of them")
+        raise InputError(f"{path} does not exist; expected {expected}")
     files = found.files if found.is_file else [file for file in found.files if name_of(file[0]).endswith(PARQUET)]
     if not files:
-        raise InputError(f"{path} holds no Parquet file; expected a table of images, with a column uid or url")
+        raise InputError(f"{path} holds no Parquet file; expected {expected}")
     return sorted(files, key=lambda file: file[0])
 
 

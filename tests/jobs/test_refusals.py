@@ -1,7 +1,6 @@
 """curate refuses bad input in one sentence with status 2, before Spark starts and without touching the output."""
 
 import gzip
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ from curation.commands.arguments import parse_curate
 from curation.request import Options, Request
 from curation.runs.output import Output
 from metadata import Entries, InputError
+from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 from tests.support.refusals import refusal
 from tests.support.stand_ins import NO_SPARK
@@ -105,8 +105,8 @@ def test_a_list_that_repeats_an_entry(refused, words, pairs, tmp_path):
 
 def test_metadata_of_another_digest(refused, pairs, tmp_path):
     Entries.build({"en": ["dog"]}).save(tmp_path / "metadata")
-    facts = json.loads((tmp_path / "metadata" / "metadata.json").read_text())
-    (tmp_path / "metadata" / "metadata.json").write_text(json.dumps(facts | {"digest": "0" * 32}))
+    facts = read_json(tmp_path / "metadata" / "metadata.json")
+    write_json(tmp_path / "metadata" / "metadata.json", facts | {"digest": "0" * 32})
     sentence = refused("--input", pairs, "--metadata", tmp_path / "metadata", "--output", tmp_path / "out")
     assert "0" * 32 in sentence
 
@@ -167,7 +167,8 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("columns", "named"), [({}, "holds no results of img2dataset"), ({"uid": ["a"]}, "results of img2dataset have")]
+    ("columns", "named"),
+    [({}, "holds no Parquet file; expected results of img2dataset"), ({"uid": ["a"]}, "results of img2dataset have")],
 )
 def test_a_folder_without_results_of_a_download(refused, words, pairs, tmp_path, columns, named):
     (tmp_path / "images").mkdir()

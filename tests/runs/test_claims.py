@@ -114,9 +114,9 @@ def test_where_the_file_system_has_no_locks_a_second_run_takes_over(tmp_path, mo
     monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
     first, second = (Output.claim(tmp_path / "out", description(A)) for _ in range(2))
     with pytest.raises(InputError, match=r"another run has taken over .*out, so this one ends"):
-        first.finish_curated()
+        first.finish("curated", {})
     second.parts.begin("curated")
-    second.finish_curated()
+    second.finish("curated", {})
     second._remove_work()
     assert names(tmp_path / "out") == {"curated"}
 

@@ -14,6 +14,7 @@ from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.ranks import ranked
 from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wikipedia.files import WikipediaFile
+from runtime.storage.own_files import OwnFile
 from tests.naive import ngrams as naive
 
 pytestmark = pytest.mark.spark
@@ -122,7 +123,8 @@ def titles_of(spark, folder: Path, lines: list[str], articles: dict[str, list[st
         own = [WikipediaFile(str(folder / f"{code}.parquet"), "parquet", code)]
         pq.write_table(pa.table({"title": titles, "text": ["text"] * len(titles)}), own[0].path)
         ngram_entries(spark, {code: own}, plan_of(plan_folder / f"of_{code}", [code], MetadataConfig()))
-        files[code] = sorted((plan_folder / f"of_{code}" / code).glob("titles-*.parquet"))
+        written = sorted((plan_folder / f"of_{code}" / code).glob("titles-*.parquet"))
+        files[code] = [OwnFile(path, None, "") for path in written]
     codes = frozenset({"en", "de", "fr"})
     plan = TitlePlan(MetadataConfig(**numbers), codes, {}, files, folder / "titles", folder / "work")
     tallies = title_entries(spark, [str(views)], plan)
