@@ -36,7 +36,7 @@ MOST_PARTITIONS = 1 << 13
 HIGH, LOW = (field.name for field in KEY)
 MATCHED_KEYS = pa.schema([*KEY, VERDICTS.field("file"), VERDICTS.field("row")])
 DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
-_FOUND = "found_in_"  # the beginning of the name of a column: no table should have such
+_FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
 _ANSI = "spark.sql.ansi.enabled"
 
 
@@ -95,10 +95,11 @@ class Gate:
 
 def _checked(spark: SparkSession, expression: str, tables: Sequence[ImageTable]) -> list[Condition]:
     found = conditions(spark, expression)
-    columns = pa.schema([field for table in tables for field in table.columns])
     for condition in found:
         require_columns(condition, {table.name: table.columns.names for table in tables})
-        require_boolean(spark, condition, columns)
+        wanted = set(map(str.lower, condition.columns))
+        fields = [field for table in tables for field in table.columns if field.name.lower() in wanted]
+        require_boolean(spark, condition, pa.schema(fields))
     return found
 
 
@@ -145,7 +146,7 @@ def _of_images(spark: SparkSession, gate: Gate) -> list[str]:
     """Return the expressions of what is known of a matched image; of one that is in no table all columns are null."""
     tables = zip(gate.tables, gate.columns, strict=True)
     fields = {name: kind for table, columns in tables for name, kind in _sql_types(table.row_schema(columns)).items()}
-    nulls = [f"cast(null as {kind}) as `{name}`" for name, kind in fields.items()]
+    nulls = [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in fields.items()]
     nulls += [f"cast(null as boolean) as {_FOUND}{number}" for number in range(len(gate.tables))]
     ((met,),) = spark.range(1).selectExpr(*nulls).selectExpr(_facts(gate)[0]).collect()
     tried = f"coalesce(if(status = '', '{SUCCESS}', status), '{NOT_TRIED}')"
@@ -155,6 +156,10 @@ def _of_images(spark: SparkSession, gate: Gate) -> list[str]:
 
 def _sql_types(columns: pa.Schema) -> dict[str, str]:
     return {field.name: field.dataType.simpleString() for field in from_arrow_schema(columns)}
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _sum(terms: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import AnalysisException, ParseException, PySparkTypeError
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
@@ -63,12 +63,12 @@ def require_columns(condition: Condition, tables: dict[str, Sequence[str]]) -> N
 
 
 def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schema) -> None:
-    """Refuse what is not true or false of one row alone, given the columns of all tables."""
-    rows = spark.createDataFrame([], from_arrow_schema(columns))
+    """Refuse what is not true or false of one row alone, given the columns that it names."""
     try:
         with _silent():
+            rows = spark.createDataFrame([], from_arrow_schema(columns))
             checked = rows.select(expr(condition.text))
-    except AnalysisException as error:
+    except (AnalysisException, PySparkTypeError) as error:
         raise InputError(f"condition {condition.text!r} of --keep cannot be evaluated: {_reason(error)}") from None
     kind = checked.schema[0].dataType
     if kind != BooleanType():
@@ -118,7 +118,7 @@ def _is_of_one_row(checked: DataFrame, rows: DataFrame) -> bool:
     return is_plain and plan.deterministic() and not plan.subqueries().size()
 
 
-def _reason(error: AnalysisException | ParseException) -> str:
+def _reason(error: Exception) -> str:
     """Return what Spark says, without its code and the plan behind it."""
     text = str(error).partition("SQLSTATE")[0].strip().removesuffix(".")
     return " ".join(text.partition("] ")[2].split()) or text

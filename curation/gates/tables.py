@@ -23,7 +23,7 @@ from runtime.storage.paths import reachable
 from runtime.storage.remote import AS_ASKED
 from runtime.storage.versions import Version
 
-KEY = (pa.field("high", pa.int64()), pa.field("low", pa.int64()))
+KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # no columns of a user's
 ROWS = 1 << 16  # of a table in memory at a time
 PARQUET = ".parquet"
 EXPECTED = "a table of images: Parquet files with a column uid or url"

@@ -155,6 +155,16 @@ def test_a_column_that_two_tables_have_is_refused_where_it_is_asked_for(spark, t
     assert len(opened_gate(spark, tables, "x > 1 AND y > 1").conditions) == 2
 
 
+def test_any_name_of_a_column_will_do_and_columns_that_are_not_asked_for_may_be_of_any_type(spark, tmp_path):
+    images = [image(number) for number in range(4)]
+    names = ("high", "low", "row", "file", "met", "a `b` c")
+    table = {"uid": [row["uid"] for row in images], "at": pa.array([0] * 4, pa.time32("s"))}
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table(table | {name: range(4) for name in names}), tmp_path / "t" / "a.parquet")
+    keep = "high > 0 AND low > 0 AND row > 0 AND file > 0 AND met > 0 AND `a ``b`` c` > 2"
+    assert gated(spark, tmp_path, images, [str(tmp_path / "t")], keep)[0] == images[3:]
+
+
 def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.parquet").write_text("no Parquet")
