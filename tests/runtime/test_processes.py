@@ -19,11 +19,13 @@ from runtime.processes import process_pool
 
 if __name__ == "__main__":
     with command("job"), process_pool(2) as pool:
-        pool.submit(time.sleep, 0).result()
-        pool.submit(time.sleep, 0).result()
-        time.sleep(1)  # until both have begun
+        if WAITS:
+            pool.submit(time.sleep, 0).result()
+            pool.submit(time.sleep, 0).result()
+            time.sleep(1)  # until both have begun
+        tasks = [pool.submit(time.sleep, 60) for _ in range(8)]
         terminal.say("ready")
-        list(pool.map(time.sleep, [60] * 8))
+        tasks[0].result()
 """
 
 
@@ -50,9 +52,10 @@ def test_a_process_that_dies_is_noticed():
         pool.submit(os._exit, 1).result()
 
 
-def test_ctrl_c_ends_all_without_a_trace(tmp_path):
+@pytest.mark.parametrize("waits", [True, False], ids=["at work", "as they begin"])
+def test_ctrl_c_ends_all_without_a_trace(tmp_path, waits):
     script = tmp_path / "job.py"
-    script.write_text(SCRIPT)
-    seen = on_terminal([sys.executable, script], os.environ | {"PYTHONPATH": str(ROOT)}, interrupt_at="ready")
+    script.write_text(SCRIPT.replace("WAITS", str(waits)))
+    seen = on_terminal([sys.executable, script], os.environ | {"PYTHONPATH": str(ROOT)}, interrupt_at="ready\r\n")
     assert seen.lines == ["ready", "job: stopped; run the same command again to go on"]
     assert seen.status == 130
