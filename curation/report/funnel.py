@@ -96,7 +96,9 @@ def _conditions(facts: dict[str, Any]) -> Iterator[Step]:
         failures = _failures(facts) if place == 0 else ""
         remark = f"{number(condition['removed'])} removed, {number(condition['alone'])} by nothing else"
         remark = "; ".join(filter(None, (remark, failures)))
-        yield Step(_short(condition["text"]), left, remark, condition["text"], has_bar=True)
+        label = _short(condition["text"])
+        meaning = "" if label == condition["text"] else condition["text"]
+        yield Step(label, left, remark, meaning, has_bar=True)
 
 
 def _short(text: str) -> str:
