@@ -49,12 +49,15 @@ def _interruptible(name: str) -> Iterator[threading.Event]:
     """Say at once that Ctrl-C was seen: the JVM sees it as well, and may carry what this process writes."""
     stopped = threading.Event()
 
-    def stop(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def end() -> None:
         terminal.say(_stopped(name))
         terminal.close()
         stopped.set()
         raise KeyboardInterrupt
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        terminal.after_writing(end)
 
     if threading.current_thread() is not threading.main_thread():
         yield stopped

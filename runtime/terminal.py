@@ -6,11 +6,15 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from runtime.redaction import redacted
 
 _lock = threading.RLock()  # a signal handler may write while its own thread does
 _live_line = ""
+_writer: int | None = None  # the thread that is writing
+_deferred: list[Callable[[], object]] = []
 
 
 def attach() -> None:
@@ -38,7 +42,7 @@ def is_live() -> bool:
 
 def say(text: str) -> None:
     """Write lines that stay."""
-    with _lock:
+    with _writing():
         _clear()
         print(redacted(text), file=sys.stderr, flush=True)
 
@@ -46,7 +50,7 @@ def say(text: str) -> None:
 def show(line: str) -> None:
     """Write a line that the next one replaces; where none can be replaced, it stays."""
     global _live_line
-    with _lock:
+    with _writing():
         if not is_live():
             return say(line)
         _live_line = line[: _width() - 1]  # a longer one would take a second row, which stays
@@ -55,11 +59,35 @@ def show(line: str) -> None:
 
 def close() -> None:
     """Let nothing more of this process be seen."""
-    with _lock:
+    with _writing():
         sys.stderr.flush()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)
+
+
+def after_writing(act: Callable[[], object]) -> None:
+    """Do something now, or, where this thread is writing a line, once it is written.
+
+    For handlers of signals: they run in the middle of a line, and Python's writers cannot be entered twice.
+    """
+    if _writer == threading.get_ident():
+        _deferred.append(act)
+    else:
+        act()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    global _writer
+    with _lock:
+        before, _writer = _writer, threading.get_ident()
+        try:
+            yield
+        finally:
+            _writer = before
+            while _deferred and before is None:
+                _deferred.pop(0)()
 
 
 def _clear() -> None:

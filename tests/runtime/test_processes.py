@@ -29,6 +29,16 @@ if __name__ == "__main__":
 """
 
 
+WRITING = """
+from runtime import terminal
+from runtime.console import command
+
+with command("job"):
+    while True:
+        terminal.say("working")
+"""
+
+
 def test_work_is_shared():
     with process_pool(2) as pool:
         assert list(pool.map(abs, [-1, -2, 3])) == [1, 2, 3]
@@ -50,6 +60,16 @@ def fail_beside(seconds: list[float]) -> None:
 def test_a_process_that_dies_is_noticed():
     with pytest.raises(BrokenProcessPool), process_pool(1) as pool:
         pool.submit(os._exit, 1).result()
+
+
+def test_ctrl_c_while_a_line_is_written_ends_without_a_trace(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(WRITING)
+    for _ in range(5):
+        seen = on_terminal([sys.executable, script], os.environ | {"PYTHONPATH": str(ROOT)}, interrupt_at="working")
+        assert seen.lines[-1] == "job: stopped; run the same command again to go on"
+        assert "Traceback" not in seen.text
+        assert seen.status == 130
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["at work", "as they begin"])
