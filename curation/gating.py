@@ -103,17 +103,18 @@ def _checked(spark: SparkSession, expression: str, tables: Sequence[ImageTable])
     return found
 
 
-def gate(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, folder: Path) -> Tallies:
+def gate(spark: SparkSession, files: Sequence[OwnFile], opened: Gate, folder: Path) -> Tallies:
     """Write the images of MATCHED files that pass to files of the same names in `folder`; return what was counted."""
     with _lenient(spark):
-        verdicts = _verdicts(spark, gate)
+        verdicts = _verdicts(spark, opened)
         keys = over(spark, list(enumerate(files)), _keys_of, MATCHED_KEYS)
-        rows = keys.join(verdicts, [HIGH, LOW], "left").selectExpr("file", "row", *_of_images(spark, gate))
+        rows = keys.join(verdicts, [HIGH, LOW], "left").selectExpr("file", "row", *_of_images(spark, opened))
         partitions = min(len(files), MOST_PARTITIONS)
         by_file = rows.repartitionById(partitions, expr(f"file % {partitions}")).sortWithinPartitions("file", "row")
-        numbers = Numbers(len(gate.conditions), len(gate.tables))
+        numbers = Numbers(len(opened.conditions), len(opened.tables))
         write = partial(_write, files=list(files), numbers=numbers, folder=folder)
-        return collected(map_batches(by_file, write, SCHEMA))
+        counted = map_batches(by_file, write, SCHEMA)  # whole numbers, of each file: the driver gets their sums
+        return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
 
 
 def _verdicts(spark: SparkSession, gate: Gate) -> DataFrame:

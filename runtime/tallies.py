@@ -39,8 +39,11 @@ class Tallies:
 
     def beginning(self, prefix: str) -> dict[str, float]:
         """Return the sums whose names begin with `prefix`, without it, largest first."""
-        names = sorted({name for name, _ in self._sums if name.startswith(prefix)})
-        return dict(sorted(((n.removeprefix(prefix), self[n]) for n in names), key=lambda item: -item[1]))
+        sums: dict[str, float] = defaultdict(float)
+        for (name, _), value in self._sums.items():
+            if name.startswith(prefix):
+                sums[name.removeprefix(prefix)] += value
+        return {name: _number(sums[name]) for name in sorted(sums, key=lambda name: (-sums[name], name))}
 
     def take(self, prefix: str) -> dict[str, float]:
         """Take out the sums whose names begin with `prefix`, over all languages; return them without it."""

@@ -1,4 +1,4 @@
-"""Tables of images, such as img2dataset's results, scores, or lists of uids: found, checked, and read by key.
+"""Tables of images, such as img2dataset's results or scores: found, checked, and read by key.
 
 A row is of the image that its uid names, or the MD5 of its URL where the table has no uids. Keys are two int64.
 """

@@ -4,7 +4,7 @@ A lock keeps a second run out, and is free as soon as its process is gone, howev
 second run takes over, and the first one notices before it gives anything its name, and ends. A file system without
 locks is treated like an object store.
 
-Either way a run has a folder of its own for unfinished files, below `work`. A task that outlives its driver goes on
+Either way a run has a folder of its own for unfinished files, below `.work`. A task that outlives its driver goes on
 writing into the folder of a run that is gone, which the next run removes.
 """
 
