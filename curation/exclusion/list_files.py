@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.kinds import KINDS, Lists, first_bad, flags
 from curation.inputs.tables.columns import RECOGNISED
 from curation.inputs.tables.lines import unpack
 from runtime.errors import InputError
@@ -51,10 +51,16 @@ def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
     """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
-        ending = name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
-        with _opened(path) as file:
-            _READERS.get(ending, _read_text)(file, path, lists)
+        for kind, values in read_list(path):
+            KINDS[kind].gather(lists, values)
     return lists
+
+
+def read_list(path: str) -> Iterator[tuple[str, pa.Array]]:
+    """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
+    ending = name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+    with _opened(path) as file:
+        yield from _READERS.get(ending, _read_text)(file, path)
 
 
 @contextmanager
@@ -66,18 +72,19 @@ def _opened(path: str) -> Iterator[BinaryIO]:
     except InputError:
         raise
     except _UNREADABLE as error:
-        raise InputError(f"the exclusion list {path} cannot be read ({error}); give a text file or a table") from None
+        raise InputError(f"the list {path} cannot be read ({error}); give a text file or a table") from None
 
 
-def _read_text(file: BinaryIO, path: str, lists: Lists) -> None:
+def _read_text(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
     for first, text in _whole_lines(file, path):
         lines = _lines(text)
         for kind, numbers, values in _by_kind(lines):
-            bad = lists.add(kind, values) if kind in KINDS else 0
+            bad = first_bad(kind, values) if kind in KINDS else 0
             if bad is not None:
                 number = int(numbers[bad])
                 reason = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
                 raise InputError(f"{path}, line {first + number}: {lines[number].as_py()[:_SHOWN]!r} is {reason}")
+            yield kind, values
 
 
 def _whole_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, bytes]]:
@@ -130,13 +137,13 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
     return numbers[has_form], numbers[~has_form]
 
 
-def _read_parquet(file: BinaryIO, path: str, lists: Lists) -> None:
+def _read_parquet(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
     table = BoundedParquet(file)
     columns = _columns(table.schema.names, path)
-    _read_table(table.batches(list(columns), _ROWS), columns, path, lists)
+    return _read_table(table.batches(list(columns), _ROWS), columns, path)
 
 
-def _read_csv(file: BinaryIO, path: str, lists: Lists, delimiter: str = ",") -> None:
+def _read_csv(file: BinaryIO, path: str, delimiter: str = ",") -> Iterator[tuple[str, pa.Array]]:
     # Columns are chosen by name: Arrow would guess the types of the others, and fail where it guessed wrong.
     with _opened(path) as again, io.TextIOWrapper(again, "utf-8-sig") as text:
         columns = _columns(next(csv.reader(text, delimiter=delimiter), []), path)
@@ -147,27 +154,31 @@ def _read_csv(file: BinaryIO, path: str, lists: Lists, delimiter: str = ",") -> 
         parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=pa_csv.ConvertOptions(include_columns=list(columns), column_types=types),
     )
-    _read_table(batches, columns, path, lists)
+    return _read_table(batches, columns, path)
 
 
-def _read_tsv(file: BinaryIO, path: str, lists: Lists) -> None:
-    _read_csv(file, path, lists, delimiter="\t")
+def _read_tsv(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
+    return _read_csv(file, path, delimiter="\t")
 
 
 _READERS = {"parquet": _read_parquet, "csv": _read_csv, "tsv": _read_tsv}
 
 
-def _read_table(batches: Iterable[pa.RecordBatch], columns: dict[str, str], path: str, lists: Lists) -> None:
+def _read_table(
+    batches: Iterable[pa.RecordBatch], columns: dict[str, str], path: str
+) -> Iterator[tuple[str, pa.Array]]:
     rows = 0
     for batch in batches:
         for name, kind in columns.items():
             values = batch[name].cast(pa.large_string())
             given = np.flatnonzero(flags(pc.not_equal(values, "")))
-            bad = lists.add(kind, values.take(pa.array(given)))
+            stated = values.take(pa.array(given))
+            bad = first_bad(kind, stated)
             if bad is not None:
                 row = int(given[bad])
                 where = f"{path}, row {rows + row + 1}, column {name}"
                 raise InputError(f"{where}: {values[row].as_py()[:_SHOWN]!r} is no {KINDS[kind].expected}")
+            yield kind, stated
         rows += batch.num_rows
 
 
