@@ -7,6 +7,10 @@ from collections.abc import Iterable
 
 ROBOTS = frozenset({"noai", "noimageai", "noindex", "noimageindex"})
 TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
+
+# The bit of each signal in the column `signals`. Files hold these numbers: none may change, new ones are added.
+SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32}
+
 _IMPLIED = {"none": "noindex"}  # short for noindex and nofollow
 _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
 
