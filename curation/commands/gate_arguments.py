@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import _ActionsContainer
 
+from curation.gates.policies import RULES
+
 
 def add_gate(group: _ActionsContainer) -> None:
     """Add the flags of the gate to a group."""
@@ -35,6 +37,14 @@ def add_gate(group: _ActionsContainer) -> None:
         metavar="EXPRESSION",
         help="keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
         '"least(width, height) >= 200 AND clip_score > 0.28"',
+    )
+    group.add_argument(
+        "--policy",
+        nargs="+",
+        default=[],
+        metavar="RULE",
+        help="remove what rules name, some of them with a number; `recommended` stands for those with a star: "
+        + ", ".join(f"{rule.form}{'*' * rule.is_recommended}" for rule in RULES.values()),
     )
     group.add_argument(
         "--same-image",

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from runtime.arrow.lists import parts
 
-
-class ImageRule(Protocol):
-    """Says which images of a MATCHED batch must go."""
-
-    def fails(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Return bool[image]."""
-
-
-class TextRule(Protocol):
-    """Says which texts of a MATCHED batch must go."""
-
-    def fails(self, texts: pa.StructArray, image_of_text: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-        """Return bool[text], given the texts of all images and the image of each."""
+TEXT_LEFT = "a text is left"  # the last condition where there are rules over texts
+ImageRule = Callable[[pa.RecordBatch], np.ndarray]  # of a MATCHED batch: bool[image], which ones must go
+# Of the texts of all images, the number of each one's image, and the MATCHED batch: bool[text], which ones must go.
+TextRule = Callable[[pa.StructArray, np.ndarray, pa.RecordBatch], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -45,8 +35,8 @@ class Checks:
         """Return what fails in a MATCHED batch, given the conditions that are met, and the sets that images are in."""
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        by_text = _columns([rule.fails(texts, image, batch) for rule in self.text_rules], len(texts))
-        by_image = [*~bits(met, self.conditions).T, *(rule.fails(batch) for rule in self.image_rules)]
+        by_text = _columns([rule(texts, image, batch) for rule in self.text_rules], len(texts))
+        by_image = [*~bits(met, self.conditions).T, *(rule(batch) for rule in self.image_rules)]
         by_image += [*bits(sets, self.sets).T]
         if self.text_rules:
             left = np.bincount(image[~by_text.any(axis=1)], minlength=batch.num_rows)

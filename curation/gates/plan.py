@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from curation.gates.only import UidList
+from curation.gates.policies import Policy
 from curation.gates.tables import ImageTable
 from curation.images.near_copies import HASH_BITS, MOST_SHARE
 from runtime.errors import InputError
@@ -24,6 +25,7 @@ class GateOptions:
     only: Sequence[str] = ()  # lists of the uids or URLs that may stay
     images: Sequence[Sequence[str]] = ()  # the paths of each table of images
     keep: str | None = None  # the condition over columns of these tables that an image must meet, in Spark SQL
+    policy: Sequence[str] = ()  # names of rules, some with a number, as min_words:3
     same_image: str | None = None  # a column of theirs, and the bits in which copies of a picture may differ
 
 
@@ -70,26 +72,39 @@ class GatePlan:
     only: UidList | None = None
     images: tuple[ImageTable, ...] = ()
     keep: str | None = None
+    policy: Policy = Policy()
     pictures: Pictures | None = None
-    images_per_domain: int | None = None
 
     @classmethod
     def find(cls, options: GateOptions) -> GatePlan:
         """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
         _require_use(options)
+        same = None if options.same_image is None else SameImage.parse(options.same_image)
         plan = cls(
             results=_results(options.status) if options.status else None,
             only=UidList.find(options.only) if options.only else None,
             images=tuple(map(ImageTable.find, options.images)),
             keep=options.keep,
+            policy=Policy.parse(options.policy),
         )
-        if options.same_image is None:
-            return plan
-        same = SameImage.parse(options.same_image)
-        return replace(plan, pictures=Pictures(plan.table_with(same.column, "--same-image"), same))
+        return (
+            plan
+            if same is None
+            else replace(plan, pictures=Pictures(plan.table_with(same.column, "--same-image"), same))
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.tables) or self.images_per_domain is not None
+        return bool(self.tables) or bool(self.policy)
+
+    @property
+    def images_per_text(self) -> int | None:
+        """A text that more images have is removed."""
+        return self.policy.number_of("max_images_per_text")
+
+    @property
+    def images_per_domain(self) -> int | None:
+        """So many images of a domain stay at most."""
+        return self.policy.number_of("max_images_per_domain")
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.gates.checks import Checks
+from curation.gates.checks import TEXT_LEFT, Checks, TextRule
 from curation.gates.expressions import Condition, conditions, lenient, require_boolean, require_columns
 from curation.gates.plan import FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
+from curation.gates.policies import IMAGES, RULES, TEXTS
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 
 DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
-TEXT_LEFT = "a text is left"
 COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; that fail no other; fail it first
 
 
@@ -59,7 +59,14 @@ class Gate:
     @property
     def titles(self) -> list[str]:
         """What each condition of `checks` asks for, in words."""
-        return [condition.shown for condition in self.conditions]
+        conditions = [condition.shown for condition in self.conditions]
+        return [*conditions, *map(str, self.plan.policy.over(IMAGES)), *([TEXT_LEFT] if self.text_titles else [])]
+
+    @property
+    def text_titles(self) -> list[str]:
+        """What each rule over texts is."""
+        repeated = RULES["max_images_per_text"]
+        return [str(rule) for rule in self.plan.policy.rules if rule.rule.scope == TEXTS or rule.rule == repeated]
 
     @property
     def late(self) -> Iterator[tuple[str, str]]:
@@ -69,10 +76,10 @@ class Gate:
         if self.plan.images_per_domain:
             yield "domains", f"at most {self.plan.images_per_domain:,} images of a domain"
 
-    @property
-    def checks(self) -> Checks:
-        """What a task asks of the images that it reads."""
-        return Checks(len(self.conditions), len(self.tables))
+    def checks(self, more_text_rules: Sequence[TextRule] = ()) -> Checks:
+        """Return what a task asks of the images that it reads."""
+        by_image, by_text = ([rule.fails for rule in self.plan.policy.over(scope)] for scope in (IMAGES, TEXTS))
+        return Checks(len(self.conditions), len(self.tables), 0, by_image, [*by_text, *more_text_rules])
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,8 @@ class Gated:
             {"name": table.name, "found": self._conditions[f"found.{n}"]} for n, table in enumerate(self.gate.tables)
         ]
         late = [_late(title, self.counted[step]) for step, title in self.gate.late]
-        return {"tables": tables, "conditions": [*self._of_conditions(), *late]}
+        texts = [_counts(title, self._conditions, n, "rule.") for n, title in enumerate(self.gate.text_titles)]
+        return {"tables": tables, "conditions": [*self._of_conditions(), *late], "texts": texts}
 
     @property
     def _conditions(self) -> Tallies:

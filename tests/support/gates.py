@@ -25,6 +25,7 @@ def gated(
     place = folder / f"gate{len(list(folder.iterdir()))}"
     write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), files)
     opened = Gate.open(spark, GatePlan.find(options))
+    (place / "artefacts").mkdir()
     output = SimpleNamespace(parts=Parts(place, place / "work"), artefacts=place / "artefacts")
     counted = pass_gate(spark, own_files(place / "in", None, ""), opened, config or CurationConfig(), output)
     passed = part_files(place / "work" / LAST)
