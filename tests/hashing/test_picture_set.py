@@ -9,7 +9,7 @@ from curation.hashing.pictures import OK, hash_picture
 from tests.support.photographs import COPIES
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, TABLE, make_pictures, served
 
-NUMBER = 150
+NUMBER = 200
 REASONS = {"cut": {"truncated", "damaged"}, "a page": {"not_an_image"}, "empty": {"not_an_image"}}
 
 
