@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import _ActionsContainer
 
+from curation.gates.plan import GateOptions
 from curation.gates.policies import RULES
 
 
@@ -45,6 +46,28 @@ def add_gate(group: _ActionsContainer) -> None:
         metavar="RULE",
         help="remove what rules name, some of them with a number; `recommended` stands for those with a star: "
         + ", ".join(f"{rule.form}{'*' * rule.is_recommended}" for rule in RULES.values()),
+    )
+    group.add_argument(
+        "--decontaminate",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="remove the images of evaluation sets: tables of their pictures, as clip-hash writes them, are compared "
+        "by URL, and with the sha256 and phash in --images or --status",
+    )
+    group.add_argument(
+        "--decontaminate-within",
+        type=int,
+        default=GateOptions.decontaminate_within,
+        metavar="K",
+        help="bits in which the pHash of an evaluation set's picture may differ (default: %(default)s)",
+    )
+    group.add_argument(
+        "--decontaminate-texts",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="remove texts that are prompts or captions of evaluation sets: one a line, or in a column text or caption",
     )
     group.add_argument(
         "--same-image",

@@ -50,7 +50,11 @@ class KeySet:
 
     def contains(self, keys: np.ndarray) -> np.ndarray:
         """Return which keys are in the set."""
-        out = np.empty(len(keys), bool)
+        return self.find(keys) >= 0
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """Return the position of each key among those of the set, -1 where it is not there."""
+        out = np.empty(len(keys), np.int64)
         find_keys(self.keys, self.starts, np.uint64(65 - (len(self.starts) - 1).bit_length()), keys, out)
         return out
 

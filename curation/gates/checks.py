@@ -23,6 +23,7 @@ class Checks:
     conditions: int
     tables: int
     sets: int = 0
+    known: Callable[[pa.RecordBatch], np.ndarray] | None = None  # the sets that have the URL of each image, as bits
     image_rules: Sequence[ImageRule] = ()
     text_rules: Sequence[TextRule] = ()
 
@@ -37,7 +38,7 @@ class Checks:
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
         by_text = _columns([rule(texts, image, batch) for rule in self.text_rules], len(texts))
         by_image = [*~bits(met, self.conditions).T, *(rule(batch) for rule in self.image_rules)]
-        by_image += [*bits(sets, self.sets).T]
+        by_image += [*bits(sets if self.known is None else sets | self.known(batch).astype(np.int64), self.sets).T]
         if self.text_rules:
             left = np.bincount(image[~by_text.any(axis=1)], minlength=batch.num_rows)
             by_image.append(left == 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from curation.gates.evaluation import EvaluationSets
+from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.only import UidList
 from curation.gates.policies import Policy
 from curation.gates.tables import ImageTable
@@ -13,6 +15,7 @@ from runtime.errors import InputError
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
+EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
 FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
 Table = ImageTable | UidList
 
@@ -26,6 +29,9 @@ class GateOptions:
     images: Sequence[Sequence[str]] = ()  # the paths of each table of images
     keep: str | None = None  # the condition over columns of these tables that an image must meet, in Spark SQL
     policy: Sequence[str] = ()  # names of rules, some with a number, as min_words:3
+    decontaminate: Sequence[str] = ()  # tables of the pictures of evaluation sets
+    decontaminate_within: int = 4  # bits in which the pHash of a copy may differ
+    decontaminate_texts: Sequence[str] = ()  # files of texts of evaluation sets
     same_image: str | None = None  # a column of theirs, and the bits in which copies of a picture may differ
 
 
@@ -73,6 +79,8 @@ class GatePlan:
     images: tuple[ImageTable, ...] = ()
     keep: str | None = None
     policy: Policy = Policy()
+    evaluation: EvaluationSets | None = None
+    evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
 
     @classmethod
@@ -86,7 +94,10 @@ class GatePlan:
             images=tuple(map(ImageTable.find, options.images)),
             keep=options.keep,
             policy=Policy.parse(options.policy),
+            evaluation=_evaluation(options),
+            evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
         )
+        plan.require_comparable()
         return (
             plan
             if same is None
@@ -94,7 +105,19 @@ class GatePlan:
         )
 
     def __bool__(self) -> bool:
-        return bool(self.tables) or bool(self.policy)
+        return any((self.tables, self.policy, self.evaluation, self.evaluation_texts))
+
+    def require_comparable(self) -> None:
+        """Refuse evaluation sets of which nothing can be found: hashes without a table that has any, and no URLs."""
+        if self.evaluation and not self.evaluation.has_urls and not any(map(self.tables_with, EVALUATION_COLUMNS)):
+            raise InputError(
+                "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
+                "hash the downloaded pictures by clip-hash, and give the hashes by --images"
+            )
+
+    def tables_with(self, column: str) -> list[ImageTable]:
+        """Return the tables of images that have a column."""
+        return [table for table in (self.results, *self.images) if table is not None and column in table.columns.names]
 
     @property
     def images_per_text(self) -> int | None:
@@ -111,15 +134,9 @@ class GatePlan:
         """All tables: first the results of a download, then what may stay."""
         return tuple(filter(None, (self.results, self.only, *self.images)))
 
-    def tables_with(self, column: str) -> Iterator[ImageTable]:
-        """Yield the tables of images that have a column."""
-        for table in (self.results, *self.images):
-            if table is not None and column in table.columns.names:
-                yield table
-
     def table_with(self, column: str, flag: str) -> ImageTable:
         """Return the one table of images that has a column; InputError where none or several have it."""
-        found = list(self.tables_with(column))
+        found = self.tables_with(column)
         if len(found) > 1:
             names = " and ".join(table.name for table in found)
             raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
@@ -143,11 +160,17 @@ def require_success(statuses: Mapping[str, int]) -> None:
 
 def _require_use(options: GateOptions) -> None:
     """Refuse tables that nothing asks for, and conditions without a table."""
-    if options.images and options.keep is None and options.same_image is None:
+    if options.images and options.keep is None and options.same_image is None and not options.decontaminate:
         name = options.images[0][0]
         raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
     if options.keep is not None and not options.images and not options.status:
         raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
+
+
+def _evaluation(options: GateOptions) -> EvaluationSets | None:
+    if not options.decontaminate:
+        return None
+    return EvaluationSets.read(options.decontaminate, options.decontaminate_within)
 
 
 def _results(folders: Sequence[str]) -> ImageTable:

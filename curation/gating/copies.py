@@ -20,7 +20,7 @@ from curation.gates.hash_columns import hash_binaries, hash_bits
 from curation.gates.passing import tally_texts
 from curation.gates.plan import Pictures
 from curation.gates.row_stream import RowStream
-from curation.gates.tables import KEY, ImageTable
+from curation.gates.tables import KEY, KEY_NAMES, ImageTable
 from curation.gating.rows import PLACE, by_file, keys_of
 from curation.images.merging import pairs_of
 from curation.images.tasks import MATCHED_ROW_GROUP, pack, write_images
@@ -39,7 +39,6 @@ from runtime.tallies import SCHEMA, Tallies
 
 MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 TEXTS_OF_COPY = 2  # about so many travel with a copy
-_KEYS = [field.name for field in KEY]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def _copies(spark: SparkSession, files: Sequence[OwnFile], merging: Merging) -> 
     kind = value.type if same.distance is None else pa.binary()
     schema = pa.schema([*KEY, pa.field("hash", kind)])
     rows = over(spark, list(table.files), partial(_hashes, pictures=pictures, schema=schema), schema)
-    hashes = images.join(rows, _KEYS).select("uid", "hash")
+    hashes = images.join(rows, KEY_NAMES).select("uid", "hash")
     if same.distance is None:
         copies = equal_copies(hashes)
     else:

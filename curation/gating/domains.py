@@ -15,7 +15,7 @@ from pyspark.sql.functions import expr
 from curation.exclusion.sets import hosts
 from curation.gates.passing import tally_texts
 from curation.gates.row_stream import RowStream
-from curation.gates.tables import KEY
+from curation.gates.tables import KEY, KEY_NAMES
 from curation.gating.rows import by_file, images_of, key_columns
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
@@ -33,7 +33,7 @@ _FIELDS = (pa.field("domain", pa.string()), pa.field("draw", pa.float64()), *KEY
 def cap_domains(spark: SparkSession, most: int, seed: int, files: Sequence[OwnFile], folder: Path) -> Tallies:
     """Write at most so many images of each host to files of the same names in `folder`; return what was counted."""
     drawn = images_of(spark, files, ["uid", "url"], partial(_drawn, seed=seed), _FIELDS)
-    order = ", ".join(["draw", *(field.name for field in KEY)])
+    order = ", ".join(["draw", *KEY_NAMES])
     with _cut_early(spark, most):
         ranked = drawn.selectExpr("file", "row", f"row_number() over (partition by domain order by {order}) as rank")
         kept = by_file(ranked.where(f"rank <= {most}").select("file", "row"), len(files))

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.gates.checks import TEXT_LEFT, Checks, TextRule
+from curation.gates.checks import TEXT_LEFT
 from curation.gates.expressions import Condition, conditions, lenient, require_boolean, require_columns
 from curation.gates.plan import FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
 from curation.gates.policies import IMAGES, RULES, TEXTS
@@ -60,13 +60,17 @@ class Gate:
     def titles(self) -> list[str]:
         """What each condition of `checks` asks for, in words."""
         conditions = [condition.shown for condition in self.conditions]
-        return [*conditions, *map(str, self.plan.policy.over(IMAGES)), *([TEXT_LEFT] if self.text_titles else [])]
+        rules = map(str, self.plan.policy.over(IMAGES))
+        sets = self.plan.evaluation.names if self.plan.evaluation else []
+        left = [TEXT_LEFT] if self.text_titles else []
+        return [*conditions, *rules, *(f"not in evaluation set {name}" for name in sets), *left]
 
     @property
     def text_titles(self) -> list[str]:
         """What each rule over texts is."""
         repeated = RULES["max_images_per_text"]
-        return [str(rule) for rule in self.plan.policy.rules if rule.rule.scope == TEXTS or rule.rule == repeated]
+        rules = [str(rule) for rule in self.plan.policy.rules if rule.rule.scope == TEXTS or rule.rule == repeated]
+        return [*rules, *(["no text of an evaluation set"] if self.plan.evaluation_texts else [])]
 
     @property
     def late(self) -> Iterator[tuple[str, str]]:
@@ -75,11 +79,6 @@ class Gate:
             yield "copies", f"one image of a picture, by {self.plan.pictures.same}"
         if self.plan.images_per_domain:
             yield "domains", f"at most {self.plan.images_per_domain:,} images of a domain"
-
-    def checks(self, more_text_rules: Sequence[TextRule] = ()) -> Checks:
-        """Return what a task asks of the images that it reads."""
-        by_image, by_text = ([rule.fails for rule in self.plan.policy.over(scope)] for scope in (IMAGES, TEXTS))
-        return Checks(len(self.conditions), len(self.tables), 0, by_image, [*by_text, *more_text_rules])
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,12 @@ from curation.config import CurationConfig
 from curation.gates.checks import Checks, TextRule
 from curation.gates.expressions import lenient
 from curation.gates.passing import write_passing
+from curation.gates.plan import GatePlan
+from curation.gates.policies import IMAGES, TEXTS
 from curation.gates.row_stream import RowStream
 from curation.gating.copies import Merging, merge_copies
 from curation.gating.domains import cap_domains
+from curation.gating.evaluation import is_of_evaluation, known_sets, sets_by_hash, shipped
 from curation.gating.gate import Gate, Gated
 from curation.gating.repeated import is_repeated, repeated_texts
 from curation.gating.verdicts import verdicts
@@ -38,8 +41,7 @@ def pass_gate(
     spark: SparkSession, files: Sequence[OwnFile], gate: Gate, config: CurationConfig, output: Output
 ) -> Gated:
     """Write the matched images that pass to the part LAST of the output, begun anew; return what was counted."""
-    checks = gate.checks([*_text_rules(spark, files, gate, output.artefacts)])
-    steps: dict[str, Step] = {"conditions": partial(meet_conditions, spark, gate, checks)}
+    steps: dict[str, Step] = {"conditions": partial(meet_conditions, spark, gate, output.artefacts)}
     if gate.plan.pictures:
         merging = Merging(gate.plan.pictures, config.max_texts, output.artefacts / "copies")
         steps["copies"] = partial(merge_copies, spark, merging)
@@ -54,23 +56,35 @@ def pass_gate(
     return gated
 
 
-def meet_conditions(spark: SparkSession, gate: Gate, checks: Checks, files: Sequence[OwnFile], folder: Path) -> Tallies:
+def meet_conditions(spark: SparkSession, gate: Gate, work: Path, files: Sequence[OwnFile], folder: Path) -> Tallies:
     """Write the images that meet all conditions to files of the same names in a folder; return what was counted."""
+    plan = gate.plan
+    sets = shipped(spark, plan.evaluation, work / "evaluation") if plan.evaluation else None
+    checks = Checks(
+        conditions=len(gate.conditions),
+        tables=len(gate.tables),
+        sets=len(plan.evaluation.names) if plan.evaluation else 0,
+        known=partial(known_sets, sets=sets) if sets else None,
+        image_rules=[rule.fails for rule in plan.policy.over(IMAGES)],
+        text_rules=[*_text_rules(spark, files, plan, work)],
+    )
     if not gate.tables:
-        write = partial(_write_one, checks=checks, folder=folder)
-        return run(spark, list(files), write)
-    write_some = partial(_write_some, files=list(files), checks=checks, folder=folder)
+        return run(spark, list(files), partial(_write_one, checks=checks, folder=folder))
     with lenient(spark):
-        counted = map_batches(verdicts(spark, files, gate), write_some, SCHEMA)
+        rows = verdicts(spark, files, gate, sets_by_hash(spark, plan, sets) if sets else None)
+        counted = map_batches(rows, partial(_write_some, files=list(files), checks=checks, folder=folder), SCHEMA)
         # Whole numbers, of each file: the driver gets their sums.
         return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
 
 
-def _text_rules(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, work: Path) -> Iterator[TextRule]:
-    """Yield the rules over texts that need to know of all images: what those say is the same in any order of gates."""
-    if gate.plan.images_per_text:
-        hashes = repeated_texts(spark, files, gate.plan.images_per_text)
+def _text_rules(spark: SparkSession, files: Sequence[OwnFile], plan: GatePlan, work: Path) -> Iterator[TextRule]:
+    """Yield the rules over texts; what they know of all images is of the matched ones, whatever else is asked for."""
+    yield from (rule.fails for rule in plan.policy.over(TEXTS))
+    if plan.images_per_text:
+        hashes = repeated_texts(spark, files, plan.images_per_text)
         yield partial(is_repeated, repeated=ship(spark, save_array(work / "repeated.npy", hashes)))
+    if plan.evaluation_texts:
+        yield partial(is_of_evaluation, known=shipped(spark, plan.evaluation_texts, work / "evaluation_texts"))
 
 
 def _write_one(file: OwnFile, checks: Checks, folder: Path) -> Tallies:

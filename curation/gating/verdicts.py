@@ -12,23 +12,23 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.gates.plan import FOUND, NO_STATUS, NOT_TRIED, STATUS, SUCCESS, Table
-from curation.gates.tables import KEY
+from curation.gates.tables import KEY_NAMES
 from curation.gating.gate import Gate
 from curation.gating.rows import by_file, keys_of
 from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 
-_KEYS = [field.name for field in KEY]
 
-
-def verdicts(spark: SparkSession, files: Sequence[OwnFile], gate: Gate) -> DataFrame:
+def verdicts(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, sets: DataFrame | None) -> DataFrame:
     """Return VERDICTS of the images in all files, in their order, one partition for some files.
 
-    Of several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
+    `sets` has KEY and `sets` of images that evaluation sets have. Of several rows of an image the one that meets the
+    most conditions counts: of several tries, one that succeeded.
     """
     best = ("max(struct(bit_count(met) as number, met)).met as met", "bit_or(found) as found", "min(status) as status")
-    of_tables = _joined(spark, gate).selectExpr(*_KEYS, *_facts(gate)).groupBy(*_KEYS).agg(*map(expr, best))
-    known = keys_of(spark, files).join(of_tables, _KEYS, "left")
+    of_tables = _joined(spark, gate).selectExpr(*KEY_NAMES, *_facts(gate)).groupBy(*KEY_NAMES).agg(*map(expr, best))
+    known = keys_of(spark, files).join(of_tables, KEY_NAMES, "left")
+    known = known.selectExpr("*", "0L as sets") if sets is None else known.join(sets, KEY_NAMES, "left")
     return by_file(known.selectExpr("file", "row", *_of_images(spark, gate)), len(files))
 
 
@@ -36,7 +36,7 @@ def _joined(spark: SparkSession, gate: Gate) -> DataFrame:
     """Return the rows of all tables, those of an image side by side."""
     tables = zip(gate.tables, gate.columns, strict=True)
     frames = [_rows_of(spark, table, columns, number) for number, (table, columns) in enumerate(tables)]
-    return reduce(lambda one, other: one.join(other, _KEYS, "full"), frames)
+    return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
 
 
 def _rows_of(spark: SparkSession, table: Table, columns: Sequence[str], number: int) -> DataFrame:
@@ -64,7 +64,12 @@ def _of_images(spark: SparkSession, gate: Gate) -> list[str]:
     ((met,),) = spark.range(1).selectExpr(*nulls).selectExpr(_facts(gate)[0]).collect()
     tried = f"coalesce(if(status = '', '{SUCCESS}', status), '{NOT_TRIED}')"
     status = tried if gate.is_download else "status"
-    return [f"coalesce(met, {met}L) as met", "coalesce(found, 0L) as found", "0L as sets", f"{status} as status"]
+    return [
+        f"coalesce(met, {met}L) as met",
+        "coalesce(found, 0L) as found",
+        "coalesce(sets, 0L) as sets",
+        f"{status} as status",
+    ]
 
 
 def _sql_types(columns: pa.Schema) -> dict[str, str]:

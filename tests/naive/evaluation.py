@@ -1,0 +1,34 @@
+"""Evaluation sets and texts from their definitions: one image after the other, every row of every table."""
+
+import unicodedata
+from hashlib import md5
+
+
+def naive_sets(image: dict, tables: dict[str, list[dict]], distance: int) -> dict[str, set[str]]:
+    """Return the names of the sets that have an image by its url or uid, its sha256 and its phash."""
+    found: dict[str, set[str]] = {"url": set(), "sha256": set(), "phash": set()}
+    for name, rows in tables.items():
+        for row in rows:
+            if image["uid"] and image["uid"].lower() in naive_uids(row):
+                found["url"].add(name)
+            if image["sha256"] is not None and image["sha256"] == row["sha256"]:
+                found["sha256"].add(name)
+            hashes = [each and int.from_bytes(each, "big") for each in (image["phash"], row["phash"])]
+            if None not in hashes and not any(map(naive_plain, hashes)):
+                if (hashes[0] ^ hashes[1]).bit_count() <= distance:
+                    found["phash"].add(name)
+    return found
+
+
+def naive_uids(row: dict) -> set[str]:
+    own = {row["uid"].lower()} if row["uid"] and len(row["uid"]) == 32 else set()
+    return own | ({md5(row["url"].encode()).hexdigest()} if row["url"] else set())
+
+
+def naive_plain(number: int) -> bool:
+    return number.bit_count() <= 8
+
+
+def naive_text(text: str) -> str:
+    clean = " ".join(text.strip().splitlines())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", clean).casefold())
