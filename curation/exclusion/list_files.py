@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.kinds import KINDS, Lists, first_bad, flags
 from curation.inputs.tables.columns import RECOGNISED
 from curation.inputs.tables.value_files import is_table, opened, table_batches, text_lines
 from runtime.errors import InputError
@@ -38,19 +38,26 @@ def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
     """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
-        with opened(path, "the exclusion list") as file:
-            (_read_table if is_table(path) else _read_text)(file, path, lists)
+        for kind, values in read_list(path):
+            KINDS[kind].gather(lists, values)
     return lists
 
 
-def _read_text(file: BinaryIO, path: str, lists: Lists) -> None:
+def read_list(path: str) -> Iterator[tuple[str, pa.Array]]:
+    """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
+    with opened(path, "the list") as file:
+        yield from (_read_table if is_table(path) else _read_text)(file, path)
+
+
+def _read_text(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
     for first, lines in text_lines(file, path):
         for kind, numbers, values in _by_kind(lines):
-            bad = lists.add(kind, values) if kind in KINDS else 0
+            bad = first_bad(kind, values) if kind in KINDS else 0
             if bad is not None:
                 number = int(numbers[bad])
                 reason = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
                 raise InputError(f"{path}, line {first + number}: {lines[number].as_py()[:_SHOWN]!r} is {reason}")
+            yield kind, values
 
 
 def _by_kind(lines: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
@@ -73,17 +80,19 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
     return numbers[has_form], numbers[~has_form]
 
 
-def _read_table(file: BinaryIO, path: str, lists: Lists) -> None:
+def _read_table(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
     rows = 0
     for batch in table_batches(file, path, partial(_columns, path=path)):
         for name in batch.schema.names:
             values, kind = batch[name], _KIND_OF_COLUMN[name]
             given = np.flatnonzero(flags(pc.not_equal(values, "")))
-            bad = lists.add(kind, values.take(pa.array(given)))
+            stated = values.take(pa.array(given))
+            bad = first_bad(kind, stated)
             if bad is not None:
                 row = int(given[bad])
                 where = f"{path}, row {rows + row + 1}, column {name}"
                 raise InputError(f"{where}: {values[row].as_py()[:_SHOWN]!r} is no {KINDS[kind].expected}")
+            yield kind, stated
         rows += batch.num_rows
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curation.exclusion.sets import url_keys
 from curation.gates.evaluation_keys import HashesOfSets, KeysOfSets
-from curation.gates.picture_keys import phash_words, sha256_keys
+from curation.gates.hash_columns import hash_words
 from curation.gates.tables import ROWS, opened, parquet_files
 from curation.images.near_copies import WORD_BITS, require_distance
 from curation.inputs.tables.columns import RECOGNISED
@@ -28,6 +28,7 @@ from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1
+SHA256_BYTES, PHASH_BYTES = 32, 8
 MOST_SETS = 60  # as many as bits of a mask
 # A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not
 # zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
@@ -85,7 +86,7 @@ class EvaluationSets:
 
     def by_sha256(self, column: pa.Array) -> np.ndarray:
         """Return the sets that have a file with the SHA-256 of each image, bytes or digits; a null matches nothing."""
-        keys, is_given = sha256_keys(column)
+        keys, is_given = _sha256_keys(column)
         return np.where(is_given, self.sha256.find(keys), np.uint64(0))
 
     def by_phash(self, column: pa.Array) -> np.ndarray:
@@ -93,7 +94,7 @@ class EvaluationSets:
 
         Nor does the hash of a plain picture: that of an evaluation set would be near every plain one.
         """
-        words, is_given = phash_words(column)
+        words, is_given = hash_words(column, PHASH_BYTES, "phash")
         rows = np.flatnonzero(is_given & ~is_plain(words))
         out = np.zeros(len(words), np.uint64)
         out[rows] = self.hashes.find(words[rows], self.distance)
@@ -156,10 +157,10 @@ class _Table:
             uids = columns["uid"].cast(pa.large_string())
             self._urls.append(uid_numbers(uids.filter(pc.match_substring_regex(uids, _OF_THE_WEB))))
         if "sha256" in columns:
-            keys, is_given = sha256_keys(columns["sha256"])
+            keys, is_given = _sha256_keys(columns["sha256"])
             self._sha256.append(keys[is_given])
         if "phash" in columns:
-            words, is_given = phash_words(columns["phash"])
+            words, is_given = hash_words(columns["phash"], PHASH_BYTES, "phash")
             plain = is_plain(words)
             self.plain += int((is_given & plain).sum())
             self._hashes.append(words[is_given & ~plain])
@@ -211,6 +212,12 @@ def _columns(names: Sequence[str], path: str) -> dict[str, str]:
     if not {*found.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
     return found
+
+
+def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 16 bytes of each SHA-256 as two uint64, and which rows have one."""
+    words, is_given = hash_words(column, SHA256_BYTES, "sha256")
+    return np.ascontiguousarray(words[:, :2]), is_given
 
 
 def _digest(

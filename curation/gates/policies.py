@@ -133,6 +133,10 @@ class Policy:
         """Return the rules over IMAGES, over TEXTS, or over the whole RUN."""
         return tuple(chosen for chosen in self.rules if chosen.rule.scope == scope)
 
+    def number_of(self, name: str) -> int | None:
+        """Return the number of a rule, or None where the policy does not have it."""
+        return next((chosen.number for chosen in self.rules if chosen.rule.name == name), None)
+
     def __bool__(self) -> bool:
         return bool(self.rules)
 

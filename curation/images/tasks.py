@@ -64,8 +64,15 @@ def in_buckets(blocks: Iterable[Block], buckets: int) -> Iterator[Block]:
         if block.buckets >= buckets:
             yield block
         else:
-            yield from _split(block.data, packer, buckets)
+            yield from pack(unpack(block.data, PAIRS), packer, buckets)
     yield from packer.finish()
+
+
+def pack(rows: pa.RecordBatch, packer: Packer, buckets: int) -> Iterator[Block]:
+    """Pack pairs in any order; yield the blocks that are full."""
+    own = bucket_of(rows["key"].to_numpy(), buckets)
+    order = np.argsort(own, kind="stable")
+    return packer.add(rows.take(pa.array(order)), own[order])
 
 
 def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
@@ -80,13 +87,6 @@ def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts
     tallies.add("matched", writer.rows)
     tally(tallies, path, writer.checksum)
     return tallies
-
-
-def _split(data: bytes, packer: Packer, buckets: int) -> Iterator[Block]:
-    rows = unpack(data, PAIRS)
-    own = bucket_of(rows["key"].to_numpy(), buckets)
-    order = np.argsort(own, kind="stable")
-    return packer.add(rows.take(pa.array(order)), own[order])
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -1,0 +1,86 @@
+"""The gate as a stage: conditions, then copies of a picture, then domains, each over what those before it left.
+
+The order is always this one, whatever the order in which they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import expr
+
+from curation.config import CurationConfig
+from curation.gates.checks import Checks, TextRule
+from curation.gates.expressions import lenient
+from curation.gates.passing import write_passing
+from curation.gates.row_stream import RowStream
+from curation.gating.copies import Merging, merge_copies
+from curation.gating.domains import cap_domains
+from curation.gating.gate import Gate, Gated
+from curation.gating.repeated import is_repeated, repeated_texts
+from curation.gating.verdicts import verdicts
+from curation.runs.output import Output
+from runtime.failures import AGAIN
+from runtime.spark import collected, map_batches, run, ship
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.tallies import SCHEMA, Tallies
+
+LAST = "gated"  # the name of the folder that the last step writes
+Step = Callable[[Sequence[OwnFile], Path], Tallies]
+
+
+def pass_gate(
+    spark: SparkSession, files: Sequence[OwnFile], gate: Gate, config: CurationConfig, output: Output
+) -> Gated:
+    """Write the matched images that pass to the part LAST of the output, begun anew; return what was counted."""
+    checks = gate.checks([*_text_rules(spark, files, gate, output.artefacts)])
+    steps: dict[str, Step] = {"conditions": partial(meet_conditions, spark, gate, checks)}
+    if gate.plan.pictures:
+        merging = Merging(gate.plan.pictures, config.max_texts, output.artefacts / "copies")
+        steps["copies"] = partial(merge_copies, spark, merging)
+    if gate.plan.images_per_domain:
+        steps["domains"] = partial(cap_domains, spark, gate.plan.images_per_domain, config.seed)
+    gated = Gated(gate)
+    for name, step in steps.items():
+        folder = output.parts.begin(LAST if name == [*steps][-1] else name)
+        gated = gated.after(name, step(files, folder))
+        gated.require_images()
+        files = own_files(folder, checksums_in(gated.last), AGAIN)
+    return gated
+
+
+def meet_conditions(spark: SparkSession, gate: Gate, checks: Checks, files: Sequence[OwnFile], folder: Path) -> Tallies:
+    """Write the images that meet all conditions to files of the same names in a folder; return what was counted."""
+    if not gate.tables:
+        write = partial(_write_one, checks=checks, folder=folder)
+        return run(spark, list(files), write)
+    write_some = partial(_write_some, files=list(files), checks=checks, folder=folder)
+    with lenient(spark):
+        counted = map_batches(verdicts(spark, files, gate), write_some, SCHEMA)
+        # Whole numbers, of each file: the driver gets their sums.
+        return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
+
+
+def _text_rules(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, work: Path) -> Iterator[TextRule]:
+    """Yield the rules over texts that need to know of all images: what those say is the same in any order of gates."""
+    if gate.plan.images_per_text:
+        hashes = repeated_texts(spark, files, gate.plan.images_per_text)
+        yield partial(is_repeated, repeated=ship(spark, save_array(work / "repeated.npy", hashes)))
+
+
+def _write_one(file: OwnFile, checks: Checks, folder: Path) -> Tallies:
+    return write_passing(file, 0, None, checks, folder)
+
+
+def _write_some(
+    rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], checks: Checks, folder: Path
+) -> Iterator[pa.RecordBatch]:
+    """Write the images that pass of each file whose verdicts come; yield what was counted."""
+    stream = RowStream(rows)
+    for number in stream.files():
+        yield write_passing(files[number], number, stream, checks, folder).batch()
