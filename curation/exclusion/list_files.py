@@ -38,14 +38,14 @@ def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
     """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
-        for kind, values in read_list(path):
+        for kind, values in read_list(path, "the exclusion list"):
             KINDS[kind].gather(lists, values)
     return lists
 
 
-def read_list(path: str) -> Iterator[tuple[str, pa.Array]]:
+def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
     """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
-    with opened(path, "the list") as file:
+    with opened(path, what) as file:
         yield from (_read_table if is_table(path) else _read_text)(file, path)
 
 

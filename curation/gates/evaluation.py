@@ -29,11 +29,11 @@ from runtime.storage.addresses import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1
-SHA256_BYTES, PHASH_BYTES = 32, 8
 MOST_SETS = 60  # as many as bits of a mask
 # A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not
 # zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
 PLAIN_BITS = 8
+SHA256_BYTES, PHASH_BYTES = 32, 8
 _HEADER = "evaluation.json"
 _EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
 _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # uids that are no paths in a folder
@@ -95,11 +95,25 @@ class EvaluationSets:
 
         Nor does the hash of a plain picture: that of an evaluation set would be near every plain one.
         """
-        words, is_given = hash_words(column, PHASH_BYTES, "phash")
+        words, is_given = hash_words(column, "phash", PHASH_BYTES)
         rows = np.flatnonzero(is_given & ~is_plain(words))
         out = np.zeros(len(words), np.uint64)
         out[rows] = self.hashes.find(words[rows], self.distance)
         return out
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the sets, in the order of the bits of a mask."""
+        return [each.name for each in self.sets]
+
+    @property
+    def has_urls(self) -> bool:
+        """Whether any picture can be found by its URL."""
+        return len(self.urls.keys) > 0
+
+    def known(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return the sets that have the uid or the URL of each image of a MATCHED batch."""
+        return self.by_url(batch["uid"]) | self.by_url(url_keys(batch["url"]))
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the sets to a folder, for workers to open; return its path."""
@@ -137,6 +151,12 @@ def is_plain(words: np.ndarray) -> np.ndarray:
     return bits <= PLAIN_BITS
 
 
+def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 16 bytes of each SHA-256 as two uint64, and which rows have one."""
+    words, is_given = hash_words(column, "sha256", SHA256_BYTES)
+    return np.ascontiguousarray(words[:, :2]), is_given
+
+
 @dataclass
 class _Table:
     """What the rows of a table say, in arrays of keys and hashes."""
@@ -161,7 +181,7 @@ class _Table:
             keys, is_given = _sha256_keys(columns["sha256"])
             self._sha256.append(keys[is_given])
         if "phash" in columns:
-            words, is_given = hash_words(columns["phash"], PHASH_BYTES, "phash")
+            words, is_given = hash_words(columns["phash"], "phash", PHASH_BYTES)
             plain = is_plain(words)
             self.plain += int((is_given & plain).sum())
             self._hashes.append(words[is_given & ~plain])
@@ -215,12 +235,6 @@ def _columns(names: Sequence[str], path: str) -> dict[str, str]:
     if not {*found.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
     return found
-
-
-def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first 16 bytes of each SHA-256 as two uint64, and which rows have one."""
-    words, is_given = hash_words(column, SHA256_BYTES, "sha256")
-    return np.ascontiguousarray(words[:, :2]), is_given
 
 
 def _digest(

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.near_copies import HASH_BITS, words_of
+from curation.images.near_copies import HASH_BITS
 from runtime.errors import InputError
 
-_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 _EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
 
 
@@ -22,9 +21,9 @@ def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
         if len(known):
             bits = 8 * len(hash_binaries(known.slice(0, 1), name)[0].as_py())
             if bits not in HASH_BITS:
-                raise InputError(f"column {name} has hashes of {bits} bits; {_EXPECTED}")
+                raise InputError(f"the column {name} has hashes of {bits} bits; {_EXPECTED}")
             return bits
-    raise InputError(f"column {name} has no hash: all of its rows are null; hash the pictures by clip-hash")
+    raise InputError(f"the column {name} has no hash: all of its rows are null; hash the pictures by clip-hash")
 
 
 def hash_binaries(column: pa.Array, name: str) -> pa.Array:
@@ -34,20 +33,33 @@ def hash_binaries(column: pa.Array, name: str) -> pa.Array:
         return _with_nulls(column, numbers.tobytes(), 8)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _of_digits(column, name)
-    if pa.types.is_null(column.type) or any(is_bytes(column.type) for is_bytes in _BYTES):
+    if pa.types.is_null(column.type):
         return column.cast(pa.binary())
-    raise InputError(f"column {name} is {column.type}; {_EXPECTED}")
+    if is_bytes(column.type):
+        return column.cast(pa.binary())
+    raise InputError(f"the column {name} is {column.type}; {_EXPECTED}")
 
 
-def hash_words(column: pa.Array, size: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return hashes of `size` bytes as rows of uint64, and which rows have one; of a null the row means nothing."""
-    binaries = hash_binaries(column, name)
-    is_given = binaries.is_valid().to_numpy(zero_copy_only=False)
-    lengths = pc.unique(pc.binary_length(binaries.drop_null())).to_pylist()
-    if lengths not in ([], [size]):
-        raise InputError(f"column {name} has hashes of {max(lengths)} bytes; expected {size}")
-    data = b"".join(binaries.fill_null(bytes(size)).to_pylist())
-    return words_of(data, 8 * size), is_given
+def is_bytes(kind: pa.DataType) -> bool:
+    """Return whether a type is one of binaries."""
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return hashes of so many bytes as rows of uint64, and which rows have one; nulls have none, and any number.
+
+    InputError for hashes of another size.
+    """
+    try:
+        fixed = hash_binaries(column, name).cast(pa.binary(size))
+    except pa.ArrowException:
+        raise InputError(f"the column {name} has hashes that are not of {size} bytes; {_EXPECTED}") from None
+    data = fixed.buffers()[1]
+    words = np.zeros(len(column) * size // 8, ">u8")
+    if data is not None:
+        words = np.frombuffer(data, ">u8", len(words), fixed.offset * size)
+    is_given = column.is_valid().to_numpy(zero_copy_only=False)
+    return words.astype(np.uint64).reshape(len(column), size // 8), is_given
 
 
 def _of_digits(column: pa.Array, name: str) -> pa.Array:
@@ -60,7 +72,7 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
         if len(lengths) > 1 or 2 * len(data) != lengths[0] * len(known):
             raise ValueError
     except ValueError:
-        raise InputError(f"column {name} has {known[0].as_py()[:80]!r}; {_EXPECTED}") from None
+        raise InputError(f"the column {name} has {known[0].as_py()[:80]!r}; {_EXPECTED}") from None
     size, places = lengths[0] // 2, np.cumsum(column.is_valid().to_numpy(zero_copy_only=False)) - 1
     return _binaries(data, size).take(pa.array(places, mask=~column.is_valid().to_numpy(zero_copy_only=False)))
 

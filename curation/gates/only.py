@@ -33,7 +33,7 @@ class UidList:
 
     def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the KEY of each image that a file names."""
-        for kind, values in read_list(file):
+        for kind, values in read_list(file, "the list"):
             if len(values) and kind not in IDENTITIES:
                 raise InputError(f"{hidden(file)} names a {kind}, {values[0].as_py()!r}; --only takes uids and URLs")
             keys = exact_numbers(uids(values) if kind == "url" else values)

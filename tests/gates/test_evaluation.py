@@ -82,8 +82,7 @@ def test_tables_with_any_of_the_columns_and_digits_for_bytes_are_read(tmp_path):
         pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
     sets = EvaluationSets.read([tmp_path / f"{name}.parquet" for name in tables], 2)
     assert [each.name for each in sets.sets] == ["bytes.parquet", "digits.parquet", "urls.parquet"]
-    number = int.from_bytes(image["phash"], "big", signed=True)
-    for column in (pa.array([image["phash"]], pa.binary()), pa.array([image["phash"].hex()]), pa.array([number])):
+    for column in (pa.array([image["phash"]], pa.binary()), pa.array([image["phash"].hex()], pa.large_string())):
         assert sets.by_phash(column).tolist() == [2]
     for column in (pa.array([None, image["sha256"]]), pa.array([None, bytes.fromhex(image["sha256"])])):
         assert sets.by_sha256(column).tolist() == [0, 1]
@@ -107,11 +106,11 @@ def test_slices_nulls_and_nothing_match_as_they_should(tables):
     [
         ({"uid": ["0" * 32]}, "has the columns uid; expected a table of pictures"),
         ({"url": pa.nulls(2, pa.string())}, "names no picture: it holds no URL, no SHA-256 and no pHash"),
-        ({"phash": [b"1234567"]}, "column phash has hashes of 7 bytes; expected 8"),
-        ({"phash": ["00000000000000zz"]}, "column phash has '00000000000000zz'; hashes are binaries of 8 or 32 bytes"),
-        ({"phash": ["1234"]}, "column phash has hashes of 2 bytes; expected 8"),
-        ({"phash": [7.5]}, "column phash is double; hashes are binaries"),
-        ({"sha256": ["é" * 64]}, "column sha256 has 'é+'; hashes are binaries"),
+        ({"phash": [b"1234567"]}, "the column phash has hashes that are not of 8 bytes; hashes are"),
+        ({"phash": ["00000000000000zz"]}, "the column phash has '00000000000000zz'; hashes are binaries of 8"),
+        ({"phash": ["1234"]}, "the column phash has hashes that are not of 8 bytes"),
+        ({"phash": [0.5]}, "the column phash is double; hashes are binaries of 8"),
+        ({"sha256": ["é" * 64]}, "the column sha256 has 'é+'; hashes are binaries"),
     ],
 )
 def test_tables_that_name_no_pictures_are_refused_with_their_path(tmp_path, columns, sentence):
