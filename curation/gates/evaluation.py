@@ -25,6 +25,7 @@ from curation.kernels.near_copies import count_bits
 from runtime.arrow.buffers import Strings, string_array
 from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1
@@ -203,7 +204,8 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
     """Return each path by the name of its set."""
     named = {(path.partition("?")[0] if "://" in path else path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
-        raise InputError(f"of the evaluation sets {', '.join(paths)} two paths end alike; their ends name the sets")
+        given = ", ".join(map(hidden, paths))
+        raise InputError(f"of the evaluation sets {given} two paths end alike; their ends name the sets")
     if len(paths) > MOST_SETS:
         raise InputError(f"{len(paths)} evaluation sets are given; at most {MOST_SETS} can be told apart")
     return named
@@ -221,7 +223,8 @@ def _read(name: str, path: str) -> _Table:
                 except InputError as error:
                     raise InputError(f"{file}: {error}") from None
     if not any(len(each) for each in (table.urls(), table.sha256(), table.hashes())) and not table.plain:
-        raise InputError(f"{path} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
+        shown = hidden(path)
+        raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
     return table
 
 

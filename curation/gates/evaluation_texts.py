@@ -121,9 +121,5 @@ def _folded(texts: pa.Array) -> pa.Array:
     foreign = pc.invert(pc.string_is_ascii(texts)).fill_null(False)
     if not pc.any(foreign).as_py():
         return folded
-    others = [_folded_text(text) for text in texts.filter(foreign).to_pylist()]
+    others = [unicodedata.normalize("NFC", text.casefold()) for text in texts.filter(foreign).to_pylist()]
     return pc.replace_with_mask(folded, foreign, pa.array(others, folded.type))
-
-
-def _folded_text(text: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

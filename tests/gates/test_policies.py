@@ -8,6 +8,7 @@ import pytest
 
 from curation.gates.policies import IMAGES, RULES, RUN, TEXTS, Policy
 from runtime.errors import InputError
+from tests.support.checkout import ROOT
 
 
 def test_the_order_and_the_repetition_of_names_make_no_difference():
@@ -40,6 +41,13 @@ def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
     for rule in RULES.values():
         assert rule.removes.startswith("texts " if rule.scope == TEXTS or rule.name.endswith("text") else "images ")
         assert (" N " in rule.removes) == (rule.numbers is not None) or rule.name == "max_images_per_domain"
+
+
+def test_the_page_about_gates_has_the_table_of_rules():
+    page = (ROOT / "docs" / "gates.md").read_text("utf-8")
+    for rule in RULES.values():
+        number = f"`{rule.name}:{rule.recommended}`" if rule.recommended else "yes"
+        assert f"| `{rule.form}` | {rule.removes} | {number if rule.is_recommended else ''} |" in page
 
 
 @pytest.mark.parametrize(

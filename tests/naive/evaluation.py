@@ -31,4 +31,4 @@ def naive_plain(number: int) -> bool:
 
 def naive_text(text: str) -> str:
     clean = " ".join(text.strip().splitlines())
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", clean).casefold())
+    return unicodedata.normalize("NFC", clean.casefold())
