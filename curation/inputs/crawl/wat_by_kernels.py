@@ -6,7 +6,7 @@ These define the result.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import orjson
@@ -141,13 +141,11 @@ class _Group:
         pages = self._pages
         held = (pages[:, HEADERS] >= 0) | (pages[:, METAS] >= 0)
         for record in np.flatnonzero(held & (self._modes != LEFT_OUT)).tolist():
-            page = pages[record].tolist()
-            signals[record] = wat_by_parser.signals_of(self._json(page, HEADERS), self._json(page, METAS))
+            headers, metas = (pages[record, column : column + 2].tolist() for column in (HEADERS, METAS))
+            fields = wat_by_parser.json_of(self._joined[slice(*headers)]) if headers[0] >= 0 else None
+            objects = wat_by_parser.json_of(b"[%b]" % self._joined[slice(*metas)]) if metas[0] >= 0 else None
+            signals[record] = wat_by_parser.signals_of(fields, objects)
         return signals
-
-    def _json(self, page: list[int], column: int) -> Any:
-        begin, end = page[column : column + 2]
-        return wat_by_parser.json_of(self._joined[begin:end]) if begin >= 0 else None
 
     def _string(self, page: list[int], column: int) -> str:
         begin, end = page[column : column + 2]

@@ -33,7 +33,7 @@ from curation.kernels.wat.names import (
     URL,
     meaning,
 )
-from curation.kernels.wat.signals import may_signal
+from curation.kernels.wat.signals import find_metas, may_signal
 from curation.kernels.wat.skipping import after_objects, after_strings
 from curation.kernels.wat.tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
 from runtime.kernels import inline, lean
@@ -65,10 +65,16 @@ def scan(data, begins, ends, stack, stops, pages, images):
         pages[record, READ] = found == end
         if found == end:
             count = rows
-            for column in (HEADERS, METAS):
-                if not may_signal(data, pages[record, column], pages[record, column + 1]):
-                    pages[record, column] = -1
+            mark_signals(data, stops, pages[record])
     return count
+
+
+@inline
+def mark_signals(data, stops, page):
+    """Leave of the headers and metas of a page those that may hold signals."""
+    if not may_signal(data, page[HEADERS], page[HEADERS + 1]):
+        page[HEADERS] = -1
+    page[METAS], page[METAS + 1] = find_metas(data, page[METAS], page[METAS + 1], stops)
 
 
 @lean

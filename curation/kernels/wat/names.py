@@ -5,7 +5,8 @@ import numpy as np
 from runtime.kernels import inline
 from runtime.kernels.machine import load_word, lowest
 
-# Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes.
+# Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes. Those of
+# headers, an object, and of metas, members of a list, are here only if they may hold signals.
 READ, PAGE, BASE, HEADERS, METAS, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 7, 9, 10, 11
 
 # Columns of `images`: the record, then the spans of url, alt, title and data-image-title. An absent url is empty.
