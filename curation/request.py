@@ -14,6 +14,7 @@ from curation.inputs.files import Input
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.references import PREFIX, is_table, table_name
 from curation.language.identify import Identifier
+from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries
 from runtime.errors import InputError
 
@@ -77,6 +78,7 @@ class Request:
             "inputs": [*(asdict(file) for file in self.files), *tables],
             "columns": asdict(self.options.columns),
             "exclusion": self.exclusion.digest if len(self.exclusion) else None,
+            "matched_version": MATCHED_VERSION,
             "metadata": self.entries.digest,
             "rules": self.config.rules,
             "model": {"name": self.identifier.name, "digest": self.identifier.digest},

@@ -12,7 +12,6 @@ from pathlib import Path
 from curation.inputs.tables.references import FOLDER
 from curation.runs.ledger import STAMP_NAME, is_stamp
 from curation.runs.results import RERUN
-from curation.schemas import PAIRS
 from metadata.entries import ENTRIES, FACTS
 from runtime.blocks import ENDING, read_blocks
 from runtime.errors import InputError
@@ -165,7 +164,7 @@ def _require_stamp(path: Path) -> None:
 
 
 def _require_blocks(path: Path) -> None:
-    for _ in read_blocks(path, PAIRS):
+    for _ in read_blocks(path, None):
         pass
 
 

@@ -3,6 +3,7 @@
 import json
 import random
 
+import pyarrow as pa
 import pytest
 
 from curation.commands.curate import main
@@ -10,8 +11,11 @@ from curation.export.card import About
 from curation.export.forms import export
 from curation.runs import Results
 from curation.runs.verify import verify
+from curation.schemas import PAIRS, SAMPLED, STATED
 from metadata import Entries, InputError
+from runtime.blocks import write_blocks
 from runtime.storage.whole import STAMP, read_json, write_json
+from tests.support import written_run
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
 from tests.support.written_run import write_run
 
@@ -90,6 +94,19 @@ def test_matched_images_of_an_earlier_version_stay_readable_in_a_run_of_this_one
     facts["checksums"] = {name: each for name, each in facts["checksums"].items() if not name.startswith("matched/")}
     write_json(run / "run.json", facts)
     assert everything(run)[:3] == expected
+    assert verify(run).endswith("files are as they were written")
+
+
+def test_a_run_whose_images_have_no_signals_yet_stays_readable(tmp_path, monkeypatch):
+    figures, (_, examples), *others = everything(write_run(tmp_path / "new", ENTRIES, IMAGES, t=10))[:3]
+    monkeypatch.setattr(written_run, "MATCHED", SAMPLED)
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    (run / "pairs").mkdir()
+    earlier = pa.schema([field for field in PAIRS if field not in STATED])
+    write_blocks(run / "pairs" / "task.arrows.zst", earlier, [])
+    found, (images, own_examples), *own_others = everything(run)[:3]
+    assert (found, own_examples, own_others) == (figures, examples, others)
+    assert list(images[0]) == SAMPLED.names
     assert verify(run).endswith("files are as they were written")
 
 
