@@ -140,13 +140,10 @@ class GatePlan:
     def columns(self) -> list[tuple[Table, pa.Schema]]:
         """The columns of each table that may be asked for: of those that the download has, its own are meant."""
         of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
-        seen = [
-            (
-                table,
-                [field for field in table.columns if table is self.results or field.name.lower() not in of_download],
-            )
-            for table in self.tables
-        ]
+        seen = []
+        for table in self.tables:
+            is_own = table is self.results
+            seen.append((table, [field for field in table.columns if is_own or field.name.lower() not in of_download]))
         return [(table, pa.schema(fields)) for table, fields in seen]
 
     def table_with(self, column: str, flag: str) -> ImageTable:
