@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
 
+from curation.kernels.fasttext.dictionary import TAIL, count_of_kind, find_entries
 from runtime.errors import InputError
 
 MAGIC = 793712314
@@ -52,7 +52,7 @@ class Dictionary:
     words: int
     labels: int
     kept: int  # -1: the model was not pruned
-    entries: int  # where the entries begin, words first
+    entries: np.ndarray  # int64: where each entry begins, words first, and where the last one ends
     pairs: int  # where the pairs begin
 
 
@@ -115,11 +115,21 @@ class ModelFile:
             raise InputError(f"{path} is a fastText model of word vectors; give one that was trained on labels")
         return model
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the words and then the labels."""
-        cursor = _Cursor(self.content, self.dictionary.entries)
-        for _ in range(self.dictionary.words + self.dictionary.labels):
-            yield cursor.entry()
+    def words(self) -> list[Entry]:
+        """Return the words."""
+        return [self._entry(i) for i in range(self.dictionary.words)]
+
+    def labels(self) -> list[Entry]:
+        """Return the labels."""
+        return [self._entry(self.dictionary.words + i) for i in range(self.dictionary.labels)]
+
+    def _entry(self, i: int) -> Entry:
+        begin, end = self.dictionary.entries[i : i + 2].tolist()
+        return Entry(self.content[begin : end - TAIL], *struct.unpack_from("<qb", self.content, end - TAIL + 1))
+
+    def count_of_kind(self, kind: int, first: int, stop: int) -> int:
+        """Return how many of the entries from `first` to `stop` are of a kind."""
+        return count_of_kind(self.array(0, "u1", len(self.content)), self.dictionary.entries, first, stop, kind)
 
     def array(self, position: int, dtype: str, *shape: int) -> np.ndarray:
         """Return the numbers from `position` on, not copied: the file stays open as long as they are used."""
@@ -149,11 +159,15 @@ class _Cursor:
         """Return the next values, packed as `struct` describes them, little-endian."""
         return struct.unpack_from(f"<{layout}", self.content, self.skip(struct.calcsize(f"<{layout}")))
 
-    def entry(self) -> Entry:
-        """Return the next entry of the dictionary."""
-        end = self.content.find(b"\0", self.position)
-        begin = self.skip(end + 1 - self.position)  # negative, so refused, where no string ends
-        return Entry(self.content[begin:end], *self.read("qb"))
+    def entries(self, count: int) -> np.ndarray:
+        """Return where each of the next entries of the dictionary begins, and where the last one ends."""
+        if TAIL * count > len(self.content) - self.position:
+            raise _Damage
+        found = np.empty(count + 1, np.int64)
+        if not find_entries(np.frombuffer(self.content, np.uint8), self.position, found):
+            raise _Damage
+        self.position = int(found[-1])
+        return found
 
 
 def _walk(content: mmap.mmap) -> ModelFile | None:
@@ -182,9 +196,7 @@ def _read_dictionary(file: _Cursor) -> Dictionary:
     size, words, labels, _, kept = file.read("iiiqq")
     if words < 0 or labels < 1 or size != words + labels:
         raise _Damage
-    entries = file.position
-    for _ in range(size):
-        file.entry()
+    entries = file.entries(size)
     pairs = file.skip(8 * max(kept, 0))
     ranks = np.frombuffer(file.content[pairs : file.position], "<i4")[1::2]  # behind the bucket of each
     if ((ranks < 0) | (ranks >= kept)).any():

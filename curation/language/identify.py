@@ -20,7 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.language.any_model import AnyModel
 from curation.language.fasttext_engine import LanguageModel
+from curation.language.fasttext_file import ModelFile
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
@@ -39,7 +41,7 @@ class Identifier:
     """A fastText model that identifies the language of texts."""
 
     path: Path
-    engine: LanguageModel | FastText
+    engine: LanguageModel | AnyModel | FastText
 
     @classmethod
     def open(cls, path: str | PathLike[str] | None = None) -> Identifier:
@@ -111,7 +113,13 @@ def default_model() -> Path:
 @lru_cache
 def _opened(path: Path) -> Identifier:
     _require_known(path)
-    return Identifier(path, LanguageModel.open(path) or FastText(path))
+    return Identifier(path, _engine(path))
+
+
+def _engine(path: Path) -> LanguageModel | AnyModel | FastText:
+    """Return the fastest engine that reads a model as fastText does."""
+    model = ModelFile.open(path)
+    return LanguageModel.of(model) or AnyModel.of(model, str(path)) or FastText(path)
 
 
 def _require_known(path: Path) -> None:

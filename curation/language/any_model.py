@@ -1,0 +1,97 @@
+"""Predict with fastText models of any layout: fastText's labels, and its scores up to rounding.
+
+The parts of the file are read in `model_parts`; the kernel that predicts is `kernels.fasttext.any_model`.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+
+from curation.kernels.fasttext.any_model import TILE, Output, Scratch, predict
+from curation.kernels.fasttext.dictionary import hash_of
+from curation.kernels.fasttext.language_id import AT_ONCE
+from curation.kernels.fasttext.ngrams import AHEAD, Sums, Words, add_waiting
+from curation.kernels.fasttext.rows import LANES, Rows
+from curation.kernels.fasttext.word_rows import LONGEST
+from curation.kernels.fasttext.word_sums import WordSums
+from curation.language.fasttext_file import ModelFile
+from curation.language.model_parts import read_output, read_rows, read_words
+from runtime.arrow.buffers import string_buffers
+from runtime.errors import InputError
+
+_MEMORY = 32 << 20  # bytes of the sums of words; those that come again and again stay in the cache
+_MOST_WORDS = 1 << 16  # of which sums are remembered
+_LETTERS = 24  # for which there is room, for each word
+_END = np.frombuffer(b"</s>", np.uint8)
+
+
+class AnyModel:
+    """A fastText model with labels, and the words that it has met."""
+
+    def __init__(self, path: str, labels: list[str], words: Words, rows: Rows, output: Output) -> None:
+        self._path, self._labels = path, pa.array(labels, pa.string())
+        self._words, self._rows, self._output = words, rows, output
+        self._table = _table(words, rows)
+        self._lock = Lock()  # each call writes the table of words
+        self.summed_twice = 0  # texts of which another label was near
+
+    @classmethod
+    def of(cls, model: ModelFile, path: str) -> AnyModel | None:
+        """Return the model of a file; None where only fastText itself can read it."""
+        words, output = read_words(model), read_output(model)
+        if words is None or output is None:
+            return None
+        labels = [label.name.decode("utf-8", "replace") for label in model.labels()]
+        return cls(path, labels, words, read_rows(model), output)
+
+    def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
+        """Return the likeliest label of each text and its score; null gives null, an unknown text has no label."""
+        offsets, data = string_buffers(texts)
+        offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
+        labels, scores = np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
+        scratch = self._scratch(int(np.diff(offsets).max(initial=0)))
+        with self._lock:
+            self.summed_twice += predict(
+                offsets, data, self._words, self._rows, self._table, self._output, scratch, labels, scores
+            )
+        if (labels < 0).any():
+            raise InputError(f"{self._path} holds damaged vectors; download it again")
+        nulls = texts.is_null().to_numpy(zero_copy_only=False) if texts.null_count else None
+        return pa.DictionaryArray.from_arrays(pa.array(labels, mask=nulls), self._labels), pa.array(scores, mask=nulls)
+
+    def _scratch(self, longest: int) -> Scratch:
+        outputs = self._output.outputs
+        return Scratch(
+            np.empty((AT_ONCE, 5), np.int64),
+            np.empty(AT_ONCE, np.int64),
+            np.empty(AHEAD, np.int64),
+            np.empty(longest // 2 + 2 if self._words.word_ngrams > 1 else 0, np.int64),
+            _sums(TILE, self._rows.width),
+            np.empty((TILE, outputs.shape[0] * outputs.shape[2]), np.float32),
+            np.empty(TILE, np.int64),
+        )
+
+
+def _sums(count: int, width: int) -> Sums:
+    """Return memory for so many sums; one that was never touched costs none."""
+    return Sums(np.zeros((count, -(-width // LANES) * LANES), np.float32), np.zeros(count, np.int64), np.zeros(count))
+
+
+def _table(words: Words, rows: Rows) -> WordSums:
+    """Return the table of words that `kernels.fasttext.word_sums` describes, with the end of sentence in it."""
+    padded = -(-rows.width // LANES) * LANES
+    most = max(min(_MEMORY // (4 * padded), _MOST_WORDS), 2 * AT_ONCE)
+    table = WordSums(
+        np.zeros((1 << (2 * most - 1).bit_length(), 4), np.int64),
+        np.zeros((most + AT_ONCE) * _LETTERS + AT_ONCE * LONGEST, np.uint8),
+        np.zeros(most + AT_ONCE, np.int64),
+        np.array([1, 0]),
+        _sums(most + AT_ONCE, rows.width),
+    )
+    table.hashes[0] = hash_of(_END, 0, len(_END))
+    if words.end >= 0:
+        add_waiting(rows, np.array([words.end]), 1, table.sums, 0)
+    return table
