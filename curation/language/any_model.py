@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 import pyarrow as pa
 
-from curation.kernels.fasttext.any_model import TILE, Output, Scratch, predict
+from curation.kernels.fasttext.any_model import DAMAGED, TILE, UNKNOWN, Output, Scratch, predict
 from curation.kernels.fasttext.dictionary import hash_of
 from curation.kernels.fasttext.language_id import AT_ONCE
 from curation.kernels.fasttext.ngrams import AHEAD, Sums, Words, add_waiting
@@ -19,6 +19,7 @@ from curation.kernels.fasttext.word_rows import LONGEST
 from curation.kernels.fasttext.word_sums import WordSums
 from curation.language.fasttext_file import ModelFile
 from curation.language.model_parts import read_output, read_rows, read_words
+from metadata.languages import OTHER
 from runtime.arrow.buffers import string_buffers
 from runtime.errors import InputError
 
@@ -32,7 +33,7 @@ class AnyModel:
     """A fastText model with labels, and the words that it has met."""
 
     def __init__(self, path: str, labels: list[str], words: Words, rows: Rows, output: Output) -> None:
-        self._path, self._labels = path, pa.array(labels, pa.string())
+        self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())
         self._words, self._rows, self._output = words, rows, output
         self._table = _table(words, rows)
         self._lock = Lock()  # each call writes the table of words
@@ -48,7 +49,7 @@ class AnyModel:
         return cls(path, labels, words, read_rows(model), output)
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
-        """Return the likeliest label of each text and its score; null gives null, an unknown text has no label."""
+        """Return the likeliest label of each text and its score; null gives null, and a text of no known part `other`."""
         offsets, data = string_buffers(texts)
         offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
         labels, scores = np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
@@ -57,8 +58,9 @@ class AnyModel:
             self.summed_twice += predict(
                 offsets, data, self._words, self._rows, self._table, self._output, scratch, labels, scores
             )
-        if (labels < 0).any():
+        if (labels == DAMAGED).any():
             raise InputError(f"{self._path} holds damaged vectors; download it again")
+        labels[labels == UNKNOWN] = len(self._labels) - 1
         nulls = texts.is_null().to_numpy(zero_copy_only=False) if texts.null_count else None
         return pa.DictionaryArray.from_arrays(pa.array(labels, mask=nulls), self._labels), pa.array(scores, mask=nulls)
 

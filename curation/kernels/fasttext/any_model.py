@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curation.kernels.fasttext.language_id import AT_ONCE, BEGIN, HIGH, LOW, SIZE, read_words
+from curation.kernels.fasttext.losses import DAMAGED as DAMAGED
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
 from curation.kernels.fasttext.ngrams import Sums, add_waiting, add_word, add_word_ngrams
 from curation.kernels.fasttext.products import multiply
@@ -20,6 +21,7 @@ from curation.kernels.fasttext.word_sums import clear, forget_if_full, sum_of_lo
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch
 
+UNKNOWN = -1
 TILE = 64  # texts whose vectors are multiplied together
 _ROUNDING = 2.0**-24  # of a float32, as a share of it
 
@@ -121,7 +123,7 @@ def decide(words, rows, offsets, data, first, count, table, output, scratch, lab
         label, score, certain = likeliest_label(output.loss, output.tree, products, k, output.labels, error)
         labels[first + k], scores[first + k] = label, score
         if texts.sizes[k] == 0:
-            labels[first + k], scores[first + k] = output.labels, 0
+            labels[first + k], scores[first + k] = UNKNOWN, 0
         elif not certain:
             scratch.doubtful[doubtful] = first + k
             doubtful += 1
@@ -140,8 +142,7 @@ def decide(words, rows, offsets, data, first, count, table, output, scratch, lab
 def predict(offsets, data, words, rows, table, output, scratch, labels, scores):
     """labels[text], scores[text] = the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
-    The label is the number of labels where the model knows no part of the text, and -1 where its vectors are damaged.
-    Returns how many texts were summed once more because another label was near.
+    The label is UNKNOWN where the model knows no part of the text, and DAMAGED where a vector is no number. Returns how many texts were summed once more because another label was near.
     """
     texts, sums = scratch.texts, table.sums
     most = len(table.hashes) - AT_ONCE

@@ -19,11 +19,14 @@ from curation.kernels.fasttext.rows import LANES
 from runtime.kernels import inline, lean
 from runtime.kernels.masks import pointer
 
+DAMAGED = -2
 TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
 _EPSILON = 1e-5  # fastText adds it to a probability before it takes the logarithm
 _ROUNDING = 1e-5  # by which the logarithms of probabilities differ from fastText's at most, if products are equal
 _STEPS, _MOST = 512, 8.0  # of the table of the logistic function, and where it ends
 _MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no numbers
+# Above it a score may be wrong by more than 0.00001: what rounding really does stayed below a 1500th of the most it may.
+_MOST_SHIFT = 0.01
 _LEAST_POWER = -87.0  # exp of less is no normal float32
 
 _NUMBER, _WORD, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
@@ -219,21 +222,23 @@ def tree_in_order(tree, products, text):
 @lean
 def likeliest_label(loss, tree, products, text, labels, error):
     """Return the likeliest label, its score, and whether it is certain although products may be wrong by `error`."""
-    if not error < _MOST_ERROR:
-        return 0, np.float32(0.0), False
-    if loss == TREE:
-        return likeliest_of_tree(tree, products, text, error)
-    if loss == SOFTMAX:
-        return likeliest_of_softmax(products, text, error)
-    return likeliest_of_binary(products, text, labels, error)
+    label, score, certain = 0, np.float32(0.0), False
+    if error < _MOST_ERROR:
+        if loss == TREE:
+            label, score, certain = likeliest_of_tree(tree, products, text, error)
+        elif loss == SOFTMAX:
+            label, score, certain = likeliest_of_softmax(products, text, error)
+        else:
+            label, score, certain = likeliest_of_binary(products, text, labels, error)
+    return label, score, certain and score * (1 - score) * error < _MOST_SHIFT
 
 
 @lean
 def label_in_order(loss, tree, products, text, labels):
-    """Return the likeliest label and its score as fastText finds them; label -1 where a product is no number."""
+    """Return the likeliest label and its score as fastText finds them; label DAMAGED where a product is no number."""
     for label in range(labels):
         if not abs(products[text, label]) < np.inf:
-            return -1, np.float32(0.0)
+            return DAMAGED, np.float32(0.0)
     if loss == TREE:
         return tree_in_order(tree, products, text)
     if loss == SOFTMAX:
