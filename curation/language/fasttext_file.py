@@ -105,7 +105,9 @@ class ModelFile:
             with open(path, "rb") as file:
                 if file.read(4) != struct.pack("<i", MAGIC):
                     raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
-                content = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED|mmap.MAP_POPULATE,prot=mmap.PROT_READ)  # unmapped once no array needs it
+                content = mmap.mmap(
+                    file.fileno(), 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ
+                )  # unmapped once no array needs it
             model = _walk(content)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None

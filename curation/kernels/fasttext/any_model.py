@@ -95,7 +95,13 @@ def sum_in_order(words, rows, data, i, end, table, scratch, text):
         begin = i
         while i < end and not (data[i] == 32 or 9 <= data[i] <= 13 or data[i] == 0):
             i += 1
-        if i - begin == 4 and data[begin] == 60 and data[begin + 1] == 47 and data[begin + 2] == 115 and data[begin + 3] == 62:
+        if (
+            i - begin == 4
+            and data[begin] == 60
+            and data[begin + 1] == 47
+            and data[begin + 2] == 115
+            and data[begin + 3] == 62
+        ):
             break
         if i > begin:
             hashed = add_word(words, rows, data, begin, i, scratch.waiting, scratch.texts, text)

@@ -109,7 +109,9 @@ def add_ngrams(words, rows, data, begin, end, waiting, count, sums, i):
 def add_word(words, rows, data, begin, end, waiting, sums, i):
     """Add the rows of the word data[begin:end] to sums i; return its hash, or -1 for a label, which has no rows."""
     hashed = hash_of(data, begin, end)
-    entry = np.int64(words.slots[slot_of_name(rows.content, words.entries, words.slots, data, begin, end - begin, hashed)])
+    entry = np.int64(
+        words.slots[slot_of_name(rows.content, words.entries, words.slots, data, begin, end - begin, hashed)]
+    )
     if entry >= words.count or (entry < 0 and is_label(data, begin, end - begin)):
         return -1
     count = 0

@@ -53,9 +53,7 @@ def multiply_block(typingctx, vectors, text, outputs, block, width, products):
         for row, row_sums in zip(rows, sums, strict=True):
             target = _address(context, builder, types_[5], products, builder.add(builder.mul(row, line), place))
             for part, sum_ in enumerate(row_sums):
-                builder.store(
-                    builder.load(sum_), _vector_at(builder, target, ir.Constant(_WORD, 0), part), align=4
-                )
+                builder.store(builder.load(sum_), _vector_at(builder, target, ir.Constant(_WORD, 0), part), align=4)
         return context.get_dummy_value()
 
     return types.none(vectors, types.int64, outputs, types.int64, types.int64, products), generate
