@@ -10,10 +10,10 @@ from threading import Lock
 import numpy as np
 import pyarrow as pa
 
-from curation.kernels.fasttext.any_model import DAMAGED, TILE, UNKNOWN, Output, Scratch, predict
-from curation.kernels.fasttext.dictionary import hash_of
+from curation.kernels.fasttext.any_model import TILE, UNKNOWN, Output, Scratch, predict
 from curation.kernels.fasttext.language_id import AT_ONCE
-from curation.kernels.fasttext.ngrams import AHEAD, Sums, Words, add_waiting
+from curation.kernels.fasttext.losses import DAMAGED
+from curation.kernels.fasttext.ngrams import AHEAD, Model, Sums, Words, add_end
 from curation.kernels.fasttext.rows import LANES, Rows
 from curation.kernels.fasttext.word_rows import LONGEST
 from curation.kernels.fasttext.word_sums import WordSums
@@ -26,7 +26,6 @@ from runtime.errors import InputError
 _MEMORY = 32 << 20  # bytes of the sums of words; those that come again and again stay in the cache
 _MOST_WORDS = 1 << 16  # of which sums are remembered
 _LETTERS = 24  # for which there is room, for each word
-_END = np.frombuffer(b"</s>", np.uint8)
 
 
 class AnyModel:
@@ -34,8 +33,8 @@ class AnyModel:
 
     def __init__(self, path: str, labels: list[str], words: Words, rows: Rows, output: Output) -> None:
         self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())
-        self._words, self._rows, self._output = words, rows, output
-        self._table = _table(words, rows)
+        self._model, self._output = Model(words, rows, np.empty(AHEAD, np.int64)), output
+        self._table = _table(self._model)
         self._lock = Lock()  # each call writes the table of words
         self.summed_twice = 0  # texts of which another label was near
 
@@ -45,19 +44,20 @@ class AnyModel:
         words, output = read_words(model), read_output(model)
         if words is None or output is None:
             return None
-        labels = [label.name.decode("utf-8", "replace") for label in model.labels()]
+        labels = [label.text for label in model.labels()]
         return cls(path, labels, words, read_rows(model), output)
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
-        """Return the likeliest label of each text and its score; null gives null, and a text of no known part `other`."""
+        """Return the likeliest label of each text and its score; null gives null.
+
+        A text of which the model knows no part is `other`, with score 0.
+        """
         offsets, data = string_buffers(texts)
         offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
         labels, scores = np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
         scratch = self._scratch(int(np.diff(offsets).max(initial=0)))
         with self._lock:
-            self.summed_twice += predict(
-                offsets, data, self._words, self._rows, self._table, self._output, scratch, labels, scores
-            )
+            self.summed_twice += predict(offsets, data, self._model, self._table, self._output, scratch, labels, scores)
         if (labels == DAMAGED).any():
             raise InputError(f"{self._path} holds damaged vectors; download it again")
         labels[labels == UNKNOWN] = len(self._labels) - 1
@@ -69,9 +69,8 @@ class AnyModel:
         return Scratch(
             np.empty((AT_ONCE, 5), np.int64),
             np.empty(AT_ONCE, np.int64),
-            np.empty(AHEAD, np.int64),
-            np.empty(longest // 2 + 2 if self._words.word_ngrams > 1 else 0, np.int64),
-            _sums(TILE, self._rows.width),
+            np.empty(longest // 2 + 2 if self._model.words.word_ngrams > 1 else 0, np.int64),
+            _sums(TILE, self._model.rows.width),
             np.empty((TILE, outputs.shape[0] * outputs.shape[2]), np.float32),
             np.empty(TILE, np.int64),
         )
@@ -79,21 +78,24 @@ class AnyModel:
 
 def _sums(count: int, width: int) -> Sums:
     """Return memory for so many sums; one that was never touched costs none."""
-    return Sums(np.zeros((count, -(-width // LANES) * LANES), np.float32), np.zeros(count, np.int64), np.zeros(count))
+    return Sums(np.zeros((count, _padded(width)), np.float32), np.zeros(count, np.int64), np.zeros(count))
 
 
-def _table(words: Words, rows: Rows) -> WordSums:
+def _padded(width: int) -> int:
+    return -(-width // LANES) * LANES
+
+
+def _table(model: Model) -> WordSums:
     """Return the table of words that `kernels.fasttext.word_sums` describes, with the end of sentence in it."""
-    padded = -(-rows.width // LANES) * LANES
-    most = max(min(_MEMORY // (4 * padded), _MOST_WORDS), 2 * AT_ONCE)
+    width = model.rows.width
+    most = max(min(_MEMORY // (4 * _padded(width)), _MOST_WORDS), 2 * AT_ONCE)
     table = WordSums(
         np.zeros((1 << (2 * most - 1).bit_length(), 4), np.int64),
         np.zeros((most + AT_ONCE) * _LETTERS + AT_ONCE * LONGEST, np.uint8),
         np.zeros(most + AT_ONCE, np.int64),
         np.array([1, 0]),
-        _sums(most + AT_ONCE, rows.width),
+        _sums(most + AT_ONCE, width),
     )
-    table.hashes[0] = hash_of(_END, 0, len(_END))
-    if words.end >= 0:
-        add_waiting(rows, np.array([words.end]), 1, table.sums, 0)
+    table.hashes[0] = model.words.end_hash
+    add_end(model, table.sums, 0)
     return table

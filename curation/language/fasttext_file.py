@@ -30,6 +30,11 @@ class Entry(NamedTuple):
     occurrences: int
     kind: int  # 0: a word, 1: a label
 
+    @property
+    def text(self) -> str:
+        """The name; what of it is no UTF-8 is replaced."""
+        return self.name.decode("utf-8", "replace")
+
 
 @dataclass(frozen=True)
 class Header:

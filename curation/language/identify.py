@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from curation.language.any_model import AnyModel
 from curation.language.fasttext_engine import LanguageModel
 from curation.language.fasttext_file import ModelFile
-from metadata.languages import OTHER, of_label
+from metadata.languages import OTHER, is_label, of_label
 from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
 
@@ -65,6 +65,11 @@ class Identifier:
     def name(self) -> str:
         """The file's name."""
         return self.path.name
+
+    @property
+    def unknown_labels(self) -> list[str]:
+        """The model's labels that languages.csv lacks: their texts are `other`."""
+        return [name for label in ModelFile.open(self.path).labels() if not is_label(name := label.text)]
 
     @cached_property
     def digest(self) -> str:

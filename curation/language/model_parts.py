@@ -21,7 +21,7 @@ from curation.language.fasttext_file import CENTROIDS, Dense, ModelFile, Quantis
 _VERSION = 12  # models of 11 are read in another way
 _MOST_KEPT = 1 << 26  # buckets of a pruned model: a bitmap of 8 MB
 _LARGEST = 1e15  # of the output's numbers: no product of them overflows
-_END = b"</s>"
+_END = np.frombuffer(b"</s>", np.uint8)
 
 
 def read_words(model: ModelFile) -> Words | None:
@@ -38,12 +38,13 @@ def read_words(model: ModelFile) -> Words | None:
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
     content = model.array(0, "u1", len(model.content))
     index_entries(content, dictionary.entries, slots)
-    end = number_of(content, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
+    end, end_hash = number_of(content, dictionary.entries, slots, _END)
     return Words(
         dictionary.entries,
         slots,
         count,
         end if end < count else -1,
+        end_hash,
         max(header.buckets, 1),
         header.shortest_ngram,
         header.longest_ngram,

@@ -6,46 +6,27 @@ sentences of Wikipedia, words of the wordnets. These are in about 70 languages, 
 labels by the first word of a text. The models serve to measure time and exactness, not to identify languages.
 """
 
-import bz2
-import json
-import os
-import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from zlib import crc32
 
 import fasttext
+from language_texts import cc3m, sentences, wit, words
 
-DATA = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LAYOUTS = {"like_openlid": (200, 1_000_000), "like_glotlid": (2_000, 2_000_000)}  # labels and buckets
 MOST_TEXTS = 1_500  # of a language
-
-
-def texts() -> Iterator[tuple[str, str]]:
-    """Yield languages and texts."""
-    for line in (DATA / "pairs" / "cc3m_validation.tsv").read_text("utf-8").splitlines():
-        yield "en", line.split("\t")[0]
-    for file in sorted((DATA / "pairs" / "wit").iterdir()):
-        for line in file.read_text("utf-8").splitlines():
-            yield file.stem[-2:], json.loads(line)["caption_reference_description"]
-    for file in sorted((DATA / "wikipedia" / "mini").glob("*/wiki.xml.bz2")):
-        for sentence in re.split(r"[.!?。\n|]+", re.sub(r"<[^>]*>|[\[\]{}='*&;]", " ", bz2.open(file, "rt").read())):
-            yield file.parent.name, sentence
-    for file in sorted((DATA / "wordnet" / "omw").glob("*/*.tab")):
-        for line in file.read_text("utf-8").splitlines()[1:]:
-            yield file.parent.name, line.split("\t")[-1]
 
 
 def by_language() -> dict[str, list[str]]:
     """Return the texts of each language, at least a few words long where it has any, and not too many."""
     found = defaultdict(list)
-    for language, text in texts():
-        words = text.split()
-        if words and len(found[language]) < MOST_TEXTS:
-            found[language].append(" ".join(words))
+    for language, text in chain(cc3m(), wit(), sentences(), words()):
+        parts = text.split()
+        if parts and len(found[language]) < MOST_TEXTS:
+            found[language].append(" ".join(parts))
     return {language: lines for language, lines in found.items() if len(lines) > 50}
 
 

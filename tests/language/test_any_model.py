@@ -207,7 +207,7 @@ def test_a_model_that_only_fasttext_reads_is_left_to_it(tmp_path, changed):
 def test_a_text_whose_vectors_are_damaged_is_refused(directory, value):
     content = model_bytes(replace(SMALL, longest=0))
     model, _ = opened(content, directory)
-    position = model._rows.dense + 4 * SMALL.width  # of the first word behind the end of sentence
+    position = model._model.rows.dense + 4 * SMALL.width  # of the first word behind the end of sentence
     damaged, _ = opened(content[:position] + np.float32(value).tobytes() + content[position + 4 :], directory)
     assert answers(damaged, ["犬"]) == answers(model, ["犬"])
     with pytest.raises(InputError, match="holds damaged vectors; download it again"):

@@ -48,7 +48,7 @@ def test_a_name_leads_to_the_last_entry_of_that_name(names):
     index_entries(content, entries, slots)
     expected = {name: number for number, name in enumerate(names)}
     for name in [*names, b"absent"]:
-        assert number_of(content, entries, slots, np.frombuffer(name, np.uint8)) == expected.get(name, -1)
+        assert number_of(content, entries, slots, np.frombuffer(name, np.uint8))[0] == expected.get(name, -1)
 
 
 @pytest.mark.parametrize(("texts", "labels", "width"), [(1, 1, 1), (5, 31, 3), (4, 32, 16), (7, 33, 17), (9, 70, 40)])

@@ -70,6 +70,6 @@ def slot_of_name(content, entries, slots, data, begin, size, hashed):
 
 @kernel
 def number_of(content, entries, slots, name):
-    """Return the number of the entry of that name, -1 where there is none."""
+    """Return the number of the entry of that name, -1 where there is none, and the hash of the name."""
     hashed = hash_of(name, 0, len(name))
-    return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)])
+    return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)]), hashed

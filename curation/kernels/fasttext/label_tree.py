@@ -2,9 +2,10 @@
 
 The tree is two arrays. `children` int64 [2 labels - 1, 2]: left and right of each node; the leaves come first and are
 the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right with probability
-1 / (1 + exp(-weights · mean)). Where these products are known already, they are given as `weights`, float32 [labels - 1],
-and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over the probabilities p on its path.
-Types and order of operations are fastText's throughout: otherwise labels of near scores would change places.
+1 / (1 + exp(-weights · mean)). Where these products are known already, they are given as `weights`, float32
+[labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over the probabilities
+p on its path. Types and order of operations are fastText's throughout: otherwise labels of near scores would change
+places.
 """
 
 import math

@@ -17,7 +17,6 @@ from numba.extending import intrinsic
 from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
 from curation.kernels.fasttext.rows import LANES
 from runtime.kernels import inline, lean
-from runtime.kernels.masks import pointer
 
 DAMAGED = -2
 TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
@@ -25,7 +24,8 @@ _EPSILON = 1e-5  # fastText adds it to a probability before it takes the logarit
 _ROUNDING = 1e-5  # by which the logarithms of probabilities differ from fastText's at most, if products are equal
 _STEPS, _MOST = 512, 8.0  # of the table of the logistic function, and where it ends
 _MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no numbers
-# Above it a score may be wrong by more than 0.00001: what rounding really does stayed below a 1500th of the most it may.
+# A score that may be wrong by more is computed once more. Scores really were wrong by less than a 1500th of what they
+# may be, so they are within 0.00001 of fastText's.
 _MOST_SHIFT = 0.01
 _LEAST_POWER = -87.0  # exp of less is no normal float32
 

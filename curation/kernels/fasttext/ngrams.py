@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curation.kernels.fasttext.dictionary import hash_of, slot_of_name
-from curation.kernels.fasttext.rows import add_row, prefetch_dense
+from curation.kernels.fasttext.rows import Rows, add_row, prefetch_dense
 from curation.kernels.fasttext.word_rows import is_label
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import ones, product
@@ -27,6 +27,7 @@ class Words(NamedTuple):
     slots: np.ndarray  # likewise
     count: int  # of words, which come before the labels
     end: int  # the end of sentence; -1: it is no word of the model
+    end_hash: int  # its hash
     buckets: int  # into which n-grams are hashed
     shortest: int  # characters
     longest: int  # characters; 0: no n-grams
@@ -35,6 +36,14 @@ class Words(NamedTuple):
     kept: np.ndarray  # int64: of a pruned model, bit b & 63 of kept[b >> 6] tells whether bucket b has a row
     before: np.ndarray  # int32: the number of buckets kept before those of kept[b >> 6]
     ranks: np.ndarray  # int32: the row of each bucket that is kept, behind the words, in the order of buckets
+
+
+class Model(NamedTuple):
+    """What turns the words of a text into rows."""
+
+    words: Words
+    rows: Rows
+    waiting: np.ndarray  # int64 [AHEAD]: rows that were asked for, and are not added yet
 
 
 class Sums(NamedTuple):
@@ -58,11 +67,24 @@ def row_of_bucket(words, hashed):
 
 
 @lean
-def add_waiting(rows, waiting, count, sums, i):
-    """Add the rows waiting[:count] to sums i."""
+def add_waiting(model, count, sums, i):
+    """Add the first `count` of the waiting rows to sums i."""
     for k in range(count):
-        sums.norms[i] += math.sqrt(np.float64(add_row(rows, waiting[k], sums.vectors, i)))
+        sums.norms[i] += math.sqrt(np.float64(add_row(model.rows, model.waiting[k], sums.vectors, i)))
     sums.sizes[i] += count
+
+
+@inline
+def ask_for(model, row, count, sums, i):
+    """Let a row wait behind `count` others, if it is one; return how many wait. Too many are added first."""
+    if row < 0:
+        return count
+    if count == AHEAD:
+        add_waiting(model, count, sums, i)
+        count = 0
+    prefetch_dense(model.rows, row)
+    model.waiting[count] = row
+    return count + 1
 
 
 @inline
@@ -74,13 +96,13 @@ def byte_at(data, begin, end, i):
 
 
 @lean
-def add_ngrams(words, rows, data, begin, end, waiting, count, sums, i):
-    """Add the rows waiting[:count], then those of the n-grams of `<` + data[begin:end] + `>`, to sums i.
+def add_ngrams(model, data, begin, end, count, sums, i):
+    """Add `count` waiting rows, then those of the n-grams of `<` + data[begin:end] + `>`, to sums i.
 
     They are in the order of their first characters, then of their lengths. A single character counts only between
     others.
     """
-    size = end - begin + 2
+    words, size = model.words, end - begin + 2
     for first in range(size if words.longest > 0 else 0):
         if byte_at(data, begin, end, first) & 0xC0 == 0x80:
             continue
@@ -94,49 +116,45 @@ def add_ngrams(words, rows, data, begin, end, waiting, count, sums, i):
                 hashed = product(hashed ^ np.int64(np.int8(byte_at(data, begin, end, k))), _FNV_FACTOR)
                 k += 1
             if length >= words.shortest and not (length == 1 and (first == 0 or k == size)):
-                row = row_of_bucket(words, hashed & _32_BITS)
-                if row >= 0:
-                    if count == AHEAD:
-                        add_waiting(rows, waiting, count, sums, i)
-                        count = 0
-                    prefetch_dense(rows, row)
-                    waiting[count] = row
-                    count += 1
-    add_waiting(rows, waiting, count, sums, i)
+                count = ask_for(model, row_of_bucket(words, hashed & _32_BITS), count, sums, i)
+    add_waiting(model, count, sums, i)
 
 
 @lean
-def add_word(words, rows, data, begin, end, waiting, sums, i):
+def add_word(model, data, begin, end, sums, i):
     """Add the rows of the word data[begin:end] to sums i; return its hash, or -1 for a label, which has no rows."""
+    words, content = model.words, model.rows.content
     hashed = hash_of(data, begin, end)
-    entry = np.int64(
-        words.slots[slot_of_name(rows.content, words.entries, words.slots, data, begin, end - begin, hashed)]
-    )
+    slot = slot_of_name(content, words.entries, words.slots, data, begin, end - begin, hashed)
+    entry = np.int64(words.slots[slot])
     if entry >= words.count or (entry < 0 and is_label(data, begin, end - begin)):
         return -1
-    count = 0
-    if entry >= 0:
-        prefetch_dense(rows, entry)
-        waiting[0] = entry
-        count = 1
-    add_ngrams(words, rows, data, begin, end, waiting, count, sums, i)
+    add_ngrams(model, data, begin, end, ask_for(model, entry, 0, sums, i), sums, i)
     return hashed
 
 
 @lean
-def add_word_ngrams(words, rows, hashes, count, waiting, sums, i):
+def add_word_ngrams(model, hashes, count, sums, i):
     """Add the rows of the n-grams of the words whose hashes are hashes[:count] to sums i."""
-    ready = 0
+    words, waiting = model.words, 0
     for first in range(count):
         hashed = np.uint64(np.int64(np.int32(hashes[first])))
         for k in range(first + 1, min(first + words.word_ngrams, count)):
             hashed = np.uint64(product(np.int64(hashed), _WORDS_FACTOR)) + np.uint64(np.int64(np.int32(hashes[k])))
             row = row_of_bucket(words, np.int64(hashed % np.uint64(words.buckets)))
-            if row >= 0:
-                if ready == AHEAD:
-                    add_waiting(rows, waiting, ready, sums, i)
-                    ready = 0
-                prefetch_dense(rows, row)
-                waiting[ready] = row
-                ready += 1
-    add_waiting(rows, waiting, ready, sums, i)
+            waiting = ask_for(model, row, waiting, sums, i)
+    add_waiting(model, waiting, sums, i)
+
+
+@lean
+def add_end(model, sums, i):
+    """Add the row of the end of sentence, if the model has it, to sums i."""
+    add_waiting(model, ask_for(model, model.words.end, 0, sums, i), sums, i)
+
+
+@inline
+def clear(sums, i):
+    """Make sum i the sum of no rows."""
+    sums.sizes[i], sums.norms[i] = 0, 0.0
+    for k in range(sums.vectors.shape[1]):
+        sums.vectors[i, k] = 0

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.ngrams import Sums, add_word
+from curation.kernels.fasttext.language_id import AT_ONCE
+from curation.kernels.fasttext.ngrams import Sums, add_word, clear
 from curation.kernels.fasttext.word_rows import LONGEST, slot_of
 from curation.kernels.trie.symbols import HASHED
-from runtime.kernels import inline, lean
+from runtime.kernels import lean
 
 
 class WordSums(NamedTuple):
@@ -27,34 +28,25 @@ class WordSums(NamedTuple):
     sums: Sums
 
 
-@inline
-def clear(sums, i):
-    """Make sum i the sum of no rows."""
-    sums.sizes[i], sums.norms[i] = 0, 0.0
-    for k in range(sums.vectors.shape[1]):
-        sums.vectors[i, k] = 0
-
-
 @lean
-def forget_if_full(table, most, coming):
-    """Forget all words, unless so many more fit into a table that holds `most`."""
-    if table.used[0] + coming > most or table.used[1] + coming * LONGEST > len(table.letters):
+def forget_if_full(table, most):
+    """Forget all words, unless as many as are read at a time fit into a table that holds `most`."""
+    if table.used[0] + AT_ONCE > most or table.used[1] + AT_ONCE * LONGEST > len(table.letters):
         for slot in range(len(table.slots)):
             table.slots[slot, 1] = 0
         table.used[0], table.used[1] = 1, 0
 
 
 @lean
-def sum_of_word(words, rows, data, begin, size, low, high, waiting, table):
-    """Return the number of the sum of a word that the table may hold; a new word is added to it."""
+def sum_of_word(model, data, word, table):
+    """Return the number of the sum of a word (begin, size, key) that the table may hold; a new one is added to it."""
+    begin, size, low, high = word
     slots, used = table.slots, table.used
     slot = slot_of(slots, table.letters, data, begin, size, low, high)
     if slots[slot, 1] == 0:
-        number = used[0]
+        slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, used[0], used[1]
+        add_up(model, data, begin, size, table, used[0])
         used[0] += 1
-        clear(table.sums, number)
-        table.hashes[number] = add_word(words, rows, data, begin, begin + size, waiting, table.sums, number)
-        slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, number, used[1]
         if high >= HASHED:
             for i in range(size):
                 table.letters[used[1] + i] = data[begin + i]
@@ -63,8 +55,7 @@ def sum_of_word(words, rows, data, begin, size, low, high, waiting, table):
 
 
 @lean
-def sum_of_long_word(words, rows, data, begin, size, waiting, table, number):
-    """Return `number` after making it the sum of a word that the table may not hold."""
+def add_up(model, data, begin, size, table, number):
+    """Make sum `number` that of the word data[begin:begin + size]."""
     clear(table.sums, number)
-    table.hashes[number] = add_word(words, rows, data, begin, begin + size, waiting, table.sums, number)
-    return number
+    table.hashes[number] = add_word(model, data, begin, begin + size, table.sums, number)
