@@ -44,6 +44,7 @@ class AnyModel:
         words, output = read_words(model), read_output(model)
         if words is None or output is None:
             return None
+        model.load()
         labels = [label.text for label in model.labels()]
         return cls(path, labels, words, read_rows(model), output)
 

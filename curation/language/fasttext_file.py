@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from typing import NamedTuple
@@ -17,6 +18,7 @@ import numpy as np
 from curation.kernels.fasttext.dictionary import TAIL, count_of_kind, find_entries
 from runtime.errors import InputError
 
+_POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
 MAGIC = 793712314
 HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
 CENTROIDS = 256  # of each part of a quantised row: a code is one byte
@@ -110,9 +112,7 @@ class ModelFile:
             with open(path, "rb") as file:
                 if file.read(4) != struct.pack("<i", MAGIC):
                     raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
-                content = mmap.mmap(
-                    file.fileno(), 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ
-                )  # unmapped once no array needs it
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped once no array needs it
             model = _walk(content)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None
@@ -121,6 +121,11 @@ class ModelFile:
         if model is None:
             raise InputError(f"{path} is a fastText model of word vectors; give one that was trained on labels")
         return model
+
+    def load(self) -> None:
+        """Bring all pages of the file into memory at once, where the system can: else each costs a fault later."""
+        with suppress(OSError):  # Linux before 5.14, and other systems
+            self.content.madvise(_POPULATE)
 
     def words(self) -> list[Entry]:
         """Return the words."""

@@ -91,7 +91,7 @@ class NaiveModel:
                 if not found or score >= found[-1][0]:
                     found.append((score, label))
         score, label = found[-1]
-        return self.names[label], np.exp(score)
+        return self.names[label], exp_of(score)
 
     def product(self, i, mean):
         d = F32(0)
@@ -102,7 +102,7 @@ class NaiveModel:
     def probabilities(self, mean):
         products = [self.product(i, mean) for i in range(self.labels)]
         if self.loss == SOFTMAX:
-            powers = [np.exp(F32(d - max(products))) for d in products]
+            powers = [exp_of(F32(d - max(products))) for d in products]
             total = F32(0)
             for power in powers:
                 total = total + power
@@ -117,7 +117,7 @@ class NaiveModel:
             found.append((score, node))
             return
         d = self.product(node - self.labels, mean)
-        right = F32(1 / float(F32(1) + np.exp(-d)))
+        right = F32(1 / float(F32(1) + exp_of(-d)))
         for child, p in ((self.left[node], F32(1 - float(right))), (self.right[node], right)):
             self.search(child, score + log_of(p), mean, found)
 
@@ -169,6 +169,12 @@ def fnv(ngram):
     return hashed
 
 
+def exp_of(x):
+    """Return exp(x), rounded to the nearest float32; NumPy's own for float32 is not."""
+    with np.errstate(over="ignore"):
+        return F32(np.exp(np.float64(x)))
+
+
 def log_of(p):
     return F32(log(float(p) + 1e-5))
 
@@ -181,7 +187,7 @@ def sigmoid(d):
         return F32(1)
     step = floor(F32(F32(F32(d) + F32(8)) * F32(32)))
     x = F32(F32(step * 16) / F32(512)) - F32(8)
-    return F32(1 / float(F32(1) + np.exp(-x)))
+    return F32(1 / float(F32(1) + exp_of(-x)))
 
 
 def huffman(counts):

@@ -30,7 +30,7 @@ class Output(NamedTuple):
     """What leads from a text's vector to its label."""
 
     loss: int
-    count: int  # of products: one a label, or one an inner node of the tree
+    rows: int  # one a label, or one an inner node of the tree
     outputs: np.ndarray  # as in `products`
     scales: np.ndarray  # likewise
     longest: float  # the length of the longest row, times its scale
@@ -125,7 +125,7 @@ def sum_in_order(model, data, i, end, scratch, text):
 def multiply_texts(output, scratch, count):
     """Turn the sums of the first `count` texts into their products with the output."""
     divide(scratch.texts, count)
-    multiply(scratch.texts.vectors, count, output.outputs, output.scales, output.count, scratch.products)
+    multiply(scratch.texts.vectors, count, output.outputs, output.scales, output.rows, scratch.products)
 
 
 @lean
@@ -135,7 +135,7 @@ def decide(offsets, data, model, output, scratch, first, count, labels, scores):
     multiply_texts(output, scratch, count)
     for k in range(count):
         error = most_wrong(texts, k, model.rows.width, output.longest)
-        label, score, certain = likeliest_label(output.loss, output.tree, products, k, output.count, error)
+        label, score, certain = likeliest_label(output.loss, output.tree, products, k, output.rows, error)
         labels[first + k], scores[first + k] = label, score
         if texts.sizes[k] == 0:
             labels[first + k], scores[first + k] = UNKNOWN, 0
@@ -148,7 +148,7 @@ def decide(offsets, data, model, output, scratch, first, count, labels, scores):
     multiply_texts(output, scratch, doubtful)
     for k in range(doubtful):
         text = scratch.doubtful[k]
-        labels[text], scores[text] = label_in_order(output.loss, output.tree, products, k, output.count)
+        labels[text], scores[text] = label_in_order(output.loss, output.tree, products, k, output.rows)
     return doubtful
 
 

@@ -25,7 +25,7 @@ class Words(NamedTuple):
 
     entries: np.ndarray  # as `dictionary` describes it
     slots: np.ndarray  # likewise
-    count: int  # of words, which come before the labels
+    known: int  # words, which come before the labels
     end: int  # the end of sentence; -1: it is no word of the model
     end_hash: int  # its hash
     buckets: int  # into which n-grams are hashed
@@ -59,11 +59,11 @@ def row_of_bucket(words, hashed):
     """Return the row of an n-gram; -1 where the model did not keep it."""
     bucket = hashed % words.buckets
     if not words.pruned:
-        return words.count + bucket
+        return words.known + bucket
     bits = words.kept[bucket >> 6]
     if not bits >> (bucket & 63) & 1:
         return -1
-    return words.count + words.ranks[words.before[bucket >> 6] + ones(bits & ((1 << (bucket & 63)) - 1))]
+    return words.known + words.ranks[words.before[bucket >> 6] + ones(bits & ((1 << (bucket & 63)) - 1))]
 
 
 @lean
@@ -127,7 +127,7 @@ def add_word(model, data, begin, end, sums, i):
     hashed = hash_of(data, begin, end)
     slot = slot_of_name(content, words.entries, words.slots, data, begin, end - begin, hashed)
     entry = np.int64(words.slots[slot])
-    if entry >= words.count or (entry < 0 and is_label(data, begin, end - begin)):
+    if entry >= words.known or (entry < 0 and is_label(data, begin, end - begin)):
         return -1
     add_ngrams(model, data, begin, end, ask_for(model, entry, 0, sums, i), sums, i)
     return hashed
