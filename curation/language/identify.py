@@ -118,10 +118,10 @@ def default_model() -> Path:
 @lru_cache
 def _opened(path: Path) -> Identifier:
     _require_known(path)
-    return Identifier(path, _engine(path))
+    return Identifier(path, opened_engine(path))
 
 
-def _engine(path: Path) -> LanguageModel | AnyModel | FastText:
+def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
     """Return the fastest engine that reads a model as fastText does."""
     model = ModelFile.open(path)
     return LanguageModel.of(model) or AnyModel.of(model, str(path)) or FastText(path)
