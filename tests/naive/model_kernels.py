@@ -34,9 +34,9 @@ def naive_products(vectors, weights, scales):
 
 def naive_best_two(row):
     """Return the largest number and the largest of the others."""
-    first, second = sorted(row.tolist(), reverse=True)[:2]
+    first, second = sorted(row, reverse=True)[:2]
     return first, second
 
 
-def naive_sum_of_powers(row, best):
-    return sum(exp(value - best) for value in row.tolist())
+def naive_powers(row, best):
+    return [exp(value - best) for value in row]
