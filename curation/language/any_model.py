@@ -13,8 +13,8 @@ import pyarrow as pa
 from curation.kernels.fasttext.any_model import TILE, UNKNOWN, Output, Scratch, predict
 from curation.kernels.fasttext.language_id import AT_ONCE
 from curation.kernels.fasttext.losses import DAMAGED
-from curation.kernels.fasttext.ngrams import AHEAD, Model, Sums, Words, add_end
-from curation.kernels.fasttext.rows import LANES, Rows
+from curation.kernels.fasttext.ngrams import AHEAD, Model, Sums, add_end
+from curation.kernels.fasttext.rows import LANES
 from curation.kernels.fasttext.word_rows import LONGEST
 from curation.kernels.fasttext.word_sums import WordSums
 from curation.language.fasttext_file import ModelFile
@@ -31,22 +31,22 @@ _LETTERS = 24  # for which there is room, for each word
 class AnyModel:
     """A fastText model with labels, and the words that it has met."""
 
-    def __init__(self, path: str, labels: list[str], words: Words, rows: Rows, output: Output) -> None:
+    def __init__(self, path: str, labels: list[str], model: Model, output: Output) -> None:
         self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())
-        self._model, self._output = Model(words, rows, np.empty(AHEAD, np.int64)), output
+        self._model, self._output = model, output
         self._table = _table(self._model)
         self._lock = Lock()  # each call writes the table of words
         self.summed_twice = 0  # texts of which another label was near
 
     @classmethod
-    def of(cls, model: ModelFile, path: str) -> AnyModel | None:
+    def of(cls, model: ModelFile) -> AnyModel | None:
         """Return the model of a file; None where only fastText itself can read it."""
         words, output = read_words(model), read_output(model)
         if words is None or output is None:
             return None
         model.load()
         labels = [label.text for label in model.labels()]
-        return cls(path, labels, words, read_rows(model), output)
+        return cls(model.path, labels, Model(words, read_rows(model), np.empty(AHEAD, np.int64)), output)
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
         """Return the likeliest label of each text and its score; null gives null.

@@ -99,6 +99,7 @@ class Quantised:
 class ModelFile:
     """A whole model with labels: the position of each part in the file's bytes, and what the file says of it."""
 
+    path: str
     content: mmap.mmap
     header: Header
     dictionary: Dictionary
@@ -113,14 +114,19 @@ class ModelFile:
                 if file.read(4) != struct.pack("<i", MAGIC):
                     raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped once no array needs it
-            model = _walk(content)
+            model = _walk(str(path), content)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None
         except _Damage:
-            raise InputError(f"{path} is a fastText model that was cut short or damaged; download it again") from None
+            raise _damaged(path) from None
         if model is None:
             raise InputError(f"{path} is a fastText model of word vectors; give one that was trained on labels")
         return model
+
+    def require(self, sound: bool) -> None:
+        """Refuse the model as damaged unless it is sound."""
+        if not sound:
+            raise _damaged(self.path)
 
     def load(self) -> None:
         """Bring all pages of the file into memory at once, where the system can: else each costs a fault later."""
@@ -146,6 +152,10 @@ class ModelFile:
     def array(self, position: int, dtype: str, *shape: int) -> np.ndarray:
         """Return the numbers from `position` on, not copied: the file stays open as long as they are used."""
         return np.frombuffer(self.content, dtype, int(np.prod(shape, dtype=np.int64)), position).reshape(shape)
+
+
+def _damaged(path: str | PathLike[str]) -> InputError:
+    return InputError(f"{path} is a fastText model that was cut short or damaged; download it again")
 
 
 class _Damage(Exception):
@@ -182,7 +192,7 @@ class _Cursor:
         return found
 
 
-def _walk(content: mmap.mmap) -> ModelFile | None:
+def _walk(path: str, content: mmap.mmap) -> ModelFile | None:
     """Return the parts of a model with labels; None for word vectors."""
     file = _Cursor(content)
     _, version, width, *others = file.read("ii12id")
@@ -201,7 +211,7 @@ def _walk(content: mmap.mmap) -> ModelFile | None:
     rows = dictionary.words + (buckets if dictionary.kept < 0 else dictionary.kept)
     if inputs.rows < rows or inputs.columns != width or (outputs.rows, outputs.columns) != (dictionary.labels, width):
         raise _Damage
-    return ModelFile(content, header, dictionary, inputs, outputs)
+    return ModelFile(path, content, header, dictionary, inputs, outputs)
 
 
 def _read_dictionary(file: _Cursor) -> Dictionary:

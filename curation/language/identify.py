@@ -124,7 +124,7 @@ def _opened(path: Path) -> Identifier:
 def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
     """Return the fastest engine that reads a model as fastText does."""
     model = ModelFile.open(path)
-    return LanguageModel.of(model) or AnyModel.of(model, str(path)) or FastText(path)
+    return LanguageModel.of(model) or AnyModel.of(model) or FastText(path)
 
 
 def _require_known(path: Path) -> None:

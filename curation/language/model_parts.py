@@ -25,15 +25,15 @@ _END = np.frombuffer(b"</s>", np.uint8)
 
 
 def read_words(model: ModelFile) -> Words | None:
-    """Return the dictionary and buckets of a model; None where they are of no common form."""
+    """Return the dictionary and buckets of a model; None where only fastText itself can read them."""
     header, dictionary = model.header, model.dictionary
     count = dictionary.words
     kinds = model.count_of_kind(0, 0, count), model.count_of_kind(1, count, count + dictionary.labels)
     buckets, ranks = model.array(dictionary.pairs, "<i4", max(dictionary.kept, 0), 2).T
     pruned, order = dictionary.kept >= 0, np.argsort(buckets)
-    common = header.version == _VERSION and kinds == (count, dictionary.labels) and header.word_ngrams >= 1
-    if not common or (pruned and header.buckets > _MOST_KEPT) or not _are_distinct(buckets[order], header.buckets):
+    if header.version != _VERSION or header.word_ngrams < 1 or (pruned and header.buckets > _MOST_KEPT):
         return None
+    model.require(kinds == (count, dictionary.labels) and _are_distinct(buckets[order], header.buckets))
     kept, before = bitmap(buckets, header.buckets if pruned else 0, 0)
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
     content = model.array(0, "u1", len(model.content))
@@ -82,12 +82,13 @@ def _norms(model: ModelFile, matrix: Quantised) -> np.ndarray:
 
 
 def read_output(model: ModelFile) -> Output | None:
-    """Return what leads from a text's vector to its label; None where it is of no common form."""
+    """Return what leads from a text's vector to its label; None where only fastText itself can find it."""
     weights, scales = _weights(model)
     labels, loss = len(weights), model.header.loss
     tree = _tree(model) if loss == TREE else Tree(np.empty((0, 2), np.int64), 0, _waiting(0))
-    if tree is None or not 2 <= labels <= MOST_LABELS or not (np.abs(weights) < _LARGEST).all():
+    if tree is None or not 2 <= labels <= MOST_LABELS:
         return None
+    model.require(bool((np.abs(weights) < _LARGEST).all()))
     with np.errstate(invalid="ignore"):
         longest = float((np.sqrt((weights.astype(np.float64) ** 2).sum(axis=1)) * np.abs(scales)).max())
     blocks = np.zeros((-(-labels // BLOCK) * BLOCK, weights.shape[1]), np.float32)
@@ -116,8 +117,9 @@ def _weights(model: ModelFile) -> tuple[np.ndarray, np.ndarray]:
 
 def _tree(model: ModelFile) -> Tree | None:
     counts = [label.occurrences for label in model.labels()]
-    if len(counts) > MOST_LABELS or not all(0 <= count < NO_NODE_YET // len(counts) for count in counts):
+    if len(counts) > MOST_LABELS:
         return None
+    model.require(all(0 <= count < NO_NODE_YET // len(counts) for count in counts))
     children = huffman_tree(counts)
     levels = np.zeros(len(children), np.int64)
     for node in range(len(children) - 1, len(counts) - 1, -1):  # parents come behind their children

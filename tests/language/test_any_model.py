@@ -66,7 +66,7 @@ def opened(content, directory):
     """Return the engine of a model and fastText's, of a file of its own."""
     path = directory / f"{next(NAMES)}.bin"
     path.write_bytes(content)
-    return AnyModel.of(ModelFile.open(path), str(path)), FastText(path)
+    return AnyModel.of(ModelFile.open(path)), FastText(path)
 
 
 def answers(engine, texts):
@@ -184,7 +184,7 @@ def test_threads_that_share_a_model_take_turns_with_its_table(monkeypatch, small
 
 def test_the_default_model_is_answered_by_this_engine_as_by_the_other():
     texts = ["A dog in the park", "Ein Hund im Park", "犬と公園", "собака", ""]
-    same(answers(AnyModel.of(ModelFile.open(default_model()), ""), texts), answers(Identifier.open().engine, texts))
+    same(answers(AnyModel.of(ModelFile.open(default_model())), texts), answers(Identifier.open().engine, texts))
 
 
 @pytest.mark.parametrize("layout", [SMALL, replace(SMALL, loss=TREE, part=2), Layout(loss=TREE, longest=5)], ids=str)
@@ -193,14 +193,27 @@ def test_models_of_other_shapes_are_read_by_this_engine(tmp_path, layout):
     assert isinstance(Identifier.open(tmp_path / "small.bin").engine, AnyModel)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"version": 11}, {"word_ngrams": 0}, {"counts": {"en": 1}}, {"weight": 1e16}, {"loss": TREE, "counts": {"a": -1}}],
-    ids=str,
-)
+@pytest.mark.parametrize("changed", [{"version": 11}, {"word_ngrams": 0}, {"counts": {"en": 1}}], ids=str)
 def test_a_model_that_only_fasttext_reads_is_left_to_it(tmp_path, changed):
     (tmp_path / "small.bin").write_bytes(model_bytes(replace(SMALL, **changed)))
     assert isinstance(Identifier.open(tmp_path / "small.bin").engine, FastText)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"weight": 1e16},
+        {"weight": np.nan},
+        {"loss": TREE, "counts": {"a": -1, "b": 1}},
+        {"part": 2, "kept": (3, 3, 4)},
+        {"part": 2, "kept": (1, SMALL.buckets)},
+    ],
+    ids=str,
+)
+def test_a_model_that_contradicts_itself_is_refused(tmp_path, changed):
+    (tmp_path / "small.bin").write_bytes(model_bytes(replace(SMALL, **changed)))
+    with pytest.raises(InputError, match="cut short or damaged"):
+        Identifier.open(tmp_path / "small.bin")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
