@@ -23,7 +23,7 @@ from metadata.languages import OTHER
 from runtime.arrow.buffers import string_buffers
 from runtime.errors import InputError
 
-_MEMORY = 32 << 20  # bytes of the sums of words; those that come again and again stay in the cache
+_MEMORY = 64 << 20  # bytes of the sums of words; those that come again and again stay in the cache
 _MOST_WORDS = 1 << 16  # of which sums are remembered
 _LETTERS = 24  # for which there is room, for each word
 
