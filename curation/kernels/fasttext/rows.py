@@ -53,10 +53,7 @@ def add_dense(typingctx, content, position, width, sums, i):
         with cgutils.for_range_slice(builder, whole, width, _constant(1)) as (k, _):
             value = _add(builder, row, target, k, _FLOAT)
             builder.store(builder.fadd(builder.load(last), builder.fmul(value, value)), last)
-        total, lanes = builder.load(last), builder.load(squares)
-        for lane in range(LANES):
-            total = builder.fadd(total, builder.extract_element(lanes, ir.Constant(_NUMBER, lane)))
-        return total
+        return builder.fadd(builder.load(last), _total(builder, builder.load(squares)))
 
     return types.float32(content, types.int64, types.int64, sums, types.int64), generate
 
@@ -75,6 +72,15 @@ def add_vector(typingctx, vectors, i, sums, k):
         return context.get_dummy_value()
 
     return types.none(vectors, types.int64, sums, types.int64), generate
+
+
+def _total(builder, lanes):
+    """Return the sum of a vector's numbers, half by half."""
+    half = LANES // 2
+    while half:
+        upper = ir.Constant(ir.VectorType(_NUMBER, LANES), [(lane + half) % LANES for lane in range(LANES)])
+        lanes, half = builder.fadd(lanes, builder.shuffle_vector(lanes, lanes, upper)), half // 2
+    return builder.extract_element(lanes, ir.Constant(_NUMBER, 0))
 
 
 def _constant(value):
