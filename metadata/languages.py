@@ -16,6 +16,13 @@ The table was made by these rules:
   letters, would only crowd Chinese words out, and stay apart.
 - `als` is Albanian (sq) as a wordnet and in als_Latn, by ISO 639-3; Wikipedia and lid.176 call Alemannic so.
 - Among the labels are three that tables of pairs bring: iw, fil and nb.
+- Labels of OpenLID, lid218e and GlotLID are ISO 639-3 codes with a script. A macrolanguage and its parts, and all
+  scripts of a language, are one language unless lid.176 distinguishes them: arb, ars, apc … into ar; fas, pes, prs into
+  fa; zho, cmn, yue in any Han script into zh; srp_Cyrl and srp_Latn into sr; zsm and msa into ms. Bokmål (nob) is
+  `no`, as in Wikipedia and lid.176, and Nynorsk (nno) is `nn`.
+- `other` lists labels that are known to have no language here: those of lid218e and OpenLID without a Wikipedia that
+  has a row, and the codes for no language (und, zxx, mis, mul), in any script. Of GlotLID's 2,102 labels most are in
+  no row. They mean `other`, too, and `is_label` tells them apart.
 """
 
 import csv
@@ -77,6 +84,16 @@ def of_label(label: str) -> Language:
     ('ja', 'ja', 'other')
     """
     return _BY_LABEL.get(_plain(label.removeprefix("__label__")), OTHER)
+
+
+def is_label(label: str) -> bool:
+    """Return whether the table knows a label; a label that it lacks means `other` as well.
+
+    >>> is_label("__label__jpn_Jpan"), is_label("zxx_Zxxx"), is_label("bem_Latn"), is_label("tlh_Latn")
+    (True, True, True, False)
+    """
+    name = _plain(label.removeprefix("__label__"))
+    return name in _BY_LABEL or name.partition("_")[0] in OTHER.labels
 
 
 def of_wikipedia(code: str) -> Language:

@@ -36,10 +36,10 @@ _HEADER = Header(
 )
 _PARTS, _PART = 8, 2  # a row is eight parts of two numbers
 _MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
-_MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
+MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
 _LINE = 64  # bytes of the cache, and of a row
 _END, _LABEL = b"</s>", b"__label__"
-_NO_NODE_YET = 10**15  # the count of an inner node before it has one
+NO_NODE_YET = 10**15  # the count of an inner node before it has one
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class ModelArrays:
 
 def read_arrays(model: ModelFile) -> ModelArrays | None:
     """Return the arrays of a model; None where the model is of another shape."""
-    entries = list(model.entries()) if model.header == _HEADER else []
-    words, labels = entries[: model.dictionary.words], entries[model.dictionary.words :]
+    if model.header != _HEADER:
+        return None
+    words, labels = model.words(), model.labels()
     if not (_are_plain_words(words) and _are_plain_labels(labels) and 0 <= model.dictionary.kept <= BUCKETS):
         return None
     buckets, ranks = model.array(model.dictionary.pairs, "<i4", model.dictionary.kept, 2).T
@@ -68,8 +69,8 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
     outputs = model.array(model.outputs.values, "<f4", len(labels), WIDTH)
     order = np.argsort(buckets)
     rows[len(words) :] = rows[len(words) :][ranks[order]]
-    kept, before = _bitmap(buckets, len(words))
-    children = _tree([label.occurrences for label in labels])
+    kept, before = bitmap(buckets, BUCKETS, len(words))
+    children = huffman_tree([label.occurrences for label in labels])
     weights = _aligned(len(children))
     weights[: len(labels)], weights[len(labels) :] = 0, outputs[: len(labels) - 1]
     return ModelArrays(_names(words), _names(labels), rows, kept, before, children, weights)
@@ -88,8 +89,8 @@ def _are_plain_words(words: Sequence[Entry]) -> bool:
 
 def _are_plain_labels(labels: Sequence[Entry]) -> bool:
     """Return whether there is a choice of labels, and all look like labels and were counted."""
-    return 2 <= len(labels) <= _MOST_LABELS and all(
-        label.name.startswith(_LABEL) and label.kind == 1 and 0 <= label.occurrences < _NO_NODE_YET // len(labels)
+    return 2 <= len(labels) <= MOST_LABELS and all(
+        label.name.startswith(_LABEL) and label.kind == 1 and 0 <= label.occurrences < NO_NODE_YET // len(labels)
         for label in labels
     )
 
@@ -129,22 +130,22 @@ def _aligned(count: int) -> np.ndarray:
     return memory[start : start + count * _LINE].view(np.float32).reshape(count, WIDTH)
 
 
-def _bitmap(buckets: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `kept` and `before` of ModelArrays for the buckets that are kept, whose rows begin at `first`."""
-    bits = np.zeros(BUCKETS, np.uint8)
+def bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `kept` and `before` of ModelArrays for the `buckets` kept of so many; their rows begin at `first`."""
+    bits = np.zeros(-(-count // 64) * 64, np.uint8)
     bits[buckets] = 1
     ends = np.cumsum(bits.reshape(-1, 64).sum(axis=1, dtype=np.int32), dtype=np.int32)
     before = np.concatenate([[0], ends[:-1]]).astype(np.int32) + np.int32(first)
     return np.packbits(bits, bitorder="little").view(np.int64), before
 
 
-def _tree(counts: list[int]) -> np.ndarray:
+def huffman_tree(counts: list[int]) -> np.ndarray:
     """Return the children of each node of fastText's Huffman tree, -1 for the leaves, which come first.
 
     It takes the rarest leaf that is left only if that is rarer than the first inner node that is left.
     """
     leaf, node = len(counts) - 1, len(counts)
-    counts = counts + [_NO_NODE_YET] * (len(counts) - 1)
+    counts = counts + [NO_NODE_YET] * (len(counts) - 1)
     children = np.full((len(counts), 2), -1, np.int64)
     for parent in range(node, len(counts)):
         for side in range(2):

@@ -36,7 +36,12 @@ class LanguageModel:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> LanguageModel | None:
         """Return the model of a fastText file; None where the file is of another shape. A damaged file is refused."""
-        arrays = read_arrays(ModelFile.open(path))
+        return cls.of(ModelFile.open(path))
+
+    @classmethod
+    def of(cls, model: ModelFile) -> LanguageModel | None:
+        """Return the model of a file; None where the file is of another shape."""
+        arrays = read_arrays(model)
         return cls(arrays) if arrays else None
 
     def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:

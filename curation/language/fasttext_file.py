@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
 
+from curation.kernels.fasttext.dictionary import TAIL, count_of_kind, find_entries
 from runtime.errors import InputError
 
+_POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
 MAGIC = 793712314
 HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
 CENTROIDS = 256  # of each part of a quantised row: a code is one byte
@@ -29,6 +31,11 @@ class Entry(NamedTuple):
     name: bytes
     occurrences: int
     kind: int  # 0: a word, 1: a label
+
+    @property
+    def text(self) -> str:
+        """The name; what of it is no UTF-8 is replaced."""
+        return self.name.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Dictionary:
     words: int
     labels: int
     kept: int  # -1: the model was not pruned
-    entries: int  # where the entries begin, words first
+    entries: np.ndarray  # int64: where each entry begins, words first, and where the last one ends
     pairs: int  # where the pairs begin
 
 
@@ -92,6 +99,7 @@ class Quantised:
 class ModelFile:
     """A whole model with labels: the position of each part in the file's bytes, and what the file says of it."""
 
+    path: str
     content: mmap.mmap
     header: Header
     dictionary: Dictionary
@@ -106,24 +114,48 @@ class ModelFile:
                 if file.read(4) != struct.pack("<i", MAGIC):
                     raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped once no array needs it
-            model = _walk(content)
+            model = _walk(str(path), content)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None
         except _Damage:
-            raise InputError(f"{path} is a fastText model that was cut short or damaged; download it again") from None
+            raise _damaged(path) from None
         if model is None:
             raise InputError(f"{path} is a fastText model of word vectors; give one that was trained on labels")
         return model
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the words and then the labels."""
-        cursor = _Cursor(self.content, self.dictionary.entries)
-        for _ in range(self.dictionary.words + self.dictionary.labels):
-            yield cursor.entry()
+    def require(self, sound: bool) -> None:
+        """Refuse the model as damaged unless it is sound."""
+        if not sound:
+            raise _damaged(self.path)
+
+    def load(self) -> None:
+        """Bring all pages of the file into memory at once, where the system can: else each costs a fault later."""
+        with suppress(OSError):  # Linux before 5.14, and other systems
+            self.content.madvise(_POPULATE)
+
+    def words(self) -> list[Entry]:
+        """Return the words."""
+        return [self._entry(i) for i in range(self.dictionary.words)]
+
+    def labels(self) -> list[Entry]:
+        """Return the labels."""
+        return [self._entry(self.dictionary.words + i) for i in range(self.dictionary.labels)]
+
+    def _entry(self, i: int) -> Entry:
+        begin, end = self.dictionary.entries[i : i + 2].tolist()
+        return Entry(self.content[begin : end - TAIL], *struct.unpack_from("<qb", self.content, end - TAIL + 1))
+
+    def count_of_kind(self, kind: int, first: int, stop: int) -> int:
+        """Return how many of the entries from `first` to `stop` are of a kind."""
+        return count_of_kind(self.array(0, "u1", len(self.content)), self.dictionary.entries, first, stop, kind)
 
     def array(self, position: int, dtype: str, *shape: int) -> np.ndarray:
         """Return the numbers from `position` on, not copied: the file stays open as long as they are used."""
         return np.frombuffer(self.content, dtype, int(np.prod(shape, dtype=np.int64)), position).reshape(shape)
+
+
+def _damaged(path: str | PathLike[str]) -> InputError:
+    return InputError(f"{path} is a fastText model that was cut short or damaged; download it again")
 
 
 class _Damage(Exception):
@@ -149,14 +181,18 @@ class _Cursor:
         """Return the next values, packed as `struct` describes them, little-endian."""
         return struct.unpack_from(f"<{layout}", self.content, self.skip(struct.calcsize(f"<{layout}")))
 
-    def entry(self) -> Entry:
-        """Return the next entry of the dictionary."""
-        end = self.content.find(b"\0", self.position)
-        begin = self.skip(end + 1 - self.position)  # negative, so refused, where no string ends
-        return Entry(self.content[begin:end], *self.read("qb"))
+    def entries(self, count: int) -> np.ndarray:
+        """Return where each of the next entries of the dictionary begins, and where the last one ends."""
+        if TAIL * count > len(self.content) - self.position:
+            raise _Damage
+        found = np.empty(count + 1, np.int64)
+        if not find_entries(np.frombuffer(self.content, np.uint8), self.position, found):
+            raise _Damage
+        self.position = int(found[-1])
+        return found
 
 
-def _walk(content: mmap.mmap) -> ModelFile | None:
+def _walk(path: str, content: mmap.mmap) -> ModelFile | None:
     """Return the parts of a model with labels; None for word vectors."""
     file = _Cursor(content)
     _, version, width, *others = file.read("ii12id")
@@ -175,16 +211,14 @@ def _walk(content: mmap.mmap) -> ModelFile | None:
     rows = dictionary.words + (buckets if dictionary.kept < 0 else dictionary.kept)
     if inputs.rows < rows or inputs.columns != width or (outputs.rows, outputs.columns) != (dictionary.labels, width):
         raise _Damage
-    return ModelFile(content, header, dictionary, inputs, outputs)
+    return ModelFile(path, content, header, dictionary, inputs, outputs)
 
 
 def _read_dictionary(file: _Cursor) -> Dictionary:
     size, words, labels, _, kept = file.read("iiiqq")
     if words < 0 or labels < 1 or size != words + labels:
         raise _Damage
-    entries = file.position
-    for _ in range(size):
-        file.entry()
+    entries = file.entries(size)
     pairs = file.skip(8 * max(kept, 0))
     ranks = np.frombuffer(file.content[pairs : file.position], "<i4")[1::2]  # behind the bucket of each
     if ((ranks < 0) | (ranks >= kept)).any():

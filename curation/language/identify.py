@@ -20,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.language.any_model import AnyModel
 from curation.language.fasttext_engine import LanguageModel
-from metadata.languages import OTHER, of_label
+from curation.language.fasttext_file import ModelFile
+from metadata.languages import OTHER, is_label, of_label
 from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
 
@@ -39,7 +41,7 @@ class Identifier:
     """A fastText model that identifies the language of texts."""
 
     path: Path
-    engine: LanguageModel | FastText
+    engine: LanguageModel | AnyModel | FastText
 
     @classmethod
     def open(cls, path: str | PathLike[str] | None = None) -> Identifier:
@@ -63,6 +65,11 @@ class Identifier:
     def name(self) -> str:
         """The file's name."""
         return self.path.name
+
+    @property
+    def unknown_labels(self) -> list[str]:
+        """The model's labels that languages.csv lacks: their texts are `other`."""
+        return [name for label in ModelFile.open(self.path).labels() if not is_label(name := label.text)]
 
     @cached_property
     def digest(self) -> str:
@@ -111,7 +118,13 @@ def default_model() -> Path:
 @lru_cache
 def _opened(path: Path) -> Identifier:
     _require_known(path)
-    return Identifier(path, LanguageModel.open(path) or FastText(path))
+    return Identifier(path, opened_engine(path))
+
+
+def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
+    """Return the fastest engine that reads a model as fastText does."""
+    model = ModelFile.open(path)
+    return LanguageModel.of(model) or AnyModel.of(model) or FastText(path)
 
 
 def _require_known(path: Path) -> None:

@@ -21,58 +21,17 @@ from curation.language import fasttext_engine
 from curation.language.fasttext_engine import LanguageModel
 from curation.language.identify import FastText, Identifier, default_model
 from tests.naive.language_model import NaiveModel, fnv
+from tests.support.language_models import COUNTS, SOFTMAX, TREE, WORDS, Layout, model_bytes
+from tests.support.odd_texts import BYTES, TEXTS
 
-WORDS = ["</s>", "dog", "犬", "été", "a", "qapla'", "internationalisation", "достопримечательности"]
-COUNTS = {"en": 900, "ja": 500, "fr": 300, "ru": 299, "de": 299, "tlh": 7, "vo": 1}
-ODD = [
-    "</s>",
-    "<",
-    ">",
-    "</s",
-    "s>",
-    "__label__en",
-    "__label__",
-    "__label_",
-    "_" * 9,
-    "\ufeff",
-    "\u200b",
-    "\u00ad",
-    "é",
-    "🐕",
-]
-SPACES = [" ", "\t", "\n", "\v", "\f", "\r", "\0", "\u00a0", "\u3000", "\x1c", "\x85", "\u2028"]
-PIECES = st.sampled_from([*WORDS, *ODD, *SPACES, "x" * 62, "x" * 63, "x" * 64, "犬" * 21, "犬" * 22]) | st.text(
-    max_size=6
-)
-TEXTS = st.lists(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=200), max_size=6)
+BUCKETS = 2_000_000
 
 
-def ftz(words=WORDS, counts=COUNTS, *, seed=0, weight=1.0, **header):
+def ftz(words=WORDS, counts=COUNTS, **changed):
     """A small model of lid.176.ftz's shape with random numbers, which knows some n-grams of its words."""
-    chance = np.random.default_rng(seed)
-    kept = sorted({fnv(word.encode()[i : i + n]) for word in words for i in range(9) for n in (2, 3, 4)})
-    ranks = chance.permutation(len(kept)).tolist()
-    names = [(word.encode(), 5, 0) for word in words] + [(_label(label), n, 1) for label, n in counts.items()]
-    rows = len(words) + len(kept)
-    numbers = {"version": 12, "dim": 16, "ngrams": 1, "loss": 1, "bucket": 2_000_000, "minn": 2, "maxn": 4} | header
-    version, dim, ngrams, loss, bucket, minn, maxn = numbers.values()
-    return b"".join(
-        [
-            struct.pack("<2i12id", 793712314, version, dim, 5, 5, 1, 5, ngrams, loss, 3, bucket, minn, maxn, 100, 1e-4),
-            struct.pack("<3i2q", len(names), len(words), len(counts), 100, len(kept)),
-            *(name + struct.pack("<bqb", 0, count, kind) for name, count, kind in names),
-            np.array([kept, ranks], "<i4").T.tobytes(),
-            struct.pack("<2?2qi", True, True, rows, 16, 8 * rows) + chance.bytes(8 * rows),
-            struct.pack("<4i", 16, 8, 2, 2) + chance.normal(size=4096).astype("<f4").tobytes() + chance.bytes(rows),
-            struct.pack("<4i", 1, 1, 1, 1) + chance.normal(size=256).astype("<f4").tobytes(),
-            struct.pack("<?2q", False, len(counts), 16),
-            (weight * chance.normal(size=(len(counts), 16))).astype("<f4").tobytes(),
-        ]
-    )
-
-
-def _label(label):
-    return label if isinstance(label, bytes) else f"__label__{label}".encode()
+    kept = {fnv(word.encode()[i : i + n]) % BUCKETS for word in words for i in range(9) for n in (2, 3, 4)}
+    shape = {"loss": TREE, "buckets": BUCKETS, "kept": tuple(sorted(kept)), "part": 2}
+    return model_bytes(Layout(words, counts, **(shape | changed)))
 
 
 def written(content, directory):
@@ -123,7 +82,7 @@ def test_labels_and_scores_are_those_of_fasttext(small, texts):
 
 
 @settings(deadline=None)
-@given(st.lists(st.binary(max_size=100) | st.binary(min_size=60, max_size=70), max_size=6))
+@given(BYTES)
 def test_bytes_that_are_no_utf8_are_answered_by_the_definition_too(small, texts):
     offsets, data = np.cumsum([0, *map(len, texts)]), b"".join(texts)
     strings = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(data))
@@ -220,11 +179,14 @@ def test_the_default_model_and_its_like_are_read_by_this_engine(tmp_path):
     "changed",
     [
         {"version": 11},
-        {"ngrams": 2},
-        {"loss": 3},
-        {"bucket": 1_000_000},
-        {"minn": 3},
-        {"maxn": 5},
+        {"width": 18},
+        {"word_ngrams": 2},
+        {"loss": SOFTMAX},
+        {"buckets": 1_999_999},
+        {"shortest": 3},
+        {"longest": 5},
+        {"norms": False},
+        {"output_part": 2},
         {"words": WORDS[1:]},
         {"words": [*WORDS, "dog"]},
         {"words": [*WORDS, "x" * 64]},
@@ -233,15 +195,15 @@ def test_the_default_model_and_its_like_are_read_by_this_engine(tmp_path):
     ],
     ids=str,
 )
-def test_a_model_of_another_shape_is_left_to_fasttext(tmp_path, changed):
-    assert isinstance(Identifier.open(written(ftz(**changed), tmp_path)).engine, FastText)
+def test_a_model_of_another_shape_is_left_to_other_engines(tmp_path, changed):
+    assert LanguageModel.open(written(ftz(**changed), tmp_path)) is None
 
 
-def test_a_model_whose_buckets_share_a_row_is_left_to_fasttext(tmp_path):
+def test_a_model_whose_buckets_share_a_row_is_left_to_other_engines(tmp_path):
     content = bytearray(ftz())
     kept = content.index(struct.pack("<i", min(NaiveModel(bytes(content)).kept)))
     content[kept + 4 : kept + 8] = content[kept + 12 : kept + 16]
-    assert isinstance(Identifier.open(written(content, tmp_path)).engine, FastText)
+    assert LanguageModel.open(written(content, tmp_path)) is None
 
 
 def test_labels_keep_what_of_them_is_utf8(tmp_path):

@@ -89,6 +89,11 @@ def test_a_label_outside_the_table_is_other_with_its_score(small):
     assert scores[0] > 0.9
 
 
+def test_labels_outside_the_table_are_listed(small):
+    assert small.unknown_labels == ["__label__tlh_Latn"]
+    assert Identifier.open().unknown_labels == []
+
+
 def test_a_text_of_which_the_model_knows_nothing_is_other_with_score_zero(small):
     assert answers(small, ["", "cat", "ねこ", "\n"]) == [["other"] * 4, [0.0] * 4]
 

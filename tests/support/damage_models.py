@@ -14,10 +14,17 @@ import pyarrow as pa
 
 from curation.language import identify
 from runtime.errors import InputError
+from tests.support import language_models
+from tests.support.language_models import ONE_VS_ALL, TREE, Layout
 from tests.support.small_model import model_bytes
 
 TEXTS = pa.array(["a black dog", "犬と猫", "", "x" * 300, "Hund und Katze", None])
 ODD = (-1, 0, 1, 255, 65_536, 2**31 - 1, -(2**31))
+LAYOUTS = [
+    Layout(width=20, buckets=50, word_ngrams=2),
+    Layout(loss=TREE, buckets=50, kept=tuple(range(0, 50, 3)), part=3),
+    Layout(loss=ONE_VS_ALL, buckets=50, part=2, norms=False, output_part=2),
+]
 HEAD = 400  # bytes, which decide on more than others
 
 
@@ -38,13 +45,13 @@ def damaged(whole: bytes, dice: random.Random) -> bytes:
 
 
 def main(first: int, stop: int) -> None:
-    wholes = [model_bytes(), identify.default_model().read_bytes()]
+    wholes = [model_bytes(), identify.default_model().read_bytes(), *map(language_models.model_bytes, LAYOUTS)]
     answered = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.bin"
         for seed in range(first, stop):
             print(seed, flush=True)
-            path.write_bytes(damaged(wholes[seed % 2], random.Random(seed)))
+            path.write_bytes(damaged(wholes[seed % len(wholes)], random.Random(seed)))
             identify._opened.cache_clear()
             try:
                 languages, scores = identify.Identifier.open(path).identify(TEXTS, 0.0)

@@ -2,8 +2,10 @@
 
 The tree is two arrays. `children` int64 [2 labels - 1, 2]: left and right of each node; the leaves come first and are
 the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right with probability
-1 / (1 + exp(-weights · mean)). A label's score is the sum of log(p + 0.00001) over the probabilities p on its path.
-Types and order of operations are fastText's throughout: otherwise labels of near scores would change places.
+1 / (1 + exp(-weights · mean)). Where these products are known already, they are given as `weights`, float32
+[labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over the probabilities
+p on its path. Types and order of operations are fastText's throughout: otherwise labels of near scores would change
+places.
 """
 
 import math
@@ -16,7 +18,8 @@ from runtime.kernels import inline
 _EPSILON = 1e-5
 _LEAST = np.float32(math.log(_EPSILON))  # fastText leaves out labels with a lower score
 # A node's descendants may score above it, by 0.00001 a level, and rounding adds less: enough for paths of 150 nodes.
-_NEAR = 1 - 2e-3
+NEAR = 1 - 2e-3
+MOST_LEVELS = 150
 
 
 @inline
@@ -38,10 +41,11 @@ def log_probability(p):
 
 
 @inline
-def likeliest(children, weights, mean, waiting):
+def likeliest(children, weights, mean, near_enough, waiting):
     """Return the likeliest label, its score, and whether another is so near that only the order of the search decides.
 
-    The likelier child of each node comes first; mostly no other needs a look. `waiting` is scratch memory, four arrays
+    A label is so near if its probability is `near_enough` times the other's, NEAR at most. The likelier child of each
+    node comes first; mostly no other needs a look. `waiting` is scratch memory, four arrays
     as long as the tree. They hold for each node that waits: its number (int64), the product of the probabilities on
     its path (float64), its parent's score and its own probability (float32).
     """
@@ -53,10 +57,10 @@ def likeliest(children, weights, mean, waiting):
     while left > 0:
         left -= 1
         node, product = nodes[left], products[left]
-        if product < best * _NEAR:
+        if product < best * near_enough:
             continue
         own = np.float32(0.0) if node == root else scores[left] + log_probability(probabilities[left])
-        while node >= labels and product >= best * _NEAR:
+        while node >= labels and product >= best * near_enough:
             right = right_probability(weights, node, mean)
             likely, unlikely = max(left_probability(right), right), min(left_probability(right), right)
             side = np.int64(right == likely)
@@ -66,8 +70,8 @@ def likeliest(children, weights, mean, waiting):
             product *= np.float64(likely) + _EPSILON
             own += log_probability(likely)
             node = children[node, side]
-        if node < labels and product >= best * _NEAR:
-            near = product * _NEAR <= best
+        if node < labels and product >= best * near_enough:
+            near = product * near_enough <= best
             if product > best:
                 label, best, score = node, product, own
     return label, score, near

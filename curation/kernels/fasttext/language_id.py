@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from curation.kernels.fasttext.label_tree import likeliest, likeliest_in_order
+from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
 from curation.kernels.fasttext.vectors import WIDTH, add_rows, copy_four, prefetch_row, prefetch_slot
 from curation.kernels.fasttext.word_rows import (
     LONGEST,
@@ -119,7 +119,7 @@ def label_of_sum(children, weights, total, number, waiting):
     scale = np.float32(1.0 / np.float64(number))
     for k in range(WIDTH):
         total[k] *= scale
-    label, score, near = likeliest(children, weights, total, waiting)
+    label, score, near = likeliest(children, weights, total, NEAR, waiting)
     if near:
         label, score = likeliest_in_order(children, weights, total, waiting)
     return label, np.float32(math.exp(score))

@@ -43,7 +43,16 @@ def add_rows(typingctx, rows, ids, first, last, total):
 
 @intrinsic
 def dot(typingctx, rows, i, vector):
-    """Return the product of rows[i] and a vector, both of 16 float32; the terms are added one after the other."""
+    """Return the product of rows[i] and a vector, both of 16 float32; the terms are added one after the other.
+
+    Where `rows` are products already, of float32, it is the one at i - vector.
+    """
+
+    def look_up(context, builder, signature, args):
+        rows_type, _, _ = signature.args
+        rows, i, first = args
+        place = builder.sub(i, first)
+        return builder.load(_address(context, builder, rows_type, rows, place, ir.FloatType()), align=4)
 
     def generate(context, builder, signature, args):
         rows_type, _, vector_type = signature.args
@@ -55,6 +64,8 @@ def dot(typingctx, rows, i, vector):
             total = builder.fadd(total, builder.extract_element(terms, ir.Constant(_NUMBER, k)))
         return total
 
+    if rows.ndim == 1:
+        return types.float32(rows, types.int64, types.int64), look_up
     return types.float32(rows, types.int64, vector), generate
 
 

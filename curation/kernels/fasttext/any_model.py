@@ -1,0 +1,190 @@
+"""Predict labels and scores for the UTF-8 bytes of many texts, as any fastText model does.
+
+A text's vector is the sum of its words' sums, most of which are remembered (`word_sums`). fastText adds row by row
+instead, so numbers differ in the last digits. The vectors of 64 texts are multiplied by the output matrix
+(`products`), and a label is chosen (`losses`). Where another label is so near that rounding may decide, the text is
+summed and decided once more in the order of fastText. So labels are always those of fastText.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from curation.kernels.fasttext.language_id import AT_ONCE, BEGIN, HIGH, LOW, SIZE, read_words
+from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
+from curation.kernels.fasttext.ngrams import Sums, add_end, add_word, add_word_ngrams, clear
+from curation.kernels.fasttext.products import multiply
+from curation.kernels.fasttext.rows import add_vector
+from curation.kernels.fasttext.word_rows import LONGEST
+from curation.kernels.fasttext.word_sums import add_up, forget_if_full, sum_of_word
+from runtime.kernels import inline, lean
+from runtime.kernels.machine import prefetch
+
+UNKNOWN = -1  # instead of a label: the model knows no part of the text
+TILE = 64  # texts whose vectors are multiplied together
+_ROUNDING = 2.0**-24  # of a float32, as a share of it
+_END = (60, 47, 115, 62)  # </s>
+
+
+class Output(NamedTuple):
+    """What leads from a text's vector to its label."""
+
+    loss: int
+    rows: int  # one a label, or one an inner node of the tree
+    outputs: np.ndarray  # as in `products`
+    scales: np.ndarray  # likewise
+    longest: float  # the length of the longest row, times its scale
+    tree: Tree
+
+
+class Scratch(NamedTuple):
+    """Memory for one call."""
+
+    words: np.ndarray  # int64 [AT_ONCE, 5]
+    numbers: np.ndarray  # int64 [AT_ONCE]: of the sum of each word
+    hashes: np.ndarray  # int64: those of the longest text's words and one more; empty without n-grams of words
+    texts: Sums  # of TILE texts
+    products: np.ndarray  # float32 [TILE, outputs of whole blocks]
+    doubtful: np.ndarray  # int64 [TILE]
+
+
+@inline
+def most_wrong(texts, i, width, longest):
+    """Return by how much a product of text i and a row of the output may differ from what fastText computes.
+
+    If n numbers are added or multiplied in any order, rounding takes n times 2^-24 of the sum of their sizes at most.
+    The rows of a text are added, then its vector and a row of the output are multiplied; fastText rounds, and these
+    kernels do.
+    """
+    size = max(texts.sizes[i], 1)
+    return 1.01 * 2 * _ROUNDING * (size + width + 16) * longest * texts.norms[i] / size
+
+
+@inline
+def divide(texts, count):
+    """Make the sums of the first `count` texts the means of their rows."""
+    for i in range(count):
+        scale = np.float32(1.0 / np.float64(max(texts.sizes[i], 1)))
+        for k in range(texts.vectors.shape[1]):
+            texts.vectors[i, k] *= scale
+
+
+@lean
+def find_sums(model, data, table, scratch, count):
+    """scratch.numbers[word] = the number of the sum of each of the words that were read, 0 for the end of a text."""
+    found = scratch.words
+    for k in range(count):
+        word = found[k, BEGIN], found[k, SIZE], found[k, LOW], found[k, HIGH]
+        number = 0
+        if word[1] > LONGEST:
+            number = len(table.hashes) - AT_ONCE + k
+            add_up(model, data, word[0], word[1], table, number)
+        elif word[1] > 0:
+            number = sum_of_word(model, data, word, table)
+        scratch.numbers[k] = number
+        prefetch(table.sums.sizes, number)
+
+
+@inline
+def word_end(data, i, end):
+    """Return where the word that begins at i ends."""
+    while i < end and not (data[i] == 32 or 9 <= data[i] <= 13 or data[i] == 0):
+        i += 1
+    return i
+
+
+@inline
+def is_end(data, i, end):
+    """Return whether data[i:end] is `</s>`, which ends a text."""
+    alike = end - i == len(_END)
+    for k in range(len(_END)):
+        alike = alike and data[i + k] == _END[k]
+    return alike
+
+
+@lean
+def sum_in_order(model, data, i, end, scratch, text):
+    """Make sum `text` the sum of all rows of the text data[i:end], in the order of fastText."""
+    clear(scratch.texts, text)
+    count, stop = 0, word_end(data, i, end)
+    while i < end and not is_end(data, i, stop):
+        if stop > i:
+            hashed = add_word(model, data, i, stop, scratch.texts, text)
+            if model.words.word_ngrams > 1 and hashed >= 0:
+                scratch.hashes[count] = hashed
+                count += 1
+        i = stop + 1
+        stop = word_end(data, i, end)
+    add_end(model, scratch.texts, text)
+    if model.words.word_ngrams > 1:
+        scratch.hashes[count] = model.words.end_hash
+        add_word_ngrams(model, scratch.hashes, count + 1, scratch.texts, text)
+
+
+@inline
+def multiply_texts(output, scratch, count):
+    """Turn the sums of the first `count` texts into their products with the output."""
+    divide(scratch.texts, count)
+    multiply(scratch.texts.vectors, count, output.outputs, output.scales, output.rows, scratch.products)
+
+
+@lean
+def decide(offsets, data, model, output, scratch, first, count, labels, scores):
+    """Fill labels and scores of `count` texts from `first` on, whose sums are ready; return how many took two looks."""
+    texts, products, doubtful = scratch.texts, scratch.products, 0
+    multiply_texts(output, scratch, count)
+    for k in range(count):
+        error = most_wrong(texts, k, model.rows.width, output.longest)
+        label, score, certain = likeliest_label(output.loss, output.tree, products, k, output.rows, error)
+        labels[first + k], scores[first + k] = label, score
+        if texts.sizes[k] == 0:
+            labels[first + k], scores[first + k] = UNKNOWN, 0
+        elif not certain:
+            scratch.doubtful[doubtful] = first + k
+            doubtful += 1
+    for k in range(doubtful):
+        text = scratch.doubtful[k]
+        sum_in_order(model, data, offsets[text], offsets[text + 1], scratch, k)
+    multiply_texts(output, scratch, doubtful)
+    for k in range(doubtful):
+        text = scratch.doubtful[k]
+        labels[text], scores[text] = label_in_order(output.loss, output.tree, products, k, output.rows)
+    return doubtful
+
+
+@lean
+def predict(offsets, data, model, table, output, scratch, labels, scores):
+    """labels[text], scores[text] = the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
+
+    The label is UNKNOWN where the model knows no part of the text, and DAMAGED where a product is no number. Returns
+    how many texts were summed once more because another label was near.
+    """
+    texts, sums = scratch.texts, table.sums
+    word_ngrams, most = model.words.word_ngrams > 1, len(table.hashes) - AT_ONCE
+    place = (np.int64(0), offsets[0], offsets[0])
+    first, text, spoken, again = 0, 0, 0, 0
+    clear(texts, 0)
+    while text < len(labels):
+        forget_if_full(table, most)
+        place, count = read_words(offsets, data, table.slots, place, scratch.words)
+        find_sums(model, data, table, scratch, count)
+        for word in range(count):
+            number, k = scratch.numbers[word], text - first
+            if sums.sizes[number] > 0:
+                add_vector(sums.vectors, number, texts.vectors, k)
+                texts.sizes[k] += sums.sizes[number]
+                texts.norms[k] += sums.norms[number]
+            if word_ngrams and table.hashes[number] >= 0:
+                scratch.hashes[spoken] = table.hashes[number]
+                spoken += 1
+            if scratch.words[word, SIZE] == 0:
+                if word_ngrams:
+                    add_word_ngrams(model, scratch.hashes, spoken, texts, k)
+                    spoken = 0
+                text += 1
+                if text - first == TILE or text == len(labels):
+                    again += decide(offsets, data, model, output, scratch, first, text - first, labels, scores)
+                    first = text
+                if text < len(labels):
+                    clear(texts, text - first)
+    return again

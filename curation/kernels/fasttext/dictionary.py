@@ -1,0 +1,75 @@
+"""Read the dictionary of a fastText model: kernels over the bytes of the file, which stay where they are.
+
+An entry is its name, a zero, its count (eight bytes) and its kind (one byte, 0 for a word and 1 for a label). Words
+come first. `entries` int64 [number of entries + 1] holds where each begins and where the last one ends.
+"""
+
+import numpy as np
+
+from runtime.kernels import inline, kernel
+from runtime.kernels.machine import product
+
+TAIL = 10  # bytes of an entry behind its name
+_FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
+
+
+@inline
+def hash_of(data, begin, end):
+    """Return the FNV-1a hash of data[begin:end] in the lowest 32 bits; fastText takes a byte as signed."""
+    hashed = _FNV_START
+    for i in range(begin, end):
+        hashed = product(hashed ^ np.int64(np.int8(data[i])), _FNV_FACTOR)
+    return hashed & _32_BITS
+
+
+@kernel
+def find_entries(content, position, entries):
+    """Fill `entries` for a dictionary that begins at `position`; return whether all entries are within the content."""
+    for entry in range(len(entries) - 1):
+        entries[entry] = position
+        while position < len(content) and content[position] != 0:
+            position += 1
+        position += TAIL
+    entries[-1] = position
+    return position <= len(content)
+
+
+@kernel
+def count_of_kind(content, entries, first, stop, kind):
+    """Return how many of entries[first:stop] are of a kind."""
+    count = 0
+    for entry in range(first, stop):
+        count += content[entries[entry + 1] - 1] == kind
+    return count
+
+
+@kernel
+def index_entries(content, entries, slots):
+    """Put each entry into `slots`, int32 [2^k] of -1, more than there are entries; the later one of equal names."""
+    for entry in range(len(entries) - 1):
+        begin, end = entries[entry], entries[entry + 1] - TAIL
+        slot = slot_of_name(content, entries, slots, content, begin, end - begin, hash_of(content, begin, end))
+        slots[slot] = entry
+
+
+@inline
+def slot_of_name(content, entries, slots, data, begin, size, hashed):
+    """Return the slot of the entry called data[begin:begin + size], or the free one where it belongs."""
+    slot = hashed & (len(slots) - 1)
+    while slots[slot] >= 0:
+        entry = entries[slots[slot]]
+        if entries[slots[slot] + 1] - TAIL - entry == size:
+            alike = 0
+            while alike < size and content[entry + alike] == data[begin + alike]:
+                alike += 1
+            if alike == size:
+                break
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@kernel
+def number_of(content, entries, slots, name):
+    """Return the number of the entry of that name, -1 where there is none, and the hash of the name."""
+    hashed = hash_of(name, 0, len(name))
+    return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)]), hashed

@@ -1,0 +1,252 @@
+"""Choose the likeliest label from the products of a text's vector and the output matrix, as fastText does.
+
+Each loss has two functions. One is fast and tells whether the label is certain although products may be wrong by
+`error`; the other computes in the types and the order of fastText, and is for products without error. In all of them
+the later one of equal labels is taken.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
+from curation.kernels.fasttext.rows import LANES
+from runtime.kernels import inline, lean
+
+DAMAGED = -2
+TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
+_EPSILON = 1e-5  # fastText adds it to a probability before it takes the logarithm
+_ROUNDING = 1e-5  # by which the logarithms of probabilities differ from fastText's at most, if products are equal
+_STEPS, _MOST = 512, 8.0  # of the table of the logistic function, and where it ends
+_MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no numbers
+# A score that may be wrong by more is computed once more. Scores really were wrong by less than a 1500th of what they
+# may be, so they are within 0.00001 of fastText's.
+_MOST_SHIFT = 0.01
+_LEAST_POWER = -87.0  # exp of less is no normal float32
+
+_NUMBER, _WORD, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
+_VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_NUMBER, LANES)
+# exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5, from the seventh to the first (Taylor's).
+_TERMS = [math.log(2) ** k / math.factorial(k) for k in range(7, -1, -1)]
+_SHIFT = 1.5 * 2**23  # added to a number it leaves the nearest integer in the lowest bits
+
+
+class Tree(NamedTuple):
+    """What a hierarchical softmax needs; empty arrays for other losses."""
+
+    children: np.ndarray  # as in `label_tree`
+    depth: int  # the most inner nodes on a path
+    waiting: tuple  # scratch memory, as in `label_tree`
+
+
+def _lanes(value):
+    return ir.Constant(_VECTOR, [np.float32(value).item()] * LANES)
+
+
+def _for_each_vector(context, builder, array_type, array, row):
+    """Yield the loop over the vectors of a row, with the vector."""
+    matrix = context.make_array(array_type)(context, builder, array)
+    columns = cgutils.unpack_tuple(builder, matrix.shape)[1]
+    begin = builder.gep(matrix.data, [builder.mul(row, columns)])
+    return cgutils.for_range_slice(builder, ir.Constant(_WORD, 0), columns, ir.Constant(_WORD, LANES)), begin
+
+
+def _load(builder, begin, k):
+    return builder.load(builder.bitcast(builder.gep(begin, [k]), _VECTOR.as_pointer()), align=4)
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+@intrinsic
+def best_two(typingctx, products, row):
+    """Return the largest and the second largest number of products[row], whose length is a multiple of LANES."""
+
+    def generate(context, builder, signature, args):
+        first, second = (cgutils.alloca_once_value(builder, _lanes(-np.inf)) for _ in range(2))
+        loop, begin = _for_each_vector(context, builder, signature.args[0], *args)
+        with loop as (k, _):
+            value, best = _load(builder, begin, k), builder.load(first)
+            more = builder.fcmp_ordered(">", value, best)
+            loser = builder.select(more, best, value)
+            builder.store(builder.select(more, value, best), first)
+            builder.store(_larger(builder, loser, builder.load(second)), second)
+        best, runner_up = (ir.Constant(_FLOAT, -np.inf) for _ in range(2))
+        for lane in range(2 * LANES):
+            lanes = builder.load(first if lane < LANES else second)
+            value = builder.extract_element(lanes, ir.Constant(_NUMBER, lane % LANES))
+            more = builder.fcmp_ordered(">", value, best)
+            loser = builder.select(more, best, value)
+            best = builder.select(more, value, best)
+            runner_up = _larger(builder, loser, runner_up)
+        return context.make_tuple(builder, signature.return_type, [best, runner_up])
+
+    return types.UniTuple(types.float32, 2)(products, types.int64), generate
+
+
+@intrinsic
+def raise_powers(typingctx, products, row, best):
+    """Replace each of products[row] by exp(product - best).
+
+    The relative error is 0.0000003, and 0.0000001 for each unit below the best: small where the power is not.
+    """
+
+    def generate(context, builder, signature, args):
+        products, row, best = args
+        best = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), best, ir.Constant(_NUMBER, 0))
+        best = builder.shuffle_vector(best, best, ir.Constant(_INTEGERS, [0] * LANES))
+        loop, begin = _for_each_vector(context, builder, signature.args[0], products, row)
+        with loop as (k, _):
+            power = builder.fsub(_load(builder, begin, k), best)
+            low = builder.fcmp_ordered("<", power, _lanes(_LEAST_POWER))
+            power = builder.select(low, _lanes(_LEAST_POWER), power)
+            place = builder.bitcast(builder.gep(begin, [k]), _VECTOR.as_pointer())
+            builder.store(_exp(builder, power), place, align=4)
+        return context.get_dummy_value()
+
+    return types.none(products, types.int64, types.float32), generate
+
+
+def _exp(builder, power):
+    halvings = builder.fmul(power, _lanes(1 / math.log(2)))
+    shifted = builder.fadd(halvings, _lanes(_SHIFT))
+    rest = builder.fsub(halvings, builder.fsub(shifted, _lanes(_SHIFT)))
+    value = _lanes(_TERMS[0])
+    for term in _TERMS[1:]:
+        value = builder.fadd(builder.fmul(value, rest), _lanes(term))
+    exponent = builder.shl(builder.bitcast(shifted, _INTEGERS), ir.Constant(_INTEGERS, [23] * LANES))
+    return builder.bitcast(builder.add(builder.bitcast(value, _INTEGERS), exponent), _VECTOR)
+
+
+@inline
+def likeliest_of_softmax(products, text, labels, error):
+    """Return label and score, and whether the label is certain; the products become powers.
+
+    These are added one after the other as in fastText, which so loses up to 0.00001 of two thousand small ones.
+    """
+    best, second = best_two(products, text)
+    label = 0
+    while products[text, label] != best:
+        label += 1
+    raise_powers(products, text, best)
+    total = np.float32(0.0)
+    for k in range(labels):
+        total += products[text, k]
+    return label, np.float32(1.0 / np.float64(total) + _EPSILON), best - second > 2 * error + _ROUNDING
+
+
+@inline
+def softmax_in_order(products, text, labels):
+    """Return label and score, as fastText computes them; the products become probabilities."""
+    best = products[text, 0]
+    for label in range(labels):
+        best = max(best, products[text, label])
+    total = np.float32(0.0)
+    for label in range(labels):
+        products[text, label] = math.exp(np.float32(products[text, label] - best))
+        total += products[text, label]
+    chosen, score = -1, np.float32(-np.inf)
+    for label in range(labels):
+        own = np.float32(math.log(np.float64(np.float32(products[text, label] / total)) + _EPSILON))
+        if own >= score:
+            chosen, score = label, own
+    return chosen, np.float32(math.exp(score))
+
+
+@inline
+def step_of(product):
+    """Return the place of a product in the table of the logistic function; -1 and 513 before and behind it."""
+    if product < -_MOST:
+        return np.int64(-1)
+    if product > _MOST:
+        return np.int64(_STEPS + 1)
+    return np.int64(np.float32(np.float32(product + np.float32(_MOST)) * np.float32(_STEPS / _MOST / 2)))
+
+
+@inline
+def score_of_step(step):
+    """Return the score of a label whose product is at that place of the table."""
+    p = np.float32(1.0) if step > _STEPS else np.float32(0.0)
+    if 0 <= step <= _STEPS:
+        x = np.float32(np.float32(step * 2 * _MOST) / np.float32(_STEPS)) - np.float32(_MOST)
+        p = np.float32(1.0 / np.float64(np.float32(1.0) + np.float32(math.exp(-x))))
+    return np.float32(math.exp(np.float32(math.log(np.float64(p) + _EPSILON))))
+
+
+@inline
+def likeliest_of_binary(products, text, labels, error):
+    """Return label and score, and whether the label is certain: of negative sampling, or of one against all."""
+    best, _ = best_two(products, text)
+    step = step_of(best)
+    label, certain = -1, True
+    for k in range(labels):
+        product = products[text, k]
+        if step_of(np.float32(product + error)) >= step:
+            certain &= step_of(np.float32(product + error)) == step_of(np.float32(product - error))
+            if step_of(product) == step:
+                label = k
+    return label, score_of_step(step), certain
+
+
+@inline
+def binary_in_order(products, text, labels):
+    """Return label and score: of negative sampling, or of one against all."""
+    chosen, best = -1, np.int64(-2)
+    for label in range(labels):
+        step = step_of(products[text, label])
+        if step >= best:
+            chosen, best = label, step
+    return chosen, score_of_step(best)
+
+
+@inline
+def likeliest_of_tree(tree, products, text, error):
+    """Return label and score, and whether the label is certain."""
+    near = NEAR - 2 * tree.depth * error
+    if not near > 0:
+        return 0, np.float32(0.0), False
+    children = tree.children
+    labels = len(children) // 2 + 1
+    label, score, is_near = likeliest(children, products[text], labels, near, tree.waiting)
+    return label, np.float32(math.exp(score)), not is_near
+
+
+@inline
+def tree_in_order(tree, products, text):
+    """Return label and score."""
+    labels = len(tree.children) // 2 + 1
+    label, score = likeliest_in_order(tree.children, products[text], labels, tree.waiting)
+    return label, np.float32(math.exp(score))
+
+
+@lean
+def likeliest_label(loss, tree, products, text, labels, error):
+    """Return the likeliest label, its score, and whether it is certain although products may be wrong by `error`."""
+    label, score, certain = 0, np.float32(0.0), False
+    if error < _MOST_ERROR:
+        if loss == TREE:
+            label, score, certain = likeliest_of_tree(tree, products, text, error)
+        elif loss == SOFTMAX:
+            label, score, certain = likeliest_of_softmax(products, text, labels, error)
+        else:
+            label, score, certain = likeliest_of_binary(products, text, labels, error)
+    return label, score, certain and score * (1 - score) * error < _MOST_SHIFT
+
+
+@lean
+def label_in_order(loss, tree, products, text, labels):
+    """Return the likeliest label and its score as fastText finds them; label DAMAGED where a product is no number."""
+    for label in range(labels):
+        if not abs(products[text, label]) < np.inf:
+            return DAMAGED, np.float32(0.0)
+    if loss == TREE:
+        return tree_in_order(tree, products, text)
+    if loss == SOFTMAX:
+        return softmax_in_order(products, text, labels)
+    return binary_in_order(products, text, labels)

@@ -1,0 +1,160 @@
+"""Add the rows of a word, of its character n-grams and of n-grams of words, for any fastText model.
+
+Whether a text is summed word by word or row by row, these functions add the rows in the order of fastText.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from curation.kernels.fasttext.dictionary import hash_of, slot_of_name
+from curation.kernels.fasttext.rows import Rows, add_row, prefetch_dense
+from curation.kernels.fasttext.word_rows import is_label
+from runtime.kernels import inline, lean
+from runtime.kernels.machine import ones, product
+
+AHEAD = 32  # rows that are asked for before the first of them is added
+_FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
+_WORDS_FACTOR = 116049371
+_OPEN, _CLOSE = ord("<"), ord(">")
+
+
+class Words(NamedTuple):
+    """A model's dictionary and buckets."""
+
+    entries: np.ndarray  # as `dictionary` describes it
+    slots: np.ndarray  # likewise
+    known: int  # words, which come before the labels
+    end: int  # the end of sentence; -1: it is no word of the model
+    end_hash: int  # its hash
+    buckets: int  # into which n-grams are hashed
+    shortest: int  # characters
+    longest: int  # characters; 0: no n-grams
+    word_ngrams: int  # words in the longest n-gram of words
+    pruned: bool
+    kept: np.ndarray  # int64: of a pruned model, bit b & 63 of kept[b >> 6] tells whether bucket b has a row
+    before: np.ndarray  # int32: the number of buckets kept before those of kept[b >> 6]
+    ranks: np.ndarray  # int32: the row of each bucket that is kept, behind the words, in the order of buckets
+
+
+class Model(NamedTuple):
+    """What turns the words of a text into rows."""
+
+    words: Words
+    rows: Rows
+    waiting: np.ndarray  # int64 [AHEAD]: rows that were asked for, and are not added yet
+
+
+class Sums(NamedTuple):
+    """Vectors that grow by rows, and what is known of each."""
+
+    vectors: np.ndarray  # float32 [number, padded width]
+    sizes: np.ndarray  # int64: rows that were added
+    norms: np.ndarray  # float64: the sum of the lengths of these rows
+
+
+@inline
+def row_of_bucket(words, hashed):
+    """Return the row of an n-gram; -1 where the model did not keep it."""
+    bucket = hashed % words.buckets
+    if not words.pruned:
+        return words.known + bucket
+    bits = words.kept[bucket >> 6]
+    if not bits >> (bucket & 63) & 1:
+        return -1
+    return words.known + words.ranks[words.before[bucket >> 6] + ones(bits & ((1 << (bucket & 63)) - 1))]
+
+
+@lean
+def add_waiting(model, count, sums, i):
+    """Add the first `count` of the waiting rows to sums i."""
+    for k in range(count):
+        sums.norms[i] += math.sqrt(np.float64(add_row(model.rows, model.waiting[k], sums.vectors, i)))
+    sums.sizes[i] += count
+
+
+@inline
+def ask_for(model, row, count, sums, i):
+    """Let a row wait behind `count` others, if it is one; return how many wait. Too many are added first."""
+    if row < 0:
+        return count
+    if count == AHEAD:
+        add_waiting(model, count, sums, i)
+        count = 0
+    prefetch_dense(model.rows, row)
+    model.waiting[count] = row
+    return count + 1
+
+
+@inline
+def byte_at(data, begin, end, i):
+    """Return byte i of `<` + data[begin:end] + `>`."""
+    if i == 0:
+        return _OPEN
+    return np.int64(data[begin + i - 1]) if i <= end - begin else _CLOSE
+
+
+@lean
+def add_ngrams(model, data, begin, end, count, sums, i):
+    """Add `count` waiting rows, then those of the n-grams of `<` + data[begin:end] + `>`, to sums i.
+
+    They are in the order of their first characters, then of their lengths. A single character counts only between
+    others.
+    """
+    words, size = model.words, end - begin + 2
+    for first in range(size if words.longest > 0 else 0):
+        if byte_at(data, begin, end, first) & 0xC0 == 0x80:
+            continue
+        hashed, k = _FNV_START, first
+        for length in range(1, words.longest + 1):
+            if k == size:
+                break
+            hashed = product(hashed ^ np.int64(np.int8(byte_at(data, begin, end, k))), _FNV_FACTOR)
+            k += 1
+            while k < size and byte_at(data, begin, end, k) & 0xC0 == 0x80:
+                hashed = product(hashed ^ np.int64(np.int8(byte_at(data, begin, end, k))), _FNV_FACTOR)
+                k += 1
+            if length >= words.shortest and not (length == 1 and (first == 0 or k == size)):
+                count = ask_for(model, row_of_bucket(words, hashed & _32_BITS), count, sums, i)
+    add_waiting(model, count, sums, i)
+
+
+@lean
+def add_word(model, data, begin, end, sums, i):
+    """Add the rows of the word data[begin:end] to sums i; return its hash, or -1 for a label, which has no rows."""
+    words, content = model.words, model.rows.content
+    hashed = hash_of(data, begin, end)
+    slot = slot_of_name(content, words.entries, words.slots, data, begin, end - begin, hashed)
+    entry = np.int64(words.slots[slot])
+    if entry >= words.known or (entry < 0 and is_label(data, begin, end - begin)):
+        return -1
+    add_ngrams(model, data, begin, end, ask_for(model, entry, 0, sums, i), sums, i)
+    return hashed
+
+
+@lean
+def add_word_ngrams(model, hashes, count, sums, i):
+    """Add the rows of the n-grams of the words whose hashes are hashes[:count] to sums i."""
+    words, waiting = model.words, 0
+    for first in range(count):
+        hashed = np.uint64(np.int64(np.int32(hashes[first])))
+        for k in range(first + 1, min(first + words.word_ngrams, count)):
+            hashed = np.uint64(product(np.int64(hashed), _WORDS_FACTOR)) + np.uint64(np.int64(np.int32(hashes[k])))
+            row = row_of_bucket(words, np.int64(hashed % np.uint64(words.buckets)))
+            waiting = ask_for(model, row, waiting, sums, i)
+    add_waiting(model, waiting, sums, i)
+
+
+@lean
+def add_end(model, sums, i):
+    """Add the row of the end of sentence, if the model has it, to sums i."""
+    add_waiting(model, ask_for(model, model.words.end, 0, sums, i), sums, i)
+
+
+@inline
+def clear(sums, i):
+    """Make sum i the sum of no rows."""
+    sums.sizes[i], sums.norms[i] = 0, 0.0
+    for k in range(sums.vectors.shape[1]):
+        sums.vectors[i, k] = 0
