@@ -86,4 +86,5 @@ class Request:
             "max_texts": self.config.max_texts,
             "max_text_length": self.config.max_text_length,
             "min_language_score": self.config.min_language_score,
+            "wrong_script": self.config.wrong_script,
         }

@@ -40,7 +40,9 @@ FOUND = (
     pa.field("lid_score", pa.float32()),  # null where the input brought the language
     pa.field("entries", ENTRY_IDS),
 )
-PAIRS = pa.schema([*KEYED, *FOUND])
+# `undetermined` is the reason for which a text belongs to `other` whatever its label means; else null.
+EARLIER_PAIRS = pa.schema([*KEYED, *FOUND])  # of versions before 0.1
+PAIRS = pa.schema([*KEYED, *FOUND, pa.field("undetermined", pa.string())])
 
 CANDIDATE = pa.struct(
     [

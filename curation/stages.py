@@ -28,6 +28,7 @@ from curation.inputs import limits
 from curation.inputs.formats import BY_NAME
 from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
+from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.runs.ledger import TASK_BYTES, Ledger, Stamps
@@ -69,21 +70,21 @@ class MatchPlan:
     matcher: str
     rules: str
     max_texts: int
-    min_language_score: float
+    languages: LanguageRules
     max_text_length: int
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
-        numbers = (config.max_texts, config.min_language_score, config.max_text_length)
-        return cls(artefacts, config.matcher, config.rules, *numbers)
+        languages = LanguageRules.of(config)
+        return cls(artefacts, config.matcher, config.rules, config.max_texts, languages, config.max_text_length)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
         compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
-        return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
+        return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield CANDIDATES batches without what is excluded and with long texts cut."""

@@ -16,6 +16,8 @@ The table was made by these rules:
   letters, would only crowd Chinese words out, and stay apart.
 - `als` is Albanian (sq) as a wordnet and in als_Latn, by ISO 639-3; Wikipedia and lid.176 call Alemannic so.
 - Among the labels are three that tables of pairs bring: iw, fil and nb.
+
+The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR.
 """
 
 import csv
@@ -36,16 +38,21 @@ class Language:
     wordnet: tuple[str, ...]  # ISO 639-3, as wordnets use it
     labels: tuple[str, ...]  # of language-ID models, without __label__
     spaced: bool  # whether spaces separate words
+    scripts: tuple[str, ...]  # ISO 15924 codes of the scripts it is written in; empty where none is known
 
 
 def _read() -> tuple[Language, ...]:
-    text = files("metadata").joinpath("languages.csv").read_text("utf-8")
-    return tuple(_of_row(row) for row in csv.DictReader(text.splitlines()))
+    scripts = {row["code"]: tuple(row["scripts"].split()) for row in _rows("scripts.csv")}
+    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in _rows("languages.csv"))
 
 
-def _of_row(row: dict[str, str]) -> Language:
+def _rows(table: str) -> csv.DictReader:
+    return csv.DictReader(files("metadata").joinpath(table).read_text("utf-8").splitlines())
+
+
+def _of_row(row: dict[str, str], scripts: tuple[str, ...]) -> Language:
     called = {column: tuple(row[column].split()) for column in ("wikipedia", "wordnet", "labels")}
-    return Language(row["code"], row["name"], spaced=row["spaced"] == "yes", **called)
+    return Language(row["code"], row["name"], spaced=row["spaced"] == "yes", scripts=scripts, **called)
 
 
 LANGUAGES = _read()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curation.commands.verify import Verify
-from curation.config import MATCHERS, CurationConfig
+from curation.config import FATES, MATCHERS, CurationConfig
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
 
@@ -153,4 +153,9 @@ def _add_rules(group: _ActionsContainer) -> None:
     group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
     group.add_argument(
         "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
+    )
+    group.add_argument(
+        "--wrong-script",
+        choices=FATES,
+        help="what becomes of a text whose letters are all of scripts that the language of its label is not written in",
     )

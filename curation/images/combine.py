@@ -4,6 +4,8 @@
 whole. So a logo with five million alts takes no more memory than any other image.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,14 +47,16 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
 def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
     """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
 
-    `tallies` gets images, texts and duplicates, and per language the texts, those that the model identified and their
-    scores, and those matched. `unique`: each row is an image of its own.
+    `tallies` gets images, texts, duplicates, and texts that are undetermined by reason; per language the texts, those
+    that the model identified and their scores, and those matched. `unique`: each row is an image of its own.
     """
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
     found = pc.greater(pc.list_value_length(rows["entries"]), 0)
     tallies.add("images", int(new_image.sum()))
     tallies.add("texts", rows.num_rows)
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
+    for reason, texts in _counts(rows["undetermined"]):
+        tallies.add(f"undetermined.{reason}", texts)
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
 
@@ -144,6 +148,10 @@ def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: n
     smallest(offsets, data, column.is_valid().to_numpy(zero_copy_only=False), order, bounds, rows)
     rows = rows[images]
     return column.take(pa.array(rows, mask=rows < 0))
+
+
+def _counts(reasons: pa.Array) -> Iterator[tuple[str, int]]:
+    return ((each["values"], each["counts"]) for each in pc.value_counts(reasons.drop_null()).to_pylist())
 
 
 def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:

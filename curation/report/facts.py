@@ -66,6 +66,7 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
+            "undetermined": self.matched.beginning("undetermined."),
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
             "cut_text": self.matched[CUT],

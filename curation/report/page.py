@@ -22,6 +22,7 @@ from curation.report.numbers import counted, number
 from curation.report.overview import lead, tiles
 from curation.report.parameters import Parameters
 from curation.report.samples import samples_of
+from curation.report.undetermined import undetermined_bars
 from curation.report.warnings import Quoted, warnings
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
@@ -53,6 +54,7 @@ def render(run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
             gate=GateTables.of(facts),
             dropped=dropped_bars(facts),
             languages=LanguageTable.of(facts),
+            undetermined=undetermined_bars(facts),
             thresholds=charts.thresholds(facts),
             distributions=charts.distributions(run),
             frequent=most_frequent(facts, rates),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.report.numbers import number, percent
-from metadata.languages import language
+from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
 LOW_SCORE = 0.5  # a lower mean score is a sign of texts that are in no language
@@ -42,6 +42,7 @@ class Check:
     details: Callable[[dict[str, Any]], tuple[str, ...]]
     before: str
     after: str
+    of_other: bool = True  # whether `other`, which is no language, is checked, too
 
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
@@ -89,7 +90,9 @@ def _passed_over(facts: dict[str, Any]) -> Sentence | None:
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:
     """Return the warning about the languages to which a check applies; None if it applies to no language."""
-    found = [(code, row) for code, row in languages.items() if check.applies(row)]
+    found = [
+        (code, row) for code, row in languages.items() if check.applies(row) and (check.of_other or code != OTHER.code)
+    ]
     if not found:
         return None
     named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in found[:NAMED]]
@@ -149,6 +152,7 @@ CHECKS = (
         "Low mean language score: ",
         ". Many of these texts may be in another language or, like file names, in none; "
         "with --min-language-score 0.5 the doubtful ones count as “other”.",
+        of_other=False,
     ),
     Check(
         _is_hardly_matched,

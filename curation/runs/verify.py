@@ -9,10 +9,12 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
+import pyarrow as pa
+
 from curation.inputs.tables.references import FOLDER
 from curation.runs.ledger import STAMP_NAME, is_stamp
 from curation.runs.results import RERUN
-from curation.schemas import PAIRS
+from curation.schemas import EARLIER_PAIRS, PAIRS
 from metadata.entries import ENTRIES, FACTS
 from runtime.blocks import ENDING, read_blocks
 from runtime.errors import InputError
@@ -165,7 +167,14 @@ def _require_stamp(path: Path) -> None:
 
 
 def _require_blocks(path: Path) -> None:
-    for _ in read_blocks(path, PAIRS):
+    try:
+        _read(path, PAIRS)
+    except InputError:
+        _read(path, EARLIER_PAIRS)
+
+
+def _read(path: Path, schema: pa.Schema) -> None:
+    for _ in read_blocks(path, schema):
         pass
 
 

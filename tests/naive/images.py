@@ -35,6 +35,8 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         tallies["language.matched", row["language"]] += bool(row["entries"])
         tallies["language.identified", row["language"]] += row["lid_score"] is not None
         tallies["language.score", row["language"]] += row["lid_score"] or 0
+        if row["undetermined"]:
+            tallies[f"undetermined.{row['undetermined']}", None] += 1
     matched = [[row for row in rows if row["entries"]] for rows in images.values()]
     return [_image(rows) for rows in matched if rows], {name: value for name, value in tallies.items() if value}
 

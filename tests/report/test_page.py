@@ -12,8 +12,10 @@ import pytest
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
+from curation.language.judging import REASONS as UNDETERMINED
 from curation.report.dropped import REASONS
 from curation.report.page import render, write_report
+from curation.report.undetermined import MEANINGS
 from tests.report.runs import HOSTILE, Page, finished, page, row
 
 REFERENCES = {"src", "srcset", "action", "data", "background", "xlink:href", "ping", "formaction"}
@@ -103,6 +105,16 @@ def test_every_reason_to_drop_has_an_explanation():
     reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
     assert len(reasons) > 10
     assert reasons | set(EXCLUDED) == set(REASONS)
+
+
+def test_every_reason_for_which_a_text_is_undetermined_has_a_meaning_and_is_shown():
+    assert set(MEANINGS) == set(UNDETERMINED)
+    run, rates = finished()
+    run.matched.add("undetermined.script", 1_734)
+    text = page(run, rates).text
+    assert MEANINGS["script"] in text
+    assert "1,734" in text
+    assert "Undetermined texts" not in page(*finished()).text
 
 
 def test_every_reason_that_counts_as_damage_has_an_explanation():

@@ -114,6 +114,14 @@ def test_a_hostile_entry_neither_breaks_nor_turns_its_line_of_the_console():
     assert lines[-1].endswith("template?")
 
 
+def test_other_is_no_language_that_could_have_a_low_score():
+    facts = facts_of()
+    low = {"identified": 100, "mean_score": 0.3}
+    facts["languages"] = {code: facts["languages"]["sw"] | low for code in ("sw", "other")}
+    (warning,) = [str(each) for each in warnings(facts) if "Low mean" in str(each)]
+    assert "Other" not in warning
+
+
 def test_the_page_has_every_warning_of_run_json():
     run, rates = with_entry("dog & cat")
     text = page(run, rates).text

@@ -10,7 +10,9 @@ from curation.export.card import About
 from curation.export.forms import export
 from curation.runs import Results
 from curation.runs.verify import verify
+from curation.schemas import EARLIER_PAIRS
 from metadata import Entries, InputError
+from runtime.blocks import ENDING, write_blocks
 from runtime.storage.whole import STAMP, read_json, write_json
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
 from tests.support.written_run import write_run
@@ -91,6 +93,17 @@ def test_matched_images_of_an_earlier_version_stay_readable_in_a_run_of_this_one
     write_json(run / "run.json", facts)
     assert everything(run)[:3] == expected
     assert verify(run).endswith("files are as they were written")
+
+
+def test_files_of_pairs_of_an_earlier_version_are_verified(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    (run / "pairs").mkdir()
+    file = run / "pairs" / f"0{ENDING}"
+    write_blocks(file, EARLIER_PAIRS, [])
+    assert verify(run).endswith("files are as they were written")
+    flip(file, random.Random(0))
+    with pytest.raises(InputError, match="pairs/0.* is damaged"):
+        verify(run)
 
 
 def test_a_name_that_is_damaged_is_not_taken_for_an_earlier_version(tmp_path):

@@ -1,0 +1,54 @@
+"""Judge whether a text is in the language of its label; where that is in doubt, its language is `other`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curation.config import CurationConfig
+from curation.language.identify import code_of_label
+from curation.language.scripts import is_foreign
+from metadata.languages import OTHER
+
+REASONS = ("script", "score")  # why a text is undetermined; of several the first counts
+
+
+@dataclass(frozen=True)
+class LanguageRules:
+    """When a text counts as in the language of its label."""
+
+    min_score: float = 0.0  # that the model must give
+    check_scripts: bool = True  # some letter must be of a script of the language
+
+    @classmethod
+    def of(cls, config: CurationConfig) -> LanguageRules:
+        """Return the rules that the numbers of a run state."""
+        return cls(config.min_language_score, config.wrong_script == OTHER.code)
+
+
+def judge(
+    texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Return the language of each text, given the model's label and score, and the reason if it is undetermined.
+
+    The reason is null where the language is what the label means, which may be `other`, too. Null gives null.
+    """
+    codes = [*map(code_of_label, labels.dictionary.to_pylist()), OTHER.code]
+    nulls = labels.is_null().to_numpy(zero_copy_only=False)
+    indices = np.where(nulls, len(codes) - 1, labels.indices.fill_null(0).to_numpy())
+    doubts = _doubts(texts, labels, scores, rules)
+    reasons = np.select(doubts, range(len(doubts)), -1)
+    reasons[np.array(codes)[indices] == OTHER.code] = -1
+    indices[reasons >= 0] = len(codes) - 1
+    languages = pa.array(codes, pa.string()).take(pa.array(indices, mask=nulls))
+    return languages, pa.array(REASONS, pa.string()).take(pa.array(reasons, mask=reasons < 0))
+
+
+def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> list:
+    """Return for each of REASONS whether it applies to each text."""
+    nothing = np.zeros(len(texts), bool)
+    foreign = is_foreign(texts, labels) if rules.check_scripts else nothing
+    low = scores.fill_null(0).to_numpy() < np.float32(rules.min_score) if rules.min_score > 0 else nothing
+    return [foreign, low]
