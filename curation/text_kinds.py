@@ -1,0 +1,156 @@
+"""Recognise texts that are no captions by their form: names of files, addresses, HTML, texts without letters.
+
+A text may be of several kinds: the URL of a picture is an address and the name of a file. A text is looked at byte by
+byte first; RE2 sees only those with a byte that all texts of a kind have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.kernels.text_kinds import find_marks
+from runtime.arrow.buffers import Strings, string_array, string_buffers
+
+LONGEST_NAME = 255  # bytes of the name of a file, on the file systems in use
+
+# The words of the patterns. ASCII letters are compared in lower case.
+ENDINGS = (
+    "jpg jpeg jfif jp2 jxl png apng gif webp avif heic heif bmp tif tiff svg svgz ico eps psd ai indd cr2 cr3 nef "
+    "arw dng orf raf raw rw2 pdf mp4 mov avi webm doc docx ppt pptx"
+).split()
+CAMERAS = "img imgp imag cimg kimg _mg dsc dscn dscf dsci pxl mvi".split()  # with a number: IMG_0450
+PICTURES = (  # with a number: image-1, unnamed (2)
+    "image images img pic pics picture pictures photo photos foto fotos bild imagen imagem immagine afbeelding "
+    "obraz slika kép resim unnamed untitled unbenannt unknown download screenshot thumb thumbnail scan asset "
+    "artboard capture captura"
+).split()
+SHOTS = (  # with a date: Screenshot 2020-01-01 at 10.11.12
+    "screen shot,screenshot,screencap,bildschirmfoto,capture d'écran,capture d’écran,captura de pantalla,"
+    "captura de tela,captura de ecrã,schermata,skärmavbild,schermafbeelding,Снимок экрана,zrzut ekranu,ekran resmi,"
+    "スクリーンショット,截屏,屏幕截图,whatsapp image,whatsapp video,photo,picsart,snapchat"
+).split(",")
+DATE_WORDS = "am pm at um à a o om kl om в v".split()
+COUNTRIES = (
+    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca "
+    "cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo "
+    "fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je "
+    "jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo "
+    "mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt "
+    "pw py qa re ro rs ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk "
+    "tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw рф укр срб бел"
+).split()
+GENERIC = (  # of the 1,200 others those that no sentence begins with: Hello.World has lost a space
+    "com net org info biz edu gov mil int mobi asia aero coop museum tel app dev blog shop store online site "
+    "website web tech xyz club recipes photography jetzt wien koeln nyc"
+).split()
+WORD_ELEMENTS = (  # their names are letters or words, so < and the name are not enough
+    "a abbr b big body button center cite code dd dl dt em figure form head hr html i label li link meta object ol "
+    "option p picture pre s section select small source strike sub sup svg td th title tr tt u ul video"
+).split()
+ELEMENTS = (
+    "img br div span font iframe script style strong table tbody thead input blockquote embed noscript h1 h2 h3 h4 "
+    "h5 h6"
+).split()
+ATTRIBUTES = "align alt border class height href id onclick rel sizes src srcset style target title width".split()
+
+
+def _any(words: list[str]) -> str:
+    return f"(?:{'|'.join(words)})"
+
+
+# No class is \s, \w or \d, which mean other characters to RE2 than to Python.
+_LATIN = r"0-9a-z\x{C0}-\x{24F}"
+_COPY = r"(?: ?\([0-9]{1,4}\)|[ _-]copy)?"
+_SIGNS = r"_.,()+~%!'$-"
+_FILE_NAMES = (
+    rf".*[^ ]\.{_any(ENDINGS)}{_COPY}(?:\?[^ ]*)?",
+    rf"[^ ]*{_any(CAMERAS)}[_ -]?[0-9]{{3,}}[^ ]*{_COPY}",
+    rf"{_any(PICTURES)}[_ -]?[(#]?[0-9]+\)?{_COPY}",
+    rf"{_any(SHOTS)}[ _-]+[0-9]{{4}}-?[0-9]{{2}}-?[0-9]{{2}}(?:[0-9 .:,_()-]|{_any(DATE_WORDS)})*",
+    rf"[{_LATIN}{_SIGNS}]*[{_LATIN}]_[{_LATIN}][{_LATIN}{_SIGNS}]*{_COPY}",  # words joined by underscores
+    "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}",  # UUID, digest
+    "[0-9a-z]+(?:-[0-9a-z]+){3,}",  # four words joined by hyphens: three are also good English
+)
+_LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
+_HOST = rf"(?:{_LABEL}\.)+{_any(COUNTRIES + GENERIC)}"
+_ADDRESSES = (
+    "[a-z][a-z0-9+.-]*://[^ ]+",
+    "(?:mailto:|data:[a-z]+/)[^ ]+",
+    r"www\.[^ ]+\.[^ ]+",
+    rf"(?://)?{_HOST}(?::[0-9]+)?(?:[/?#][^ ]*)?",
+    rf"[0-9a-z._%+-]+@{_HOST}",
+)
+_HTML = (
+    rf"<{_any(WORD_ELEMENTS)}(?: */?>| +[a-z-]+ ?=)",
+    rf"</{_any(WORD_ELEMENTS)}(?: *>|\z)",
+    rf"</?{_any(ELEMENTS)}(?:[ />]|\z)",
+    r"<!--|<!\[cdata\[|<!doctype|<\?php|<\?xml",
+    "&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}[0-9]{0,2});",
+    rf"[\"' ]{_any(ATTRIBUTES)} ?= ?[\"']",
+)
+
+_LETTER, _DIGIT, _DOT, _SPACE, _JOINER, _MARKUP, _BEFORE_HOST, _FOREIGN = (1 << bit for bit in range(8))
+
+
+def _marks() -> np.ndarray:
+    """Return the marks of each byte."""
+    marks = np.zeros(256, np.uint8)
+    for mark, characters in ((_DOT, "."), (_SPACE, " "), (_JOINER, "_-"), (_MARKUP, "<&="), (_BEFORE_HOST, "@:")):
+        marks[list(characters.encode())] = mark
+    for byte in range(128):
+        marks[byte] |= _LETTER if chr(byte).isalpha() else _DIGIT if chr(byte).isdigit() else 0
+    marks[128:] = _FOREIGN
+    return marks
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What texts of a kind look like: they have a byte of `needs`, and none of `lacks`."""
+
+    pattern: str  # of a text in lower case
+    needs: int
+    lacks: int = 0
+    longest: int | None = None  # bytes
+
+
+_MARKS = _marks()
+_FORMS = {
+    "file_name": _Form(rf"(?s)\A{_any([*_FILE_NAMES])}\z", _DOT | _DIGIT | _JOINER, longest=LONGEST_NAME),
+    "address": _Form(rf"(?s)\A[(<\[]?{_any([*_ADDRESSES])}[)>\]]?\z", _DOT | _BEFORE_HOST, lacks=_SPACE),
+    "html": _Form("|".join(_HTML), _MARKUP),
+}
+KINDS = {name: 1 << bit for bit, name in enumerate([*_FORMS, "no_letters"])}
+
+
+def text_kinds(texts: Strings) -> np.ndarray:
+    """Return the kinds of each text as uint8, with the bits of KINDS; a null is of none.
+
+    >>> found = text_kinds(["IMG_0450 (1).jpg", "Canon EOS 450", "&nbsp;", "10 / 12", "http://example.org/a.png"])
+    >>> [[name for name, bit in KINDS.items() if kinds & bit] for kinds in found.tolist()]
+    [['file_name'], [], ['html'], ['no_letters'], ['file_name', 'address']]
+    """
+    texts = string_array(texts, "texts")
+    offsets, data = string_buffers(texts)
+    marks, out = np.empty(len(texts), np.uint8), np.zeros(len(texts), np.uint8)
+    find_marks(offsets, data, _MARKS, marks)
+    for name, form in _FORMS.items():
+        may_be = (marks & form.needs != 0) & (marks & form.lacks == 0)
+        if form.longest is not None:
+            may_be &= np.diff(offsets) <= form.longest
+        out[_matching(texts, may_be, form.pattern)] |= KINDS[name]
+    letterless = marks & _LETTER == 0
+    letterless[_matching(texts, letterless & (marks & _FOREIGN != 0), r"\p{L}")] = False
+    out[letterless] |= KINDS["no_letters"]
+    out[texts.is_null().to_numpy(zero_copy_only=False)] = 0
+    return out
+
+
+def _matching(texts: pa.Array, may_match: np.ndarray, pattern: str) -> np.ndarray:
+    """Return the positions of those texts that match; only those that may are looked at."""
+    rows = np.flatnonzero(may_match)
+    lower = pc.ascii_lower(texts.take(pa.array(rows)))
+    return rows[pc.match_substring_regex(lower, pattern).fill_null(False).to_numpy(zero_copy_only=False)]
