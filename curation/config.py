@@ -32,6 +32,7 @@ class CurationConfig:
     max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
     max_bad_records: float = 0.2  # share; in Common Crawl far less than one in a thousand
     min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
+    no_language: str = "keep"  # texts without letters, file names, addresses, HTML: `other` asks for more than [2]
     wrong_script: str = "other"  # of 1,734 labels that this takes from 124,545 texts, 1 was right
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
@@ -53,4 +54,5 @@ class CurationConfig:
             require_share(name, getattr(self, name))
         require_one_of("rules", self.rules, RULES)
         require_one_of("matcher", self.matcher, MATCHERS)
-        require_one_of("wrong_script", self.wrong_script, FATES)
+        for name in ("no_language", "wrong_script"):
+            require_one_of(name, getattr(self, name), FATES)

@@ -86,5 +86,6 @@ class Request:
             "max_texts": self.config.max_texts,
             "max_text_length": self.config.max_text_length,
             "min_language_score": self.config.min_language_score,
+            "no_language": self.config.no_language,
             "wrong_script": self.config.wrong_script,
         }

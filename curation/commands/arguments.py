@@ -155,6 +155,11 @@ def _add_rules(group: _ActionsContainer) -> None:
         "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
     )
     group.add_argument(
+        "--no-language",
+        choices=FATES,
+        help="what becomes of texts without letters, names of files, addresses and HTML, which are in no language",
+    )
+    group.add_argument(
         "--wrong-script",
         choices=FATES,
         help="what becomes of a text whose letters are all of scripts that the language of its label is not written in",

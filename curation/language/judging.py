@@ -10,9 +10,10 @@ import pyarrow as pa
 from curation.config import CurationConfig
 from curation.language.identify import code_of_label
 from curation.language.scripts import is_foreign
+from curation.text_kinds import KINDS, text_kinds
 from metadata.languages import OTHER
 
-REASONS = ("script", "score")  # why a text is undetermined; of several the first counts
+REASONS = (*KINDS, "script", "score")  # why a text is undetermined; of several the first counts
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,12 @@ class LanguageRules:
 
     min_score: float = 0.0  # that the model must give
     check_scripts: bool = True  # some letter must be of a script of the language
+    check_kinds: bool = False  # the text must have letters, and be no file name, address or HTML
 
     @classmethod
     def of(cls, config: CurationConfig) -> LanguageRules:
         """Return the rules that the numbers of a run state."""
-        return cls(config.min_language_score, config.wrong_script == OTHER.code)
+        return cls(config.min_language_score, config.wrong_script == OTHER.code, config.no_language == OTHER.code)
 
 
 def judge(
@@ -48,7 +50,8 @@ def judge(
 
 def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> list:
     """Return for each of REASONS whether it applies to each text."""
-    nothing = np.zeros(len(texts), bool)
-    foreign = is_foreign(texts, labels) if rules.check_scripts else nothing
-    low = scores.fill_null(0).to_numpy() < np.float32(rules.min_score) if rules.min_score > 0 else nothing
-    return [foreign, low]
+    nothing = np.zeros(len(texts), np.uint8)
+    kinds = text_kinds(texts) if rules.check_kinds else nothing
+    foreign = is_foreign(texts, labels) if rules.check_scripts else nothing != 0
+    low = scores.fill_null(0).to_numpy() < np.float32(rules.min_score) if rules.min_score > 0 else nothing != 0
+    return [*(kinds & bit != 0 for bit in KINDS.values()), foreign, low]

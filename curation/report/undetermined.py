@@ -7,6 +7,10 @@ from typing import Any
 from curation.report.bars import Bar
 
 MEANINGS = {
+    "file_name": "the text is the name of a file",
+    "address": "the text is an address of the web or of a mailbox",
+    "html": "the text holds HTML",
+    "no_letters": "the text holds no letter",
     "script": "all letters are of scripts in which the language of the label is not written",
     "score": "the model gives the label a lower score than is asked for",
 }

@@ -217,6 +217,7 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
         ("seed", True),
         ("rules", "ascii"),
         ("matcher", "regex"),
+        ("no_language", "drop"),
         ("wrong_script", "drop"),
         ("max_texts", 0),
         ("min_language_score", -0.1),

@@ -16,6 +16,9 @@ from tests.support.checkout import ROOT
 from tests.support.cldr_scripts import scripts_csv
 
 PIECES = [
+    "IMG_0450.jpg",
+    "http://a.example/",
+    "&amp;",
     "dog",
     "é",
     "собака",
@@ -56,14 +59,12 @@ def reason(text, label, **rules):
     return judged([(text, label, 0.9)], **rules)[0]
 
 
-@given(ROWS, st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
-@example([(None, "en", 0.1), ("", "ru", 0.1), ("dog", "ru", 0.1)], 0.5, True)
-def test_languages_and_reasons_are_those_of_the_definition(rows, min_score, check_scripts):
-    expected = [
-        naive_judge(text, code, score, {*language(code).scripts}, min_score, check_scripts)
-        for text, code, score in rows
-    ]
-    assert judged(rows, min_score=min_score, check_scripts=check_scripts) == expected
+@given(ROWS, st.sampled_from([0.0, 0.5, 1.0]), st.booleans(), st.booleans())
+@example([(None, "en", 0.1), ("", "ru", 0.1), ("dog", "ru", 0.1), ("http://a.example/1.jpg", "en", 1)], 0.5, True, True)
+def test_languages_and_reasons_are_those_of_the_definition(rows, min_score, check_scripts, check_kinds):
+    rules = {"min_score": min_score, "check_scripts": check_scripts, "check_kinds": check_kinds}
+    expected = [naive_judge(text, code, score, {*language(code).scripts}, **rules) for text, code, score in rows]
+    assert judged(rows, **rules) == expected
 
 
 def test_letters_of_other_scripts_alone_are_not_in_the_language():
@@ -106,6 +107,14 @@ def test_a_language_of_no_known_script_admits_all():
 
 def test_texts_stay_where_scripts_are_not_checked():
     assert reason("犬", "en", check_scripts=False) == ("en", None)
+
+
+def test_what_is_no_text_is_in_no_language_where_that_is_asked_for():
+    texts = {"2034": "no_letters", "IMG_0450.jpg": "file_name", "http://a.example/": "address", "<br>": "html"}
+    for text, kind in texts.items():
+        assert reason(text, "en", check_kinds=True) == ("other", kind)
+        assert reason(text, "en") == ("en", None)
+    assert reason("犬.jpg", "en", check_kinds=True) == ("other", "file_name")
 
 
 def test_a_score_of_exactly_the_minimum_is_enough():

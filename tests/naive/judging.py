@@ -2,6 +2,10 @@
 
 import regex
 
+from tests.naive.text_kinds import naive_kinds
+
+KINDS = ["file_name", "address", "html", "no_letters"]  # of several the first is the reason
+
 
 def naive_scripts(text: str, scripts: set[str]) -> list[str | None]:
     """Return the script of each letter that belongs to one: None for a script that is not among `scripts`."""
@@ -15,12 +19,14 @@ def naive_is_foreign(text: str | None, written: set[str]) -> bool:
     return bool(written and found) and not any(found)
 
 
-def naive_judge(text, language, score, written, min_score=0.0, check_scripts=True):
+def naive_judge(text, language, score, written, min_score=0.0, check_scripts=True, check_kinds=False):
     """Return the language of a text, given that of its label, and the reason if it is undetermined."""
     if text is None:
         return None, None
     reason = None
-    if check_scripts and naive_is_foreign(text, written):
+    if check_kinds and naive_kinds(text):
+        reason = min(naive_kinds(text), key=KINDS.index)
+    elif check_scripts and naive_is_foreign(text, written):
         reason = "script"
     elif score < min_score:
         reason = "score"
