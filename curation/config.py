@@ -12,7 +12,9 @@ from runtime.parameters import require_integer, require_one_of, require_share
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
 SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
+DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, or in another
 MATCHERS = ("trie", "ahocorasick")
+EVIDENCE = ("any", "letters")  # that a text is matched: any entry, or one with two letters
 FATES = ("other", "keep")  # of a text that may not be in the language of its label
 
 
@@ -27,6 +29,7 @@ class CurationConfig:
     sample_files: int | None = None  # of the files that the inputs stand for; None: all
     rules: str = "unicode"
     matcher: str = "trie"
+    evidence: str = "any"  # as in [1, 2]
     max_texts: int = 64  # texts of one image; a spacer image has millions
     max_text_length: int = 8_192  # characters; of a million captions of a crawl, hardly one has so many
     max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
@@ -54,5 +57,6 @@ class CurationConfig:
             require_share(name, getattr(self, name))
         require_one_of("rules", self.rules, RULES)
         require_one_of("matcher", self.matcher, MATCHERS)
+        require_one_of("evidence", self.evidence, EVIDENCE)
         for name in ("no_language", "wrong_script"):
             require_one_of(name, getattr(self, name), FATES)

@@ -81,6 +81,7 @@ class Request:
             "exclusion": self.exclusion.digest if len(self.exclusion) else None,
             "metadata": self.entries.digest,
             "rules": self.config.rules,
+            "evidence": self.config.evidence,
             "model": {"name": self.identifier.name, "digest": self.identifier.digest},
             "unique_images": self.options.unique_images,
             "max_texts": self.config.max_texts,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curation.commands.verify import Verify
-from curation.config import FATES, MATCHERS, CurationConfig
+from curation.config import EVIDENCE, FATES, MATCHERS, CurationConfig
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
 
@@ -150,6 +150,12 @@ def _add_rules(group: _ActionsContainer) -> None:
         help="what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
     )
     group.add_argument("--matcher", choices=MATCHERS, help="the engine; both give the same matches")
+    group.add_argument(
+        "--evidence",
+        choices=EVIDENCE,
+        help="what a text needs to be matched: any entry, or one with two letters (or one character of a script "
+        "without spaces): numbers and single letters alone are no proof",
+    )
     group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
     group.add_argument(
         "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.entry_ids import hold_any
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.finders import Finders, built_finders
@@ -17,6 +18,7 @@ from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
+from runtime.arrow.lists import parts
 from runtime.arrow.schemas import require
 
 _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
@@ -29,6 +31,7 @@ class Matching:
     identifier: Identifier
     finders: Finders
     rules: LanguageRules = field(default_factory=LanguageRules)
+    lettered: np.ndarray | None = None  # whether each entry has letters, where a text needs one that has
 
     @classmethod
     def of(cls, entries: Entries, rules: str = "unicode", model: str | PathLike[str] | None = None) -> Matching:
@@ -55,8 +58,17 @@ class Matching:
     def _found(self, texts: pa.Array, given: pa.Array) -> pa.RecordBatch:
         """Return the columns that matching adds to KEYED rows."""
         names, scores, reasons = self._languages(texts, given)
-        entries = self._entries(texts, names.fill_null(OTHER.code))
+        entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
+
+    def _with_evidence(self, entries: pa.Array) -> pa.Array:
+        """Return the lists of ids, empty where entries with letters are asked for and none is in the list."""
+        if self.lettered is None:
+            return entries
+        ids, offsets = parts(entries)
+        lengths, proven = np.diff(offsets), hold_any(entries, self.lettered)
+        kept = pa.array(np.append(0, np.cumsum(lengths * proven)), pa.int32())
+        return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
 
     def _languages(self, texts: pa.Array, given: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
         """Return the language of each text, the model's score, and why a text is undetermined.

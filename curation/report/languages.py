@@ -25,6 +25,13 @@ COLUMNS = (
     Column("texts", "texts", number, "texts of images; repeated texts of the same image are counted once"),
     Column("kept", "kept", number, "images kept with a text in the language"),
     Column("expected", "expected", number, "images kept on average over many seeds"),
+    Column("kept doubtful", "kept_doubtful", number, "images kept with a text whose score is below 0.5"),
+    Column(
+        "kept by numbers",
+        "kept_without_letters",
+        number,
+        "images kept with a text in which no entry has two letters: for numbers and single letters alone",
+    ),
     Column(
         "by model",
         "identified",
@@ -32,6 +39,8 @@ COLUMNS = (
         "texts whose language the model identified; the other texts came with their language",
     ),
     Column("mean score", "mean_score", score, "of the model; a low one is a sign of junk such as file names", False),
+    Column("doubtful", "doubtful_share", percent, "of these, with a score below 0.5", False),
+    Column("other script", "other_script", number, "texts whose letters are all of scripts of other languages"),
     Column("matched", "matched", number, "texts that contain at least one entry"),
     Column("share", "matched_share", percent, "of texts that are matched", False),
     Column("entries", "entries", number, "entries of the language in the metadata"),
@@ -71,12 +80,16 @@ class LanguageTable:
     def of(cls, facts: dict[str, Any]) -> LanguageTable:
         """Return the table, given the content of run.json."""
         rows = facts["languages"]
-        sums = {column.name: sum(row[column.name] for row in rows.values()) for column in COLUMNS if column.is_summed}
+        summed = ["doubtful", *(column.name for column in COLUMNS if column.is_summed)]
+        sums = {name: sum(row[name] for row in rows.values()) for name in summed}
         named = [Row(language(code).name, code, _cells(row)) for code, row in rows.items()]
         return cls(COLUMNS, named, _cells(sums))
 
 
 def _cells(row: dict[str, Any]) -> list[Cell]:
-    row = row | {"matched_share": quotient(row["matched"], row["texts"])}
+    row = row | {
+        "matched_share": quotient(row["matched"], row["texts"]),
+        "doubtful_share": quotient(row["doubtful"], row["identified"]),
+    }
     values = [(row.get(column.name), column.written) for column in COLUMNS]
     return [Cell(value, "" if value is None else written(value)) for value, written in values]

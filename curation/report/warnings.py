@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from curation.config import DOUBTFUL_SCORE
 from curation.report.numbers import number, percent
 from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
-LOW_SCORE = 0.5  # a lower mean score is a sign of texts that are in no language
 LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
 MOST = 0.5  # share of a language's matches that a single entry should not exceed
 ENOUGH = 20  # texts or matches that a language needs before it is judged
@@ -117,7 +117,7 @@ def _is_dominated(row: dict[str, Any]) -> bool:
 
 
 def _is_doubtful(row: dict[str, Any]) -> bool:
-    return row["identified"] >= ENOUGH and row["mean_score"] < LOW_SCORE
+    return row["identified"] >= ENOUGH and row["mean_score"] < DOUBTFUL_SCORE
 
 
 def _is_hardly_matched(row: dict[str, Any]) -> bool:

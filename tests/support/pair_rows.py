@@ -43,7 +43,7 @@ def _pair(uid: str, text: str, given: str | None = None, **more) -> dict:
         "kind": "alt",
         "copies": 1,
         "language": given or "en",
-        "lid_score": None if given else 0.5,
+        "lid_score": None if given else (0.5, 0.25)[len(text) % 2],
         "entries": [len(text)] if len(text) % 2 else [],
         "undetermined": {1: "script", 3: "score"}.get(len(text)),
     }
