@@ -3,8 +3,9 @@
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from metadata.languages import language
 from metadata.rules.text import RULES
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer, require_one_of, require_share
@@ -35,6 +36,7 @@ class CurationConfig:
     max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
     max_bad_records: float = 0.2  # share; in Common Crawl far less than one in a thousand
     min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
+    min_language_scores: dict[str, float] = field(default_factory=dict)  # of single languages, instead of it
     no_language: str = "keep"  # texts without letters, file names, addresses, HTML: `other` asks for more than [2]
     wrong_script: str = "other"  # of 1,734 labels that this takes from 124,545 texts, 1 was right
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
@@ -55,6 +57,9 @@ class CurationConfig:
         require_integer("seed", self.seed)
         for name in ("min_language_score", "max_bad_files", "max_bad_records"):
             require_share(name, getattr(self, name))
+        for code, score in self.min_language_scores.items():
+            language(code)  # refuses an unknown one
+            require_share("min_language_score", score)
         require_one_of("rules", self.rules, RULES)
         require_one_of("matcher", self.matcher, MATCHERS)
         require_one_of("evidence", self.evidence, EVIDENCE)

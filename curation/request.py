@@ -87,6 +87,7 @@ class Request:
             "max_texts": self.config.max_texts,
             "max_text_length": self.config.max_text_length,
             "min_language_score": self.config.min_language_score,
+            "min_language_scores": self.config.min_language_scores,
             "no_language": self.config.no_language,
             "wrong_script": self.config.wrong_script,
         }

@@ -6,6 +6,7 @@ from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
+from curation.commands.scores import Scores
 from curation.commands.verify import Verify
 from curation.config import EVIDENCE, FATES, MATCHERS, CurationConfig
 from metadata.rules.text import RULES
@@ -158,7 +159,11 @@ def _add_rules(group: _ActionsContainer) -> None:
     )
     group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
     group.add_argument(
-        "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
+        "--min-language-score",
+        action=Scores,
+        nargs="+",
+        metavar="S",
+        help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
     )
     group.add_argument(
         "--no-language",

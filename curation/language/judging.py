@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +22,19 @@ class LanguageRules:
     """When a text counts as in the language of its label."""
 
     min_score: float = 0.0  # that the model must give
+    min_scores: Mapping[str, float] = field(default_factory=dict)  # of single languages, instead of it
     check_scripts: bool = True  # some letter must be of a script of the language
     check_kinds: bool = False  # the text must have letters, and be no file name, address or HTML
 
     @classmethod
     def of(cls, config: CurationConfig) -> LanguageRules:
         """Return the rules that the numbers of a run state."""
-        return cls(config.min_language_score, config.wrong_script == OTHER.code, config.no_language == OTHER.code)
+        scores = config.min_language_score, config.min_language_scores
+        return cls(*scores, config.wrong_script == OTHER.code, config.no_language == OTHER.code)
+
+    def least_score(self, code: str) -> float:
+        """Return the score that a label needs which means the language `code`."""
+        return self.min_scores.get(code, self.min_score)
 
 
 def judge(
@@ -53,5 +60,10 @@ def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, 
     nothing = np.zeros(len(texts), np.uint8)
     kinds = text_kinds(texts) if rules.check_kinds else nothing
     foreign = is_foreign(texts, labels) if rules.check_scripts else nothing != 0
-    low = scores.fill_null(0).to_numpy() < np.float32(rules.min_score) if rules.min_score > 0 else nothing != 0
+    low = _is_low(labels, scores, rules) if rules.min_score or rules.min_scores else nothing != 0
     return [*(kinds & bit != 0 for bit in KINDS.values()), foreign, low]
+
+
+def _is_low(labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> np.ndarray:
+    least = [rules.least_score(code_of_label(label)) for label in labels.dictionary.to_pylist()]
+    return scores.fill_null(0).to_numpy() < np.array([*least, 0], np.float32)[labels.indices.fill_null(-1).to_numpy()]

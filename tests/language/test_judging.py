@@ -59,10 +59,19 @@ def reason(text, label, **rules):
     return judged([(text, label, 0.9)], **rules)[0]
 
 
-@given(ROWS, st.sampled_from([0.0, 0.5, 1.0]), st.booleans(), st.booleans())
-@example([(None, "en", 0.1), ("", "ru", 0.1), ("dog", "ru", 0.1), ("http://a.example/1.jpg", "en", 1)], 0.5, True, True)
-def test_languages_and_reasons_are_those_of_the_definition(rows, min_score, check_scripts, check_kinds):
-    rules = {"min_score": min_score, "check_scripts": check_scripts, "check_kinds": check_kinds}
+LEAST = {
+    "min_score": st.sampled_from([0.0, 0.5, 1.0]),
+    "min_scores": st.dictionaries(CODES, st.sampled_from([0.0, 0.25, 0.75])),
+}
+RULES = st.fixed_dictionaries({**LEAST, "check_scripts": st.booleans(), "check_kinds": st.booleans()})
+
+
+@given(ROWS, RULES)
+@example(
+    [(None, "en", 0.1), ("", "ru", 0.1), ("dog", "ru", 0.1), ("http://a.example/1.jpg", "en", 1)],
+    {"min_score": 0.5, "min_scores": {"ru": 0.05}, "check_scripts": True, "check_kinds": True},
+)
+def test_languages_and_reasons_are_those_of_the_definition(rows, rules):
     expected = [naive_judge(text, code, score, {*language(code).scripts}, **rules) for text, code, score in rows]
     assert judged(rows, **rules) == expected
 
@@ -121,6 +130,13 @@ def test_a_score_of_exactly_the_minimum_is_enough():
     (score,) = columns([("dog", "en", np.float32(0.3))])[2].to_pylist()
     assert judged([("dog", "en", score)], min_score=score) == [("en", None)]
     assert judged([("dog", "en", score)], min_score=score + 1e-6) == [("other", "score")]
+
+
+def test_a_language_may_ask_for_a_score_of_its_own():
+    rows = [("hund", "da", 0.55), ("dog", "en", 0.55), ("dog", "en", 0.45), ("犬", "ja", 0.1)]
+    found = judged(rows, min_score=0.5, min_scores={"da": 0.6, "ja": 0.0})
+    assert found == [("other", "score"), ("en", None), ("other", "score"), ("ja", None)]
+    assert judged(rows, min_scores={"da": 0.6})[:3] == [("other", "score"), ("en", None), ("en", None)]
 
 
 def test_a_label_that_means_other_needs_no_reason():

@@ -19,7 +19,7 @@ def naive_is_foreign(text: str | None, written: set[str]) -> bool:
     return bool(written and found) and not any(found)
 
 
-def naive_judge(text, language, score, written, min_score=0.0, check_scripts=True, check_kinds=False):
+def naive_judge(text, language, score, written, min_score=0.0, min_scores=(), check_scripts=True, check_kinds=False):
     """Return the language of a text, given that of its label, and the reason if it is undetermined."""
     if text is None:
         return None, None
@@ -28,6 +28,6 @@ def naive_judge(text, language, score, written, min_score=0.0, check_scripts=Tru
         reason = min(naive_kinds(text), key=KINDS.index)
     elif check_scripts and naive_is_foreign(text, written):
         reason = "script"
-    elif score < min_score:
+    elif score < dict(min_scores).get(language, min_score):
         reason = "score"
     return ("other", reason) if reason and language != "other" else (language, None)
