@@ -15,6 +15,8 @@ from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
 LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
+DOUBTFUL_SHARE = 0.3  # of the kept rows, those of a low score, or those that rest on numbers alone
+FOREIGN_SHARE = 0.1  # of texts in scripts in which the language is not written
 MOST = 0.5  # share of a language's matches that a single entry should not exceed
 ENOUGH = 20  # texts or matches that a language needs before it is judged
 NAMED = 6  # languages or inputs that a warning names
@@ -128,6 +130,18 @@ def _is_without_entries(row: dict[str, Any]) -> bool:
     return row["texts"] > 0 and not row["entries"]
 
 
+def _is_kept_doubtfully(row: dict[str, Any]) -> bool:
+    return row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"]
+
+
+def _is_kept_by_numbers(row: dict[str, Any]) -> bool:
+    return row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"]
+
+
+def _is_in_other_scripts(row: dict[str, Any]) -> bool:
+    return row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"]
+
+
 def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
     top, matches = row["top"][0], row["matches"]
     return Quoted(top["entry"]), f", {percent(top['count'], matches)} of {number(matches)} matches"
@@ -153,6 +167,24 @@ CHECKS = (
         ". Many of these texts may be in another language or, like file names, in none; "
         "with --min-language-score 0.5 the doubtful ones count as “other”.",
         of_other=False,
+    ),
+    Check(
+        _is_kept_doubtfully,
+        lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
+        "Many kept rows have a score below 0.5: ",
+        ". The report shows ten of each language.",
+    ),
+    Check(
+        _is_kept_by_numbers,
+        lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
+        "Many rows are kept for numbers or single letters alone: ",
+        ". --evidence letters asks for more.",
+    ),
+    Check(
+        _is_in_other_scripts,
+        lambda row: (f"{percent(row['other_script'], row['texts'])} of {number(row['texts'])} texts",),
+        "Texts in scripts in which the language is not written: ",
+        ". Is the language that the input states right?",
     ),
     Check(
         _is_hardly_matched,

@@ -7,7 +7,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from curation.report.page import write_report
+from curation.report.page import Shown, write_report
 from metadata.languages import LANGUAGES
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
 from tests.report.runs import HOSTILE, finished, nothing_read, row
@@ -72,7 +72,7 @@ def scripts(browser, run: bool) -> None:
 
 def show(browser, folder, run, rates, samples=()) -> None:
     """Write the report and open it."""
-    write_report(folder / "report.html", run, rates, list(samples))
+    write_report(folder / "report.html", run, rates, Shown(list(samples)))
     browser.get((folder / "report.html").as_uri())
 
 
@@ -184,7 +184,7 @@ def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(br
     scripts(browser, False)
     show(browser, tmp_path, *finished(), [row("the dog", [0, 2])])
     assert codes(browser) == ["en", "he", "ja"]
-    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 20,000 0.90 12,500")
+    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 30 4 20,000 0.90 25.0 % 40 12,500")
     assert not one(browser, "#tools").is_displayed()
     one(browser, ".legend summary").click()
     assert "images kept on average over many seeds" in one(browser, ".legend dl").text
@@ -240,7 +240,7 @@ def test_hostile_texts_entries_and_addresses_are_shown_and_do_nothing(browser, t
 
 
 def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(browser, tmp_path):
-    write_report(tmp_path / "report.html", *finished(), [])
+    write_report(tmp_path / "report.html", *finished(), Shown())
     html = (tmp_path / "report.html").read_text("utf-8")
     through = (
         "<h1>Curation report<script>document.title='taken'</script><img src='report.html' onerror='document.title=1'>"

@@ -14,7 +14,7 @@ from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.language.judging import REASONS as UNDETERMINED
 from curation.report.dropped import REASONS
-from curation.report.page import render, write_report
+from curation.report.page import Shown, render, write_report
 from curation.report.undetermined import MEANINGS
 from tests.report.runs import HOSTILE, Page, finished, page, row
 
@@ -35,7 +35,7 @@ def test_what_stands_in_the_crawl_is_text_and_nothing_else():
 
 def test_the_page_names_nothing_outside_itself():
     run, rates = finished()
-    html = render(run, rates, [row("the dog", [0, 2], url="javascript:alert(1)")])
+    html = render(run, rates, Shown([row("the dog", [0, 2], url="javascript:alert(1)")]))
     elements = Page(html).elements
     assert all(attributes["href"].startswith("#") for _, attributes in elements if "href" in attributes)
     assert not {name for _, attributes in elements for name in attributes} & REFERENCES
@@ -54,7 +54,7 @@ def test_the_browser_may_run_the_pages_own_script_only():
 
 def test_texts_entries_and_addresses_have_a_direction_of_their_own():
     run, rates = finished()
-    html = render(run, rates, [row("כלב אדום", [5], language="he")])
+    html = render(run, rates, Shown([row("כלב אדום", [5], language="he")]))
     assert '<p class="text" lang="he" dir="auto"><mark' in html
     assert re.search('<bdi dir="auto"[^>]*>כלב</bdi>', html)
     assert '<code dir="auto">http://a.example/1.jpg</code>' in html
@@ -62,12 +62,12 @@ def test_texts_entries_and_addresses_have_a_direction_of_their_own():
 
 def test_a_path_that_is_no_utf8_is_written_escaped(tmp_path):
     run, rates = finished(inputs=[{"path": "/data/caf\udce9.csv", "size": 5}])
-    write_report(tmp_path / "report.html", run, rates, [])
+    write_report(tmp_path / "report.html", run, rates, Shown())
     assert r"/data/caf\udce9.csv" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
-    table = render(*finished(), []).partition('<table id="languages"')[2].partition("</table>")[0]
+    table = render(*finished(), Shown()).partition('<table id="languages"')[2].partition("</table>")[0]
     english, hebrew, japanese, sums = table.split("<tr>")[2:]
     values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, japanese, sums)]
     assert values[0][:6] == ["20000", "300", "310.5", "30", "4", "20000"]
@@ -157,7 +157,7 @@ def test_the_page_begins_with_what_was_asked_for(parameters, expected):
 
 
 def test_every_column_of_the_table_of_languages_is_explained_without_pointing_at_it():
-    html = render(*finished(), [])
+    html = render(*finished(), Shown())
     legend = html.partition('<details class="legend">')[2].partition("</details>")[0]
     headings = re.findall('<th title="([^"]*)" scope="col"><button type="button">([^<]*)', html)
     assert len(headings) == 16
