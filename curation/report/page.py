@@ -67,6 +67,7 @@ def render(run: Run, rates: np.ndarray, rows: Shown) -> str:
             frequent=most_frequent(facts, rates),
             head_and_tail=head_and_tail(run, rates),
             samples=samples_of(rows.first, run, rates),
+            doubts=LanguageTable.of_doubts(facts),
             doubtful=doubtful_rows(rows.doubtful, run, facts),
             parameters=Parameters.of(facts),
         )

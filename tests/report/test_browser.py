@@ -184,7 +184,7 @@ def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(br
     scripts(browser, False)
     show(browser, tmp_path, *finished(), [row("the dog", [0, 2])])
     assert codes(browser) == ["en", "he", "ja"]
-    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 30 4 20,000 0.90 25.0 % 40 12,500")
+    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 20,000 0.90 12,500")
     assert not one(browser, "#tools").is_displayed()
     one(browser, ".legend summary").click()
     assert "images kept on average over many seeds" in one(browser, ".legend dl").text

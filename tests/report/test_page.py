@@ -70,12 +70,19 @@ def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
     table = render(*finished(), Shown()).partition('<table id="languages"')[2].partition("</table>")[0]
     english, hebrew, japanese, sums = table.split("<tr>")[2:]
     values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, japanese, sums)]
-    assert values[0][:6] == ["20000", "300", "310.5", "30", "4", "20000"]
-    assert values[0][6:12] == ["0.9", "0.25", "40", "12500", "0.625", "5"]
-    assert values[1][:11] == ["1000", "12", "11", "0", "0", "0", "", "", "0", "501", "0.501"]
-    assert values[2][:11] == ["0", "0", "0", "0", "0", "0", "", "", "0", "0", ""]
-    assert values[3][:6] == ["21000", "312", "321.5", "30", "4", "20000"]
-    assert values[3][6:12] == ["", "0.25", "40", "13001", str(13001 / 21000), "9"]
+    assert values[0][:8] == ["20000", "300", "310.5", "20000", "0.9", "12500", "0.625", "5"]
+    assert values[1][:7] == ["1000", "12", "11", "0", "", "501", "0.501"]
+    assert values[2][:7] == ["0", "0", "0", "0", "", "0", ""]
+    assert values[3][:8] == ["21000", "312", "321.5", "20000", "", "13001", str(13001 / 21000), "9"]
+
+
+def test_the_table_of_doubts_has_the_languages_with_texts():
+    table = render(*finished(), Shown()).partition('<h2 id="doubtful">')[2].partition("</table>")[0]
+    english, hebrew, sums = table.split("<tr>")[2:]
+    values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, sums)]
+    assert values[0] == ["20000", "20000", "0.25", "40", "300", "30", "4"]
+    assert values[1] == ["1000", "0", "", "0", "12", "0", "0"]
+    assert values[2] == ["21000", "20000", "0.25", "40", "312", "30", "4"]
 
 
 def test_the_largest_languages_have_plots_and_lists():
@@ -160,5 +167,5 @@ def test_every_column_of_the_table_of_languages_is_explained_without_pointing_at
     html = render(*finished(), Shown())
     legend = html.partition('<details class="legend">')[2].partition("</details>")[0]
     headings = re.findall('<th title="([^"]*)" scope="col"><button type="button">([^<]*)', html)
-    assert len(headings) == 16
+    assert len(headings) == 12
     assert re.findall("<dt>([^<]*)</dt><dd>([^<]*)</dd>", legend) == [(name, hint) for hint, name in headings]
