@@ -49,7 +49,7 @@ def judge(
     indices = np.where(nulls, len(codes) - 1, labels.indices.fill_null(0).to_numpy())
     doubts = _doubts(texts, labels, scores, rules)
     reasons = np.select(doubts, range(len(doubts)), -1)
-    reasons[np.array(codes)[indices] == OTHER.code] = -1
+    reasons[np.array([code == OTHER.code for code in codes])[indices]] = -1
     indices[reasons >= 0] = len(codes) - 1
     languages = pa.array(codes, pa.string()).take(pa.array(indices, mask=nulls))
     return languages, pa.array(REASONS, pa.string()).take(pa.array(reasons, mask=reasons < 0))
