@@ -158,6 +158,11 @@ def _add_rules(group: _ActionsContainer) -> None:
         "without spaces): numbers and single letters alone are no proof",
     )
     group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
+    add_language_rules(group)
+
+
+def add_language_rules(group: _ActionsContainer) -> None:
+    """Add the flags that decide when a text counts as in the language of its label."""
     group.add_argument(
         "--min-language-score",
         action=Scores,
