@@ -18,6 +18,7 @@ from runtime.draws import draws
 
 if TYPE_CHECKING:
     from curation import dataframes
+    from curation.gates.plan import GateOptions
     from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
     from curation.pipeline import curate
@@ -28,6 +29,7 @@ __all__ = [
     "BalancedDataset",
     "CurationConfig",
     "EntryCounts",
+    "GateOptions",
     "Matcher",
     "Matching",
     "Options",
@@ -48,6 +50,7 @@ __all__ = [
 # Imported when they are first asked for: workers, and programs that only match, need neither PyTorch nor reports.
 _LATER = {
     "BalancedDataset": "curation.online.dataset",
+    "GateOptions": "curation.gates.plan",
     "Options": "curation.request",
     "Results": "curation.runs.results",
     "curate": "curation.pipeline",

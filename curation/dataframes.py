@@ -28,7 +28,7 @@ from curation.frame_columns import pair_columns, require_columns, selected
 from curation.inputs.tables.columns import FIELD, TableOptions
 from curation.language.identify import Identifier
 from curation.matching.finders import INDEX, save_matchers
-from curation.schemas import CURATED, MATCHED
+from curation.schemas import CURATED, MATCHED, SAMPLED
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.buffers import one_array
@@ -130,12 +130,12 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
 
 def sample(matched: DataFrame, balance: Balance, seed: int = 0, artefacts: Folder | None = None) -> DataFrame:
     """Return the rows of a run's curated/, in no order: one text of each image, kept with its probability."""
-    require_columns(matched, MATCHED.names, "match")
+    require_columns(matched, SAMPLED.names, "match")
     if balance.digest is not None:
         _require_digest(matched, balance.digest)
     rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
     task = partial(frame_tasks.sample, rates=sender(matched.sparkSession, artefacts, _scratch())(rates), seed=seed)
-    return map_batches(matched.select(*MATCHED.names), task, CURATED)
+    return map_batches(matched.select(*SAMPLED.names), task, CURATED)
 
 
 def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:

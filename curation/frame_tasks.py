@@ -18,7 +18,7 @@ from curation.images.stream import images_in_order
 from curation.images.tasks import keyed, runs, without_tallies
 from curation.inputs import candidates
 from curation.inputs.tables.arrow_rows import from_batch
-from curation.schemas import COUNTS, MATCHED, PAIRS
+from curation.schemas import COUNTS, PAIRS, SAMPLED
 from curation.stages import MatchPlan
 from metadata.entries import entries_file
 from runtime.arrow.schemas import require
@@ -81,11 +81,11 @@ def row_groups(saved: Path) -> int:
 
 
 def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield the CURATED rows of MATCHED batches."""
+    """Yield the CURATED rows of SAMPLED batches."""
     _prepare()
     opened = _array(rates.path())
     for batch in batches:
-        yield sample_batch(require(batch, MATCHED), opened, seed)
+        yield sample_batch(require(batch, SAMPLED), opened, seed)
 
 
 def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
-from curation.gates.plan import GatePlan
+from curation.gates.plan import GateOptions, GatePlan
 from curation.inputs import files
 from curation.inputs.files import Input
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.references import PREFIX, is_table, table_name
 from curation.language.identify import Identifier
+from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries
 from runtime.errors import InputError
 
@@ -25,9 +26,7 @@ class Options:
     columns: TableOptions = field(default_factory=TableOptions)
     unique_images: bool = False  # the inputs state each image once: nothing is brought together by image
     exclude: Sequence[str] = ()  # lists of what must not be in the manifest
-    status: Sequence[str] = ()  # img2dataset's output folders, where matched images were downloaded
-    images: Sequence[Sequence[str]] = ()  # the paths of each table of images
-    keep: str | None = None  # the condition over columns of these tables that an image must meet, in Spark SQL
+    gate: GateOptions = field(default_factory=GateOptions)  # what is asked of images
     model: str | None = None  # a fastText language identification model; None: lid.176.ftz
     overwrite: bool = False  # replace another run in the output folder
 
@@ -64,7 +63,7 @@ class Request:
             exclusion=Exclusion.read(options.exclude),
             entries=metadata if isinstance(metadata, Entries) else Entries.open(metadata),
             identifier=Identifier.open(options.model),
-            gate=GatePlan.find(options.status, options.images, options.keep),
+            gate=GatePlan.find(options.gate),
             passed_over=passed_over,
         )
 
@@ -79,6 +78,7 @@ class Request:
             "inputs": [*(asdict(file) for file in self.files), *tables],
             "columns": asdict(self.options.columns),
             "exclusion": self.exclusion.digest if len(self.exclusion) else None,
+            "matched_version": MATCHED_VERSION,
             "metadata": self.entries.digest,
             "rules": self.config.rules,
             "evidence": self.config.evidence,

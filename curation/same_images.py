@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
+from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.images.near_copies import (
@@ -82,6 +83,13 @@ def copies_of(hashes: DataFrame, distance: int, work: str | Path, bits: int = 64
     grouped = images.groupBy("key").agg({"uid": "min", "key": "count"}).select("key", "min(uid)", "count(key)")
     distinct = stored(grouped.toDF("key", "first", "copies"), folder / "distinct")
     return _named(images, distinct, _copies(distinct, distance, folder, bits))
+
+
+def equal_copies(hashes: DataFrame) -> DataFrame:
+    """Return what `copies_of` does, for values of any kind that are compared whole; the smallest uid stays."""
+    images = hashes.where("hash is not null").groupBy("uid").agg(expr("min(hash) as hash"))
+    groups = images.groupBy("hash").agg(expr("min(uid) as copy_of"), expr("count(*) as size")).where("size > 1")
+    return images.join(groups, "hash").select("uid", "copy_of")
 
 
 def compare_some() -> None:

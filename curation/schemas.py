@@ -4,6 +4,14 @@ import pyarrow as pa
 
 ENTRY_IDS = pa.list_(pa.int32())
 
+# What the page of an image says of its use and its size: `signals` has a bit for each of `SIGNALS` in
+# inputs/crawl/page_signals.py; sizes are null where none is stated.
+STATED = (
+    pa.field("signals", pa.int32()),
+    pa.field("stated_width", pa.int32()),
+    pa.field("stated_height", pa.int32()),
+)
+
 # One row per (image URL, text) as a page or table states it. A row whose url is null is a tally: `text` names what was
 # counted (see inputs/candidates.py) and `tally` says how many: they come with the data of one input, and are kept
 # with it, so that an input that is read twice is not counted twice.
@@ -13,6 +21,7 @@ CANDIDATES = pa.schema(
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),  # alt, title or data-image-title on pages; text in tables
         pa.field("page_url", pa.string()),
+        *STATED,  # null in tables
         pa.field("uid", pa.string()),  # the table's own; null: MD5 of the URL
         pa.field("language", pa.string()),  # the table's own; null: to be identified
         pa.field("tally", pa.int64()),
@@ -28,6 +37,7 @@ KEYED = pa.schema(
         pa.field("uid", pa.string()),
         pa.field("url", pa.string()),
         pa.field("page_url", pa.string()),
+        *STATED,  # from here on 0 where there is no signal
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("given", pa.string()),  # the language as the input states it
@@ -41,7 +51,6 @@ FOUND = (
     pa.field("entries", ENTRY_IDS),
 )
 # `undetermined` is the reason for which a text belongs to `other` whatever its label means; else null.
-EARLIER_PAIRS = pa.schema([*KEYED, *FOUND])  # of versions before 0.1
 PAIRS = pa.schema([*KEYED, *FOUND, pa.field("undetermined", pa.string())])
 
 CANDIDATE = pa.struct(
@@ -52,15 +61,21 @@ CANDIDATE = pa.struct(
     ]
 )
 
-# One row per image that has a text with a match.
+# One row per image that has a text with a match. The version is part of what a run's images were made from: a run
+# whose images have other columns is not gone on with.
+MATCHED_VERSION = 2
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),
         pa.field("url", pa.string()),
         pa.field("page_url", pa.string()),
+        *STATED,
         pa.field("candidates", pa.list_(CANDIDATE)),
     ]
 )
+
+# What sampling needs of it, which finished runs of earlier versions have, too.
+SAMPLED = pa.schema([MATCHED.field(name) for name in ("uid", "url", "page_url", "candidates")])
 
 CURATED = pa.schema(
     [

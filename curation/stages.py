@@ -32,7 +32,7 @@ from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.runs.ledger import TASK_BYTES, Ledger, Stamps
-from curation.schemas import PAIRS
+from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
 from runtime.arrow.lists import parts
 from runtime.blocks import ENDING, Block, read_blocks, write_blocks
@@ -237,7 +237,7 @@ def _write_curated(
 
 
 def _matched(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    return counted(batches(file, MATCHED_ROW_GROUP))
+    return counted(batches(file, MATCHED_ROW_GROUP, SAMPLED.names))
 
 
 def _spread(spark: SparkSession, items: list) -> list[list]:

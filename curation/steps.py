@@ -24,7 +24,8 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
-from curation.gating import Gate, gate
+from curation.gating.gate import Gate, Gated
+from curation.gating.stage import LAST, pass_gate
 from curation.inputs.limits import require_sound
 from curation.matching.finders import save_matchers
 from curation.report.facts import Run
@@ -57,19 +58,6 @@ class Balance:
     thresholds: Thresholds
     rates: np.ndarray
     sized: SizedThreshold | None  # where a number of images was asked for
-
-
-@dataclass(frozen=True)
-class Gated:
-    """What a gate was, and what it counted."""
-
-    gate: Gate
-    tallies: Tallies
-
-    @property
-    def statuses(self) -> dict[str, int]:
-        """The number of matched images by the status of their download; empty without a download."""
-        return {status: int(images) for status, images in self.tallies.beginning("status.").items()}
 
 
 @dataclass(frozen=True)
@@ -110,15 +98,13 @@ class Steps:
 
     def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
         """Write the matched images that pass the gate; return them, and what was counted."""
-        folder = self.output.parts.begin("gated")
         with self.progress.stage("gate images"):
-            tallies = gate(self.spark, images.files, opened, folder)
-        opened.require_images(tallies)
-        checksums, number = checksums_in(tallies), int(tallies["passed"])
-        self._complete(own_files(folder, checksums, AGAIN), number)
+            gated = pass_gate(self.spark, images.files, opened, self.request.config, self.output)
+        checksums, number = checksums_in(gated.last), int(gated.last["passed"])
+        self._complete(own_files(self.output.parts.work / LAST, checksums, AGAIN), number)
         self.output.retract_results()
-        self.output.finish("gated", checksums)
-        return Images(own_files(self.output.gated, checksums, AGAIN), number), Gated(opened, tallies)
+        self.output.finish(LAST, checksums)
+        return Images(own_files(self.output.gated, checksums, AGAIN), number), gated
 
     def count(self, images: Images) -> EntryCounts:
         """Return the number of texts that contain each entry."""
@@ -154,7 +140,7 @@ class Steps:
 
     def write_results(self, counted: Counted) -> None:
         """Write what describes the run."""
-        output, folders, gated = self.output, list(map(hidden, self.request.options.status)), counted.gated
+        output, folders, gated = self.output, list(map(hidden, self.request.options.gate.status)), counted.gated
         run = Run(
             config=self.request.config,
             made_from=output.description,
@@ -166,7 +152,7 @@ class Steps:
             sized=counted.balance.sized,
             lineage=output.lineage(),
             downloads={"folders": folders, "images": gated.statuses} if gated and folders else None,
-            gate=gated.gate.facts(gated.tallies) if gated else None,
+            gate=gated.facts() if gated else None,
             passed_over=self.request.passed_over,
         )
         output.write_results(run, counted.balance.rates, self.progress.times())

@@ -133,24 +133,49 @@ def text_kinds(texts: Strings) -> np.ndarray:
     >>> [[name for name, bit in KINDS.items() if kinds & bit] for kinds in found.tolist()]
     [['file_name'], [], ['html'], ['no_letters'], ['file_name', 'address']]
     """
-    texts = string_array(texts, "texts")
-    offsets, data = string_buffers(texts)
-    marks, out = np.empty(len(texts), np.uint8), np.zeros(len(texts), np.uint8)
-    find_marks(offsets, data, _MARKS, marks)
-    for name, form in _FORMS.items():
-        may_be = (marks & form.needs != 0) & (marks & form.lacks == 0)
-        if form.longest is not None:
-            may_be &= np.diff(offsets) <= form.longest
-        out[_matching(texts, may_be, form.pattern)] |= KINDS[name]
-    letterless = marks & _LETTER == 0
-    letterless[_matching(texts, letterless & (marks & _FOREIGN != 0), r"\p{L}")] = False
-    out[letterless] |= KINDS["no_letters"]
-    out[texts.is_null().to_numpy(zero_copy_only=False)] = 0
+    read = _Texts.of(texts)
+    out = np.zeros(len(read.texts), np.uint8)
+    for kind, bit in KINDS.items():
+        out[read.are(kind)] |= bit
     return out
 
 
-def _matching(texts: pa.Array, may_match: np.ndarray, pattern: str) -> np.ndarray:
-    """Return the positions of those texts that match; only those that may are looked at."""
-    rows = np.flatnonzero(may_match)
-    lower = pc.ascii_lower(texts.take(pa.array(rows)))
-    return rows[pc.match_substring_regex(lower, pattern).fill_null(False).to_numpy(zero_copy_only=False)]
+def is_kind(texts: Strings, kind: str) -> np.ndarray:
+    """Return which texts are of a kind of KINDS."""
+    return _Texts.of(texts).are(kind)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts, the bytes of each, and the marks of these bytes together."""
+
+    texts: pa.Array
+    sizes: np.ndarray
+    marks: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Strings) -> _Texts:
+        texts = string_array(texts, "texts")
+        offsets, data = string_buffers(texts)
+        marks = np.empty(len(texts), np.uint8)
+        find_marks(offsets, data, _MARKS, marks)
+        return cls(texts, np.diff(offsets), marks)
+
+    def are(self, kind: str) -> np.ndarray:
+        if kind == "no_letters":
+            without = self.marks & _LETTER == 0
+            without &= ~self._match(without & (self.marks & _FOREIGN != 0), r"\p{L}")
+            return without & self.texts.is_valid().to_numpy(zero_copy_only=False)
+        form = _FORMS[kind]
+        may_be = (self.marks & form.needs != 0) & (self.marks & form.lacks == 0)
+        if form.longest is not None:
+            may_be &= self.sizes <= form.longest
+        return self._match(may_be, form.pattern)
+
+    def _match(self, may_match: np.ndarray, pattern: str) -> np.ndarray:
+        """Return which texts match, in lower case; only those that may are looked at."""
+        rows = np.flatnonzero(may_match)
+        lower = pc.ascii_lower(self.texts.take(pa.array(rows)))
+        out = np.zeros(len(self.texts), bool)
+        out[rows] = pc.match_substring_regex(lower, pattern).to_numpy(zero_copy_only=False)
+        return out

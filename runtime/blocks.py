@@ -154,8 +154,8 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> None
         file.write(_packed(_END, passed).data)
 
 
-def read_blocks(path: Path, schema: pa.Schema) -> Iterator[Block]:
-    """Yield the blocks of a file, which must be whole, and its rows of this schema."""
+def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:
+    """Yield the blocks of a file, which must be whole, and its rows of this schema, or of any if it is None."""
     try:
         with ranges(path) as read:
             yield from _in_sequence(_frames(read), schema)
@@ -181,10 +181,10 @@ def _passed(frame: Block, before: int) -> int:
     return zlib.crc32(memoryview(frame.data)[_HEAD.itemsize - _HEAD["checksum"].itemsize : _HEAD.itemsize], before)
 
 
-def _in_sequence(frames: Iterator[Block], schema: pa.Schema) -> Iterator[Block]:
-    """Yield the frames with rows; ValueError unless the first has this schema, and the last says that all are here."""
+def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[Block]:
+    """Yield the frames with rows; ValueError if the first has another schema, or the last does not say all are here."""
     last = next(frames)
-    if last != _packed(schema.serialize()):
+    if schema is not None and last != _packed(schema.serialize()):
         raise ValueError("its columns are others")
     before, passed = 0, _passed(last, 0)
     for last in frames:

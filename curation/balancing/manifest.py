@@ -34,7 +34,7 @@ DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 def draw_pairs(
     batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, tallies: Tallies
 ) -> Iterator[Block]:
-    """Yield the pairs that sampling keeps of MATCHED batches, by section; tally what was expected and kept."""
+    """Yield the pairs that sampling keeps of SAMPLED batches, by section; tally what was expected and kept."""
     packer = Packer(files * SECTIONS)
     kept = (sampled(batch, rates, seed, tallies) for batch in batches)
     for rows in gather_rows(kept, maxsize, RUN_BYTES):
@@ -43,7 +43,7 @@ def draw_pairs(
 
 
 def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return the pairs of a MATCHED batch that are kept, each with the draw of its position, as DRAWN rows."""
+    """Return the pairs of a SAMPLED batch that are kept, each with the draw of its position, as DRAWN rows."""
     _tally_expected(batch, rates, tallies)
     kept = sampling.sample_batch(batch, rates, seed)
     tallies.add("kept", kept.num_rows)

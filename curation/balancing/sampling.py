@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from curation.entry_ids import entry_chunks, entry_ids
 from curation.kernels import sampling as kernels
-from curation.schemas import CURATED, MATCHED
+from curation.schemas import CURATED, SAMPLED
 from runtime.arrow.lists import parts
 from runtime.arrow.schemas import require
 from runtime.draws import draws
@@ -31,11 +31,11 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
 
 
 def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
-    """Return the probability that each image of a MATCHED batch is kept: the mean over its texts.
+    """Return the probability that each image of a SAMPLED batch is kept: the mean over its texts.
 
     Rates [id, column] of several thresholds give several columns, all in one pass.
     """
-    batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1, 2))
+    batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1, 2))
     _, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     columns = rates if rates.ndim == 2 else rates[:, np.newaxis]
     out = np.zeros((batch.num_rows, columns.shape[1]))
@@ -44,8 +44,8 @@ def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
 
 
 def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.RecordBatch:
-    """Return the CURATED rows of a MATCHED batch: of each image one text at random, kept with its probability."""
-    batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
+    """Return the CURATED rows of a SAMPLED batch: of each image one text at random, kept with its probability."""
+    batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")
     chosen, probability = np.empty(batch.num_rows, np.int64), np.empty(batch.num_rows)
@@ -60,11 +60,11 @@ def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.Recor
 
 
 def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
-    """Return `language`, `texts`, `matches` and `expected` (images kept with such a text) of a MATCHED batch.
+    """Return `language`, `texts`, `matches` and `expected` (images kept with such a text) of a SAMPLED batch.
 
     Tables of several batches add up.
     """
-    batch, rates = require(batch, MATCHED), _checked_rates(rates, dimensions=(1,))
+    batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     probability = np.empty(len(texts))
     kernels.keep_probability(ids, text_offsets, rates, probability)

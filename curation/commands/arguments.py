@@ -6,6 +6,7 @@ from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
+from curation.commands.gate_arguments import add_gate
 from curation.commands.scores import Scores
 from curation.commands.verify import Verify
 from curation.config import EVIDENCE, FATES, MATCHERS, CurationConfig
@@ -20,6 +21,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
         "derive a threshold per language, sample, and write the curated manifest.",
     )
     _add_inputs(parser.add_argument_group("what is read"))
+    add_gate(parser.add_argument_group("which images stay"))
     _add_outputs(parser.add_argument_group("what is written"))
     _add_amounts(parser.add_argument_group("how much is kept"))
     _add_rules(parser.add_argument_group("how texts are matched"))
@@ -65,27 +67,6 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "--unique-images",
         action="store_true",
         help="the inputs state each image once: nothing is brought together by image, which is faster",
-    )
-    group.add_argument(
-        "--status",
-        nargs="+",
-        default=[],
-        metavar="FOLDER",
-        help="what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
-    )
-    group.add_argument(
-        "--images",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
-    )
-    group.add_argument(
-        "--keep",
-        metavar="EXPRESSION",
-        help="keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
-        '"least(width, height) >= 200 AND clip_score > 0.28"',
     )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
     add_exclude(group, default=[])

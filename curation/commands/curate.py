@@ -9,6 +9,7 @@ from functools import partial
 
 from curation.commands.arguments import parse_curate
 from curation.config import CurationConfig
+from curation.gates.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions
 from curation.pipeline import curate
 from curation.report.console import summary
@@ -57,9 +58,7 @@ def options_of(args: Namespace) -> Options:
         columns=TableOptions(args.url_column, args.text_column),
         unique_images=args.unique_images,
         exclude=args.exclude,
-        status=args.status,
-        images=args.images,
-        keep=args.keep,
+        gate=GateOptions(**{each.name: getattr(args, each.name) for each in fields(GateOptions)}),
         model=args.model,
         overwrite=args.overwrite,
     )

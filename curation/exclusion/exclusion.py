@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.kinds import KINDS, Lists, first_bad, flags
 from curation.exclusion.list_files import read_lists
 from curation.exclusion.sets import DomainSet, KeySet, url_keys
 from curation.inputs.candidates import tallies
@@ -73,9 +73,10 @@ class Exclusion:
         lists = Lists()
         for kind, values in zip(KINDS, (uids, urls, domains, pages, regexes), strict=True):
             strings = string_array(values, f"the {kind} list")
-            bad = lists.add(kind, strings)
+            bad = first_bad(kind, strings)
             if bad is not None:
                 raise InputError(f"{strings[bad].as_py()!r} is no {KINDS[kind].expected}")
+            KINDS[kind].gather(lists, strings)
         return cls._of_lists(lists)
 
     @classmethod

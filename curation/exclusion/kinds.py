@@ -24,14 +24,6 @@ class Lists:
     pages: list[str] = field(default_factory=list)
     regexes: list[str] = field(default_factory=list)
 
-    def add(self, kind: str, values: pa.Array) -> int | None:
-        """Add the values of a kind of KINDS; if one is bad, add none and return the position of the first bad one."""
-        bad = ~KINDS[kind].is_right(values)
-        if bad.any():
-            return int(bad.argmax())
-        KINDS[kind].gather(self, values)
-        return None
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -45,6 +37,12 @@ class Kind:
 def flags(values: pa.Array) -> np.ndarray:
     """Return an Arrow array of truth values as NumPy's; a null is false."""
     return values.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def first_bad(kind: str, values: pa.Array) -> int | None:
+    """Return the position of the first value that is none of a kind of KINDS, or None where all are."""
+    bad = ~KINDS[kind].is_right(values)
+    return int(bad.argmax()) if bad.any() else None
 
 
 def refusal(pattern: str) -> str | None:

@@ -5,34 +5,21 @@ A line is `kind:value`, or a value whose form shows its kind. Blank lines and li
 
 from __future__ import annotations
 
-import csv
-import io
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 from os import PathLike
 from typing import BinaryIO
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
-from curation.exclusion.kinds import KINDS, Lists, flags
+from curation.exclusion.kinds import KINDS, Lists, first_bad, flags
 from curation.inputs.tables.columns import RECOGNISED
-from curation.inputs.tables.lines import unpack
+from curation.inputs.tables.value_files import is_table, opened, table_batches, text_lines
 from runtime.errors import InputError
-from runtime.storage.bounded_parquet import BoundedParquet
-from runtime.storage.listing import name_of
 
-_TEXT_BYTES = 16 << 20  # of text that is read at once
-_ROWS = 1 << 20  # rows of a table that are read at once
 _SHOWN = 80  # characters of a bad line that a refusal shows
-_BOM = b"\xef\xbb\xbf"
-_UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 
 # A line without `kind:` is of the first kind whose form it has.
 _FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
@@ -51,63 +38,26 @@ def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
     """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
     lists = Lists()
     for path in map(str, paths):
-        ending = name_of(path).removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
-        with _opened(path) as file:
-            _READERS.get(ending, _read_text)(file, path, lists)
+        for kind, values in read_list(path, "the exclusion list"):
+            KINDS[kind].gather(lists, values)
     return lists
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """Give the file unpacked; refuse a file that cannot be read in one sentence."""
-    try:
-        with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
-            yield unpack(file, name_of(path))
-    except InputError:
-        raise
-    except _UNREADABLE as error:
-        raise InputError(f"the exclusion list {path} cannot be read ({error}); give a text file or a table") from None
+def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
+    """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
+    with opened(path, what) as file:
+        yield from (_read_table if is_table(path) else _read_text)(file, path)
 
 
-def _read_text(file: BinaryIO, path: str, lists: Lists) -> None:
-    for first, text in _whole_lines(file, path):
-        lines = _lines(text)
+def _read_text(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
+    for first, lines in text_lines(file, path):
         for kind, numbers, values in _by_kind(lines):
-            bad = lists.add(kind, values) if kind in KINDS else 0
+            bad = first_bad(kind, values) if kind in KINDS else 0
             if bad is not None:
                 number = int(numbers[bad])
                 reason = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
                 raise InputError(f"{path}, line {first + number}: {lines[number].as_py()[:_SHOWN]!r} is {reason}")
-
-
-def _whole_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines, many at once, with the number of the first, which counts from 1."""
-    number, rest = 1, file.read(len(_BOM)).removeprefix(_BOM)
-    for data in chain(iter(lambda: file.read(_TEXT_BYTES), b""), [b"\n"]):
-        whole, end, after = data.rpartition(b"\n")
-        if end:
-            text, rest = rest + whole + end, after
-            _require_utf8(text, number, path)
-            yield number, text
-            number += text.count(b"\n")
-        else:
-            rest += data
-
-
-def _require_utf8(text: bytes, number: int, path: str) -> None:
-    """Refuse lines that are not UTF-8; `number` is that of the first."""
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        line = number + text.count(b"\n", 0, error.start)
-        raise InputError(f"{path}, line {line}: byte {text[error.start]:#x} is not UTF-8; save it as UTF-8") from None
-
-
-def _lines(text: bytes) -> pa.Array:
-    """Return the lines without the white space at their ends."""
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
-    offsets = pa.py_buffer(np.append(0, ends).astype(np.int64))
-    return pc.utf8_trim_whitespace(pa.LargeStringArray.from_buffers(len(ends), offsets, pa.py_buffer(text)))
+            yield kind, values
 
 
 def _by_kind(lines: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
@@ -130,50 +80,25 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
     return numbers[has_form], numbers[~has_form]
 
 
-def _read_parquet(file: BinaryIO, path: str, lists: Lists) -> None:
-    table = BoundedParquet(file)
-    columns = _columns(table.schema.names, path)
-    _read_table(table.batches(list(columns), _ROWS), columns, path, lists)
-
-
-def _read_csv(file: BinaryIO, path: str, lists: Lists, delimiter: str = ",") -> None:
-    # Columns are chosen by name: Arrow would guess the types of the others, and fail where it guessed wrong.
-    with _opened(path) as again, io.TextIOWrapper(again, "utf-8-sig") as text:
-        columns = _columns(next(csv.reader(text, delimiter=delimiter), []), path)
-    types = dict.fromkeys(columns, pa.large_string())
-    batches = pa_csv.open_csv(
-        file,
-        read_options=pa_csv.ReadOptions(block_size=_TEXT_BYTES),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=pa_csv.ConvertOptions(include_columns=list(columns), column_types=types),
-    )
-    _read_table(batches, columns, path, lists)
-
-
-def _read_tsv(file: BinaryIO, path: str, lists: Lists) -> None:
-    _read_csv(file, path, lists, delimiter="\t")
-
-
-_READERS = {"parquet": _read_parquet, "csv": _read_csv, "tsv": _read_tsv}
-
-
-def _read_table(batches: Iterable[pa.RecordBatch], columns: dict[str, str], path: str, lists: Lists) -> None:
+def _read_table(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
     rows = 0
-    for batch in batches:
-        for name, kind in columns.items():
-            values = batch[name].cast(pa.large_string())
+    for batch in table_batches(file, path, partial(_columns, path=path)):
+        for name in batch.schema.names:
+            values, kind = batch[name], _KIND_OF_COLUMN[name]
             given = np.flatnonzero(flags(pc.not_equal(values, "")))
-            bad = lists.add(kind, values.take(pa.array(given)))
+            stated = values.take(pa.array(given))
+            bad = first_bad(kind, stated)
             if bad is not None:
                 row = int(given[bad])
                 where = f"{path}, row {rows + row + 1}, column {name}"
                 raise InputError(f"{where}: {values[row].as_py()[:_SHOWN]!r} is no {KINDS[kind].expected}")
+            yield kind, stated
         rows += batch.num_rows
 
 
-def _columns(names: list[str], path: str) -> dict[str, str]:
-    """Return the kind of each column that is read; all other columns are passed over."""
-    columns = {name: _KIND_OF_COLUMN[name] for name in names if name in _KIND_OF_COLUMN}
+def _columns(names: list[str], path: str) -> list[str]:
+    """Return the columns that are read; all others are passed over."""
+    columns = [name for name in dict.fromkeys(names) if name in _KIND_OF_COLUMN]
     if not columns:
         wanted = " or ".join(_KIND_OF_COLUMN)
         raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")

@@ -50,7 +50,11 @@ class KeySet:
 
     def contains(self, keys: np.ndarray) -> np.ndarray:
         """Return which keys are in the set."""
-        out = np.empty(len(keys), bool)
+        return self.find(keys) >= 0
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """Return the position of each key among those of the set, -1 where it is not there."""
+        out = np.empty(len(keys), np.int64)
         find_keys(self.keys, self.starts, np.uint64(65 - (len(self.starts) - 1).bit_length()), keys, out)
         return out
 
@@ -101,6 +105,12 @@ class DomainSet:
         return out
 
 
+def hosts(urls: pa.Array) -> pa.Array:
+    """Return the host of each URL in the form of `canonical`; of a null, null."""
+    found = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
+    return pa.array(map(canonical, found.dictionary.to_pylist()), pa.string()).take(found.indices)
+
+
 def canonical(host: str) -> str:
     """Return a host as registries write it: lower case, other scripts in Punycode, no dot at its end.
 
@@ -130,9 +140,7 @@ def _ascii_label(label: str) -> str:
 
 def _respelled(urls: pa.Array) -> pa.Array:
     """Return URLs of the hosts of these, in canonical form, and of nothing else."""
-    hosts = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
-    names = pa.array([f"http://{canonical(host)}" for host in hosts.dictionary.to_pylist()], pa.large_string())
-    return names.take(hosts.indices)
+    return pc.binary_join_element_wise("http://", hosts(urls), "").cast(pa.large_string())
 
 
 def _ascending(keys: np.ndarray) -> np.ndarray:

@@ -19,16 +19,23 @@ from pyspark.sql.types import BooleanType
 from runtime.errors import InputError
 
 MOST = 60  # conditions: each is a bit of a number
+_ANSI = "spark.sql.ansi.enabled"
 _NAMED = ("Alias", "MultiAlias")
 _LOG = "SQLQueryContextLogger"  # pyspark's own, which repeats each error with all of its stack
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A part of an expression that AND joins to the others: its text, and the columns in it."""
+    """A part of an expression that AND joins to the others: its text, the columns in it, and what a person reads."""
 
     text: str
     columns: tuple[str, ...]
+    title: str | None = None  # instead of the text
+
+    @property
+    def shown(self) -> str:
+        """The condition as a person reads it."""
+        return self.title or self.text
 
 
 def conditions(spark: SparkSession, expression: str) -> list[Condition]:
@@ -122,6 +129,17 @@ def _reason(error: Exception) -> str:
     """Return what Spark says, without its code and the plan behind it."""
     text = str(error).partition("SQLSTATE")[0].strip().removesuffix(".")
     return " ".join(text.partition("] ")[2].split()) or text
+
+
+@contextmanager
+def lenient(spark: SparkSession) -> Iterator[None]:
+    """Let what cannot be computed be null, such as x / 0: a row of someone's table should not end a run."""
+    before = str(spark.conf.get(_ANSI))
+    spark.conf.set(_ANSI, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_ANSI, before)
 
 
 @contextmanager

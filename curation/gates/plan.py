@@ -1,37 +1,151 @@
-"""The gate as a run is asked for it: tables of images, found and opened once, and the expression that must hold."""
+"""The gate as a run is asked for it: tables of images, found and opened once, and what an image must be to stay."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from curation.gates.evaluation import EvaluationSets
+from curation.gates.evaluation_texts import EvaluationTexts
+from curation.gates.only import UidList
+from curation.gates.policies import Policy
 from curation.gates.tables import ImageTable
+from curation.images.near_copies import HASH_BITS, MOST_SHARE
 from runtime.errors import InputError
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
+EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
+FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
+Table = ImageTable | UidList
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What may be asked of a gate; nothing of it is found or checked yet."""
+
+    status: Sequence[str] = ()  # img2dataset's output folders, where matched images were downloaded
+    only: Sequence[str] = ()  # lists of the uids or URLs that may stay
+    images: Sequence[Sequence[str]] = ()  # the paths of each table of images
+    keep: str | None = None  # the condition over columns of these tables that an image must meet, in Spark SQL
+    policy: Sequence[str] = ()  # names of rules, some with a number, as min_words:3
+    decontaminate: Sequence[str] = ()  # tables of the pictures of evaluation sets
+    decontaminate_within: int = 4  # bits in which the pHash of a copy may differ
+    decontaminate_texts: Sequence[str] = ()  # files of texts of evaluation sets
+    same_image: str | None = None  # a column of theirs, and the bits in which copies of a picture may differ
+
+
+@dataclass(frozen=True)
+class SameImage:
+    """The column that tells the copies of a picture, and in how many bits it may differ; None: in nothing."""
+
+    column: str
+    distance: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SameImage:
+        """Return what `--same-image` asks for.
+
+        >>> SameImage.parse("sha256"), SameImage.parse("phash:4")
+        (SameImage(column='sha256', distance=None), SameImage(column='phash', distance=4))
+        """
+        column, colon, number = text.partition(":")
+        most = max(HASH_BITS) // MOST_SHARE
+        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
+            raise InputError(
+                f"--same-image is {text!r}; give a column, as sha256, or one with the number of bits in which copies "
+                "differ at most, as phash:4"
+            )
+        return cls(column, int(number) if colon and int(number) else None)
+
+    def __str__(self) -> str:
+        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The column of a table that tells which images show the same picture."""
+
+    table: ImageTable
+    same: SameImage
 
 
 @dataclass(frozen=True)
 class GatePlan:
-    """The results of a download, other tables of images, and a condition over the columns of all of them."""
+    """The results of a download, other tables of images, and what is asked of an image."""
 
     results: ImageTable | None = None
-    tables: tuple[ImageTable, ...] = ()
+    only: UidList | None = None
+    images: tuple[ImageTable, ...] = ()
     keep: str | None = None
+    policy: Policy = Policy()
+    evaluation: EvaluationSets | None = None
+    evaluation_texts: EvaluationTexts | None = None
+    pictures: Pictures | None = None
 
     @classmethod
-    def find(cls, status: Sequence[str], images: Sequence[Sequence[str]], keep: str | None) -> GatePlan:
-        """Return the plan for img2dataset's folders, one list of paths for each other table, and an expression."""
-        if images and keep is None:
-            raise InputError(f"--images {images[0][0]} is a table of images, and no --keep says which of them stay")
-        if keep is not None and not images and not status:
-            raise InputError(f"--keep {keep!r} is over columns of tables of images; name them by --images")
-        results = _results(status) if status else None
-        return cls(results, tuple(ImageTable.find(paths) for paths in images), keep)
+    def find(cls, options: GateOptions) -> GatePlan:
+        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
+        _require_use(options)
+        same = None if options.same_image is None else SameImage.parse(options.same_image)
+        plan = cls(
+            results=_results(options.status) if options.status else None,
+            only=UidList.find(options.only) if options.only else None,
+            images=tuple(map(ImageTable.find, options.images)),
+            keep=options.keep,
+            policy=Policy.parse(options.policy),
+            evaluation=_evaluation(options),
+            evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
+        )
+        plan.require_comparable()
+        return (
+            plan
+            if same is None
+            else replace(plan, pictures=Pictures(plan.table_with(same.column, "--same-image"), same))
+        )
 
     def __bool__(self) -> bool:
-        return self.results is not None or bool(self.tables)
+        return any((self.tables, self.policy, self.evaluation, self.evaluation_texts))
+
+    def require_comparable(self) -> None:
+        """Refuse evaluation sets of which nothing can be found: hashes without a table that has any, and no URLs."""
+        if self.evaluation and not self.evaluation.has_urls and not any(map(self.tables_with, EVALUATION_COLUMNS)):
+            raise InputError(
+                "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
+                "hash the downloaded pictures by clip-hash, and give the hashes by --images"
+            )
+
+    def tables_with(self, column: str) -> list[ImageTable]:
+        """Return the tables of images that have a column."""
+        return [table for table in (self.results, *self.images) if table is not None and column in table.columns.names]
+
+    @property
+    def images_per_text(self) -> int | None:
+        """A text that more images have is removed."""
+        return self.policy.number_of("max_images_per_text")
+
+    @property
+    def images_per_domain(self) -> int | None:
+        """So many images of a domain stay at most."""
+        return self.policy.number_of("max_images_per_domain")
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables: first the results of a download, then what may stay."""
+        return tuple(filter(None, (self.results, self.only, *self.images)))
+
+    def table_with(self, column: str, flag: str) -> ImageTable:
+        """Return the one table of images that has a column; InputError where none or several have it."""
+        found = self.tables_with(column)
+        if len(found) > 1:
+            names = " and ".join(table.name for table in found)
+            raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
+        if not found:
+            raise InputError(
+                f"column {column} of {flag} is in no table of images; give one by --images: clip-hash writes sha256 "
+                "and phash of downloaded pictures"
+            )
+        return found[0]
 
 
 def require_success(statuses: Mapping[str, int]) -> None:
@@ -42,6 +156,21 @@ def require_success(statuses: Mapping[str, int]) -> None:
             f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, with "
             "`uid` among --save_additional_columns where the input brought its own uids"
         )
+
+
+def _require_use(options: GateOptions) -> None:
+    """Refuse tables that nothing asks for, and conditions without a table."""
+    if options.images and options.keep is None and options.same_image is None and not options.decontaminate:
+        name = options.images[0][0]
+        raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
+    if options.keep is not None and not options.images and not options.status:
+        raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
+
+
+def _evaluation(options: GateOptions) -> EvaluationSets | None:
+    if not options.decontaminate:
+        return None
+    return EvaluationSets.read(options.decontaminate, options.decontaminate_within)
 
 
 def _results(folders: Sequence[str]) -> ImageTable:

@@ -24,6 +24,7 @@ from runtime.storage.remote import AS_ASKED
 from runtime.storage.versions import Version
 
 KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # no columns of a user's
+KEY_NAMES = [field.name for field in KEY]
 ROWS = 1 << 16  # of a table in memory at a time
 PARQUET = ".parquet"
 EXPECTED = "a table of images: Parquet files with a column uid or url"
@@ -52,7 +53,7 @@ class ImageTable:
     def find(cls, paths: Sequence[str], expected: str = EXPECTED) -> ImageTable:
         """Return the table in files, folders, globs or URLs; InputError where there is none, or no uid and no url."""
         name = ", ".join(map(hidden, paths))
-        files = tuple(file for path in paths for file in _files(path, expected))
+        files = tuple(file for path in paths for file in parquet_files(path, expected))
         with opened(*files[0]) as file:
             schema = file.schema
         known = {kind: column for kind in IDENTITIES for column in RECOGNISED[kind] if column in schema.names}
@@ -93,7 +94,7 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
         raise InputError(f"{path} cannot be read as Parquet ({error})") from None
 
 
-def _files(path: str, expected: str) -> list[tuple[str, Version]]:
+def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
     """Return the Parquet files that a path names, in order, with their versions."""
     try:
         with reachable(path):

@@ -26,7 +26,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     """Return KEYED rows or PAIRS in ORDER, each text of an image once and at most `max_texts` of them.
 
     Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
-    smallest url and page_url of its image.
+    smallest url and page_url of its image, all its signals, and the largest width and height that are stated.
     """
     order, new_image, new_text = _ordered(rows)
     rank = np.empty(len(order), np.int64)
@@ -39,9 +39,9 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     image_of_text = np.cumsum(new_image)[texts[stays]] - 1
     images = np.append(np.flatnonzero(new_image), len(order))
     kept = pa.array(order[texts[stays]])
-    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in ("url", "page_url", "copies")}
-    for name in ("url", "page_url"):
-        columns[name] = _smallest(rows[name], order, images, image_of_text)
+    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, "copies")}
+    for name, of_image in OF_IMAGE.items():
+        columns[name] = of_image(rows[name], order, images, image_of_text)
     columns["copies"] = pa.array(copies[stays], pa.int32())
     return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
@@ -153,6 +153,31 @@ def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: n
     return column.take(pa.array(rows, mask=rows < 0))
 
 
+def _all_bits(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
+    """Return the bits that any number of each of `images` has; `bounds` are theirs in the order."""
+    return pa.array(_reduced(np.bitwise_or, column.to_numpy()[order], bounds)[images])
+
+
+def _largest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
+    """Return the largest number of each of `images`, null if it has none; `bounds` are theirs in the order."""
+    largest = _reduced(np.maximum, pc.fill_null(column, -1).to_numpy()[order], bounds)[images]
+    return pa.array(largest, mask=largest < 0)
+
+
+def _reduced(function: np.ufunc, values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    return function.reduceat(values, bounds[:-1]) if len(values) else values
+
+
+# Columns that are the same in all rows of an image, and how they come about.
+OF_IMAGE = {
+    "url": _smallest,
+    "page_url": _smallest,
+    "signals": _all_bits,
+    "stated_width": _largest,
+    "stated_height": _largest,
+}
+
+
 def _counts(reasons: pa.Array) -> Iterator[tuple[str, int]]:
     return ((each["values"], each["counts"]) for each in pc.value_counts(reasons.drop_null()).to_pylist())
 
@@ -184,5 +209,5 @@ def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
     starts = np.flatnonzero(_differs(image))
     candidates = pa.StructArray.from_arrays([rows[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
     lists = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
-    columns = [rows[name].take(pa.array(starts)) for name in ("uid", "url", "page_url")]
+    columns = [rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE)]
     return pa.RecordBatch.from_arrays([*columns, lists], schema=MATCHED)

@@ -168,27 +168,53 @@ def _flips(width: int, most: int) -> int:
     return sum(comb(width, n) for n in range(most + 1))
 
 
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Tables of some rows of hashes, in which rows behind them are looked up."""
+
+    tables: Tables
+    places: np.ndarray  # the bits that each table is over, int64[table, width]
+    starts: np.ndarray  # for each table and value where its rows begin in `members`
+    members: np.ndarray  # rows, int32[table, row]
+
+    @classmethod
+    def of(cls, words: np.ndarray, rows: range, bits: np.ndarray, k: int) -> Index:
+        """Index these rows, one at least, by some bits, in which hashes that are looked up differ from them."""
+        tables = tables_for(1 << (len(rows) - 1).bit_length(), len(bits), k)
+        number = len(tables.flips)
+        free = _most_varied(words, bits)
+        places = np.stack([free[table : number * tables.width : number] for table in range(number)])
+        starts = np.zeros((number, (1 << tables.width) + 1), np.int32)
+        members = np.empty((number, len(rows)), np.int32)
+        for table in range(number):
+            kernels.fill_table(words, places[table], rows.start, starts[table], members[table])
+        return cls(tables, places, starts, members)
+
+    def pairs(self, words: np.ndarray, k: int, begin: int, found: Iterable[np.ndarray] = ()) -> Iterator[np.ndarray]:
+        """Yield pairs (row, an indexed row before it) within `k` bits, for the rows from `begin` on, each pair once.
+
+        Left out are pairs that are alike in one of the sets of bits `found`.
+        """
+        found = [*found]
+        masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.places, *found]])
+        most = np.array([*self.tables.flips, *(0 for _ in found)], np.int64)
+        flips, ends = self.tables.masks
+        out = np.empty((PAIRS + self.members.shape[1], 2), np.int32)
+        while begin < len(words):
+            begin, pairs = kernels.find_pairs(
+                words, self.places, self.starts, self.members, flips, ends, masks, most, k, begin, out
+            )
+            yield out[:pairs].astype(np.int64)
+
+
 def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Iterator[np.ndarray]:
     """Yield pairs of hashes that share a band, some of the index and some of the pairs at a time."""
     bits = WORD_BITS * words.shape[1]
-    free = _most_varied(words, np.setdiff1d(np.arange(bits), band_bits(band, k, bits)))
+    free = np.setdiff1d(np.arange(bits), band_bits(band, k, bits))
+    before = [band_bits(other, k, bits) for other in range(band)]
     for begin in range(0, indexed, INDEXED):
-        size = min(INDEXED, indexed - begin)
-        tables = tables_for(1 << (size - 1).bit_length(), len(free), k)
-        number = len(tables.flips)
-        places = np.stack([free[table : number * tables.width : number] for table in range(number)])
-        starts = np.zeros((number, (1 << tables.width) + 1), np.int32)
-        members = np.empty((number, size), np.int32)
-        for table in range(number):
-            kernels.fill_table(words, places[table], begin, starts[table], members[table])
-        before = [band_bits(other, k, bits) for other in range(band)]
-        masks = np.stack([_mask(some, bits) for some in [*places, *before]])
-        most = np.array([*tables.flips, *(0 for _ in before)], np.int64)
-        flips, ends = tables.masks
-        row, out = begin + 1, np.empty((PAIRS + size, 2), np.int32)
-        while row < len(words):
-            row, found = kernels.find_pairs(words, places, starts, members, flips, ends, masks, most, k, row, out)
-            yield out[:found].astype(np.int64)
+        index = Index.of(words, range(begin, min(begin + INDEXED, indexed)), free, k)
+        yield from index.pairs(words, k, begin + 1, before)
 
 
 def _most_varied(words: np.ndarray, bits: np.ndarray) -> np.ndarray:

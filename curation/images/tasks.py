@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from curation.images.combine import combine, group
 from curation.images.uids import hashes, uid_hashes, uids
+from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
@@ -40,6 +41,7 @@ def pack_pairs(
     """Yield the pairs of CANDIDATES batches; `tallies` gets those that came with them, and the `rows` packed."""
     packer = Packer(buckets)
     for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
+        tally_signals(run, tallies)
         rows = matching.match(combine(run, max_texts, tallies))
         tallies.add("rows", rows.num_rows)
         yield from packer.add(rows, bucket_of(rows["key"].to_numpy(), buckets))
@@ -51,6 +53,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     tallies = Tallies()
     with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
+            tally_signals(run, tallies)
             writer.write(group(matching.match(run), tallies, unique=True))
     tallies.add("matched", writer.rows)
     tally(tallies, path, writer.checksum)
@@ -64,8 +67,15 @@ def in_buckets(blocks: Iterable[Block], buckets: int) -> Iterator[Block]:
         if block.buckets >= buckets:
             yield block
         else:
-            yield from _split(block.data, packer, buckets)
+            yield from pack(unpack(block.data, PAIRS), packer, buckets)
     yield from packer.finish()
+
+
+def pack(rows: pa.RecordBatch, packer: Packer, buckets: int) -> Iterator[Block]:
+    """Pack pairs in any order; yield the blocks that are full."""
+    own = bucket_of(rows["key"].to_numpy(), buckets)
+    order = np.argsort(own, kind="stable")
+    return packer.add(rows.take(pa.array(order)), own[order])
 
 
 def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
@@ -82,17 +92,11 @@ def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts
     return tallies
 
 
-def _split(data: bytes, packer: Packer, buckets: int) -> Iterator[Block]:
-    rows = unpack(data, PAIRS)
-    own = bucket_of(rows["key"].to_numpy(), buckets)
-    order = np.argsort(own, kind="stable")
-    return packer.add(rows.take(pa.array(order)), own[order])
-
-
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return CANDIDATES as KEYED rows."""
     ids = uids(rows["url"], rows["uid"])
-    columns = {name: rows[name] for name in ("url", "page_url", "text", "kind")} | {
+    columns = {name: rows[name] for name in ("url", "page_url", "stated_width", "stated_height", "text", "kind")} | {
+        "signals": pc.fill_null(rows["signals"], 0),
         "key": pa.array(uid_hashes(ids).view(np.uint64)),
         "hash": pa.array(hashes(ids, rows["text"])),
         "uid": ids,
@@ -100,6 +104,14 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "copies": pa.array(np.ones(len(rows), np.int32)),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
+
+
+def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
+    """Count the KEYED rows that carry each signal."""
+    signals = rows["signals"].to_numpy()
+    for name, bit in SIGNALS.items():
+        if pairs := int(np.count_nonzero(signals & bit)):
+            tallies.add(f"{SIGNAL}{name}", pairs)
 
 
 def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:

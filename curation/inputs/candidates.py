@@ -6,7 +6,7 @@ counts once.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -16,7 +16,7 @@ from runtime.arrow.batching import gather
 ROWS = 8192  # rows of one batch: a few MB
 BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
 
-Row = tuple[str | None, ...]
+Row = tuple[str | int | None, ...]
 
 
 def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
@@ -35,33 +35,37 @@ def tallies(tally: Counter[str]) -> pa.RecordBatch:
     return candidates({"text": names, "tally": pa.array([count for _, count in counted], pa.int64())})
 
 
-def columns_of(rows: Iterable[Row], tally: Counter[str]) -> Iterator[list[pa.Array]]:
+def columns_of(
+    rows: Iterable[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None
+) -> Iterator[list[pa.Array]]:
     """Yield the columns of `rows`, for ROWS rows at a time; for fewer where these have BYTES, and for the last."""
     for gathered in gather(rows, _characters, BYTES, ROWS):
-        yield string_arrays(gathered, tally)
+        yield arrays_of(gathered, tally, types)
 
 
-def string_arrays(rows: list[Row], tally: Counter[str]) -> list[pa.Array]:
-    """Return the columns of `rows`; rows that UTF-8 cannot hold are left out and counted."""
+def arrays_of(rows: list[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None) -> list[pa.Array]:
+    """Return the columns of `rows`, strings without `types`; rows that UTF-8 cannot hold are left out and counted."""
+    types = types or [pa.string()] * len(rows[0])
     try:
-        return [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
+        return [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), types, strict=True)]
     except UnicodeEncodeError:  # lone surrogates: legal in JSON, not in UTF-8; also bytes that were no UTF-8
-        kept = [row for row in rows if all(value is None or _is_unicode(value) for value in row)]
+        kept = [row for row in rows if all(map(_is_unicode, row))]
         tally["dropped.bad_utf8"] += len(rows) - len(kept)
-        return [pa.array([row[i] for row in kept], pa.string()) for i in range(len(rows[0]))]
+        return [pa.array([row[i] for row in kept], kind) for i, kind in enumerate(types)]
 
 
 def _characters(row: Row) -> int:
     size = 0
     for value in row:
-        if value is not None:
+        if type(value) is str:
             size += len(value)
     return size
 
 
-def _is_unicode(text: str) -> bool:
+def _is_unicode(value: str | int | None) -> bool:
     try:
-        text.encode()
+        if type(value) is str:
+            value.encode()
     except UnicodeEncodeError:
         return False
     return True

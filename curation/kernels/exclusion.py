@@ -29,7 +29,7 @@ _LOWER = _table(lambda byte: byte + 32 if 65 <= byte <= 90 else byte if byte < 1
 
 @lean
 def find_keys(keys, starts, shift, wanted, out):
-    """out[row] = whether wanted[row, 0:2] is in keys[:, 0:2]; all uint64.
+    """out[row] = the position of wanted[row, 0:2] in keys[:, 0:2], all uint64; -1 where it is not there.
 
     Keys ascend; those whose first `64 - shift` bits are b are keys[starts[b]:starts[b + 1]].
     """
@@ -44,7 +44,7 @@ def find_keys(keys, starts, shift, wanted, out):
                 low = middle + 1
             else:
                 high = middle
-        out[row] = low < end and keys[low, 0] == first and keys[low, 1] == second
+        out[row] = low if low < end and keys[low, 0] == first and keys[low, 1] == second else -1
 
 
 @inline

@@ -181,3 +181,13 @@ def find_leaders(later, earlier, copies, number, out):
             number += 1
             out[pair] = True
     return number
+
+
+@kernel
+def count_bits(words, out):
+    """out[row] = number of bits that are set in a hash."""
+    for row in range(len(words)):
+        found = np.int64(0)
+        for word in range(words.shape[1]):
+            found += ones(np.int64(words[row, word]))
+        out[row] = found

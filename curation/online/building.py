@@ -39,13 +39,12 @@ def build(
 ) -> Index:
     """Return the index in `folder` of tars (paths, folders or globs); build it unless it is there already.
 
-    `curated` is an output folder of curate: its matched/ says which texts each image may have.
+    `curated` is an output folder of curate: its matched/, or gated/ after a gate, says which texts each image may have.
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
-    folder, paths, matched = Path(folder), _tars(tars), Path(curated) / "matched"
-    stamp = _stamp(matched)
-    files = own_files(matched, stamp.get("checksums"), f"delete {matched} and run the same command of curate again")
+    folder, paths = Path(folder), _tars(tars)
+    files, stamp = _counted(Path(curated))
     if not files:
         raise InputError(f"{curated} holds no matched images; give the output folder of curate")
     base = Path(commonpath([path.parent for path in paths]))
@@ -82,6 +81,20 @@ def _tars_of(given: str) -> list[Path]:
 def _shard(path: Path, base: Path) -> Shard:
     stat = path.stat()
     return Shard(path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns)
+
+
+def _counted(curated: Path) -> tuple[list[OwnFile], dict]:
+    """Return the files of the images that a run counted, and what they were made from."""
+    facts = read_json(curated / "run.json") or {}
+    if "gated" not in facts.get("rows", {}):
+        matched = curated / "matched"
+        stamp = _stamp(matched)
+        remedy = f"delete {matched} and run the same command of curate again"
+        return own_files(matched, stamp.get("checksums"), remedy), stamp
+    known = {Path(name) for name in facts.get("checksums", {}) if name.startswith("gated/")}
+    checksums = {path.name: facts["checksums"][str(path)] for path in known}
+    files = own_files(curated / "gated", checksums or None, "run the same command of curate again")
+    return files, {"made_from": facts.get("made_from", {}), "gated": dict(sorted(checksums.items()))}
 
 
 def _stamp(matched: Path) -> dict:

@@ -17,6 +17,7 @@ import numpy as np
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
 from curation.config import CurationConfig
+from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED
 from curation.report.numbers import quotient
 from curation.report.warnings import warnings
@@ -67,6 +68,7 @@ class Run:
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
             "undetermined": self.matched.beginning("undetermined."),
+            "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
             "cut_text": self.matched[CUT],

@@ -13,7 +13,7 @@ LANGUAGES = 40  # shown, those with the most matched texts
 
 @dataclass(frozen=True)
 class Removed:
-    """What one condition removed, as shown: images that fail it, those that fail nothing else, the first to fail."""
+    """What a condition or rule removed, as shown: what fails it, fails nothing else, and fails it first."""
 
     condition: str
     failed: str
@@ -23,7 +23,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class LanguageRow:
-    """The matched texts of a language, and the share that each condition removed, and that all left."""
+    """The matched texts of a language, and the share that each condition and rule removed, and that all left."""
 
     name: str
     texts: str
@@ -33,10 +33,12 @@ class LanguageRow:
 
 @dataclass(frozen=True)
 class GateTables:
-    """The tables of images, the conditions, and the languages that they removed texts of."""
+    """The tables of images, what conditions removed of images and rules of texts, and of which languages."""
 
     tables: list[tuple[str, str]]
     conditions: list[Removed]
+    texts: list[Removed]
+    removing: list[str]  # the conditions and rules that removed texts
     languages: list[LanguageRow]
 
     @classmethod
@@ -45,20 +47,25 @@ class GateTables:
         gate = facts["gate"]
         if not gate:
             return None
-        rows = [
-            Removed(each["text"], *(number(each[name]) for name in ("failed", "alone", "removed")))
-            for each in gate["conditions"]
-        ]
-        tables = [(table["name"], number(table["found"])) for table in gate["tables"]]
-        return cls(tables, rows, _languages(facts))
+        texts = gate.get("texts", [])  # none in earlier versions
+        removing = [each for each in (*gate["conditions"], *texts) if each["removed_texts"]]
+        return cls(
+            tables=[(table["name"], number(table["found"])) for table in gate["tables"]],
+            conditions=_rows(gate["conditions"]),
+            texts=_rows(texts),
+            removing=[each["text"] for each in removing],
+            languages=_languages(facts, [each["removed_texts"] for each in removing]),
+        )
 
 
-def _languages(facts: dict[str, Any]) -> list[LanguageRow]:
-    conditions = facts["gate"]["conditions"]
+def _rows(counted: list[dict[str, Any]]) -> list[Removed]:
+    return [Removed(each["text"], *(number(each[name]) for name in ("failed", "alone", "removed"))) for each in counted]
+
+
+def _languages(facts: dict[str, Any], removed: list[dict[str, int]]) -> list[LanguageRow]:
     matched = {code: row["matched"] for code, row in facts["languages"].items() if row["matched"]}
     shown = sorted(matched, key=lambda code: (-matched[code], code))[:LANGUAGES]
-    removed = {code: [each["removed_texts"].get(code, 0) for each in conditions] for code in shown}
-    return [_language(code, matched[code], removed[code]) for code in shown]
+    return [_language(code, matched[code], [each.get(code, 0) for each in removed]) for code in shown]
 
 
 def _language(code: str, texts: int, removed: list[int]) -> LanguageRow:

@@ -42,6 +42,7 @@ DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the fir
 PARTS = (FOLDER, "pairs", "matched", "gated", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
 CLAIM = "run.json"  # in the folder of what is unfinished: what the run is that began it
 REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
+CALLED = {"matched_version": "version of this program"}  # to a user
 MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
 
 
@@ -239,7 +240,9 @@ def _require_like(path: Path, description: dict) -> None:
         raise InputError(
             f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
         )
-    differing = [name for name in description if name not in MAY_DIFFER and not _same(stamp, description, name)]
+    differing = [
+        CALLED.get(name, name) for name in description if name not in MAY_DIFFER and not _same(stamp, description, name)
+    ]
     if not _paths(stamp["made_from"], path) <= _paths(description, path):
         differing.append("inputs")
     if stamp.get("version") != VERSION or differing:

@@ -9,12 +9,9 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-import pyarrow as pa
-
 from curation.inputs.tables.references import FOLDER
 from curation.runs.ledger import STAMP_NAME, is_stamp
 from curation.runs.results import RERUN
-from curation.schemas import EARLIER_PAIRS, PAIRS
 from metadata.entries import ENTRIES, FACTS
 from runtime.blocks import ENDING, read_blocks
 from runtime.errors import InputError
@@ -167,14 +164,7 @@ def _require_stamp(path: Path) -> None:
 
 
 def _require_blocks(path: Path) -> None:
-    try:
-        _read(path, PAIRS)
-    except InputError:
-        _read(path, EARLIER_PAIRS)
-
-
-def _read(path: Path, schema: pa.Schema) -> None:
-    for _ in read_blocks(path, schema):
+    for _ in read_blocks(path, None):
         pass
 
 

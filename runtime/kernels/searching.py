@@ -34,6 +34,17 @@ def find_bytes(data, begin, end, word, size):
 @intrinsic
 def places_of_two(typingctx, data, i, word):
     """Return an int64 of which bit k tells whether data[i + k:i + k + 2] are the two lowest bytes of `word`."""
+    return types.int64(data, types.int64, types.int64), _two(0)
+
+
+@intrinsic
+def places_of_letters(typingctx, data, i, word):
+    """Return what `places_of_two` returns, for two small letters of which data may have capital ones, too."""
+    return types.int64(data, types.int64, types.int64), _two(0x20)
+
+
+def _two(added):
+    """Return what generates the comparison of two bytes with those of data, to which bits are added before."""
 
     def generate(context, builder, signature, args):
         data, i, word = args
@@ -41,12 +52,13 @@ def places_of_two(typingctx, data, i, word):
         def places_of(ahead):
             place = builder.add(i, ir.Constant(_WORD, ahead))
             bytes_ = builder.load(pointer(context, builder, signature.args[0], data, place, _BYTES), align=1)
+            bytes_ = builder.or_(bytes_, ir.Constant(_BYTES, [added] * WINDOW))
             byte = builder.trunc(builder.lshr(word, ir.Constant(_WORD, 8 * ahead)), _BYTE)
             return builder.icmp_unsigned("==", bytes_, _splat(builder, byte))
 
         return builder.bitcast(builder.and_(places_of(0), places_of(1)), _WORD)
 
-    return types.int64(data, types.int64, types.int64), generate
+    return generate
 
 
 def _splat(builder, byte):

@@ -16,7 +16,7 @@ from curation.balancing.sampling import (
     texts_by_language,
 )
 from curation.balancing.thresholds import rates as rates_at
-from curation.schemas import CURATED, MATCHED
+from curation.schemas import CURATED, MATCHED, SAMPLED
 from runtime.errors import InputError
 from tests.naive.sampling import naive_expected_size, naive_keep_probability, naive_sample
 
@@ -160,7 +160,7 @@ def test_a_slice_whose_own_structs_were_cut_is_read_right():
     structs = texts.values.slice(2)
     lists = pa.ListArray.from_arrays(pa.array([0, 1, 3], pa.int32()), structs)
     ids = pa.array(["a", "b"])
-    cut = pa.RecordBatch.from_arrays([ids, ids, ids, lists], schema=MATCHED)
+    cut = pa.RecordBatch.from_arrays([ids, ids, ids, lists], schema=SAMPLED)
     assert sample_batch(cut.slice(1), np.ones(5), 0).to_pylist() == naive_sample(cut.slice(1).to_pylist(), [1.0] * 5, 0)
 
 

@@ -24,7 +24,7 @@ from tests.support.checkout import ROOT
 from tests.support.written_run import write_run
 
 NOTEBOOKS = ROOT / "notebooks"
-PLOTS = {"explore_metadata": 2, "inspect_distributions": 4, "choose_threshold": 2, "compare_runs": 3}
+PLOTS = {"explore_metadata": 2, "inspect_distributions": 4, "choose_threshold": 2, "compare_runs": 4}
 IMAGES = 6_000
 SOURCES = (["numbers"], ["wordnet"], ["wordnet", "unigrams"], ["unigrams"], ["bigrams", "titles"], ["titles"])
 

@@ -7,28 +7,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gates.plan import GatePlan
-from curation.gating import Gate, gate
-from curation.schemas import MATCHED
+from curation.gates.plan import GateOptions, GatePlan
 from runtime.errors import InputError
-from runtime.storage.own_files import own_files
 from runtime.tallies import Tallies
 from tests.naive.export import naive_existing, naive_statuses
 from tests.support.downloaded import results
-from tests.support.finished_run import image, write_parts
+from tests.support.finished_run import image
+from tests.support.gates import gated
 
 
-def gated(spark, folder, images: list[dict], plan: GatePlan) -> tuple[list[dict], Tallies]:
-    write_parts(folder / "in", pa.RecordBatch.from_pylist(images, MATCHED), files=3)
-    (folder / "out").mkdir()
-    opened = Gate.open(spark, plan)
-    tallies = gate(spark, own_files(folder / "in", None, ""), opened, folder / "out")
-    opened.require_images(tallies)
-    return pq.read_table(folder / "out").to_pylist(), tallies
+def passed(spark, folder, images: list[dict], options: GateOptions) -> tuple[list[dict], Tallies]:
+    rows, counted = gated(spark, folder / "gates", images, options)
+    return rows, counted.last
 
 
-def downloaded(*folders, images=(), keep: str | None = None) -> GatePlan:
-    return GatePlan.find(list(map(str, folders)), images, keep)
+def downloaded(*folders, images=(), keep: str | None = None) -> GateOptions:
+    return GateOptions(status=list(map(str, folders)), images=images, keep=keep)
 
 
 @pytest.mark.spark
@@ -39,7 +33,7 @@ def test_matched_images_pass_where_a_try_succeeded(spark, tmp_path):
     again = [{"uid": row["uid"], "status": words[n % 2]} for n, row in enumerate(images[:10])]
     chance.shuffle(rows)
     plan = downloaded(results(tmp_path / "a", rows), results(tmp_path / "b", again))
-    there, tallies = gated(spark, tmp_path, images, plan)
+    there, tallies = passed(spark, tmp_path, images, plan)
     assert there == naive_existing(images, rows + again)
     named = list(naive_statuses(images, rows + again).values())
     statuses = tallies.beginning("status.")
@@ -52,7 +46,7 @@ def test_without_a_uid_the_md5_of_the_url_tells_the_image(spark, tmp_path):
     images = [image(0, "http://é/0"), image(1, "http://é/1")]
     images[1]["uid"] = md5("http://é/1".encode()).hexdigest()
     rows = [{"url": row["url"], "status": "success"} for row in images]
-    there, _ = gated(spark, tmp_path, images, downloaded(results(tmp_path / "a", rows, ["url", "status"])))
+    there, _ = passed(spark, tmp_path, images, downloaded(results(tmp_path / "a", rows, ["url", "status"])))
     assert there == [images[1]]
 
 
@@ -63,7 +57,7 @@ def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_
     scores = [{"uid": row["uid"], "status": "failed", "score": n} for n, row in enumerate(images)]
     pq.write_table(pa.Table.from_pylist(scores), tmp_path / "scores.parquet")
     plan = downloaded(tried, images=[[str(tmp_path / "scores.parquet")]], keep="score > 1")
-    assert gated(spark, tmp_path, images, plan)[0] == images[2:]
+    assert passed(spark, tmp_path, images, plan)[0] == images[2:]
 
 
 @pytest.mark.spark
@@ -78,7 +72,7 @@ def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_
 def test_a_download_in_which_nothing_succeeded_is_refused(spark, tmp_path, rows, counts):
     images = [image(number) for number in range(9)]
     with pytest.raises(InputError, match=rf"no matched image was downloaded \({counts}\); give the results"):
-        gated(spark, tmp_path, images, downloaded(results(tmp_path / "a", rows)))
+        passed(spark, tmp_path, images, downloaded(results(tmp_path / "a", rows)))
 
 
 @pytest.mark.spark
@@ -93,12 +87,12 @@ def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_r
         (tmp_path / name).mkdir()
         plan = downloaded(images=[[str(tmp_path / f"{name}.parquet")]], keep=f"{name} > 1")
         with pytest.raises(InputError, match=sentence):
-            gated(spark, tmp_path / name, images, plan)
+            passed(spark, tmp_path / name, images, plan)
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no Parquet file"):
-        downloaded(tmp_path)
+        GatePlan.find(downloaded(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -107,11 +101,11 @@ def test_a_folder_without_results_is_refused(tmp_path):
 )
 def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
     with pytest.raises(InputError, match=sentence):
-        downloaded(results(tmp_path / "a", [{}], columns))
+        GatePlan.find(downloaded(results(tmp_path / "a", [{}], columns)))
 
 
 def test_tables_without_a_condition_and_a_condition_without_tables_are_refused(tmp_path):
     with pytest.raises(InputError, match="no --keep says which of them stay"):
-        downloaded(images=[[str(tmp_path)]])
+        GatePlan.find(downloaded(images=[[str(tmp_path)]]))
     with pytest.raises(InputError, match="name them by --images"):
-        downloaded(keep="a > 1")
+        GatePlan.find(downloaded(keep="a > 1"))

@@ -9,16 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gates.plan import GatePlan
+from curation.gates.plan import GateOptions, GatePlan
 from curation.gates.tables import ImageTable
-from curation.gating import Gate, gate
-from curation.schemas import MATCHED
+from curation.gating.gate import Gate
 from runtime.errors import InputError
-from runtime.storage.own_files import own_files
-from runtime.storage.parquet import part_files
 from runtime.tallies import Tallies
 from tests.naive.gates import naive_failed
-from tests.support.finished_run import image, write_parts
+from tests.support.finished_run import image
+from tests.support.gates import gated, write_table
 
 pytestmark = pytest.mark.spark
 KEEP = "status = 'success' AND least(width, height) >= 200 AND (clip > 0.28 OR clip IS NULL) AND 1 / nsfw > 2"
@@ -57,30 +55,14 @@ def tables_of(images: list[dict], chance: random.Random) -> tuple[list[dict], li
     return results, scores
 
 
-def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:
-    folder.mkdir()
-    table = pa.Table.from_pylist(rows)
-    each = -(-len(table) // files)
-    for number in range(files):
-        pq.write_table(table.slice(number * each, each), folder / f"{number} ü.parquet")
-    return str(folder)
-
-
 def opened_gate(spark, tables: list[str], keep: str) -> Gate:
-    return Gate.open(spark, GatePlan.find([], [[table] for table in tables], keep))
+    return Gate.open(spark, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
 
 
-def gated(
-    spark, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3
-) -> tuple[list, Tallies]:
-    name = f"out{len(list(folder.iterdir()))}"
-    (folder / name).mkdir()
-    write_parts(folder / f"{name}-in", pa.RecordBatch.from_pylist(images, MATCHED), files)
-    opened = opened_gate(spark, tables, keep)
-    tallies = gate(spark, own_files(folder / f"{name}-in", None, ""), opened, folder / name)
-    rows = [row for file in part_files(folder / name) for row in pq.read_table(file).to_pylist()]
-    assert all(pq.read_schema(file) == MATCHED for file in part_files(folder / name))
-    return rows, tallies
+def kept(spark, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3) -> tuple[list, Tallies]:
+    options = GateOptions(images=[[table] for table in tables], keep=keep)
+    rows, counted = gated(spark, folder / "gates", images, options, files)
+    return rows, counted.last
 
 
 def test_images_pass_as_the_naive_twin_says_however_files_are_cut(spark, tmp_path):
@@ -92,7 +74,7 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(spark, tmp_pat
     assert 20 < len(expected) < 280
     given = [write_table(results, tmp_path / "results"), write_table(scores, tmp_path / "scores", 1)]
     for files in (1, 7):
-        rows, tallies = gated(spark, tmp_path, images, given, KEEP, files)
+        rows, tallies = kept(spark, tmp_path, images, given, KEEP, files)
         assert rows == expected
         for number in range(4):
             assert tallies[f"failed.{number}"] == sum(number in each for each in failed.values())
@@ -111,7 +93,7 @@ def test_a_table_names_images_by_their_urls_where_it_has_no_uids(spark, tmp_path
     urls = [f"http://ü.example/{number}.jpg" for number in range(4)]
     images = [image(number, url) | {"uid": md5(url.encode()).hexdigest()} for number, url in enumerate(urls)]
     table = write_table([{"url": url, "score": n} for n, url in enumerate([*urls[1:], None])], tmp_path / "t")
-    assert gated(spark, tmp_path, images, [table], "score >= 1")[0] == images[2:]
+    assert kept(spark, tmp_path, images, [table], "score >= 1")[0] == images[2:]
 
 
 NUMBERS = [pa.uint8(), pa.uint64(), pa.float16(), pa.decimal128(30, 2)]
@@ -125,7 +107,7 @@ def test_columns_of_any_type_are_compared(spark, tmp_path, kind):
     values = values.cast(pa.string()).cast(kind) if kind in STRINGS else values.cast(kind)
     (tmp_path / "t").mkdir()
     pq.write_table(pa.table({"uid": [row["uid"] for row in images], "v": values}), tmp_path / "t" / "a.parquet")
-    assert gated(spark, tmp_path, images, [str(tmp_path / "t")], "v >= '2'")[0] == images[2:]
+    assert kept(spark, tmp_path, images, [str(tmp_path / "t")], "v >= '2'")[0] == images[2:]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +144,7 @@ def test_any_name_of_a_column_will_do_and_columns_that_are_not_asked_for_may_be_
     (tmp_path / "t").mkdir()
     pq.write_table(pa.table(table | {name: range(4) for name in names}), tmp_path / "t" / "a.parquet")
     keep = "high > 0 AND low > 0 AND row > 0 AND file > 0 AND met > 0 AND `a ``b`` c` > 2"
-    assert gated(spark, tmp_path, images, [str(tmp_path / "t")], keep)[0] == images[3:]
+    assert kept(spark, tmp_path, images, [str(tmp_path / "t")], keep)[0] == images[3:]
 
 
 def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):

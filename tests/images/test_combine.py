@@ -84,6 +84,27 @@ def test_each_row_has_the_smallest_url_and_page_of_its_image_those_of_dropped_te
     assert [(r["url"], r["page_url"]) for r in combined(rows, max_texts=2)] == [("http://", "http://p/1")] * 2
 
 
+def test_each_row_has_all_signals_and_the_largest_stated_sizes_of_its_image_those_of_dropped_texts_too():
+    rows = pairs(
+        {"uid": "a", "text": "x", "signals": 1, "stated_width": 5},
+        {"uid": "a", "text": "yy", "signals": 5, "stated_height": 0},
+        {"uid": "a", "text": "dropped", "signals": 16, "stated_width": 70},
+        {"uid": "b", "text": "x"},
+    )
+    of_image = [(row["signals"], row["stated_width"], row["stated_height"]) for row in combined(rows, max_texts=2)]
+    assert of_image == [(21, 70, 0)] * 2 + [(0, None, None)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_split_of_the_rows_changes_what_an_image_carries(seed):
+    random = Random(seed)
+    rows = random_pairs(random, rows=120, images=3)
+    names = ["uid", "signals", "stated_width", "stated_height"]
+    whole = combine(rows, 2, Tallies()).select(names)
+    parts = [combine(part, 2, Tallies()) for part in cut(shuffled(rows, random), random, random.randrange(1, 9))]
+    assert combine(pa.concat_batches(parts), 2, Tallies()).select(names).equals(whole)
+
+
 def test_an_image_without_a_page_has_none():
     rows = pairs({"uid": "a", "text": "x"}, {"uid": "b", "text": "x", "page_url": "http://p"})
     assert [row["page_url"] for row in combined(rows)] == [None, "http://p"]

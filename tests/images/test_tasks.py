@@ -1,5 +1,6 @@
 """Candidates become matched images as the definition says, however candidates and blocks of pairs are cut."""
 
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -22,6 +23,7 @@ from curation.images.tasks import (
     write_images,
     write_unique,
 )
+from curation.inputs.crawl.page_signals import SIGNALS
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import blocks as packing
 from runtime.blocks import Block, unpack
@@ -29,7 +31,7 @@ from runtime.storage.own_files import TALLY, checksum_of, checksums_in
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group
 from tests.naive.row_ids import naive_hash, naive_uid
-from tests.support.pair_rows import candidates, cut, matching, pairs, random_candidates, shuffled
+from tests.support.pair_rows import candidates, cut, matching, pairs, random_candidates, shuffled, stated_sizes
 
 NOTHING = candidates()
 POWERS = st.integers(0, 13).map(lambda exponent: 1 << exponent)
@@ -59,7 +61,9 @@ def naive_images(rows: pa.RecordBatch, max_texts: int = 64) -> tuple[list[dict],
     """Return the same from the definition, for candidates without tallies."""
     combined, over = naive_combine(matching().match(keyed(rows)).to_pylist(), max_texts)
     images, tallies = naive_group(combined)
-    return images, {**tallies, (OVER_LIMIT, None): over, ("matched", None): len(images)}
+    said = Counter(name for row in rows.to_pylist() for name, bit in SIGNALS.items() if (row["signals"] or 0) & bit)
+    counted = {(f"signal.{name}", None): number for name, number in said.items()}
+    return images, {**tallies, **counted, (OVER_LIMIT, None): over, ("matched", None): len(images)}
 
 
 def sums(tallies: Tallies, without: str = "rows") -> dict:
@@ -203,7 +207,13 @@ def test_rows_that_state_each_image_once_give_the_same_images_without_being_grou
     texts = ["a photo", "犬", "dog", "zzz", "é Hund"]
     rows = candidates(
         *(
-            {"url": f"http://ü/{number}", "text": random.choice(texts), "page_url": random.choice([None, "http://p"])}
+            {
+                "url": f"http://ü/{number}",
+                "text": random.choice(texts),
+                "page_url": random.choice([None, "http://p"]),
+                "signals": random.choice([None, 0, 3]),
+                **stated_sizes(random),
+            }
             for number in range(300)
         ),
         {"url": None, "text": "files", "tally": 2, "kind": None},
@@ -216,6 +226,13 @@ def test_rows_that_state_each_image_once_give_the_same_images_without_being_grou
     assert sorted(unique.to_pylist(), key=lambda row: row["uid"]) == sorted(images, key=lambda row: row["uid"])
     assert sums(tallies) == sums(of_blocks + of_images)
     assert (tallies["matched"], tallies["files"], tallies[DUPLICATE]) == (len(images), 2, 0)
+
+
+def test_pairs_are_counted_by_signal_before_texts_come_together(tmp_path):
+    row = {"url": "http://x", "text": "dog"}
+    rows = candidates({**row, "signals": 3}, {**row, "signals": 2}, {**row, "signals": 0}, row)
+    for tallies in (packed(rows)[1], write_unique([rows], matching(), tmp_path / "unique.parquet")):
+        assert tallies.beginning("signal.") == {"noimageai": 2, "noai": 1}
 
 
 def test_unique_rows_without_any_match_give_a_file_without_images(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections import defaultdict
+from hashlib import md5
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.inputs.crawl.page_signals import SIGNALS
+from curation.inputs.files import find, read
 from curation.schemas import COUNTS, CURATED, MATCHED
 from runtime.storage.paths import files, names, remove
 from runtime.storage.whole import STAMP, write_json
@@ -53,6 +57,18 @@ def test_the_output_is_what_the_format_says(first):
     assert pq.read_schema(first / "counts.parquet").equals(COUNTS)
     assert not (first / ".work").exists()
     assert (first / "report.html").read_text().lower().startswith("<!doctype html>")
+
+
+def test_images_carry_what_any_of_their_pages_says(first, sample):
+    said, pairs = defaultdict(int), 0
+    for batch in (batch for source in find([str(sample / "crawl")]) for batch in read(source)):
+        for row in (row for row in batch.to_pylist() if row["signals"]):
+            said[md5(row["url"].encode()).hexdigest()] |= row["signals"]
+            pairs += 1
+    assert facts(first)["signals"] == {name: pairs if bit <= 2 else 0 for name, bit in SIGNALS.items()}
+    images = pq.read_table(first / "matched").to_pylist()
+    assert {row["uid"]: row["signals"] for row in images} == {row["uid"]: said[row["uid"]] for row in images}
+    assert {row["signals"] for row in images} == {0, 3}
 
 
 def test_the_figures_agree_with_the_files(first):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from curation.commands.evaluate_languages import main
 from curation.language.evaluation import EVALUATED, evaluate
 from curation.language.judging import LanguageRules
-from tests.naive.evaluation import naive_evaluation
 from tests.naive.judging import naive_judge
+from tests.naive.language_evaluation import naive_evaluation
 
 LABELS = {"dog": ("en", 0.9), "hund": ("da", 0.4), "犬": ("ja", 0.8), "Hund": ("en", 0.3), "собака": ("en", 0.1)}
 SCRIPTS = {"en": {"Latn"}, "da": {"Latn"}, "ja": {"Hani", "Hira", "Kana"}}

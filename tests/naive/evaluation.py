@@ -1,29 +1,34 @@
-"""Naive twin of curation.language.evaluation: one language after the other, by counting."""
+"""Evaluation sets and texts from their definitions: one image after the other, every row of every table."""
 
-from collections import Counter
+import unicodedata
+from hashlib import md5
 
 
-def naive_evaluation(gold: list[str], given: list[str], scores: list[float]) -> list[dict]:
-    """Return for each language its texts, and what they got; the one with the most texts first."""
-    rows = []
-    for code in {*gold, *given}:
-        own = [i for i, each in enumerate(gold) if each == code]
-        found = given.count(code)
-        right = sum(given[i] == code for i in own)
-        wrong = Counter(given[i] for i in own if given[i] != code)
-        most = min(wrong, key=lambda each: (-wrong[each], each)) if wrong else None
-        rows.append(
-            {
-                "language": code,
-                "texts": len(own),
-                "found": found,
-                "right": right,
-                "recall": right / len(own) if own else None,
-                "precision": right / found if found else None,
-                "share": len(own) / len(gold),
-                "found_share": found / len(gold),
-                "mistaken_for": most,
-                "mean_score": sum(scores[i] for i in own) / len(own) if own else None,
-            }
-        )
-    return sorted(rows, key=lambda row: (-row["texts"], row["language"]))
+def naive_sets(image: dict, tables: dict[str, list[dict]], distance: int) -> dict[str, set[str]]:
+    """Return the names of the sets that have an image by its url or uid, its sha256 and its phash."""
+    found: dict[str, set[str]] = {"url": set(), "sha256": set(), "phash": set()}
+    for name, rows in tables.items():
+        for row in rows:
+            if image["uid"] and image["uid"].lower() in naive_uids(row):
+                found["url"].add(name)
+            if image["sha256"] is not None and image["sha256"] == row["sha256"]:
+                found["sha256"].add(name)
+            hashes = [each and int.from_bytes(each, "big") for each in (image["phash"], row["phash"])]
+            if None not in hashes and not any(map(naive_plain, hashes)):
+                if (hashes[0] ^ hashes[1]).bit_count() <= distance:
+                    found["phash"].add(name)
+    return found
+
+
+def naive_uids(row: dict) -> set[str]:
+    own = {row["uid"].lower()} if row["uid"] and len(row["uid"]) == 32 else set()
+    return own | ({md5(row["url"].encode()).hexdigest()} if row["url"] else set())
+
+
+def naive_plain(number: int) -> bool:
+    return number.bit_count() <= 8
+
+
+def naive_text(text: str) -> str:
+    clean = " ".join(text.strip().splitlines())
+    return unicodedata.normalize("NFC", clean.casefold())

@@ -1,7 +1,12 @@
 """The gate from its definition: rows of tables as dictionaries, conditions as functions, one image after the other."""
 
+from collections import Counter
 from collections.abc import Callable
 from hashlib import md5
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.naive.row_ids import naive_hash
 
 Condition = Callable[[dict], bool | None]
 
@@ -27,3 +32,37 @@ def naive_failed(image: dict, tables: list[list[dict]], conditions: list[Conditi
     met = [[condition(row) is True for condition in conditions] for row in naive_rows(image, tables)]
     best = max(met, key=lambda each: (sum(each), each[::-1]))
     return [number for number, holds in enumerate(best) if not holds]
+
+
+def naive_pictures(values: dict[str, Any], leaders: dict[Any, Any]) -> dict[str, str]:
+    """Return the image that stays for each with copies, given a value of each image, and the leader of each value."""
+    pictures = {uid: leaders.get(value, value) for uid, value in values.items() if value is not None}
+    sizes = Counter(pictures.values())
+    stays = {value: min(uid for uid in values if values[uid] == value) for value in sizes}
+    return {uid: stays[value] for uid, value in pictures.items() if sizes[value] > 1}
+
+
+def naive_merged(images: list[dict], copy_of: dict[str, str], max_texts: int) -> list[dict]:
+    """Return the images that stay, each with the different texts of its copies, of many those with the least hash."""
+    texts: dict[str, dict[str, dict]] = {uid: {} for uid in copy_of.values()}
+    for row in images:
+        for text in row["candidates"] if row["uid"] in copy_of else ():
+            texts[copy_of[row["uid"]]].setdefault(text["text"], text)
+    staying = [row for row in images if copy_of.get(row["uid"], row["uid"]) == row["uid"]]
+    return [
+        row | {"candidates": _first(row["uid"], texts[row["uid"]], max_texts)} if row["uid"] in texts else row
+        for row in staying
+    ]
+
+
+def _first(uid: str, texts: dict[str, dict], most: int) -> list[dict]:
+    return [texts[each] for each in sorted(texts, key=lambda text: naive_hash(uid, text))[:most]]
+
+
+def naive_capped(images: list[dict], most: int, draw: Callable[[str], float]) -> list[dict]:
+    """Return the images of each host with the smallest draws, at most so many."""
+    by_host: dict[str, list[dict]] = {}
+    for row in images:
+        by_host.setdefault(urlsplit(row["url"]).hostname, []).append(row)
+    kept = {row["uid"] for rows in by_host.values() for row in sorted(rows, key=lambda row: draw(row["uid"]))[:most]}
+    return [row for row in images if row["uid"] in kept]

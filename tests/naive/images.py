@@ -13,6 +13,10 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
         own = [row for row in rows if row["uid"] == uid]
         pages = [row["page_url"] for row in own if row["page_url"] is not None]
         of_image = {"url": min(row["url"] for row in own), "page_url": min(pages) if pages else None}
+        bits = {bit for row in own for bit in range(31) if row["signals"] >> bit & 1}
+        of_image["signals"] = sum(2**bit for bit in bits)
+        for name in ("stated_width", "stated_height"):
+            of_image[name] = max((row[name] for row in own if row[name] is not None), default=None)
         for rank, (_, text) in enumerate(sorted({(row["hash"], row["text"]) for row in own})):
             same = [row for row in own if row["text"] == text]
             copies = sum(row["copies"] for row in same)
@@ -49,4 +53,5 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
 
 def _image(rows: list[dict]) -> dict:
     candidates = [{name: row[name] for name in ("text", "kind", "language", "lid_score", "entries")} for row in rows]
-    return {name: rows[0][name] for name in ("uid", "url", "page_url")} | {"candidates": candidates}
+    names = ("uid", "url", "page_url", "signals", "stated_width", "stated_height")
+    return {name: rows[0][name] for name in names} | {"candidates": candidates}

@@ -67,6 +67,19 @@ def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
     assert Epoch(index, np.ones(5), 0, 0).kept([]).num_rows == 0
 
 
+def test_after_a_gate_only_the_images_that_passed_are_in_the_index(tmp_path):
+    write_run(tmp_path / "run", images(6))
+    write_run(tmp_path / "passed", images(4))
+    (tmp_path / "passed" / "matched").rename(tmp_path / "run" / "gated")
+    write_tar(tmp_path / "a.tar", images(6))
+    assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before").matched == 6
+    (tmp_path / "run" / "run.json").write_text('{"rows": {"gated": 4}}')
+    index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    assert (index.samples, index.matched) == (6, 4)
+    with pytest.raises(InputError, match="another index"):
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before")
+
+
 def test_an_index_that_is_there_is_not_built_again(made):
     made_at = (made.folder / "index" / "index.json").stat().st_mtime_ns
     again = online.build([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)

@@ -3,7 +3,7 @@
 import pytest
 
 from metadata import InputError
-from runtime.storage.paths import files, make_folder, names
+from runtime.storage.paths import files, make_folder, names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
 from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, with_inputs_done, with_matched
 
@@ -137,6 +137,15 @@ def test_results_are_taken_back_before_the_sample_changes(folder):
     output.retract_results()
     output.retract_results()
     assert names(output.path) == {"matched", "thresholds.json", ".work"}
+
+
+def test_images_with_other_columns_are_refused_also_where_they_were_deleted(folder):
+    output = with_matched(folder / "out")  # without a version of matched images, as before there was one
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"holds another run \(other version of this program\)"):
+            claimed(folder / "out", matched_version=2)
+        write_json(output.path / "run.json", {"version": 1, "made_from": output.description})
+        remove(output.matched)
 
 
 def test_files_of_another_version_are_refused(folder):

@@ -59,7 +59,8 @@ def _wat_records(page: Page, name: str) -> Iterator[bytes]:
 
 
 def _html_metadata(page: Page) -> dict:
-    head = {"Metas": [{"name": "HTML@/lang", "content": page.language}], "Title": page.title}
+    metas = [{"name": "HTML@/lang", "content": page.language}, {"name": "robots", "content": page.robots}]
+    head = {"Metas": metas, "Title": page.title}
     if page.base:
         head["Base"] = page.base
     links = [{"path": "A@/href", "url": "/", "text": page.title}, {"path": "A@/href", "url": "#top"}]
@@ -120,7 +121,8 @@ def _html(page: Page, charset: str) -> str:
     base = f'<base href="{escape(page.base)}">' if page.base else ""
     images = "\n".join(f"<p><img {_attributes(image)}></p>" for image in page.images)
     return (
-        f'<!DOCTYPE html>\n<html lang="{page.language}"><head><meta charset="{charset}">{base}'
+        f'<!DOCTYPE html>\n<html lang="{page.language}"><head><meta charset="{charset}">'
+        f'<meta name="robots" content="{page.robots}">{base}'
         f"<title>{escape(page.title)}</title></head>\n<body>{images}</body></html>\n"
     )
 

@@ -52,6 +52,11 @@ class Page:
     base: str | None
     images: list[dict[str, str]]
 
+    @property
+    def robots(self) -> str:
+        """What the page tells robots."""
+        return "noai, noimageai" if self.number % 25 == 0 else "index, follow"
+
 
 def page(number: int) -> Page:
     """Return the page of that number."""

@@ -14,6 +14,7 @@ import pytest
 from curation import CurationConfig, curate, stages
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.exclusion import Exclusion
+from curation.gates.plan import GateOptions
 from curation.language import identify
 from curation.language.identify import Identifier, default_model
 from curation.matching.finders import open_matchers, save_matchers
@@ -123,7 +124,7 @@ def test_inputs_of_unique_images(table, runs, tmp_path):
 def test_gated_images(table, runs, tmp_path):
     rows = [{"url": f"http://a.example/{number}.jpg", "status": "success"} for number in range(0, 150, 2)]
     results(tmp_path / "images", rows, columns=["url", "status"])
-    finished = runs.run(tmp_path / "gated", status=[str(tmp_path / "images")])
+    finished = runs.run(tmp_path / "gated", gate=GateOptions(status=[str(tmp_path / "images")]))
     checked(table, finished, Kind("gated/*, read and verified", "gated/*", everything), tmp_path, found_by_verify)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from curation.gates.evaluation_keys import HashesOfSets
 from curation.images.near_copies import pairs_within, words_of
 from tests.naive.near_copies import naive_pairs
 
@@ -32,3 +33,20 @@ def test_no_pair_is_missed_among_a_hundred_thousand_hashes(k):
     assert len(expected) > 40_000
     assert len(found) == len(expected)
     assert np.array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
+
+
+@pytest.mark.parametrize("k", [4, 8])
+def test_no_image_near_an_evaluation_set_is_missed_among_a_hundred_thousand_hashes(k):
+    own = random_hashes(20_000)
+    alike = random_hashes(5_000) & np.uint64(0x00F0_0F00_00F0_0FF0)
+    images = np.concatenate(
+        [near(own, 40_000, k), near(own, 10_000, k + 2), random_hashes(10_000), near(alike, 5_000, 2)]
+    )
+    both = [np.concatenate([own, alike]), own[:100]]
+    expected = np.zeros(len(images), np.uint64)
+    for bit, hashes in enumerate(both):
+        pairs = naive_pairs(np.concatenate([hashes, images]), k)
+        rows = pairs[(pairs[:, 0] >= len(hashes)) & (pairs[:, 1] < len(hashes))][:, 0] - len(hashes)
+        expected[rows] |= np.uint64(1 << bit)
+    assert 45_000 < (expected != 0).sum() < len(images)
+    assert np.array_equal(HashesOfSets.of(both, k).find(images, k), expected)

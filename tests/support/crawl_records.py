@@ -17,9 +17,9 @@ def record(kind, block, url=PAGE, length=None):
     return f"{head}Content-Type: {content_type}\r\n\r\n".encode() + block + b"\r\n\r\n"
 
 
-def envelope(links, url=PAGE, head=None):
+def envelope(links, url=PAGE, head=None, headers=None):
     html = {"Head": head or {}, "Links": links}
-    payload = {"HTTP-Response-Metadata": {"HTML-Metadata": html}}
+    payload = {"HTTP-Response-Metadata": {"Headers": headers or {}, "HTML-Metadata": html}}
     header = {"WARC-Target-URI": url}
     return json.dumps({"Envelope": {"Payload-Metadata": payload, "WARC-Header-Metadata": header}}).encode()
 
@@ -51,6 +51,11 @@ def result(batches):
     assert tally.get("pairs", 0) == len(pairs)
     assert batches[-1]["url"].null_count == batches[-1].num_rows
     return pairs, tally
+
+
+def read_back(packed, read=read_warc):
+    """The pairs of a file as rows with all columns."""
+    return [row for batch in read(io.BytesIO(packed)) for row in batch.to_pylist() if row["url"] is not None]
 
 
 def of_wat(packed):

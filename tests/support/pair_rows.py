@@ -40,6 +40,7 @@ def _pair(uid: str, text: str, given: str | None = None, **more) -> dict:
         "hash": len(text) - 3,  # a hash of uid and text, if a poor one: texts of one length collide
         "url": f"http://{uid}",
         "page_url": None,
+        "signals": 0,
         "kind": "alt",
         "copies": 1,
         "language": given or "en",
@@ -62,10 +63,16 @@ def random_pairs(random: Random, rows: int, images: int = 30) -> pa.RecordBatch:
                 "copies": random.randrange(1, 4),
                 "url": f"http://é/{random.randrange(5)}",
                 "page_url": random.choice(PAGES),
+                "signals": random.choice([0, 0, 1, 2, 5, 32]),
+                **stated_sizes(random),
             }
             for _ in range(rows)
         )
     )
+
+
+def stated_sizes(random: Random) -> dict:
+    return {f"stated_{side}": random.choice([None, None, 0, 1, 640, 999_999]) for side in ("width", "height")}
 
 
 def candidates(*rows: dict) -> pa.RecordBatch:
@@ -82,6 +89,8 @@ def random_candidates(random: Random, rows: int, images: int = 30) -> pa.RecordB
                 "text": random.choice(TEXTS),
                 "kind": random.choice(["alt", "title"]),
                 "page_url": random.choice(PAGES),
+                "signals": random.choice([None, 0, 1, 3, 4, 16]),
+                **stated_sizes(random),
                 "uid": random.choice([None, None, None, "own", "自"]),
                 "language": random.choice(GIVEN),
             }

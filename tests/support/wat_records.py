@@ -51,10 +51,10 @@ def is_read_fast(block):
     return bool(page[0, READ])
 
 
-def envelope(links, url=f'"{PAGE}"', head="{}"):
+def envelope(links, url=f'"{PAGE}"', head="{}", headers='{"a":[1,-20,true,null,false]}'):
     """The JSON of a record; all parts are JSON."""
     html = f'{{"Head":{head},"Links":{links}}}'
-    payload = f'{{"HTTP-Response-Metadata":{{"Headers":{{"a":[1,-20,true,null,false]}},"HTML-Metadata":{html}}}}}'
+    payload = f'{{"HTTP-Response-Metadata":{{"Headers":{headers},"HTML-Metadata":{html}}}}}'
     return f'{{"Envelope":{{"Payload-Metadata":{payload},"WARC-Header-Metadata":{{"WARC-Target-URI":{url}}}}}}}'
 
 

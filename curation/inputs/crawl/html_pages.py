@@ -3,6 +3,7 @@
 import io
 import re
 import zlib
+from typing import NamedTuple
 
 from fastwarc.stream_io import BrotliReader
 
@@ -18,13 +19,13 @@ _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
 
 
-def headers(response: bytes) -> tuple[dict[str, str], bytes]:
-    """Return the header fields of an HTTP response, names in lower case, and its body as it was sent."""
+def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
+    """Return name, in lower case, and value of each header field of an HTTP response, and its body as it was sent."""
     end = _HEAD_END.search(response, 0, MAX_HEAD)
     head, body = (response[: end.start()], response[end.end() :]) if end else (response[:MAX_HEAD], b"")
     lines = head.decode("latin-1").split("\n")[1:]
-    fields = (line.partition(":") for line in reversed(lines))  # of a repeated field, the first counts
-    return {name.strip().lower(): value.strip() for name, _, value in fields}, body
+    fields = (line.partition(":") for line in lines)
+    return [(name.strip().lower(), value.strip()) for name, _, value in fields], body
 
 
 def is_html(fields: dict[str, str]) -> bool:
@@ -78,14 +79,20 @@ def _unpack_brotli(body: bytes) -> bytes:
 _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _unpack_brotli}
 
 
-def images(page: bytes, fields: dict[str, str]) -> tuple[str | None, list[dict[str, str]]]:
-    """Return the href of the page's `<base>`, and the attributes of each `<img>` that has a src.
+class Html(NamedTuple):
+    """The href of a page's `<base>`, and the attributes of each `<img>` that has a src and of each `<meta>`."""
 
-    ValueError if the page is in an encoding that cannot be decoded.
-    """
+    base: str | None
+    images: list[dict[str, str]]
+    metas: list[dict[str, str]]
+
+
+def parse(page: bytes, fields: dict[str, str]) -> Html:
+    """Return what counts of a page; ValueError if it is in an encoding that cannot be decoded."""
     found = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
-    return base, [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
+    images = [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
+    return Html(base, images, [element.attributes for element in found if element.tag == "meta"])
 
 
 def _elements(page: bytes, content_type: str) -> list[Element]:

@@ -11,16 +11,27 @@ from curation.inputs.crawl.links import BAD, EMPTY, Links
 KINDS = ("alt", "title", "data-image-title")
 
 
+class Image(NamedTuple):
+    """An image of a page: the value of src, all attributes, and what these say of its use and size."""
+
+    link: Any
+    attributes: dict[str, Any]
+    signals: int = 0
+    width: int | None = None
+    height: int | None = None
+
+
 class Page(NamedTuple):
-    """A page and its images: the value of src and all attributes of each. Nothing is checked yet."""
+    """A page, its images, and its signals. Links and texts are not checked yet."""
 
     url: str
     base: str | None
-    images: list[tuple[Any, dict[str, Any]]]
+    images: list[Image]
+    signals: int = 0
 
 
 def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
-    """Yield url, text, kind and page_url of each pair on a page."""
+    """Yield the pairs on a page as rows of PAGE_PAIRS."""
     try:
         resolve = Links(page.url, page.base).resolve
     except ValueError:
@@ -28,8 +39,8 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
         return
     tally["pages"] += 1
     tally["image_links"] += len(page.images)
-    for link, attributes in page.images:
-        texts = _texts(attributes, tally)
+    for image in page.images:
+        texts, link = _texts(image.attributes, tally), image.link
         if not texts:
             continue
         url, reason = resolve(link) if type(link) is str else (None, EMPTY if link is None else BAD)
@@ -37,7 +48,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
             tally[reason] += len(texts)
             continue
         for kind, text in texts:
-            yield url, text, kind, page.url
+            yield url, text, kind, page.url, page.signals | image.signals, image.width, image.height
 
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:

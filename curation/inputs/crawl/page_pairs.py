@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, ROWS, Row, candidates, columns_of, tallies
+from curation.schemas import STATED
 from runtime.arrow.batching import gather_rows
 
-PAGE_PAIRS = pa.schema([(name, pa.string()) for name in ("url", "text", "kind", "page_url")])
+PAGE_PAIRS = pa.schema([*((name, pa.string()) for name in ("url", "text", "kind", "page_url")), *STATED])
 
 
 def page_pairs(*columns: pa.Array) -> pa.RecordBatch:
-    """Return a PAGE_PAIRS batch of these columns."""
-    return pa.RecordBatch.from_arrays(list(columns), schema=PAGE_PAIRS)
+    """Return a PAGE_PAIRS batch of these columns; the last ones may be left out, and are null."""
+    nulls = [pa.nulls(len(columns[0]), field.type) for field in list(PAGE_PAIRS)[len(columns) :]]
+    return pa.RecordBatch.from_arrays([*columns, *nulls], schema=PAGE_PAIRS)
 
 
 def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield PAGE_PAIRS batches of rows; rows that UTF-8 cannot hold are left out and counted."""
-    for columns in columns_of(rows, tally):
+    for columns in columns_of(rows, tally, PAGE_PAIRS.types):
         yield page_pairs(*columns)
 
 

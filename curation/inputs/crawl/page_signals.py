@@ -5,37 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-ROBOTS = frozenset({"noai", "noimageai", "noindex", "noimageindex"})
 TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
-_IMPLIED = {"none": "noindex"}  # short for noindex and nofollow
+
+# The bit of each signal in the column `signals`. Files hold these numbers: none may change, new ones are added.
+SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32}
+
+SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
+
+_ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex")}
+_ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
+_BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGNALS[TDM_RESERVATION]}}  # by token
 _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
 
 
-def page_signals(headers: dict[str, str], metas: Iterable[dict[str, str]]) -> frozenset[str]:
-    """Return the signals of a page: those of ROBOTS, and TDM_RESERVATION.
+def page_signals(stated: Iterable[tuple[str, str]]) -> int:
+    """Return the signals of a page, given name and value of its header fields, and name and content of its metas.
 
-    `headers` has names in lower case; `metas` are the attributes of the page's `<meta>` elements.
-
-    >>> sorted(page_signals({"x-robots-tag": "NOAI"}, [{"name": "robots", "content": "none, noimageai"}]))
-    ['noai', 'noimageai', 'noindex']
+    >>> page_signals([("X-Robots-Tag", "NOAI"), ("robots", "none, noimageai"), ("tdm-reservation", "0")])
+    7
     """
-    stated = [(name, headers[name]) for name in ("x-robots-tag", TDM_RESERVATION) if name in headers]
-    stated += [(each.get("name", "").strip().lower(), each.get("content", "")) for each in metas]
-    robots = {token for name, value in stated if name in ("robots", "x-robots-tag") for token in _tokens(value)}
-    reserved = any(name == TDM_RESERVATION and value.strip() == "1" for name, value in stated)
-    return frozenset(robots & ROBOTS) | ({TDM_RESERVATION} if reserved else frozenset())
+    signals = 0
+    for name, value in stated:
+        bits = _BITS.get(name.strip().lower(), {})
+        for token in value.split(",") if bits else ():
+            # What is for one robot counts for all.
+            signals |= bits.get(token.rpartition(":")[2].strip().lower(), 0)
+    return signals
 
 
-def image_signals(attributes: dict[str, str]) -> tuple[frozenset[str], int | None, int | None]:
+def states_signals(name: str) -> bool:
+    """Return whether a header field or a meta of this name states signals."""
+    return name.strip().lower() in _BITS
+
+
+def image_signals(attributes: dict[str, str]) -> tuple[int, int | None, int | None]:
     """Return the signals of an image, and its width and height in pixels; None where they are not stated as such."""
-    signals = frozenset({DATA_NOAI}) if DATA_NOAI in attributes else frozenset()
+    signals = SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0
     return signals, _pixels(attributes.get("width")), _pixels(attributes.get("height"))
-
-
-def _tokens(value: str) -> Iterable[str]:
-    """Return the tokens of a robots directive; those that are for one robot count for all."""
-    tokens = (token.rpartition(":")[2].strip().lower() for token in value.split(","))
-    return (_IMPLIED.get(token, token) for token in tokens)
 
 
 def _pixels(value: str | None) -> int | None:

@@ -9,8 +9,9 @@ from fastwarc.warc import WarcRecord
 
 from curation.inputs.crawl import html_pages, warc_records
 from curation.inputs.crawl.gzip_members import members
-from curation.inputs.crawl.page_images import Page, pairs_of_page
+from curation.inputs.crawl.page_images import Image, Page, pairs_of_page
 from curation.inputs.crawl.page_pairs import candidates_of_file, from_rows
+from curation.inputs.crawl.page_signals import image_signals, page_signals
 
 
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
@@ -39,7 +40,8 @@ def _page(record: WarcRecord, block: bytes) -> Page | None:
         if record.is_http:
             raise _Unreadable("dropped.bad_http")
         return None
-    fields, body = html_pages.headers(block)
+    stated, body = html_pages.headers(block)
+    fields = dict(reversed(stated))  # of a repeated field, the first counts
     if not html_pages.is_html(fields):
         return None
     url = record.headers.get("WARC-Target-URI")
@@ -49,10 +51,12 @@ def _page(record: WarcRecord, block: bytes) -> Page | None:
         html = html_pages.unpack(body, fields)
         if len(html) > html_pages.MAX_BYTES:
             raise _Unreadable("dropped.too_large")
-        base, images = html_pages.images(html, fields)
+        parsed = html_pages.parse(html, fields)
     except ValueError:
         raise _Unreadable("dropped.bad_encoding") from None
-    return Page(url.strip("<>"), base, [(attributes["src"], attributes) for attributes in images])
+    metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
+    images = [Image(attributes["src"], attributes, *image_signals(attributes)) for attributes in parsed.images]
+    return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]))
 
 
 class _Unreadable(Exception):

@@ -20,7 +20,18 @@ from curation.inputs.crawl.page_images import KINDS, pairs_of_page
 from curation.inputs.crawl.page_pairs import from_rows, page_pairs
 from curation.inputs.crawl.warc_records import Blocks
 from curation.kernels.wat.links import DEEPEST, scan
-from curation.kernels.wat.names import BASE, IMAGE_COLUMNS, IMAGE_LINKS, NO_TEXT, PAGE, PAGE_COLUMNS, READ, RECORD
+from curation.kernels.wat.names import (
+    BASE,
+    HEADERS,
+    IMAGE_COLUMNS,
+    IMAGE_LINKS,
+    METAS,
+    NO_TEXT,
+    PAGE,
+    PAGE_COLUMNS,
+    READ,
+    RECORD,
+)
 from curation.kernels.wat.pages import read_pages
 from curation.kernels.wat.texts import (
     CLEAN,
@@ -68,6 +79,7 @@ class _Group:
         self._bounds = np.zeros((len(self._begins), PREFIXES), np.int32)
         self._links: dict[int, Links] = {}  # by record, where they are needed
         self._urls, self._prefixes = self._read_pages()
+        self._signals = self._read_signals()
 
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
@@ -123,6 +135,18 @@ class _Group:
             self._bounds[record, 2 * k : 2 * k + 2] = begin, len(prefixes)
         return url
 
+    def _read_signals(self) -> np.ndarray:
+        """Return the signals of each page with images, int32[record]."""
+        signals = np.zeros(len(self._pages), np.int32)
+        pages = self._pages
+        held = (pages[:, HEADERS] >= 0) | (pages[:, METAS] >= 0)
+        for record in np.flatnonzero(held & (self._modes != LEFT_OUT)).tolist():
+            headers, metas = (pages[record, column : column + 2].tolist() for column in (HEADERS, METAS))
+            fields = wat_by_parser.json_of(self._joined[slice(*headers)]) if headers[0] >= 0 else None
+            objects = wat_by_parser.json_of(b"[%b]" % self._joined[slice(*metas)]) if metas[0] >= 0 else None
+            signals[record] = wat_by_parser.signals_of(fields, objects)
+        return signals
+
     def _string(self, page: list[int], column: int) -> str:
         begin, end = page[column : column + 2]
         return orjson.loads(self._joined[begin - 1 : end + 1])
@@ -164,7 +188,8 @@ class _Group:
         rows = rows[kept]
         pages = self._urls.take(pa.array(rows[:, ROW_RECORD]))
         kinds = _KINDS.take(pa.array(rows[:, ROW_KIND]))
-        return page_pairs(_changed(urls, resolved, kept), _changed(texts, cleaned, kept), kinds, pages)
+        signals = pa.array(self._signals[rows[:, ROW_RECORD]])
+        return page_pairs(_changed(urls, resolved, kept), _changed(texts, cleaned, kept), kinds, pages, signals)
 
     def _clean(self, texts: pa.Array, rows: np.ndarray, kept: np.ndarray) -> Changes:
         """Return the texts that are left to clean; `kept` becomes False where nothing stays."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from curation.inputs.candidates import Row, string_arrays
+from curation.inputs.candidates import Row, arrays_of
 from curation.inputs.tables.candidate_rows import from_columns
 from curation.inputs.tables.columns import FLAG, TableOptions, named_columns
 from runtime.errors import InputError
@@ -43,7 +43,7 @@ def _valid_utf8(arrays: list[pa.Array], tally: Counter[str]) -> list[pa.Array]:
     except pa.ArrowInvalid:
         pass
     rows: list[Row] = list(zip(*(_decodings(array) for array in arrays), strict=True))
-    return string_arrays(rows, tally)
+    return arrays_of(rows, tally)
 
 
 def _decodings(array: pa.Array) -> Iterator[str | None]:

@@ -11,12 +11,16 @@ from curation.kernels.wat.compact import clear_image, close_link, is_image, read
 from curation.kernels.wat.names import (
     BASE,
     BASE_HREF,
+    FIELDS,
     HEADER,
+    HEADERS,
     IMAGE_LINKS,
     IS_IMAGE,
     LINK,
     LINK_URL,
     LINKS,
+    META_LIST,
+    METAS,
     NEEDED,
     OF_LINK,
     OTHER,
@@ -29,6 +33,7 @@ from curation.kernels.wat.names import (
     URL,
     meaning,
 )
+from curation.kernels.wat.signals import find_metas, may_signal
 from curation.kernels.wat.skipping import after_objects, after_strings
 from curation.kernels.wat.tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
 from runtime.kernels import inline, lean
@@ -60,7 +65,16 @@ def scan(data, begins, ends, stack, stops, pages, images):
         pages[record, READ] = found == end
         if found == end:
             count = rows
+            mark_signals(data, stops, pages[record])
     return count
+
+
+@inline
+def mark_signals(data, stops, page):
+    """Leave of the headers and metas of a page those that may hold signals."""
+    if not may_signal(data, page[HEADERS], page[HEADERS + 1]):
+        page[HEADERS] = -1
+    page[METAS], page[METAS + 1] = find_metas(data, page[METAS], page[METAS + 1], stops)
 
 
 @lean
@@ -75,23 +89,27 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
     while i >= 0:
         if of == LINK:
             i, at, count = read_links(data, i, stops, at, record, page, images, count)
-        elif role == OTHER_LIST and of != ROOT:
+        elif role <= META_LIST and of != ROOT:
             i, at = after_objects(data, i, stops, at)
         fresh = opens(byte_at(data, i), of) and depth < DEEPEST
         if fresh:
             stack[depth], role = role, container(byte_at(data, i), of)
             depth += 1
             seen |= 1 << role
+            if role == META_LIST or role == FIELDS:
+                page[HEADERS if role == FIELDS else METAS] = i
             if role == LINK:
                 seen &= ~OF_LINK
                 clear_image(record, images, count)
             i = after_space(data, i + 1)
         else:
             i, at, seen = read_leaf(data, i, stops, at, of, seen, page, images, count)
-            if role == OTHER or (role == LINK and seen & (1 << PATH | IS_IMAGE) == 1 << PATH):
+            if role == OTHER or role == FIELDS or (role == LINK and seen & (1 << PATH | IS_IMAGE) == 1 << PATH):
                 i, at = after_strings(data, i, stops, at, False)
         while i >= 0 and byte_at(data, i) == closing(role):
             count += close_link(seen, page) if role == LINK else 0
+            if role == META_LIST or role == FIELDS:
+                page[(HEADERS if role == FIELDS else METAS) + 1] = i + 1
             depth -= 1
             if depth == 0:
                 return (i + 1 if seen & NEEDED == NEEDED else -1), count
@@ -105,7 +123,9 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
 @inline
 def opens(byte, of):
     """Return whether the byte begins the container that a value should be; any is a value without meaning."""
-    return (byte == _OPEN and OTHER <= of <= HEADER) or (byte == _OPEN_LIST and (of == OTHER or of == LINKS))
+    return (byte == _OPEN and OTHER <= of <= HEADER) or (
+        byte == _OPEN_LIST and (of == OTHER or of == META_LIST or of == LINKS)
+    )
 
 
 @inline
@@ -148,7 +168,7 @@ def read_leaf(data, i, stops, at, of, seen, page, images, count):
     """Return the place behind a value that is no container, or -1, a stop before it, and what is seen then."""
     if byte_at(data, i) != QUOTE:
         return after_space(data, scalar_end(data, i)) if of == OTHER else -1, at, seen
-    if OTHER < of < PATH or of == LINKS:
+    if of < PATH and of != OTHER:
         return -1, at, seen
     kind = ANY if of == OTHER else PLAIN if of == PATH else WHOLE
     last = string_end(data, i + 1, kind, stops, at)

@@ -5,23 +5,24 @@ import numpy as np
 from runtime.kernels import inline
 from runtime.kernels.machine import load_word, lowest
 
-# Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes.
-READ, PAGE, BASE, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 6, 7
+# Columns of `pages`; a span is two columns, where it begins (-1: there is none) and ends, without the quotes. Those of
+# headers, an object, and of metas, members of a list, are here only if they may hold signals.
+READ, PAGE, BASE, HEADERS, METAS, IMAGE_LINKS, NO_TEXT, PAGE_COLUMNS = 0, 1, 3, 5, 7, 9, 10, 11
 
 # Columns of `images`: the record, then the spans of url, alt, title and data-image-title. An absent url is empty.
 RECORD, URL, TEXTS, IMAGE_COLUMNS = 0, 1, 3, 9
 
 # Meanings of values, by their names and the objects they are in. The first are arrays, then objects, then strings.
-OTHER_LIST, LINKS, OTHER, LINK, ROOT, ENVELOPE, PAYLOAD, RESPONSE, HTML, HEAD, HEADER = range(11)
-PATH, BASE_HREF, TARGET, LINK_URL, ALT, TITLE, DATA_TITLE = range(11, 18)
+OTHER_LIST, META_LIST, LINKS, OTHER, LINK, ROOT, ENVELOPE, PAYLOAD, RESPONSE, FIELDS, HTML, HEAD, HEADER = range(13)
+PATH, BASE_HREF, TARGET, LINK_URL, ALT, TITLE, DATA_TITLE = range(13, 20)
 _NAMES = {
     ROOT: {"Envelope": ENVELOPE},
     ENVELOPE: {"Payload-Metadata": PAYLOAD, "WARC-Header-Metadata": HEADER},
     PAYLOAD: {"HTTP-Response-Metadata": RESPONSE},
-    RESPONSE: {"HTML-Metadata": HTML},
+    RESPONSE: {"Headers": FIELDS, "HTML-Metadata": HTML},
     HTML: {"Head": HEAD, "Links": LINKS},
     HEADER: {"WARC-Target-URI": TARGET},
-    HEAD: {"Base": BASE_HREF},
+    HEAD: {"Base": BASE_HREF, "Metas": META_LIST},
     LINK: {"path": PATH, "url": LINK_URL, "alt": ALT, "title": TITLE, "data-image-title": DATA_TITLE},
 }
 _LONGEST = 24  # bytes of the longest name that counts

@@ -112,4 +112,4 @@ def test_the_first_base_with_a_href_counts():
         b"<base target=x><template><base href=a></template>"
         + b"<svg><base href=b></svg><base href=c><base href><img src=e>"
     )
-    assert html_pages.images(html, {})[0] == "c"
+    assert html_pages.parse(html, {}).base == "c"

@@ -1,0 +1,55 @@
+"""The images that may stay, from lists of their uids or URLs, as a table without columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from curation.exclusion.list_files import read_list
+from curation.gates.tables import IDENTITIES, KEY
+from curation.images.uids import uids
+from runtime.arrow.uid_keys import exact_numbers
+from runtime.errors import InputError
+from runtime.storage.addresses import hidden
+from runtime.storage.listing import expand
+from runtime.storage.paths import reachable
+
+
+@dataclass(frozen=True, eq=False)
+class UidList:
+    """Files that name images, one a line, or in a column uid or url; they are read in tasks."""
+
+    name: str  # as it was given
+    files: tuple[str, ...]
+    identity: str = "uid"
+    columns: pa.Schema = pa.schema([])
+
+    @classmethod
+    def find(cls, paths: Sequence[str]) -> UidList:
+        """Return the lists in files, folders, globs or URLs; InputError where there is none."""
+        return cls(", ".join(map(hidden, paths)), tuple(file for path in paths for file in _files(path)))
+
+    def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the KEY of each image that a file names."""
+        for kind, values in read_list(file, "the list"):
+            if len(values) and kind not in IDENTITIES:
+                raise InputError(f"{hidden(file)} names a {kind}, {values[0].as_py()!r}; --only takes uids and URLs")
+            keys = exact_numbers(uids(values) if kind == "url" else values)
+            yield pa.RecordBatch.from_arrays([*map(pa.array, keys.T.copy())], schema=self.row_schema())
+
+    def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
+        """Return the schema of what `read` yields."""
+        return pa.schema(KEY)
+
+
+def _files(path: str) -> list[str]:
+    try:
+        with reachable(path):
+            found = expand(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"{path} cannot be looked up: {error}") from error
+    if found is None or not found.paths:
+        raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
+    return sorted(found.paths)

@@ -1,0 +1,155 @@
+"""The gate of a run: its tables and what is asked of an image, checked before anything is read, and what it counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.gates.checks import TEXT_LEFT
+from curation.gates.expressions import Condition, conditions, lenient, require_boolean, require_columns
+from curation.gates.plan import FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
+from curation.gates.policies import IMAGES, RULES, TEXTS
+from runtime.errors import InputError
+from runtime.tallies import Tallies
+
+DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
+COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; that fail no other; fail it first
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is asked of the images of a run, first that they were downloaded, and the conditions of it in Spark SQL."""
+
+    plan: GatePlan
+    conditions: Sequence[Condition]
+
+    @classmethod
+    def open(cls, spark: SparkSession, plan: GatePlan) -> Gate:
+        """Return the gate that is asked for; InputError for an expression that cannot be evaluated."""
+        found = [DOWNLOADED] if plan.results else []
+        if plan.only:
+            found.append(Condition(f"{FOUND}{plan.tables.index(plan.only)}", (), f"in {plan.only.name}"))
+        if plan.keep is not None:
+            with lenient(spark):
+                found += _checked(spark, plan.keep, plan.tables)
+        return cls(plan, found)
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """The tables that are joined."""
+        return self.plan.tables
+
+    @property
+    def is_download(self) -> bool:
+        """Whether the first table is the results of a download."""
+        return self.plan.results is not None
+
+    @property
+    def columns(self) -> Iterator[list[str]]:
+        """The columns of each table that conditions ask for."""
+        needed = {column.lower() for condition in self.conditions for column in condition.columns}
+        for table in self.tables:
+            yield [name for name in table.columns.names if name.lower() in needed]
+            needed -= {STATUS} if self.is_download else set()  # that of the download is the one that is meant
+
+    @property
+    def titles(self) -> list[str]:
+        """What each condition of `checks` asks for, in words."""
+        conditions = [condition.shown for condition in self.conditions]
+        rules = map(str, self.plan.policy.over(IMAGES))
+        sets = self.plan.evaluation.names if self.plan.evaluation else []
+        left = [TEXT_LEFT] if self.text_titles else []
+        return [*conditions, *rules, *(f"not in evaluation set {name}" for name in sets), *left]
+
+    @property
+    def text_titles(self) -> list[str]:
+        """What each rule over texts is."""
+        repeated = RULES["max_images_per_text"]
+        rules = [str(rule) for rule in self.plan.policy.rules if rule.rule.scope == TEXTS or rule.rule == repeated]
+        return [*rules, *(["no text of an evaluation set"] if self.plan.evaluation_texts else [])]
+
+    @property
+    def late(self) -> Iterator[tuple[str, str]]:
+        """Yield the steps behind the conditions, and what each asks for."""
+        if self.plan.pictures:
+            yield "copies", f"one image of a picture, by {self.plan.pictures.same}"
+        if self.plan.images_per_domain:
+            yield "domains", f"at most {self.plan.images_per_domain:,} images of a domain"
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A gate, and what each of its steps counted: conditions, copies, domains, those that there were."""
+
+    gate: Gate
+    counted: Mapping[str, Tallies] = field(default_factory=dict)
+
+    def after(self, step: str, counted: Tallies) -> Gated:
+        """Return it with what a further step counted."""
+        return replace(self, counted={**self.counted, step: counted})
+
+    @property
+    def last(self) -> Tallies:
+        """What the last step counted."""
+        return [*self.counted.values()][-1]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """The number of matched images by the status of their download; empty without a download."""
+        return {status: int(images) for status, images in self._conditions.beginning("status.").items()}
+
+    def require_images(self) -> None:
+        """Refuse a table without any of the matched images, and a gate through which none passes."""
+        if self.gate.is_download:
+            require_success(self.statuses)
+        for number, table in enumerate(self.gate.tables):
+            if not self._conditions[f"found.{number}"]:
+                raise InputError(
+                    f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
+                    "give a table with the column uid of matched/, or url"
+                )
+        if not self._conditions["passed"]:
+            failed = (f"{each['failed']:,} {each['text']}" for each in self._of_conditions())
+            raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what run.json says of the gate."""
+        tables = [
+            {"name": table.name, "found": self._conditions[f"found.{n}"]} for n, table in enumerate(self.gate.tables)
+        ]
+        late = [_late(title, self.counted[step]) for step, title in self.gate.late]
+        texts = [_counts(title, self._conditions, n, "rule.") for n, title in enumerate(self.gate.text_titles)]
+        return {"tables": tables, "conditions": [*self._of_conditions(), *late], "texts": texts}
+
+    @property
+    def _conditions(self) -> Tallies:
+        return self.counted["conditions"]
+
+    def _of_conditions(self) -> Iterator[dict[str, Any]]:
+        for number, title in enumerate(self.gate.titles):
+            yield _counts(title, self._conditions, number)
+
+
+def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict[str, Any]:
+    """Return what was counted of a condition."""
+    counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
+    return {"text": title} | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}
+
+
+def _late(title: str, counted: Tallies) -> dict[str, Any]:
+    """Return what was counted of images that had met all conditions: they failed nothing else."""
+    return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": counted.by_language("texts")}
+
+
+def _checked(spark: SparkSession, expression: str, tables: Sequence[Table]) -> list[Condition]:
+    found = conditions(spark, expression)
+    for condition in found:
+        require_columns(condition, {table.name: table.columns.names for table in tables})
+        wanted = set(map(str.lower, condition.columns))
+        fields = [field for table in tables for field in table.columns if field.name.lower() in wanted]
+        require_boolean(spark, condition, pa.schema(fields))
+    return found

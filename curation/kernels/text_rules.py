@@ -1,0 +1,76 @@
+"""Count the words of texts, and find texts that repeat the URL of their image."""
+
+from curation.kernels.url_paths import LOWERED, byte_of, size_of
+from runtime.kernels import inline, lean
+
+NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
+
+
+@inline
+def space_at(data, i, end):
+    """Return the number of bytes of the white space at data[i], as str.split has it; 0 if there is none."""
+    byte = data[i]
+    if byte < 0x80:
+        return 1 if byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31 else 0
+    if byte == 0xC2 and i + 1 < end:
+        return 2 if data[i + 1] == 0x85 or data[i + 1] == 0xA0 else 0
+    if i + 2 >= end:
+        return 0
+    second, third = data[i + 1], data[i + 2]
+    if byte == 0xE2 and second == 0x80:
+        return 3 if third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF else 0
+    is_space = (byte == 0xE1 and second == 0x9A and third == 0x80) or (
+        byte == 0xE2 and second == 0x81 and third == 0x9F
+    )
+    return 3 if is_space or (byte == 0xE3 and second == 0x80 and third == 0x80) else 0
+
+
+@lean
+def count_words(data, offsets, spaced, out):
+    """out[text] = number of words of text data[offsets[text]:offsets[text + 1]].
+
+    Words are separated by white space. Where spaced[text] is False, two characters outside ASCII, or a last single one,
+    count as a word, and only runs of other characters are separated.
+    """
+    for text in range(len(out)):
+        i, end = offsets[text], offsets[text + 1]
+        words, foreign, is_inside = 0, 0, False
+        while i < end:
+            size = space_at(data, i, end)
+            if size:
+                is_inside = False
+                i += size
+            elif data[i] >= 0x80 and not spaced[text]:
+                foreign += data[i] >= 0xC0  # once a character
+                is_inside = False
+                i += 1
+            else:
+                words += not is_inside
+                is_inside = True
+                i += 1
+        out[text] = words + (foreign + 1) // 2
+
+
+@inline
+def same(text, i, text_end, data, k, end, stop):
+    """Return whether a text equals data[k:end] or data[k:stop], ASCII letters in any case and %-escapes undone."""
+    while i < text_end and k < end:
+        one, other = byte_of(text, i, text_end), byte_of(data, k, end)
+        if LOWERED[one] != LOWERED[other]:
+            return UNSURE if one >= 0x80 and other >= 0x80 else NO
+        i += size_of(text, i, text_end)
+        k += size_of(data, k, end)
+    return YES if i == text_end and (k == end or k == stop) else NO
+
+
+@lean
+def find_names_in_texts(texts, text_offsets, images, data, offsets, names, out):
+    """out[text] = whether a text is the URL of its image, or the name of the file, with or without its ending."""
+    for text in range(len(out)):
+        i, end, image = text_offsets[text], text_offsets[text + 1], images[text]
+        out[text] = NO
+        if i < end:
+            whole = same(texts, i, end, data, offsets[image], offsets[image + 1], offsets[image + 1])
+            first, last, dot = names[image, 0], names[image, 1], names[image, 2]
+            named = same(texts, i, end, data, first, last, dot) if first < last else NO
+            out[text] = YES if whole == YES or named == YES else max(whole, named)

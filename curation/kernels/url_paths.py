@@ -1,0 +1,143 @@
+"""Read the paths of URLs: their words, and the names of files, with %-escapes undone."""
+
+import numpy as np
+
+from runtime.kernels import inline, lean
+
+_SLASH, _COLON, _QUERY, _FRAGMENT, _PERCENT, _POINT = (np.uint8(ord(character)) for character in "/:?#%.")
+_U, _EIGHT = np.uint64, np.uint64(8)
+_NOTHING = np.uint64(0)
+_OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
+
+
+def _classes():
+    classes = np.zeros(256, np.uint8)
+    classes[ord("a") : ord("z") + 1] = _LOWER
+    classes[ord("A") : ord("Z") + 1] = _UPPER
+    classes[128:] = _LOWER
+    return classes
+
+
+def _digits():
+    """Return the value of each hexadecimal digit, 16 for other bytes."""
+    digits = np.full(256, 16, np.uint8)
+    for value, characters in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
+        digits[[ord(character) for character in characters]] = value
+    return digits
+
+
+def _lower():
+    lower = np.arange(256, dtype=np.uint8)
+    lower[ord("A") : ord("Z") + 1] += 32
+    return lower
+
+
+_CLASSES, _DIGITS, LOWERED = _classes(), _digits(), _lower()
+
+
+@inline
+def is_escape(data, i, end):
+    return data[i] == _PERCENT and i + 2 < end and _DIGITS[data[i + 1]] < 16 and _DIGITS[data[i + 2]] < 16
+
+
+@inline
+def byte_of(data, i, end):
+    """Return the byte at data[i], or the one that a %-escape there means."""
+    if is_escape(data, i, end):
+        return np.uint8(_DIGITS[data[i + 1]] * 16 + _DIGITS[data[i + 2]])
+    return data[i]
+
+
+@inline
+def size_of(data, i, end):
+    return np.int64(3) if is_escape(data, i, end) else np.int64(1)
+
+
+@inline
+def path_of(data, begin, end):
+    """Return where the path of a URL begins and ends, behind the host and before query and fragment."""
+    i = begin
+    while i < end and data[i] != _COLON:
+        i += 1
+    i += 3
+    while i < end and data[i] != _SLASH and data[i] != _QUERY and data[i] != _FRAGMENT:
+        i += 1
+    first = min(i, end)
+    last = first
+    while last < end and data[last] != _QUERY and data[last] != _FRAGMENT:
+        last += 1
+    return first, last
+
+
+@inline
+def is_listed(words, high, low, size):
+    """Return whether a word of `size` bytes is in words[:, 0:2], which ascend."""
+    if size == 0 or size > 16:
+        return False
+    first, last = 0, len(words)
+    while first < last:
+        middle = (first + last) >> 1
+        if words[middle, 0] < high or (words[middle, 0] == high and words[middle, 1] < low):
+            first = middle + 1
+        else:
+            last = middle
+    return first < len(words) and words[first, 0] == high and words[first, 1] == low
+
+
+@inline
+def with_byte(high, low, byte):
+    return (high << _EIGHT) | (low >> _U(56)), (low << _EIGHT) | _U(byte)
+
+
+@lean
+def find_url_words(data, offsets, words, out):
+    """out[row] = whether a word of the path of URL data[offsets[row]:offsets[row + 1]] is listed, in any case.
+
+    Words are runs of letters, and end before an upper-case letter behind a lower-case one, and before the last
+    upper-case letter of several that a lower-case one follows. The bytes of a listed word are two numbers in `words`,
+    uint64[word, 2].
+    """
+    for row in range(len(out)):
+        i, end = path_of(data, offsets[row], offsets[row + 1])
+        found = False
+        high, low, size = _NOTHING, _NOTHING, 0
+        before_high, before_low = _NOTHING, _NOTHING  # the word without its last byte
+        last = _OTHER
+        while i < end and not found:
+            byte = byte_of(data, i, end)
+            kind = _CLASSES[byte]
+            if kind == _OTHER:
+                found = is_listed(words, high, low, size)
+                high, low, size = _NOTHING, _NOTHING, 0
+            else:
+                if kind == _UPPER and last == _LOWER:
+                    found = is_listed(words, high, low, size)
+                    high, low, size = _NOTHING, _NOTHING, 0
+                elif kind == _LOWER and last == _UPPER and size > 1:
+                    found = is_listed(words, before_high, before_low, size - 1)
+                    high, low, size = _NOTHING, low & _U(255), 1
+                before_high, before_low = high, low
+                high, low = with_byte(high, low, LOWERED[byte])
+                size += 1
+            last = kind
+            i += size_of(data, i, end)
+        out[row] = found or is_listed(words, high, low, size)
+
+
+@lean
+def find_names(data, offsets, names):
+    """names[row] = where the file name of a URL begins and ends, and where its ending begins; all after one another.
+
+    The file name is the last part of the path; without an ending that place is the end.
+    """
+    for row in range(len(names)):
+        begin, end = path_of(data, offsets[row], offsets[row + 1])
+        first, dot = end, end
+        i = end - 1
+        while i >= begin and data[i] != _SLASH:
+            if data[i] == _POINT and dot == end:
+                dot = i
+            i -= 1
+        if i >= begin:
+            first = i + 1
+        names[row, 0], names[row, 1], names[row, 2] = first, end, dot if dot > first else end

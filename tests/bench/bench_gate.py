@@ -1,0 +1,155 @@
+"""Measure the gate over synthetic matched images and tables: wall time, processor time and the largest processes.
+
+    python tests/bench/bench_gate.py [keep only policy sha256 phash domains] --millions 10
+
+keep:    a condition over a score and one over a size, in a table of as many rows as there are images, in another order
+only:    a list of the uids of half the images
+policy:  the recommended rules, and texts that more than a hundred images have
+sha256:  each tenth image is a copy of another by the hash in a table
+phash:   the same by hashes within 4 bits
+domains: at most 1,000 images of each of a hundred thousand domains, whose sizes follow Zipf's law
+Each runs in a process of its own, on two cores.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from curation.config import CurationConfig  # noqa: E402
+from curation.gates.plan import GateOptions, GatePlan  # noqa: E402
+from curation.images.tasks import MATCHED_ROW_GROUP  # noqa: E402
+from curation.schemas import MATCHED  # noqa: E402
+
+FILE = 1_000_000  # images
+DOMAINS = 100_000
+PARTS = ("keep", "only", "policy", "sha256", "phash", "domains")
+
+
+def options_of(part: str, folder: Path) -> GateOptions:
+    """Return what a part asks of the gate."""
+    tables = [[str(folder / "scores")]]
+    return {
+        "keep": GateOptions(images=tables, keep="score > 0.3 AND least(width, height) >= 200"),
+        "only": GateOptions(only=[str(folder / "only.parquet")]),
+        "policy": GateOptions(policy=["recommended", "max_images_per_text:100"]),
+        "sha256": GateOptions(images=tables, same_image="sha256"),
+        "phash": GateOptions(images=tables, same_image="phash:4"),
+        "domains": GateOptions(policy=["max_images_per_domain:1000"]),
+    }[part]
+
+
+def write_inputs(folder: Path, number: int) -> None:
+    """Write matched images and their tables."""
+    (folder / "matched").mkdir()
+    (folder / "scores").mkdir()
+    random = np.random.default_rng(0)
+    order = random.permutation(number)
+    for file, begin in enumerate(range(0, number, FILE)):
+        rows = np.arange(begin, min(begin + FILE, number))
+        pq.write_table(
+            _images(rows, random), folder / "matched" / f"{file:05d}.parquet", row_group_size=MATCHED_ROW_GROUP
+        )
+        pq.write_table(_scores(order[rows], random), folder / "scores" / f"{file:05d}.parquet")
+    pq.write_table(pa.table({"uid": _uids(order[: number // 2])}), folder / "only.parquet")
+
+
+def _images(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
+    domains = np.minimum(random.zipf(1.3, len(rows)), DOMAINS)
+    texts = pa.array([f"a photo of a dog {row}" if row % 10 else f"template {row % 997}" for row in rows.tolist()])
+    candidates = {
+        "text": texts,
+        "kind": pa.array(["alt"] * len(rows)),
+        "language": pa.array(["en"] * len(rows)),
+        "lid_score": pa.array(np.full(len(rows), 0.9, np.float32)),
+        "entries": pa.array([[1, 2, 3]] * len(rows), pa.list_(pa.int32())),
+    }
+    fields = MATCHED.field("candidates").type.value_type
+    structs = pa.StructArray.from_arrays([candidates[field.name] for field in fields], fields=list(fields))
+    urls = [
+        f"https://d{domain}.example/p/{row}.jpg" for domain, row in zip(domains.tolist(), rows.tolist(), strict=True)
+    ]
+    known = {
+        "uid": _uids(rows),
+        "url": pa.array(urls),
+        "candidates": pa.ListArray.from_arrays(pa.array(np.arange(len(rows) + 1, dtype=np.int32)), structs),
+    }
+    return pa.table([known.get(field.name, pa.nulls(len(rows), field.type)) for field in MATCHED], schema=MATCHED)
+
+
+def _scores(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
+    originals = np.where(rows % 10 == 1, rows - 1, rows).astype(np.uint64)
+    hashes = originals * np.uint64(0x9E3779B97F4A7C15)
+    flips = np.uint64(1) << random.integers(0, 64, len(rows)).astype(np.uint64)
+    near = np.where(rows % 10 == 1, hashes ^ flips, hashes).astype(">u8")
+    return pa.table(
+        {
+            "uid": _uids(rows),
+            "score": random.random(len(rows), np.float32),
+            "width": random.integers(50, 2000, len(rows)),
+            "height": random.integers(50, 2000, len(rows)),
+            "sha256": [f"{each:064x}" for each in hashes.tolist()],
+            "phash": pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(8), len(rows), [None, pa.py_buffer(near.tobytes())]
+            ).cast(pa.binary()),
+        }
+    )
+
+
+def _uids(rows: np.ndarray) -> pa.Array:
+    spread = (rows.astype(np.uint64) * np.uint64(0xD1342543DE82EF95)).tolist()
+    return pa.array([f"{each:016x}{row:016x}" for each, row in zip(spread, rows.tolist(), strict=True)])
+
+
+def run(part: str, folder: Path) -> None:
+    """Pass the gate once; for `main`."""
+    from types import SimpleNamespace
+
+    from curation.gating.gate import Gate
+    from curation.gating.stage import pass_gate
+    from runtime.session import session
+    from runtime.storage.own_files import own_files
+    from runtime.storage.whole import Parts
+
+    spark = session("bench")
+    (folder / "artefacts").mkdir(exist_ok=True)
+    output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
+    gate = Gate.open(spark, GatePlan.find(options_of(part, folder)))
+    counted = pass_gate(spark, own_files(folder / "matched", None, ""), gate, CurationConfig(), output)
+    print(f"passed {counted.last['passed']}")
+
+
+def main() -> None:
+    """Run the parts that the command line names."""
+    import usage
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=PARTS)
+    parser.add_argument("--millions", type=float, default=10)
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.run:
+        run(args.parts[0], args.run)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_inputs(Path(folder), round(args.millions * 1e6))
+        print("| | passed | wall | processors | largest, MB |")
+        for part in args.parts:
+            used = usage.run([sys.executable, __file__, part, "--run", folder])
+            passed = used.output.rpartition("passed ")[2].split()[0]
+            peaks = ", ".join(f"{kind} {peak:,.0f}" for kind, peak in used.peak.items())
+            print(
+                f"| {part} | {int(passed):,} | {used.wall:.0f} s | {sum(used.cpu.values()):.0f} s | {peaks} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

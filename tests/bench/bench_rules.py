@@ -1,0 +1,101 @@
+"""Measure the rules of policies, and the search in evaluation sets, in one process: processor time and what is removed.
+
+    python tests/bench/bench_rules.py [rules sets texts] --input crawl.wat.gz ... --rows 1000000
+
+rules: nanoseconds per image or text of each recommended rule, and the share that it removes, on pairs of `--input`
+sets:  microseconds per image of the search for near hashes in evaluation sets of several sizes
+texts: nanoseconds per text of the comparison with 100,000 exact texts
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from curation.gates.evaluation_keys import HashesOfSets  # noqa: E402
+from curation.gates.evaluation_texts import EvaluationTexts  # noqa: E402
+from curation.gates.policies import IMAGES, Policy  # noqa: E402
+from curation.inputs import files  # noqa: E402
+
+TRIES = 3
+DISTANCE = 4
+SETS = (50_000, 1_000_000, 3_000_000)
+IMAGES_AT_ONCE = 65_536
+
+
+def rules(args: argparse.Namespace) -> None:
+    """Print a row of the table for each rule."""
+    batch = _matched(args)
+    texts, images = batch["candidates"].values, np.arange(batch.num_rows)
+    for chosen in Policy.parse(["recommended"]).rules:
+        given = (batch,) if chosen.rule.scope == IMAGES else (texts, images, batch)
+        seconds, fails = _timed(lambda given=given, chosen=chosen: chosen.fails(*given))
+        print(f"| {chosen} | {seconds / args.rows * 1e9:.0f} | {fails.mean():.2%} |", flush=True)
+
+
+def sets(args: argparse.Namespace) -> None:
+    """Print a row of the table for each size of the sets."""
+    random = np.random.default_rng(0)
+    for number in SETS:
+        own, images = (random.integers(0, 2**64, (rows, 1), dtype=np.uint64) for rows in (number, IMAGES_AT_ONCE))
+        begin = time.process_time()
+        hashes = HashesOfSets.of([own], DISTANCE)
+        built = time.process_time() - begin
+        seconds, _ = _timed(lambda hashes=hashes, images=images: hashes.find(images, DISTANCE))
+        size = sum(array.nbytes for array in hashes.arrays().values()) / 1e6
+        print(f"| {number:,} | {built:.1f} | {size:.0f} | {seconds / len(images) * 1e6:.1f} |", flush=True)
+
+
+def texts(args: argparse.Namespace) -> None:
+    """Print the time per text."""
+    given = _matched(args)["candidates"].values.field("text")
+    evaluation = EvaluationTexts.of(given.slice(0, 100_000))
+    seconds, fails = _timed(lambda: evaluation.fails(given))
+    print(f"{seconds / args.rows * 1e9:.0f} ns a text, {fails.mean():.0%} found")
+
+
+def _timed(call: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    found, least = call(), float("inf")
+    for _ in range(TRIES):
+        begin = time.process_time()
+        found = call()
+        least = min(least, time.process_time() - begin)
+    return least, found
+
+
+def _matched(args: argparse.Namespace) -> pa.RecordBatch:
+    """Return images of one text each, drawn from the pairs of the input, with signals and sizes that are made up."""
+    batches = [batch for source in files.find(args.input) for batch in files.read(source)]
+    pairs = pa.Table.from_batches(batches)
+    pairs = pairs.filter(pairs["url"].is_valid()).select(["url", "text"]).combine_chunks()
+    random = np.random.default_rng(0)
+    pairs = pairs.take(pa.array(random.integers(0, len(pairs), args.rows)))
+    url, text = (pairs[name].chunk(0) for name in ("url", "text"))
+    language = pa.array(["en"]).take(pa.array(np.zeros(args.rows, np.int64)))
+    structs = pa.StructArray.from_arrays([text, language], ["text", "language"])
+    candidates = pa.ListArray.from_arrays(pa.array(np.arange(args.rows + 1, dtype=np.int32)), structs)
+    most = {"signals": 64, "stated_width": 600, "stated_height": 600}
+    stated = {name: pa.array(random.integers(0, end, args.rows).astype(np.int32)) for name, end in most.items()}
+    return pa.RecordBatch.from_pydict({"url": url, "candidates": candidates, **stated})
+
+
+def main() -> None:
+    """Run the parts that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["rules", "sets", "texts"])
+    parser.add_argument("--input", nargs="+", default=[])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    args = parser.parse_args()
+    for part in args.parts:
+        globals()[part](args)
+
+
+if __name__ == "__main__":
+    main()

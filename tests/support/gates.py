@@ -1,0 +1,43 @@
+"""Images passed through a gate by Spark, from a folder of files to another, without a whole run."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.config import CurationConfig
+from curation.gates.plan import GateOptions, GatePlan
+from curation.gating.gate import Gate, Gated
+from curation.gating.stage import LAST, pass_gate
+from curation.schemas import MATCHED
+from runtime.storage.own_files import own_files
+from runtime.storage.parquet import part_files
+from runtime.storage.whole import Parts
+from tests.support.finished_run import write_parts
+
+
+def gated(
+    spark, folder: Path, images: list[dict], options: GateOptions, files: int = 3, config: CurationConfig | None = None
+) -> tuple[list[dict], Gated]:
+    """Return the images that pass, in the order of files, and what was counted."""
+    folder.mkdir(exist_ok=True)
+    place = folder / f"gate{len(list(folder.iterdir()))}"
+    write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), files)
+    opened = Gate.open(spark, GatePlan.find(options))
+    (place / "artefacts").mkdir()
+    output = SimpleNamespace(parts=Parts(place, place / "work"), artefacts=place / "artefacts")
+    counted = pass_gate(spark, own_files(place / "in", None, ""), opened, config or CurationConfig(), output)
+    passed = part_files(place / "work" / LAST)
+    assert all(pq.read_schema(file) == MATCHED for file in passed)
+    return [row for file in passed for row in pq.read_table(file).to_pylist()], counted
+
+
+def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:
+    """Write a table of images to so many files; return its path."""
+    folder.mkdir()
+    table = pa.Table.from_pylist(rows)
+    each = -(-len(table) // files)
+    for number in range(files):
+        pq.write_table(table.slice(number * each, each), folder / f"{number} ü.parquet")
+    return str(folder)
