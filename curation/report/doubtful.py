@@ -48,7 +48,7 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
     most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
     missing, found = {code: min(ROWS, int(counts[code])) for code in most}, defaultdict(list)
     for batch in batches if missing else ():
-        low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array(missing)))
+        low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array([*missing])))
         for row in batch.filter(low).to_pylist():
             if missing.get(row["language"], 0):
                 found[row["language"]].append(row)
