@@ -99,9 +99,9 @@ class Steps:
     def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
         """Write the matched images that pass the gate; return them, and what was counted."""
         with self.progress.stage("gate images"):
-            gated = pass_gate(self.spark, images.files, opened, self.request.config, self.output)
-        checksums, number = checksums_in(gated.last), int(gated.last["passed"])
-        self._complete(own_files(self.output.parts.work / LAST, checksums, AGAIN), number)
+            files, gated = pass_gate(self.spark, images.files, opened, self.request.config, self.output)
+        number = self._complete(files, int(gated.last["passed"])).number
+        checksums = {file.path.name: str(file.checksum) for file in files}
         self.output.retract_results()
         self.output.finish(LAST, checksums)
         return Images(own_files(self.output.gated, checksums, AGAIN), number), gated

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.only import UidList
@@ -134,9 +136,20 @@ class GatePlan:
         """All tables: first the results of a download, then what may stay."""
         return tuple(filter(None, (self.results, self.only, *self.images)))
 
+    @property
+    def columns(self) -> list[tuple[Table, pa.Schema]]:
+        """The columns of each table that may be asked for: of those that the download has, its own are meant."""
+        of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
+        seen = []
+        for table in self.tables:
+            is_own = table is self.results
+            seen.append((table, [field for field in table.columns if is_own or field.name.lower() not in of_download]))
+        return [(table, pa.schema(fields)) for table, fields in seen]
+
     def table_with(self, column: str, flag: str) -> ImageTable:
         """Return the one table of images that has a column; InputError where none or several have it."""
-        found = self.tables_with(column)
+        seen = [table for table, columns in self.columns if column in columns.names]
+        found = [table for table in self.tables_with(column) if table in seen]
         if len(found) > 1:
             names = " and ".join(table.name for table in found)
             raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")

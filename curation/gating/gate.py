@@ -35,7 +35,7 @@ class Gate:
             found.append(Condition(f"{FOUND}{plan.tables.index(plan.only)}", (), f"in {plan.only.name}"))
         if plan.keep is not None:
             with lenient(spark):
-                found += _checked(spark, plan.keep, plan.tables)
+                found += _checked(spark, plan, plan.keep)
         return cls(plan, found)
 
     @property
@@ -52,9 +52,8 @@ class Gate:
     def columns(self) -> Iterator[list[str]]:
         """The columns of each table that conditions ask for."""
         needed = {column.lower() for condition in self.conditions for column in condition.columns}
-        for table in self.tables:
-            yield [name for name in table.columns.names if name.lower() in needed]
-            needed -= {STATUS} if self.is_download else set()  # that of the download is the one that is meant
+        for _, columns in self.plan.columns:
+            yield [name for name in columns.names if name.lower() in needed]
 
     @property
     def titles(self) -> list[str]:
@@ -145,11 +144,11 @@ def _late(title: str, counted: Tallies) -> dict[str, Any]:
     return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": counted.by_language("texts")}
 
 
-def _checked(spark: SparkSession, expression: str, tables: Sequence[Table]) -> list[Condition]:
+def _checked(spark: SparkSession, plan: GatePlan, expression: str) -> list[Condition]:
     found = conditions(spark, expression)
     for condition in found:
-        require_columns(condition, {table.name: table.columns.names for table in tables})
+        require_columns(condition, {table.name: columns.names for table, columns in plan.columns})
         wanted = set(map(str.lower, condition.columns))
-        fields = [field for table in tables for field in table.columns if field.name.lower() in wanted]
+        fields = [field for _, columns in plan.columns for field in columns if field.name.lower() in wanted]
         require_boolean(spark, condition, pa.schema(fields))
     return found

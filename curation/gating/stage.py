@@ -39,8 +39,8 @@ Step = Callable[[Sequence[OwnFile], Path], Tallies]
 
 def pass_gate(
     spark: SparkSession, files: Sequence[OwnFile], gate: Gate, config: CurationConfig, output: Output
-) -> Gated:
-    """Write the matched images that pass to the part LAST of the output, begun anew; return what was counted."""
+) -> tuple[list[OwnFile], Gated]:
+    """Write the images that pass to the part LAST of the output, begun anew; return its files, and what was counted."""
     steps: dict[str, Step] = {"conditions": partial(meet_conditions, spark, gate, output.artefacts)}
     if gate.plan.pictures:
         merging = Merging(gate.plan.pictures, config.max_texts, output.artefacts / "copies")
@@ -53,7 +53,7 @@ def pass_gate(
         gated = gated.after(name, step(files, folder))
         gated.require_images()
         files = own_files(folder, checksums_in(gated.last), AGAIN)
-    return gated
+    return list(files), gated
 
 
 def meet_conditions(spark: SparkSession, gate: Gate, work: Path, files: Sequence[OwnFile], folder: Path) -> Tallies:

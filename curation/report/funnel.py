@@ -89,8 +89,9 @@ def _share(rows: dict[str, int], boundary: Boundary) -> str:
 
 
 def _conditions(facts: dict[str, Any]) -> Iterator[Step]:
-    """Yield a step for each condition of the gate: the images that it and those before it left."""
+    """Yield a step for each condition of the gate that images fail: those that it and the conditions before it left."""
     left, conditions = facts["rows"]["matched"], facts["gate"].get("conditions", [])
+    conditions = [each for each in conditions if each["failed"]]
     for place, condition in enumerate(conditions):
         left -= condition["removed"]
         failures = _failures(facts) if place == 0 else ""

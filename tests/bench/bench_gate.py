@@ -122,7 +122,7 @@ def run(part: str, folder: Path) -> None:
     (folder / "artefacts").mkdir(exist_ok=True)
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
     gate = Gate.open(spark, GatePlan.find(options_of(part, folder)))
-    counted = pass_gate(spark, own_files(folder / "matched", None, ""), gate, CurationConfig(), output)
+    _, counted = pass_gate(spark, own_files(folder / "matched", None, ""), gate, CurationConfig(), output)
     print(f"passed {counted.last['passed']}")
 
 

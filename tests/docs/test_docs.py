@@ -61,10 +61,13 @@ def metadata(folder) -> Path:
     return folder / "my-metadata"
 
 
-def follow(page: str, folder: Path) -> None:
-    """Run the examples of a page from top to bottom, and compare what they print with what it shows."""
+def follow(page: str, folder: Path, section: str = "") -> None:
+    """Run the examples of a page, or of a section, from top to bottom; compare what they print with what it shows."""
     names, printed, here = {}, "", Path.cwd()
-    for language, block in BLOCK.findall((DOCS / page).read_text("utf-8")):
+    text = (DOCS / page).read_text("utf-8")
+    if section:
+        text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    for language, block in BLOCK.findall(text):
         if language == "sh":
             printed = shell(block, folder)
         elif language == "text":
@@ -103,6 +106,13 @@ def run_doctest(block: str, names: dict, page: str) -> None:
     names.update(test.globs)
     assert results.failed == 0, "".join(said)
     assert results.attempted
+
+
+@pytest.mark.spark
+def test_the_worked_example_of_a_gate_can_be_followed(folder):
+    follow("gates.md", folder, "A worked example")
+    rows = pq.read_table(folder / "gated" / "gated").to_pylist()
+    assert ["our dog"] == [text["text"] for row in rows for text in row["candidates"] if "our" in text["text"]]
 
 
 @pytest.mark.spark

@@ -43,6 +43,9 @@ def image(number: int, url: str | None = None) -> dict:
         "url": url,
         "page_url": None,
         "candidates": candidates,
+        "signals": 0,
+        "stated_width": None,
+        "stated_height": None,
     }
 
 

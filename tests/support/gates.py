@@ -9,28 +9,27 @@ import pyarrow.parquet as pq
 from curation.config import CurationConfig
 from curation.gates.plan import GateOptions, GatePlan
 from curation.gating.gate import Gate, Gated
-from curation.gating.stage import LAST, pass_gate
+from curation.gating.stage import pass_gate
 from curation.schemas import MATCHED
 from runtime.storage.own_files import own_files
-from runtime.storage.parquet import part_files
+from runtime.storage.parquet import read_table
 from runtime.storage.whole import Parts
 from tests.support.finished_run import write_parts
 
 
 def gated(
-    spark, folder: Path, images: list[dict], options: GateOptions, files: int = 3, config: CurationConfig | None = None
+    spark, folder: Path, images: list[dict], options: GateOptions, parts: int = 3, config: CurationConfig | None = None
 ) -> tuple[list[dict], Gated]:
     """Return the images that pass, in the order of files, and what was counted."""
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
-    write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), files)
+    write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
     opened = Gate.open(spark, GatePlan.find(options))
     (place / "artefacts").mkdir()
     output = SimpleNamespace(parts=Parts(place, place / "work"), artefacts=place / "artefacts")
-    counted = pass_gate(spark, own_files(place / "in", None, ""), opened, config or CurationConfig(), output)
-    passed = part_files(place / "work" / LAST)
-    assert all(pq.read_schema(file) == MATCHED for file in passed)
-    return [row for file in passed for row in pq.read_table(file).to_pylist()], counted
+    files, counted = pass_gate(spark, own_files(place / "in", None, ""), opened, config or CurationConfig(), output)
+    assert all(pq.read_schema(file.path) == MATCHED for file in files)
+    return [row for file in files for row in read_table(file).to_pylist()], counted
 
 
 def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:

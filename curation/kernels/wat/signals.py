@@ -38,7 +38,7 @@ def may_signal(data, begin, end):
 
 @lean
 def find_metas(data, begin, end, stops):
-    """Return where the first object of the list data[begin:end] begins that may hold a signal, and where the last ends.
+    """Return where the objects of the list data[begin:end] that may hold a signal begin and end, with all between them.
 
     -1 twice if none may; the bounds of all that is in the list, if it holds more than objects of strings.
     """
