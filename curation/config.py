@@ -3,8 +3,9 @@
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from metadata.languages import language
 from metadata.rules.text import RULES
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer, require_one_of, require_share
@@ -12,7 +13,10 @@ from runtime.parameters import require_integer, require_one_of, require_share
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
 SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
+DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, or in another
 MATCHERS = ("trie", "ahocorasick")
+EVIDENCE = ("any", "letters")  # that a text is matched: any entry, or one with two letters
+FATES = ("other", "keep")  # of a text that may not be in the language of its label
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,15 @@ class CurationConfig:
     sample_files: int | None = None  # of the files that the inputs stand for; None: all
     rules: str = "unicode"
     matcher: str = "trie"
+    evidence: str = "any"  # as in [1, 2]
     max_texts: int = 64  # texts of one image; a spacer image has millions
     max_text_length: int = 8_192  # characters; of a million captions of a crawl, hardly one has so many
     max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
     max_bad_records: float = 0.2  # share; in Common Crawl far less than one in a thousand
     min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
+    min_language_scores: dict[str, float] = field(default_factory=dict)  # of single languages, instead of it
+    no_language: str = "keep"  # texts without letters, file names, addresses, HTML: `other` asks for more than [2]
+    wrong_script: str = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
 
@@ -49,5 +57,11 @@ class CurationConfig:
         require_integer("seed", self.seed)
         for name in ("min_language_score", "max_bad_files", "max_bad_records"):
             require_share(name, getattr(self, name))
+        for code, score in self.min_language_scores.items():
+            language(code)  # refuses an unknown one
+            require_share("min_language_score", score)
         require_one_of("rules", self.rules, RULES)
         require_one_of("matcher", self.matcher, MATCHERS)
+        require_one_of("evidence", self.evidence, EVIDENCE)
+        for name in ("no_language", "wrong_script"):
+            require_one_of(name, getattr(self, name), FATES)

@@ -160,7 +160,8 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     excluded = _scratch() / f"exclusion-{exclusion.digest}"
     if len(exclusion) and not excluded.exists():
         exclusion.save(excluded)
-    artefacts = Artefacts(send(found), send(model.path), send(excluded) if len(exclusion) else None)
+    lettered = send(_lettered(entries)) if config.evidence == "letters" else None
+    artefacts = Artefacts(send(found), send(model.path), send(excluded) if len(exclusion) else None, lettered)
     return MatchPlan.of(config, artefacts)
 
 
@@ -188,6 +189,11 @@ def _matchers(entries: Entries, rules: str) -> Path:
     if not (folder / INDEX).exists():
         save_matchers(_saved(entries), rules, folder)
     return folder
+
+
+def _lettered(entries: Entries) -> Path:
+    path = _scratch() / f"lettered-{entries.digest}.npy"
+    return path if path.exists() else save_array(path, entries.lettered)
 
 
 def _by_id(table: pa.Table) -> tuple[np.ndarray, dict[str, slice]]:

@@ -24,6 +24,13 @@ def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
     return ids, offsets
 
 
+def hold_any(entries: pa.Array, wanted: np.ndarray) -> np.ndarray:
+    """Return whether each list holds an id that is wanted, given a bool for each id."""
+    ids, offsets = entry_ids(entries, len(wanted))
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted[ids], dtype=np.int64)])
+    return before[offsets[1:]] > before[offsets[:-1]]
+
+
 def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Array]:
     """Return `entries`, given as anything that is lists of ids, as Arrow arrays of (large) lists of int32."""
     if not isinstance(entries, pa.Array | pa.ChunkedArray):

@@ -81,9 +81,13 @@ class Request:
             "matched_version": MATCHED_VERSION,
             "metadata": self.entries.digest,
             "rules": self.config.rules,
+            "evidence": self.config.evidence,
             "model": {"name": self.identifier.name, "digest": self.identifier.digest},
             "unique_images": self.options.unique_images,
             "max_texts": self.config.max_texts,
             "max_text_length": self.config.max_text_length,
             "min_language_score": self.config.min_language_score,
+            "min_language_scores": self.config.min_language_scores,
+            "no_language": self.config.no_language,
+            "wrong_script": self.config.wrong_script,
         }

@@ -50,7 +50,8 @@ FOUND = (
     pa.field("lid_score", pa.float32()),  # null where the input brought the language
     pa.field("entries", ENTRY_IDS),
 )
-PAIRS = pa.schema([*KEYED, *FOUND])
+# `undetermined` is the reason for which a text belongs to `other` whatever its label means; else null.
+PAIRS = pa.schema([*KEYED, *FOUND, pa.field("undetermined", pa.string())])
 
 CANDIDATE = pa.struct(
     [

@@ -28,6 +28,7 @@ from curation.inputs import limits
 from curation.inputs.formats import BY_NAME
 from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
+from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.runs.ledger import TASK_BYTES, Ledger, Stamps
@@ -59,6 +60,7 @@ class Artefacts:
     entries: Shipped  # as matchers; for the engine `ahocorasick` as metadata
     model: Shipped
     exclusion: Shipped | None  # where there are lists
+    lettered: Shipped | None = None  # which entries have letters, where a text needs one that has
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,22 @@ class MatchPlan:
     matcher: str
     rules: str
     max_texts: int
-    min_language_score: float
+    languages: LanguageRules
     max_text_length: int
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
-        numbers = (config.max_texts, config.min_language_score, config.max_text_length)
-        return cls(artefacts, config.matcher, config.rules, *numbers)
+        languages = LanguageRules.of(config)
+        return cls(artefacts, config.matcher, config.rules, config.max_texts, languages, config.max_text_length)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
         compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
-        return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
+        lettered = _array(self.artefacts.lettered.path()) if self.artefacts.lettered else None
+        return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield CANDIDATES batches without what is excluded and with long texts cut."""
@@ -94,9 +97,10 @@ class MatchPlan:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What tasks need to sample: the rate of each entry, the seed, and the number of curated files."""
+    """What tasks need to sample: rate and letters of each entry, the seed, and the number of curated files."""
 
     rates: Shipped
+    lettered: Shipped
     seed: int
     files: int
 
@@ -140,7 +144,7 @@ def expected_sizes(spark: SparkSession, files: list[OwnFile], rates: Shipped) ->
 def sample(spark: SparkSession, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
     """Stages 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
     send = partial(_sample, sampling=sampling)
-    receive = partial(_write_curated, folder=folder, row_group_rows=row_group_rows)
+    receive = partial(_write_curated, sampling=sampling, folder=folder, row_group_rows=row_group_rows)
     return exchange(spark, files, send, receive, sampling.files)
 
 
@@ -225,8 +229,11 @@ def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Blo
     return manifest.draw_pairs(_matched(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
 
 
-def _write_curated(file: int, blocks: Iterator[bytes], folder: Path, row_group_rows: int) -> Tallies:
-    return manifest.write_curated(blocks, file, folder / f"{file:05d}.parquet", row_group_rows)
+def _write_curated(
+    file: int, blocks: Iterator[bytes], sampling: Sampling, folder: Path, row_group_rows: int
+) -> Tallies:
+    path, lettered = folder / f"{file:05d}.parquet", _array(sampling.lettered.path())
+    return manifest.write_curated(blocks, file, path, row_group_rows, lettered)
 
 
 def _matched(file: OwnFile) -> Iterator[pa.RecordBatch]:

@@ -6,6 +6,7 @@ The order of the steps is in `pipeline`; what the tasks of a step do is in `stag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 
 import numpy as np
@@ -34,7 +35,7 @@ from curation.runs.output import Output
 from runtime.errors import InputError
 from runtime.failures import AGAIN
 from runtime.progress import Progress
-from runtime.spark import require_shared, ship
+from runtime.spark import Shipped, require_shared, ship
 from runtime.storage.addresses import hidden
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
@@ -130,7 +131,7 @@ class Steps:
         curated = output.parts.begin("curated")
         with self.progress.stage(f"sample and write {number} files"):
             shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
-            sampling = stages.Sampling(shipped, config.seed, number)
+            sampling = stages.Sampling(shipped, self._lettered, config.seed, number)
             tallies = stages.sample(self.spark, images.files, sampling, curated, config.row_group_rows)
         checksums = checksums_in(tallies)
         self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
@@ -188,7 +189,13 @@ class Steps:
             entries=ship(self.spark, matchers if by_trie else metadata),
             model=ship(self.spark, request.identifier.path),
             exclusion=ship(self.spark, exclusion) if excludes else None,
+            lettered=self._lettered if request.config.evidence == "letters" else None,
         )
+
+    @cached_property
+    def _lettered(self) -> Shipped:
+        """Which entries have letters, shipped once."""
+        return ship(self.spark, save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
 
     def _threshold_for_size(
         self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int

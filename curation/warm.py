@@ -20,6 +20,7 @@ from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_elements
 from curation.kernels.warc_heads import COLUMNS, read_heads
 from curation.language.identify import Identifier
+from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow.lists import parts
@@ -79,7 +80,8 @@ def read_table() -> None:
 
 def identify_languages() -> None:
     """Identify the languages of texts."""
-    Identifier.open().identify(pa.array(TEXTS))
+    texts = pa.array(TEXTS, pa.large_string())
+    judge(texts, *Identifier.open().predict(texts), LanguageRules())
 
 
 def group_and_sample() -> None:
@@ -88,6 +90,7 @@ def group_and_sample() -> None:
     rows = combine(keyed(candidates({"url": urls, "text": TEXTS, "kind": ["alt"] * len(TEXTS)})), 2, Tallies())
     found = [pa.array(["en"] * len(rows)), pa.array([1.0] * len(rows), pa.float32()), pa.array([[0, 1]] * len(rows))]
     columns = [column.cast(field.type) for column, field in zip(found, FOUND, strict=True)]
+    columns.append(pa.nulls(len(rows), pa.string()))
     matched = group(pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=PAIRS), Tallies())
     counts = EntryCounts.zeros(2, "")
     counts.count(parts(matched["candidates"])[0].field("entries"))

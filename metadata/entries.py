@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from metadata import schemas
 from metadata.languages import LANGUAGES, language
+from metadata.rules.letters import have_letters
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
 from runtime.storage.checked_json import content_of
@@ -77,6 +78,11 @@ class Entries:
     def strings(self) -> pa.Array:
         """The entries themselves, at their ids."""
         return _one_chunk(self.table["entry"])
+
+    @cached_property
+    def lettered(self) -> np.ndarray:
+        """Whether each entry has two letters, or one character of a script without spaces, by id."""
+        return have_letters(self.strings)
 
     @cached_property
     def digest(self) -> str:

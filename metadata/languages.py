@@ -23,6 +23,8 @@ The table was made by these rules:
 - `other` lists labels that are known to have no language here: those of lid218e and OpenLID without a Wikipedia that
   has a row, and the codes for no language (und, zxx, mis, mul), in any script. Of GlotLID's 2,102 labels most are in
   no row. They mean `other`, too, and `is_label` tells them apart.
+
+The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR.
 """
 
 import csv
@@ -43,16 +45,21 @@ class Language:
     wordnet: tuple[str, ...]  # ISO 639-3, as wordnets use it
     labels: tuple[str, ...]  # of language-ID models, without __label__
     spaced: bool  # whether spaces separate words
+    scripts: tuple[str, ...]  # ISO 15924 codes of the scripts it is written in; empty where none is known
 
 
 def _read() -> tuple[Language, ...]:
-    text = files("metadata").joinpath("languages.csv").read_text("utf-8")
-    return tuple(_of_row(row) for row in csv.DictReader(text.splitlines()))
+    scripts = {row["code"]: tuple(row["scripts"].split()) for row in _rows("scripts.csv")}
+    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in _rows("languages.csv"))
 
 
-def _of_row(row: dict[str, str]) -> Language:
+def _rows(table: str) -> csv.DictReader:
+    return csv.DictReader(files("metadata").joinpath(table).read_text("utf-8").splitlines())
+
+
+def _of_row(row: dict[str, str], scripts: tuple[str, ...]) -> Language:
     called = {column: tuple(row[column].split()) for column in ("wikipedia", "wordnet", "labels")}
-    return Language(row["code"], row["name"], spaced=row["spaced"] == "yes", **called)
+    return Language(row["code"], row["name"], spaced=row["spaced"] == "yes", scripts=scripts, **called)
 
 
 LANGUAGES = _read()

@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from io import StringIO
 from typing import Any, NoReturn
@@ -72,11 +72,15 @@ class Parser(argparse.ArgumentParser):
 
     def take_defaults(self, config: type) -> None:
         """Take the defaults from the fields of a config, and name them in the help."""
-        defaults = {field.name: field.default for field in fields(config)}
+        defaults = {each.name: _default(each) for each in fields(config)}
         for action in self._actions:
             if defaults.get(action.dest) is not None:
                 action.help = f"{action.help} (default: %(default)s)"
         self.set_defaults(**defaults)
+
+
+def _default(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def absolute(path: str) -> str:

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.balancing import sampling
+from curation.config import DOUBTFUL_SCORE
+from curation.entry_ids import hold_any
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
@@ -57,17 +59,31 @@ def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Blo
     return packer.add(rows.take(pa.array(order)), sections[order])
 
 
-def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows: int) -> Tallies:
-    """Write one curated file, in the order of draws, from blocks of drawn pairs; return the rows `written`."""
+def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows: int, lettered: np.ndarray) -> Tallies:
+    """Write one curated file, in the order of draws, from blocks of drawn pairs; return what was written.
+
+    `lettered` tells which entries have letters.
+    """
+    tallies = Tallies()
     with Store(cache_folder()) as store, PartWriter(path, CURATED, row_group_rows) as writer:
         for block in map(Block.of, blocks):
             store.add(block.bucket, block.data)
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
             if rows := [unpack(data, DRAWN) for data in store.take(section)]:
-                writer.write(in_order(pa.concat_batches(rows)).select(CURATED.names))
-    tallies = Tallies([{"name": "written", "language": None, "value": writer.rows}])
+                kept = in_order(pa.concat_batches(rows)).select(CURATED.names)
+                writer.write(kept)
+                tally_doubts(kept, lettered, tallies)
+    tallies.add("written", writer.rows)
     tally(tallies, path, writer.checksum)
     return tallies
+
+
+def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -> None:
+    """Tally, per language, CURATED rows of a low score, and those that rest on entries without letters alone."""
+    low = pc.less(kept["lid_score"], DOUBTFUL_SCORE).fill_null(False)
+    for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", ~hold_any(kept["entries"], lettered))):
+        for each in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():
+            tallies.add(f"language.{name}", each["counts"], each["values"])
 
 
 def in_order(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from curation.commands.gate_arguments import add_gate
+from curation.commands.scores import Scores
 from curation.commands.verify import Verify
-from curation.config import MATCHERS, CurationConfig
+from curation.config import EVIDENCE, FATES, MATCHERS, CurationConfig
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
 
@@ -131,7 +132,32 @@ def _add_rules(group: _ActionsContainer) -> None:
         help="what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
     )
     group.add_argument("--matcher", choices=MATCHERS, help="the engine; both give the same matches")
-    group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
     group.add_argument(
-        "--min-language-score", type=float, metavar="S", help="texts whose language is less certain belong to `other`"
+        "--evidence",
+        choices=EVIDENCE,
+        help="what a text needs to be matched: any entry, or one with two letters (or one character of a script "
+        "without spaces): numbers and single letters alone are no proof",
+    )
+    group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
+    add_language_rules(group)
+
+
+def add_language_rules(group: _ActionsContainer) -> None:
+    """Add the flags that decide when a text counts as in the language of its label."""
+    group.add_argument(
+        "--min-language-score",
+        action=Scores,
+        nargs="+",
+        metavar="S",
+        help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
+    )
+    group.add_argument(
+        "--no-language",
+        choices=FATES,
+        help="what becomes of texts without letters, names of files, addresses and HTML, which are in no language",
+    )
+    group.add_argument(
+        "--wrong-script",
+        choices=FATES,
+        help="what becomes of a text whose letters are all of scripts that the language of its label is not written in",
     )

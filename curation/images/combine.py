@@ -4,11 +4,15 @@
 whole. So a logo with five million alts takes no more memory than any other image.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.config import DOUBTFUL_SCORE
 from curation.kernels.images import differs_from_last, rank_texts, smallest
+from curation.language.scripts import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
 from runtime.tallies import Tallies
@@ -45,14 +49,17 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
 def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
     """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
 
-    `tallies` gets images, texts and duplicates, and per language the texts, those that the model identified and their
-    scores, and those matched. `unique`: each row is an image of its own.
+    `tallies` gets images, texts, duplicates, and texts that are undetermined by reason; per language the texts, those
+    that the model identified, their scores and how many of these are low, those in other scripts, and those matched.
+    `unique`: each row is an image of its own.
     """
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
     found = pc.greater(pc.list_value_length(rows["entries"]), 0)
     tallies.add("images", int(new_image.sum()))
     tallies.add("texts", rows.num_rows)
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
+    for reason, texts in _counts(rows["undetermined"]):
+        tallies.add(f"undetermined.{reason}", texts)
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
 
@@ -171,16 +178,30 @@ OF_IMAGE = {
 }
 
 
+def _counts(reasons: pa.Array) -> Iterator[tuple[str, int]]:
+    return ((each["values"], each["counts"]) for each in pc.value_counts(reasons.drop_null()).to_pylist())
+
+
 def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:
-    table = pa.table({"language": rows["language"], "score": rows["lid_score"], "found": found.cast(pa.int64())})
-    sums = table.group_by("language", use_threads=False).aggregate(
-        [("found", "count"), ("found", "sum"), ("score", "count"), ("score", "sum")]
+    columns = {
+        "language": rows["language"],
+        "score": rows["lid_score"],
+        "found": found.cast(pa.int64()),
+        "low": pc.less(rows["lid_score"], DOUBTFUL_SCORE).cast(pa.int64()),
+        "foreign": is_foreign(rows["text"], rows["language"].dictionary_encode()).astype(np.int64),
+    }
+    sums = (
+        pa.table(columns)
+        .group_by("language", use_threads=False)
+        .aggregate([("found", "count"), ("score", "count"), *((name, "sum") for name in columns if name != "language")])
     )
     for row in sums.to_pylist():
         tallies.add("language.texts", row["found_count"], row["language"])
         tallies.add("language.matched", row["found_sum"], row["language"])
         tallies.add("language.identified", row["score_count"], row["language"])
         tallies.add("language.score", row["score_sum"] or 0.0, row["language"])
+        tallies.add("language.doubtful", row["low_sum"] or 0, row["language"])
+        tallies.add("language.other_script", row["foreign_sum"], row["language"])
 
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:

@@ -48,18 +48,18 @@ class Identifier:
         """Return the identifier of a model file, lid.176.ftz by default; each file is loaded once per process."""
         return _opened(Path(path).absolute() if path else default_model())
 
-    def identify(self, texts: pa.Array, min_score: float = 0.0) -> tuple[pa.StringArray, pa.FloatArray]:
-        """Return the metadata language of each text and its score; below `min_score` the language is `other`.
+    def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
+        """Return the model's label of each text and its score; null gives null.
 
-        Null gives null. Scores are fastText's own, up to 0.00001 above 1.
+        Scores are fastText's own, up to 0.00001 above 1.
         """
-        labels, scores = self.engine.predict(string_array(texts, "texts"))
-        codes = [*map(_code, labels.dictionary.to_pylist()), OTHER.code]
-        indices = labels.indices
-        if min_score > 0:
-            doubtful = pc.less(scores, pa.scalar(min_score, pa.float32()))
-            indices = pc.if_else(doubtful, pa.scalar(len(codes) - 1, indices.type), indices)
-        return pa.array(codes, pa.string()).take(indices), scores
+        return self.engine.predict(string_array(texts, "texts"))
+
+    def identify(self, texts: pa.Array) -> tuple[pa.StringArray, pa.FloatArray]:
+        """Return the metadata language that the label of each text means, and its score; null gives null."""
+        labels, scores = self.predict(texts)
+        codes = pa.array(map(code_of_label, labels.dictionary.to_pylist()), pa.string())
+        return codes.take(labels.indices), scores
 
     @property
     def name(self) -> str:
@@ -138,5 +138,6 @@ def _require_known(path: Path) -> None:
 
 
 @cache
-def _code(label: str) -> str:
+def code_of_label(label: str) -> str:
+    """Return the code of the metadata language that a label means."""
     return of_label(label).code

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.entry_ids import hold_any
 from curation.language import Identifier
+from curation.language.judging import LanguageRules, judge
 from curation.matching.finders import Finders, built_finders
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER, of_label
 from runtime.arrow.buffers import string_array
+from runtime.arrow.lists import parts
 from runtime.arrow.schemas import require
+
+_ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
 
 
 @dataclass(frozen=True)
 class Matching:
-    """All that matching needs: an identifier of languages, finders of entries, and the score that a language needs."""
+    """All that matching needs: an identifier of languages, finders of entries, and rules of when a language counts."""
 
     identifier: Identifier
     finders: Finders
-    min_language_score: float = 0.0
+    rules: LanguageRules = field(default_factory=LanguageRules)
+    lettered: np.ndarray | None = None  # whether each entry has letters, where a text needs one that has
 
     @classmethod
     def of(cls, entries: Entries, rules: str = "unicode", model: str | PathLike[str] | None = None) -> Matching:
@@ -41,27 +47,52 @@ class Matching:
         """
         texts = string_array(texts, "texts")
         given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
-        names, scores = self._languages(texts, given)
-        entries = self._entries(texts, names.fill_null(OTHER.code))
-        return pa.RecordBatch.from_arrays([names, scores, entries], schema=pa.schema(FOUND))
+        return self._found(texts, given).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it."""
         rows = require(batch, KEYED)
-        found = self.find(rows["text"], rows["given"])
+        found = self._found(string_array(rows["text"], "texts"), string_array(rows["given"], "languages"))
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
-    def _languages(self, texts: pa.Array, given: pa.Array) -> tuple[pa.Array, pa.Array]:
-        """Return the language of each text, as the input or else the model states it, and the model's score."""
+    def _found(self, texts: pa.Array, given: pa.Array) -> pa.RecordBatch:
+        """Return the columns that matching adds to KEYED rows."""
+        names, scores, reasons = self._languages(texts, given)
+        entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
+        return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
+
+    def _with_evidence(self, entries: pa.Array) -> pa.Array:
+        """Return the lists of ids, empty where entries with letters are asked for and none is in the list."""
+        if self.lettered is None:
+            return entries
+        ids, offsets = parts(entries)
+        lengths, proven = np.diff(offsets), hold_any(entries, self.lettered)
+        kept = pa.array(np.append(0, np.cumsum(lengths * proven)), pa.int32())
+        return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
+
+    def _languages(self, texts: pa.Array, given: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """Return the language of each text, the model's score, and why a text is undetermined.
+
+        Where the input states a language, that is it, without score and reason.
+        """
         if given.null_count == len(given):
-            return self.identifier.identify(texts, self.min_language_score)
+            return self._identified(texts)
         labels = given.dictionary_encode()
         codes = [None if label is None else of_label(label).code for label in labels.dictionary.to_pylist()]
         given = pa.array(codes, pa.string()).take(labels.indices)
         unknown = given.is_null()
-        names, scores = self.identifier.identify(texts.filter(unknown), self.min_language_score)
-        no_scores = pa.nulls(len(texts), pa.float32())
-        return pc.replace_with_mask(given, unknown, names), pc.replace_with_mask(no_scores, unknown, scores)
+        names, scores, reasons = self._identified(texts.filter(unknown))
+        no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())
+        return (
+            pc.replace_with_mask(given, unknown, names),
+            pc.replace_with_mask(no_scores, unknown, scores),
+            pc.replace_with_mask(no_reasons, unknown, reasons),
+        )
+
+    def _identified(self, texts: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+        labels, scores = self.identifier.predict(texts)
+        languages, reasons = judge(texts, labels, scores, self.rules)
+        return languages, scores, reasons
 
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
         """Return the ids of the entries in each text, among those of its own language."""

@@ -67,6 +67,7 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
+            "undetermined": self.matched.beginning("undetermined."),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
@@ -128,7 +129,7 @@ class Run:
     def _language_row(self, code: str) -> dict[str, Any]:
         ids = self.entries.ids(code)
         matched = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
-        kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in ("expected", "kept")}
+        kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in _KEPT_COLUMNS}
         mean = quotient(matched.pop("score"), matched["identified"])
         row = {"entries": ids.stop - ids.start, **matched, "mean_score": mean, **self._threshold_row(code), **kept}
         return row | {"top": self.top_entries(code)}
@@ -156,7 +157,8 @@ class Run:
         return f"The English threshold {sized.threshold:,} is the smallest that gives the target size."
 
 
-_MATCHED_COLUMNS = ("texts", "identified", "matched", "score")
+_MATCHED_COLUMNS = ("texts", "identified", "doubtful", "other_script", "matched", "score")
+_KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
 
 
 def versions() -> dict[str, str | None]:

@@ -41,6 +41,20 @@ COLUMNS = (
     Column("tail share", "tail_share", percent, "share of matches with entries whose count is less than t", False),
 )
 
+DOUBTS = (
+    *(column for column in COLUMNS if column.name in ("texts", "identified")),
+    Column("doubtful", "doubtful_share", percent, "of these, with a score below 0.5", False),
+    Column("other script", "other_script", number, "texts whose letters are all of scripts of other languages"),
+    *(column for column in COLUMNS if column.name == "kept"),
+    Column("kept doubtful", "kept_doubtful", number, "images kept with a text whose score is below 0.5"),
+    Column(
+        "kept by numbers",
+        "kept_without_letters",
+        number,
+        "images kept with a text in which no entry has two letters: for numbers and single letters alone",
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -68,15 +82,25 @@ class LanguageTable:
     sums: list[Cell]
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> LanguageTable:
-        """Return the table, given the content of run.json."""
+    def of(cls, facts: dict[str, Any], columns: tuple[Column, ...] = COLUMNS) -> LanguageTable:
+        """Return the table with these columns, given the content of run.json."""
         rows = facts["languages"]
-        sums = {column.name: sum(row[column.name] for row in rows.values()) for column in COLUMNS if column.is_summed}
-        named = [Row(language(code).name, code, _cells(row)) for code, row in rows.items()]
-        return cls(COLUMNS, named, _cells(sums))
+        summed = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed} | {"doubtful"}
+        sums = {name: sum(row[name] for row in rows.values()) for name in summed}
+        named = [Row(language(code).name, code, _cells(row, columns)) for code, row in rows.items()]
+        return cls(columns, named, _cells(sums, columns))
+
+    @classmethod
+    def of_doubts(cls, facts: dict[str, Any]) -> LanguageTable:
+        """Return the table of what is doubtful, of the languages that have texts."""
+        seen = {code: row for code, row in facts["languages"].items() if row["texts"]}
+        return cls.of(facts | {"languages": seen}, DOUBTS)
 
 
-def _cells(row: dict[str, Any]) -> list[Cell]:
-    row = row | {"matched_share": quotient(row["matched"], row["texts"])}
-    values = [(row.get(column.name), column.written) for column in COLUMNS]
+def _cells(row: dict[str, Any], columns: tuple[Column, ...]) -> list[Cell]:
+    row = row | {
+        "matched_share": quotient(row["matched"], row["texts"]),
+        "doubtful_share": quotient(row["doubtful"], row["identified"]),
+    }
+    values = [(row.get(column.name), column.written) for column in columns]
     return [Cell(value, "" if value is None else written(value)) for value, written in values]

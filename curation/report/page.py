@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from os import PathLike
@@ -12,6 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts
+from curation.report.doubtful import doubtful_rows
 from curation.report.dropped import dropped_bars
 from curation.report.entries import head_and_tail, most_frequent
 from curation.report.facts import Run
@@ -22,23 +24,29 @@ from curation.report.numbers import counted, number
 from curation.report.overview import lead, tiles
 from curation.report.parameters import Parameters
 from curation.report.samples import samples_of
+from curation.report.undetermined import undetermined_bars
 from curation.report.warnings import Quoted, warnings
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
 
-def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
-    """Write report.html and return its checksum.
+@dataclass(frozen=True)
+class Shown:
+    """CURATED rows of which the page shows some: the first ones, and of each language the first of a low score."""
 
-    `rates` has one rate per entry; of the CURATED `rows` some are shown.
-    """
+    first: list[dict[str, Any]] = field(default_factory=list)
+    doubtful: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: Shown) -> str:
+    """Write report.html and return its checksum; `rates` has one rate per entry."""
     page = render(run, rates, rows)
     with whole(path) as file:
         file.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may hold bytes that are not UTF-8
         return checksum_of(file)
 
 
-def render(run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
+def render(run: Run, rates: np.ndarray, rows: Shown) -> str:
     """Return the page."""
     facts = run.run_json()
     return (
@@ -53,11 +61,14 @@ def render(run: Run, rates: np.ndarray, rows: list[dict[str, Any]]) -> str:
             gate=GateTables.of(facts),
             dropped=dropped_bars(facts),
             languages=LanguageTable.of(facts),
+            undetermined=undetermined_bars(facts),
             thresholds=charts.thresholds(facts),
             distributions=charts.distributions(run),
             frequent=most_frequent(facts, rates),
             head_and_tail=head_and_tail(run, rates),
-            samples=samples_of(rows, run, rates),
+            samples=samples_of(rows.first, run, rates),
+            doubts=LanguageTable.of_doubts(facts),
+            doubtful=doubtful_rows(rows.doubtful, run, facts),
             parameters=Parameters.of(facts),
         )
     )

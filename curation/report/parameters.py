@@ -48,6 +48,6 @@ def _written(value: Any) -> str:
     >>> _written({"rules": "meta", "seed": None})
     'rules meta, seed –'
     """
-    if isinstance(value, dict):
+    if value and isinstance(value, dict):
         return ", ".join(f"{key} {_written(each)}" for key, each in value.items())
-    return "–" if value is None else str(value)
+    return "–" if value in (None, {}) else str(value)

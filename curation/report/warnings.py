@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from curation.config import DOUBTFUL_SCORE
 from curation.report.numbers import number, percent
-from metadata.languages import language
+from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
-LOW_SCORE = 0.5  # a lower mean score is a sign of texts that are in no language
 LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
+DOUBTFUL_SHARE = 0.3  # of the kept rows, those of a low score, or those that rest on numbers alone
+FOREIGN_SHARE = 0.1  # of texts in scripts in which the language is not written
 MOST = 0.5  # share of a language's matches that a single entry should not exceed
 ENOUGH = 20  # texts or matches that a language needs before it is judged
 NAMED = 6  # languages or inputs that a warning names
@@ -42,6 +44,7 @@ class Check:
     details: Callable[[dict[str, Any]], tuple[str, ...]]
     before: str
     after: str
+    of_other: bool = True  # whether `other`, which is no language, is checked, too
 
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
@@ -89,7 +92,9 @@ def _passed_over(facts: dict[str, Any]) -> Sentence | None:
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:
     """Return the warning about the languages to which a check applies; None if it applies to no language."""
-    found = [(code, row) for code, row in languages.items() if check.applies(row)]
+    found = [
+        (code, row) for code, row in languages.items() if check.applies(row) and (check.of_other or code != OTHER.code)
+    ]
     if not found:
         return None
     named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in found[:NAMED]]
@@ -114,7 +119,7 @@ def _is_dominated(row: dict[str, Any]) -> bool:
 
 
 def _is_doubtful(row: dict[str, Any]) -> bool:
-    return row["identified"] >= ENOUGH and row["mean_score"] < LOW_SCORE
+    return row["identified"] >= ENOUGH and row["mean_score"] < DOUBTFUL_SCORE
 
 
 def _is_hardly_matched(row: dict[str, Any]) -> bool:
@@ -123,6 +128,18 @@ def _is_hardly_matched(row: dict[str, Any]) -> bool:
 
 def _is_without_entries(row: dict[str, Any]) -> bool:
     return row["texts"] > 0 and not row["entries"]
+
+
+def _is_kept_doubtfully(row: dict[str, Any]) -> bool:
+    return row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"]
+
+
+def _is_kept_by_numbers(row: dict[str, Any]) -> bool:
+    return row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"]
+
+
+def _is_in_other_scripts(row: dict[str, Any]) -> bool:
+    return row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"]
 
 
 def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
@@ -149,6 +166,25 @@ CHECKS = (
         "Low mean language score: ",
         ". Many of these texts may be in another language or, like file names, in none; "
         "with --min-language-score 0.5 the doubtful ones count as “other”.",
+        of_other=False,
+    ),
+    Check(
+        _is_kept_doubtfully,
+        lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
+        "Many kept rows have a score below 0.5: ",
+        ". The report shows ten of each language.",
+    ),
+    Check(
+        _is_kept_by_numbers,
+        lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
+        "Many rows are kept for numbers or single letters alone: ",
+        ". --evidence letters asks for more.",
+    ),
+    Check(
+        _is_in_other_scripts,
+        lambda row: (f"{percent(row['other_script'], row['texts'])} of {number(row['texts'])} texts",),
+        "Texts in scripts in which the language is not written: ",
+        ". Is the language that the input states right?",
     ),
     Check(
         _is_hardly_matched,

@@ -20,8 +20,9 @@ import numpy as np
 
 from curation.inputs.files import Input
 from curation.inputs.tables.references import FOLDER, input_of, tables_in
+from curation.report.doubtful import first_doubtful
 from curation.report.facts import Run
-from curation.report.page import write_report
+from curation.report.page import Shown, write_report
 from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from runtime.errors import InputError
@@ -29,13 +30,14 @@ from runtime.failures import AGAIN
 from runtime.storage.addresses import hidden
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, is_free, own
-from runtime.storage.parquet import first_rows
+from runtime.storage.parquet import batches, first_rows
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, read_json, write_json
 from runtime.tallies import Tallies
 
 VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
+SEARCHED_FILES = 8  # curated files that are searched for rows of a low score
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
 PARTS = (FOLDER, "pairs", "matched", "gated", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
 CLAIM = "run.json"  # in the folder of what is unfinished: what the run is that began it
@@ -182,8 +184,7 @@ class Output:
         remove(self.path / "existing")  # as earlier versions called it
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
         thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
-        samples = first_rows(self._curated_files(), SAMPLE_ROWS)
-        report = write_report(self.path / "report.html", run, rates, samples)
+        report = write_report(self.path / "report.html", run, rates, self._shown(run))
         self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
         write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
@@ -204,6 +205,11 @@ class Output:
             path.removeprefix("curated/"): each for path, each in self.checksums.items() if path.startswith("curated/")
         }
         return own_files(self.path / "curated", own, AGAIN)
+
+    def _shown(self, run: Run) -> Shown:
+        files = self._curated_files()
+        rows = (batch for file in files[:SEARCHED_FILES] for batch in batches(file))
+        return Shown(first_rows(files, SAMPLE_ROWS), first_doubtful(rows, run))
 
     def _record(self, part: str, checksums: dict[str, str]) -> None:
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})

@@ -92,7 +92,7 @@ def character_table() -> CharacterTable:
             classes[code], twins[code], order[code] = PUNCTUATION, ord(form), 0
         else:
             order[code] = UNNORMALISED
-    table = CharacterTable(*_paged(classes, twins, order))
+    table = CharacterTable(*paged(classes, twins, order))
     for array in vars(table).values():
         array.flags.writeable = False  # like one read from a file: Numba compiles once for both
     return table
@@ -116,7 +116,7 @@ def _matching(pattern: str) -> np.ndarray:
     return found
 
 
-def _paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
+def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return page numbers, and each property with equal pages stored once: most of Unicode is alike."""
     rows = np.concatenate([values.reshape(-1, 256).astype(np.int32) for values in properties], axis=1)
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)

@@ -19,6 +19,7 @@ from tests.naive.sampling import naive_expected_size
 from tests.support.pair_rows import cut, shuffled
 
 RATES = np.array([1.0, 0.5, 0.1, 0.02])
+LETTERED = np.array([True, False, False, True])
 TEXTS = ["a dog", "犬", "x" * 300, "é\u0301", "🐕"]
 
 
@@ -36,7 +37,7 @@ def _candidates(random: Random) -> list[dict]:
             "text": random.choice(TEXTS),
             "kind": "alt",
             "language": random.choice(["en", "ja"]),
-            "lid_score": random.choice([None, 0.5]),
+            "lid_score": random.choice([None, 0.5, 0.25]),
             "entries": sorted(random.sample(range(4), random.randrange(1, 3))),
         }
         for _ in range(random.randrange(1, 4))
@@ -59,7 +60,7 @@ def curated(folder: Path, blocks: list[Block], files: int, row_group_rows: int =
 
 def written(folder: Path, blocks: list[Block], files: int, file: int, row_group_rows: int = 50) -> Path:
     path = folder / f"{file:05}.parquet"
-    write_curated(sent(blocks, files, file), file, path, row_group_rows)
+    write_curated(sent(blocks, files, file), file, path, row_group_rows, LETTERED)
     return path
 
 
@@ -166,12 +167,25 @@ def test_tallies_say_what_was_expected_and_what_was_kept(tmp_path):
 def test_what_was_written_is_counted_and_has_the_schema_and_the_row_groups(tmp_path):
     blocks, tallies = drawn(images(300), 1)
     path = tmp_path / "00000.parquet"
-    assert write_curated(sent(blocks, 1, 0), 0, path, 50)["written"] == tallies["kept"]
+    assert write_curated(sent(blocks, 1, 0), 0, path, 50, LETTERED)["written"] == tallies["kept"]
     groups = pq.ParquetFile(path).metadata
     assert pq.read_schema(path).equals(CURATED)
     sizes = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
     assert set(sizes[:-1]) == {50}
     assert sum(sizes) == tallies["kept"]
+
+
+def test_kept_rows_of_low_scores_and_without_letters_are_counted_by_language(tmp_path):
+    blocks, _ = drawn(images(400), 2)
+    rows, tallies = [row for file in curated(tmp_path, blocks, 2) for row in file], Tallies()
+    for file in range(2):
+        tallies += write_curated(sent(blocks, 2, file), file, tmp_path / "again.parquet", 50, LETTERED)
+    for code in ("en", "ja"):
+        own = [row for row in rows if row["language"] == code]
+        doubtful = [row for row in own if row["lid_score"] == 0.25]
+        unproven = [row for row in own if not any(LETTERED[id] for id in row["entries"])]
+        assert tallies.by_language("language.kept_doubtful")[code] == len(doubtful) > 0
+        assert tallies.by_language("language.kept_without_letters")[code] == len(unproven) > 0
 
 
 def test_no_images_give_no_block_and_an_empty_curated_file(tmp_path):

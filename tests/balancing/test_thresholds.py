@@ -217,6 +217,8 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
         ("seed", True),
         ("rules", "ascii"),
         ("matcher", "regex"),
+        ("no_language", "drop"),
+        ("wrong_script", "drop"),
         ("max_texts", 0),
         ("min_language_score", -0.1),
         ("rows_per_file", 0),
@@ -226,3 +228,12 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
 def test_a_parameter_out_of_range_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=name):
         CurationConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [({"da": 1.1}, "min_language_score is 1.1; it must be a number from 0 to 1"), ({"daa": 0.5}, "did you mean da")],
+)
+def test_a_score_of_one_language_is_checked_like_that_of_all(scores, message):
+    with pytest.raises(InputError, match=message):
+        CurationConfig(min_language_scores=scores)

@@ -167,7 +167,7 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, Tallies())) for batch in batches]
     drawn = own("by section", lambda: [*curated.by_section(pa.concat_batches(kept), 1, packer), *packer.finish()])
     received = [pa.py_buffer(block.data) for block in drawn]
-    own("write curated", lambda: curated.write_curated(received, 0, path, 100_000))
+    own("write curated", lambda: curated.write_curated(received, 0, path, 100_000, counts.values > 0))
     ordered = list(pq.ParquetFile(path).iter_batches())
     floor("curated", lambda: _write(folder / "curated.parquet", schemas.CURATED, ordered, 100_000))
 

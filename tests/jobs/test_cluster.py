@@ -88,8 +88,8 @@ def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_
     for disk in cluster.disks:
         (cache,) = disk.glob("clip-curation-*")
         names = sorted(path.name.rpartition("-")[0] for path in cache.iterdir() if path.is_dir())
-        assert names[:2] == ["lid.176", "matchers"]
-        assert names[2:] in ([], ["rates"])  # there may be one task that needs them
+        assert [name for name in names if name not in ("lettered", "rates")] == ["lid.176", "matchers"]
+        assert len(names) == len({*names})  # there may be one task alone that needs the other two
 
 
 @pytest.fixture(scope="module")

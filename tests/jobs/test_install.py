@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-COMMANDS = ("clip-metadata", "clip-curate", "clip-export", "clip-remove", "clip-hash")
+COMMANDS = ("clip-metadata", "clip-curate", "clip-export", "clip-remove", "clip-hash", "clip-lid-eval")
 JOBS = ("build_metadata", "curate", "export", "remove", "hash_images")
 
 

@@ -31,8 +31,8 @@ def small(tmp_path_factory):
     return Identifier.open(path)
 
 
-def answers(identifier, texts, **options):
-    return [each.to_pylist() for each in identifier.identify(pa.array(texts, pa.string()), **options)]
+def answers(identifier, texts):
+    return [each.to_pylist() for each in identifier.identify(pa.array(texts, pa.string()))]
 
 
 def same(found, expected):
@@ -40,10 +40,9 @@ def same(found, expected):
     return found[0] == list(languages) and found[1] == pytest.approx(list(scores), abs=1e-6)
 
 
-@given(TEXTS, st.sampled_from([0.0, 0.5, 0.9]))
-def test_languages_and_scores_are_those_of_the_definition(small, texts, min_score):
-    expected = [naive_identify(text, WORDS, LABELS, MEANINGS, min_score) for text in texts]
-    assert same(answers(small, texts, min_score=min_score), expected)
+@given(TEXTS)
+def test_languages_and_scores_are_those_of_the_definition(small, texts):
+    assert same(answers(small, texts), [naive_identify(text, WORDS, LABELS, MEANINGS) for text in texts])
 
 
 def test_columns_are_of_strings_and_float32_even_without_rows(small):
@@ -96,16 +95,6 @@ def test_labels_outside_the_table_are_listed(small):
 
 def test_a_text_of_which_the_model_knows_nothing_is_other_with_score_zero(small):
     assert answers(small, ["", "cat", "ねこ", "\n"]) == [["other"] * 4, [0.0] * 4]
-
-
-def test_a_score_of_exactly_the_minimum_is_enough(small):
-    _, scores = answers(small, ["dog"])
-    assert answers(small, ["dog"], min_score=scores[0])[0] == ["en"]
-    assert answers(small, ["dog"], min_score=scores[0] + 1e-6)[0] == ["other"]
-
-
-def test_a_doubtful_text_keeps_its_score(small):
-    assert answers(small, ["dog", "犬"], min_score=1.0)[1] == answers(small, ["dog", "犬"])[1]
 
 
 def test_a_label_that_is_no_utf8_is_other(tmp_path):

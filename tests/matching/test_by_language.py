@@ -1,5 +1,6 @@
 """Matching a batch of rows: in which language each text is, and which entries of that language it holds."""
 
+from dataclasses import replace
 from random import Random
 
 import pyarrow as pa
@@ -7,9 +8,11 @@ import pytest
 
 from curation.images.tasks import keyed
 from curation.matching.by_language import Matching
+from curation.matching.finders import built_finders
 from curation.schemas import KEYED, PAIRS
-from metadata import InputError
-from tests.support.pair_rows import ENTRIES, candidates, matching, random_candidates
+from metadata import Entries, InputError
+from tests.naive.evidence import naive_evidence
+from tests.support.pair_rows import ENTRIES, OneLanguage, candidates, matching, random_candidates
 
 
 def texts(*rows: tuple) -> pa.RecordBatch:
@@ -61,6 +64,18 @@ def test_matching_needs_no_folder():
     assert all(0 < row["lid_score"] <= 1.0001 for row in rows[:2])
     with pytest.raises(InputError, match="rules"):
         Matching.of(ENTRIES, rules="none").find(["a photo of a dog in the park"])
+
+
+def test_a_text_with_numbers_and_single_letters_alone_is_no_match_where_letters_are_asked_for():
+    entries = Entries.build({"en": ["2", "b", "dog", "2 b"], "ja": ["猫", "2"]})
+    texts, languages = ["2 b", "dog 2", "", None, "猫", "2", "2 b"], ["en", "en", "en", None, "ja", "ja", "en"]
+    usual = Matching(OneLanguage(), built_finders(entries, "unicode"))
+    asked = replace(usual, lettered=entries.lettered)
+    before, after = (each.find(texts, languages)["entries"].to_pylist() for each in (usual, asked))
+    assert before == [[0, 1, 3], [0, 2], [], [], [4], [5], [0, 1, 3]]
+    assert after == [naive_evidence(ids, entries.strings.to_pylist()) for ids in before]
+    assert after == [[], [0, 2], [], [], [4], [], []]
+    assert asked.find([]).num_rows == 0
 
 
 def test_what_is_known_of_a_row_stays_as_it_is():

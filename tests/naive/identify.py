@@ -3,7 +3,7 @@
 from math import exp
 
 
-def naive_identify(text, words, labels, meanings, min_score=0.0):
+def naive_identify(text, words, labels, meanings):
     """Return language and score; `words` and `labels` map to vectors, `meanings` maps a label to its language."""
     if text is None:
         return None, None
@@ -14,4 +14,4 @@ def naive_identify(text, words, labels, meanings, min_score=0.0):
     weights = {label: exp(sum(a * b for a, b in zip(mean, row, strict=True))) for label, row in labels.items()}
     best = max(weights, key=weights.get)
     score = weights[best] / sum(weights.values()) + 1e-5  # fastText adds it before it takes a logarithm
-    return ("other" if score < min_score else meanings.get(best, "other")), score
+    return meanings.get(best, "other"), score

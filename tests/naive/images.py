@@ -2,6 +2,9 @@
 
 from collections import Counter
 
+from metadata.languages import language
+from tests.naive.judging import naive_is_foreign
+
 
 def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
     """Return each text of each image once, at most `max_texts` of an image, and how many rows were over the limit."""
@@ -39,6 +42,11 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         tallies["language.matched", row["language"]] += bool(row["entries"])
         tallies["language.identified", row["language"]] += row["lid_score"] is not None
         tallies["language.score", row["language"]] += row["lid_score"] or 0
+        tallies["language.doubtful", row["language"]] += row["lid_score"] is not None and row["lid_score"] < 0.5
+        written = {*language(row["language"]).scripts}
+        tallies["language.other_script", row["language"]] += naive_is_foreign(row["text"], written)
+        if row["undetermined"]:
+            tallies[f"undetermined.{row['undetermined']}", None] += 1
     matched = [[row for row in rows if row["entries"]] for rows in images.values()]
     return [_image(rows) for rows in matched if rows], {name: value for name, value in tallies.items() if value}
 

@@ -9,7 +9,7 @@ from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run
-from curation.report.page import render
+from curation.report.page import Shown, render
 from metadata.entries import Entries
 from runtime.tallies import Tallies
 
@@ -32,10 +32,14 @@ def finished(
     counts = EntryCounts(np.array(counts, np.int64), entries.digest)
     thresholds = Thresholds.of(counts.by_language(entries.languages), english_threshold)
     of_language = {"en": {"texts": 20_000, "identified": 20_000, "matched": 12_500, "score": 18_000.0}}
+    of_language["en"] |= {"doubtful": 5_000, "other_script": 40}
     of_language["he"] = {"texts": 1_000, "identified": 0, "matched": 501}
     reasons = {f"dropped__{reason}": number for reason, number in dropped}
     matched = tallies(of_language, files=2, pages=70, pairs=30_000, images=20_500, texts=21_000, **reasons)
-    kept = {"en": {"kept": 300, "expected": 310.5}, "he": {"kept": 12, "expected": 11.0}}
+    kept = {
+        "en": {"kept": 300, "expected": 310.5, "kept_doubtful": 30, "kept_without_letters": 4},
+        "he": {"kept": 12, "expected": 11.0},
+    }
     curated = tallies(kept, images=13_000, kept=312, expected=321.5, variance=289)
     run = Run(
         CurationConfig(), {"inputs": list(inputs), "metadata": "d1"}, entries, counts, thresholds, matched, curated
@@ -83,7 +87,7 @@ class Page(HTMLParser):
 
 
 def page(run, rates, samples=()) -> Page:
-    return Page(render(run, rates, list(samples)))
+    return Page(render(run, rates, Shown(list(samples))))
 
 
 def cells(line: str) -> list[tuple[int, str]]:

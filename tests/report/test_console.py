@@ -51,6 +51,13 @@ def test_the_figures_of_a_column_end_below_each_other():
         assert [end for end, _ in cells(line)][1:] == [end for end, _ in cells(heads)][1:]
 
 
+def test_undetermined_texts_are_counted_by_reason():
+    run, _ = finished()
+    run.matched.add("undetermined.script", 1_734)
+    lines = [line.split() for line in summary(run.run_json()).splitlines()]
+    assert lines[lines.index(["undetermined"]) + 1] == ["script", "1,734"]
+
+
 def test_the_summary_of_many_languages_and_reasons_stays_short():
     lists = {language.code: ["x"] for language in LANGUAGES}
     run, _ = finished(lists, range(len(LANGUAGES)), dropped=[(reason, 5) for reason in REASONS])

@@ -12,8 +12,10 @@ import pytest
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
+from curation.language.judging import REASONS as UNDETERMINED
 from curation.report.dropped import REASONS
-from curation.report.page import render, write_report
+from curation.report.page import Shown, render, write_report
+from curation.report.undetermined import MEANINGS
 from tests.report.runs import HOSTILE, Page, finished, page, row
 
 REFERENCES = {"src", "srcset", "action", "data", "background", "xlink:href", "ping", "formaction"}
@@ -33,7 +35,7 @@ def test_what_stands_in_the_crawl_is_text_and_nothing_else():
 
 def test_the_page_names_nothing_outside_itself():
     run, rates = finished()
-    html = render(run, rates, [row("the dog", [0, 2], url="javascript:alert(1)")])
+    html = render(run, rates, Shown([row("the dog", [0, 2], url="javascript:alert(1)")]))
     elements = Page(html).elements
     assert all(attributes["href"].startswith("#") for _, attributes in elements if "href" in attributes)
     assert not {name for _, attributes in elements for name in attributes} & REFERENCES
@@ -52,7 +54,7 @@ def test_the_browser_may_run_the_pages_own_script_only():
 
 def test_texts_entries_and_addresses_have_a_direction_of_their_own():
     run, rates = finished()
-    html = render(run, rates, [row("כלב אדום", [5], language="he")])
+    html = render(run, rates, Shown([row("כלב אדום", [5], language="he")]))
     assert '<p class="text" lang="he" dir="auto"><mark' in html
     assert re.search('<bdi dir="auto"[^>]*>כלב</bdi>', html)
     assert '<code dir="auto">http://a.example/1.jpg</code>' in html
@@ -60,18 +62,27 @@ def test_texts_entries_and_addresses_have_a_direction_of_their_own():
 
 def test_a_path_that_is_no_utf8_is_written_escaped(tmp_path):
     run, rates = finished(inputs=[{"path": "/data/caf\udce9.csv", "size": 5}])
-    write_report(tmp_path / "report.html", run, rates, [])
+    write_report(tmp_path / "report.html", run, rates, Shown())
     assert r"/data/caf\udce9.csv" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
-    table = render(*finished(), []).partition('<table id="languages"')[2].partition("</table>")[0]
+    table = render(*finished(), Shown()).partition('<table id="languages"')[2].partition("</table>")[0]
     english, hebrew, japanese, sums = table.split("<tr>")[2:]
     values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, japanese, sums)]
     assert values[0][:8] == ["20000", "300", "310.5", "20000", "0.9", "12500", "0.625", "5"]
     assert values[1][:7] == ["1000", "12", "11", "0", "", "501", "0.501"]
     assert values[2][:7] == ["0", "0", "0", "0", "", "0", ""]
     assert values[3][:8] == ["21000", "312", "321.5", "20000", "", "13001", str(13001 / 21000), "9"]
+
+
+def test_the_table_of_doubts_has_the_languages_with_texts():
+    table = render(*finished(), Shown()).partition('<h2 id="doubtful">')[2].partition("</table>")[0]
+    english, hebrew, sums = table.split("<tr>")[2:]
+    values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, sums)]
+    assert values[0] == ["20000", "20000", "0.25", "40", "300", "30", "4"]
+    assert values[1] == ["1000", "0", "", "0", "12", "0", "0"]
+    assert values[2] == ["21000", "20000", "0.25", "40", "312", "30", "4"]
 
 
 def test_the_largest_languages_have_plots_and_lists():
@@ -103,6 +114,16 @@ def test_every_reason_to_drop_has_an_explanation():
     reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
     assert len(reasons) > 10
     assert reasons | set(EXCLUDED) == set(REASONS)
+
+
+def test_every_reason_for_which_a_text_is_undetermined_has_a_meaning_and_is_shown():
+    assert set(MEANINGS) == set(UNDETERMINED)
+    run, rates = finished()
+    run.matched.add("undetermined.script", 1_734)
+    text = page(run, rates).text
+    assert MEANINGS["script"] in text
+    assert "1,734" in text
+    assert "Undetermined texts" not in page(*finished()).text
 
 
 def test_every_reason_that_counts_as_damage_has_an_explanation():
@@ -143,7 +164,7 @@ def test_the_page_begins_with_what_was_asked_for(parameters, expected):
 
 
 def test_every_column_of_the_table_of_languages_is_explained_without_pointing_at_it():
-    html = render(*finished(), [])
+    html = render(*finished(), Shown())
     legend = html.partition('<details class="legend">')[2].partition("</details>")[0]
     headings = re.findall('<th title="([^"]*)" scope="col"><button type="button">([^<]*)', html)
     assert len(headings) == 12

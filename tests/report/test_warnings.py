@@ -3,7 +3,7 @@
 import pytest
 
 from curation.report.console import summary
-from curation.report.page import render
+from curation.report.page import Shown, render
 from curation.report.warnings import warnings
 from metadata.languages import LANGUAGES
 from tests.report.runs import HOSTILE, Page, finished, page
@@ -35,6 +35,15 @@ def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
         ({"t": 300}, "Not balanced, because no entry is in more than t texts: Swahili (t = 300)"),
         ({"top": top(451)}, "One entry has most of the matches: Swahili (dog, 50.1 % of 900 matches)"),
         ({"mean_score": 0.49}, "Low mean language score: Swahili (0.49 over 1,000 texts)"),
+        ({"kept_doubtful": 91}, "Many kept rows have a score below 0.5: Swahili (30.3 % of 300)"),
+        (
+            {"kept_without_letters": 91},
+            "Many rows are kept for numbers or single letters alone: Swahili (30.3 % of 300)",
+        ),
+        (
+            {"other_script": 101},
+            "Texts in scripts in which the language is not written: Swahili (10.1 % of 1,000 texts)",
+        ),
         ({"matched": 199}, "Few texts match: Swahili (19.9 % with 50 entries)"),
         ({"entries": 0, "matches": 0, "top": []}, "No entries: Swahili (1,000 texts)"),
     ],
@@ -54,6 +63,8 @@ def test_a_language_that_calls_for_a_second_look_is_warned_of(changes, expected)
         {"top": top(450)},
         {"mean_score": 0.5},
         {"matched": 200},
+        {"kept_doubtful": 90, "kept_without_letters": 90, "other_script": 100},
+        {"kept": 19, "kept_doubtful": 19, "kept_without_letters": 19},
         {"identified": 0, "mean_score": None},
         {"texts": 19, "identified": 19, "matched": 0, "matches": 0, "mean_score": 0.1, "top": []},
         {"matches": 19, "t": 20, "top": top(19)},
@@ -102,7 +113,7 @@ def with_entry(entry: str):
 
 
 def test_a_warning_shows_a_hostile_entry_as_text_in_a_direction_of_its_own():
-    html = render(*with_entry(HOSTILE), []).partition('<h2 id="warnings">Warnings</h2>')[2].partition("<h2")[0]
+    html = render(*with_entry(HOSTILE), Shown()).partition('<h2 id="warnings">Warnings</h2>')[2].partition("<h2")[0]
     assert f"English ({HOSTILE}, 96.8 % of 930 matches)" in Page(html).text
     assert [name for name, _ in Page(html).elements if name != "p"] == ["bdi"]
 
@@ -112,6 +123,14 @@ def test_a_hostile_entry_neither_breaks_nor_turns_its_line_of_the_console():
     lines = [line for line in summary(facts).split("\n") if "matches" in line]
     assert r"English (a\u001b[2J\u000a\u202eb\u2028, 96.8 %" in lines[-1]
     assert lines[-1].endswith("template?")
+
+
+def test_other_is_no_language_that_could_have_a_low_score():
+    facts = facts_of()
+    low = {"identified": 100, "mean_score": 0.3}
+    facts["languages"] = {code: facts["languages"]["sw"] | low for code in ("sw", "other")}
+    (warning,) = [str(each) for each in warnings(facts) if "Low mean" in str(each)]
+    assert "Other" not in warning
 
 
 def test_the_page_has_every_warning_of_run_json():

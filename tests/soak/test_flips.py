@@ -139,7 +139,7 @@ def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
         files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
         tallies, shipped = Tallies(), runtime_spark.Shipped(rates)
         counted = stages._count(files, len(ENTRIES), made).rows()
-        sampling = stages.Sampling(shipped, 0, 1)
+        sampling = stages.Sampling(shipped, shipped, 0, 1)
         blocks = [block.data for file in files for block in stages._sample(file, tallies, sampling)]
         return counted, blocks, tallies.rows(), [stages._expected_sizes(file, shipped).rows() for file in files]
 

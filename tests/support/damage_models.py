@@ -54,7 +54,7 @@ def main(first: int, stop: int) -> None:
             path.write_bytes(damaged(wholes[seed % len(wholes)], random.Random(seed)))
             identify._opened.cache_clear()
             try:
-                languages, scores = identify.Identifier.open(path).identify(TEXTS, 0.0)
+                languages, scores = identify.Identifier.open(path).identify(TEXTS)
                 assert len(languages) == len(scores) == len(TEXTS)
                 answered += 1
             except InputError as refusal:

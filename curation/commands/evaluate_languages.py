@@ -1,0 +1,104 @@
+"""The command `clip-lid-eval`: texts with their languages in, how well a model tells them out."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv, json, parquet
+
+from curation.commands.arguments import add_language_rules
+from curation.config import CurationConfig
+from curation.language.evaluation import evaluate
+from curation.language.identify import Identifier
+from curation.language.judging import LanguageRules
+from curation.report.evaluation import evaluation_lines, evaluation_plot
+from metadata.languages import OTHER
+from runtime.arguments import Parser
+from runtime.arrow.buffers import one_array
+from runtime.console import command
+from runtime.errors import InputError
+from runtime.storage.paths import as_path, make_folder
+from runtime.storage.whole import whole
+from runtime.terminal import say
+
+READERS: dict[str, Callable[[Any], pa.Table]] = {
+    ".parquet": parquet.read_table,
+    ".csv": csv.read_csv,
+    ".tsv": lambda file: csv.read_csv(file, parse_options=csv.ParseOptions(delimiter="\t", quote_char=False)),
+    ".jsonl": json.read_json,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("lid-eval"):
+        found = run(args)
+        say(f"{evaluation_lines(found)}\n\ntable: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
+
+
+def run(args: Namespace) -> pa.Table:
+    """Evaluate as the values of a command line say; write the table and its plot, and return it."""
+    config = CurationConfig(
+        min_language_score=args.min_language_score,
+        min_language_scores=args.min_language_scores,
+        no_language=args.no_language,
+        wrong_script=args.wrong_script,
+    )
+    texts, languages = read_gold(args.gold, args.text_column, args.language_column)
+    found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(config))
+    folder = make_folder(as_path(args.output))
+    with whole(folder / "languages.parquet") as file:
+        parquet.write_table(found, file)
+    with whole(folder / "languages.csv") as file:
+        csv.write_csv(found, file)
+    with whole(folder / "languages.svg") as file:
+        file.write_text(evaluation_plot(found), encoding="utf-8")
+    return found
+
+
+def read_gold(path: str, text_column: str, language_column: str) -> tuple[pa.Array, pa.Array]:
+    """Return the texts and the languages in a table; refuse one that cannot be read or lacks a column."""
+    reader = READERS.get(Path(path).suffix)
+    if reader is None:
+        raise InputError(f"{path} is no table of {', '.join(READERS)}: give one of these")
+    try:
+        with as_path(path).open("rb") as file:
+            table = reader(file)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as {Path(path).suffix} ({error})") from None
+    missing = [name for name in (text_column, language_column) if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.column_names)}: name the right "
+            "ones with --text-column and --language-column"
+        )
+    texts, languages = (one_array(table[name].cast(pa.large_string())) for name in (text_column, language_column))
+    return texts, languages
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Compare the languages that a model and the rules of clip-curate give texts with those that they are in: "
+        f"recall, precision and share of each language. Texts that get no language count as {OTHER.code}."
+    )
+    parser.add_argument(
+        "--gold", required=True, metavar="FILE", help=f"a table of texts and their languages: {', '.join(READERS)}"
+    )
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="column of texts (default: text)")
+    parser.add_argument(
+        "--language-column",
+        default="language",
+        metavar="NAME",
+        help="column of languages, as codes or labels that languages.csv has (default: language)",
+    )
+    parser.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder of the table and its plot")
+    add_language_rules(parser)
+    parser.take_defaults(CurationConfig)
+    return parser.parse_args(argv)

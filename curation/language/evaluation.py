@@ -1,0 +1,65 @@
+"""Compare the languages that texts get with those that they are in: recall, precision and share of each language."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from curation.language.identify import Identifier, code_of_label
+from curation.language.judging import LanguageRules, judge
+from runtime.arrow.buffers import string_array
+
+EVALUATED = pa.schema(
+    [
+        pa.field("language", pa.string()),
+        pa.field("texts", pa.int64()),  # in the language
+        pa.field("found", pa.int64()),  # that get the language
+        pa.field("right", pa.int64()),  # both
+        pa.field("recall", pa.float64()),  # right / texts
+        pa.field("precision", pa.float64()),  # right / found
+        pa.field("share", pa.float64()),  # texts / all texts
+        pa.field("found_share", pa.float64()),  # found / all texts
+        pa.field("mistaken_for", pa.string()),  # the language that most other of its texts get
+        pa.field("mean_score", pa.float64()),  # of its texts
+    ]
+)
+
+
+def evaluate(texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules) -> pa.Table:
+    """Return a row of EVALUATED for each language that texts are in or get, the one with the most texts first.
+
+    `gold` holds codes or labels of languages.csv; rows without text or language are left out.
+    """
+    texts, gold = string_array(texts, "texts"), string_array(gold, "languages")
+    both = pa.array(np.asarray(texts.is_valid()) & np.asarray(gold.is_valid()))
+    texts, names = texts.filter(both), gold.filter(both).dictionary_encode()
+    labels, scores = identifier.predict(texts)
+    answers = judge(texts, labels, scores, rules)[0].dictionary_encode()
+    codes, (own, given) = _numbered(names, answers)
+    pairs = np.zeros((len(codes), len(codes)), np.int64)  # texts by their own language and the one given
+    np.add.at(pairs, (own, given), 1)
+    return _table(codes, pairs, np.bincount(own, scores.to_numpy(), len(codes)))
+
+
+def _numbered(*columns: pa.DictionaryArray) -> tuple[list[str], list[np.ndarray]]:
+    """Return the codes in all columns, and each column as positions in them."""
+    each = [[*map(code_of_label, column.dictionary.to_pylist())] for column in columns]
+    codes = sorted({code for own in each for code in own})
+    numbers = [np.array([codes.index(code) for code in own], np.int64) for own in each]
+    return codes, [own[column.indices.to_numpy()] for own, column in zip(numbers, columns, strict=True)]
+
+
+def _table(codes: list[str], pairs: np.ndarray, scores: np.ndarray) -> pa.Table:
+    texts, found, right = pairs.sum(axis=1), pairs.sum(axis=0), pairs.diagonal()
+    wrong = pairs - np.diag(right)
+    mistaken = [codes[row.argmax()] if row.any() else None for row in wrong]
+    columns = [codes, texts, found, right, _shares(right, texts), _shares(right, found)]
+    columns += [_shares(texts, pairs.sum()), _shares(found, pairs.sum()), mistaken, _shares(scores, texts)]
+    order = np.lexsort((codes, -texts))
+    return pa.Table.from_arrays([*map(pa.array, columns)], names=EVALUATED.names).cast(EVALUATED).take(pa.array(order))
+
+
+def _shares(parts: np.ndarray, wholes: np.ndarray) -> pa.Array:
+    """Return the quotients; null where the whole is 0."""
+    wholes = np.broadcast_to(wholes, parts.shape)
+    return pa.array(parts / np.maximum(wholes, 1), mask=wholes == 0)

@@ -1,0 +1,121 @@
+"""Texts with known languages are compared with what a model and the rules say of them."""
+
+from xml.etree import ElementTree
+
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.commands.evaluate_languages import main
+from curation.language.evaluation import EVALUATED, evaluate
+from curation.language.judging import LanguageRules
+from tests.naive.judging import naive_judge
+from tests.naive.language_evaluation import naive_evaluation
+
+LABELS = {"dog": ("en", 0.9), "hund": ("da", 0.4), "犬": ("ja", 0.8), "Hund": ("en", 0.3), "собака": ("en", 0.1)}
+SCRIPTS = {"en": {"Latn"}, "da": {"Latn"}, "ja": {"Hani", "Hira", "Kana"}}
+ROWS = st.lists(st.tuples(st.sampled_from([*LABELS]), st.sampled_from(["en", "da", "de", "ja", "other"])), max_size=30)
+COMMAND = ["--output", "out", "--gold"]
+
+
+class Lookup:
+    """Stands for an identifier: labels and scores are those of LABELS."""
+
+    def predict(self, texts):
+        labels, scores = zip(*(LABELS[text] for text in texts.to_pylist()), strict=True) if len(texts) else ((), ())
+        return pa.array(labels, pa.string()).dictionary_encode(), pa.array(scores, pa.float32())
+
+
+def evaluated(rows, **rules):
+    texts, gold = zip(*rows, strict=True) if rows else ((), ())
+    columns = pa.array(texts, pa.string()), pa.array(gold, pa.string())
+    return evaluate(*columns, Lookup(), LanguageRules(**rules))
+
+
+@given(ROWS, st.sampled_from([0.0, 0.35]), st.booleans())
+def test_figures_are_those_of_the_definition(rows, min_score, check_scripts):
+    rules = {"min_score": min_score, "check_scripts": check_scripts}
+    labels = [LABELS[text] for text, _ in rows]
+    answers = [
+        naive_judge(text, code, score, SCRIPTS[code], **rules)[0]
+        for (text, _), (code, score) in zip(rows, labels, strict=True)
+    ]
+    expected = naive_evaluation([code for _, code in rows], answers, [score for _, score in labels])
+    found = evaluated(rows, **rules)
+    assert found.schema == EVALUATED
+    for own, other in zip(found.to_pylist(), expected, strict=True):
+        assert own == pytest.approx(other, abs=1e-6)
+
+
+def test_labels_of_other_models_are_read_and_rows_without_text_or_language_left_out():
+    rows = [("dog", "eng_Latn"), (None, "en"), ("dog", None), ("犬", "jpn_Jpan")]
+    assert [(row["language"], row["texts"], row["recall"]) for row in evaluated(rows).to_pylist()] == [
+        ("en", 1, 1.0),
+        ("ja", 1, 1.0),
+    ]
+
+
+@pytest.fixture
+def gold(tmp_path, monkeypatch):
+    """A folder with a table of texts in each format."""
+    monkeypatch.chdir(tmp_path)
+    table = pa.table(
+        {
+            "text": [
+                "A photo of a dog in the park",
+                "公園で遊ぶ犬の写真",
+                "Ein Haus am See im schönen Wald",
+                "IMG_2034.jpg",
+            ],
+            "language": ["en", "ja", "deu_Latn", "other"],
+        }
+    )
+    pq.write_table(table, "gold.parquet")
+    csv.write_csv(table, "gold.csv")
+    (tmp_path / "gold.tsv").write_text(
+        "".join(f"{text}\t{code}\n" for text, code in [("text", "language"), *rows(table)])
+    )
+    (tmp_path / "gold.jsonl").write_text(
+        "".join(f'{{"text": "{text}", "language": "{code}"}}\n' for text, code in rows(table))
+    )
+    return tmp_path
+
+
+def rows(table):
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "tsv", "jsonl"])
+def test_the_command_writes_table_and_plot_of_any_format(gold, ending, capsys):
+    main([*COMMAND, f"gold.{ending}", "--no-language", "other"])
+    found = pq.read_table("out/languages.parquet")
+    assert found.schema == EVALUATED
+    assert {row["language"]: row["recall"] for row in found.to_pylist()} == dict.fromkeys(
+        ["de", "en", "ja", "other"], 1.0
+    )
+    assert csv.read_csv("out/languages.csv").num_rows == 4
+    plot = ElementTree.parse("out/languages.svg").getroot()
+    assert {"German", "English", "Japanese"} <= {element.text for element in plot.iter() if element.text}
+    lines = [line.split() for line in capsys.readouterr().err.splitlines()]
+    assert ["German", "(de)", "1", "100.0", "%", "100.0", "%", "25.0", "%", "25.0", "%"] in lines
+    assert ["all", "4", "100.0", "%", "100.0", "%"] in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gold.txt"], "gold.txt is no table of .parquet, .csv, .tsv, .jsonl"),
+        (["nowhere.csv"], "nowhere.csv cannot be read"),
+        (["gold.csv", "--text-column", "caption"], "gold.csv has no column caption; it has text, language"),
+        (["broken.parquet"], "broken.parquet cannot be read as .parquet"),
+    ],
+)
+def test_a_table_that_cannot_be_used_ends_in_one_sentence(gold, arguments, message, capsys):
+    (gold / "broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(SystemExit) as end:
+        main([*COMMAND, *arguments])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
