@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from metadata.languages import OTHER, language
 from metadata.rules.text import RULES
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer, require_one_of, require_share
@@ -13,6 +14,7 @@ ENGLISH = "en"  # the language whose threshold is given; all others follow from 
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
 SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
 MATCHERS = ("trie", "ahocorasick")
+THRESHOLDS = ("own", "same")  # of each language: from its tail share, or that of English [2, ablation]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class CurationConfig:
     min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
+    metadata_of: str | None = None  # match texts of every language against this language's entries [2, ablation]
+    merge_languages: bool = False  # make one list of all entries and match every text against it [2, ablation]
+    threshold_per_language: str = "own"
+    balance: bool = True  # False: all rates are 1 [1, ablation]
 
     def __post_init__(self) -> None:
         for name in ("english_threshold", "max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
@@ -51,3 +57,28 @@ class CurationConfig:
             require_share(name, getattr(self, name))
         require_one_of("rules", self.rules, RULES)
         require_one_of("matcher", self.matcher, MATCHERS)
+        require_one_of("threshold_per_language", self.threshold_per_language, THRESHOLDS)
+        self._require_consistent_ablations()
+
+    @property
+    def one_list(self) -> str | None:
+        """The language of the one list that every text is matched against; `other` for a merged one, None for many."""
+        return OTHER.code if self.merge_languages else self.metadata_of
+
+    @property
+    def one_threshold(self) -> bool:
+        """Whether every list of entries has the threshold of English."""
+        return self.one_list is not None or self.threshold_per_language == "same"
+
+    def _require_consistent_ablations(self) -> None:
+        if self.metadata_of is not None:
+            language(self.metadata_of)  # refuses an unknown one
+            if self.merge_languages:
+                raise ParameterError("each name one list for all texts: give one", "metadata_of", "merge_languages")
+        if self.one_threshold and self.tail_share is not None:
+            fault = "sets the thresholds of other languages, and here every list has that of English: leave it out"
+            raise ParameterError(fault, "tail_share")
+        if not self.balance:
+            for name in ("target_size", "tail_share"):
+                if getattr(self, name) is not None:
+                    raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)

@@ -71,18 +71,20 @@ class MatchPlan:
     max_texts: int
     min_language_score: float
     max_text_length: int
+    one_list: str | None  # the language of the list that texts of all languages are matched against
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
         numbers = (config.max_texts, config.min_language_score, config.max_text_length)
-        return cls(artefacts, config.matcher, config.rules, *numbers)
+        return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
         compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
+        finders = finders.of_one_list(self.one_list)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.min_language_score)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

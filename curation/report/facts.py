@@ -116,7 +116,7 @@ class Run:
 
     def _threshold_row(self, code: str) -> dict[str, Any]:
         distribution = Distribution.of(self.counts.values[self.entries.ids(code)])
-        t = self.thresholds.of_language.get(code, 1)
+        t = self.thresholds.of_language.get(self.config.one_list or code, 1)
         return {
             "t": t,
             "tail_share": distribution.tail_share(t),
