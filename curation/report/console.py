@@ -23,9 +23,9 @@ def summary(facts: dict[str, Any]) -> str:
     """Return what the console shows at the end of a run, given the content of run.json."""
     steps = [(step.label, number(step.value), step.remark) for step in funnel(facts)]
     blocks = [
-        _aligned(steps, left=(0, 2)),
-        _aligned(_dropped(facts)),
-        _aligned(_languages(facts)),
+        aligned(steps, left=(0, 2)),
+        aligned(_dropped(facts)),
+        aligned(_languages(facts)),
         [f"warning: {_in_one_line(warning)}" for warning in facts["warnings"]],
         [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
     ]
@@ -64,7 +64,7 @@ def _language(code: str, row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
     """Return the rows as lines with aligned columns: those in `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
