@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.names and not args.tars:
             raise InputError("--names is for what is written of --tars; give the tars, too")
         tars = Tars(args.tars, args.names) if args.tars else None
-        say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, tars))
+        say(
+            export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, tars, args.captions)
+        )
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -56,6 +58,13 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "--names",
         metavar="FILE",
         help="CSV of language, name and t: what those loaders call each list of entries and its threshold",
+    )
+    parser.add_argument(
+        "--captions",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="Parquet files with uid, caption and perhaps score: a column of huggingface, beside the text",
     )
     _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
     return parser.parse_args(argv)

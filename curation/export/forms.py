@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curation.captions import build
 from curation.export.card import About
 from curation.export.datacomp import write_subset
 from curation.export.huggingface import write_folder
@@ -43,6 +44,7 @@ def export(
     workers: int = 1,
     overwrite: bool = False,
     tars: Tars | None = None,
+    captions: Sequence[str] = (),
 ) -> str:
     """Write the run in folder `source` to folder `to` in a form of FORMS; return a sentence about what was written."""
     if form not in FORMS:
@@ -51,12 +53,19 @@ def export(
         raise InputError(f"tars are for the format metaclip; {form} is written without them")
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
+    if captions and form != "huggingface":
+        raise InputError(f"captions are a column of the format huggingface; {form} has none")
     run, to = open_local(source), Path(to)
     _require_apart(to, run.path)
     try:
         with owned(to), whole_folder(to) as folder:
             _require_free(to, overwrite)
-            written = _loaders(run, folder, tars) if tars else FORMS[form](run, folder, about, workers)
+            if tars:
+                written = _loaders(run, folder, tars)
+            elif captions:
+                written = _captioned(run, folder, about, captions)
+            else:
+                written = FORMS[form](run, folder, about, workers)
     except OSError as error:
         raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
     return f"{written} in {to}"
@@ -70,6 +79,15 @@ def _datacomp(run: Results, folder: Path, about: About, workers: int) -> str:
 def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
     files = write_folder(run, folder, about)
     return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
+
+
+def _captioned(run: Results, folder: Path, about: About, tables: Sequence[str]) -> str:
+    store = folder / "captions.arrow"
+    found = build(tables, run, store)
+    files = write_folder(run, folder, about, found.captions)
+    store.unlink()
+    without = f"{counted(found.without, 'image')} of the pool have no caption"
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({without})"
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
