@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass, field
 
-from metadata.languages import language
+from metadata.languages import OTHER, language
 from metadata.rules.text import RULES
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer, require_one_of, require_share
@@ -17,6 +17,7 @@ DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, 
 MATCHERS = ("trie", "ahocorasick")
 EVIDENCE = ("any", "letters")  # that a text is matched: any entry, or one with two letters
 FATES = ("other", "keep")  # of a text that may not be in the language of its label
+THRESHOLDS = ("own", "same")  # of each language: from its tail share, or that of English [2, ablation]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class CurationConfig:
     wrong_script: str = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
+    metadata_of: str | None = None  # match texts of every language against this language's entries [2, ablation]
+    merge_languages: bool = False  # make one list of all entries and match every text against it [2, ablation]
+    threshold_per_language: str = "own"
+    balance: bool = True  # False: all rates are 1 [1, ablation]
 
     def __post_init__(self) -> None:
         for name in ("english_threshold", "max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
@@ -65,3 +70,28 @@ class CurationConfig:
         require_one_of("evidence", self.evidence, EVIDENCE)
         for name in ("no_language", "wrong_script"):
             require_one_of(name, getattr(self, name), FATES)
+        require_one_of("threshold_per_language", self.threshold_per_language, THRESHOLDS)
+        self._require_consistent_ablations()
+
+    @property
+    def one_list(self) -> str | None:
+        """The language of the one list that every text is matched against; `other` for a merged one, None for many."""
+        return OTHER.code if self.merge_languages else self.metadata_of
+
+    @property
+    def one_threshold(self) -> bool:
+        """Whether every list of entries has the threshold of English."""
+        return self.one_list is not None or self.threshold_per_language == "same"
+
+    def _require_consistent_ablations(self) -> None:
+        if self.metadata_of is not None:
+            language(self.metadata_of)  # refuses an unknown one
+            if self.merge_languages:
+                raise ParameterError("each name one list for all texts: give one", "metadata_of", "merge_languages")
+        if self.one_threshold and self.tail_share is not None:
+            fault = "sets the thresholds of other languages, and here every list has that of English: leave it out"
+            raise ParameterError(fault, "tail_share")
+        if not self.balance:
+            for name in ("target_size", "tail_share"):
+                if getattr(self, name) is not None:
+                    raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)

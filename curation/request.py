@@ -61,7 +61,7 @@ class Request:
             tables=tables,
             files=files.find(paths, options.columns, config.sample_files, config.seed, passed_over),
             exclusion=Exclusion.read(options.exclude),
-            entries=metadata if isinstance(metadata, Entries) else Entries.open(metadata),
+            entries=_entries(metadata, config),
             identifier=Identifier.open(options.model),
             gate=GatePlan.find(options.gate),
             passed_over=passed_over,
@@ -90,4 +90,14 @@ class Request:
             "min_language_scores": self.config.min_language_scores,
             "no_language": self.config.no_language,
             "wrong_script": self.config.wrong_script,
+            "metadata_of": self.config.metadata_of,
+            "merge_languages": self.config.merge_languages or None,  # None, as in runs that knew neither
         }
+
+
+def _entries(metadata: str | Path | Entries, config: CurationConfig) -> Entries:
+    """Return the entries that texts are matched against: all, those of one language, or all in one list."""
+    entries = metadata if isinstance(metadata, Entries) else Entries.open(metadata)
+    if config.merge_languages:
+        return entries.merged()
+    return entries.only(config.metadata_of) if config.metadata_of is not None else entries

@@ -73,12 +73,14 @@ class MatchPlan:
     max_texts: int
     languages: LanguageRules
     max_text_length: int
+    one_list: str | None  # the language of the list that texts of all languages are matched against
 
     @classmethod
     def of(cls, config: CurationConfig, artefacts: Artefacts) -> MatchPlan:
         """Return the plan for these artefacts with the numbers of `config`."""
         languages = LanguageRules.of(config)
-        return cls(artefacts, config.matcher, config.rules, config.max_texts, languages, config.max_text_length)
+        numbers = (config.max_texts, languages, config.max_text_length)
+        return cls(artefacts, config.matcher, config.rules, *numbers, config.one_list)
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
@@ -86,6 +88,7 @@ class MatchPlan:
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
         lettered = _array(self.artefacts.lettered.path()) if self.artefacts.lettered else None
+        finders = finders.of_one_list(self.one_list)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -21,6 +21,7 @@ from curation.balancing.thresholds import (
     rates_of,
     rates_of_each,
     threshold_for_size,
+    thresholds_at,
     unlimited_threshold,
 )
 from curation.config import ENGLISH
@@ -117,10 +118,10 @@ class Steps:
         distributions = {code: Distribution.of(c) for code, c in counts.by_language(languages).items()}
         if config.target_size is None:
             sized = None
-            thresholds = Thresholds.of(distributions, config.english_threshold, config.tail_share)
+            thresholds = thresholds_at(config.english_threshold, distributions, config)
         else:
             sized = self._threshold_for_size(images, counts, distributions, config.target_size)
-            thresholds = Thresholds.of(distributions, sized.threshold)
+            thresholds = thresholds_at(sized.threshold, distributions, config)
         return Balance(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
     def sample(self, images: Images, rates: np.ndarray) -> Tallies:
@@ -201,10 +202,10 @@ class Steps:
         self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
     ) -> SizedThreshold:
         """Return the smallest English threshold that is expected to keep so many images."""
-        languages, passes = self.request.entries.languages, count()
+        languages, passes, config = self.request.entries.languages, count(), self.request.config
 
         def sizes_at(candidates: list[int]) -> list[float]:
-            each = [Thresholds.of(distributions, t) for t in candidates]
+            each = [thresholds_at(t, distributions, config) for t in candidates]
             rates = rates_of_each(counts.values, languages, each)
             path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
             title = f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
@@ -212,8 +213,8 @@ class Steps:
                 sizes = stages.expected_sizes(self.spark, images.files, ship(self.spark, path))
             return [sizes[f"size.{column}"] for column in range(len(each))]
 
-        upper = unlimited_threshold(counts.by_language(languages).get(ENGLISH, []))
-        return threshold_for_size(sizes_at, target_size, upper)
+        limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]
+        return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> Images:

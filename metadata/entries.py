@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metadata import schemas
-from metadata.languages import LANGUAGES, language
+from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.letters import have_letters
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
@@ -111,6 +111,20 @@ class Entries:
         """Return the entries of a language: a slice, without a copy, of `strings`."""
         ids = self.ids(code)
         return self.strings[ids.start : ids.stop]
+
+    def only(self, code: str) -> Entries:
+        """Return the entries of one language alone, with ids from 0."""
+        ids = self.ids(code)
+        if ids.start == ids.stop:
+            raise InputError(f"there are no entries of {code}; there are those of {', '.join(self.languages)}")
+        return self.of_table(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
+
+    def merged(self) -> Entries:
+        """Return all entries as one list, that of `other`; an entry of several languages stays where it is first."""
+        first = self.table.group_by("entry").aggregate([("id", "min")])["id_min"].sort()
+        others = pa.repeat(OTHER.code, len(first))
+        table = self.table.take(first).drop_columns("id")
+        return self.of_table(table.set_column(table.schema.get_field_index("language"), "language", others))
 
     def save(self, directory: str | Path, facts: dict | None = None) -> None:
         """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""

@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
         """Take the defaults from the fields of a config, and name them in the help."""
         defaults = {each.name: _default(each) for each in fields(config)}
         for action in self._actions:
-            if defaults.get(action.dest) is not None:
+            if defaults.get(action.dest) is not None and action.nargs != 0:  # a switch has no value to name
                 action.help = f"{action.help} (default: %(default)s)"
         self.set_defaults(**defaults)
 

@@ -99,7 +99,7 @@ def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tallies: Tallies) 
     expected = sampling.expected_size(batch, rates)
     tallies.add("images", batch.num_rows)
     tallies.add("expected", expected.sum())
-    tallies.add("variance", (expected * (1 - expected)).sum())
+    tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # a mean of ones may be above 1 by a bit
     for row in sampling.texts_by_language(batch, rates).to_pylist():
         for name in ("texts", "matches", "expected"):
             tallies.add(f"language.{name}", row[name], row["language"])

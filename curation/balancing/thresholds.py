@@ -11,7 +11,7 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike
 
-from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES
+from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES, CurationConfig
 from runtime.errors import InputError
 
 LARGEST_INT64 = 2**63 - 1
@@ -71,8 +71,11 @@ class Distribution:
 
     def tail_share(self, t: float) -> float:
         """Return the share of all matches that fall on entries counted less than `t`."""
-        rarer = bisect_left(self.ascending, _checked_threshold(t))
-        return int(self.sums[rarer]) / self.total if self.total else 0.0
+        return self.tail_matches(t) / self.total if self.total else 0.0
+
+    def tail_matches(self, t: float) -> int:
+        """Return the number of matches that fall on entries counted less than `t`."""
+        return int(self.sums[bisect_left(self.ascending, _checked_threshold(t))])
 
     def threshold(self, p: float) -> int:
         """Return the count whose cumulative share is nearest to `p`; 1 where nothing was counted."""
@@ -117,6 +120,27 @@ class Thresholds:
         if english:
             of_language[ENGLISH] = english_threshold
         return cls(p, of_language, assumed)
+
+    @classmethod
+    def same(cls, counts: Mapping[str, ArrayLike | Distribution], t: int) -> "Thresholds":
+        """Return the threshold `t` for every language; the tail share is that of all their matches together."""
+        distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
+        total = sum(each.total for each in distributions.values())
+        tail = sum(each.tail_matches(t) for each in distributions.values())
+        return cls(tail / total if total else 0.0, dict.fromkeys(distributions, _whole_threshold(t)))
+
+    @classmethod
+    def unlimited(cls, counts: Mapping[str, ArrayLike | Distribution]) -> "Thresholds":
+        """Return thresholds above all counts: every entry is in the tail, and every rate is 1."""
+        distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
+        return cls(1.0, {language: unlimited_threshold(each.ascending) for language, each in distributions.items()})
+
+
+def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:
+    """Return the thresholds of every list of entries where English has `t`, by the rule that `config` asks for."""
+    if not config.balance:
+        return Thresholds.unlimited(counts)
+    return Thresholds.same(counts, t) if config.one_threshold else Thresholds.of(counts, t, config.tail_share)
 
 
 def rates_of(counts: np.ndarray, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 from curation.commands.gate_arguments import add_gate
 from curation.commands.scores import Scores
 from curation.commands.verify import Verify
-from curation.config import EVIDENCE, FATES, MATCHERS, CurationConfig
+from curation.config import EVIDENCE, FATES, MATCHERS, THRESHOLDS, CurationConfig
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
 
@@ -25,6 +25,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_outputs(parser.add_argument_group("what is written"))
     _add_amounts(parser.add_argument_group("how much is kept"))
     _add_rules(parser.add_argument_group("how texts are matched"))
+    _add_ablations(parser.add_argument_group("what the papers leave out to see what it is worth (docs/ablations.md)"))
     parser.add_argument(
         "--verify",
         action=Verify,
@@ -160,4 +161,21 @@ def add_language_rules(group: _ActionsContainer) -> None:
         "--wrong-script",
         choices=FATES,
         help="what becomes of a text whose letters are all of scripts that the language of its label is not written in",
+    )
+
+
+def _add_ablations(group: _ActionsContainer) -> None:
+    group.add_argument(
+        "--metadata-of", metavar="LANGUAGE", help="match texts of every language against the entries of this one"
+    )
+    group.add_argument(
+        "--merge-languages", action="store_true", help="match every text against one list of all entries"
+    )
+    group.add_argument(
+        "--threshold-per-language",
+        choices=THRESHOLDS,
+        help="threshold of each language but English: its own, from its tail share, or the same as that of English",
+    )
+    group.add_argument(
+        "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
     )

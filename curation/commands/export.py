@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from curation.commands.arguments import Parser
 from curation.export.card import About
-from curation.export.forms import FORMS, export
+from curation.export.forms import FORMS, Tars, export
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -23,7 +23,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
-        say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite))
+        if args.names and not args.tars:
+            raise InputError("--names is for what is written of --tars; give the tars, too")
+        tars = Tars(args.tars, args.names) if args.tars else None
+        say(
+            export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, tars, args.captions)
+        )
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -42,6 +47,24 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         default=os.cpu_count(),
         metavar="N",
         help="processes that write texts, for metaclip (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tars",
+        nargs="+",
+        metavar="PATH",
+        help="tars of img2dataset, for metaclip: write a JSON for each, as Meta CLIP's own loaders read it",
+    )
+    parser.add_argument(
+        "--names",
+        metavar="FILE",
+        help="CSV of language, name and t: what those loaders call each list of entries and its threshold",
+    )
+    parser.add_argument(
+        "--captions",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="Parquet files with uid, caption and perhaps score: a column of huggingface, beside the text",
     )
     _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
     return parser.parse_args(argv)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ PAIR_COLUMNS = {
     "probability": "The probability with which the pair was kept.",
     "page_url": "A page that shows the image.",
 }
+CAPTION = pa.field("caption", pa.string())
+CAPTION_COLUMNS = {"caption": "A caption of the image, made by a model; null if there is none."}
 ENTRY_COLUMNS = {
     "id": "The id of the entry: its position over all languages, from 0.",
     "language": "The language of the entry, a code of the metadata.",
@@ -78,9 +80,15 @@ class RecordSet:
 PAIRS = RecordSet("pairs", "One row per image.", DATA, "uid", CURATED, PAIR_COLUMNS)
 ENTRY_RECORDS = RecordSet("entries", "One row per metadata entry.", ENTRIES, "id", COUNTS, ENTRY_COLUMNS)
 RECORD_SETS = (PAIRS, ENTRY_RECORDS)
+WITH_CAPTIONS = (
+    replace(PAIRS, schema=CURATED.append(CAPTION), columns=PAIR_COLUMNS | CAPTION_COLUMNS),
+    ENTRY_RECORDS,
+)
 
 
-def croissant(facts: dict[str, Any], about: About, name: str, folder: Path) -> dict[str, Any]:
+def croissant(
+    facts: dict[str, Any], about: About, name: str, folder: Path, record_sets: tuple[RecordSet, ...] = RECORD_SETS
+) -> dict[str, Any]:
     """Return the content of croissant.json for the files in `folder`, given the content of run.json."""
     stated = {
         "license": about.license,
@@ -95,8 +103,8 @@ def croissant(facts: dict[str, Any], about: About, name: str, folder: Path) -> d
         "name": name,
         "description": description(facts),
         **{key: value for key, value in stated.items() if value},
-        "distribution": [*_file_objects(folder), *map(_file_set, RECORD_SETS)],
-        "recordSet": [_record_set(each) for each in RECORD_SETS],
+        "distribution": [*_file_objects(folder), *map(_file_set, record_sets)],
+        "recordSet": [_record_set(each) for each in record_sets],
     }
 
 

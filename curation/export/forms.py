@@ -5,15 +5,20 @@ The new folder gets its name only when all of it is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curation.captions import build
 from curation.export.card import About
 from curation.export.datacomp import write_subset
 from curation.export.huggingface import write_folder
+from curation.export.list_names import names_of
+from curation.export.loaders import write_loaders
 from curation.export.metaclip import write_languages, write_shards
+from curation.online.shards import tars_at
 from curation.report.numbers import counted
 from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
@@ -23,20 +28,44 @@ from runtime.storage.ownership import is_free, owned
 from runtime.storage.whole import whole_folder
 
 
+@dataclass(frozen=True)
+class Tars:
+    """The tars that `metaclip` writes for, and a table with the names of languages and thresholds."""
+
+    paths: Sequence[str | Path] = ()
+    names: str | Path | None = None
+
+
 def export(
-    source: str | Path, to: str | Path, form: str, about: About, workers: int = 1, overwrite: bool = False
+    source: str | Path,
+    to: str | Path,
+    form: str,
+    about: About,
+    workers: int = 1,
+    overwrite: bool = False,
+    tars: Tars | None = None,
+    captions: Sequence[str] = (),
 ) -> str:
     """Write the run in folder `source` to folder `to` in a form of FORMS; return a sentence about what was written."""
     if form not in FORMS:
         raise InputError(f"format is {form!r}; give one of {', '.join(FORMS)}")
+    if tars and form != "metaclip":
+        raise InputError(f"tars are for the format metaclip; {form} is written without them")
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
+    if captions and form != "huggingface":
+        raise InputError(f"captions are a column of the format huggingface; {form} has none")
     run, to = open_local(source), Path(to)
     _require_apart(to, run.path)
     try:
         with owned(to), whole_folder(to) as folder:
             _require_free(to, overwrite)
-            written = FORMS[form](run, folder, about, workers)
+            if tars:
+                written = _loaders(run, folder, tars)
+            elif captions:
+                written = _captioned(run, folder, about, captions)
+            else:
+                written = FORMS[form](run, folder, about, workers)
     except OSError as error:
         raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
     return f"{written} in {to}"
@@ -52,6 +81,15 @@ def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
     return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
 
 
+def _captioned(run: Results, folder: Path, about: About, tables: Sequence[str]) -> str:
+    store = folder / "captions.arrow"
+    found = build(tables, run, store)
+    files = write_folder(run, folder, about, found.captions)
+    store.unlink()
+    without = f"{counted(found.without, 'image')} of the pool have no caption"
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({without})"
+
+
 def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
     files = matched_files(run)
     write_languages(run, folder)
@@ -60,6 +98,12 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
     texts = sum(shard["texts"] for shard in index["shards"].values())
     languages = counted(len(index["languages"]), "language")
     return f"{counted(texts, 'text')} in {counted(len(files), 'shard')} and the entries of {languages}"
+
+
+def _loaders(run: Results, folder: Path, tars: Tars) -> str:
+    paths = tars_at(tars.paths)
+    samples = write_loaders(run, matched_files(run), paths, names_of(run, tars.names), folder)
+    return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders"
 
 
 FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {

@@ -9,17 +9,23 @@ from pathlib import Path
 
 from curation.balancing.counts import EntryCounts
 from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
-from curation.export.croissant import croissant
+from curation.export.croissant import CAPTION, RECORD_SETS, WITH_CAPTIONS, croissant
+from curation.online.captions import Captions
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
+from curation.schemas import CURATED
 from runtime.errors import InputError
-from runtime.storage.own_files import intact
+from runtime.storage.own_files import OwnFile, intact
+from runtime.storage.parquet import PartWriter, batches
+
+GROUP_ROWS = 100_000  # of a file with captions
 
 
-def write_folder(run: Results, folder: Path, about: About) -> int:
+def write_folder(run: Results, folder: Path, about: About, captions: Captions | None = None) -> int:
     """Write all files of the folder; return the number of files of the manifest.
 
-    Files of the run get a second name in it (a hard link), or are copied if it is on another disk.
+    Files of the run get a second name in it (a hard link), or are copied if it is on another disk. With `captions` they
+    are written anew, with a column for them.
     """
     counts = run.path / "counts.parquet"
     if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
@@ -28,14 +34,23 @@ def write_folder(run: Results, folder: Path, about: About) -> int:
     for name in (DATA_FOLDER, ENTRIES_FOLDER):
         (folder / name).mkdir()
     for file in files:
-        with intact(file) as path:
-            _link(path, folder / DATA_FOLDER / path.name)
+        if captions:
+            _write_captioned(file, folder / DATA_FOLDER / file.path.name, captions)
+        else:
+            with intact(file) as path:
+                _link(path, folder / DATA_FOLDER / path.name)
     _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
     name = about.name or run.path.resolve().name
-    described = croissant(run.facts, about, name, folder)
+    described = croissant(run.facts, about, name, folder, WITH_CAPTIONS if captions else RECORD_SETS)
     (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (folder / "README.md").write_text(card(run.facts, about, name), "utf-8")
     return len(files)
+
+
+def _write_captioned(file: OwnFile, path: Path, captions: Captions) -> None:
+    with PartWriter(path, CURATED.append(CAPTION), row_group_rows=GROUP_ROWS) as writer:
+        for batch in batches(file, GROUP_ROWS):
+            writer.write(batch.append_column(CAPTION, captions.of(batch["uid"])))
 
 
 def _link(file: Path, path: Path) -> None:

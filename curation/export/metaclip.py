@@ -34,7 +34,9 @@ def write_languages(run: Results, folder: Path) -> None:
         np.save(folder / PROBABILITIES / f"{code}.npy", run.rates[ids])
 
 
-def write_shard(file: OwnFile, path: Path, languages: Mapping[str, slice]) -> tuple[int, int]:
+def write_shard(
+    file: OwnFile, path: Path, languages: Mapping[str, slice], one_list: str | None = None
+) -> tuple[int, int]:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
     Return the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
@@ -43,7 +45,7 @@ def write_shard(file: OwnFile, path: Path, languages: Mapping[str, slice]) -> tu
     with path.open("wb") as out:
         out.write(b"{")
         for batch in batches(file, columns=["uid", "candidates"]):
-            for uid, of_image in _images(batch, languages):
+            for uid, of_image in _images(batch, languages, one_list):
                 out.write(b"%b\n%b: %b" % (b"," if images else b"", orjson.dumps(uid), orjson.dumps(of_image)))
                 images, texts = images + 1, texts + len(of_image)
         out.write(b"\n}\n")
@@ -59,7 +61,7 @@ def write_shards(
     """
     (folder / SHARDS).mkdir()
     paths = [folder / SHARDS / f"{file.path.stem}.json" for file in files]
-    written = spread(partial(write_shard, languages=run.languages), files, paths)
+    written = spread(partial(write_shard, languages=run.languages, one_list=run.one_list), files, paths)
     shards = {path.stem: {"images": n, "texts": t} for path, (n, t) in zip(paths, written, strict=True)}
     sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
     index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
@@ -84,9 +86,20 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values - starts[of_id], pa.int32()))
 
 
-def _images(batch: pa.RecordBatch, languages: Mapping[str, slice]) -> Iterator[tuple[str, list[dict]]]:
+def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
+    """Return texts whose language is that of the list their entries are of; `one_list` where all share one."""
+    if one_list is None:
+        return texts
+    columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
+    return pa.StructArray.from_arrays([*columns.values(), texts.field("entries")], [*columns, "entries"])
+
+
+def _images(
+    batch: pa.RecordBatch, languages: Mapping[str, slice], one_list: str | None
+) -> Iterator[tuple[str, list[dict]]]:
     """Yield the uid and the texts of each image of a MATCHED batch."""
     texts, offsets = parts(batch["candidates"])
+    texts = of_list(texts, one_list)
     columns = (texts.field("text"), texts.field("language"), local_ids(texts, languages))
     rows = [
         {"text": text, "language": code, "matched_entry_ids": ids}

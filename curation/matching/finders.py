@@ -35,11 +35,16 @@ class Finder(Protocol):
 class Finders:
     """The finders of all languages; each is opened or built when the first text of its language comes."""
 
-    def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder]) -> None:
-        self._ids, self._finder_of = ids, lru_cache(maxsize=None)(finder_of)
+    def __init__(self, ids: dict[str, range], finder_of: Callable[[str], Finder], one_list: str | None = None) -> None:
+        self._ids, self._finder_of, self._one_list = ids, lru_cache(maxsize=None)(finder_of), one_list
+
+    def of_one_list(self, language: str | None) -> Finders:
+        """Return finders that look for the entries of one language in texts of all; None: in each its own."""
+        return Finders(self._ids, self._finder_of, language)
 
     def find(self, language: str, texts: pa.Array) -> pa.ListArray:
         """Return the ids of the entries of `language` in each text; none in a null text."""
+        language = self._one_list or language
         if not self._ids.get(language):
             return pa.ListArray.from_arrays(pa.array(np.zeros(len(texts) + 1, np.int32)), pa.nulls(0, pa.int32()))
         positions, offsets = parts(self._finder_of(language).find(texts))

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from curation.online.building import build
+from curation.online.captions import Captions
 from curation.online.config import OnlineConfig, World
 from curation.online.index import Index
 
 if TYPE_CHECKING:
     from curation.online.dataset import BalancedDataset
 
-__all__ = ["BalancedDataset", "Index", "OnlineConfig", "World", "build"]
+__all__ = ["BalancedDataset", "Captions", "Index", "OnlineConfig", "World", "build"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,29 +6,23 @@ index.json is written last: a folder that has it is complete.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from os import PathLike
 from os.path import commonpath
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.online.index import NAME, VERSION, Index, Shard, file_name
-from curation.online.join import TarUids, join, joined
-from curation.online.tars import samples
-from curation.schemas import MATCHED
+from curation.online.shards import joined_tars, tars_at
 from runtime.errors import InputError
-from runtime.storage.listing import expand
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
 from runtime.storage.ownership import WORK, owned
-from runtime.storage.parquet import batches
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import STAMP, read_json, whole, write_json
 
 BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
-BATCH_ROWS = 1 << 16  # matched images in memory at a time
 
 
 def build(
@@ -43,7 +37,7 @@ def build(
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
-    folder, paths = Path(folder), _tars(tars)
+    folder, paths = Path(folder), tars_at(tars)
     files, stamp = _counted(Path(curated))
     if not files:
         raise InputError(f"{curated} holds no matched images; give the output folder of curate")
@@ -58,24 +52,6 @@ def build(
                     (owner.work / name).replace(folder / name)
                 write_json(folder / NAME, {"version": VERSION, "made_from": made_from, "shards": written})
     return Index.open(folder)
-
-
-def _tars(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
-    """Return the absolute paths of all tars that the arguments name, in order and each once."""
-    given = [tars] if isinstance(tars, str | PathLike) else list(tars)
-    found = {path for each in given for path in _tars_of(str(each))}
-    if not found:
-        raise InputError(f"no tars at {', '.join(map(str, given)) or 'no path at all'}; give paths, folders or globs")
-    return sorted(found)
-
-
-def _tars_of(given: str) -> list[Path]:
-    """Return the files that a path or glob names; of a folder, the tars directly in it."""
-    if "://" in given:
-        raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
-    found = expand(given, deep=False)
-    paths = [Path(path) for path in found.paths] if found else []
-    return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
 
 
 def _shard(path: Path, base: Path) -> Shard:
@@ -134,45 +110,12 @@ def _is_there(folder: Path, made_from: dict) -> bool:
 
 def _write_shards(folder: Path, base: Path, shards: list[Shard], files: list[OwnFile], block_rows: int) -> list[dict]:
     """Write the file of each shard; return what index.json says of them."""
-    scans = [folder / f"{shard}.scanned" for shard in range(len(shards))]
-    uids = TarUids.of(_scan(base / shard.name, scan) for shard, scan in zip(shards, scans, strict=True))
-    written = []
-    for shard, found in join(_images(files), uids, len(shards), folder):
-        scanned = _scanned(scans[shard])
-        rows = joined(scanned, found)
+    tars, written = [base / shard.name for shard in shards], []
+    for shard, (scanned, rows) in enumerate(joined_tars(tars, files, folder)):
         checksum = _write_rows(rows, folder / file_name(shard), block_rows)
         numbers = {"samples": scanned.num_rows, "matched": len(rows), "checksum": checksum}
         written.append(asdict(shards[shard]) | numbers)
     return written
-
-
-def _scan(tar: Path, path: Path) -> pa.Array:
-    """Write the samples of a tar to `path`; return their uids."""
-    found = samples(tar)
-    with pa.ipc.new_file(str(path), found.schema) as file:
-        file.write_batch(found)
-    return found.column("uid")
-
-
-def _scanned(path: Path) -> pa.RecordBatch:
-    """Return the samples that `_scan` wrote."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-
-
-def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
-    """Yield `uid` and `candidates` of the matched images that have any."""
-    columns = ["uid", "candidates"]
-    for file in files:
-        try:
-            for batch in batches(file, BATCH_ROWS, columns):
-                batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
-                yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
-        except InputError:
-            raise
-        except (pa.ArrowException, KeyError) as error:
-            raise InputError(
-                f"{file.path} holds no matched images ({error}); give the output folder of curate"
-            ) from None
 
 
 def _write_rows(rows: pa.Table, path: Path, block_rows: int) -> str:

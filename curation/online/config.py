@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from runtime.errors import InputError
+from runtime.parameters import require_share
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,12 @@ class OnlineConfig:
 
     seed: int = 0
     mixed_blocks: int = 16  # blocks of the index whose samples are shuffled among each other
+    caption_ratio: float = 0.15  # of samples with a caption, those whose text it is; as in Altogether (2410.17251)
 
     def __post_init__(self) -> None:
         if self.mixed_blocks < 1:
             raise InputError(f"mixed_blocks is {self.mixed_blocks}; it must be at least 1")
+        require_share("caption_ratio", self.caption_ratio)
 
 
 @dataclass(frozen=True)

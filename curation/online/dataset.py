@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curation.balancing.counts import EntryCounts, counts_file
+from curation.online.captions import Captions
 from curation.online.config import OnlineConfig, World
 from curation.online.draw import order_of_blocks
 from curation.online.index import Index
@@ -46,7 +47,8 @@ class BalancedDataset(IterableDataset):
     """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
-    rate per entry. `transform` is applied to each sample, in the worker.
+    rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file of `curation.captions`)
+    one stands for the text of a sample with the probability `caption_ratio` of the config.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class BalancedDataset(IterableDataset):
         config: OnlineConfig | None = None,
         transform: Callable[[dict], Any] | None = None,
         world: World | None = None,
+        captions: Captions | str | PathLike[str] | None = None,
     ) -> None:
         if torch is None:
             raise InputError(
@@ -67,6 +70,7 @@ class BalancedDataset(IterableDataset):
         self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
         self.config, self.transform = config or OnlineConfig(), transform
         self.world = world or World.here()
+        self.captions = Captions.open(captions) if isinstance(captions, str | PathLike) else captions
         # In shared memory: workers that live on from one epoch to the next see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._position: Position | None = None
@@ -128,14 +132,19 @@ class BalancedDataset(IterableDataset):
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
 
     def _drawn(self, epoch: int) -> Epoch:
-        return Epoch(self.index, self.rates, self.config.seed, epoch)
+        return Epoch(self.index, self.rates, self.config.seed, epoch, self.captions, self.config.caption_ratio)
 
     def _layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""
         worker, workers = _worker()
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
-        data = {"index": self.index.digest, "rates": self._rates_digest}
-        return reader | data | asdict(self.config)
+        data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
+        numbers = asdict(self.config)
+        if self.captions is None:
+            del numbers["caption_ratio"]  # states of earlier versions know none
+        else:
+            data["captions"] = self.captions.digest
+        return reader | data | numbers
 
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from curation.online.captions import Captions
 from curation.online.draw import draw, purpose, shuffled
 from curation.online.index import Index
 from curation.online.tars import SAMPLES
@@ -23,6 +24,7 @@ KEPT = pa.schema(
         pa.field("shard", pa.int64()),
         pa.field("text", pa.string()),
         pa.field("probability", pa.float64()),
+        pa.field("caption", pa.string()),  # where it stands for the text
     ]
 )
 
@@ -35,6 +37,8 @@ class Epoch:
     rates: np.ndarray
     seed: int
     number: int
+    captions: Captions | None = None
+    caption_ratio: float = 0.0
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
         """Return the KEPT samples of some blocks, shuffled among each other."""
@@ -49,7 +53,13 @@ class Epoch:
         kept = pa.array(drawn.rows)
         columns = [rows.column(name).take(kept) for name in SAMPLES.names]
         shards = np.full(len(kept), shard)
-        return pa.RecordBatch.from_arrays([*columns, shards, drawn.texts, drawn.probability], schema=KEPT)
+        captions = self._captions(rows.column("uid").take(kept))
+        return pa.RecordBatch.from_arrays([*columns, shards, drawn.texts, drawn.probability, captions], schema=KEPT)
+
+    def _captions(self, uids: pa.Array) -> pa.Array:
+        if self.captions is None:
+            return pa.nulls(len(uids), pa.string())
+        return self.captions.instead(uids, self.caption_ratio, self.seed, self.number)
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
@@ -62,11 +72,14 @@ class Epoch:
 
 
 def read(index: Index, kept: pa.Table) -> Iterator[dict]:
-    """Yield KEPT samples as webdataset yields them, with the drawn text as `txt`."""
+    """Yield KEPT samples as webdataset yields them, with the drawn text, or the caption in its place, as `txt`.
+
+    Beside a caption the drawn text is `__alt__`.
+    """
     columns = [column.to_pylist() for column in kept.columns]
     with ExitStack() as stack:
         tars = {shard: _open(index, shard, stack) for shard in kept.column("shard").unique().to_pylist()}
-        for uid, key, image, offset, size, shard, text, probability in zip(*columns, strict=True):
+        for uid, key, image, offset, size, shard, text, probability, caption in zip(*columns, strict=True):
             file, path = tars[shard]
             content = os.pread(file, size, offset)
             if len(content) != size:
@@ -77,7 +90,8 @@ def read(index: Index, kept: pa.Table) -> Iterator[dict]:
                 "__uid__": uid,
                 "__probability__": probability,
                 image: content,
-                "txt": text.encode(),
+                "txt": (text if caption is None else caption).encode(),
+                **({} if caption is None else {"__alt__": text.encode()}),
             }
 
 

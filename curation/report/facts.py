@@ -16,10 +16,11 @@ import numpy as np
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
-from curation.config import CurationConfig
+from curation.config import ENGLISH, CurationConfig
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED
 from curation.report.numbers import quotient
+from curation.report.shape import shape_of
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
@@ -77,6 +78,7 @@ class Run:
             "gate": self.gate or {},
             "expected": self._expected(),
             "tail_share": self.thresholds.tail_share,
+            "shape": self._shape(),
             "languages": {code: self._language_row(code) for code in self._codes()},
             "notes": self._notes(),
         }
@@ -117,7 +119,7 @@ class Run:
 
     def _threshold_row(self, code: str) -> dict[str, Any]:
         distribution = Distribution.of(self.counts.values[self.entries.ids(code)])
-        t = self.thresholds.of_language.get(code, 1)
+        t = self.thresholds.of_language.get(self.config.one_list or code, 1)
         return {
             "t": t,
             "tail_share": distribution.tail_share(t),
@@ -133,6 +135,16 @@ class Run:
         mean = quotient(matched.pop("score"), matched["identified"])
         row = {"entries": ids.stop - ids.start, **matched, "mean_score": mean, **self._threshold_row(code), **kept}
         return row | {"top": self.top_entries(code)}
+
+    def _shape(self) -> dict[str, Any]:
+        """Return the shape of the counts that the papers give figures of; empty without a match."""
+        code, texts = self.config.one_list or ENGLISH, self.curated.by_language("language.texts")
+        counts = self.counts.values[self.entries.ids(code)]
+        if not counts.any():
+            return {}
+        matched = sum(texts.values()) if self.config.one_list else texts.get(code, 0)
+        shape = shape_of(counts, self.thresholds.of_language[code], matched)
+        return {"language": code, **shape, "top": [each["entry"] for each in self.top_entries(code)]}
 
     def _notes(self) -> list[str]:
         notes = []

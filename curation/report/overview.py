@@ -25,10 +25,21 @@ def lead(facts: dict[str, Any]) -> str:
         wanted = f"target size {number(given['target_size'])} images"
     elif given["tail_share"] is not None:
         wanted = f"tail share {percent(given['tail_share'])}"
+    elif not given.get("balance", True):
+        wanted = "every match kept"
     else:
         wanted = f"English threshold {number(given['english_threshold'])}"
     files = counted(facts["rows"]["files"], "file")
-    return f"{files} · {wanted} · rules {given['rules']} · seed {given['seed']}"
+    return " · ".join([files, wanted, *_ablations(given), f"rules {given['rules']}", f"seed {given['seed']}"])
+
+
+def _ablations(given: dict[str, Any]) -> list[str]:
+    asked = {
+        f"every text against the entries of {given.get('metadata_of')}": given.get("metadata_of") is not None,
+        "one list of all entries": given.get("merge_languages"),
+        "the same threshold in every language": given.get("threshold_per_language") == "same",
+    }
+    return [words for words, is_asked in asked.items() if is_asked]
 
 
 def tiles(facts: dict[str, Any]) -> list[Tile]:

@@ -24,6 +24,7 @@ from curation.report.numbers import counted, number
 from curation.report.overview import lead, tiles
 from curation.report.parameters import Parameters
 from curation.report.samples import samples_of
+from curation.report.shape import compared
 from curation.report.undetermined import undetermined_bars
 from curation.report.warnings import Quoted, warnings
 from runtime.storage.own_files import checksum_of
@@ -64,6 +65,7 @@ def render(run: Run, rates: np.ndarray, rows: Shown) -> str:
             undetermined=undetermined_bars(facts),
             thresholds=charts.thresholds(facts),
             distributions=charts.distributions(run),
+            shape=compared(facts),
             frequent=most_frequent(facts, rates),
             head_and_tail=head_and_tail(run, rates),
             samples=samples_of(rows.first, run, rates),

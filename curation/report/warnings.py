@@ -45,12 +45,13 @@ class Check:
     before: str
     after: str
     of_other: bool = True  # whether `other`, which is no language, is checked, too
+    asks: Callable[[dict[str, Any]], bool] = lambda parameters: True  # whether it is a fault in a run with these
 
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run, given the other content of run.json."""
     of_inputs = (_empty(facts["rows"]), _damaged(facts), _passed_over(facts))
-    of_languages = (_of_languages(facts["languages"], check) for check in CHECKS)
+    of_languages = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [warning for warning in (*of_inputs, *of_languages) if warning]
 
 
@@ -153,6 +154,7 @@ CHECKS = (
         lambda row: (f"t = {number(row['t'])}",),
         "Not balanced, because no entry is in more than t texts: ",
         ". All texts with a match were kept; a lower English threshold or target size balances more.",
+        asks=lambda parameters: parameters.get("balance", True),
     ),
     Check(
         _is_dominated,
@@ -197,5 +199,6 @@ CHECKS = (
         lambda row: (f"{number(row['texts'])} texts",),
         "No entries: ",
         ". Texts in a language without entries are never kept.",
+        asks=lambda parameters: parameters.get("metadata_of") is None and not parameters.get("merge_languages"),
     ),
 )

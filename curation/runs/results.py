@@ -29,6 +29,7 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.entry_ids import entry_ids
 from curation.schemas import CURATED
+from metadata.languages import OTHER
 from runtime.arrow.lists import parts
 from runtime.draws import draws
 from runtime.errors import InputError
@@ -137,6 +138,8 @@ class Results:
 
     def thresholds(self, english_threshold: int, tail_share: float | None = None) -> Thresholds:
         """Return the thresholds that the run would have had with this English threshold, or with this tail share."""
+        if self._one_threshold and tail_share is None:
+            return Thresholds.same(self.distributions, english_threshold)
         return Thresholds.of(self.distributions, english_threshold, tail_share)
 
     def expected(self, thresholds: Sequence[Thresholds], images: int | None = SAMPLE) -> dict[str, np.ndarray]:
@@ -160,8 +163,8 @@ class Results:
             expected = self.expected([self.thresholds(t) for t in candidates], images)
             return np.sum(list(expected.values()), axis=0).tolist()
 
-        english = self.counts[self.languages.get(ENGLISH, slice(0, 0))]
-        return threshold_for_size(size_of, size, unlimited_threshold(english))
+        limiting = self.counts if self._one_threshold else self.counts[self.languages.get(ENGLISH, slice(0))]
+        return threshold_for_size(size_of, size, unlimited_threshold(limiting))
 
     def kept(self, share: float = 1.0) -> pa.Table:
         """Return uid, language and probability of the kept images, or of a share of them.
@@ -190,6 +193,17 @@ class Results:
     def file(self, name: str) -> OwnFile:
         """Return a file of the results with its checksum."""
         return OwnFile(self.path / name, self.facts.get("checksums", {}).get(name), self._remedy)
+
+    @property
+    def one_list(self) -> str | None:
+        """The language of the one list that texts of every language were matched against; None for many lists."""
+        made_from = self.facts["made_from"]
+        return OTHER.code if made_from.get("merge_languages") else made_from.get("metadata_of")
+
+    @property
+    def _one_threshold(self) -> bool:
+        per_language = self.facts.get("parameters", {}).get("threshold_per_language")
+        return self.one_list is not None or per_language == "same"
 
     @property
     def _counts_file(self) -> OwnFile:

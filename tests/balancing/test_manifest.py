@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing import manifest as module
-from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, write_curated
+from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, sampled, write_curated
 from curation.schemas import CURATED, MATCHED
 from runtime import blocks as packing
 from runtime.blocks import Block, unpack
@@ -204,3 +204,12 @@ def test_a_damaged_block_of_drawn_pairs_is_refused_and_nothing_is_written(tmp_pa
     with pytest.raises(ValueError, match="a checksum differs"):
         curated(tmp_path, [block._replace(data=bytes(data)), *others], 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_number_of_kept_images_varies_by_nothing_where_every_text_is_kept():
+    texts = [{"text": "x", "kind": "alt", "language": "en", "lid_score": None, "entries": [0]}]
+    rows = [{"uid": f"{n}", "url": "http://ü", "page_url": None, "candidates": texts * n} for n in range(1, 60)]
+    tallies = Tallies()
+    sampled(pa.RecordBatch.from_pylist(rows, MATCHED), np.ones(1), 0, tallies)
+    assert tallies["kept"] == tallies["images"] == 59
+    assert 0 <= tallies["variance"] < 1e-12

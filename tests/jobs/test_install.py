@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-COMMANDS = ("clip-metadata", "clip-curate", "clip-export", "clip-remove", "clip-hash", "clip-lid-eval")
-JOBS = ("build_metadata", "curate", "export", "remove", "hash_images")
+COMMANDS = ("clip-metadata", "clip-curate", "clip-export", "clip-remove", "clip-hash", "clip-lid-eval", "clip-align")
+JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align")
 
 
 @pytest.fixture(scope="module")

@@ -145,3 +145,17 @@ def test_a_page_without_warnings_says_so():
     assert run.run_json()["warnings"] == []
     assert "None: no language has" in page(run, rates).text
     assert "None: no language has" not in page(*finished()).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"t": 300}, {"balance": False}),
+        ({"entries": 0, "matches": 0, "top": []}, {"metadata_of": "en"}),
+        ({"entries": 0, "matches": 0, "top": []}, {"merge_languages": True}),
+    ],
+)
+def test_what_an_ablation_asks_for_is_not_warned_of(changes, asked):
+    facts = facts_of(**changes)
+    assert len(warnings(facts)) == 1
+    assert warnings(facts | {"parameters": facts["parameters"] | asked}) == []

@@ -1,0 +1,56 @@
+"""The command `clip-align`: the classes of evaluation sets in a finished run. Needs no Spark."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from curation.alignment.align import align, write
+from curation.alignment.classes import read_classes
+from curation.alignment.shown import table
+from curation.commands.arguments import Parser
+from curation.runs.finished import open_local
+from runtime.console import command
+from runtime.errors import InputError
+from runtime.storage.ownership import is_free
+from runtime.terminal import say
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("align"):
+        to = Path(args.to) if args.to else None
+        if to and not is_free(to):
+            raise InputError(f"{to} is not empty; give a new or empty folder")
+        run = open_local(args.run)
+        found = align(run, read_classes(args.classes, args.templates))
+        if to:
+            write(found, to)
+        say(table(found))
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
+        "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
+    )
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        required=True,
+        metavar="LANGUAGE=FILE",
+        help="names of classes: a JSON array or object, or a class a line, where | stands between names of one class",
+    )
+    parser.add_argument(
+        "--templates",
+        nargs="+",
+        default=[],
+        metavar="LANGUAGE=FILE",
+        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
+    )
+    parser.add_argument("--to", metavar="FOLDER", help="write alignment.json and alignment.svg to a new folder")
+    return parser.parse_args(argv)

@@ -1,0 +1,80 @@
+"""Find tars, and the matched images of their samples.
+
+How the two are joined is in `join`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.online.join import TarUids, join, joined
+from curation.online.tars import samples
+from curation.schemas import MATCHED
+from runtime.errors import InputError
+from runtime.storage.listing import expand
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
+
+BATCH_ROWS = 1 << 16  # matched images in memory at a time
+
+
+def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+    """Return the absolute paths of all tars that the arguments name, in order and each once."""
+    given = [tars] if isinstance(tars, str | PathLike) else list(tars)
+    found = {path for each in given for path in _tars_of(str(each))}
+    if not found:
+        raise InputError(f"no tars at {', '.join(map(str, given)) or 'no path at all'}; give paths, folders or globs")
+    return sorted(found)
+
+
+def _tars_of(given: str) -> list[Path]:
+    """Return the files that a path or glob names; of a folder, the tars directly in it."""
+    if "://" in given:
+        raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
+    found = expand(given, deep=False)
+    paths = [Path(path) for path in found.paths] if found else []
+    return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
+
+
+def joined_tars(tars: list[Path], files: list[OwnFile], work: Path) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
+    """Yield the SAMPLES of each tar, and the ROWS of those whose image is in `files`; `work` is for temporary files."""
+    scans = [work / f"{number}.scanned" for number in range(len(tars))]
+    uids = TarUids.of(_scan(tar, scan) for tar, scan in zip(tars, scans, strict=True))
+    for number, found in join(_images(files), uids, len(tars), work):
+        scanned = _scanned(scans[number])
+        yield scanned, joined(scanned, found)
+        scans[number].unlink()
+
+
+def _scan(tar: Path, path: Path) -> pa.Array:
+    """Write the samples of a tar to `path`; return their uids."""
+    found = samples(tar)
+    with pa.ipc.new_file(str(path), found.schema) as file:
+        file.write_batch(found)
+    return found.column("uid")
+
+
+def _scanned(path: Path) -> pa.RecordBatch:
+    """Return the samples that `_scan` wrote."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+
+
+def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
+    """Yield `uid` and `candidates` of the matched images that have any."""
+    columns = ["uid", "candidates"]
+    for file in files:
+        try:
+            for batch in batches(file, BATCH_ROWS, columns):
+                batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
+                yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
+        except InputError:
+            raise
+        except (pa.ArrowException, KeyError) as error:
+            raise InputError(
+                f"{file.path} holds no matched images ({error}); give the output folder of curate"
+            ) from None

@@ -1,0 +1,17 @@
+"""Count the classes of evaluation sets in a finished run: `python jobs/align.py --help`."""
+
+import sys
+
+try:
+    from curation.commands.align import main
+except ModuleNotFoundError as error:
+    print(
+        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
+        "install it there with `pip install .`",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Captions come from tables by uid, and stand beside the text in exports."""
+
+import json
+import pickle
+from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import captions as module
+from curation.commands.export import main
+from curation.online.captions import Captions
+from curation.runs.results import Results
+from curation.schemas import CURATED
+from runtime.errors import InputError
+
+
+def table(path, rows: list[dict]) -> str:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return str(path)
+
+
+@pytest.fixture
+def captioned(run, tmp_path) -> str:
+    """Captions of two thirds of the images, in an order that is drawn, and of others."""
+    rows = [{"uid": each["uid"], "caption": f"説明 {each['uid']}"} for each in run.images if int(each["uid"], 16) % 3]
+    rows += [{"uid": "e" * 31 + str(number), "caption": "of another"} for number in range(5)]
+    Random(0).shuffle(rows)
+    return table(tmp_path / "captions.parquet", rows)
+
+
+def test_each_image_finds_its_own_caption_whatever_the_order(run, captioned, tmp_path):
+    found = module.build([captioned], Results.open(run.path), tmp_path / "store")
+    uids = [row["uid"] for row in run.images] + ["x", "f" * 32]
+    expected = [f"説明 {uid}" if uid[:1] != "x" and int(uid, 16) % 3 else None for uid in uids[:-1]] + [None]
+    assert found.captions.of(pa.array(uids)).to_pylist() == expected
+    assert (found.images, found.without) == (60, expected[:60].count(None))
+    assert found.captions.of(pa.array([], pa.string())).to_pylist() == []
+    assert found.captions.of(pa.array(uids).slice(7, 9)).to_pylist() == expected[7:16]
+    assert pickle.loads(pickle.dumps(found.captions)).of(pa.array(uids)).to_pylist() == expected
+
+
+def test_keys_with_equal_halves_are_told_apart(run, tmp_path):
+    uids = [f"{'a' * 16}{number:016x}" for number in range(6)] + [run.images[0]["uid"]]
+    path = table(tmp_path / "t.parquet", [{"uid": uid, "caption": uid} for uid in uids if uid[-1] != "3"])
+    found = module.build([path], Results.open(run.path), tmp_path / "store").captions
+    assert found.of(pa.array(uids)).to_pylist() == [None if uid[-1] == "3" else uid for uid in uids]
+
+
+def test_of_several_captions_the_best_is_taken_or_the_first(run, tmp_path):
+    uid = run.images[0]["uid"]
+    rows = [("first", 0.1), ("best", 0.9), ("null", None), ("", 1.0), ("also best", 0.9)]
+    scored = [{"uid": uid, "caption": caption, "score": score} for caption, score in rows]
+    for columns, expected in ((["uid", "caption", "score"], "best"), (["uid", "caption"], "first")):
+        path = table(tmp_path / "t.parquet", [{name: row[name] for name in columns} for row in scored])
+        found = module.build([path], Results.open(run.path), tmp_path / "store")
+        assert found.captions.of(pa.array([uid])).to_pylist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([{"uid": "e" * 32, "caption": "x"}], "none of the 1 captions in .* is of an image of"),
+        ([{"uid": "e" * 32, "text": "x"}], "has the columns uid, text; expected tables of captions"),
+        ([{"caption": "x"}], "a table of images has `uid`, or `url`"),
+    ],
+)
+def test_tables_that_are_of_no_use_are_refused(run, tmp_path, rows, fault):
+    with pytest.raises(InputError, match=fault):
+        module.build([table(tmp_path / "t.parquet", rows)], Results.open(run.path), tmp_path / "store")
+    with pytest.raises(InputError, match="holds no captions"):
+        Captions.open(tmp_path / "t.parquet")
+
+
+def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
+    main(["--from", str(run.path), "--to", str(tmp_path / "out"), "--format", "huggingface", "--captions", captioned])
+    rows = pq.read_table(tmp_path / "out" / "data").to_pylist()
+    assert [{name: row[name] for name in CURATED.names} for row in rows] == run.kept
+    assert [row["caption"] for row in rows] == [
+        f"説明 {row['uid']}" if int(row["uid"], 16) % 3 else None for row in run.kept
+    ]
+    described = json.loads((tmp_path / "out" / "croissant.json").read_text("utf-8"))
+    pairs = next(each for each in described["recordSet"] if each["@id"] == "pairs")
+    assert "pairs/caption" in [field["@id"] for field in pairs["field"]]
+    assert "of the pool have no caption" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "captions.arrow").exists()
+
+
+def test_captions_are_refused_where_a_form_has_no_column_for_them(run, captioned, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--from", str(run.path), "--to", str(tmp_path / "o"), "--format", "datacomp", "--captions", captioned])
+    assert "captions are a column of the format huggingface" in capsys.readouterr().err

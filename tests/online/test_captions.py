@@ -1,0 +1,66 @@
+"""A caption stands for the alt text of some samples while training, drawn by seed, epoch and uid."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import captions as module
+from curation import online
+from curation.online.read import Epoch, read
+from curation.runs.results import Results
+from runtime.errors import InputError
+from tests.naive.sampling import naive_draw
+from tests.support.online_run import ENTRIES
+
+RATIO = 0.3
+
+
+@pytest.fixture(scope="module")
+def captions(made, tmp_path_factory):
+    """Captions of every second image."""
+    folder = tmp_path_factory.mktemp("captions")
+    rows = [{"uid": row["uid"], "caption": f"of {row['uid']}"} for row in made.images[::2]]
+    captions = pa.Table.from_pylist(rows)
+    pq.write_table(captions, folder / "t.parquet")
+    facts = {"rows": {"matched": len(made.images)}, "languages": {}, "made_from": {"metadata": ENTRIES.digest}}
+    return module.build([str(folder / "t.parquet")], Results(made.folder / "run", facts), folder / "store").captions
+
+
+def test_a_caption_stands_for_the_text_as_the_draw_for_seed_epoch_and_uid_says(made, captions):
+    captioned = {row["uid"] for row in made.images[::2]}
+    for number in (0, 3):
+        kept = Epoch(made.index, made.rates, 5, number, captions, RATIO).kept(range(21))
+        plain = Epoch(made.index, made.rates, 5, number).kept(range(21))
+        assert kept.drop_columns("caption").equals(plain.drop_columns("caption"))
+        purpose = f"caption in epoch {number}" if number else "caption"
+        expected = {uid for uid in captioned if naive_draw(5, purpose, uid) < RATIO}
+        found = {row["uid"] for row in kept.to_pylist() if row["caption"] is not None}
+        assert found == expected & set(kept["uid"].to_pylist())
+        for sample, row in zip(read(made.index, kept), kept.to_pylist(), strict=True):
+            if row["uid"] in expected:
+                assert (sample["txt"], sample["__alt__"]) == (f"of {row['uid']}".encode(), row["text"].encode())
+            else:
+                assert sample["txt"] == row["text"].encode()
+                assert "__alt__" not in sample
+
+
+def test_over_many_epochs_the_ratio_of_captions_is_the_one_asked_for(made, captions):
+    uids = pa.array([row["uid"] for row in made.images])
+    drawn = sum(len(uids) - captions.instead(uids, RATIO, 1, epoch).null_count for epoch in range(200))
+    expected = 200 * len(captions) * RATIO
+    assert abs(drawn - expected) < 4 * np.sqrt(expected * (1 - RATIO))
+
+
+def test_a_dataset_with_captions_resumes_only_with_the_same_ones(made, captions, needs_torch):
+    state, plain = made.dataset(captions=captions).state_dict(), made.dataset().state_dict()
+    made.dataset(captions=captions).load_state_dict(state)
+    with pytest.raises(InputError, match="caption_ratio"):
+        made.dataset(captions=captions).load_state_dict(plain)
+    assert "caption_ratio" not in plain["layout"]  # nor in states of earlier versions
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.5])
+def test_a_ratio_that_is_no_share_is_refused(ratio):
+    with pytest.raises(InputError, match="caption_ratio"):
+        online.OnlineConfig(caption_ratio=ratio)
