@@ -15,7 +15,8 @@ from tests.feeds.test_feeds import IMG2DATASET
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
 from tests.support.stand_ins import needed
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves tars open
+# webdataset leaves tars open.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 NUMBER = int(os.environ.get("PICTURES", "300"))
 WORDS = ("dog", "cat", "tree", "house", "river")
 GATE = ["--keep", "least(original_width, original_height) >= 100", "--policy", "recommended"]
