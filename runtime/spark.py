@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from os import PathLike
@@ -35,6 +36,8 @@ from runtime.tallies import Tallies
 
 NAMED = 3  # machines that a sentence names
 SHARED = "give a folder that all machines share, or a URL"
+# What tasks make of a few numbers (`over`) looks small to Spark, whatever its size: it would send all to each machine.
+SHUFFLED_JOINS = {"spark.sql.autoBroadcastJoinThreshold": "-1"}
 BLOCK = 16 << 20  # bytes of a row group that a JVM holds: Parquet's 128 MB are too many for two cores with 1 GB
 
 
@@ -107,6 +110,19 @@ def _intact(source: Path, checksum: str | None) -> Path:
     if checksum is not None and checksum_of(source) != checksum:
         raise OwnFile(source, checksum, AGAIN).damaged("its checksum differs")
     return source
+
+
+@contextmanager
+def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
+    """Give a session these settings while a block runs."""
+    before = {name: str(spark.conf.get(name)) for name in values}
+    for name, value in values.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value)
 
 
 def is_local(spark: SparkSession) -> bool:

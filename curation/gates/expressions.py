@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BooleanType
 
 from runtime.errors import InputError
+from runtime.spark import settings
 
 MOST = 60  # conditions: each is a bit of a number
-_ANSI = "spark.sql.ansi.enabled"
 _NAMED = ("Alias", "MultiAlias")
 _LOG = "SQLQueryContextLogger"  # pyspark's own, which repeats each error with all of its stack
 
@@ -131,15 +131,9 @@ def _reason(error: Exception) -> str:
     return " ".join(text.partition("] ")[2].split()) or text
 
 
-@contextmanager
-def lenient(spark: SparkSession) -> Iterator[None]:
+def lenient(spark: SparkSession) -> AbstractContextManager[None]:
     """Let what cannot be computed be null, such as x / 0: a row of someone's table should not end a run."""
-    before = str(spark.conf.get(_ANSI))
-    spark.conf.set(_ANSI, "false")
-    try:
-        yield
-    finally:
-        spark.conf.set(_ANSI, before)
+    return settings(spark, {"spark.sql.ansi.enabled": "false"})
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from curation.gating.rows import by_file, images_of, key_columns
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
 from runtime.draws import draws
-from runtime.spark import collected, map_batches
+from runtime.spark import collected, map_batches, settings
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches
 from runtime.tallies import SCHEMA, Tallies
@@ -34,10 +33,13 @@ def cap_domains(spark: SparkSession, most: int, seed: int, files: Sequence[OwnFi
     """Write at most so many images of each host to files of the same names in `folder`; return what was counted."""
     drawn = images_of(spark, files, ["uid", "url"], partial(_drawn, seed=seed), _FIELDS)
     order = ", ".join(["draw", *KEY_NAMES])
-    with _cut_early(spark, most):
-        ranked = drawn.selectExpr("file", "row", f"row_number() over (partition by domain order by {order}) as rank")
-        kept = by_file(ranked.where(f"rank <= {most}").select("file", "row"), len(files))
-        counted = map_batches(kept, partial(_write, files=list(files), folder=folder), SCHEMA)
+    ranked = drawn.selectExpr("file", "row", f"row_number() over (partition by domain order by {order}) as rank")
+    # A row before the first of each file, so that a file comes of which nothing is kept.
+    begins = spark.range(len(files)).selectExpr("cast(id as int) as file", "-1L as row")
+    kept = ranked.where(f"rank <= {most}").select("file", "row").union(begins)
+    # Tasks drop what is over the limit before images of a domain come together: none gets a whole domain.
+    with settings(spark, {_LIMIT: str(most)}):
+        counted = map_batches(by_file(kept, len(files)), partial(_write, files=list(files), folder=folder), SCHEMA)
         return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
 
 
@@ -57,9 +59,9 @@ def _write_kept(file: OwnFile, number: int, kept: RowStream, path: Path) -> Tall
     with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):
             end, stays = begin + batch.num_rows, np.zeros(batch.num_rows, bool)
-            rows = kept.take(number, begin, end)
-            if rows is not None:
-                stays[rows["row"].to_numpy() - begin] = True
+            taken = kept.take(number, begin, end)
+            rows = np.empty(0, np.int64) if taken is None else taken["row"].to_numpy()
+            stays[rows[rows >= 0] - begin] = True
             tallies.add("removed", int((~stays).sum()))
             tally_texts(batch, ~stays, "texts", tallies)
             writer.write(batch.filter(pa.array(stays)))
@@ -67,14 +69,3 @@ def _write_kept(file: OwnFile, number: int, kept: RowStream, path: Path) -> Tall
     tallies.add("passed", writer.rows)
     tally(tallies, path, writer.checksum)
     return tallies
-
-
-@contextmanager
-def _cut_early(spark: SparkSession, most: int) -> Iterator[None]:
-    """Let tasks drop what is over the limit before images of a domain come together: no task gets a whole domain."""
-    before = str(spark.conf.get(_LIMIT))
-    spark.conf.set(_LIMIT, str(max(most, int(before))))
-    try:
-        yield
-    finally:
-        spark.conf.set(_LIMIT, before)

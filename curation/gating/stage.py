@@ -28,7 +28,7 @@ from curation.gating.repeated import is_repeated, repeated_texts
 from curation.gating.verdicts import verdicts
 from curation.runs.output import Output
 from runtime.failures import AGAIN
-from runtime.spark import collected, map_batches, run, ship
+from runtime.spark import SHUFFLED_JOINS, collected, map_batches, run, settings, ship
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import SCHEMA, Tallies
@@ -50,7 +50,8 @@ def pass_gate(
     gated = Gated(gate)
     for name, step in steps.items():
         folder = output.parts.begin(LAST if name == [*steps][-1] else name)
-        gated = gated.after(name, step(files, folder))
+        with settings(spark, SHUFFLED_JOINS):
+            gated = gated.after(name, step(files, folder))
         gated.require_images()
         files = own_files(folder, checksums_in(gated.last), AGAIN)
     return list(files), gated

@@ -51,3 +51,10 @@ def test_a_domain_keeps_the_images_with_the_smallest_draws(spark, tmp_path):
 def test_a_limit_that_no_domain_meets_removes_nothing(spark, tmp_path):
     images = [image(number) for number in range(20)]
     assert capped(spark, tmp_path, images, 20, 0, 2) == images
+
+
+@pytest.mark.spark
+def test_a_file_of_which_nothing_is_kept_counts_what_was_removed(spark, tmp_path):
+    images = [image(number, f"http://{host}.example/{number}.jpg") for number, host in enumerate("aaaaabbb")]
+    kept = capped(spark, tmp_path, images, 1, 0, 8)
+    assert len(kept) == 2
