@@ -29,7 +29,7 @@ def align(run: Results, classes: dict[str, Classes]) -> list[Alignment]:
 
 
 def write(found: list[Alignment], to: Path) -> None:
-    """Write alignment.json and alignment.svg into a new folder, or in place of an older one."""
+    """Write alignment.json and alignment.svg into a new folder."""
     with whole_folder(to) as folder:
         write_json(folder / JSON, {"version": 1, "languages": {each.language: each.json() for each in found}})
         with whole(folder / PLOT) as file:

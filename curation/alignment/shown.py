@@ -6,13 +6,15 @@ import numpy as np
 
 from curation.alignment.measures import Alignment
 from curation.report.axes import LogAxis
-from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Line, Points
+from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, Line, Points
 from curation.report.console import aligned
 from curation.report.numbers import number, percent
 from curation.report.page import environment
 from metadata.languages import language
 
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
+
+LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
 
 
 def table(found: list[Alignment]) -> str:
@@ -32,7 +34,9 @@ def chart(found: Alignment) -> Chart:
     x, y = LogAxis(len(before), LEFT, RIGHT), LogAxis(1.25 * before[0], BOTTOM, TOP)
     title = f"{language(found.language).name}: texts that name a class, before and after balancing"
     lines = [Line(name, _points(x, y, counts)) for name, counts in (("before", before), ("after", after))]
-    return Chart(title, x, y, f"classes of {language(found.language).name} by rank", "texts", lines=lines)
+    return Chart(
+        title, x, y, f"classes of {language(found.language).name} by rank", "texts", lines=lines, labels=[*LEGEND]
+    )
 
 
 def _points(x: LogAxis, y: LogAxis, counts: np.ndarray) -> Points:

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from curation.commands.arguments import Parser
 from curation.export.card import About
-from curation.export.forms import FORMS, Tars, export
+from curation.export.forms import FORMS, Given, export
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -23,12 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
-        if args.names and not args.tars:
-            raise InputError("--names is for what is written of --tars; give the tars, too")
-        tars = Tars(args.tars, args.names) if args.tars else None
-        say(
-            export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, tars, args.captions)
-        )
+        given = Given(args.tars, args.names, args.captions)
+        say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, given))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -51,6 +47,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_argument(
         "--tars",
         nargs="+",
+        default=[],
         metavar="PATH",
         help="tars of img2dataset, for metaclip: write a JSON for each, as Meta CLIP's own loaders read it",
     )

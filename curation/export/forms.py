@@ -29,11 +29,15 @@ from runtime.storage.whole import whole_folder
 
 
 @dataclass(frozen=True)
-class Tars:
-    """The tars that `metaclip` writes for, and a table with the names of languages and thresholds."""
+class Given:
+    """What some forms take besides the run."""
 
-    paths: Sequence[str | Path] = ()
-    names: str | Path | None = None
+    tars: Sequence[str | Path] = ()  # metaclip: a JSON is written for each
+    names: str | Path | None = None  # metaclip, with tars: a table of what languages and thresholds are called there
+    captions: Sequence[str] = ()  # huggingface: tables of captions by uid
+
+
+NOTHING = Given()
 
 
 def export(
@@ -43,40 +47,33 @@ def export(
     about: About,
     workers: int = 1,
     overwrite: bool = False,
-    tars: Tars | None = None,
-    captions: Sequence[str] = (),
+    given: Given = NOTHING,
 ) -> str:
     """Write the run in folder `source` to folder `to` in a form of FORMS; return a sentence about what was written."""
     if form not in FORMS:
         raise InputError(f"format is {form!r}; give one of {', '.join(FORMS)}")
-    if tars and form != "metaclip":
-        raise InputError(f"tars are for the format metaclip; {form} is written without them")
+    _require_use(form, given)
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
-    if captions and form != "huggingface":
-        raise InputError(f"captions are a column of the format huggingface; {form} has none")
     run, to = open_local(source), Path(to)
     _require_apart(to, run.path)
     try:
         with owned(to), whole_folder(to) as folder:
             _require_free(to, overwrite)
-            if tars:
-                written = _loaders(run, folder, tars)
-            elif captions:
-                written = _captioned(run, folder, about, captions)
-            else:
-                written = FORMS[form](run, folder, about, workers)
+            written = FORMS[form](run, folder, about, workers, given)
     except OSError as error:
         raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
     return f"{written} in {to}"
 
 
-def _datacomp(run: Results, folder: Path, about: About, workers: int) -> str:
+def _datacomp(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
     rows = write_subset(curated_files(run), folder / "uids.npy")
     return f"uids.npy with {counted(rows, 'uid')}"
 
 
-def _huggingface(run: Results, folder: Path, about: About, workers: int) -> str:
+def _huggingface(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
+    if given.captions:
+        return _captioned(run, folder, about, given.captions)
     files = write_folder(run, folder, about)
     return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
 
@@ -90,7 +87,9 @@ def _captioned(run: Results, folder: Path, about: About, tables: Sequence[str]) 
     return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({without})"
 
 
-def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
+def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
+    if given.tars:
+        return _loaders(run, folder, given)
     files = matched_files(run)
     write_languages(run, folder)
     with _processes(min(workers, len(files))) as spread:
@@ -100,17 +99,27 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int) -> str:
     return f"{counted(texts, 'text')} in {counted(len(files), 'shard')} and the entries of {languages}"
 
 
-def _loaders(run: Results, folder: Path, tars: Tars) -> str:
-    paths = tars_at(tars.paths)
-    samples = write_loaders(run, matched_files(run), paths, names_of(run, tars.names), folder)
+def _loaders(run: Results, folder: Path, given: Given) -> str:
+    paths = tars_at(given.tars)
+    samples = write_loaders(run, matched_files(run), paths, names_of(run, given.names), folder)
     return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders"
 
 
-FORMS: dict[str, Callable[[Results, Path, About, int], str]] = {
+FORMS: dict[str, Callable[[Results, Path, About, int, Given], str]] = {
     "datacomp": _datacomp,
     "huggingface": _huggingface,
     "metaclip": _metaclip,
 }
+
+
+def _require_use(form: str, given: Given) -> None:
+    """Refuse what the form does not take."""
+    if given.tars and form != "metaclip":
+        raise InputError(f"tars are for the format metaclip; {form} is written without them")
+    if given.names and not given.tars:
+        raise InputError("names are for what is written of tars; give the tars, too")
+    if given.captions and form != "huggingface":
+        raise InputError(f"captions are a column of the format huggingface; {form} has none")
 
 
 def _require_apart(to: Path, source: Path) -> None:

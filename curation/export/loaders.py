@@ -6,6 +6,7 @@ text, and an array of probabilities for each list of entries (worldwide). Keys a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha224
@@ -90,9 +91,9 @@ def _json_of(tar: Path) -> Path:
 
 
 def _require_distinct(paths: list[Path]) -> None:
-    repeated = {path.name for path in paths if paths.count(path) > 1} if len(set(paths)) < len(paths) else None
-    if repeated:
-        raise InputError(f"several tars have the name of {min(repeated)}; give tars of one download")
+    path, number = Counter(paths).most_common(1)[0]
+    if number > 1:
+        raise InputError(f"{number} tars are called {path.stem}.tar; give tars of one download")
 
 
 def _write_tar(samples: Iterator[Sample], folder: Path, path: Path) -> int:

@@ -135,6 +135,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
     drawn = ElementTree.parse(tmp_path / "out" / "alignment.svg").getroot()
     assert len(drawn.findall("{*}svg/{*}svg")) == 2
     assert len(drawn.findall(".//{*}polyline")) == 4
+    assert [text.text for text in drawn.findall(".//{*}text")].count("manifest") == 2
 
 
 def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsys):
