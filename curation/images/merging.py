@@ -28,6 +28,7 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
         "uid": uids,
         "given": _origins(texts),
         "copies": pa.array(np.ones(len(texts), np.int32)),
+        "undetermined": pa.nulls(len(texts), pa.string()),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)
 
