@@ -49,8 +49,8 @@ def _row(found: Alignment) -> tuple[str, ...]:
         f"{language(found.language).name} ({found.language})",
         number(classes),
         *(
-            f"{number((each > 0).sum())} ({percent((each > 0).sum(), classes)})"
-            for each in (found.pool, found.manifest)
+            f"{number(named)} ({percent(named, classes)})"
+            for named in (int((each > 0).sum()) for each in (found.pool, found.manifest))
         ),
         *(percent(naming, texts) for naming, texts in zip(found.naming, found.texts, strict=True)),
         *("–" if each is None else f"{each:.3f}" for each in (before, after)),

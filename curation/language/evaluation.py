@@ -55,7 +55,7 @@ def _table(codes: list[str], pairs: np.ndarray, scores: np.ndarray) -> pa.Table:
     mistaken = [codes[row.argmax()] if row.any() else None for row in wrong]
     columns = [codes, texts, found, right, _shares(right, texts), _shares(right, found)]
     columns += [_shares(texts, pairs.sum()), _shares(found, pairs.sum()), mistaken, _shares(scores, texts)]
-    order = np.lexsort((codes, -texts))
+    order = np.lexsort((np.array(codes), -texts))
     return pa.Table.from_arrays([*map(pa.array, columns)], names=EVALUATED.names).cast(EVALUATED).take(pa.array(order))
 
 
