@@ -6,6 +6,8 @@ import tarfile
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curation import online
@@ -167,6 +169,9 @@ def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
     batches = []
     names = {"tokenizer": tokenizer, "preprocess": preprocess, "args": arguments(), "train": batches.append}
     monkeypatch.chdir(patches)
+    (patches / "curated" / "run.json").write_text('{"rows": {"matched": 320}, "languages": {}, "made_from": {}}')
+    uids = pq.read_table(patches / "curated" / "matched", columns=["uid"])["uid"].to_pylist()[:40]
+    pq.write_table(pa.table({"uid": uids, "caption": ["a patch"] * 40}), "captions.parquet")
     for example in PAGE.read_text(encoding="utf-8").split("```python\n")[1:]:
         exec(example.partition("```")[0], names)
     assert names["index"].matched == 320
