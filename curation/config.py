@@ -17,6 +17,7 @@ DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, 
 MATCHERS = ("trie", "ahocorasick")
 EVIDENCE = ("any", "letters")  # that a text is matched: any entry, or one with two letters
 FATES = ("other", "keep")  # of a text that may not be in the language of its label
+PAGE_LANGUAGE = ("use", "ignore")  # what becomes of the language that a page states
 THRESHOLDS = ("own", "same")  # of each language: from its tail share, or that of English [2, ablation]
 
 
@@ -40,6 +41,7 @@ class CurationConfig:
     min_language_scores: dict[str, float] = field(default_factory=dict)  # of single languages, instead of it
     no_language: str = "keep"  # texts without letters, file names, addresses, HTML: `other` asks for more than [2]
     wrong_script: str = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
+    page_language: str = "ignore"  # `use`: doubtful texts get the language that their page states
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
     metadata_of: str | None = None  # match texts of every language against this language's entries [2, ablation]
@@ -70,6 +72,7 @@ class CurationConfig:
         require_one_of("evidence", self.evidence, EVIDENCE)
         for name in ("no_language", "wrong_script"):
             require_one_of(name, getattr(self, name), FATES)
+        require_one_of("page_language", self.page_language, PAGE_LANGUAGE)
         require_one_of("threshold_per_language", self.threshold_per_language, THRESHOLDS)
         self._require_consistent_ablations()
 

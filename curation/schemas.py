@@ -24,6 +24,7 @@ CANDIDATES = pa.schema(
         *STATED,  # null in tables
         pa.field("uid", pa.string()),  # the table's own; null: MD5 of the URL
         pa.field("language", pa.string()),  # the table's own; null: to be identified
+        pa.field("page_language", pa.string()),  # that a WARC page states, as a code; null where it is to be ignored
         pa.field("tally", pa.int64()),
     ]
 )
@@ -41,6 +42,7 @@ KEYED = pa.schema(
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("given", pa.string()),  # the language as the input states it
+        pa.field("page_language", pa.string()),
         pa.field("copies", pa.int32()),  # rows of the input that this one stands for
     ]
 )

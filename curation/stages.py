@@ -92,7 +92,9 @@ class MatchPlan:
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield CANDIDATES batches without what is excluded and with long texts cut."""
+        """Yield CANDIDATES batches without what is excluded and not asked for, and with long texts cut."""
+        if not self.languages.ask_pages:
+            batches = map(_without_page_language, batches)
         if self.artefacts.exclusion is not None:
             batches = _exclusion(self.artefacts.exclusion.path()).out_of(batches)
         return limits.cut(batches, self.max_text_length)
@@ -255,6 +257,11 @@ def _chunks(items: Sequence, size: int) -> list:
 @lru_cache(maxsize=4)
 def _array(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _without_page_language(batch: pa.RecordBatch) -> pa.RecordBatch:
+    place, name = batch.schema.get_field_index("page_language"), "page_language"
+    return batch.set_column(place, name, pa.nulls(batch.num_rows, pa.string()))
 
 
 @lru_cache(maxsize=1)

@@ -103,6 +103,17 @@ def is_label(label: str) -> bool:
     return name in _BY_LABEL or name.partition("_")[0] in OTHER.labels
 
 
+def of_tag(tag: str) -> Language | None:
+    """Return the language of a BCP 47 tag, by its primary subtag; None if there is none for it in the table.
+
+    >>> of_tag("zh-Hant").code, of_tag("EN_us").code, of_tag("x-default"), of_tag("und")
+    ('zh', 'en', None, None)
+    """
+    primary = _plain(tag.strip().lower()).partition("_")[0]
+    found = of_label(primary) if 2 <= len(primary) <= 3 else OTHER
+    return None if found is OTHER else found
+
+
 def of_wikipedia(code: str) -> Language:
     """Return the language into which a Wikipedia is merged.
 

@@ -9,7 +9,7 @@ from typing import Any
 from curation.commands.gate_arguments import add_gate
 from curation.commands.scores import Scores
 from curation.commands.verify import Verify
-from curation.config import EVIDENCE, FATES, MATCHERS, THRESHOLDS, CurationConfig
+from curation.config import EVIDENCE, FATES, MATCHERS, PAGE_LANGUAGE, THRESHOLDS, CurationConfig
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
 
@@ -138,6 +138,11 @@ def _add_rules(group: _ActionsContainer) -> None:
         choices=EVIDENCE,
         help="what a text needs to be matched: any entry, or one with two letters (or one character of a script "
         "without spaces): numbers and single letters alone are no proof",
+    )
+    group.add_argument(
+        "--page-language",
+        choices=PAGE_LANGUAGE,
+        help="whether a text of a WARC page whose language is doubtful gets the one that `lang` states",
     )
     group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
     add_language_rules(group)

@@ -19,7 +19,7 @@ from runtime.tallies import Tallies
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
-ORDER = ("key", "uid", "hash", "text", "kind", "given")  # of rows; the first of equal texts stays
+ORDER = ("key", "uid", "hash", "text", "kind", "given", "page_language")  # of rows; the first of equal texts stays
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
@@ -60,6 +60,8 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
     for reason, texts in _counts(rows["undetermined"]):
         tallies.add(f"undetermined.{reason}", texts)
+    if asked := _in_page_language(rows):
+        tallies.add("page_language", asked)
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
 
@@ -86,9 +88,14 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return numbers that are in the order of kind and given language, none first."""
+    """Return numbers that are in the order of kind, given language, none first, and that of the page, none last."""
     kinds, given = (_ranks(rows[name]) for name in ("kind", "given"))
-    return kinds * (len(rows) + 1) + given
+    pages = _ranks(_none_last(rows["page_language"]))
+    return (kinds * (int(given.max(initial=0)) + 1) + given) * (int(pages.max(initial=0)) + 1) + pages
+
+
+def _none_last(codes: pa.Array) -> pa.Array:
+    return codes if codes.null_count == len(codes) else pc.fill_null(codes, "~")
 
 
 def _ranks(strings: pa.Array) -> np.ndarray:
@@ -117,6 +124,7 @@ def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
     """Return the ORDER of rows by the strings themselves: chances of 2^-64 need it."""
     columns = {name: rows[name] for name in ORDER}
     columns["given"] = pc.fill_null(columns["given"], "")  # none comes first; no input gives an empty one
+    columns["page_language"] = _none_last(columns["page_language"])
     order = pc.sort_indices(pa.table(columns), sort_keys=[(name, "ascending") for name in ORDER])
     return order.to_numpy().astype(np.int64)
 
@@ -180,6 +188,13 @@ OF_IMAGE = {
 
 def _counts(reasons: pa.Array) -> Iterator[tuple[str, int]]:
     return ((each["values"], each["counts"]) for each in pc.value_counts(reasons.drop_null()).to_pylist())
+
+
+def _in_page_language(rows: pa.RecordBatch) -> int:
+    """Return the number of doubtful texts that are in the language of their page because it states it."""
+    alike = pc.and_(pc.equal(rows["language"], rows["page_language"]), pc.less(rows["lid_score"], DOUBTFUL_SCORE))
+    texts = rows.filter(alike)  # where any of these is null, there is nothing to count
+    return int(np.count_nonzero(~is_foreign(texts["text"], texts["page_language"].dictionary_encode())))
 
 
 def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:

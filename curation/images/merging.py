@@ -27,6 +27,7 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
         "hash": pa.array(hashes(uids, texts.field("text"))),
         "uid": uids,
         "given": _origins(texts),
+        "page_language": pa.nulls(len(texts), pa.string()),
         "copies": pa.array(np.ones(len(texts), np.int32)),
         "undetermined": pa.nulls(len(texts), pa.string()),
     }

@@ -101,6 +101,7 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "hash": pa.array(hashes(ids, rows["text"])),
         "uid": ids,
         "given": rows["language"],
+        "page_language": rows["page_language"],
         "copies": pa.array(np.ones(len(rows), np.int32)),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.config import CurationConfig
+from curation.config import DOUBTFUL_SCORE, CurationConfig
 from curation.language.identify import code_of_label
 from curation.language.scripts import is_foreign
 from curation.text_kinds import KINDS, text_kinds
@@ -25,12 +26,14 @@ class LanguageRules:
     min_scores: Mapping[str, float] = field(default_factory=dict)  # of single languages, instead of it
     check_scripts: bool = True  # some letter must be of a script of the language
     check_kinds: bool = False  # the text must have letters, and be no file name, address or HTML
+    ask_pages: bool = False  # a text of a score below DOUBTFUL_SCORE gets the language of its page
 
     @classmethod
     def of(cls, config: CurationConfig) -> LanguageRules:
         """Return the rules that the numbers of a run state."""
         scores = config.min_language_score, config.min_language_scores
-        return cls(*scores, config.wrong_script == OTHER.code, config.no_language == OTHER.code)
+        checks = config.wrong_script == OTHER.code, config.no_language == OTHER.code
+        return cls(*scores, *checks, ask_pages=config.page_language == "use")
 
     def least_score(self, code: str) -> float:
         """Return the score that a label needs which means the language `code`."""
@@ -38,11 +41,16 @@ class LanguageRules:
 
 
 def judge(
-    texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules
+    texts: pa.Array,
+    labels: pa.DictionaryArray,
+    scores: pa.FloatArray,
+    rules: LanguageRules,
+    pages: pa.StringArray | None = None,
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Return the language of each text, given the model's label and score, and the reason if it is undetermined.
 
-    The reason is null where the language is what the label means, which may be `other`, too. Null gives null.
+    The reason is null where the language is what the label means, which may be `other`, too, or the one that the page
+    of the text states, a code in `pages`. Null gives null.
     """
     codes = [*map(code_of_label, labels.dictionary.to_pylist()), OTHER.code]
     nulls = labels.is_null().to_numpy(zero_copy_only=False)
@@ -52,7 +60,17 @@ def judge(
     reasons[np.array([code == OTHER.code for code in codes])[indices]] = -1
     indices[reasons >= 0] = len(codes) - 1
     languages = pa.array(codes, pa.string()).take(pa.array(indices, mask=nulls))
-    return languages, pa.array(REASONS, pa.string()).take(pa.array(reasons, mask=reasons < 0))
+    why = pa.array(REASONS, pa.string()).take(pa.array(reasons, mask=reasons < 0))
+    if not rules.ask_pages or pages is None or pages.null_count == len(pages):
+        return languages, why
+    asked = pa.array(_ask_page(texts, scores, pages) & ~np.any(doubts[: len(KINDS)], axis=0))
+    return pc.if_else(asked, pages, languages), pc.if_else(asked, None, why)
+
+
+def _ask_page(texts: pa.Array, scores: pa.FloatArray, pages: pa.StringArray) -> np.ndarray:
+    """Return whether each text is doubtful, and may be in the language that its page states."""
+    asked = pc.and_(pc.less(scores, DOUBTFUL_SCORE), pages.is_valid()).fill_null(False)
+    return asked.to_numpy(zero_copy_only=False) & ~is_foreign(texts, pages.dictionary_encode())
 
 
 def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> list:

@@ -69,6 +69,7 @@ class Run:
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
             "undetermined": self.matched.beginning("undetermined."),
+            **({"page_language": asked} if (asked := self.matched["page_language"]) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),

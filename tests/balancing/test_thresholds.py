@@ -219,6 +219,7 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
         ("matcher", "regex"),
         ("no_language", "drop"),
         ("wrong_script", "drop"),
+        ("page_language", "keep"),
         ("max_texts", 0),
         ("min_language_score", -0.1),
         ("rows_per_file", 0),

@@ -2,10 +2,13 @@
 
 Gold is made of the folder of real data (SHARED_DATA): captions of WIT, sentences of Wikipedia, words and phrases of the
 wordnets. `calibrated` weighs labels by the corpus' own shares instead: scores of all labels by fastText itself, shares
-by expectation maximisation, over texts drawn in the shares of languages that a run.json gives.
+by expectation maximisation, over texts drawn in the shares of languages that a run.json gives. `pages` is a simulation,
+since no gold data has pages: each caption gets a page that states its language, or, one of ten, `en`, as templates do
+that nobody translated.
 
     python tests/bench/bench_languages.py
     python tests/bench/bench_languages.py calibrated out/run.json
+    python tests/bench/bench_languages.py pages
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -26,6 +30,7 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from curation.config import DOUBTFUL_SCORE  # noqa: E402
 from curation.language.identify import Identifier, default_model  # noqa: E402
 from curation.language.judging import LanguageRules, judge  # noqa: E402
 from metadata.languages import of_label, of_wikipedia  # noqa: E402
@@ -36,6 +41,7 @@ DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet
 DRAWN = 8_000  # texts for `calibrated`
 ROUNDS = 50
+TRANSLATED = 0.9  # share of the pages of `pages` that state the language of the caption
 FREQUENT = ("en", "de", "es", "fr")
 RULES = {
     "labels alone": LanguageRules(check_scripts=False),
@@ -125,6 +131,31 @@ def calibrated(rows: list[tuple[str, str, str]], path: str) -> None:
                 _print_rare(f"{name}, score {least}", languages, np.where(best >= least, answers, "other"))
 
 
+def pages(captions: list[tuple[str, str, str]]) -> None:
+    """Print recall and precision where the languages of pages, which are simulated, are ignored and used."""
+    random, languages = Random(0), np.array([code for _, code, _ in captions])
+    stated = pa.array([code if random.random() < TRANSLATED else "en" for code in languages.tolist()])
+    texts = pa.array([text for _, _, text in captions], pa.large_string())
+    labels, scores = Identifier.open().predict(texts)
+    doubtful = scores.to_numpy() < DOUBTFUL_SCORE
+    for name in ("wrong script", "and score 0.5"):
+        for asked in (False, True):
+            rules = replace(RULES[name], ask_pages=asked)
+            answers = np.array(judge(texts, labels, scores, rules, stated)[0].to_pylist())
+            right = answers == languages
+            print(
+                f"\n{name}, pages {'used' if asked else 'ignored'}:",
+                _shares(right, languages != "", answers != "other"),
+            )
+            print(f"  doubtful ({doubtful.sum():,}):", _shares(right, doubtful, doubtful & (answers != "other")))
+            for code in sorted({*languages.tolist()}):
+                print(f"  {code}:", _shares(right, languages == code, answers == code))
+
+
+def _shares(right: np.ndarray, own: np.ndarray, found: np.ndarray) -> str:
+    return f"recall {right[own].mean():.3f}, precision {right[found].mean() if found.any() else 0:.3f}"
+
+
 def _drawn(rows: list[tuple[str, str, str]], shares: dict[str, int]) -> list[tuple[str, str, str]]:
     counts = Counter(code for _, code, _ in rows)
     weights = [shares.get(code, 0) / counts[code] * (counts[code] >= 20) for _, code, _ in rows]
@@ -153,4 +184,10 @@ def _print_rare(name: str, languages: np.ndarray, answers: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    calibrated(gold(), sys.argv[2]) if sys.argv[1:2] == ["calibrated"] else rules(gold())
+    match sys.argv[1:]:
+        case ["calibrated", path]:
+            calibrated(gold(), path)
+        case ["pages"]:
+            pages([*_captions()])
+        case _:
+            rules(gold())

@@ -21,11 +21,15 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
             same = [row for row in own if row["text"] == text]
             copies = sum(row["copies"] for row in same)
             if rank < max_texts:
-                stays = min(same, key=lambda row: (row["kind"], row["given"] is not None, row["given"]))
+                stays = min(same, key=_preference)
                 combined.append({**stays, **of_image, "copies": copies})
             else:
                 over += copies
     return combined, over
+
+
+def _preference(row: dict) -> tuple:
+    return row["kind"], row["given"] is not None, row["given"], row["page_language"] is None, row["page_language"]
 
 
 def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict], dict]:
@@ -47,6 +51,8 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         tallies["language.other_script", row["language"]] += naive_is_foreign(row["text"], written)
         if row["undetermined"]:
             tallies[f"undetermined.{row['undetermined']}", None] += 1
+        if row["language"] == row["page_language"] and row["lid_score"] is not None and row["lid_score"] < 0.5:
+            tallies["page_language", None] += not naive_is_foreign(row["text"], written)
     matched = [[row for row in rows if row["entries"]] for rows in images.values()]
     return [_image(rows) for rows in matched if rows], {name: value for name, value in tallies.items() if value}
 

@@ -31,3 +31,11 @@ def naive_judge(text, language, score, written, min_score=0.0, min_scores=(), ch
     elif score < dict(min_scores).get(language, min_score):
         reason = "score"
     return ("other", reason) if reason and language != "other" else (language, None)
+
+
+def naive_judge_on_page(text, language, score, written, page, page_written, **rules):
+    """Return the same for a text whose page states the language `page`, or None, where pages are asked."""
+    is_odd = text is None or (rules.get("check_kinds") and naive_kinds(text))
+    if page is None or is_odd or score >= 0.5 or naive_is_foreign(text, page_written):
+        return naive_judge(text, language, score, written, **rules)
+    return page, None

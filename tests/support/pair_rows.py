@@ -59,6 +59,7 @@ def random_pairs(random: Random, rows: int, images: int = 30) -> pa.RecordBatch:
                 "uid": f"{random.randrange(images):02}{random.choice('aü')}",
                 "text": random.choice(TEXTS),
                 "given": random.choice(GIVEN),
+                "page_language": random.choice([None, None, "en", "ja"]),
                 "kind": random.choice(["alt", "title", "text"]),
                 "copies": random.randrange(1, 4),
                 "url": f"http://é/{random.randrange(5)}",
@@ -93,6 +94,7 @@ def random_candidates(random: Random, rows: int, images: int = 30) -> pa.RecordB
                 **stated_sizes(random),
                 "uid": random.choice([None, None, None, "own", "自"]),
                 "language": random.choice(GIVEN),
+                "page_language": random.choice([None, "en", "ja"]),
             }
             for _ in range(rows)
         )

@@ -1,4 +1,4 @@
-"""Read the images, bases and metas of a page that is UTF-8, or in any encoding that writes ASCII as ASCII does.
+"""Read the images, bases, metas and language of a page that is UTF-8, or in any encoding that writes ASCII as it is.
 
 The page is read by a kernel (`kernels.html`); here values are decoded.
 """
@@ -15,7 +15,7 @@ from curation.kernels.html.names import ATTRIBUTES, COLUMNS, KIND, VALUES, WANTE
 
 
 class Element(NamedTuple):
-    """An element: `img`, `image`, `base` or `meta`; the values of those of its attributes that matter."""
+    """An element: `img`, `image`, `base`, `meta` or `html`; the values of those of its attributes that matter."""
 
     tag: str
     attributes: dict[str, str]

@@ -80,9 +80,10 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Html(NamedTuple):
-    """The href of a page's `<base>`, and the attributes of each `<img>` that has a src and of each `<meta>`."""
+    """What counts of a page: the attributes are those of each `<img>` that has a src and of each `<meta>`."""
 
-    base: str | None
+    base: str | None  # href of its `<base>`
+    language: str  # lang of its `<html>`; empty if it has none
     images: list[dict[str, str]]
     metas: list[dict[str, str]]
 
@@ -91,8 +92,9 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
     """Return what counts of a page; ValueError if it is in an encoding that cannot be decoded."""
     found = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
+    lang = next((element.attributes["lang"] for element in found if element.tag == "html"), "")
     images = [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
-    return Html(base, images, [element.attributes for element in found if element.tag == "meta"])
+    return Html(base, lang, images, [element.attributes for element in found if element.tag == "meta"])
 
 
 def _elements(page: bytes, content_type: str) -> list[Element]:

@@ -12,13 +12,14 @@ KINDS = ("alt", "title", "data-image-title")
 
 
 class Image(NamedTuple):
-    """An image of a page: the value of src, all attributes, and what these say of its use and size."""
+    """An image of a page: the value of src, all attributes, and what these say of its use, size and language."""
 
     link: Any
     attributes: dict[str, Any]
     signals: int = 0
     width: int | None = None
     height: int | None = None
+    language: str | None = None
 
 
 class Page(NamedTuple):
@@ -48,7 +49,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
             tally[reason] += len(texts)
             continue
         for kind, text in texts:
-            yield url, text, kind, page.url, page.signals | image.signals, image.width, image.height
+            yield url, text, kind, page.url, page.signals | image.signals, image.width, image.height, image.language
 
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, ROWS, Row, candidates, columns_of, tallies
-from curation.schemas import STATED
+from curation.schemas import CANDIDATES, STATED
 from runtime.arrow.batching import gather_rows
 
-PAGE_PAIRS = pa.schema([*((name, pa.string()) for name in ("url", "text", "kind", "page_url")), *STATED])
+_NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
+PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
 
 
 def page_pairs(*columns: pa.Array) -> pa.RecordBatch:

@@ -12,6 +12,7 @@ from curation.inputs.crawl.gzip_members import members
 from curation.inputs.crawl.page_images import Image, Page, pairs_of_page
 from curation.inputs.crawl.page_pairs import candidates_of_file, from_rows
 from curation.inputs.crawl.page_signals import image_signals, page_signals
+from metadata.languages import of_tag
 
 
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
@@ -55,8 +56,13 @@ def _page(record: WarcRecord, block: bytes) -> Page | None:
     except ValueError:
         raise _Unreadable("dropped.bad_encoding") from None
     metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
-    images = [Image(attributes["src"], attributes, *image_signals(attributes)) for attributes in parsed.images]
+    images = [_image(attributes, parsed.language) for attributes in parsed.images]
     return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]))
+
+
+def _image(attributes: dict[str, str], page_language: str) -> Image:
+    language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
+    return Image(attributes["src"], attributes, *image_signals(attributes), language.code if language else None)
 
 
 class _Unreadable(Exception):

@@ -1,4 +1,4 @@
-"""Find the images, bases and metas of a page in one pass over its tokens.
+"""Find the images, bases, metas and language of a page in one pass over its tokens.
 
 No tree is built: a tree may be as deep as the page is long, and the time for it the square of that.
 """
@@ -11,9 +11,11 @@ from curation.kernels.html.names import (
     FACE,
     FONT,
     HREF,
+    HTML,
     IS_BREAKOUT,
     IS_RAW,
     KIND,
+    LANG,
     MATH,
     META,
     PLAINTEXT,
@@ -88,6 +90,8 @@ def is_kept(element, kind):
     """Return whether an element of this kind has what it is wanted for."""
     if kind == META:
         return element[CONTENT] >= 0 or element[CHARSET] >= 0
+    if kind == HTML:
+        return element[LANG] >= 0
     return kind >= 0 and element[HREF if kind == BASE else SRC] >= 0
 
 

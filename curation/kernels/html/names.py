@@ -11,7 +11,7 @@ from runtime.kernels.windows import byte_at
 RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext")  # hold no tags
 FOREIGN = ("svg", "math")
 POINTS = (("foreignobject", "desc", "title"), ("mi", "mo", "mn", "ms", "mtext"))  # in these, HTML goes on
-WANTED = ("img", "image", "base", "meta")
+WANTED = ("img", "image", "base", "meta", "html")
 # Start tags that end SVG and MathML.
 BREAKOUT = (
     *("b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em", "embed", "head", "hr"),
@@ -19,7 +19,7 @@ BREAKOUT = (
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
 ATTRIBUTES = (
-    *("src", "alt", "title", "data-image-title", "width", "height", "data-noai"),
+    *("src", "alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
     *("href", "charset", "http-equiv", "name", "content"),
     *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
 )
@@ -56,9 +56,10 @@ WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name i
 SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR = map(
     _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br")
 )
-IMG, IMAGE, BASE, META = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, COLOR, FACE, SIZE = (
-    VALUES + 2 * ATTRIBUTES.index(name) for name in ("src", "href", "content", "charset", "color", "face", "size")
+IMG, IMAGE, BASE, META, HTML = range(len(WANTED))
+SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE = (
+    VALUES + 2 * ATTRIBUTES.index(name)
+    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size")
 )
 
 
