@@ -57,9 +57,10 @@ FORMS = {
 
 @pytest.mark.spark
 @pytest.mark.parametrize(
-    ("asked", "form"), [("hash", "binary"), ("hash:0", "digits"), *(("hash:6", form) for form in FORMS)]
+    ("asked", "form", "parts"),
+    [("hash", "binary", [3]), ("hash:0", "digits", [1]), ("hash:6", "integer", [1, 6])],
 )
-def test_texts_of_copies_come_to_the_image_that_stays(spark, tmp_path, asked, form):
+def test_texts_of_copies_come_to_the_image_that_stays(spark, tmp_path, asked, form, parts):
     chance = random.Random(len(asked))
     images, values = pictured(400, chance)
     for uid, value in values.items():  # copies that are not quite the same
@@ -70,7 +71,7 @@ def test_texts_of_copies_come_to_the_image_that_stays(spark, tmp_path, asked, fo
     copy_of = naive_pictures(values, dict(zip(hashes, leaders, strict=True)))
     expected = by_uid(naive_merged(images, copy_of, 5))
     options = GateOptions(images=[[table_of(values, tmp_path / "hashes", FORMS[form])]], same_image=asked)
-    for files in (1, 6):
+    for files in parts:
         rows, counted = gated(spark, tmp_path / "gates", images, options, files, CurationConfig(max_texts=5))
         assert by_uid(rows) == expected
         assert counted.last["removed"] == len(images) - len(expected)

@@ -43,7 +43,12 @@ def rows_of(output: Path, part: str) -> list[dict]:
 @pytest.mark.parametrize(
     ("switches", "variant", "words"),
     [
-        (("--metadata-of", "en"), {"metadata_of": "en"}, "every text against the entries of en"),
+        pytest.param(
+            ("--metadata-of", "en"),
+            {"metadata_of": "en"},
+            "every text against the entries of en",
+            marks=pytest.mark.soak,  # takes the same way as the other
+        ),
         (("--merge-languages",), {"merge_languages": True}, "one list of all entries"),
     ],
 )
