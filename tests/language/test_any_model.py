@@ -48,7 +48,7 @@ def small(directory):
     return opened(model_bytes(SMALL), directory)
 
 
-@settings(deadline=None)  # the first example may wait for Numba
+@settings(deadline=None, max_examples=50)  # the first example may wait for Numba
 @given(LAYOUTS | QUANTISED, TEXTS)
 def test_labels_and_scores_of_any_layout_are_those_of_fasttext(directory, layout, texts):
     engine, oracle = opened(model_bytes(layout), directory)
