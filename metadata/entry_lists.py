@@ -1,6 +1,7 @@
 """Read lists of entries from files: a JSON array of strings, or one entry per line."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from metadata.languages import language
@@ -9,15 +10,20 @@ from runtime.errors import InputError
 
 def read_lists(arguments: list[str]) -> dict[str, list[str]]:
     """Return the entries of each language, given as arguments of the form en=FILE."""
-    lists: dict[str, list[str]] = {}
+    return {code: read_list(path) for code, path in files_of_languages(arguments, "entries", "en=words.txt").items()}
+
+
+def files_of_languages(arguments: Sequence[str], what: str, example: str) -> dict[str, str]:
+    """Return the file of each language, given as arguments of the form en=FILE; `what` they hold is for a refusal."""
+    files: dict[str, str] = {}
     for argument in arguments:
         code, equals, path = argument.partition("=")
         if not equals or not path:
-            raise InputError(f"entries are given as {argument!r}; give LANGUAGE=FILE, such as en=words.txt")
-        if language(code).code in lists:
-            raise InputError(f"entries of {code} are given twice; put them into one file")
-        lists[code] = read_list(path)
-    return lists
+            raise InputError(f"{what} are given as {argument!r}; give LANGUAGE=FILE, such as {example}")
+        if language(code).code in files:
+            raise InputError(f"{what} of {code} are given twice; put them into one file")
+        files[code] = path
+    return files
 
 
 def read_list(path: str | Path) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metadata.languages import language
+from metadata.entry_lists import files_of_languages
 from runtime.errors import InputError
 
 BETWEEN_NAMES = "|"  # of one class in a line of text; names have commas
@@ -40,15 +40,8 @@ def read_classes(arguments: Sequence[str], templates: Sequence[str] = ()) -> dic
 
 
 def _files(arguments: Sequence[str], what: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for argument in arguments:
-        code, equals, path = argument.partition("=")
-        if not equals or not path:
-            raise InputError(f"{what} are given as {argument!r}; give LANGUAGE=FILE, such as en=imagenet.json")
-        if language(code).code in found:
-            raise InputError(f"{what} of {code} are given twice; put them into one file")
-        found[code] = Path(path)
-    return found
+    files = files_of_languages(arguments, what, "en=imagenet.json")
+    return {code: Path(path) for code, path in files.items()}
 
 
 def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], path: Path) -> Classes:

@@ -33,7 +33,11 @@ def repeated_texts(spark: SparkSession, files: Sequence[OwnFile], most: int) -> 
 
 def is_repeated(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Shipped) -> np.ndarray:
     """Return which texts are among the repeated ones, whose hashes were saved and shipped."""
-    return np.isin(uid_hashes(texts.field("text")), _opened(repeated.path()))
+    hashes, known = uid_hashes(texts.field("text")), _opened(repeated.path())
+    places = np.searchsorted(known, hashes)
+    out = places < len(known)
+    out[out] = known[places[out]] == hashes[out]
+    return out
 
 
 def _count(file: OwnFile) -> Iterator[pa.RecordBatch]:
