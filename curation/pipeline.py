@@ -73,4 +73,5 @@ def run(steps: Steps) -> None:
     counts = steps.count(images)
     balance = steps.balance(images, counts)
     curated = steps.sample(images, balance.rates)
-    steps.write_results(Counted(matched, counts, balance, curated, gated))
+    alignment = steps.align(images)
+    steps.write_results(Counted(matched, counts, balance, curated, gated, alignment))

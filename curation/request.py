@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from curation.classes.names import Classes, read_classes
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.gates.plan import GateOptions, GatePlan
@@ -27,6 +28,8 @@ class Options:
     unique_images: bool = False  # the inputs state each image once: nothing is brought together by image
     exclude: Sequence[str] = ()  # lists of what must not be in the manifest
     gate: GateOptions = field(default_factory=GateOptions)  # what is asked of images
+    classes: Sequence[str] = ()  # LANGUAGE=FILE: classes of evaluation sets, whose alignment the report shows
+    templates: Sequence[str] = ()  # LANGUAGE=FILE: in which forms their names are looked for
     model: str | None = None  # a fastText language identification model; None: lid.176.ftz
     overwrite: bool = False  # replace another run in the output folder
 
@@ -42,6 +45,7 @@ class Request:
     entries: Entries
     identifier: Identifier
     gate: GatePlan
+    classes: dict[str, Classes]
     tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
     passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
 
@@ -64,6 +68,7 @@ class Request:
             entries=_entries(metadata, config),
             identifier=Identifier.open(options.model),
             gate=GatePlan.find(options.gate),
+            classes=read_classes(options.classes, options.templates),
             passed_over=passed_over,
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from curation import stages
+from curation.alignment.stage import align
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import (
     Distribution,
@@ -24,6 +25,7 @@ from curation.balancing.thresholds import (
     thresholds_at,
     unlimited_threshold,
 )
+from curation.classes.measures import Alignment
 from curation.config import ENGLISH
 from curation.gating.gate import Gate, Gated
 from curation.gating.stage import LAST, pass_gate
@@ -70,6 +72,7 @@ class Counted:
     balance: Balance
     curated: Tallies
     gated: Gated | None
+    alignment: list[Alignment]
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,14 @@ class Steps:
         output.finish("curated", checksums)
         return tallies
 
+    def align(self, images: Images) -> list[Alignment]:
+        """Return how the classes that are asked for are distributed in the images and in the manifest."""
+        request = self.request
+        if not request.classes:
+            return []
+        with self.progress.stage("count classes"):
+            return align(self.spark, request.classes, request.config.rules, images.files, self.output.curated_files())
+
     def write_results(self, counted: Counted) -> None:
         """Write what describes the run."""
         output, folders, gated = self.output, list(map(hidden, self.request.options.gate.status)), counted.gated
@@ -155,6 +166,7 @@ class Steps:
             downloads={"folders": folders, "images": gated.statuses} if gated and folders else None,
             gate=gated.facts() if gated else None,
             passed_over=self.request.passed_over,
+            alignment=counted.alignment,
         )
         output.write_results(run, counted.balance.rates, self.progress.times())
 

@@ -1,1 +1,1 @@
-"""Task alignment: how the classes of evaluation sets are distributed in a pool, and in what was kept of it."""
+"""Task alignment: how classes of evaluation sets are distributed in the pool of a run, and in what was kept of it."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from curation.alignment.align import align, write
-from curation.alignment.classes import read_classes
-from curation.alignment.shown import table
-from curation.commands.arguments import Parser
+from curation.classes.names import read_classes
+from curation.commands.arguments import Parser, add_classes
+from curation.report.alignment import table
 from curation.runs.finished import open_local
 from runtime.console import command
 from runtime.errors import InputError
@@ -38,19 +38,6 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
-    parser.add_argument(
-        "--classes",
-        nargs="+",
-        required=True,
-        metavar="LANGUAGE=FILE",
-        help="names of classes: a JSON array or object, or a class a line, where | stands between names of one class",
-    )
-    parser.add_argument(
-        "--templates",
-        nargs="+",
-        default=[],
-        metavar="LANGUAGE=FILE",
-        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
-    )
+    add_classes(parser, required=True)
     parser.add_argument("--to", metavar="FOLDER", help="write alignment.json and alignment.svg to a new folder")
     return parser.parse_args(argv)

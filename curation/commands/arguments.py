@@ -100,7 +100,27 @@ def _add_outputs(group: _ActionsContainer) -> None:
         "again for the same inputs",
     )
     group.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    add_classes(group, default=[])
     group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")
+
+
+def add_classes(group: _ActionsContainer, **options: Any) -> None:
+    """Add --classes and --templates, which curate and align share."""
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="LANGUAGE=FILE",
+        help="names of an evaluation set's classes, to see how balancing changes their counts (docs/alignment.md): a "
+        "JSON array or object, or a class a line, where | stands between names of one class",
+        **options,
+    )
+    group.add_argument(
+        "--templates",
+        nargs="+",
+        default=[],
+        metavar="LANGUAGE=FILE",
+        help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
+    )
 
 
 def _add_amounts(group: _ActionsContainer) -> None:

@@ -59,6 +59,8 @@ def options_of(args: Namespace) -> Options:
         unique_images=args.unique_images,
         exclude=args.exclude,
         gate=GateOptions(**{each.name: getattr(args, each.name) for each in fields(GateOptions)}),
+        classes=args.classes,
+        templates=args.templates,
         model=args.model,
         overwrite=args.overwrite,
     )

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from curation.report.console import aligned
 from curation.report.numbers import number, percent
-from curation.report.page import environment
+from curation.report.rendering import environment
 from metadata.languages import OTHER, language
 
 LINES = 25  # languages on the console, those with the most texts

@@ -16,6 +16,7 @@ import numpy as np
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
+from curation.classes.measures import Alignment
 from curation.config import ENGLISH, CurationConfig
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED
@@ -48,6 +49,7 @@ class Run:
     downloads: dict[str, Any] | None = None  # img2dataset's folders, and the number of matched `images` by status
     gate: dict[str, Any] | None = None  # its tables and conditions, and what each found and removed
     passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
+    alignment: Sequence[Alignment] = ()  # of classes, where they are given
 
     def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
@@ -77,6 +79,7 @@ class Run:
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},
             "gate": self.gate or {},
+            "alignment": {each.language: each.json() for each in self.alignment},
             "expected": self._expected(),
             "tail_share": self.thresholds.tail_share,
             "shape": self._shape(),

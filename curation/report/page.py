@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass, field
-from functools import cache
-from hashlib import sha256
 from os import PathLike
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts
+from curation.report.alignment import AlignmentPart
 from curation.report.doubtful import doubtful_rows
 from curation.report.dropped import dropped_bars
 from curation.report.entries import head_and_tail, most_frequent
@@ -20,13 +17,13 @@ from curation.report.facts import Run
 from curation.report.funnel import funnel_bars
 from curation.report.gate import GateTables
 from curation.report.languages import LanguageTable
-from curation.report.numbers import counted, number
 from curation.report.overview import lead, tiles
 from curation.report.parameters import Parameters
+from curation.report.rendering import environment
 from curation.report.samples import samples_of
 from curation.report.shape import compared
 from curation.report.undetermined import undetermined_bars
-from curation.report.warnings import Quoted, warnings
+from curation.report.warnings import warnings
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
@@ -65,6 +62,7 @@ def render(run: Run, rates: np.ndarray, rows: Shown) -> str:
             undetermined=undetermined_bars(facts),
             thresholds=charts.thresholds(facts),
             distributions=charts.distributions(run),
+            alignment=AlignmentPart.of(run.alignment),
             shape=compared(facts),
             frequent=most_frequent(facts, rates),
             head_and_tail=head_and_tail(run, rates),
@@ -74,24 +72,3 @@ def render(run: Run, rates: np.ndarray, rows: Shown) -> str:
             parameters=Parameters.of(facts),
         )
     )
-
-
-@cache
-def environment() -> Environment:
-    """Return the templates. What is filled into them is escaped, wherever it comes from."""
-    templates = Environment(
-        loader=PackageLoader("curation.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(counted=counted, number=number, sha256=_sha256)
-    templates.tests["quoted"] = lambda part: isinstance(part, Quoted)
-    templates.globals["charts"] = charts  # sizes in pixels
-    return templates
-
-
-def _sha256(text: str) -> str:
-    """Return the digest of a script as a Content Security Policy names it."""
-    return b64encode(sha256(text.encode()).digest()).decode()

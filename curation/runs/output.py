@@ -200,14 +200,15 @@ class Output:
         """Return what the matched images were made from before, also where someone has deleted them."""
         return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
 
-    def _curated_files(self) -> list[OwnFile]:
+    def curated_files(self) -> list[OwnFile]:
+        """Return the curated files, once they are finished."""
         own = {
             path.removeprefix("curated/"): each for path, each in self.checksums.items() if path.startswith("curated/")
         }
         return own_files(self.path / "curated", own, AGAIN)
 
     def _shown(self, run: Run) -> Shown:
-        files = self._curated_files()
+        files = self.curated_files()
         rows = (batch for file in files[:SEARCHED_FILES] for batch in batches(file))
         return Shown(first_rows(files, SAMPLE_ROWS), first_doubtful(rows, run))
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.alignment.classes import Classes, read_classes
-from curation.alignment.counting import count_classes
-from curation.alignment.measures import divergence
+from curation.classes.counting import count_classes, finders_of
+from curation.classes.measures import divergence
+from curation.classes.names import Classes, read_classes
 from curation.commands.align import main
 from metadata import Entries
 from runtime.errors import InputError
@@ -33,7 +33,7 @@ def test_texts_that_name_a_class_are_counted_as_the_definition_says(rules):
     rows = pa.array(texts), pa.array(languages)
     cuts = [(0, 100), (100, 0), (100, 300)]
     batches = [tuple(column.slice(begin, size) for column in rows) for begin, size in cuts]
-    counts = count_classes(batches, {"en": CLASSES, "ja": CLASSES}, rules)
+    counts = count_classes(batches, finders_of({"en": CLASSES, "ja": CLASSES}, rules))
     named = [naive_named(text, FORMS, rules) for text, code in zip(texts, languages, strict=True) if code == "en"]
     assert counts["en"].values.tolist() == [sum(number in each for each in named) for number in range(len(FORMS))]
     assert (counts["en"].texts, counts["en"].naming) == (languages.count("en"), sum(map(bool, named)))
@@ -41,7 +41,9 @@ def test_texts_that_name_a_class_are_counted_as_the_definition_says(rules):
 
 
 def test_a_null_text_names_nothing():
-    counts = count_classes([(pa.array([None, "a dog"]), pa.array(["en", "en"]))], {"en": CLASSES}, "unicode")
+    counts = count_classes(
+        [(pa.array([None, "a dog"]), pa.array(["en", "en"]))], finders_of({"en": CLASSES}, "unicode")
+    )
     assert counts["en"].values.tolist() == [1, 0, 0, 0, 0, 0, 0]
 
 

@@ -11,16 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.alignment.align import align
+from curation.classes.names import read_classes
 from curation.inputs.crawl.page_signals import SIGNALS
 from curation.inputs.files import find, read
+from curation.runs.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED
 from runtime.storage.paths import files, names, remove
 from runtime.storage.whole import STAMP, write_json
 from tests.naive.export import naive_existing
+from tests.support.checkout import ROOT
 from tests.support.sample_runs import break_off, curated, facts, inputs_done, regroup, times, unique_pairs, written
 from tests.support.spark_jobs import run_here
 
 pytestmark = pytest.mark.spark
+CLASSES = ROOT / "tests" / "cases" / "classes"
 AT_20 = ("--english-threshold", 20)
 
 
@@ -126,7 +131,8 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     there = naive_existing(images, tried)
     (tmp_path / "images").mkdir()
     pq.write_table(pa.Table.from_pylist(tried), tmp_path / "images" / "00000.parquet")
-    run("--status", tmp_path / "images", output=output)
+    classes = [f"{code}={CLASSES / code}.txt" for code in ("en", "ja")]
+    run("--status", tmp_path / "images", "--classes", *classes, output=output)
     assert {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()} == before
     assert pq.read_table(output / "gated").to_pylist() == there
     counts = np.zeros(pq.read_metadata(output / "counts.parquet").num_rows, np.int64)
@@ -139,6 +145,8 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     kept = pq.read_table(output / "curated")["uid"].to_pylist()
     assert rows["kept"] == len(set(kept) & {image["uid"] for image in there}) == len(kept) > 0
     assert "6 not_tried" in (output / "report.html").read_text()
+    aligned = align(Results.open(output), read_classes(classes))
+    assert facts(output)["alignment"] == {each.language: each.json() for each in aligned}
 
 
 def test_a_target_size_is_met(sample, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from curation.balancing.thresholds import Distribution
 from curation.report import charts
 from curation.report.axes import LogAxis
-from curation.report.page import environment
+from curation.report.rendering import environment
 from tests.report.runs import HOSTILE, Page
 
 

@@ -7,8 +7,10 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from curation.classes.measures import Alignment
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
@@ -31,6 +33,18 @@ def test_what_stands_in_the_crawl_is_text_and_nothing_else():
     assert not attacked.named("img")
     assert not [name for _, attributes in attacked.elements for name in attributes if name.startswith("on")]
     assert attacked.open == []
+
+
+def test_alignment_is_shown_where_classes_are_given():
+    run, rates = finished()
+    assert not [each for each in page(run, rates).named("h2") if each.get("id") == "alignment"]
+    counts = np.array([90, 5, 0]), np.array([20, 5, 0])
+    aligned = Alignment("en", ("dog", "cat", "cow"), *counts, texts=(200, 50), naming=(94, 25))
+    shown = page(replace(run, alignment=[aligned, replace(aligned, language="ja", pool=counts[0] * 0)]), rates)
+    assert (
+        len(shown.named("figure")) == len(page(run, rates).named("figure")) + 1
+    )  # no chart of a language without texts
+    assert all(figure in shown.text for figure in ("2 (66.7 %)", "47.0 %", "50.0 %"))
 
 
 def test_the_page_names_nothing_outside_itself():

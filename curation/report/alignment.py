@@ -1,20 +1,37 @@
-"""Alignment for a person: a table for the console, and a plot of the counts by rank, as the report draws them."""
+"""Alignment for a person: a table, and a plot of the counts by rank, for the console, for files and for the report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from curation.alignment.measures import Alignment
+from curation.classes.measures import Alignment
 from curation.report.axes import LogAxis
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, Line, Points
 from curation.report.console import aligned
 from curation.report.numbers import number, percent
-from curation.report.page import environment
+from curation.report.rendering import environment
 from metadata.languages import language
 
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
 
 LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
+
+
+@dataclass(frozen=True)
+class AlignmentPart:
+    """What the report shows: a row of `headings` for each language, and the charts of those whose classes occur."""
+
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    charts: list[Chart]
+
+    @classmethod
+    def of(cls, found: Sequence[Alignment]) -> AlignmentPart | None:
+        """Return the part; None without classes."""
+        return cls(HEADINGS, [_row(each) for each in found], charts_of(found)) if found else None
 
 
 def table(found: list[Alignment]) -> str:
@@ -24,8 +41,12 @@ def table(found: list[Alignment]) -> str:
 
 def drawing(found: list[Alignment]) -> str:
     """Return an SVG with a chart of each language of which the pool names a class."""
-    charts = [chart(each) for each in found if each.pool.any()]
-    return environment().get_template("alignment.svg").render(drawn=charts)
+    return environment().get_template("alignment.svg").render(drawn=charts_of(found))
+
+
+def charts_of(found: Sequence[Alignment]) -> list[Chart]:
+    """Return a chart of each language of which the pool names a class."""
+    return [chart(each) for each in found if each.pool.any()]
 
 
 def chart(found: Alignment) -> Chart:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from curation.alignment.classes import Classes
-from curation.alignment.counting import ClassCounts
+from curation.classes.counting import ClassCounts
+from curation.classes.names import Classes
 
 
 def divergence(counts: np.ndarray) -> float | None:
