@@ -64,7 +64,7 @@ def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, samp
     assert all(any(path.startswith(f"{disk}/clip-curation-") for disk in cluster.disks) for path in arrays)
 
 
-@pytest.mark.parametrize("function", ["_send_pairs", "_group"])
+@pytest.mark.parametrize("function", ["_send_pairs", pytest.param("_group", marks=pytest.mark.soak)])
 def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_no_input_is_read_again(
     cluster, sample, folder, whole, function
 ):

@@ -1,0 +1,178 @@
+"""From a crawl to batches: curated, downloaded by img2dataset, exported, and each form read by its reader."""
+
+import io
+import json
+import tarfile
+from itertools import product
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from curation import online
+from curation.commands import export
+from curation.online.config import OnlineConfig
+from curation.runs.results import Results
+from tests.feeds.test_gate import download
+from tests.naive.loaders import FirstLoader, SecondLoader
+from tests.support.crawl_records import image as link
+from tests.support.crawl_records import warc, wat
+from tests.support.http_server import Answer, serving
+from tests.support.spark_jobs import submit
+from tests.support.stand_ins import needed
+
+pytestmark = [
+    pytest.mark.feeds,
+    pytest.mark.spark,
+    pytest.mark.filterwarnings("default"),  # those of other people's code
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # webdataset leaves tars open
+]
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
+GERMAN = {"red": "rotes", "green": "grünes", "blue": "blaues", "white": "weißes"}
+THINGS = ("house", "boat", "chair", "flag")
+GERMAN_THINGS = {"house": "Haus", "boat": "Boot", "chair": "Sitzkissen", "flag": "Fähnchen"}
+T, ALIKE = 40, 25  # the threshold, and pictures of each thing of a colour, by language
+
+
+def texts_of(colour: str, thing: str) -> dict[str, str]:
+    """Return the texts of a picture on an English page and on a German one."""
+    german = f"Auf dem Bild ist ein {GERMAN[colour]} {GERMAN_THINGS[thing]} zu sehen"
+    return {"en": f"this is a picture of a {colour} {thing} in the garden", "de": german}
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory) -> Path:
+    """A folder with `out`, the run over a crawl of pages in two languages, and `images`, the tars of its pictures."""
+    folder = tmp_path_factory.mktemp("chain")
+    with serving() as server:
+        write_crawl(folder / "crawl", server)
+        for code, words in {"en": [*COLOURS, *THINGS], "de": [*GERMAN.values(), *GERMAN_THINGS.values()]}.items():
+            (folder / f"{code}.txt").write_text("\n".join(words), "utf-8")
+        entries = [f"{code}={folder / code}.txt" for code in ("en", "de")]
+        where = ["--input", folder / "crawl", "--entries", *entries, "--output", folder / "out"]
+        done = submit("jobs/curate.py", *where, "--english-threshold", T)
+        assert done.returncode == 0, done.stderr
+        download(folder)
+    return folder
+
+
+def write_crawl(folder: Path, server) -> None:
+    """Write pages of all pictures, those in English as WARC and those in German as WAT; every tenth picture is gone."""
+    folder.mkdir()
+    kinds = [*product(COLOURS, THINGS)]
+    for code, name in (("en", "00000.warc.gz"), ("de", "00001.warc.wat.gz")):
+        pairs = [(of_server(server, code, n, kind), texts_of(*kind)[code]) for n, kind in enumerate(kinds * ALIKE)]
+        (folder / name).write_bytes(b"".join(page(code, pairs[n : n + 20]) for n in range(0, len(pairs), 20)))
+
+
+def page(code: str, pairs: list[tuple[str, str]]) -> bytes:
+    """Return the record of a page that shows pictures with their texts."""
+    if code == "de":
+        return wat(*(link(url, alt=text) for url, text in pairs))
+    return warc("".join(f'<img src="{url}" alt="{text}">' for url, text in pairs))
+
+
+def of_server(server, code: str, number: int, kind: tuple[str, str]) -> str:
+    """Return the URL at which a picture is served: a square in its colour, the place of which stands for the thing."""
+    pictures = needed("PIL.Image")
+    picture, place = pictures.new("RGB", (48, 48), (90 + number % 9, 90, 90)), THINGS.index(kind[1])
+    picture.paste(
+        COLOURS[kind[0]], (24 * (place % 2), 24 * (place // 2)) + (24 * (place % 2 + 1), 24 * (place // 2 + 1))
+    )
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    answer = Answer(404) if number % 10 == 9 else Answer(200, out.getvalue(), {"Content-Type": "image/png"})
+    return server.serve(f"/{code}-{number}.png", answer)
+
+
+@pytest.fixture
+def tars(chain) -> list[Path]:
+    return sorted((chain / "images").glob("*.tar"))
+
+
+def uids_of(tars: list[Path]) -> dict[Path, dict[str, str]]:
+    """Return the uid of each key of each tar."""
+    found: dict[Path, dict[str, str]] = {}
+    for path in tars:
+        with tarfile.open(path) as tar:
+            members = [member for member in tar if member.name.endswith(".json")]
+            found[path] = {member.name[:-5]: json.load(tar.extractfile(member))["uid"] for member in members}
+    return found
+
+
+def exported(chain: Path, to: Path, form: str, *more: object) -> Path:
+    """Write a form of the run."""
+    export.main(["--from", str(chain / "out"), "--to", str(to), "--format", form, *map(str, more)])
+    return to
+
+
+def test_the_crawl_is_matched_and_what_exists_of_it_is_downloaded(chain, tars):
+    run = Results.open(chain / "out")
+    number = len(COLOURS) * len(THINGS) * ALIKE
+    assert run.facts["rows"]["matched"] == 2 * number
+    assert {code: run.facts["languages"][code]["matched"] for code in ("en", "de")} == {"en": number, "de": number}
+    downloaded = [uid for keys in uids_of(tars).values() for uid in keys.values()]
+    assert len(downloaded) == len({*downloaded}) == 2 * number * 9 / 10
+
+
+def test_both_loaders_of_meta_clip_keep_what_our_probabilities_say(chain, tars, tmp_path):
+    written, uids = exported(chain, tmp_path / "loaders", "metaclip", "--tars", chain / "images"), uids_of(tars)
+    names = [line.split(",") for line in (written / "names.csv").read_text().splitlines()]
+    t_of = {row[names[0].index("name")]: row[names[0].index("t")] for row in names[1:]}
+    loaders = [
+        FirstLoader(written / "text_probabilities"),
+        SecondLoader(written / "text_entries", written / "entry_probabilities", t_of),
+    ]
+    run = Results.open(chain / "out")
+    expected = run.facts["expected"]["kept"] * 9 / 10  # what exists of it
+    for loader in loaders:
+        kept = {uids[tar][key]: text for tar in tars for key, text in loader.kept(tar, Random(1)).items()}
+        assert all([*loader.texts(tar)] == [*uids[tar]] for tar in tars)
+        assert abs(len(kept) - expected) < 5 * run.facts["expected"]["standard_deviation"]
+        texts = {row["uid"]: row["candidates"][0]["text"] for batch in run.matched(None) for row in batch.to_pylist()}
+        assert kept.items() <= texts.items()
+
+
+def test_datacomp_s_file_of_uids_selects_the_manifest_from_the_tars(chain, tars, tmp_path):
+    uids = np.load(exported(chain, tmp_path / "datacomp", "datacomp") / "uids.npy")
+    kept = {f"{high:016x}{low:016x}" for high, low in uids.tolist()}
+    assert kept == {*pq.read_table(chain / "out" / "curated")["uid"].to_pylist()}
+    there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
+    assert 0.8 * len(kept) < len(kept & there) < len(kept)
+
+
+def test_datasets_loads_the_manifest(chain, tmp_path, monkeypatch):
+    for name, value in (("HF_HOME", str(tmp_path / "hub")), ("HF_HUB_OFFLINE", "1"), ("HF_DATASETS_OFFLINE", "1")):
+        monkeypatch.setenv(name, value)
+    datasets = needed("datasets")
+    folder = exported(chain, tmp_path / "pairs", "huggingface", "--license", "cc-by-4.0")
+    pairs = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    assert pairs.to_list() == pq.read_table(chain / "out" / "curated").to_pylist()
+
+
+def test_balancing_while_training_gives_batches_of_each_epoch(chain, tmp_path):
+    torch = needed("torch")
+    from PIL import Image
+    from torchvision.transforms.functional import to_tensor
+
+    index = online.build(chain / "images", chain / "out", tmp_path / "index", 16)
+
+    def pair(sample: dict):
+        return (
+            to_tensor(Image.open(io.BytesIO(sample["jpg"])).convert("RGB")),
+            sample["txt"].decode(),
+            sample["__uid__"],
+        )
+
+    dataset = online.BalancedDataset(index, chain / "out" / "counts.parquet", OnlineConfig(seed=1), transform=pair)
+    loader, epochs = torch.utils.data.DataLoader(dataset, batch_size=16, drop_last=True), []
+    for epoch in range(2):
+        dataset.set_epoch(epoch)
+        batches = [*loader]
+        assert len(batches) == dataset.steps(16) > 5
+        assert {tuple(pictures.shape) for pictures, _, _ in batches} == {(16, 3, 48, 48)}
+        epochs.append([uid for _, _, uids in batches for uid in uids])
+    assert len({*epochs[0]}) == len(epochs[0])
+    assert {*epochs[0]} != {*epochs[1]}
