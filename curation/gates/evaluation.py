@@ -19,7 +19,7 @@ from curation.exclusion.sets import url_keys
 from curation.gates.evaluation_keys import HashesOfSets, KeysOfSets
 from curation.gates.hash_columns import hash_words
 from curation.gates.tables import ROWS, opened, parquet_files
-from curation.images.near_copies import WORD_BITS, require_distance
+from curation.images.hash_words import WORD_BITS, require_distance
 from curation.inputs.tables.columns import RECOGNISED
 from curation.kernels.near_copies import count_bits
 from runtime.arrow.buffers import Strings, string_array

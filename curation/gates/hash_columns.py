@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.near_copies import HASH_BITS
+from curation.images.hash_words import HASH_BITS
 from runtime.errors import InputError
 
 _EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"

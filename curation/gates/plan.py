@@ -12,7 +12,7 @@ from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.only import UidList
 from curation.gates.policies import Policy
 from curation.gates.tables import ImageTable
-from curation.images.near_copies import HASH_BITS, MOST_SHARE
+from curation.images.hash_words import HASH_BITS, MOST_SHARE
 from runtime.errors import InputError
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded

@@ -17,12 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import keep_probability
+from curation.balancing.expected import expected_sizes
 from curation.balancing.thresholds import (
     Distribution,
     SizedThreshold,
     Thresholds,
-    rates_of,
     threshold_for_size,
     unlimited_threshold,
 )
@@ -151,7 +150,7 @@ class Results:
         sums, read = dict.fromkeys(self.languages, none), 0
         for batch in self.matched(images):
             read += batch.num_rows
-            for code, sizes in _expected(batch, self.counts, self.languages, thresholds).items():
+            for code, sizes in expected_sizes(batch, self.counts, self.languages, thresholds).items():
                 sums[code] = sums.get(code, none) + sizes
         scale = self.counted[1] / max(read, 1)
         return {code: sizes * scale for code, sizes in sums.items()}
@@ -212,45 +211,6 @@ class Results:
     @property
     def _remedy(self) -> str:
         return "remove again from the run that it came from" if self.facts.get("removals") else RERUN
-
-
-def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
-    """Return how many images `only_one`, `both` and `only_other` kept, by language; with a `share`, of a sample."""
-    left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
-    right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
-    joined = left.join(right, "uid", join_type="full outer")
-    in_one, in_other = pc.is_valid(joined["left"]), pc.is_valid(joined["right"])
-    columns = {
-        "language": pc.coalesce(joined["left"], joined["right"]),
-        "only_one": pc.and_not(in_one, in_other),
-        "both": pc.and_(in_one, in_other),
-        "only_other": pc.and_not(in_other, in_one),
-    }
-    names = ["only_one", "both", "only_other"]
-    sums = pa.table(columns).group_by("language").aggregate([(name, "sum") for name in names])
-    return sums.select(["language", *(f"{name}_sum" for name in names)]).rename_columns(["language", *names])
-
-
-def _expected(
-    batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice], thresholds: Sequence[Thresholds]
-) -> dict[str, np.ndarray]:
-    """Return the number of images of a MATCHED batch that each of the thresholds is expected to keep, by language."""
-    texts, image_offsets = parts(batch["candidates"])
-    ids, offsets = entry_ids(texts.field("entries"), len(counts))
-    # Only the batch's own entries get rates: rates of thirty million, for each threshold, would fill the memory.
-    own, own_ids = np.unique(ids, return_inverse=True)
-    entries = pa.LargeListArray.from_arrays(offsets, own_ids.astype(np.int32))
-    slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
-    texts_of_image = np.diff(image_offsets)
-    chance = 1 / np.repeat(texts_of_image, texts_of_image)  # that the text is chosen among those of its image
-    codes = texts.field("language").dictionary_encode()
-    out = {code: np.empty(len(thresholds)) for code in codes.dictionary.to_pylist()}
-    for column, each in enumerate(thresholds):
-        probability = keep_probability(entries, rates_of(counts[own], slices, each))
-        sums = np.bincount(codes.indices.to_numpy(), probability * chance, minlength=len(out))
-        for code, value in zip(out, sums, strict=True):
-            out[code][column] = value
-    return out
 
 
 def _batches(

@@ -25,7 +25,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.hashing.pictures import hash_picture  # noqa: E402
-from curation.images.near_copies import bytes_of, near_copies, words_of  # noqa: E402
+from curation.images.hash_words import bytes_of, words_of  # noqa: E402
+from curation.images.near_copies import near_copies  # noqa: E402
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from curation.images import hash_index
 from curation.images import near_copies as module
-from curation.images.near_copies import band_of, near_copies, pairs_within, shuffled, unshuffled
+from curation.images.hash_words import band_of, shuffled, unshuffled
+from curation.images.near_copies import near_copies, pairs_within
 from runtime.errors import InputError
 from tests.naive.near_copies import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in
@@ -38,14 +40,14 @@ def test_pairs_are_of_the_indexed_hashes_and_all_others():
 def test_pairs_are_the_same_where_tables_and_results_come_in_parts(monkeypatch):
     expected = sorted(pairs_of(HASHES["one cluster"], 6))
     monkeypatch.setattr(module, "INDEXED", 37)
-    monkeypatch.setattr(module, "PAIRS", 5)
+    monkeypatch.setattr(hash_index, "PAIRS", 5)
     assert sorted(pairs_of(HASHES["one cluster"], 6)) == expected
 
 
 @pytest.mark.parametrize("number", [2, 100, 10_000, 1 << 22])
 @pytest.mark.parametrize("k", [0, 6, 10, 31])
 def test_tables_miss_no_pair(number, k):
-    tables = module.tables_for(number, 240, k)
+    tables = hash_index.tables_for(number, 240, k)
     assert tables.width == 0 or sum(flips + 1 for flips in tables.flips) == k + 1
 
 

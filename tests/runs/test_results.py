@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import rates_of
-from curation.runs.results import Results, overlap
+from curation.runs.overlap import overlap
+from curation.runs.results import Results
 from metadata import Entries, InputError
 from tests.naive.results import naive_expected, naive_overlap
 from tests.support.written_run import write_run

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curation.images.near_copies import words_of
+from curation.images.hash_words import words_of
 
 RANDOM = np.random.default_rng(0)
 
