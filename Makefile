@@ -57,7 +57,7 @@ test:
 	.ci/in-venv ruff format --check
 	.ci/in-venv ruff check
 	.ci/in-venv lint-imports
-	.ci/in-venv mypy
+	.ci/in-venv mypy & types=$$!; .ci/in-venv python -m tests.support.spark_archive; wait $$types
 	$(PYTEST)
 	@echo "The tests of kernels once more: numba notices a read out of bounds only when told to."
 	@find .numba -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true

@@ -8,12 +8,12 @@ from hypothesis import settings
 
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
-from tests.support import spark_jobs
+from tests.support import spark_archive, spark_jobs
 from tests.support.checkout import SHARED
 from tests.support.http_server import serving
 
-# Jobs of a few seconds end before it pays to compile the JVM's code well: half of its time, a second of each run.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+for name, value in spark_archive.environment().items():
+    os.environ.setdefault(name, value)
 
 settings.register_profile("busy machine", deadline=None)  # an example may wait long for its turn
 settings.load_profile("busy machine")

@@ -10,6 +10,7 @@ from pyspark.core import context
 
 from runtime.errors import InputError
 from runtime.session import _own_interrupts, session
+from tests.support import spark_archive
 from tests.support.checkout import ROOT
 from tests.support.terminals import on_terminal
 
@@ -87,7 +88,7 @@ def environment(folder: Path) -> dict:
     """Return the environment of a user who has activated the virtual environment."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "MASTER": "local[2]"}
-    return {name: value for name, value in os.environ.items() if name != "SPARK_SUBMIT_OPTS"} | own
+    return {name: value for name, value in os.environ.items() if name not in spark_archive.environment()} | own
 
 
 def test_spark_does_not_take_over_ctrl_c():
