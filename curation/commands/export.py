@@ -10,6 +10,7 @@ from dataclasses import fields
 from curation.commands.arguments import Parser
 from curation.export.card import About
 from curation.export.forms import FORMS, Given, export
+from curation.online.captions import CaptionDraw
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
-        given = Given(args.tars, args.names, args.captions)
+        draw = CaptionDraw(args.caption_ratio, args.seed, args.epoch)
+        given = Given(args.tars, args.names, args.captions, draw)
         say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, given))
 
 
@@ -31,7 +33,8 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
         "Write a finished run of curate for other programs: DataComp's file of uids; a folder for Hugging "
-        "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads.",
+        "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads; "
+        "tars of the curated pairs.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")
     parser.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder")
@@ -42,14 +45,15 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         type=int,
         default=os.cpu_count(),
         metavar="N",
-        help="processes that write texts, for metaclip (default: %(default)s)",
+        help="processes that write texts, for metaclip, or tars, for webdataset (default: %(default)s)",
     )
     parser.add_argument(
         "--tars",
         nargs="+",
         default=[],
         metavar="PATH",
-        help="tars of img2dataset, for metaclip: write a JSON for each, as Meta CLIP's own loaders read it",
+        help="tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
+        "webdataset, a tar of its curated pairs",
     )
     parser.add_argument(
         "--names",
@@ -61,10 +65,30 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         nargs="+",
         default=[],
         metavar="TABLE",
-        help="Parquet files with uid, caption and perhaps score: a column of huggingface, beside the text",
+        help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
+        "or in place of some texts of webdataset",
     )
+    _add_draw(parser.add_argument_group("captions in place of texts, for webdataset"))
     _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
     return parser.parse_args(argv)
+
+
+def _add_draw(group: _ArgumentGroup) -> None:
+    group.add_argument(
+        "--caption-ratio",
+        type=float,
+        default=CaptionDraw.ratio,
+        metavar="SHARE",
+        help="of the samples with a caption, those whose txt it is (default: %(default)s)",
+    )
+    for name in ("seed", "epoch"):
+        group.add_argument(
+            f"--{name}",
+            type=int,
+            default=getattr(CaptionDraw, name),
+            metavar="N",
+            help=f"{name} of the draw, as of the online loader (default: %(default)s)",
+        )
 
 
 def _add_about(group: _ArgumentGroup) -> None:

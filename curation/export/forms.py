@@ -6,18 +6,20 @@ The new folder gets its name only when all of it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.captions import build
+from curation.captions import Captioned, build
 from curation.export.card import About
 from curation.export.datacomp import write_subset
 from curation.export.huggingface import write_folder
 from curation.export.list_names import names_of
 from curation.export.loaders import write_loaders
 from curation.export.metaclip import write_languages, write_shards
+from curation.export.webdataset import Takes, Texts, write_tars
+from curation.online.captions import CaptionDraw
 from curation.online.shards import tars_at
 from curation.report.numbers import counted
 from curation.runs.finished import curated_files, matched_files, open_local
@@ -32,9 +34,11 @@ from runtime.storage.whole import whole_folder
 class Given:
     """What some forms take besides the run."""
 
-    tars: Sequence[str | Path] = ()  # metaclip: a JSON is written for each
+    tars: Sequence[str | Path] = ()  # metaclip: a JSON is written for each; webdataset: a tar
     names: str | Path | None = None  # metaclip, with tars: a table of what languages and thresholds are called there
-    captions: Sequence[str] = ()  # huggingface: tables of captions by uid
+    captions: Sequence[str] = ()  # huggingface, webdataset: tables of captions by uid
+    draw: CaptionDraw = CaptionDraw()  # webdataset: which captions stand for texts
+    takes: Takes | None = None  # webdataset: which images are written
 
 
 NOTHING = Given()
@@ -79,12 +83,9 @@ def _huggingface(run: Results, folder: Path, about: About, workers: int, given: 
 
 
 def _captioned(run: Results, folder: Path, about: About, tables: Sequence[str]) -> str:
-    store = folder / "captions.arrow"
-    found = build(tables, run, store)
-    files = write_folder(run, folder, about, found.captions)
-    store.unlink()
-    without = f"{counted(found.without, 'image')} of the pool have no caption"
-    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({without})"
+    with _captions(run, folder, tables) as found:
+        files = write_folder(run, folder, about, found.captions)
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({_lack(found)})"
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
@@ -105,21 +106,42 @@ def _loaders(run: Results, folder: Path, given: Given) -> str:
     return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders"
 
 
+def _webdataset(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
+    tars = tars_at(given.tars)
+    with ExitStack() as stack:
+        found = stack.enter_context(_captions(run, folder, given.captions)) if given.captions else None
+        texts = Texts(curated_files(run), given.takes, found.captions if found else None, given.draw)
+        spread = stack.enter_context(_processes(min(workers, len(tars))))
+        samples, captions = write_tars(tars, texts, folder, spread)
+    if not samples:
+        raise InputError(
+            f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}; give tars of a "
+            "download of its curated/ or matched/"
+        )
+    drawn = f" with {counted(captions, 'caption')} as txt ({_lack(found)})" if found else ""
+    return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}"
+
+
 FORMS: dict[str, Callable[[Results, Path, About, int, Given], str]] = {
     "datacomp": _datacomp,
     "huggingface": _huggingface,
     "metaclip": _metaclip,
+    "webdataset": _webdataset,
 }
 
 
 def _require_use(form: str, given: Given) -> None:
     """Refuse what the form does not take."""
-    if given.tars and form != "metaclip":
-        raise InputError(f"tars are for the format metaclip; {form} is written without them")
-    if given.names and not given.tars:
-        raise InputError("names are for what is written of tars; give the tars, too")
-    if given.captions and form != "huggingface":
-        raise InputError(f"captions are a column of the format huggingface; {form} has none")
+    if given.tars and form not in ("metaclip", "webdataset"):
+        raise InputError(f"tars are for the formats metaclip and webdataset; {form} is written without them")
+    if form == "webdataset" and not given.tars:
+        raise InputError("the format webdataset is written of tars; give those of img2dataset")
+    if given.names and (form != "metaclip" or not given.tars):
+        raise InputError("names are for what metaclip writes of tars; give the tars, too")
+    if given.captions and form not in ("huggingface", "webdataset"):
+        raise InputError(f"captions are for the formats huggingface and webdataset; {form} has none")
+    if given.draw != CaptionDraw() and (form != "webdataset" or not given.captions):
+        raise InputError("captions are drawn for webdataset alone; give captions, or no ratio, seed and epoch")
 
 
 def _require_apart(to: Path, source: Path) -> None:
@@ -135,6 +157,18 @@ def _require_free(to: Path, overwrite: bool) -> None:
     """Refuse a folder that is not empty, without `overwrite`."""
     if not is_free(to) and not overwrite:
         raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
+
+
+@contextmanager
+def _captions(run: Results, folder: Path, tables: Sequence[str]) -> Iterator[Captioned]:
+    """Give the captions of tables, in a file that goes when the block ends."""
+    store = folder / "captions.arrow"
+    yield build(tables, run, store)
+    store.unlink()
+
+
+def _lack(found: Captioned) -> str:
+    return f"{counted(found.without, 'image')} of the pool have no caption"
 
 
 @contextmanager

@@ -5,34 +5,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from curation.online.config import OnlineConfig
 from curation.online.draw import purpose
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.parameters import require_integer, require_share
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
-VERSION = b"1"
-# One row an image; captions of all of them may have more bytes than short strings can.
+VERSION = b"2"
+# What is known of a caption: its score and who wrote it are null where the table does not say.
+VALUES = (pa.field("caption", pa.string()), pa.field("score", pa.float64()), pa.field("source", pa.string()))
+# One row an image, in the order of keys. All are in one record batch, which may have more bytes than short strings can.
+# Nothing is null: a score that is not known is NaN, a source "".
 CAPTIONS = pa.schema(
-    [pa.field("high", pa.int64()), pa.field("low", pa.int64()), pa.field("caption", pa.large_string())],
+    [
+        pa.field("high", pa.int64()),
+        pa.field("low", pa.int64()),
+        pa.field("caption", pa.large_string()),
+        pa.field("score", pa.float64()),
+        pa.field("source", pa.large_string()),
+    ],
     metadata={b"version": VERSION},
 )
+
+
+@dataclass(frozen=True)
+class CaptionDraw:
+    """Which captions stand for the texts of their images: a share of them, drawn by seed, epoch and uid."""
+
+    ratio: float = OnlineConfig.caption_ratio
+    seed: int = OnlineConfig.seed
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        require_share("caption_ratio", self.ratio)
+        require_integer("epoch", self.epoch, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Captions:
     """A caption of each of many images, in the order of their keys."""
 
-    rows: pa.Table
+    rows: pa.RecordBatch
     digest: str
     path: str
 
@@ -43,29 +67,52 @@ class Captions:
     def open(cls, path: str | PathLike[str]) -> Captions:
         """Map captions into memory; refuse a file that is none."""
         try:
-            with pa.memory_map(str(path)) as file:
-                rows = pa.ipc.open_file(file).read_all()
+            with pa.memory_map(str(path)) as mapped:
+                file = pa.ipc.open_file(mapped)
+                rows = file.get_batch(0) if file.num_record_batches == 1 else None
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path} holds no captions ({error}); build them with curation.captions.build") from None
-        if not rows.schema.equals(CAPTIONS, check_metadata=True):
+        if rows is None or not rows.schema.equals(CAPTIONS, check_metadata=True):
             raise InputError(f"{path} holds no captions of version {VERSION.decode()}; build them again")
         return cls(rows, checksum_of(Path(path)), str(path))
 
     @staticmethod
-    def save(path: str | PathLike[str], rows: pa.Table) -> None:
+    def save(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
         """Write CAPTIONS rows, sorted by key."""
-        with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS) as file:
-            file.write_table(rows.combine_chunks().cast(CAPTIONS))
+        options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for more rows than an int32 can count
+        with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS, options=options) as file:
+            file.write_batch(rows)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.rows.num_rows
 
     def of(self, uids: pa.Array) -> pa.Array:
         """Return the caption of each image, null where it has none."""
-        found = self.find(uids)
-        return self.rows["caption"].take(pa.array(found, mask=found < 0)).combine_chunks().cast(pa.string())
+        return self._values("caption", self._find(uids))
 
-    def find(self, uids: pa.Array) -> np.ndarray:
+    def values(self, uids: pa.Array) -> pa.RecordBatch:
+        """Return the VALUES of each image's caption, nulls where it has none."""
+        found = self._find(uids)
+        return pa.RecordBatch.from_arrays([self._values(each.name, found) for each in VALUES], schema=pa.schema(VALUES))
+
+    def has(self, uids: pa.Array) -> np.ndarray:
+        """Return whether each image has a caption."""
+        return self._find(uids) >= 0
+
+    def instead(self, uids: pa.Array, draw: CaptionDraw) -> pa.Array:
+        """Return the caption that stands for the text of an image in an epoch, null where the text stays."""
+        captions = self.of(uids)
+        is_drawn = draws(draw.seed, purpose("caption", draw.epoch), uids) < draw.ratio
+        return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
+
+    def _values(self, name: str, rows: np.ndarray) -> pa.Array:
+        """Return one of VALUES of these rows, null where it is not known."""
+        found = self.rows[name].take(pa.array(rows, mask=rows < 0))
+        is_known = pc.invert(pc.is_nan(found)) if name == "score" else pc.not_equal(found, "")
+        found = pc.if_else(is_known, found, pa.scalar(None, found.type))
+        return found.cast(pa.schema(VALUES).field(name).type)
+
+    def _find(self, uids: pa.Array) -> np.ndarray:
         """Return the row of each image, -1 where it has none."""
         keys, high, low = exact_numbers(uids), *(self.rows[name].to_numpy() for name in ("high", "low"))
         rows = np.searchsorted(high, keys[:, 0])
@@ -78,20 +125,3 @@ class Captions:
             sought = sought[~is_same]
             rows[sought] += 1
         return found
-
-    def instead(self, uids: pa.Array, ratio: float, seed: int, epoch: int) -> pa.Array:
-        """Return the caption that stands for the alt text of an image in an epoch, null where the alt text stays."""
-        captions = self.of(uids)
-        is_drawn = draws(seed, purpose("caption", epoch), uids) < ratio
-        return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
-
-
-def sorted_rows(batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    """Return CAPTIONS rows in the order of keys, of one image the first."""
-    rows = pa.Table.from_batches(batches, CAPTIONS)
-    order = np.lexsort((rows["low"].to_numpy(), rows["high"].to_numpy()))  # keeps the order of equals
-    rows = rows.take(pa.array(order))
-    keys = np.stack([rows[name].to_numpy() for name in ("high", "low")])
-    is_first = np.ones(len(rows), bool)
-    is_first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    return rows.filter(pa.array(is_first))
