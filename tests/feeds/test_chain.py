@@ -22,6 +22,7 @@ from tests.support.crawl_records import warc, wat
 from tests.support.http_server import Answer, serving
 from tests.support.spark_jobs import submit
 from tests.support.stand_ins import needed
+from tests.support.training import arguments, falls, tiny_clip, trained
 
 pytestmark = [
     pytest.mark.feeds,
@@ -77,10 +78,9 @@ def page(code: str, pairs: list[tuple[str, str]]) -> bytes:
 def of_server(server, code: str, number: int, kind: tuple[str, str]) -> str:
     """Return the URL at which a picture is served: a square in its colour, the place of which stands for the thing."""
     pictures = needed("PIL.Image")
-    picture, place = pictures.new("RGB", (48, 48), (90 + number % 9, 90, 90)), THINGS.index(kind[1])
-    picture.paste(
-        COLOURS[kind[0]], (24 * (place % 2), 24 * (place // 2)) + (24 * (place % 2 + 1), 24 * (place // 2 + 1))
-    )
+    picture, place = pictures.new("RGB", (32, 32), (90 + number % 9, 90, 90)), THINGS.index(kind[1])
+    corner = 16 * (place % 2), 16 * (place // 2)
+    picture.paste(COLOURS[kind[0]], (*corner, corner[0] + 16, corner[1] + 16))
     out = io.BytesIO()
     picture.save(out, "PNG")
     answer = Answer(404) if number % 10 == 9 else Answer(200, out.getvalue(), {"Content-Type": "image/png"})
@@ -152,6 +152,24 @@ def test_datasets_loads_the_manifest(chain, tmp_path, monkeypatch):
     assert pairs.to_list() == pq.read_table(chain / "out" / "curated").to_pylist()
 
 
+def test_open_clip_learns_from_tars_of_the_manifest_with_captions_in_place_of_some_texts(chain, tars, tmp_path):
+    model, tokenizer, preprocess = tiny_clip()
+    from open_clip_train.data import get_wds_dataset
+
+    curated = pq.read_table(chain / "out" / "curated", columns=["uid", "text"])
+    captions = [f"caption: {text}" for text in curated["text"].to_pylist()]
+    pq.write_table(curated.select(["uid"]).append_column("caption", [captions]), tmp_path / "captions.parquet")
+    more = ["--tars", chain / "images", "--captions", tmp_path / "captions.parquet", "--caption-ratio", 0.15]
+    written = sorted(exported(chain, tmp_path / "tars", "webdataset", *more).glob("*.tar"))
+    there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
+    found = [uid for keys in uids_of(written).values() for uid in keys.values()]
+    assert len(found) == len({*found})
+    assert {*found} == there & {*curated["uid"].to_pylist()}
+    args = arguments(train_data=str(written[0]), train_num_samples=None)  # sizes.json says it
+    data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=tokenizer)
+    assert falls(trained(model, data, args, epochs=4))
+
+
 def test_balancing_while_training_gives_batches_of_each_epoch(chain, tmp_path):
     torch = needed("torch")
     from PIL import Image
@@ -172,7 +190,7 @@ def test_balancing_while_training_gives_batches_of_each_epoch(chain, tmp_path):
         dataset.set_epoch(epoch)
         batches = [*loader]
         assert len(batches) == dataset.steps(16) > 5
-        assert {tuple(pictures.shape) for pictures, _, _ in batches} == {(16, 3, 48, 48)}
+        assert {tuple(pictures.shape) for pictures, _, _ in batches} == {(16, 3, 32, 32)}
         epochs.append([uid for _, _, uids in batches for uid in uids])
     assert len({*epochs[0]}) == len(epochs[0])
     assert {*epochs[0]} != {*epochs[1]}
