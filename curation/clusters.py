@@ -1,0 +1,177 @@
+"""Gather the clusters of a run's images from tables by uid, for exports and for training.
+
+A table has the columns `uid` (or `url`) and `coarse`, and perhaps `fine` and `distance`, as clip-cluster writes them.
+Rows of other images are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.gates.tables import KEY_NAMES, ImageTable
+from curation.online.clusters import CLUSTERED, KEPT, Clusters
+from curation.runs.finished import curated_files, matched_files
+from curation.runs.results import Results
+from runtime.arrow.uid_keys import BUCKETS, KEY, exact_numbers, spread
+from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches
+from runtime.storage.whole import whole
+
+COARSE, FINE, DISTANCE = "coarse", "fine", "distance"
+EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
+RECORD = np.dtype([("key", KEY), (COARSE, np.int32), (FINE, np.int32), (DISTANCE, np.float32)])
+OF_NONE = {COARSE: -1, FINE: -1, DISTANCE: np.nan}  # where a table has no such column
+HALVES = ("high", "low")  # of a key
+KINDS = {"rows": RECORD, "pool": KEY, "kept": KEY}
+BATCH_ROWS = 1 << 20  # uids in memory at a time
+SIGNED_ORDER = [*range(BUCKETS // 2, BUCKETS), *range(BUCKETS // 2)]  # of the first bytes of signed integers
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """Clusters, and how many of the images that a run counted have none."""
+
+    clusters: Clusters
+    images: int
+    without: int
+
+
+def build(tables: Sequence[str], run: Results, path: str | PathLike[str]) -> Clustered:
+    """Write the clusters of the run's images to one file, and count the images that have none.
+
+    Memory holds a 256th of the rows at a time. Tables of which no row is of the run are refused, and those that give an
+    image no cluster, or two different ones.
+    """
+    path, names = Path(path), ", ".join(tables)
+    table = ImageTable.find([inside(each) for each in tables], EXPECTED)
+    sources = {"rows": _records(table), "pool": _keys(_pool_files(run)), "kept": _keys(curated_files(run))}
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder, ExitStack() as stack:
+        work = Path(folder)
+        for name, arrays in sources.items():
+            spread(arrays, [work / f"{name}.{byte:02x}" for byte in range(BUCKETS)])
+        joined = _Joined(work, stack)
+        for byte in SIGNED_ORDER:
+            rows, pool, kept = (np.fromfile(work / f"{name}.{byte:02x}", KINDS[name]) for name in sources)
+            joined.add(_sorted(rows, names), pool, kept)
+        if joined.images == joined.without:
+            raise InputError(f"none of the rows of {names} is of an image of {run.path}")
+        joined.save(path)
+    return Clustered(Clusters.open(path), joined.images, joined.without)
+
+
+class _Joined:
+    """The rows of a run's images, each column in a file of its own, and how many images have none."""
+
+    def __init__(self, work: Path, stack: ExitStack) -> None:
+        self.images = self.without = 0
+        self._kept: Counter[int] = Counter()
+        self._columns = {name: stack.enter_context((work / name).open("w+b")) for name in CLUSTERED.names}
+
+    def add(self, rows: np.ndarray, pool: np.ndarray, kept: np.ndarray) -> None:
+        """Add those of the sorted RECORDs that are of the pool; all keys begin with one byte, greater than before."""
+        found = np.sort(_rows_of(pool, rows["key"]))
+        self.images += len(pool)
+        self.without += len(pool) - len(found)
+        self._kept.update(rows[COARSE][_rows_of(kept, rows["key"])].tolist())
+        numbers = rows["key"][found].view(">i8").astype(np.int64).reshape(-1, len(HALVES))
+        for name, file in self._columns.items():
+            column = numbers[:, HALVES.index(name)] if name in HALVES else rows[name][found]
+            column.tofile(file)
+
+    def save(self, path: Path) -> None:
+        """Write CLUSTERED rows as one batch: the columns of one batch can be mapped."""
+        kept = json.dumps(dict(sorted(self._kept.items())))
+        schema = CLUSTERED.with_metadata(CLUSTERED.metadata | {KEPT: kept.encode()})
+        arrays = []
+        for column, file in zip(schema, self._columns.values(), strict=True):
+            file.flush()
+            arrays.append(pa.array(np.memmap(file, column.type.to_pandas_dtype(), "r")))
+        with whole(path) as partial, pa.ipc.new_file(str(partial), schema) as out:
+            out.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def _rows_of(keys: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    """Return the places of those keys that are among the ascending ones."""
+    places = np.searchsorted(ascending, keys)
+    is_inside = places < len(ascending)
+    places, keys = places[is_inside], keys[is_inside]
+    return places[ascending[places] == keys]
+
+
+def inside(path: str) -> str:
+    """Return where the table is in a folder of clip-cluster; any other path is a table itself."""
+    table = Path(path) / "clusters"
+    return str(table) if table.is_dir() else path
+
+
+def _pool_files(run: Results) -> list[OwnFile]:
+    """Return the files of the images that were counted; of a run without some images, which has none, the manifest."""
+    return curated_files(run) if run.facts.get("removals") else matched_files(run)
+
+
+def _keys(files: list[OwnFile]) -> Iterator[np.ndarray]:
+    """Yield the KEYs of the images in files."""
+    for file in files:
+        for batch in batches(file, BATCH_ROWS, ["uid"]):
+            yield _as_keys(exact_numbers(batch["uid"]))
+
+
+def _as_keys(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(">i8").view(KEY).ravel()
+
+
+def _records(table: ImageTable) -> Iterator[np.ndarray]:
+    """Yield all rows of a table as RECORDs."""
+    if COARSE not in table.columns.names:
+        raise InputError(f"{table.name} has the columns {', '.join(table.columns.names)}; expected {EXPECTED}")
+    columns = [name for name in (COARSE, FINE, DISTANCE) if name in table.columns.names]
+    for file in table.files:
+        for batch in table.read(file, columns):
+            records = np.empty(batch.num_rows, RECORD)
+            records["key"] = _as_keys(np.stack([batch[name].to_numpy() for name in KEY_NAMES], axis=1))
+            for name, of_none in OF_NONE.items():
+                records[name] = _numbers(batch, name, file[0]) if name in columns else of_none
+            yield records
+
+
+def _numbers(batch: pa.RecordBatch, name: str, path: str) -> np.ndarray:
+    """Return a column as in RECORD; refuse what is no cluster or no distance."""
+    kind = CLUSTERED.field(name).type
+    try:
+        column = batch[name].cast(kind)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: the column {name} holds what is no {kind} ({error})") from None
+    if pa.types.is_floating(kind):
+        return column.fill_null(np.nan).to_numpy()
+    if column.null_count or (pc.min(column).as_py() or 0) < 0:
+        wrong = "null" if column.null_count else pc.min(column)
+        raise InputError(f"{path}: a row has {wrong} as {name}; clusters are numbers from 0, leave out images without")
+    return column.to_numpy()
+
+
+def _sorted(rows: np.ndarray, names: str) -> np.ndarray:
+    """Return RECORDs in the order of keys, each once; refuse two with one key and different clusters."""
+    rows = rows[np.argsort(rows["key"], kind="stable")]
+    is_repeated = np.zeros(len(rows), bool)
+    is_repeated[1:] = rows["key"][1:] == rows["key"][:-1]
+    again = np.flatnonzero(is_repeated)
+    differs = (rows[COARSE][again] != rows[COARSE][again - 1]) | (rows[FINE][again] != rows[FINE][again - 1])
+    if differs.any():
+        one, other = rows[again[differs][0] - 1 : again[differs][0] + 1]
+        raise InputError(
+            f"{names} put the image {one['key'].ljust(16, bytes(1)).hex()} into two clusters, "
+            f"{one[COARSE]} and {other[COARSE]} (fine {one[FINE]} and {other[FINE]}); give tables of one clustering"
+        )
+    return rows[~is_repeated]
