@@ -1,28 +1,31 @@
 """Gather captions from tables by uid, for exports and for training: of one image the best, or the first.
 
-A table has the columns `uid` (or `url`) and `caption`. If it has a column `score`, the caption with the highest score
-is the best.
+Memory holds the captions of one part of the keys, which is a 256th of a large table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.tables import KEY_NAMES, ImageTable
-from curation.online.captions import CAPTIONS, Captions, sorted_rows
+from curation.gates.captions import NO_SCORE, ROWS, SCORE, CaptionTable
+from curation.gates.tables import KEY_NAMES
+from curation.online.captions import CAPTIONS, Captions
 from curation.runs.finished import matched_files
 from curation.runs.results import Results
 from runtime.errors import InputError
 from runtime.storage.parquet import batches
 
-CAPTION, SCORE = "caption", "score"
-EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"
+PART_BYTES = 64 << 20  # of a table, compressed
+MOST_PARTS = 256  # files that are open at a time
 
 
 @dataclass(frozen=True)
@@ -39,33 +42,64 @@ class Captioned:
         return self.images - self.with_caption
 
 
-def build(tables: Sequence[str], run: Results, path: str | PathLike[str]) -> Captioned:
+def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES) -> Captioned:
     """Write the captions of `tables` to one file, and count the images of the run that have one.
 
-    All captions are in memory while they are sorted. Tables of which no row is of the run are refused.
+    Tables of which no row is of the run are refused. About `part_bytes` of a table are sorted at a time.
     """
-    Captions.save(path, sorted_rows(_best_first(ImageTable.find(tables, EXPECTED))))
+    table = CaptionTable.find(tables)
+    parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
+    rows = (batch for file in table.files for batch in table.read(file))
+    with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
+        Captions.save(path, sorted_parts(rows, parts, Path(work)))
     captions = Captions.open(path)
     images = with_caption = 0
     for file in matched_files(run):
         for batch in batches(file, columns=["uid"]):
             images += batch.num_rows
-            with_caption += int((captions.find(batch["uid"]) >= 0).sum())
+            with_caption += int(captions.has(batch["uid"]).sum())
     if not with_caption:
-        raise InputError(f"none of the {len(captions):,} captions in {', '.join(tables)} is of an image of {run.path}")
+        raise InputError(f"none of the {len(captions):,} captions in {table.name} is of an image of {run.path}")
     return Captioned(captions, images, with_caption)
 
 
-def _best_first(table: ImageTable) -> Iterator[pa.RecordBatch]:
-    """Yield all captions as CAPTIONS rows, those with a higher score first."""
-    if CAPTION not in table.columns.names:
-        raise InputError(f"{table.name} has the columns {', '.join(table.columns.names)}; expected {EXPECTED}")
-    columns = [name for name in (CAPTION, SCORE) if name in table.columns.names]
-    rows = pa.Table.from_batches(
-        [batch for file in table.files for batch in table.read(file, columns)], table.row_schema(columns)
-    )
-    rows = rows.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(rows[CAPTION])), 0))
-    if SCORE in columns:
-        score = rows[SCORE].cast(pa.float64()).fill_null(-np.inf).to_numpy()
-        rows = rows.take(pa.array(np.argsort(-score, kind="stable")))
-    yield from rows.select([*KEY_NAMES, CAPTION]).rename_columns(CAPTIONS.names).cast(CAPTIONS).to_batches()
+def sorted_parts(rows: Iterable[pa.RecordBatch], parts: int, work: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the best caption of each image in the order of keys, as CAPTIONS; so many parts are sorted one by one."""
+    paths = [work / f"{part}.arrow" for part in range(parts)]
+    with ExitStack() as stack:
+        files = [stack.enter_context(pa.ipc.new_stream(str(path), ROWS)) for path in paths]
+        for batch in rows:
+            part = part_of(batch[KEY_NAMES[0]].to_numpy(), parts)
+            order = np.argsort(part, kind="stable")
+            ends = np.searchsorted(part[order], np.arange(parts + 1))
+            batch = batch.take(pa.array(order))
+            for number in np.flatnonzero(np.diff(ends)):
+                files[number].write_batch(batch.slice(ends[number], ends[number + 1] - ends[number]))
+    for path in paths:
+        with pa.memory_map(str(path)) as file:
+            yield from _best(pa.ipc.open_stream(file).read_all())
+        path.unlink()
+
+
+def part_of(high: np.ndarray, parts: int) -> np.ndarray:
+    """Return the part of each first half of a key: parts are equal ranges, in order.
+
+    >>> part_of(np.array([-(2**63), -1, 0, 2**63 - 1]), 3).tolist()
+    [0, 1, 1, 2]
+    """
+    leading = (high >> 32) + (1 << 31)  # its first 32 bits, from 0
+    return (leading * parts) >> 32
+
+
+def _best(rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Yield the best of ROWS for each key, the first of equally good ones, in one batch; nothing without a row."""
+    if not rows.num_rows:
+        return
+    high, low = (rows[name].to_numpy() for name in KEY_NAMES)
+    order = np.lexsort((-rows[SCORE].to_numpy(), low, high))  # keeps the order of equals
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
+    best = rows.take(pa.array(order[is_first])).combine_chunks()
+    scores = pc.if_else(pc.equal(best[SCORE], NO_SCORE), None, best[SCORE])
+    best = best.set_column(best.schema.get_field_index(SCORE), SCORE, scores)
+    yield from best.rename_columns(CAPTIONS.names).cast(CAPTIONS).combine_chunks().to_batches()

@@ -26,8 +26,16 @@ PAIR_COLUMNS = {
     "probability": "The probability with which the pair was kept.",
     "page_url": "A page that shows the image.",
 }
-CAPTION = pa.field("caption", pa.string())
-CAPTION_COLUMNS = {"caption": "A caption of the image, made by a model; null if there is none."}
+CAPTION = (
+    pa.field("caption", pa.string()),
+    pa.field("caption_score", pa.float64()),
+    pa.field("caption_source", pa.string()),
+)
+CAPTION_COLUMNS = {
+    "caption": "A caption of the image, made by a model; null if there is none.",
+    "caption_score": "The score of the caption, as the table of captions gives it; null if it gives none.",
+    "caption_source": "What wrote the caption, as the table of captions says; null if it does not say.",
+}
 ENTRY_COLUMNS = {
     "id": "The id of the entry: its position over all languages, from 0.",
     "language": "The language of the entry, a code of the metadata.",
@@ -81,7 +89,7 @@ PAIRS = RecordSet("pairs", "One row per image.", DATA, "uid", CURATED, PAIR_COLU
 ENTRY_RECORDS = RecordSet("entries", "One row per metadata entry.", ENTRIES, "id", COUNTS, ENTRY_COLUMNS)
 RECORD_SETS = (PAIRS, ENTRY_RECORDS)
 WITH_CAPTIONS = (
-    replace(PAIRS, schema=CURATED.append(CAPTION), columns=PAIR_COLUMNS | CAPTION_COLUMNS),
+    replace(PAIRS, schema=pa.schema([*CURATED, *CAPTION]), columns=PAIR_COLUMNS | CAPTION_COLUMNS),
     ENTRY_RECORDS,
 )
 

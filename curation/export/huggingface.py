@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+
 from curation.balancing.counts import EntryCounts
 from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
 from curation.export.croissant import CAPTION, RECORD_SETS, WITH_CAPTIONS, croissant
@@ -14,6 +16,7 @@ from curation.online.captions import Captions
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
 from curation.schemas import CURATED
+from runtime.arrow.schemas import require
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import PartWriter, batches
@@ -25,7 +28,7 @@ def write_folder(run: Results, folder: Path, about: About, captions: Captions | 
     """Write all files of the folder; return the number of files of the manifest.
 
     Files of the run get a second name in it (a hard link), or are copied if it is on another disk. With `captions` they
-    are written anew, with a column for them.
+    are written anew, with columns for them.
     """
     counts = run.path / "counts.parquet"
     if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
@@ -48,9 +51,11 @@ def write_folder(run: Results, folder: Path, about: About, captions: Captions | 
 
 
 def _write_captioned(file: OwnFile, path: Path, captions: Captions) -> None:
-    with PartWriter(path, CURATED.append(CAPTION), row_group_rows=GROUP_ROWS) as writer:
+    schema = pa.schema([*CURATED, *CAPTION])
+    with PartWriter(path, schema, row_group_rows=GROUP_ROWS) as writer:
         for batch in batches(file, GROUP_ROWS):
-            writer.write(batch.append_column(CAPTION, captions.of(batch["uid"])))
+            columns = [*require(batch, CURATED).columns, *captions.values(batch["uid"]).columns]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
 def _link(file: Path, path: Path) -> None:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -20,19 +21,27 @@ from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
-VERSION = b"1"
-# One row an image; captions of all of them may have more bytes than short strings can.
+VERSION = b"2"
+# What is known of a caption: its score and who wrote it are null where the table does not say.
+VALUES = (pa.field("caption", pa.string()), pa.field("score", pa.float64()), pa.field("source", pa.string()))
+# One row an image. Keys ascend, also from one record batch to the next, and those with one first half are in one
+# batch. A batch may have more bytes than short strings can.
 CAPTIONS = pa.schema(
-    [pa.field("high", pa.int64()), pa.field("low", pa.int64()), pa.field("caption", pa.large_string())],
+    [
+        pa.field("high", pa.int64()),
+        pa.field("low", pa.int64()),
+        *(field.with_type(pa.large_string()) if field.type == pa.string() else field for field in VALUES),
+    ],
     metadata={b"version": VERSION},
 )
+_NONE = pa.RecordBatch.from_pylist([dict.fromkeys(CAPTIONS.names)], CAPTIONS)
 
 
 @dataclass(frozen=True, eq=False)
 class Captions:
     """A caption of each of many images, in the order of their keys."""
 
-    rows: pa.Table
+    batches: Sequence[pa.RecordBatch]
     digest: str
     path: str
 
@@ -49,35 +58,36 @@ class Captions:
             raise InputError(f"{path} holds no captions ({error}); build them with curation.captions.build") from None
         if not rows.schema.equals(CAPTIONS, check_metadata=True):
             raise InputError(f"{path} holds no captions of version {VERSION.decode()}; build them again")
-        return cls(rows, checksum_of(Path(path)), str(path))
+        return cls([batch for batch in rows.to_batches() if batch.num_rows], checksum_of(Path(path)), str(path))
 
     @staticmethod
-    def save(path: str | PathLike[str], rows: pa.Table) -> None:
-        """Write CAPTIONS rows, sorted by key."""
+    def save(path: str | PathLike[str], batches: Iterable[pa.RecordBatch]) -> None:
+        """Write batches of CAPTIONS rows, sorted by key."""
         with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS) as file:
-            file.write_table(rows.combine_chunks().cast(CAPTIONS))
+            for batch in batches:
+                file.write_batch(batch.cast(CAPTIONS))
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return sum(batch.num_rows for batch in self.batches)
 
     def of(self, uids: pa.Array) -> pa.Array:
         """Return the caption of each image, null where it has none."""
-        found = self.find(uids)
-        return self.rows["caption"].take(pa.array(found, mask=found < 0)).combine_chunks().cast(pa.string())
+        return self.values(uids)["caption"]
 
-    def find(self, uids: pa.Array) -> np.ndarray:
-        """Return the row of each image, -1 where it has none."""
-        keys, high, low = exact_numbers(uids), *(self.rows[name].to_numpy() for name in ("high", "low"))
-        rows = np.searchsorted(high, keys[:, 0])
-        found, sought = np.full(len(rows), -1), np.arange(len(rows))
-        while len(sought):  # more than once only where the first halves of keys are equal
-            sought = sought[rows[sought] < len(high)]
-            sought = sought[high[rows[sought]] == keys[sought, 0]]
-            is_same = low[rows[sought]] == keys[sought, 1]
-            found[sought[is_same]] = rows[sought[is_same]]
-            sought = sought[~is_same]
-            rows[sought] += 1
-        return found
+    def values(self, uids: pa.Array) -> pa.RecordBatch:
+        """Return the VALUES of each image's caption, nulls where it has none."""
+        batch_of, row_of = self._find(uids)
+        order = np.argsort(batch_of, kind="stable")
+        found = [_NONE.slice(0, 0)]
+        for number in np.unique(batch_of):
+            batch = _NONE if number < 0 else self.batches[number]
+            found.append(batch.take(pa.array(row_of[batch_of == number])))
+        rows = pa.concat_batches(found).take(pa.array(np.argsort(order)))
+        return rows.select([field.name for field in VALUES]).cast(pa.schema(VALUES))
+
+    def has(self, uids: pa.Array) -> np.ndarray:
+        """Return whether each image has a caption."""
+        return self._find(uids)[0] >= 0
 
     def instead(self, uids: pa.Array, ratio: float, seed: int, epoch: int) -> pa.Array:
         """Return the caption that stands for the alt text of an image in an epoch, null where the alt text stays."""
@@ -85,13 +95,34 @@ class Captions:
         is_drawn = draws(seed, purpose("caption", epoch), uids) < ratio
         return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
 
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        """The first half of the first key of each batch."""
+        return np.array([batch["high"][0].as_py() for batch in self.batches], np.int64)
 
-def sorted_rows(batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    """Return CAPTIONS rows in the order of keys, of one image the first."""
-    rows = pa.Table.from_batches(batches, CAPTIONS)
-    order = np.lexsort((rows["low"].to_numpy(), rows["high"].to_numpy()))  # keeps the order of equals
-    rows = rows.take(pa.array(order))
-    keys = np.stack([rows[name].to_numpy() for name in ("high", "low")])
-    is_first = np.ones(len(rows), bool)
-    is_first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    return rows.filter(pa.array(is_first))
+    def _find(self, uids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return the batch of each image and its row in it: -1 and 0 where it has none."""
+        keys = exact_numbers(uids)
+        batch_of = np.searchsorted(self._firsts, keys[:, 0], "right") - 1
+        row_of = np.zeros(len(keys), np.int64)
+        for number in np.unique(batch_of[batch_of >= 0]):
+            sought = np.flatnonzero(batch_of == number)
+            rows = _rows_of(self.batches[number], keys[sought])
+            batch_of[sought[rows < 0]] = -1
+            row_of[sought] = np.maximum(rows, 0)
+        return batch_of, row_of
+
+
+def _rows_of(batch: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
+    """Return the row of each key in a batch, -1 where it is not there."""
+    high, low = (batch[name].to_numpy() for name in ("high", "low"))
+    rows = np.searchsorted(high, keys[:, 0])
+    found, sought = np.full(len(rows), -1), np.arange(len(rows))
+    while len(sought):  # more than once only where the first halves of keys are equal
+        sought = sought[rows[sought] < len(high)]
+        sought = sought[high[rows[sought]] == keys[sought, 0]]
+        is_same = low[rows[sought]] == keys[sought, 1]
+        found[sought[is_same]] = rows[sought[is_same]]
+        sought = sought[~is_same]
+        rows[sought] += 1
+    return found

@@ -24,8 +24,12 @@ def table(path, rows: list[dict]) -> str:
 @pytest.fixture
 def captioned(run, tmp_path) -> str:
     """Captions of two thirds of the images, in an order that is drawn, and of others."""
-    rows = [{"uid": each["uid"], "caption": f"説明 {each['uid']}"} for each in run.images if int(each["uid"], 16) % 3]
-    rows += [{"uid": "e" * 31 + str(number), "caption": "of another"} for number in range(5)]
+    rows = [
+        {"uid": each["uid"], "caption": f"説明 {each['uid']}", "source": "a model"}
+        for each in run.images
+        if int(each["uid"], 16) % 3
+    ]
+    rows += [{"uid": "e" * 31 + str(number), "caption": "of another", "source": None} for number in range(5)]
     Random(0).shuffle(rows)
     return table(tmp_path / "captions.parquet", rows)
 
@@ -58,12 +62,46 @@ def test_of_several_captions_the_best_is_taken_or_the_first(run, tmp_path):
         assert found.captions.of(pa.array([uid])).to_pylist() == [expected]
 
 
+def test_a_table_that_is_sorted_in_parts_gives_the_same_captions(run, tmp_path):
+    chance = Random(1)
+    uids = [row["uid"] for row in run.images] + [f"{chance.randrange(16**32):032x}" for _ in range(400)]
+    rows = [{"uid": uid, "caption": f"{n} of {uid}", "score": n % 3 / 4} for n in range(5) for uid in uids]
+    chance.shuffle(rows)
+    path = table(tmp_path / "t.parquet", rows)
+    sought = pa.array([*uids, *"xyz"])
+    whole, *others = (
+        module.build([path], Results.open(run.path), tmp_path / f"store{bytes}", bytes).captions
+        for bytes in (1 << 30, 4000, 1)
+    )
+    best = {}
+    for row in rows:
+        best[row["uid"]] = max(best.get(row["uid"], row), row, key=lambda each: each["score"])
+    assert whole.of(sought).to_pylist() == [best[uid]["caption"] if uid in best else None for uid in sought.to_pylist()]
+    for captions in others:
+        assert len(captions.batches) > 1
+        assert captions.values(sought).equals(whole.values(sought))
+        assert captions.values(sought.slice(0, 0)).equals(whole.values(sought.slice(0, 0)))
+
+
+def test_score_and_source_stand_beside_a_caption_where_the_table_has_them(run, tmp_path):
+    uid, other = (pa.array([row["uid"]]) for row in run.images[:2])
+    rows = [{"uid": uid[0].as_py(), "caption": " a\ndog ", "score": 1, "source": "model 1"}]
+    found = module.build([table(tmp_path / "t.parquet", rows)], Results.open(run.path), tmp_path / "store").captions
+    assert found.values(uid).to_pylist() == [{"caption": "a dog", "score": 1.0, "source": "model 1"}]
+    assert found.values(other).to_pylist() == [dict.fromkeys(("caption", "score", "source"))]
+    rows = [{name: row[name] for name in ("uid", "caption")} for row in rows]
+    found = module.build([table(tmp_path / "t.parquet", rows)], Results.open(run.path), tmp_path / "store").captions
+    assert found.values(uid).to_pylist() == [{"caption": "a dog", "score": None, "source": None}]
+
+
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
         ([{"uid": "e" * 32, "caption": "x"}], "none of the 1 captions in .* is of an image of"),
         ([{"uid": "e" * 32, "text": "x"}], "has the columns uid, text; expected tables of captions"),
         ([{"caption": "x"}], "a table of images has `uid`, or `url`"),
+        ([{"uid": "e" * 32, "caption": "x", "score": "high"}], "column score of .* is string; give numbers"),
+        ([{"uid": "e" * 32, "caption": 1}], "column caption of .* is int64; give strings"),
     ],
 )
 def test_tables_that_are_of_no_use_are_refused(run, tmp_path, rows, fault):
@@ -80,9 +118,12 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
     assert [row["caption"] for row in rows] == [
         f"説明 {row['uid']}" if int(row["uid"], 16) % 3 else None for row in run.kept
     ]
+    assert {row["caption_source"] for row in rows if row["caption"]} == {"a model"}
+    assert {row["caption_score"] for row in rows} == {None}
     described = json.loads((tmp_path / "out" / "croissant.json").read_text("utf-8"))
     pairs = next(each for each in described["recordSet"] if each["@id"] == "pairs")
-    assert "pairs/caption" in [field["@id"] for field in pairs["field"]]
+    fields = [field["@id"] for field in pairs["field"]]
+    assert fields[-3:] == ["pairs/caption", "pairs/caption_score", "pairs/caption_source"]
     assert "of the pool have no caption" in capsys.readouterr().err
     assert not (tmp_path / "out" / "captions.arrow").exists()
 
