@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from curation.commands.arguments import Parser
 from curation.export.card import About
+from curation.export.experts import ByCluster
 from curation.export.forms import FORMS, Given, export
 from runtime.console import command
 from runtime.errors import InputError
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
-        given = Given(args.tars, args.names, args.captions)
+        clusters = ByCluster(args.clusters, args.cluster, args.outsiders, args.seed)
+        given = Given(args.tars, args.names, args.captions, clusters)
         say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, given))
 
 
@@ -63,8 +65,34 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         metavar="TABLE",
         help="Parquet files with uid, caption and perhaps score: a column of huggingface, beside the text",
     )
+    _add_clusters(
+        parser.add_argument_group("an expert: the images of some clusters, for all but metaclip without tars")
+    )
     _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
     return parser.parse_args(argv)
+
+
+def _add_clusters(group: _ArgumentGroup) -> None:
+    group.add_argument(
+        "--clusters",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface",
+    )
+    group.add_argument(
+        "--cluster", nargs="+", type=int, default=[], metavar="N", help="the coarse clusters whose images are written"
+    )
+    group.add_argument(
+        "--outsiders",
+        type=float,
+        default=ByCluster.outsiders,
+        metavar="SHARE",
+        help="expected share of images of other clusters, from 0 to 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--seed", type=int, default=ByCluster.seed, help="by which outsiders are drawn (default: %(default)s)"
+    )
 
 
 def _add_about(group: _ArgumentGroup) -> None:

@@ -102,6 +102,7 @@ def _body(facts: dict[str, Any], about: About, name: str) -> list[str]:
 def _origin(facts: dict[str, Any]) -> list[str]:
     rows, numbers = facts["rows"], facts["parameters"]
     passed = rows.get("gated", rows.get("existing"))  # the latter of earlier versions
+    kept = f"kept of {facts['part']}" if "part" in facts else "kept"
     past_gate = "" if passed is None else f"; of these {_past_gate(facts)}: {passed:,}"
     return [
         "## How it was made",
@@ -110,7 +111,7 @@ def _origin(facts: dict[str, Any]) -> list[str]:
         "entries in it, counts per entry, a threshold t per language, and sampling at the rate t / count.",
         "",
         f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}{past_gate}; "
-        f"kept: {rows['kept']:,}",
+        f"{kept}: {rows['kept']:,}",
         f"- tail share {facts['tail_share']:.4g}, t of English {_english_threshold(facts)}, seed {numbers['seed']}, "
         f"rules `{numbers['rules']}`",
         f"- digest of the metadata whose ids are in `entries`: `{facts['made_from']['metadata']}`",

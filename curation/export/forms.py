@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.captions import build
+from curation.captions import Captioned, build
 from curation.export.card import About
 from curation.export.datacomp import write_subset
-from curation.export.huggingface import write_folder
+from curation.export.experts import ByCluster, selected
+from curation.export.huggingface import Rows, write_folder
 from curation.export.list_names import names_of
-from curation.export.loaders import write_loaders
+from curation.export.loaders import Lists, write_loaders
 from curation.export.metaclip import write_languages, write_shards
 from curation.online.shards import tars_at
 from curation.report.numbers import counted
@@ -35,6 +36,7 @@ class Given:
     tars: Sequence[str | Path] = ()  # metaclip: a JSON is written for each
     names: str | Path | None = None  # metaclip, with tars: a table of what languages and thresholds are called there
     captions: Sequence[str] = ()  # huggingface: tables of captions by uid
+    clusters: ByCluster = ByCluster()  # all but metaclip without tars: which images are written
 
 
 NOTHING = Given()
@@ -67,24 +69,24 @@ def export(
 
 
 def _datacomp(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
-    rows = write_subset(curated_files(run), folder / "uids.npy")
-    return f"uids.npy with {counted(rows, 'uid')}"
+    with selected(run, given.clusters, folder) as selection:
+        rows = write_subset(curated_files(run), folder / "uids.npy", selection)
+    return f"uids.npy with {counted(rows, 'uid')}{selection}"
 
 
 def _huggingface(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
-    if given.captions:
-        return _captioned(run, folder, about, given.captions)
-    files = write_folder(run, folder, about)
-    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
+    with _captions(run, given.captions, folder) as found, selected(run, given.clusters, folder) as selection:
+        files = write_folder(run, folder, about, Rows(found.captions if found else None, selection))
+    without = f" with captions ({counted(found.without, 'image')} of the pool have no caption)" if found else ""
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data{without}{selection}"
 
 
-def _captioned(run: Results, folder: Path, about: About, tables: Sequence[str]) -> str:
+@contextmanager
+def _captions(run: Results, tables: Sequence[str], folder: Path) -> Iterator[Captioned | None]:
+    """Give the captions of tables, if there are any; a file of these is in `folder` only within the block."""
     store = folder / "captions.arrow"
-    found = build(tables, run, store)
-    files = write_folder(run, folder, about, found.captions)
-    store.unlink()
-    without = f"{counted(found.without, 'image')} of the pool have no caption"
-    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({without})"
+    yield build(tables, run, store) if tables else None
+    store.unlink(missing_ok=True)
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
@@ -101,8 +103,10 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Giv
 
 def _loaders(run: Results, folder: Path, given: Given) -> str:
     paths = tars_at(given.tars)
-    samples = write_loaders(run, matched_files(run), paths, names_of(run, given.names), folder)
-    return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders"
+    lists = Lists.of(run, names_of(run, given.names))
+    with selected(run, given.clusters, folder) as selection:
+        samples = write_loaders(lists, matched_files(run), paths, folder, selection)
+    return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders{selection}"
 
 
 FORMS: dict[str, Callable[[Results, Path, About, int, Given], str]] = {
@@ -120,6 +124,10 @@ def _require_use(form: str, given: Given) -> None:
         raise InputError("names are for what is written of tars; give the tars, too")
     if given.captions and form != "huggingface":
         raise InputError(f"captions are a column of the format huggingface; {form} has none")
+    if given.clusters.tables and form == "metaclip" and not given.tars:
+        raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
+    if given.clusters.tables and form != "huggingface" and not given.clusters.coarse:
+        raise InputError(f"clusters are columns of the format huggingface; for {form} choose some of them (--cluster)")
 
 
 def _require_apart(to: Path, source: Path) -> None:

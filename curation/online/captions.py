@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.online.draw import purpose
+from curation.online.keyed import KEY, open_rows, rows_of
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.draws import draws
-from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
@@ -28,8 +28,7 @@ VALUES = (pa.field("caption", pa.string()), pa.field("score", pa.float64()), pa.
 # batch. A batch may have more bytes than short strings can.
 CAPTIONS = pa.schema(
     [
-        pa.field("high", pa.int64()),
-        pa.field("low", pa.int64()),
+        *KEY,
         *(field.with_type(pa.large_string()) if field.type == pa.string() else field for field in VALUES),
     ],
     metadata={b"version": VERSION},
@@ -51,13 +50,7 @@ class Captions:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Captions:
         """Map captions into memory; refuse a file that is none."""
-        try:
-            with pa.memory_map(str(path)) as file:
-                rows = pa.ipc.open_file(file).read_all()
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} holds no captions ({error}); build them with curation.captions.build") from None
-        if not rows.schema.equals(CAPTIONS, check_metadata=True):
-            raise InputError(f"{path} holds no captions of version {VERSION.decode()}; build them again")
+        rows = open_rows(path, CAPTIONS, "captions")
         return cls([batch for batch in rows.to_batches() if batch.num_rows], checksum_of(Path(path)), str(path))
 
     @staticmethod
@@ -107,22 +100,7 @@ class Captions:
         row_of = np.zeros(len(keys), np.int64)
         for number in np.unique(batch_of[batch_of >= 0]):
             sought = np.flatnonzero(batch_of == number)
-            rows = _rows_of(self.batches[number], keys[sought])
+            rows = rows_of(self.batches[number], keys[sought])
             batch_of[sought[rows < 0]] = -1
             row_of[sought] = np.maximum(rows, 0)
         return batch_of, row_of
-
-
-def _rows_of(batch: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
-    """Return the row of each key in a batch, -1 where it is not there."""
-    high, low = (batch[name].to_numpy() for name in ("high", "low"))
-    rows = np.searchsorted(high, keys[:, 0])
-    found, sought = np.full(len(rows), -1), np.arange(len(rows))
-    while len(sought):  # more than once only where the first halves of keys are equal
-        sought = sought[rows[sought] < len(high)]
-        sought = sought[high[rows[sought]] == keys[sought, 0]]
-        is_same = low[rows[sought]] == keys[sought, 1]
-        found[sought[is_same]] = rows[sought[is_same]]
-        sought = sought[~is_same]
-        rows[sought] += 1
-    return found
