@@ -11,6 +11,7 @@ from curation.commands.arguments import Parser
 from curation.export.card import About
 from curation.export.experts import ByCluster
 from curation.export.forms import FORMS, Given, export
+from curation.online.captions import CaptionDraw
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
         clusters = ByCluster(args.clusters, args.cluster, args.outsiders, args.seed)
-        given = Given(args.tars, args.names, args.captions, clusters)
+        draw = CaptionDraw(args.caption_ratio, args.seed, args.epoch)
+        given = Given(args.tars, args.names, args.captions, draw, clusters)
         say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, given))
 
 
@@ -33,7 +35,8 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
         "Write a finished run of curate for other programs: DataComp's file of uids; a folder for Hugging "
-        "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads.",
+        "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads; "
+        "tars of the curated pairs.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")
     parser.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder")
@@ -44,14 +47,15 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         type=int,
         default=os.cpu_count(),
         metavar="N",
-        help="processes that write texts, for metaclip (default: %(default)s)",
+        help="processes that write texts, for metaclip, or tars, for webdataset (default: %(default)s)",
     )
     parser.add_argument(
         "--tars",
         nargs="+",
         default=[],
         metavar="PATH",
-        help="tars of img2dataset, for metaclip: write a JSON for each, as Meta CLIP's own loaders read it",
+        help="tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
+        "webdataset, a tar of its curated pairs",
     )
     parser.add_argument(
         "--names",
@@ -63,13 +67,39 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         nargs="+",
         default=[],
         metavar="TABLE",
-        help="Parquet files with uid, caption and perhaps score: a column of huggingface, beside the text",
+        help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
+        "or in place of some texts of webdataset",
     )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=CaptionDraw.seed,
+        metavar="N",
+        help="by which captions in place of texts, and outsiders of clusters, are drawn (default: %(default)s)",
+    )
+    _add_draw(parser.add_argument_group("captions in place of texts, for webdataset"))
     _add_clusters(
         parser.add_argument_group("an expert: the images of some clusters, for all but metaclip without tars")
     )
     _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
     return parser.parse_args(argv)
+
+
+def _add_draw(group: _ArgumentGroup) -> None:
+    group.add_argument(
+        "--caption-ratio",
+        type=float,
+        default=CaptionDraw.ratio,
+        metavar="SHARE",
+        help="of the samples with a caption, those whose txt it is (default: %(default)s)",
+    )
+    group.add_argument(
+        "--epoch",
+        type=int,
+        default=CaptionDraw.epoch,
+        metavar="N",
+        help="of the draw, as of the online loader (default: %(default)s)",
+    )
 
 
 def _add_clusters(group: _ArgumentGroup) -> None:
@@ -89,9 +119,6 @@ def _add_clusters(group: _ArgumentGroup) -> None:
         default=ByCluster.outsiders,
         metavar="SHARE",
         help="expected share of images of other clusters, from 0 to 1 (default: %(default)s)",
-    )
-    group.add_argument(
-        "--seed", type=int, default=ByCluster.seed, help="by which outsiders are drawn (default: %(default)s)"
     )
 
 

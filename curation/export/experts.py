@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from curation.clusters import Clustered, build
@@ -42,9 +43,14 @@ class Selection:
     found: Clustered | None = None
     expert: Expert | None = None
 
+    @property
+    def takes(self) -> Callable[[pa.Array], np.ndarray] | None:
+        """Whether each image of some uids is written, as bools; None for all."""
+        return self.expert.takes if self.expert else None
+
     def filter(self, rows: Rows) -> Rows:
         """Return the rows of the expert's images, by the column `uid`."""
-        return rows if self.expert is None else rows.filter(pa.array(self.expert.takes(rows["uid"])))
+        return rows if self.takes is None else rows.filter(pa.array(self.takes(rows["uid"])))
 
     def __str__(self) -> str:
         """Say which images these are, in brackets; nothing without clusters."""
@@ -65,7 +71,7 @@ def of_clusters(expert: Expert) -> str:
 
 
 @contextmanager
-def selected(run: Results, by_cluster: ByCluster, folder: Path) -> Iterator[Selection]:
+def selected(run: Results, folder: Path, by_cluster: ByCluster) -> Iterator[Selection]:
     """Give the images that the clusters choose; a file of these is in `folder` only within the block."""
     if not by_cluster.tables:
         yield EVERYTHING

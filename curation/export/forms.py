@@ -6,8 +6,8 @@ The new folder gets its name only when all of it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from curation.export.huggingface import Rows, write_folder
 from curation.export.list_names import names_of
 from curation.export.loaders import Lists, write_loaders
 from curation.export.metaclip import write_languages, write_shards
+from curation.export.webdataset import Texts, write_tars
+from curation.online.captions import CaptionDraw
 from curation.online.shards import tars_at
 from curation.report.numbers import counted
 from curation.runs.finished import curated_files, matched_files, open_local
@@ -33,9 +35,10 @@ from runtime.storage.whole import whole_folder
 class Given:
     """What some forms take besides the run."""
 
-    tars: Sequence[str | Path] = ()  # metaclip: a JSON is written for each
+    tars: Sequence[str | Path] = ()  # metaclip: a JSON is written for each; webdataset: a tar
     names: str | Path | None = None  # metaclip, with tars: a table of what languages and thresholds are called there
-    captions: Sequence[str] = ()  # huggingface: tables of captions by uid
+    captions: Sequence[str] = ()  # huggingface, webdataset: tables of captions by uid
+    draw: CaptionDraw = CaptionDraw()  # webdataset: which captions stand for texts
     clusters: ByCluster = ByCluster()  # all but metaclip without tars: which images are written
 
 
@@ -69,24 +72,16 @@ def export(
 
 
 def _datacomp(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
-    with selected(run, given.clusters, folder) as selection:
+    with selected(run, folder, given.clusters) as selection:
         rows = write_subset(curated_files(run), folder / "uids.npy", selection)
     return f"uids.npy with {counted(rows, 'uid')}{selection}"
 
 
 def _huggingface(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
-    with _captions(run, given.captions, folder) as found, selected(run, given.clusters, folder) as selection:
+    with _captions(run, folder, given.captions) as found, selected(run, folder, given.clusters) as selection:
         files = write_folder(run, folder, about, Rows(found.captions if found else None, selection))
-    without = f" with captions ({counted(found.without, 'image')} of the pool have no caption)" if found else ""
-    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data{without}{selection}"
-
-
-@contextmanager
-def _captions(run: Results, tables: Sequence[str], folder: Path) -> Iterator[Captioned | None]:
-    """Give the captions of tables, if there are any; a file of these is in `folder` only within the block."""
-    store = folder / "captions.arrow"
-    yield build(tables, run, store) if tables else None
-    store.unlink(missing_ok=True)
+    captions = f" with captions ({_lack(found)})" if found else ""
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data{captions}{selection}"
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
@@ -104,26 +99,50 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Giv
 def _loaders(run: Results, folder: Path, given: Given) -> str:
     paths = tars_at(given.tars)
     lists = Lists.of(run, names_of(run, given.names))
-    with selected(run, given.clusters, folder) as selection:
+    with selected(run, folder, given.clusters) as selection:
         samples = write_loaders(lists, matched_files(run), paths, folder, selection)
     return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders{selection}"
+
+
+def _webdataset(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
+    tars = tars_at(given.tars)
+    with ExitStack() as stack:
+        found = stack.enter_context(_captions(run, folder, given.captions))
+        selection = stack.enter_context(selected(run, folder, given.clusters))
+        captions = found.captions if found else None
+        texts = Texts(curated_files(run), selection.takes, captions, given.draw)
+        spread = stack.enter_context(_processes(min(workers, len(tars))))
+        samples, captions_drawn = write_tars(tars, texts, folder, spread)
+    if not samples:
+        raise InputError(
+            f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}; give tars of a "
+            "download of its curated/ or matched/"
+        )
+    drawn = f" with {counted(captions_drawn, 'caption')} as txt ({_lack(found)})" if found else ""
+    return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{selection}"
 
 
 FORMS: dict[str, Callable[[Results, Path, About, int, Given], str]] = {
     "datacomp": _datacomp,
     "huggingface": _huggingface,
     "metaclip": _metaclip,
+    "webdataset": _webdataset,
 }
 
 
 def _require_use(form: str, given: Given) -> None:
     """Refuse what the form does not take."""
-    if given.tars and form != "metaclip":
-        raise InputError(f"tars are for the format metaclip; {form} is written without them")
-    if given.names and not given.tars:
-        raise InputError("names are for what is written of tars; give the tars, too")
-    if given.captions and form != "huggingface":
-        raise InputError(f"captions are a column of the format huggingface; {form} has none")
+    if given.tars and form not in ("metaclip", "webdataset"):
+        raise InputError(f"tars are for the formats metaclip and webdataset; {form} is written without them")
+    if form == "webdataset" and not given.tars:
+        raise InputError("the format webdataset is written of tars; give those of img2dataset")
+    if given.names and (form != "metaclip" or not given.tars):
+        raise InputError("names are for what metaclip writes of tars; give the tars, too")
+    if given.captions and form not in ("huggingface", "webdataset"):
+        raise InputError(f"captions are for the formats huggingface and webdataset; {form} has none")
+    drawn = replace(given.draw, seed=CaptionDraw.seed)  # which is of outsiders, too
+    if drawn != CaptionDraw() and (form != "webdataset" or not given.captions):
+        raise InputError("captions are drawn for webdataset alone; give captions, or no ratio and epoch")
     if given.clusters.tables and form == "metaclip" and not given.tars:
         raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
     if given.clusters.tables and form != "huggingface" and not given.clusters.coarse:
@@ -143,6 +162,18 @@ def _require_free(to: Path, overwrite: bool) -> None:
     """Refuse a folder that is not empty, without `overwrite`."""
     if not is_free(to) and not overwrite:
         raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
+
+
+@contextmanager
+def _captions(run: Results, folder: Path, tables: Sequence[str]) -> Iterator[Captioned | None]:
+    """Give the captions of tables, if there are any, in a file that goes when the block ends."""
+    store = folder / "captions.arrow"
+    yield build(tables, run, store) if tables else None
+    store.unlink(missing_ok=True)
+
+
+def _lack(found: Captioned) -> str:
+    return f"{counted(found.without, 'image')} of the pool have no caption"
 
 
 @contextmanager

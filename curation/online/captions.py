@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from curation.online.config import OnlineConfig
 from curation.online.draw import purpose
 from curation.online.keyed import KEY, open_rows, rows_of
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.draws import draws
+from runtime.parameters import require_integer, require_share
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
@@ -34,6 +36,19 @@ CAPTIONS = pa.schema(
     metadata={b"version": VERSION},
 )
 _NONE = pa.RecordBatch.from_pylist([dict.fromkeys(CAPTIONS.names)], CAPTIONS)
+
+
+@dataclass(frozen=True)
+class CaptionDraw:
+    """Which captions stand for the texts of their images: a share of them, drawn by seed, epoch and uid."""
+
+    ratio: float = OnlineConfig.caption_ratio
+    seed: int = OnlineConfig.seed
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        require_share("caption_ratio", self.ratio)
+        require_integer("epoch", self.epoch, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +97,10 @@ class Captions:
         """Return whether each image has a caption."""
         return self._find(uids)[0] >= 0
 
-    def instead(self, uids: pa.Array, ratio: float, seed: int, epoch: int) -> pa.Array:
-        """Return the caption that stands for the alt text of an image in an epoch, null where the alt text stays."""
+    def instead(self, uids: pa.Array, draw: CaptionDraw) -> pa.Array:
+        """Return the caption that stands for the text of an image in an epoch, null where the text stays."""
         captions = self.of(uids)
-        is_drawn = draws(seed, purpose("caption", epoch), uids) < ratio
+        is_drawn = draws(draw.seed, purpose("caption", draw.epoch), uids) < draw.ratio
         return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
 
     @cached_property

@@ -1,7 +1,7 @@
-"""Join matched images to the samples of tars by uid, for more of both than memory holds.
+"""Join images of a run to the samples of tars by uid, for more of both than memory holds.
 
-Memory holds one number for each uid of the tars; the matched images are read once. An image whose number agrees is
-written to a file for its shard. Then whole uids are compared: no answer rests on a number being unique.
+Memory holds one number for each uid of the tars; the images, with any columns, are read once. An image whose number
+agrees is written to a file for its shard. Then whole uids are compared: no answer rests on a number being unique.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ from runtime.errors import InputError
 BUCKETS = 256  # files at most, each of neighbouring shards; memory holds one file at a time
 
 CANDIDATES = MATCHED.field("candidates")
-# A matched image that may be the sample in `row` of `shard`: their numbers agree.
-FOUND = pa.schema([pa.field("shard", pa.int32()), pa.field("row", pa.int32()), MATCHED.field("uid"), CANDIDATES])
+# Of an image that may be the sample in `row` of `shard`, because their numbers agree; its own columns come behind.
+FOUND = (pa.field("shard", pa.int32()), pa.field("row", pa.int32()))
 # One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(CANDIDATES)
 
@@ -47,24 +47,34 @@ class TarUids:
         return cls(numbers[order], shards[order], rows[order])
 
     def find(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a FOUND row for each sample that an image of the batch may be: none, one, or several."""
+        """Return FOUND and the image's columns for each sample that an image may be: none, one, or several."""
         sought = draws(0, "place", batch.column("uid"))
         first = np.searchsorted(self.numbers, sought)
         number = np.searchsorted(self.numbers, sought, "right") - first
         image = np.repeat(np.arange(len(sought)), number)
         found = np.arange(len(image)) + np.repeat(first - np.cumsum(number) + number, number)
-        columns = [self.shards[found], self.rows[found], batch.column("uid").take(image)]
-        return pa.RecordBatch.from_arrays([*columns, batch.column("candidates").take(image)], schema=FOUND)
+        columns = [self.shards[found], self.rows[found], *batch.take(pa.array(image)).columns]
+        return pa.RecordBatch.from_arrays(columns, schema=found_of(batch.schema))
 
 
-def join(matched: Iterable[pa.RecordBatch], uids: TarUids, shards: int, work: Path) -> Iterator[tuple[int, pa.Table]]:
-    """Yield each shard's number and its FOUND rows, in the order of shards; `work` is a folder for temporary files."""
+def found_of(images: pa.Schema) -> pa.Schema:
+    """Return FOUND with the columns of images behind it."""
+    return pa.schema([*FOUND, *images])
+
+
+def join(
+    images: Iterable[pa.RecordBatch], columns: pa.Schema, uids: TarUids, shards: int, work: Path
+) -> Iterator[tuple[int, pa.Table]]:
+    """Yield each shard's number and its found rows, in the order of shards; `work` is a folder for temporary files.
+
+    `columns` are those of the images, with `uid` among them.
+    """
     buckets = min(BUCKETS, shards)
     first_of_bucket = [bucket * shards // buckets for bucket in range(buckets + 1)]
     paths = [work / f"found{bucket}.arrow" for bucket in range(buckets)]
     with ExitStack() as stack:
-        files = [stack.enter_context(pa.ipc.new_stream(str(path), FOUND)) for path in paths]
-        for batch in matched:
+        files = [stack.enter_context(pa.ipc.new_stream(str(path), found_of(columns))) for path in paths]
+        for batch in images:
             _write_found(uids.find(batch), first_of_bucket, files)
     for bucket, path in enumerate(paths):
         yield from _found_of(path, range(*first_of_bucket[bucket : bucket + 2]))
@@ -72,7 +82,7 @@ def join(matched: Iterable[pa.RecordBatch], uids: TarUids, shards: int, work: Pa
 
 
 def _write_found(found: pa.RecordBatch, first_of_bucket: list[int], files: list[pa.RecordBatchStreamWriter]) -> None:
-    """Append FOUND rows to the files of their shards."""
+    """Append found rows to the files of their shards."""
     found = found.take(pc.sort_indices(found.column("shard")))
     ends = np.searchsorted(found.column("shard").to_numpy(), first_of_bucket)
     for bucket in np.flatnonzero(np.diff(ends)):
@@ -80,7 +90,7 @@ def _write_found(found: pa.RecordBatch, first_of_bucket: list[int], files: list[
 
 
 def _found_of(path: Path, shards: range) -> Iterator[tuple[int, pa.Table]]:
-    """Yield each shard's number and its FOUND rows, sorted, from the file of these shards."""
+    """Yield each shard's number and its found rows, sorted, from the file of these shards."""
     with pa.memory_map(str(path)) as file:
         found = pa.ipc.open_stream(file).read_all()
     found = found.sort_by([("shard", "ascending"), ("row", "ascending")])
@@ -90,12 +100,15 @@ def _found_of(path: Path, shards: range) -> Iterator[tuple[int, pa.Table]]:
 
 
 def joined(samples: pa.RecordBatch, found: pa.Table) -> pa.Table:
-    """Return the ROWS of one shard: its samples that have a matched image, in their order."""
+    """Return the samples of one shard that have an image, in their order, with the other columns of the image."""
     same = pc.equal(pc.take(samples.column("uid"), found.column("row")), found.column("uid"))
     found = found.filter(same)
     rows = found.column("row").to_numpy()
     repeated = rows[1:][np.diff(rows) == 0]
     if len(repeated):
         uid = samples.column("uid")[int(repeated[0])]
-        raise InputError(f"the matched images hold uid {uid} more than once; give the matched/ of one run of curate")
-    return pa.Table.from_batches([samples.take(rows)]).append_column(CANDIDATES, found.column("candidates"))
+        raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
+    table = pa.Table.from_batches([samples.take(rows)])
+    for field in found.drop_columns([*(field.name for field in FOUND), "uid"]).schema:
+        table = table.append_column(field, found.column(field.name))
+    return table

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.online.captions import Captions
+from curation.online.captions import CaptionDraw, Captions
 from curation.online.draw import Drawn, draw, purpose, shuffled
 from curation.online.experts import Expert
 from curation.online.index import Index
@@ -67,7 +67,7 @@ class Epoch:
     def _captions(self, uids: pa.Array) -> pa.Array:
         if self.captions is None:
             return pa.nulls(len(uids), pa.string())
-        return self.captions.instead(uids, self.caption_ratio, self.seed, self.number)
+        return self.captions.instead(uids, CaptionDraw(self.caption_ratio, self.seed, self.number))
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""

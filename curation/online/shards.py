@@ -1,4 +1,4 @@
-"""Find tars, and the matched images of their samples.
+"""Find tars, and the images of a run among their samples.
 
 How the two are joined is in `join`.
 """
@@ -21,6 +21,7 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
 BATCH_ROWS = 1 << 16  # matched images in memory at a time
+IMAGES = pa.schema([MATCHED.field("uid"), MATCHED.field("candidates")])  # what is joined of a matched image
 
 
 def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
@@ -43,9 +44,16 @@ def _tars_of(given: str) -> list[Path]:
 
 def joined_tars(tars: list[Path], files: list[OwnFile], work: Path) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
     """Yield the SAMPLES of each tar, and the ROWS of those whose image is in `files`; `work` is for temporary files."""
+    yield from joined_images(tars, _images(files), IMAGES, work)
+
+
+def joined_images(
+    tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path
+) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
+    """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
     scans = [work / f"{number}.scanned" for number in range(len(tars))]
     uids = TarUids.of(_scan(tar, scan) for tar, scan in zip(tars, scans, strict=True))
-    for number, found in join(_images(files), uids, len(tars), work):
+    for number, found in join(images, columns, uids, len(tars), work):
         scanned = _scanned(scans[number])
         yield scanned, joined(scanned, found)
         scans[number].unlink()
@@ -66,12 +74,11 @@ def _scanned(path: Path) -> pa.RecordBatch:
 
 def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
     """Yield `uid` and `candidates` of the matched images that have any."""
-    columns = ["uid", "candidates"]
     for file in files:
         try:
-            for batch in batches(file, BATCH_ROWS, columns):
+            for batch in batches(file, BATCH_ROWS, IMAGES.names):
                 batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
-                yield batch.cast(pa.schema([MATCHED.field(name) for name in columns]))
+                yield batch.cast(IMAGES)
         except InputError:
             raise
         except (pa.ArrowException, KeyError) as error:

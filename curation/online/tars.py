@@ -101,9 +101,14 @@ def by_key(found: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
         yield key, {extension: member for _, extension, member in group}
 
 
+def image_of(files: dict[str, Member]) -> str | None:
+    """Return the extension of the image among the files of a key, or None."""
+    return next((extension for extension in IMAGES if extension in files), None)
+
+
 def _sample(key: str, files: dict[str, Member], data: bytes | mmap.mmap) -> tuple | None:
     """Return a row of SAMPLES, or None without an image."""
-    image = next((extension for extension in IMAGES if extension in files), None)
+    image = image_of(files)
     if image is None:
         return None
     if "json" not in files:

@@ -1,6 +1,7 @@
 """Exports of an expert hold the images of its clusters and the outsiders that are drawn, the same in every form."""
 
 import json
+import tarfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -112,6 +113,15 @@ def test_loaders_get_texts_of_the_expert_alone(run, export, rows, tmp_path):
         texts = json.loads((out / loader / "0" / "00000.json").read_text("utf-8"))
         assert [bool(of_key) for of_key in texts.values()] == [uid in taken for uid in uids]
     assert not (out / "clusters.arrow").exists()
+
+
+def test_tars_have_the_samples_of_the_expert_alone(run, export, expected, tmp_path):
+    write_tar(tmp_path / "00000.tar", run.images)
+    out = export("webdataset", "--tars", str(tmp_path / "00000.tar"), "--workers", "1", *EXPERT)
+    with tarfile.open(out / "00000.tar") as tar:
+        stated = [json.load(tar.extractfile(member)) for member in tar if member.name.endswith(".json")]
+    assert sorted(each["uid"] for each in stated) == sorted(expected)
+    assert {path.name for path in out.iterdir()} == {"00000.tar", "sizes.json"}
 
 
 def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, rows, tmp_path):

@@ -1,10 +1,6 @@
 """open_clip and webdataset train on curated tars and on a balanced dataset."""
 
-import io
-import json
-import tarfile
 from fractions import Fraction
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -12,111 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import clusters, online
-from curation.balancing.sampling import sample_batch
 from curation.runs.results import Results
 from tests.naive.clusters import naive_chance, naive_takes
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
-from tests.support.online_run import FORKS, add, batch, image, pairs, write_run
+from tests.support.online_run import FORKS, pairs
 from tests.support.stand_ins import needed
+from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
 PAGE = ROOT / "docs" / "online-balancing.md"
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
-PLACES = {"north": (0, 8), "south": (0, -8), "west": (8, 0), "east": (-8, 0)}
-
-
-@pytest.fixture
-def patches(tmp_path):
-    """Tars of all pictures of coloured patches, a run of curate over them, and tars of those that it kept."""
-    pictures = needed("PIL.Image")
-    rows, jpegs = [], {}
-    for number in range(320):
-        colour, place = list(COLOURS)[number % 4], list(PLACES)[number // 4 % 4]
-        row = image(number, [[number % 4], [4, number % 4]])
-        row["candidates"][0]["text"] = f"{colour} patch in the {place}"
-        row["candidates"][1]["text"] = f"photo of a {colour} thing, {place}"
-        picture = pictures.new("RGB", (32, 32), (90 + number % 9, 90, 90))
-        picture.paste(
-            COLOURS[colour], tuple(8 - way for way in PLACES[place]) + tuple(24 - way for way in PLACES[place])
-        )
-        out = io.BytesIO()
-        picture.save(out, "JPEG")
-        rows.append(row)
-        jpegs[row["uid"]] = out.getvalue()
-    write_run(tmp_path / "curated", rows)
-    write_pictures(tmp_path / "images" / "00000.tar", [(row["uid"], "unused") for row in rows], jpegs)
-    kept = sample_batch(batch(rows), np.full(5, 0.5), 0)
-    write_pictures(
-        tmp_path / "kept" / "00000.tar", zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True), jpegs
-    )
-    return tmp_path
-
-
-def write_pictures(path, chosen, jpegs):
-    path.parent.mkdir()
-    with tarfile.open(path, "w") as tar:
-        for number, (uid, text) in enumerate(chosen):
-            add(tar, f"{number:09d}.jpg", jpegs[uid])
-            add(tar, f"{number:09d}.txt", text.encode())
-            add(tar, f"{number:09d}.json", json.dumps({"uid": uid}).encode())
-
-
-class Losses(list):
-    """In the place of open_clip's writer for TensorBoard: the loss of each step."""
-
-    def add_scalar(self, name, value, step):
-        if name == "train/loss":
-            self.append(value)
-
-
-def tiny_clip():
-    """A model of two layers for pictures of 32 pixels, its tokenizer, and what it wants of a picture."""
-    torch, open_clip = needed("torch"), needed("open_clip")
-    from torchvision.transforms.functional import normalize, to_tensor
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)  # more would wait for each other where the tests share cores
-    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
-    text = {"context_length": 12, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
-    model = open_clip.CLIP(32, vision, text, output_dict=True)
-    return (
-        model,
-        open_clip.SimpleTokenizer(context_length=12),
-        lambda picture: normalize(to_tensor(picture), [0.45], [0.27]),
-    )
-
-
-def trained(model, data, args, epochs) -> Losses:
-    """Train with open_clip's own loop; return the losses."""
-    import torch
-    from open_clip import ClipLoss
-    from open_clip_train.train import train_one_epoch
-
-    optimizer, losses = torch.optim.AdamW(model.parameters(), lr=3e-4), Losses()
-    for epoch in range(epochs):
-        train_one_epoch(model, {"train": data}, ClipLoss(), epoch, optimizer, None, None, None, args, losses)
-    return losses
-
-
-def arguments(**more):
-    """The command line of open_clip's training, as far as its loop and its loader look at it."""
-    numbers = {
-        "batch_size": 16,
-        "workers": 0,
-        "world_size": 1,
-        "rank": 0,
-        "seed": 0,
-        "accum_freq": 1,
-        "log_every_n_steps": 1,
-    }
-    off = ("distill", "horovod", "wandb", "distributed", "dataset_resampled")
-    none = ("grad_clip_norm", "train_data_upsampling_factors")
-    switches = dict.fromkeys(off, False) | dict.fromkeys(none) | {"skip_scheduler": True}
-    return SimpleNamespace(device="cpu", precision="fp32", **numbers, **switches, **more)
-
-
-def falls(losses) -> bool:
-    return np.mean(losses[-8:]) < 0.75 * np.mean(losses[:8])
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves tars open
@@ -128,30 +28,6 @@ def test_open_clip_learns_from_the_tars_of_a_curated_manifest(patches):
     args = arguments(train_data=str(patches / "kept" / "00000.tar"), train_num_samples=160)
     data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=tokenizer)
     assert falls(trained(model, data, args, epochs=7))
-
-
-def decoded(tokenizer, preprocess):
-    """A transform of samples for the model."""
-    pictures = needed("PIL.Image")
-
-    def pair(sample):
-        picture = pictures.open(io.BytesIO(sample["jpg"])).convert("RGB")
-        return preprocess(picture), tokenizer(sample["txt"].decode())[0]
-
-    return pair
-
-
-def batches_of(dataset):
-    """A balanced dataset as open_clip's loop takes its data."""
-    import torch
-    from open_clip_train.data import DataInfo
-
-    loader = torch.utils.data.DataLoader(dataset, batch_size=16, drop_last=True)
-    loader.num_batches = dataset.steps(16)
-    loader.num_samples = 16 * loader.num_batches
-    data = DataInfo(loader)
-    data.set_epoch = dataset.set_epoch
-    return data
 
 
 @pytest.mark.feeds

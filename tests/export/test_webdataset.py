@@ -1,0 +1,161 @@
+"""Tars of a download are written anew with the curated pairs, and captions in place of some texts."""
+
+import json
+import tarfile
+from collections import defaultdict
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.commands.export import main
+from curation.export.card import About
+from curation.export.forms import Given, export
+from curation.online.captions import CaptionDraw
+from runtime.errors import InputError
+from tests.naive.sampling import naive_draw
+from tests.support.finished_run import image
+from tests.support.online_run import add, write_tar
+
+NUMBERS = {"00000": range(0, 25), "00001": range(25, 60), "00002": range(0)}
+RATIO, SEED, EPOCH = 0.4, 3, 2
+
+
+@pytest.fixture
+def tars(run, tmp_path) -> Path:
+    """Tars of all images of the run and of some others, in an order that is drawn; one is of others alone."""
+    (tmp_path / "images").mkdir()
+    for number, stem in enumerate(NUMBERS):
+        rows = [*(run.images[each] for each in NUMBERS[stem]), image(90 + number)]
+        Random(stem).shuffle(rows)
+        write_tar(tmp_path / "images" / f"{stem}.tar", rows, ["ustar", "pax", "gnu"][number])
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def captions(run, tmp_path) -> str:
+    rows = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in run.images[::2]]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "captions.parquet")
+    return str(tmp_path / "captions.parquet")
+
+
+def samples_in(tar: Path) -> dict[str, dict[str, bytes]]:
+    """Return the members of each key of a tar, in its order."""
+    found: dict[str, dict[str, bytes]] = defaultdict(dict)
+    with tarfile.open(tar) as file:
+        for member in file:
+            key, extension = member.name.split(".", 1)
+            found[key][extension] = file.extractfile(member).read()
+    return dict(found)
+
+
+def naive_samples(tar: Path, texts: dict[str, str], captions: dict[str, str]) -> dict[str, dict[str, bytes]]:
+    """Return what is to be written of a tar, given the curated text and the drawn caption of each uid."""
+    expected = {}
+    for key, sample in samples_in(tar).items():
+        uid = json.loads(sample["json"])["uid"]
+        if uid in texts:
+            text = {"txt": texts[uid].encode()}
+            if uid in captions:
+                text = {"txt": captions[uid].encode(), "alt.txt": texts[uid].encode()}
+            expected[key] = {"jpg": sample["jpg"], "json": sample["json"]} | text
+    return expected
+
+
+def written(run, tars, to: Path, workers: int = 1, **given) -> str:
+    return export(run.path, to, "webdataset", About(), workers, given=Given([tars], **given))
+
+
+def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, tars, tmp_path):
+    sentence = written(run, tars, tmp_path / "out")
+    texts = {row["uid"]: row["text"] for row in run.kept}
+    assert 10 < len(texts) < 60
+    for tar in tars.iterdir():
+        expected = naive_samples(tar, texts, {})
+        found = samples_in(tmp_path / "out" / tar.name)
+        assert [*found.items()] == [*expected.items()]
+    assert sentence.startswith(f"{len(texts)} samples in 3 tars in ")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"sizes.json", *(f"{stem}.tar" for stem in NUMBERS)}
+
+
+def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, captions, tmp_path, capsys):
+    draw = ["--caption-ratio", str(RATIO), "--seed", str(SEED), "--epoch", str(EPOCH)]
+    paths = ["--from", str(run.path), "--to", str(tmp_path / "out"), "--tars", str(tars), "--captions", captions]
+    main([*paths, "--format", "webdataset", "--workers", "1", *draw])
+    texts = {row["uid"]: row["text"] for row in run.kept}
+    captioned = (row["uid"] for row in run.images[::2])
+    drawn = {uid: f"説明 {uid}" for uid in captioned if naive_draw(SEED, f"caption in epoch {EPOCH}", uid) < RATIO}
+    for tar in tars.iterdir():
+        assert samples_in(tmp_path / "out" / tar.name) == naive_samples(tar, texts, drawn)
+    stand = len(drawn.keys() & texts.keys())
+    assert stand > 3
+    said = f"{len(texts)} samples in 3 tars with {stand} captions as txt (30 images of the pool have no caption)"
+    assert said in capsys.readouterr().err
+
+
+def test_the_same_samples_give_the_same_bytes_whoever_writes_them(run, tars, captions, tmp_path):
+    for workers in (1, 2):
+        written(run, tars, tmp_path / f"out{workers}", workers, captions=[captions], draw=CaptionDraw(RATIO))
+    for path in (tmp_path / "out1").iterdir():
+        assert path.read_bytes() == (tmp_path / "out2" / path.name).read_bytes()
+
+
+def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, captions, tmp_path):
+    written(run, tars, tmp_path / "plain")
+    written(run, tars, tmp_path / "first", captions=[captions], draw=CaptionDraw(1.0))
+    written(run, tmp_path / "first", tmp_path / "again")
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_open_clip_finds_the_number_of_samples_of_each_tar(run, tars, tmp_path):
+    written(run, tars, tmp_path / "out")
+    sizes = json.loads((tmp_path / "out" / "sizes.json").read_text("utf-8"))
+    assert sizes == {f"{stem}.tar": len(samples_in(tmp_path / "out" / f"{stem}.tar")) for stem in NUMBERS}
+    assert sizes["00002.tar"] == 0
+
+
+def test_all_members_but_texts_keep_their_names_and_bytes(run, tmp_path):
+    row = run.kept[0]
+    names = {"a b/01.JPG": b"JPEG", "a b/01.json": json.dumps({"uid": row["uid"]}).encode(), "a b/01.cls": b"\0\1"}
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name, content in names.items():
+            add(tar, name, content)
+    written(run, tmp_path / "t.tar", tmp_path / "out")
+    with tarfile.open(tmp_path / "out" / "t.tar") as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}
+        assert {(member.uid, member.gid, member.mtime, member.uname) for member in tar} == {(0, 0, 0, "")}
+    assert found == names | {"a b/01.txt": row["text"].encode()}
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({}, "the format webdataset is written of tars; give those of img2dataset"),
+        ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
+        ({"tars": "twice"}, "2 tars are called 00000.tar; give tars of one download"),
+        ({"tars": "compressed"}, "is no uncompressed tar"),
+        ({"tars": "images", "draw": CaptionDraw(0.5)}, "captions are drawn for webdataset alone; give captions"),
+        ({"tars": "images", "names": "t.csv"}, "names are for what metaclip writes"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
+    for folder, rows in (("others", [image(95)]), ("twice/a", run.images), ("twice/b", run.images)):
+        (tmp_path / folder).mkdir(parents=True)
+        write_tar(tmp_path / folder / "00000.tar", rows)
+    (tmp_path / "compressed").mkdir()
+    with tarfile.open(tmp_path / "compressed" / "00000.tar", "w:gz") as tar:
+        add(tar, "0.jpg", b"JPEG")
+    if "tars" in given:
+        folder = tmp_path / given["tars"]
+        given = given | {"tars": sorted(folder.glob("*/*.tar")) or [folder]}
+    with pytest.raises(InputError, match=fault):
+        export(run.path, tmp_path / "out", "webdataset", About(), given=Given(**given))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_ratio_that_is_no_share_is_refused():
+    with pytest.raises(InputError, match="caption_ratio"):
+        CaptionDraw(1.5)
