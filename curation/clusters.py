@@ -25,9 +25,10 @@ from curation.runs.finished import curated_files, matched_files
 from curation.runs.results import Results
 from runtime.arrow.uid_keys import BUCKETS, KEY, exact_numbers, spread
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, intact, own_files
 from runtime.storage.parquet import batches
-from runtime.storage.whole import whole
+from runtime.storage.paths import as_path, reachable
+from runtime.storage.whole import read_json, whole
 
 COARSE, FINE, DISTANCE = "coarse", "fine", "distance"
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
@@ -55,7 +56,7 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str]) -> Clu
     image no cluster, or two different ones.
     """
     path, names = Path(path), ", ".join(tables)
-    table = ImageTable.find([inside(each) for each in tables], EXPECTED)
+    table = ImageTable.find([*map(_table_in, tables)], EXPECTED)
     sources = {"rows": _records(table), "pool": _keys(_pool_files(run)), "kept": _keys(curated_files(run))}
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder, ExitStack() as stack:
         work = Path(folder)
@@ -110,10 +111,21 @@ def _rows_of(keys: np.ndarray, ascending: np.ndarray) -> np.ndarray:
     return places[ascending[places] == keys]
 
 
-def inside(path: str) -> str:
-    """Return where the table is in a folder of clip-cluster; any other path is a table itself."""
-    table = Path(path) / "clusters"
-    return str(table) if table.is_dir() else path
+def _table_in(path: str) -> str:
+    """Return where a folder of clip-cluster has its table, which must be whole; any other path is a table itself."""
+    folder = as_path(path)
+    with reachable(path):
+        facts = read_json(folder / "clusters.json")
+    if facts is None:
+        return path
+    known, prefix = facts.get("checksums", {}), "clusters/"
+    checksums = {name.removeprefix(prefix): each for name, each in known.items() if name.startswith(prefix)}
+    for file in own_files(
+        folder / "clusters", checksums, "run the same command of clip-cluster again, with --overwrite"
+    ):
+        with intact(file):
+            pass
+    return str(folder / "clusters")
 
 
 def _pool_files(run: Results) -> list[OwnFile]:

@@ -1,6 +1,5 @@
 """open_clip trains on captions in place of some texts: from a balanced dataset, and from tars that it reads itself."""
 
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq

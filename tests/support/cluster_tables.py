@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.schemas import CLUSTERS
+from runtime.storage.own_files import checksum_of
 
 FINE = 3  # fine clusters in a coarse one
 
@@ -38,5 +39,6 @@ def write_folder(folder: Path, rows: list[dict], files: int = 2) -> str:
     for number in range(files):
         write_table(folder / "clusters" / f"{number:05d}.parquet", rows[number::files])
     pq.write_table(pa.table({"fine": [0], "centre": [[0.0]]}), folder / "centres.parquet")
-    (folder / "clusters.json").write_text(json.dumps({"images": len(rows)}))
+    checksums = {f"clusters/{path.name}": checksum_of(path) for path in (folder / "clusters").iterdir()}
+    (folder / "clusters.json").write_text(json.dumps({"images": len(rows), "checksums": checksums}))
     return str(folder)
