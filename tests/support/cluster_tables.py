@@ -10,19 +10,20 @@ import pyarrow.parquet as pq
 from curation.schemas import CLUSTERS
 from runtime.storage.own_files import checksum_of
 
-FINE = 3  # fine clusters in a coarse one
 
+def cluster_rows(uids, coarse: int = 4, fine: int = 3, without: float = 0.1, seed: int = 0) -> list[dict]:
+    """Clusters of most of the images, in an order that is drawn; of each coarse cluster so many fine ones.
 
-def cluster_rows(uids, coarse: int = 4, without: float = 0.1, seed: int = 0) -> list[dict]:
-    """Clusters of most of the images, in an order that is drawn; the first clusters are the largest."""
+    The first clusters are the largest.
+    """
     chance = Random(seed)
     rows = []
     for uid in uids:
         if chance.random() < without:
             continue
         cluster = chance.choices(range(coarse), range(coarse, 0, -1))[0]
-        fine = cluster * FINE + chance.randrange(FINE)
-        rows.append({"uid": uid, "fine": fine, "coarse": cluster, "distance": chance.randrange(256) / 256})
+        own = cluster * fine + chance.randrange(fine)
+        rows.append({"uid": uid, "fine": own, "coarse": cluster, "distance": chance.randrange(256) / 256})
     chance.shuffle(rows)
     return rows
 
