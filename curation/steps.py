@@ -5,7 +5,7 @@ The order of the steps is in `pipeline`; what the tasks of a step do is in `stag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 
@@ -25,6 +25,7 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
+from curation.gating.captions import Captioning
 from curation.gating.gate import Gate, Gated
 from curation.gating.stage import LAST, pass_gate
 from curation.inputs.limits import require_sound
@@ -99,6 +100,7 @@ class Steps:
 
     def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
         """Write the matched images that pass the gate; return them, and what was counted."""
+        opened = self._captioned(opened)
         with self.progress.stage("gate images"):
             files, gated = pass_gate(self.spark, images.files, opened, self.request.config, self.output)
         number = self._complete(files, int(gated.last["passed"])).number
@@ -160,7 +162,7 @@ class Steps:
 
     def _match_inputs(self) -> Tallies:
         inputs, unique = self.request.files, self.request.options.unique_images
-        plan = stages.MatchPlan.of(self.request.config, self._artefacts())
+        plan = self._match_plan
         ledger = self.output.ledger(inputs, unique)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
             buckets = 0 if unique else stages.pair_buckets(inputs)
@@ -174,6 +176,20 @@ class Steps:
                 tallies += stages.group(self.spark, ledger, plan.max_texts, self.output.parts.begin("matched"))
         self.output.finish_matched(tallies)
         return tallies
+
+    @cached_property
+    def _match_plan(self) -> stages.MatchPlan:
+        """How texts are matched, with all that workers need for it shipped once."""
+        return stages.MatchPlan.of(self.request.config, self._artefacts())
+
+    def _captioned(self, gate: Gate) -> Gate:
+        """Return the gate with all that matching captions needs, if there are any."""
+        table = gate.plan.captions
+        if table is None:
+            return gate
+        plan = self._match_plan
+        with self.progress.stage("read captions"):
+            return replace(gate, captioning=Captioning.of(self.spark, table, plan))
 
     def _artefacts(self) -> stages.Artefacts:
         """Make what workers need to match, and ship it to them."""

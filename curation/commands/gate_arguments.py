@@ -75,3 +75,16 @@ def add_gate(group: _ActionsContainer) -> None:
         help="one image of a picture stays, with the texts of all copies: those with the same value in a column of "
         "--images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
     )
+    group.add_argument(
+        "--captions",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="captions of images, with --match-captions: Parquet files with uid (or url), caption and perhaps score",
+    )
+    group.add_argument(
+        "--match-captions",
+        action="store_true",
+        help="balance an image by its caption: the caption's language and entries take the place of the alt texts'; an "
+        "image without a caption keeps its alt texts",
+    )

@@ -48,6 +48,11 @@ class CaptionTable:
         return self.table.name
 
     @property
+    def identity(self) -> str:
+        """The column that names the image."""
+        return self.table.identity
+
+    @property
     def files(self) -> tuple[tuple[str, Version], ...]:
         """The files of the table; of captions that are equally good, the first one of the first file is taken."""
         return self.table.files

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from curation.gates.captions import CaptionTable
 from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.only import UidList
@@ -35,6 +36,8 @@ class GateOptions:
     decontaminate_within: int = 4  # bits in which the pHash of a copy may differ
     decontaminate_texts: Sequence[str] = ()  # files of texts of evaluation sets
     same_image: str | None = None  # a column of theirs, and the bits in which copies of a picture may differ
+    captions: Sequence[str] = ()  # a table of captions, by uid or url
+    match_captions: bool = False  # images are balanced by their captions; alt texts where there is none
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class GatePlan:
     evaluation: EvaluationSets | None = None
     evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
+    captions: CaptionTable | None = None  # they take the place of alt texts
 
     @classmethod
     def find(cls, options: GateOptions) -> GatePlan:
@@ -98,6 +102,7 @@ class GatePlan:
             policy=Policy.parse(options.policy),
             evaluation=_evaluation(options),
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
+            captions=CaptionTable.find(options.captions) if options.captions else None,
         )
         plan.require_comparable()
         return (
@@ -107,6 +112,11 @@ class GatePlan:
         )
 
     def __bool__(self) -> bool:
+        return self.asks or self.captions is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked of images or texts, besides that a caption is matched."""
         return any((self.tables, self.policy, self.evaluation, self.evaluation_texts))
 
     def require_comparable(self) -> None:
@@ -173,6 +183,13 @@ def require_success(statuses: Mapping[str, int]) -> None:
 
 def _require_use(options: GateOptions) -> None:
     """Refuse tables that nothing asks for, and conditions without a table."""
+    if options.captions and not options.match_captions:
+        raise InputError(
+            f"--captions {options.captions[0]} changes nothing where alt texts are balanced; give --match-captions to "
+            "balance by captions, or give the captions to clip-export and BalancedDataset, which put them beside texts"
+        )
+    if options.match_captions and not options.captions:
+        raise InputError("--match-captions balances by captions; name tables of them by --captions")
     if options.images and options.keep is None and options.same_image is None and not options.decontaminate:
         name = options.images[0][0]
         raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")

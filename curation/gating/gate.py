@@ -13,10 +13,12 @@ from curation.gates.checks import TEXT_LEFT
 from curation.gates.expressions import Condition, conditions, lenient, require_boolean, require_columns
 from curation.gates.plan import FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
 from curation.gates.policies import IMAGES, RULES, TEXTS
+from curation.gating.captions import Captioning
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 
 DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
+MATCHED_CAPTION = "an entry in the caption"  # of an image that has one
 COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; that fail no other; fail it first
 
 
@@ -26,6 +28,7 @@ class Gate:
 
     plan: GatePlan
     conditions: Sequence[Condition]
+    captioning: Captioning | None = None  # captions that are matched before anything is asked
 
     @classmethod
     def open(cls, spark: SparkSession, plan: GatePlan) -> Gate:
@@ -82,7 +85,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gated:
-    """A gate, and what each of its steps counted: conditions, copies, domains, those that there were."""
+    """A gate, and what each of its steps counted: captions, conditions, copies, domains, those that there were."""
 
     gate: Gate
     counted: Mapping[str, Tallies] = field(default_factory=dict)
@@ -103,6 +106,10 @@ class Gated:
 
     def require_images(self) -> None:
         """Refuse a table without any of the matched images, and a gate through which none passes."""
+        if self.gate.captioning:
+            self.gate.captioning.require_some(self.counted["captions"])
+        if "conditions" not in self.counted:
+            return
         if self.gate.is_download:
             require_success(self.statuses)
         for number, table in enumerate(self.gate.tables):
@@ -121,12 +128,15 @@ class Gated:
             {"name": table.name, "found": self._conditions[f"found.{n}"]} for n, table in enumerate(self.gate.tables)
         ]
         late = [_late(title, self.counted[step]) for step, title in self.gate.late]
+        early = [_late(MATCHED_CAPTION, self.counted["captions"])] if self.gate.captioning else []
         texts = [_counts(title, self._conditions, n, "rule.") for n, title in enumerate(self.gate.text_titles)]
-        return {"tables": tables, "conditions": [*self._of_conditions(), *late], "texts": texts}
+        asked = {"tables": tables, "conditions": [*early, *self._of_conditions(), *late], "texts": texts}
+        captioning = self.gate.captioning
+        return asked | ({"captions": captioning.facts(self.counted["captions"])} if captioning else {})
 
     @property
     def _conditions(self) -> Tallies:
-        return self.counted["conditions"]
+        return self.counted.get("conditions", Tallies())
 
     def _of_conditions(self) -> Iterator[dict[str, Any]]:
         for number, title in enumerate(self.gate.titles):
@@ -140,7 +150,7 @@ def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict
 
 
 def _late(title: str, counted: Tallies) -> dict[str, Any]:
-    """Return what was counted of images that had met all conditions: they failed nothing else."""
+    """Return what a step counted that looks only at images which the steps before it left: they failed nothing else."""
     return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": counted.by_language("texts")}
 
 

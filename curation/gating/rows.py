@@ -13,9 +13,10 @@ from pyspark.sql.functions import expr
 from curation.gates.tables import KEY
 from curation.images.tasks import MATCHED_ROW_GROUP
 from runtime.arrow.uid_keys import exact_numbers
-from runtime.spark import over
+from runtime.spark import collected, over
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
+from runtime.tallies import Tallies
 
 MOST_PARTITIONS = 1 << 13
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # of an image: a file's number, a row's in it
@@ -40,6 +41,11 @@ def by_file(rows: DataFrame, files: int) -> DataFrame:
     """Return rows with those of a file in one partition, in the file's order."""
     partitions = min(files, MOST_PARTITIONS)
     return rows.repartitionById(partitions, expr(f"file % {partitions}")).sortWithinPartitions("file", "row")
+
+
+def summed(counted: DataFrame) -> Tallies:
+    """Return the sums of whole numbers that tasks tallied of each file: the driver gets no more rows than names."""
+    return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
 
 
 def key_columns(uids: pa.Array) -> list[pa.Array]:

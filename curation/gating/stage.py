@@ -1,4 +1,4 @@
-"""The gate as a stage: conditions, then copies of a picture, then domains, each over what those before it left.
+"""The gate as a stage: captions, conditions, copies of a picture, domains, each over what those before it left.
 
 The order is always this one, whatever the order in which they are asked for.
 """
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
-from pyspark.sql.functions import expr
 
 from curation.config import CurationConfig
 from curation.gates.checks import Checks, TextRule
@@ -20,15 +19,17 @@ from curation.gates.passing import write_passing
 from curation.gates.plan import GatePlan
 from curation.gates.policies import IMAGES, TEXTS
 from curation.gates.row_stream import RowStream
+from curation.gating.captions import match_captions
 from curation.gating.copies import Merging, merge_copies
 from curation.gating.domains import cap_domains
 from curation.gating.evaluation import is_of_evaluation, known_sets, sets_by_hash, shipped
 from curation.gating.gate import Gate, Gated
 from curation.gating.repeated import is_repeated, repeated_texts
+from curation.gating.rows import summed
 from curation.gating.verdicts import verdicts
 from curation.runs.output import Output
 from runtime.failures import AGAIN
-from runtime.spark import SHUFFLED_JOINS, collected, map_batches, run, settings, ship
+from runtime.spark import SHUFFLED_JOINS, map_batches, run, settings, ship
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import SCHEMA, Tallies
@@ -41,13 +42,16 @@ def pass_gate(
     spark: SparkSession, files: Sequence[OwnFile], gate: Gate, config: CurationConfig, output: Output
 ) -> tuple[list[OwnFile], Gated]:
     """Write the images that pass to the part LAST of the output, begun anew; return its files, and what was counted."""
-    steps: dict[str, Step] = {"conditions": partial(meet_conditions, spark, gate, output.artefacts)}
+    steps, gated = dict[str, Step](), Gated(gate)
+    if gate.captioning:
+        steps["captions"] = partial(match_captions, spark, gate.captioning)
+    if gate.plan.asks:
+        steps["conditions"] = partial(meet_conditions, spark, gate, output.artefacts)
     if gate.plan.pictures:
         merging = Merging(gate.plan.pictures, config.max_texts, output.artefacts / "copies")
         steps["copies"] = partial(merge_copies, spark, merging)
     if gate.plan.images_per_domain:
         steps["domains"] = partial(cap_domains, spark, gate.plan.images_per_domain, config.seed)
-    gated = Gated(gate)
     for name, step in steps.items():
         folder = output.parts.begin(LAST if name == [*steps][-1] else name)
         with settings(spark, SHUFFLED_JOINS):
@@ -73,9 +77,8 @@ def meet_conditions(spark: SparkSession, gate: Gate, work: Path, files: Sequence
         return run(spark, list(files), partial(_write_one, checks=checks, folder=folder))
     with lenient(spark):
         rows = verdicts(spark, files, gate, sets_by_hash(spark, plan, sets) if sets else None)
-        counted = map_batches(rows, partial(_write_some, files=list(files), checks=checks, folder=folder), SCHEMA)
-        # Whole numbers, of each file: the driver gets their sums.
-        return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
+        write = partial(_write_some, files=list(files), checks=checks, folder=folder)
+        return summed(map_batches(rows, write, SCHEMA))
 
 
 def _text_rules(spark: SparkSession, files: Sequence[OwnFile], plan: GatePlan, work: Path) -> Iterator[TextRule]:

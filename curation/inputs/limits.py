@@ -39,13 +39,24 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
     """Yield CANDIDATES batches with texts of at most `length` characters, and then a tally of those that were cut."""
     total = 0
     for batch in batches:
-        is_long = _is_long(batch["text"], length)
-        if is_long.any():
-            total += int(is_long.sum())
-            batch = _with_shorter(batch, is_long, length)
+        texts, number = shorter(batch["text"], length)
+        if number:
+            total += number
+            batch = batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), texts)
         yield batch
     if total:
         yield tallies(Counter({CUT: total}))
+
+
+def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
+    """Return texts cut to so many characters, and how many were longer."""
+    is_long = _is_long(texts, length)
+    number = int(is_long.sum())
+    if not number:
+        return texts, 0
+    mask = pa.array(is_long)
+    begins = pc.utf8_slice_codeunits(texts.filter(mask), 0, length)
+    return pc.replace_with_mask(texts, mask, pc.utf8_rtrim_whitespace(begins)), number
 
 
 def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
@@ -94,10 +105,3 @@ def _is_long(texts: pa.Array, length: int) -> np.ndarray:
         rows = np.flatnonzero(is_long)
         is_long[rows] = pc.utf8_length(texts.take(pa.array(rows))).to_numpy() > length
     return is_long
-
-
-def _with_shorter(batch: pa.RecordBatch, is_long: np.ndarray, length: int) -> pa.RecordBatch:
-    mask = pa.array(is_long)
-    begins = pc.utf8_slice_codeunits(batch["text"].filter(mask), 0, length)
-    texts = pc.replace_with_mask(batch["text"], mask, pc.utf8_rtrim_whitespace(begins))
-    return batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), texts)

@@ -32,6 +32,28 @@ class LanguageRow:
 
 
 @dataclass(frozen=True)
+class Captions:
+    """The table of captions that were balanced: of how many images, and in which languages they are."""
+
+    name: str
+    digest: str
+    images: str
+    without: str
+    cut: str
+    languages: list[tuple[str, str, str]]  # name, captions, and the share of them in which an entry is
+
+    @classmethod
+    def of(cls, captions: dict[str, Any]) -> Captions:
+        """Return what is shown, given what run.json says of captions."""
+        found = sorted(captions["languages"].items(), key=lambda each: (-each[1]["captions"], each[0]))[:LANGUAGES]
+        rows = [
+            (_named(code), number(row["captions"]), percent(row["matched"], row["captions"])) for code, row in found
+        ]
+        counts = (number(captions[name]) for name in ("images", "without", "cut"))
+        return cls(captions["table"]["name"], captions["table"]["digest"], *counts, rows)
+
+
+@dataclass(frozen=True)
 class GateTables:
     """The tables of images, what conditions removed of images and rules of texts, and of which languages."""
 
@@ -40,6 +62,7 @@ class GateTables:
     texts: list[Removed]
     removing: list[str]  # the conditions and rules that removed texts
     languages: list[LanguageRow]
+    captions: Captions | None  # that were balanced in place of alt texts
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> GateTables | None:
@@ -55,6 +78,7 @@ class GateTables:
             texts=_rows(texts),
             removing=[each["text"] for each in removing],
             languages=_languages(facts, [each["removed_texts"] for each in removing]),
+            captions=Captions.of(gate["captions"]) if "captions" in gate else None,
         )
 
 
@@ -70,4 +94,8 @@ def _languages(facts: dict[str, Any], removed: list[dict[str, int]]) -> list[Lan
 
 def _language(code: str, texts: int, removed: list[int]) -> LanguageRow:
     shares = [percent(each, texts) for each in removed]
-    return LanguageRow(f"{language(code).name} ({code})", number(texts), shares, percent(texts - sum(removed), texts))
+    return LanguageRow(_named(code), number(texts), shares, percent(texts - sum(removed), texts))
+
+
+def _named(code: str) -> str:
+    return f"{language(code).name} ({code})"

@@ -1,0 +1,40 @@
+"""Captions in place of alt texts, from the definition: one image after the other."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+Found = tuple[str, float, list[int]]  # language, score, entries
+
+
+def naive_best(rows: list[dict], uid: str) -> str | None:
+    """Return the caption of an image with the highest score, the first of equal ones; None where it has none."""
+    own = [row for row in rows if row["uid"] == uid and (row["caption"] or "").strip()]
+    return max(own, key=_score)["caption"] if own else None
+
+
+def naive_captioned(
+    images: list[dict], rows: list[dict], find: Callable[[str], Found], most: int
+) -> tuple[list[dict], Counter]:
+    """Return the images that are left, those with a caption with it alone, cut to `most` characters; and counts."""
+    left, counts = [], Counter()
+    for image in images:
+        caption = naive_best(rows, image["uid"])
+        if caption is None:
+            left.append(image)
+            counts["without"] += 1
+            continue
+        text = " ".join(caption.strip().splitlines())
+        language, score, entries = find(text[:most].rstrip())
+        counts["images"] += 1
+        counts["cut"] += len(text) > most
+        counts["removed"] += not entries
+        if entries:
+            only = {"text": text[:most].rstrip(), "kind": "caption", "language": language, "lid_score": score}
+            left.append(image | {"candidates": [only | {"entries": entries}]})
+    return left, counts
+
+
+def _score(row: dict) -> float:
+    score = row.get("score")
+    return -math.inf if score is None or math.isnan(score) else score
