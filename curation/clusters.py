@@ -32,12 +32,16 @@ from runtime.storage.whole import read_json, whole
 
 COARSE, FINE, DISTANCE = "coarse", "fine", "distance"
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
+REMEDY = "run the same command of clip-cluster again, with --overwrite"
 RECORD = np.dtype([("key", KEY), (COARSE, np.int32), (FINE, np.int32), (DISTANCE, np.float32)])
 OF_NONE = {COARSE: -1, FINE: -1, DISTANCE: np.nan}  # where a table has no such column
 HALVES = ("high", "low")  # of a key
-KINDS = {"rows": RECORD, "pool": KEY, "kept": KEY}
-BATCH_ROWS = 1 << 20  # uids in memory at a time
-SIGNED_ORDER = [*range(BUCKETS // 2, BUCKETS), *range(BUCKETS // 2)]  # of the first bytes of signed integers
+KINDS = (RECORD, KEY, KEY)  # of rows, images of the pool, and kept ones
+BATCH_ROWS = PART_ROWS = 1 << 20  # in memory at a time
+ROW_BYTES = 16  # of a table at least: those of the uid
+FLIPPED = np.array(
+    [-(2**63), 0]
+)  # the bits in which a key differs from a uid's numbers: so its bytes are in their order
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,20 @@ class Clustered:
 def build(tables: Sequence[str], run: Results, path: str | PathLike[str]) -> Clustered:
     """Write the clusters of the run's images to one file, and count the images that have none.
 
-    Memory holds a 256th of the rows at a time. Tables of which no row is of the run are refused, and those that give an
-    image no cluster, or two different ones.
+    Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
+    and those that give an image no cluster, or two different ones.
     """
     path, names = Path(path), ", ".join(tables)
     table = ImageTable.find([*map(_table_in, tables)], EXPECTED)
     sources = {"rows": _records(table), "pool": _keys(_pool_files(run)), "kept": _keys(curated_files(run))}
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder, ExitStack() as stack:
         work = Path(folder)
+        parts = {name: [work / f"{name}.{number}" for number in range(_number(table, run))] for name in sources}
         for name, arrays in sources.items():
-            spread(arrays, [work / f"{name}.{byte:02x}" for byte in range(BUCKETS)])
+            spread(arrays, parts[name])
         joined = _Joined(work, stack)
-        for byte in SIGNED_ORDER:
-            rows, pool, kept = (np.fromfile(work / f"{name}.{byte:02x}", KINDS[name]) for name in sources)
+        for paths in zip(*parts.values(), strict=True):
+            rows, pool, kept = map(np.fromfile, paths, KINDS)
             joined.add(_sorted(rows, names), pool, kept)
         if joined.images == joined.without:
             raise InputError(f"none of the rows of {names} is of an image of {run.path}")
@@ -81,12 +86,12 @@ class _Joined:
         self._columns = {name: stack.enter_context((work / name).open("w+b")) for name in CLUSTERED.names}
 
     def add(self, rows: np.ndarray, pool: np.ndarray, kept: np.ndarray) -> None:
-        """Add those of the sorted RECORDs that are of the pool; all keys begin with one byte, greater than before."""
+        """Add those of the sorted RECORDs that are of the pool; all keys are greater than those before."""
         found = np.sort(_rows_of(pool, rows["key"]))
         self.images += len(pool)
         self.without += len(pool) - len(found)
         self._kept.update(rows[COARSE][_rows_of(kept, rows["key"])].tolist())
-        numbers = rows["key"][found].view(">i8").astype(np.int64).reshape(-1, len(HALVES))
+        numbers = _numbers_of(rows["key"][found])
         for name, file in self._columns.items():
             column = numbers[:, HALVES.index(name)] if name in HALVES else rows[name][found]
             column.tofile(file)
@@ -99,12 +104,13 @@ class _Joined:
         for column, file in zip(schema, self._columns.values(), strict=True):
             file.flush()
             arrays.append(pa.array(np.memmap(file, column.type.to_pandas_dtype(), "r")))
-        with whole(path) as partial, pa.ipc.new_file(str(partial), schema) as out:
+        options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # of rows
+        with whole(path) as partial, pa.ipc.new_file(str(partial), schema, options=options) as out:
             out.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
 
 def _rows_of(keys: np.ndarray, ascending: np.ndarray) -> np.ndarray:
-    """Return the places of those keys that are among the ascending ones."""
+    """Return the first places of those keys that are among the ascending ones."""
     places = np.searchsorted(ascending, keys)
     is_inside = places < len(ascending)
     places, keys = places[is_inside], keys[is_inside]
@@ -120,12 +126,16 @@ def _table_in(path: str) -> str:
         return path
     known, prefix = facts.get("checksums", {}), "clusters/"
     checksums = {name.removeprefix(prefix): each for name, each in known.items() if name.startswith(prefix)}
-    for file in own_files(
-        folder / "clusters", checksums, "run the same command of clip-cluster again, with --overwrite"
-    ):
+    for file in own_files(folder / "clusters", checksums, REMEDY):
         with intact(file):
             pass
     return str(folder / "clusters")
+
+
+def _number(table: ImageTable, run: Results) -> int:
+    """Return the number of parts that are joined one after the other."""
+    rows = sum(version.size or 0 for _, version in table.files) // ROW_BYTES
+    return min(BUCKETS, 1 + max(rows, run.counted[1]) // PART_ROWS)
 
 
 def _pool_files(run: Results) -> list[OwnFile]:
@@ -141,7 +151,12 @@ def _keys(files: list[OwnFile]) -> Iterator[np.ndarray]:
 
 
 def _as_keys(numbers: np.ndarray) -> np.ndarray:
-    return numbers.astype(">i8").view(KEY).ravel()
+    """Return KEYs of `exact_numbers` that ascend as these do."""
+    return (numbers ^ FLIPPED).astype(">i8").view(KEY).ravel()
+
+
+def _numbers_of(keys: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(keys).view(">i8").reshape(-1, len(HALVES)).astype(np.int64) ^ FLIPPED
 
 
 def _records(table: ImageTable) -> Iterator[np.ndarray]:
@@ -174,16 +189,15 @@ def _numbers(batch: pa.RecordBatch, name: str, path: str) -> np.ndarray:
 
 
 def _sorted(rows: np.ndarray, names: str) -> np.ndarray:
-    """Return RECORDs in the order of keys, each once; refuse two with one key and different clusters."""
+    """Return RECORDs in the order of keys, equal ones as they came; refuse two with one key and different clusters."""
     rows = rows[np.argsort(rows["key"], kind="stable")]
-    is_repeated = np.zeros(len(rows), bool)
-    is_repeated[1:] = rows["key"][1:] == rows["key"][:-1]
-    again = np.flatnonzero(is_repeated)
+    again = 1 + np.flatnonzero(rows["key"][1:] == rows["key"][:-1])
     differs = (rows[COARSE][again] != rows[COARSE][again - 1]) | (rows[FINE][again] != rows[FINE][again - 1])
     if differs.any():
-        one, other = rows[again[differs][0] - 1 : again[differs][0] + 1]
+        one, other = two = rows[again[differs][0] - 1 : again[differs][0] + 1]
+        key = _numbers_of(two["key"])[0].astype(">i8").tobytes().hex()
         raise InputError(
-            f"{names} put the image {one['key'].ljust(16, bytes(1)).hex()} into two clusters, "
+            f"{names} put the image {key} into two clusters, "
             f"{one[COARSE]} and {other[COARSE]} (fine {one[FINE]} and {other[FINE]}); give tables of one clustering"
         )
-    return rows[~is_repeated]
+    return rows

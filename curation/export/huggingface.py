@@ -15,7 +15,7 @@ import pyarrow as pa
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
 from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
-from curation.export.croissant import CAPTION, CLUSTER, croissant, with_columns
+from curation.export.croissant import BESIDE_COLUMNS, CAPTION, CLUSTER, croissant, with_columns
 from curation.export.experts import EVERYTHING, Selection, of_clusters
 from curation.online.captions import Captions
 from curation.runs.finished import curated_files
@@ -85,10 +85,10 @@ def write_folder(run: Results, folder: Path, about: About, rows: Rows = ALL_ROWS
                 _link(path, folder / DATA_FOLDER / path.name)
     _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
     name = about.name or run.path.resolve().name
-    facts = rows.facts(run, kept)
+    facts, more = rows.facts(run, kept), [(field.name, BESIDE_COLUMNS[field.name]) for field in rows.columns]
     described = croissant(facts, about, name, folder, with_columns(rows.columns))
     (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (folder / "README.md").write_text(card(facts, about, name), "utf-8")
+    (folder / "README.md").write_text(card(facts, about, name, more), "utf-8")
     return len(files)
 
 

@@ -48,7 +48,8 @@ class BalancedDataset(IterableDataset):
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
     rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file of `curation.captions`)
-    one stands for the text of a sample with the probability `caption_ratio` of the config.
+    one stands for the text of a sample with the probability `caption_ratio` of the config. With an `expert` in the
+    config only its images are kept.
     """
 
     def __init__(

@@ -82,13 +82,14 @@ def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.a
 
 
 def spread(batches: Iterable[np.ndarray], files: list[Path]) -> None:
-    """Append each of KEYs, or of records that begin with one, to the file of its first byte."""
+    """Append each of KEYs, or of records that begin with one, to one of up to 256 files by its first byte, in order."""
     with ExitStack() as stack:
         buckets = [stack.enter_context(file.open("wb")) for file in files]
         for rows in batches:
-            first = rows.view(np.uint8)[:: rows.dtype.itemsize]
-            order = np.argsort(first, kind="stable")
-            ends = np.cumsum(np.bincount(first, minlength=BUCKETS))
+            first = rows.view(np.uint8)[:: rows.dtype.itemsize].astype(np.int64)
+            number = (first * len(files) // BUCKETS).astype(np.uint8)  # sorted by counting
+            order = np.argsort(number, kind="stable")
+            ends = np.cumsum(np.bincount(number, minlength=len(files)))
             for bucket, some in zip(buckets, np.split(rows[order], ends[:-1]), strict=True):
                 some.tofile(bucket)
 

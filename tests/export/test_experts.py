@@ -100,7 +100,9 @@ def test_without_a_chosen_cluster_all_rows_have_theirs(run, export, rows, tmp_pa
     pairs = next(each for each in described["recordSet"] if each["@id"] == "pairs")
     columns = [field["@id"].removeprefix("pairs/") for field in pairs["field"]]
     assert columns == written.column_names
-    assert f"; kept: {len(run.kept)}\n" in (out / "README.md").read_text("utf-8")
+    card = (out / "README.md").read_text("utf-8")
+    assert f"; kept: {len(run.kept)}\n" in card
+    assert "| `fine` | The fine cluster of the image; null if there is none. |\n\n| column of the entries" in card
 
 
 def test_loaders_get_texts_of_the_expert_alone(run, export, rows, tmp_path):

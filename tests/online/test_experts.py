@@ -1,6 +1,7 @@
 """An expert trains on the images of its clusters, and on each other one with a probability that makes their share."""
 
 import json
+import pickle
 from fractions import Fraction
 from itertools import islice
 
@@ -50,6 +51,12 @@ def test_an_expert_takes_the_images_of_the_definition(made, clusters, coarse, ke
     for part in (uids, uids[5:9], []):
         assert expert.takes(pa.array(part, pa.string())).tolist() == naive_takes(part, coarse, chosen, chance, seed)
     assert expert.takes(pa.array(uids).slice(3, 8)).tolist() == naive_takes(uids[3:11], coarse, chosen, chance, seed)
+
+
+def test_an_expert_is_the_same_in_another_process(clusters, kept):
+    expert = Expert(clusters, (1,), 0.2)
+    other = pickle.loads(pickle.dumps(expert))
+    assert other.takes(pa.array(kept)).tolist() == expert.takes(pa.array(kept)).tolist()
 
 
 def test_over_many_seeds_the_share_of_outsiders_among_kept_images_is_the_one_asked_for(clusters, coarse, kept):
