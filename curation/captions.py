@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.captions import NO_SCORE, ROWS, SCORE, CaptionTable
+from curation.gates.captions import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
 from curation.gates.tables import KEY_NAMES
 from curation.online.captions import CAPTIONS, Captions
 from curation.runs.finished import matched_files
 from curation.runs.results import Results
+from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
 from runtime.storage.parquet import batches
 
@@ -51,7 +52,7 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_b
     parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
     rows = (batch for file in table.files for batch in table.read(file))
     with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
-        Captions.save(path, sorted_parts(rows, parts, Path(work)))
+        Captions.save(path, mapped(sorted_parts(rows, parts, Path(work)), CAPTIONS, Path(work)))
     captions = Captions.open(path)
     images = with_caption = 0
     for file in matched_files(run):
@@ -99,7 +100,10 @@ def _best(rows: pa.Table) -> Iterator[pa.RecordBatch]:
     order = np.lexsort((-rows[SCORE].to_numpy(), low, high))  # keeps the order of equals
     is_first = np.ones(len(order), bool)
     is_first[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
-    best = rows.take(pa.array(order[is_first])).combine_chunks()
-    scores = pc.if_else(pc.equal(best[SCORE], NO_SCORE), None, best[SCORE])
-    best = best.set_column(best.schema.get_field_index(SCORE), SCORE, scores)
-    yield from best.rename_columns(CAPTIONS.names).cast(CAPTIONS).combine_chunks().to_batches()
+    best = rows.take(pa.array(order[is_first]))
+    known = {
+        SCORE: pc.if_else(pc.equal(best[SCORE], NO_SCORE), np.nan, best[SCORE]),
+        SOURCE: pc.fill_null(best[SOURCE], ""),
+    }
+    columns = [known.get(name, best[name]) for name in best.schema.names]
+    yield from pa.Table.from_arrays(columns, names=CAPTIONS.names).cast(CAPTIONS).combine_chunks().to_batches()

@@ -64,7 +64,7 @@ def write_captioned(file: OwnFile, number: int, best: RowStream, captions: Capti
 
 
 def captioned(batch: pa.RecordBatch, best: pa.Array, captions: CaptionMatching, tallies: Tallies) -> pa.RecordBatch:
-    """Return MATCHED images whose one text is the caption, where `best` has one; without those in which no entry is.
+    """Return MATCHED images whose one text is the caption, where `best` has one; without those that contain no entry.
 
     `texts` are tallied by language as those that go less those that come.
     """

@@ -18,9 +18,9 @@ from curation.gates.captions import ROWS, CaptionTable
 from curation.gates.row_stream import RowStream
 from curation.gates.tables import KEY_NAMES
 from curation.gating.rows import PLACE, by_file, keys_of, summed
-from curation.stages import MatchPlan
+from curation.stages import TURNS, MatchPlan
 from runtime.errors import InputError
-from runtime.spark import map_batches, over
+from runtime.spark import map_batches, over, run
 from runtime.storage.addresses import hidden
 from runtime.storage.listing import ListedFile
 from runtime.storage.own_files import OwnFile
@@ -29,7 +29,6 @@ from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
 
 File = tuple[int, tuple[str, Version]]  # of a table, with its number
-_DIGESTS = pa.schema([pa.field("file", pa.int32()), pa.field("digest", pa.string())])
 _READ = 1 << 20  # bytes at a time
 
 
@@ -44,9 +43,8 @@ class Captioning:
     @classmethod
     def of(cls, spark: SparkSession, table: CaptionTable, plan: MatchPlan) -> Captioning:
         """Return a captioning by a table, whose files are read for their digest."""
-        rows = over(spark, list(enumerate(table.files)), _digest, _DIGESTS).orderBy("file").collect()
-        digests = "".join(row["digest"] for row in rows)
-        return cls(table, blake2b(digests.encode(), digest_size=16).hexdigest(), plan)
+        digests = run(spark, list(enumerate(table.files)), _digest, TURNS).beginning("")
+        return cls(table, blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest(), plan)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return what run.json says of the captions, given what matching them counted."""
@@ -60,7 +58,7 @@ class Captioning:
         }
 
     def require_some(self, counted: Tallies) -> None:
-        """Refuse captions of other images, and captions in which no entry is."""
+        """Refuse captions of other images, and captions of which none contains an entry."""
         if not counted["captioned"]:
             raise InputError(
                 f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
@@ -73,7 +71,7 @@ class Captioning:
 def match_captions(spark: SparkSession, captioning: Captioning, files: Sequence[OwnFile], folder: Path) -> Tallies:
     """Write the images of all files, with captions for alt texts, to files of the same names; return what was counted.
 
-    Images without a caption keep their alt texts; those with a caption in which no entry is are left out.
+    Images without a caption keep their alt texts; those whose caption contains no entry are left out.
     """
     known = keys_of(spark, files).join(_best(spark, captioning.table), KEY_NAMES, "left").select(*BEST.names)
     write = partial(_write, files=list(files), plan=captioning.plan, folder=folder)
@@ -97,16 +95,18 @@ def _read(numbered: File, table: CaptionTable) -> Iterator[pa.RecordBatch]:
         row += batch.num_rows
 
 
-def _digest(numbered: File) -> Iterator[pa.RecordBatch]:
+def _digest(numbered: File) -> Tallies:
+    """Return a tally whose name is the number of a file and the digest of its bytes."""
     number, (path, version) = numbered
-    hashed = blake2b(digest_size=16)
+    hashed, tallies = blake2b(digest_size=16), Tallies()
     try:
         with ListedFile(path, version).open(AS_ASKED) as file:
             while data := file.read(_READ):
                 hashed.update(data)
     except OSError as error:
         raise InputError(f"{hidden(path)} cannot be read ({error})") from None
-    yield pa.RecordBatch.from_pydict({"file": [number], "digest": [hashed.hexdigest()]}, _DIGESTS)
+    tallies.add(f"{number:09d} {hashed.hexdigest()}")
+    return tallies
 
 
 def _write(

@@ -151,7 +151,8 @@ def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict
 
 def _late(title: str, counted: Tallies) -> dict[str, Any]:
     """Return what a step counted that looks only at images which the steps before it left: they failed nothing else."""
-    return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": counted.by_language("texts")}
+    texts = {code: number for code, number in counted.by_language("texts").items() if number}
+    return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": texts}
 
 
 def _checked(spark: SparkSession, plan: GatePlan, expression: str) -> list[Condition]:

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.online.config import OnlineConfig
 from curation.online.draw import purpose
@@ -26,16 +25,17 @@ from runtime.storage.whole import whole
 VERSION = b"2"
 # What is known of a caption: its score and who wrote it are null where the table does not say.
 VALUES = (pa.field("caption", pa.string()), pa.field("score", pa.float64()), pa.field("source", pa.string()))
-# One row an image. Keys ascend, also from one record batch to the next, and those with one first half are in one
-# batch. A batch may have more bytes than short strings can.
+# One row an image, in the order of keys. All are in one record batch, which may have more bytes than short strings can.
+# Nothing is null: a score that is not known is NaN, a source "".
 CAPTIONS = pa.schema(
     [
         *KEY,
-        *(field.with_type(pa.large_string()) if field.type == pa.string() else field for field in VALUES),
+        pa.field("caption", pa.large_string()),
+        pa.field("score", pa.float64()),
+        pa.field("source", pa.large_string()),
     ],
     metadata={b"version": VERSION},
 )
-_NONE = pa.RecordBatch.from_pylist([dict.fromkeys(CAPTIONS.names)], CAPTIONS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class CaptionDraw:
 class Captions:
     """A caption of each of many images, in the order of their keys."""
 
-    batches: Sequence[pa.RecordBatch]
+    rows: pa.RecordBatch
     digest: str
     path: str
 
@@ -65,37 +65,30 @@ class Captions:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Captions:
         """Map captions into memory; refuse a file that is none."""
-        rows = open_rows(path, CAPTIONS, "captions")
-        return cls([batch for batch in rows.to_batches() if batch.num_rows], checksum_of(Path(path)), str(path))
+        return cls(open_rows(path, CAPTIONS, "captions"), checksum_of(Path(path)), str(path))
 
     @staticmethod
-    def save(path: str | PathLike[str], batches: Iterable[pa.RecordBatch]) -> None:
-        """Write batches of CAPTIONS rows, sorted by key."""
-        with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS) as file:
-            for batch in batches:
-                file.write_batch(batch.cast(CAPTIONS))
+    def save(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
+        """Write CAPTIONS rows, sorted by key."""
+        options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for more rows than an int32 can count
+        with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS, options=options) as file:
+            file.write_batch(rows)
 
     def __len__(self) -> int:
-        return sum(batch.num_rows for batch in self.batches)
+        return self.rows.num_rows
 
     def of(self, uids: pa.Array) -> pa.Array:
         """Return the caption of each image, null where it has none."""
-        return self.values(uids)["caption"]
+        return self._values("caption", self._find(uids))
 
     def values(self, uids: pa.Array) -> pa.RecordBatch:
         """Return the VALUES of each image's caption, nulls where it has none."""
-        batch_of, row_of = self._find(uids)
-        order = np.argsort(batch_of, kind="stable")
-        found = [_NONE.slice(0, 0)]
-        for number in np.unique(batch_of):
-            batch = _NONE if number < 0 else self.batches[number]
-            found.append(batch.take(pa.array(row_of[batch_of == number])))
-        rows = pa.concat_batches(found).take(pa.array(np.argsort(order)))
-        return rows.select([field.name for field in VALUES]).cast(pa.schema(VALUES))
+        found = self._find(uids)
+        return pa.RecordBatch.from_arrays([self._values(each.name, found) for each in VALUES], schema=pa.schema(VALUES))
 
     def has(self, uids: pa.Array) -> np.ndarray:
         """Return whether each image has a caption."""
-        return self._find(uids)[0] >= 0
+        return self._find(uids) >= 0
 
     def instead(self, uids: pa.Array, draw: CaptionDraw) -> pa.Array:
         """Return the caption that stands for the text of an image in an epoch, null where the text stays."""
@@ -103,19 +96,13 @@ class Captions:
         is_drawn = draws(draw.seed, purpose("caption", draw.epoch), uids) < draw.ratio
         return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
 
-    @cached_property
-    def _firsts(self) -> np.ndarray:
-        """The first half of the first key of each batch."""
-        return np.array([batch["high"][0].as_py() for batch in self.batches], np.int64)
+    def _values(self, name: str, rows: np.ndarray) -> pa.Array:
+        """Return one of VALUES of these rows, null where it is not known."""
+        found = self.rows[name].take(pa.array(rows, mask=rows < 0))
+        is_known = pc.invert(pc.is_nan(found)) if name == "score" else pc.not_equal(found, "")
+        found = pc.if_else(is_known, found, pa.scalar(None, found.type))
+        return found.cast(pa.schema(VALUES).field(name).type)
 
-    def _find(self, uids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Return the batch of each image and its row in it: -1 and 0 where it has none."""
-        keys = exact_numbers(uids)
-        batch_of = np.searchsorted(self._firsts, keys[:, 0], "right") - 1
-        row_of = np.zeros(len(keys), np.int64)
-        for number in np.unique(batch_of[batch_of >= 0]):
-            sought = np.flatnonzero(batch_of == number)
-            rows = rows_of(self.batches[number], keys[sought])
-            batch_of[sought[rows < 0]] = -1
-            row_of[sought] = np.maximum(rows, 0)
-        return batch_of, row_of
+    def _find(self, uids: pa.Array) -> np.ndarray:
+        """Return the row of each image, -1 where it has none."""
+        return rows_of(self.rows, exact_numbers(uids))

@@ -30,7 +30,7 @@ CLUSTERED = pa.schema(
 class Clusters:
     """The clusters of each of many images, in the order of their keys."""
 
-    rows: pa.Table
+    rows: pa.RecordBatch
     digest: str
     path: str
 
@@ -43,7 +43,7 @@ class Clusters:
         return cls(open_rows(path, CLUSTERED, "clusters"), checksum_of(Path(path)), str(path))
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.rows.num_rows
 
     @cached_property
     def kept(self) -> dict[int, int]:

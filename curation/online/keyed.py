@@ -12,20 +12,21 @@ from runtime.errors import InputError
 KEY = (pa.field("high", pa.int64()), pa.field("low", pa.int64()))  # of `exact_numbers`
 
 
-def open_rows(path: str | PathLike[str], schema: pa.Schema, what: str) -> pa.Table:
+def open_rows(path: str | PathLike[str], schema: pa.Schema, what: str) -> pa.RecordBatch:
     """Map rows into memory; refuse a file that holds no `what`, or another version of the schema."""
     try:
-        with pa.memory_map(str(path)) as file:
-            rows = pa.ipc.open_file(file).read_all()
+        with pa.memory_map(str(path)) as mapped:
+            file = pa.ipc.open_file(mapped)
+            rows = file.get_batch(0) if file.num_record_batches == 1 else None
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} holds no {what} ({error}); build them with curation.{what}.build") from None
     version = schema.metadata[b"version"]
-    if not rows.schema.equals(schema) or (rows.schema.metadata or {}).get(b"version") != version:
+    if rows is None or not rows.schema.equals(schema) or (rows.schema.metadata or {}).get(b"version") != version:
         raise InputError(f"{path} holds no {what} of version {version.decode()}; build them again")
     return rows
 
 
-def rows_of(rows: pa.Table | pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
+def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
     """Return the row of each of `exact_numbers`, -1 where it has none; `rows` begin with KEY and are in its order."""
     high, low = (rows[field.name].to_numpy() for field in KEY)
     at = np.searchsorted(high, keys[:, 0])

@@ -40,7 +40,7 @@ class Captions:
     images: str
     without: str
     cut: str
-    languages: list[tuple[str, str, str]]  # name, captions, and the share of them in which an entry is
+    languages: list[tuple[str, str, str]]  # name, captions, and the share of them that contain an entry
 
     @classmethod
     def of(cls, captions: dict[str, Any]) -> Captions:
@@ -49,8 +49,8 @@ class Captions:
         rows = [
             (_named(code), number(row["captions"]), percent(row["matched"], row["captions"])) for code, row in found
         ]
-        counts = (number(captions[name]) for name in ("images", "without", "cut"))
-        return cls(captions["table"]["name"], captions["table"]["digest"], *counts, rows)
+        images, without, cut = (number(captions[name]) for name in ("images", "without", "cut"))
+        return cls(captions["table"]["name"], captions["table"]["digest"], images, without, cut, rows)
 
 
 @dataclass(frozen=True)
