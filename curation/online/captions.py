@@ -15,12 +15,11 @@ import pyarrow.compute as pc
 
 from curation.online.config import OnlineConfig
 from curation.online.draw import purpose
-from curation.online.keyed import KEY, open_rows, rows_of
+from curation.online.keyed import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.draws import draws
 from runtime.parameters import require_integer, require_share
 from runtime.storage.own_files import checksum_of
-from runtime.storage.whole import whole
 
 VERSION = b"2"
 # What is known of a caption: its score and who wrote it are null where the table does not say.
@@ -70,9 +69,7 @@ class Captions:
     @staticmethod
     def save(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
         """Write CAPTIONS rows, sorted by key."""
-        options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for more rows than an int32 can count
-        with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS, options=options) as file:
-            file.write_batch(rows)
+        save_rows(path, rows)
 
     def __len__(self) -> int:
         return self.rows.num_rows

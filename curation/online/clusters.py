@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.online.keyed import KEY, open_rows, rows_of
+from curation.online.keyed import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.storage.own_files import checksum_of
 
@@ -41,6 +42,12 @@ class Clusters:
     def open(cls, path: str | PathLike[str]) -> Clusters:
         """Map clusters into memory; refuse a file that holds none."""
         return cls(open_rows(path, CLUSTERED, "clusters"), checksum_of(Path(path)), str(path))
+
+    @staticmethod
+    def save(path: str | PathLike[str], rows: pa.RecordBatch, kept: Mapping[int, int]) -> None:
+        """Write CLUSTERED rows, sorted by key, and the number of kept images of each coarse cluster."""
+        numbers = json.dumps(dict(sorted(kept.items()))).encode()
+        save_rows(path, rows.replace_schema_metadata(CLUSTERED.metadata | {KEPT: numbers}))
 
     def __len__(self) -> int:
         return self.rows.num_rows

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.errors import InputError
+from runtime.storage.whole import whole
 
 KEY = (pa.field("high", pa.int64()), pa.field("low", pa.int64()))  # of `exact_numbers`
 
@@ -24,6 +25,13 @@ def open_rows(path: str | PathLike[str], schema: pa.Schema, what: str) -> pa.Rec
     if rows is None or not rows.schema.equals(schema) or (rows.schema.metadata or {}).get(b"version") != version:
         raise InputError(f"{path} holds no {what} of version {version.decode()}; build them again")
     return rows
+
+
+def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
+    """Write rows in one batch: only the columns of one can be mapped as arrays."""
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for more rows than an int32 can count
+    with whole(path) as partial, pa.ipc.new_file(str(partial), rows.schema, options=options) as file:
+        file.write_batch(rows)
 
 
 def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:

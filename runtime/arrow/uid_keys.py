@@ -20,7 +20,7 @@ from runtime.errors import InputError
 from runtime.kernels.hexadecimal import EITHER_CASE, LOWER_CASE, read_digits
 
 KEY = np.dtype("S16")  # compares as its bytes do, so in the order of the digits
-BUCKETS = 256  # files, by a key's first byte: of a billion keys each holds 62 MB
+_BUCKETS = 256  # files, by a key's first byte: of a billion keys each holds 62 MB
 
 
 def hex_keys(uids: Strings) -> np.ndarray:
@@ -67,8 +67,8 @@ def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.a
     them where uids are MD5 or otherwise spread.
     """
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
-        files = [Path(work) / f"{byte:02x}" for byte in range(BUCKETS)]
-        spread(batches, files)
+        files = [Path(work) / f"{byte:02x}" for byte in range(_BUCKETS)]
+        _spread(batches, files)
         rows = sum(file.stat().st_size for file in files) // KEY.itemsize
         with path.open("wb") as out:
             dtype = np.lib.format.dtype_to_descr(form(np.empty(0, KEY)).dtype)
@@ -81,16 +81,15 @@ def save_sorted(batches: Iterable[np.ndarray], path: Path, form: Callable = np.a
     return rows
 
 
-def spread(batches: Iterable[np.ndarray], files: list[Path]) -> None:
-    """Append each of KEYs, or of records that begin with one, to one of up to 256 files by its first byte, in order."""
+def _spread(batches: Iterable[np.ndarray], files: list[Path]) -> None:
+    """Append each key to the file of its first byte."""
     with ExitStack() as stack:
         buckets = [stack.enter_context(file.open("wb")) for file in files]
-        for rows in batches:
-            first = rows.view(np.uint8)[:: rows.dtype.itemsize].astype(np.int64)
-            number = (first * len(files) // BUCKETS).astype(np.uint8)  # sorted by counting
-            order = np.argsort(number, kind="stable")
-            ends = np.cumsum(np.bincount(number, minlength=len(files)))
-            for bucket, some in zip(buckets, np.split(rows[order], ends[:-1]), strict=True):
+        for keys in batches:
+            first = keys.view(np.uint8)[:: KEY.itemsize]
+            order = np.argsort(first, kind="stable")
+            ends = np.cumsum(np.bincount(first, minlength=_BUCKETS))
+            for bucket, some in zip(buckets, np.split(keys[order], ends[:-1]), strict=True):
                 some.tofile(bucket)
 
 
