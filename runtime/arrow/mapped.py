@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -38,7 +38,7 @@ def _parts(kind: pa.DataType) -> tuple[str, ...]:
     return ("offsets", "data") if pa.types.is_large_string(kind) else ("data",)
 
 
-def _append(column: pa.Array, files: list[BinaryIO], end: int) -> int:
+def _append(column: pa.Array, files: Sequence[BinaryIO], end: int) -> int:
     """Append a column to its files, whose strings end at `end`; return the number of bytes of the new strings."""
     if not pa.types.is_large_string(column.type):
         column.to_numpy().tofile(files[0])
