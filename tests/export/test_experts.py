@@ -15,7 +15,7 @@ from curation.export.experts import ByCluster
 from curation.export.removal import remove
 from curation.schemas import CURATED
 from runtime.errors import InputError
-from tests.naive.clusters import naive_chance, naive_clusters, naive_takes
+from tests.naive.experts import naive_chance, naive_clusters, naive_takes
 from tests.naive.export import naive_subset
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.online_run import write_tar

@@ -12,7 +12,7 @@ from curation import clusters as module
 from curation.online.clusters import Clusters
 from curation.runs.results import Results
 from runtime.errors import InputError
-from tests.naive.clusters import naive_clusters
+from tests.naive.experts import naive_clusters
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
 from tests.support.online_run import image, images, write_run
 

@@ -16,7 +16,7 @@ from curation.online.experts import Expert
 from curation.online.read import Epoch
 from curation.runs.results import Results
 from runtime.errors import InputError
-from tests.naive.clusters import naive_chance, naive_takes
+from tests.naive.experts import naive_chance, naive_takes
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
 from tests.support.online_run import pairs
 

@@ -9,7 +9,7 @@ import pytest
 
 from curation import clusters, online
 from curation.runs.results import Results
-from tests.naive.clusters import naive_chance, naive_takes
+from tests.naive.experts import naive_chance, naive_takes
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
 from tests.support.online_run import FORKS, pairs
