@@ -66,7 +66,7 @@ EVERYTHING = Selection()
 def of_clusters(expert: Expert) -> str:
     """Name the clusters of an expert, with its share of outsiders."""
     numbers = sorted({*expert.coarse})
-    name = f"coarse cluster{'s'[: len(numbers) - 1]} {', '.join(map(str, numbers))}"
+    name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
     return f"{name}, with {percent(expert.outsiders)} of outsiders" if expert.outsiders else name
 
 

@@ -115,8 +115,8 @@ def _webdataset(run: Results, folder: Path, about: About, workers: int, given: G
         samples, captions_drawn = write_tars(tars, texts, folder, spread)
     if not samples:
         raise InputError(
-            f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}; give tars of a "
-            "download of its curated/ or matched/"
+            f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{selection}; give "
+            "tars of a download of its curated/ or matched/"
         )
     drawn = f" with {counted(captions_drawn, 'caption')} as txt ({_lack(found)})" if found else ""
     return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{selection}"
