@@ -5,9 +5,9 @@ Memory holds the captions of one part of the keys, which is a 256th of a large t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,12 +21,12 @@ from curation.gates.tables import KEY_NAMES
 from curation.online.captions import CAPTIONS, Captions
 from curation.runs.finished import matched_files
 from curation.runs.results import Results
+from runtime.arrow.key_parts import MOST_PARTS, in_parts
 from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
 from runtime.storage.parquet import batches
 
 PART_BYTES = 64 << 20  # of a table, compressed
-MOST_PARTS = 256  # files that are open at a time
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_b
     parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
     rows = (batch for file in table.files for batch in table.read(file))
     with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
-        Captions.save(path, mapped(sorted_parts(rows, parts, Path(work)), CAPTIONS, Path(work)))
+        best = map(_best, in_parts(rows, ROWS, parts, Path(work, "parts")))
+        Captions.save(path, mapped(chain.from_iterable(best), CAPTIONS, Path(work)))
     captions = Captions.open(path)
     images = with_caption = 0
     for file in matched_files(run):
@@ -62,34 +63,6 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_b
     if not with_caption:
         raise InputError(f"none of the {len(captions):,} captions in {table.name} is of an image of {run.path}")
     return Captioned(captions, images, with_caption)
-
-
-def sorted_parts(rows: Iterable[pa.RecordBatch], parts: int, work: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the best caption of each image in the order of keys, as CAPTIONS; so many parts are sorted one by one."""
-    paths = [work / f"{part}.arrow" for part in range(parts)]
-    with ExitStack() as stack:
-        files = [stack.enter_context(pa.ipc.new_stream(str(path), ROWS)) for path in paths]
-        for batch in rows:
-            part = part_of(batch[KEY_NAMES[0]].to_numpy(), parts)
-            order = np.argsort(part, kind="stable")
-            ends = np.searchsorted(part[order], np.arange(parts + 1))
-            batch = batch.take(pa.array(order))
-            for number in np.flatnonzero(np.diff(ends)):
-                files[number].write_batch(batch.slice(ends[number], ends[number + 1] - ends[number]))
-    for path in paths:
-        with pa.memory_map(str(path)) as file:
-            yield from _best(pa.ipc.open_stream(file).read_all())
-        path.unlink()
-
-
-def part_of(high: np.ndarray, parts: int) -> np.ndarray:
-    """Return the part of each first half of a key: parts are equal ranges, in order.
-
-    >>> part_of(np.array([-(2**63), -1, 0, 2**63 - 1]), 3).tolist()
-    [0, 1, 1, 2]
-    """
-    leading = (high >> 32) + (1 << 31)  # its first 32 bits, from 0
-    return (leading * parts) >> 32
 
 
 def _best(rows: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from curation.commands.arguments import Parser
 from curation.export.card import About
+from curation.export.experts import ByCluster
 from curation.export.forms import FORMS, Given, export
 from curation.online.captions import CaptionDraw
 from runtime.console import command
@@ -24,8 +25,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
+        clusters = ByCluster(args.clusters, args.cluster, args.outsiders, args.seed)
         draw = CaptionDraw(args.caption_ratio, args.seed, args.epoch)
-        given = Given(args.tars, args.names, args.captions, draw)
+        given = Given(args.tars, args.names, args.captions, draw, clusters)
         say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, given))
 
 
@@ -68,7 +70,17 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
         "or in place of some texts of webdataset",
     )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=CaptionDraw.seed,
+        metavar="N",
+        help="by which captions in place of texts, and outsiders of clusters, are drawn (default: %(default)s)",
+    )
     _add_draw(parser.add_argument_group("captions in place of texts, for webdataset"))
+    _add_clusters(
+        parser.add_argument_group("an expert: the images of some clusters, for all but metaclip without tars")
+    )
     _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
     return parser.parse_args(argv)
 
@@ -81,14 +93,33 @@ def _add_draw(group: _ArgumentGroup) -> None:
         metavar="SHARE",
         help="of the samples with a caption, those whose txt it is (default: %(default)s)",
     )
-    for name in ("seed", "epoch"):
-        group.add_argument(
-            f"--{name}",
-            type=int,
-            default=getattr(CaptionDraw, name),
-            metavar="N",
-            help=f"{name} of the draw, as of the online loader (default: %(default)s)",
-        )
+    group.add_argument(
+        "--epoch",
+        type=int,
+        default=CaptionDraw.epoch,
+        metavar="N",
+        help="of the draw, as of the online loader (default: %(default)s)",
+    )
+
+
+def _add_clusters(group: _ArgumentGroup) -> None:
+    group.add_argument(
+        "--clusters",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface",
+    )
+    group.add_argument(
+        "--cluster", nargs="+", type=int, default=[], metavar="N", help="the coarse clusters whose images are written"
+    )
+    group.add_argument(
+        "--outsiders",
+        type=float,
+        default=ByCluster.outsiders,
+        metavar="SHARE",
+        help="expected share of images of other clusters, from 0 to 1 (default: %(default)s)",
+    )
 
 
 def _add_about(group: _ArgumentGroup) -> None:

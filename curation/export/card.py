@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -55,9 +56,10 @@ def description(facts: dict[str, Any]) -> str:
     )
 
 
-def card(facts: dict[str, Any], about: About, name: str) -> str:
-    """Return the content of README.md, given the content of run.json."""
-    return "\n".join(["---", *_head(facts, about, name), "---", "", *_body(facts, about, name)]) + "\n"
+def card(facts: dict[str, Any], about: About, name: str, more: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the content of README.md, given the content of run.json; `more` are further columns and what they hold."""
+    columns = [f"| `{column}` | {meaning} |" for column, meaning in more]
+    return "\n".join(["---", *_head(facts, about, name), "---", "", *_body(facts, about, name, columns)]) + "\n"
 
 
 def size_category(rows: int) -> str:
@@ -93,15 +95,16 @@ def _config(name: str, path: str) -> dict[str, Any]:
     return {"config_name": name, "data_files": [{"split": "train", "path": path}]}
 
 
-def _body(facts: dict[str, Any], about: About, name: str) -> list[str]:
+def _body(facts: dict[str, Any], about: About, name: str, columns: list[str]) -> list[str]:
     cited = ["", "## Citation", "", about.cite] if about.cite else []
     title = ["# " + _escaped(name), "", description(facts), ""]
-    return [*title, *_USE, *_origin(facts), *_languages(facts), *_CAUTIONS, *cited]
+    return [*title, *_USE, *columns, *_USE_OF_ENTRIES, *_origin(facts), *_languages(facts), *_CAUTIONS, *cited]
 
 
 def _origin(facts: dict[str, Any]) -> list[str]:
     rows, numbers = facts["rows"], facts["parameters"]
     passed = rows.get("gated", rows.get("existing"))  # the latter of earlier versions
+    kept = f"kept of {facts['part']}" if "part" in facts else "kept"
     past_gate = "" if passed is None else f"; of these {_past_gate(facts)}: {passed:,}"
     return [
         "## How it was made",
@@ -110,7 +113,7 @@ def _origin(facts: dict[str, Any]) -> list[str]:
         "entries in it, counts per entry, a threshold t per language, and sampling at the rate t / count.",
         "",
         f"- images read: {rows['images']:,}; with a matching text: {rows['matched']:,}{past_gate}; "
-        f"kept: {rows['kept']:,}",
+        f"{kept}: {rows['kept']:,}",
         f"- tail share {facts['tail_share']:.4g}, t of English {_english_threshold(facts)}, seed {numbers['seed']}, "
         f"rules `{numbers['rules']}`",
         f"- digest of the metadata whose ids are in `entries`: `{facts['made_from']['metadata']}`",
@@ -165,8 +168,7 @@ def _is_date(text: str) -> bool:
         return False
 
 
-_USE = (
-    """\
+_USE = """\
 ## Use
 
 ```python
@@ -199,7 +201,10 @@ img2dataset --url_list data --input_format parquet --url_col url --caption_col t
 | `text`, `language`, `lid_score` | the text, its language, and how sure the identification of the language is |
 | `entries` | ids of the metadata entries in the text |
 | `probability` | the probability with which the pair was kept |
+""".splitlines()
 
+_USE_OF_ENTRIES = (
+    """
 | column of the entries | |
 | --- | --- |
 | `id`, `language`, `entry` | the entry, its language, and its id over all languages |

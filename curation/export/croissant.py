@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -31,10 +32,13 @@ CAPTION = (
     pa.field("caption_score", pa.float64()),
     pa.field("caption_source", pa.string()),
 )
-CAPTION_COLUMNS = {
+CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
+BESIDE_COLUMNS = {
     "caption": "A caption of the image, made by a model; null if there is none.",
     "caption_score": "The score of the caption, as the table of captions gives it; null if it gives none.",
     "caption_source": "What wrote the caption, as the table of captions says; null if it does not say.",
+    "coarse": "The coarse cluster of the image; null if there is none.",
+    "fine": "The fine cluster of the image; null if there is none.",
 }
 ENTRY_COLUMNS = {
     "id": "The id of the entry: its position over all languages, from 0.",
@@ -88,10 +92,12 @@ class RecordSet:
 PAIRS = RecordSet("pairs", "One row per image.", DATA, "uid", CURATED, PAIR_COLUMNS)
 ENTRY_RECORDS = RecordSet("entries", "One row per metadata entry.", ENTRIES, "id", COUNTS, ENTRY_COLUMNS)
 RECORD_SETS = (PAIRS, ENTRY_RECORDS)
-WITH_CAPTIONS = (
-    replace(PAIRS, schema=pa.schema([*CURATED, *CAPTION]), columns=PAIR_COLUMNS | CAPTION_COLUMNS),
-    ENTRY_RECORDS,
-)
+
+
+def with_columns(fields: Sequence[pa.Field]) -> tuple[RecordSet, ...]:
+    """Return the record sets where pairs have these columns of captions or clusters, too."""
+    more = {field.name: BESIDE_COLUMNS[field.name] for field in fields}
+    return replace(PAIRS, schema=pa.schema([*CURATED, *fields]), columns=PAIR_COLUMNS | more), ENTRY_RECORDS
 
 
 def croissant(

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from curation.captions import Captioned, build
 from curation.export.card import About
 from curation.export.datacomp import write_subset
-from curation.export.huggingface import write_folder
+from curation.export.experts import ByCluster, selected
+from curation.export.huggingface import Rows, write_folder
 from curation.export.list_names import names_of
-from curation.export.loaders import write_loaders
+from curation.export.loaders import Lists, write_loaders
 from curation.export.metaclip import write_languages, write_shards
-from curation.export.webdataset import Takes, Texts, write_tars
+from curation.export.webdataset import Texts, write_tars
 from curation.online.captions import CaptionDraw
 from curation.online.shards import tars_at
 from curation.report.numbers import counted
@@ -38,7 +39,7 @@ class Given:
     names: str | Path | None = None  # metaclip, with tars: a table of what languages and thresholds are called there
     captions: Sequence[str] = ()  # huggingface, webdataset: tables of captions by uid
     draw: CaptionDraw = CaptionDraw()  # webdataset: which captions stand for texts
-    takes: Takes | None = None  # webdataset: which images are written
+    clusters: ByCluster = ByCluster()  # all but metaclip without tars: which images are written
 
 
 NOTHING = Given()
@@ -71,21 +72,16 @@ def export(
 
 
 def _datacomp(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
-    rows = write_subset(curated_files(run), folder / "uids.npy")
-    return f"uids.npy with {counted(rows, 'uid')}"
+    with selected(run, folder, given.clusters) as selection:
+        rows = write_subset(curated_files(run), folder / "uids.npy", selection)
+    return f"uids.npy with {counted(rows, 'uid')}{selection}"
 
 
 def _huggingface(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
-    if given.captions:
-        return _captioned(run, folder, about, given.captions)
-    files = write_folder(run, folder, about)
-    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data"
-
-
-def _captioned(run: Results, folder: Path, about: About, tables: Sequence[str]) -> str:
-    with _captions(run, folder, tables) as found:
-        files = write_folder(run, folder, about, found.captions)
-    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data with captions ({_lack(found)})"
+    with _captions(run, folder, given.captions) as found, selected(run, folder, given.clusters) as selection:
+        files = write_folder(run, folder, about, Rows(found.captions if found else None, selection))
+    captions = f" with captions ({_lack(found)})" if found else ""
+    return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data{captions}{selection}"
 
 
 def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
@@ -102,24 +98,28 @@ def _metaclip(run: Results, folder: Path, about: About, workers: int, given: Giv
 
 def _loaders(run: Results, folder: Path, given: Given) -> str:
     paths = tars_at(given.tars)
-    samples = write_loaders(run, matched_files(run), paths, names_of(run, given.names), folder)
-    return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders"
+    lists = Lists.of(run, names_of(run, given.names))
+    with selected(run, folder, given.clusters) as selection:
+        samples = write_loaders(lists, matched_files(run), paths, folder, selection)
+    return f"{counted(samples, 'sample')} of {counted(len(paths), 'tar')} for both loaders{selection}"
 
 
 def _webdataset(run: Results, folder: Path, about: About, workers: int, given: Given) -> str:
     tars = tars_at(given.tars)
     with ExitStack() as stack:
-        found = stack.enter_context(_captions(run, folder, given.captions)) if given.captions else None
-        texts = Texts(curated_files(run), given.takes, found.captions if found else None, given.draw)
+        found = stack.enter_context(_captions(run, folder, given.captions))
+        selection = stack.enter_context(selected(run, folder, given.clusters))
+        captions = found.captions if found else None
+        texts = Texts(curated_files(run), selection.takes, captions, given.draw)
         spread = stack.enter_context(_processes(min(workers, len(tars))))
-        samples, captions = write_tars(tars, texts, folder, spread)
+        samples, captions_drawn = write_tars(tars, texts, folder, spread)
     if not samples:
         raise InputError(
-            f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}; give tars of a "
-            "download of its curated/ or matched/"
+            f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{selection}; give "
+            "tars of a download of its curated/ or matched/"
         )
-    drawn = f" with {counted(captions, 'caption')} as txt ({_lack(found)})" if found else ""
-    return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}"
+    drawn = f" with {counted(captions_drawn, 'caption')} as txt ({_lack(found)})" if found else ""
+    return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{selection}"
 
 
 FORMS: dict[str, Callable[[Results, Path, About, int, Given], str]] = {
@@ -140,8 +140,13 @@ def _require_use(form: str, given: Given) -> None:
         raise InputError("names are for what metaclip writes of tars; give the tars, too")
     if given.captions and form not in ("huggingface", "webdataset"):
         raise InputError(f"captions are for the formats huggingface and webdataset; {form} has none")
-    if given.draw != CaptionDraw() and (form != "webdataset" or not given.captions):
-        raise InputError("captions are drawn for webdataset alone; give captions, or no ratio, seed and epoch")
+    drawn = replace(given.draw, seed=CaptionDraw.seed)  # which is of outsiders, too
+    if drawn != CaptionDraw() and (form != "webdataset" or not given.captions):
+        raise InputError("captions are drawn for webdataset alone; give captions, or no ratio and epoch")
+    if given.clusters.tables and form == "metaclip" and not given.tars:
+        raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
+    if given.clusters.tables and form != "huggingface" and not given.clusters.coarse:
+        raise InputError(f"clusters are columns of the format huggingface; for {form} choose some of them (--cluster)")
 
 
 def _require_apart(to: Path, source: Path) -> None:
@@ -160,11 +165,11 @@ def _require_free(to: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _captions(run: Results, folder: Path, tables: Sequence[str]) -> Iterator[Captioned]:
-    """Give the captions of tables, in a file that goes when the block ends."""
+def _captions(run: Results, folder: Path, tables: Sequence[str]) -> Iterator[Captioned | None]:
+    """Give the captions of tables, if there are any, in a file that goes when the block ends."""
     store = folder / "captions.arrow"
-    yield build(tables, run, store)
-    store.unlink()
+    yield build(tables, run, store) if tables else None
+    store.unlink(missing_ok=True)
 
 
 def _lack(found: Captioned) -> str:

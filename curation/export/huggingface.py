@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from curation.balancing.counts import EntryCounts
+from curation.balancing.sampling import kept_by_language
 from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
-from curation.export.croissant import CAPTION, RECORD_SETS, WITH_CAPTIONS, croissant
+from curation.export.croissant import BESIDE_COLUMNS, CAPTION, CLUSTER, croissant, with_columns
+from curation.export.experts import EVERYTHING, Selection, of_clusters
 from curation.online.captions import Captions
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
@@ -21,14 +26,49 @@ from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import PartWriter, batches
 
-GROUP_ROWS = 100_000  # of a file with captions
+GROUP_ROWS = 100_000  # of a file that is written anew
 
 
-def write_folder(run: Results, folder: Path, about: About, captions: Captions | None = None) -> int:
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the manifest that are written, and what stands beside them."""
+
+    captions: Captions | None = None
+    selection: Selection = EVERYTHING
+
+    @property
+    def columns(self) -> list[pa.Field]:
+        """The columns beside those of the manifest."""
+        return [*(CAPTION if self.captions else ()), *(CLUSTER if self.selection.found else ())]
+
+    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return what is written of a CURATED batch."""
+        batch = self.selection.filter(require(batch, CURATED))
+        columns = list(batch.columns)
+        if self.captions:
+            columns += self.captions.values(batch["uid"]).columns
+        if self.selection.found:
+            clusters = self.selection.found.clusters.of(batch["uid"])
+            columns += [clusters[field.name] for field in CLUSTER]
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*CURATED, *self.columns]))
+
+    def facts(self, run: Results, kept: Counter[str]) -> dict[str, Any]:
+        """Return the content of run.json with what is written as kept, by language."""
+        if self.selection.expert is None:
+            return run.facts
+        languages = {code: row | {"kept": kept[code]} for code, row in run.facts["languages"].items()}
+        rows = run.facts["rows"] | {"kept": kept.total()}
+        return run.facts | {"rows": rows, "languages": languages, "part": of_clusters(self.selection.expert)}
+
+
+ALL_ROWS = Rows()
+
+
+def write_folder(run: Results, folder: Path, about: About, rows: Rows = ALL_ROWS) -> int:
     """Write all files of the folder; return the number of files of the manifest.
 
-    Files of the run get a second name in it (a hard link), or are copied if it is on another disk. With `captions` they
-    are written anew, with columns for them.
+    Files of the run get a second name in it (a hard link), or are copied if it is on another disk. With columns beside
+    them, or if some rows are left out, they are written anew.
     """
     counts = run.path / "counts.parquet"
     if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
@@ -36,26 +76,30 @@ def write_folder(run: Results, folder: Path, about: About, captions: Captions | 
     files = curated_files(run)
     for name in (DATA_FOLDER, ENTRIES_FOLDER):
         (folder / name).mkdir()
+    kept: Counter[str] = Counter()
     for file in files:
-        if captions:
-            _write_captioned(file, folder / DATA_FOLDER / file.path.name, captions)
+        if rows.columns:
+            kept += _write_rows(file, folder / DATA_FOLDER / file.path.name, rows)
         else:
             with intact(file) as path:
                 _link(path, folder / DATA_FOLDER / path.name)
     _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
     name = about.name or run.path.resolve().name
-    described = croissant(run.facts, about, name, folder, WITH_CAPTIONS if captions else RECORD_SETS)
+    facts, more = rows.facts(run, kept), [(field.name, BESIDE_COLUMNS[field.name]) for field in rows.columns]
+    described = croissant(facts, about, name, folder, with_columns(rows.columns))
     (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (folder / "README.md").write_text(card(run.facts, about, name), "utf-8")
+    (folder / "README.md").write_text(card(facts, about, name, more), "utf-8")
     return len(files)
 
 
-def _write_captioned(file: OwnFile, path: Path, captions: Captions) -> None:
-    schema = pa.schema([*CURATED, *CAPTION])
-    with PartWriter(path, schema, row_group_rows=GROUP_ROWS) as writer:
-        for batch in batches(file, GROUP_ROWS):
-            columns = [*require(batch, CURATED).columns, *captions.values(batch["uid"]).columns]
-            writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+def _write_rows(file: OwnFile, path: Path, rows: Rows) -> Counter[str]:
+    """Write what is written of a file; return the number of rows of each language."""
+    kept: Counter[str] = Counter()
+    with PartWriter(path, pa.schema([*CURATED, *rows.columns]), row_group_rows=GROUP_ROWS) as writer:
+        for batch in map(rows.of, batches(file, GROUP_ROWS)):
+            writer.write(batch)
+            kept.update({row["language"]: row["kept"] for row in kept_by_language(batch).to_pylist()})
+    return kept
 
 
 def _link(file: Path, path: Path) -> None:

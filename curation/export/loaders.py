@@ -7,7 +7,7 @@ text, and an array of probabilities for each list of entries (worldwide). Keys a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha224
 from pathlib import Path
@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 
 from curation.balancing.sampling import keep_probability
+from curation.export.experts import EVERYTHING, Selection
 from curation.export.list_names import ListName, write_names
 from curation.export.metaclip import local_ids, of_list
 from curation.online.shards import joined_tars
@@ -42,23 +43,30 @@ class Lists:
     rates: np.ndarray
     ids: dict[str, slice]
     one_list: str | None
-    names: Mapping[str, ListName]
+    names: dict[str, ListName]
+
+    @classmethod
+    def of(cls, run: Results, names: dict[str, ListName]) -> Lists:
+        """Return the lists of a run under these names."""
+        return cls(run.rates, run.languages, run.one_list, names)
 
 
 def write_loaders(
-    run: Results, files: list[OwnFile], tars: list[Path], names: dict[str, ListName], folder: Path
+    lists: Lists, files: list[OwnFile], tars: list[Path], folder: Path, selection: Selection = EVERYTHING
 ) -> int:
-    """Write the JSON of each tar for both loaders, the arrays, names.csv and keys.parquet; return the samples."""
+    """Write the JSON of each tar for both loaders, the arrays, names.csv and keys.parquet; return the samples.
+
+    Samples that are not selected have no texts.
+    """
     paths = [_json_of(tar) for tar in tars]
     _require_distinct(paths)
-    lists = Lists(run.rates, run.languages, run.one_list, names)
     _write_arrays(lists, folder)
-    write_names(names, folder / NAMES)
+    write_names(lists.names, folder / NAMES)
     _write_keys(files, folder / KEYS)
     work, written = folder / "work", 0
     work.mkdir()
     for path, (samples, rows) in zip(paths, joined_tars(tars, files, work), strict=True):
-        written += _write_tar(of_samples(samples, rows, lists), folder, path)
+        written += _write_tar(of_samples(samples, selection.filter(rows), lists), folder, path)
     work.rmdir()
     return written
 

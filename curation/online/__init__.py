@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from curation.online.building import build
 from curation.online.captions import Captions
+from curation.online.clusters import Clusters
 from curation.online.config import OnlineConfig, World
+from curation.online.experts import Expert
 from curation.online.index import Index
 
 if TYPE_CHECKING:
     from curation.online.dataset import BalancedDataset
 
-__all__ = ["BalancedDataset", "Captions", "Index", "OnlineConfig", "World", "build"]
+__all__ = ["BalancedDataset", "Captions", "Clusters", "Expert", "Index", "OnlineConfig", "World", "build"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,12 +15,11 @@ import pyarrow.compute as pc
 
 from curation.online.config import OnlineConfig
 from curation.online.draw import purpose
+from curation.online.keyed import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.draws import draws
-from runtime.errors import InputError
 from runtime.parameters import require_integer, require_share
 from runtime.storage.own_files import checksum_of
-from runtime.storage.whole import whole
 
 VERSION = b"2"
 # What is known of a caption: its score and who wrote it are null where the table does not say.
@@ -29,8 +28,7 @@ VALUES = (pa.field("caption", pa.string()), pa.field("score", pa.float64()), pa.
 # Nothing is null: a score that is not known is NaN, a source "".
 CAPTIONS = pa.schema(
     [
-        pa.field("high", pa.int64()),
-        pa.field("low", pa.int64()),
+        *KEY,
         pa.field("caption", pa.large_string()),
         pa.field("score", pa.float64()),
         pa.field("source", pa.large_string()),
@@ -66,22 +64,12 @@ class Captions:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Captions:
         """Map captions into memory; refuse a file that is none."""
-        try:
-            with pa.memory_map(str(path)) as mapped:
-                file = pa.ipc.open_file(mapped)
-                rows = file.get_batch(0) if file.num_record_batches == 1 else None
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} holds no captions ({error}); build them with curation.captions.build") from None
-        if rows is None or not rows.schema.equals(CAPTIONS, check_metadata=True):
-            raise InputError(f"{path} holds no captions of version {VERSION.decode()}; build them again")
-        return cls(rows, checksum_of(Path(path)), str(path))
+        return cls(open_rows(path, CAPTIONS, "captions"), checksum_of(Path(path)), str(path))
 
     @staticmethod
     def save(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
         """Write CAPTIONS rows, sorted by key."""
-        options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # for more rows than an int32 can count
-        with whole(path) as partial, pa.ipc.new_file(str(partial), CAPTIONS, options=options) as file:
-            file.write_batch(rows)
+        save_rows(path, rows)
 
     def __len__(self) -> int:
         return self.rows.num_rows
@@ -114,14 +102,4 @@ class Captions:
 
     def _find(self, uids: pa.Array) -> np.ndarray:
         """Return the row of each image, -1 where it has none."""
-        keys, high, low = exact_numbers(uids), *(self.rows[name].to_numpy() for name in ("high", "low"))
-        rows = np.searchsorted(high, keys[:, 0])
-        found, sought = np.full(len(rows), -1), np.arange(len(rows))
-        while len(sought):  # more than once only where the first halves of keys are equal
-            sought = sought[rows[sought] < len(high)]
-            sought = sought[high[rows[sought]] == keys[sought, 0]]
-            is_same = low[rows[sought]] == keys[sought, 1]
-            found[sought[is_same]] = rows[sought[is_same]]
-            sought = sought[~is_same]
-            rows[sought] += 1
-        return found
+        return rows_of(self.rows, exact_numbers(uids))

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 
+from curation.online.experts import Expert
 from runtime.errors import InputError
 from runtime.parameters import require_share
 
@@ -17,6 +18,7 @@ class OnlineConfig:
     seed: int = 0
     mixed_blocks: int = 16  # blocks of the index whose samples are shuffled among each other
     caption_ratio: float = 0.15  # of samples with a caption, those whose text it is; as in Altogether (2410.17251)
+    expert: Expert | None = None  # whose images alone are kept; None: all
 
     def __post_init__(self) -> None:
         if self.mixed_blocks < 1:

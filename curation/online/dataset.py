@@ -48,7 +48,8 @@ class BalancedDataset(IterableDataset):
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
     rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file of `curation.captions`)
-    one stands for the text of a sample with the probability `caption_ratio` of the config.
+    one stands for the text of a sample with the probability `caption_ratio` of the config. With an `expert` in the
+    config only its images are kept.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class BalancedDataset(IterableDataset):
     def load_state_dict(self, state: dict) -> None:
         """Go on, when iterated next, after the sample that was the last when `state` was taken."""
         layout, saved = self._layout(), state.get("layout", {})
-        differing = [name for name in layout if saved.get(name) != layout[name]]
+        differing = [name for name in layout | saved if saved.get(name) != layout.get(name)]
         if differing:
             was, now = ({name: each.get(name) for name in differing} for each in (saved, layout))
             raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
@@ -132,18 +133,19 @@ class BalancedDataset(IterableDataset):
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
 
     def _drawn(self, epoch: int) -> Epoch:
-        return Epoch(self.index, self.rates, self.config.seed, epoch, self.captions, self.config.caption_ratio)
+        config = self.config
+        return Epoch(self.index, self.rates, config.seed, epoch, self.captions, config.caption_ratio, config.expert)
 
     def _layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""
         worker, workers = _worker()
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
         data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
-        numbers = asdict(self.config)
-        if self.captions is None:
-            del numbers["caption_ratio"]  # states of earlier versions know none
-        else:
-            data["captions"] = self.captions.digest
+        numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
+        if self.captions is not None:  # states of earlier versions know none
+            data["captions"], numbers["caption_ratio"] = self.captions.digest, self.config.caption_ratio
+        if self.config.expert is not None:
+            data["expert"] = self.config.expert.description
         return reader | data | numbers
 
 

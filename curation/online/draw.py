@@ -4,6 +4,8 @@ All draws are functions of (seed, epoch, uid), so what is kept does not depend o
 0 draws as `curation.balancing.sampling` does: it keeps the pairs of the curated manifest with the same seed.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +24,10 @@ class Drawn:
     rows: np.ndarray
     texts: pa.StringArray
     probability: np.ndarray
+
+    def filter(self, is_taken: np.ndarray) -> Drawn:
+        """Return the rows for which `is_taken` is true."""
+        return Drawn(self.rows[is_taken], self.texts.filter(pa.array(is_taken)), self.probability[is_taken])
 
 
 def draw(batch: pa.RecordBatch, rates: np.ndarray, seed: int, epoch: int) -> Drawn:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.online.captions import CaptionDraw, Captions
-from curation.online.draw import draw, purpose, shuffled
+from curation.online.draw import Drawn, draw, purpose, shuffled
+from curation.online.experts import Expert
 from curation.online.index import Index
 from curation.online.tars import SAMPLES
 from runtime.errors import InputError
@@ -39,6 +40,7 @@ class Epoch:
     number: int
     captions: Captions | None = None
     caption_ratio: float = 0.0
+    expert: Expert | None = None
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
         """Return the KEPT samples of some blocks, shuffled among each other."""
@@ -49,12 +51,18 @@ class Epoch:
     def _kept(self, block: int) -> pa.RecordBatch:
         shard = self.index.shard_of(block)
         rows = self.index.rows(shard).get_batch(block - int(self.index.first_blocks[shard]))
-        drawn = draw(rows, self.rates, self.seed, self.number)
+        drawn = self._drawn(rows)
         kept = pa.array(drawn.rows)
         columns = [rows.column(name).take(kept) for name in SAMPLES.names]
         shards = np.full(len(kept), shard)
         captions = self._captions(rows.column("uid").take(kept))
         return pa.RecordBatch.from_arrays([*columns, shards, drawn.texts, drawn.probability, captions], schema=KEPT)
+
+    def _drawn(self, rows: pa.RecordBatch) -> Drawn:
+        drawn = draw(rows, self.rates, self.seed, self.number)
+        if self.expert is None:
+            return drawn
+        return drawn.filter(self.expert.takes(rows.column("uid").take(pa.array(drawn.rows))))
 
     def _captions(self, uids: pa.Array) -> pa.Array:
         if self.captions is None:
@@ -64,7 +72,7 @@ class Epoch:
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
         sizes = [
-            len(draw(rows.get_batch(block), self.rates, self.seed, self.number).rows)
+            len(self._drawn(rows.get_batch(block)).rows)
             for rows in map(self.index.rows, range(len(self.index.shards)))
             for block in range(rows.num_record_batches)
         ]

@@ -165,6 +165,10 @@ class Results:
         limiting = self.counts if self._one_threshold else self.counts[self.languages.get(ENGLISH, slice(0))]
         return threshold_for_size(size_of, size, unlimited_threshold(limiting))
 
+    def pairs(self, columns: Sequence[str], images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of so many kept images, or of all; the manifest is in random order."""
+        return _batches(self.files("curated"), [*columns], images)
+
     def kept(self, share: float = 1.0) -> pa.Table:
         """Return uid, language and probability of the kept images, or of a share of them.
 

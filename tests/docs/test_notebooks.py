@@ -4,7 +4,9 @@ import asyncio
 import os
 import re
 import sys
+from hashlib import md5
 from itertools import combinations
+from pathlib import Path
 from random import Random
 
 import matplotlib.font_manager  # noqa: F401  # its first import on a machine lists the fonts, and says so on stderr
@@ -21,24 +23,44 @@ from metadata.languages import LANGUAGES as ALL
 from tests.sample.texts import LANGUAGES, sentence
 from tests.sample.texts import entries as words_of
 from tests.support.checkout import ROOT
+from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.written_run import write_run
 
 NOTEBOOKS = ROOT / "notebooks"
-PLOTS = {"explore_metadata": 2, "inspect_distributions": 4, "choose_threshold": 2, "compare_runs": 4}
+PLOTS = {
+    "explore_metadata": 2,
+    "inspect_distributions": 4,
+    "choose_threshold": 2,
+    "compare_runs": 4,
+    "look_at_clusters": 3,
+}
 IMAGES = 6_000
 SOURCES = (["numbers"], ["wordnet"], ["wordnet", "unigrams"], ["unigrams"], ["bigrams", "titles"], ["titles"])
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, str]:
-    """Metadata, a run, and another with other seed and threshold, under the names that the notebooks look for."""
-    metadata, run, other = (str(tmp_path_factory.mktemp(name)) for name in ("metadata", "run", "other"))
+    """Metadata, a run, another with other seed and threshold, and clusters, under the names that notebooks look for."""
+    metadata, run, other, clusters = (
+        str(tmp_path_factory.mktemp(name)) for name in ("metadata", "run", "other", "clusters")
+    )
     entries = entries_of_sources()
     entries.save(metadata)
     images = images_of(entries)
     write_run(run, entries, images, t=20)
     write_run(other, entries, images, t=10, seed=1)
-    return {"METADATA": metadata, "CURATED": run, "CURATED_OTHER": other}
+    write_folder(Path(clusters), clusters_of(images))
+    return {"METADATA": metadata, "CURATED": run, "CURATED_OTHER": other, "CLUSTERS": clusters}
+
+
+def clusters_of(images: list) -> list[dict]:
+    """Return clusters of most images, those of other languages than English nearly all in one coarse cluster."""
+    languages = {md5(str(number).encode()).hexdigest(): texts[0][1] for number, texts in enumerate(images)}
+    rows = cluster_rows(languages, fine=16)
+    for row in rows:
+        if languages[row["uid"]] != "en" and row["distance"] < 0.9:
+            row |= {"coarse": 3, "fine": 48 + row["fine"] % 16}
+    return rows
 
 
 def entries_of_sources() -> Entries:
@@ -114,6 +136,17 @@ def test_the_table_of_languages_gives_the_threshold_of_the_run(executed):
 def test_the_runs_differ_in_seed_and_threshold_and_nothing_else(executed):
     settings = tables(executed["compare_runs"])[0]
     assert re.findall(r"col0[^>]*>(\w+)</td>", settings) == ["english_threshold", "seed"]
+
+
+def test_an_expert_has_the_share_of_outsiders_that_it_is_asked_for(executed):
+    experts = tables(executed["look_at_clusters"])[-1]
+    rows = re.findall(r"<tr>(.*?)</tr>", experts, re.DOTALL)[1:]
+    numbers = [[cell.replace(",", "") for cell in re.findall(r"<td[^>]*>([^<]*)<", row)] for row in rows]
+    assert len(numbers) == 4
+    for _, own, others, chance, outsiders, images in numbers:
+        assert abs(int(outsiders) - 0.05 * int(images)) < 1
+        assert abs(int(outsiders) - float(chance.rstrip(" %")) / 100 * int(others)) < 0.002 * int(others)
+        assert int(own) + int(outsiders) == int(images)
 
 
 def test_entries_of_any_script_stand_in_tables(executed):

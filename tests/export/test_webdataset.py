@@ -6,7 +6,6 @@ from collections import defaultdict
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -116,17 +115,6 @@ def test_open_clip_finds_the_number_of_samples_of_each_tar(run, tars, tmp_path):
     sizes = json.loads((tmp_path / "out" / "sizes.json").read_text("utf-8"))
     assert sizes == {f"{stem}.tar": len(samples_in(tmp_path / "out" / f"{stem}.tar")) for stem in NUMBERS}
     assert sizes["00002.tar"] == 0
-
-
-def test_a_selection_of_uids_says_which_images_are_written(run, tars, tmp_path):
-    def takes(uids: pa.Array) -> np.ndarray:
-        return np.array([uid[-1] > "8" for uid in uids.to_pylist()], bool)
-
-    written(run, tars, tmp_path / "out", takes=takes)
-    texts = {row["uid"]: row["text"] for row in run.kept if row["uid"][-1] > "8"}
-    assert 3 < len(texts) < len(run.kept) - 3
-    for tar in tars.iterdir():
-        assert samples_in(tmp_path / "out" / tar.name) == naive_samples(tar, texts, {})
 
 
 def test_all_members_but_texts_keep_their_names_and_bytes(run, tmp_path):

@@ -21,6 +21,7 @@ from curation.commands import export as job
 from curation.export.card import About
 from curation.export.forms import export
 from tests.support.checkout import ROOT
+from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.http_server import Answer, serving
 from tests.support.stand_ins import needed
@@ -184,6 +185,7 @@ def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, off
     download("curated")
     uids = [row["uid"] for row in run.images]
     pq.write_table(pa.table({"uid": uids, "caption": ["written"] * len(uids)}), tmp_path / "captions.parquet")
+    write_folder(tmp_path / "clusters", cluster_rows(uids))
     monkeypatch.chdir(tmp_path)
     for words in commands():
         if words[0] == "python":

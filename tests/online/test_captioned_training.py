@@ -1,7 +1,5 @@
 """open_clip trains on captions in place of some texts: from a balanced dataset, and from tars that it reads itself."""
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +10,7 @@ from curation.export.card import About
 from curation.export.forms import Given, export
 from curation.online.captions import CaptionDraw
 from tests.support.stand_ins import needed
-from tests.support.training import arguments, falls, tiny_clip, trained
+from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
 EPOCHS = 7
 RATIO = 0.15  # the default
@@ -53,22 +51,9 @@ class Seen:
 
 def test_open_clip_learns_from_captions_in_a_balanced_dataset(patches, captioned):
     model, tokenizer, preprocess = tiny_clip()
-    import torch
-    from open_clip_train.data import DataInfo
-    from PIL import Image
-
     seen = Seen(tokenizer)
-
-    def pair(sample):
-        return preprocess(Image.open(io.BytesIO(sample["jpg"])).convert("RGB")), seen(sample["txt"].decode())[0]
-
-    dataset = balanced(patches, captioned, pair)
-    loader = torch.utils.data.DataLoader(dataset, batch_size=16, drop_last=True)
-    loader.num_batches = dataset.steps(16)
-    loader.num_samples = 16 * loader.num_batches
-    data = DataInfo(loader)
-    data.set_epoch = dataset.set_epoch
-    assert falls(trained(model, data, arguments(), EPOCHS))
+    dataset = balanced(patches, captioned, decoded(seen, preprocess))
+    assert falls(trained(model, batches_of(dataset), arguments(), EPOCHS))
     seen.require_ratio()
 
 

@@ -127,6 +127,13 @@ def test_kept_counts_are_those_of_the_curated_rows(folder, entries):
     assert sum(expected) > 0
 
 
+def test_pairs_are_the_first_kept_rows_or_all(folder):
+    run, rows = Results.open(folder), pq.read_table(folder / "curated", columns=["uid", "text"]).to_pylist()
+    for images in (7, None):
+        found = [row for batch in run.pairs(["uid", "text"], images) for row in batch.to_pylist()]
+        assert found == rows[:images]
+
+
 def test_overlap_counts_images_by_who_kept_them(folder, tmp_path, entries, images):
     other = Results.open(write_run(tmp_path, entries, images, t=5, seed=1))
     one = Results.open(folder)

@@ -13,6 +13,7 @@ import pytest
 
 from curation import online
 from curation.balancing.counts import EntryCounts
+from curation.balancing.sampling import sample_batch
 from curation.balancing.thresholds import rates as rates_at
 from curation.schemas import MATCHED
 from metadata.entries import Entries
@@ -93,16 +94,27 @@ class Made:
         return naive_epoch(self.there, self.rates.tolist(), seed, number)
 
 
-def write_run(folder, rows, digest=ENTRIES.digest):
-    (folder / "matched").mkdir(parents=True)
+def write_run(folder, rows, digest=ENTRIES.digest, rates=None):
+    """Write the output folder of a run over matched images; return what it kept."""
     half = len(rows) // 2
-    for number, part in enumerate((rows[:half], rows[half:])):
-        pq.write_table(pa.Table.from_pylist(part, MATCHED), folder / "matched" / f"{number:05d}.parquet")
+    write_parts(folder / "matched", [pa.Table.from_pylist(part, MATCHED) for part in (rows[:half], rows[half:])])
     stamp = {"version": 1, "made_from": {"metadata": digest}}
     (folder / "matched" / "_made_from.json").write_text(json.dumps(stamp))
     counts = EntryCounts.zeros(5, ENTRIES.digest)
     counts.count([text["entries"] for row in rows for text in row["candidates"] or []])
-    counts.save(folder / "counts.parquet", ENTRIES, rates_at(counts.values, 40))
+    rates = rates_at(counts.values, 40) if rates is None else rates
+    counts.save(folder / "counts.parquet", ENTRIES, rates)
+    curated = sample_batch(batch(rows), rates, 0)
+    write_parts(folder / "curated", [pa.Table.from_batches([curated])])
+    facts = {"rows": {"matched": len(rows), "kept": len(curated)}, "languages": {}, "made_from": {"metadata": digest}}
+    (folder / "run.json").write_text(json.dumps(facts))
+    return curated
+
+
+def write_parts(folder, tables):
+    folder.mkdir(parents=True)
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / f"{number:05d}.parquet")
 
 
 def pairs(kept):

@@ -6,11 +6,8 @@ import tarfile
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from curation.balancing.sampling import sample_batch
-from tests.support.online_run import add, batch, image, write_run
+from tests.support.online_run import add, image, write_run
 from tests.support.stand_ins import needed
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
@@ -37,13 +34,8 @@ def write_patches(folder) -> list[dict]:
         picture.save(out, "JPEG")
         rows.append(row)
         jpegs[row["uid"]] = out.getvalue()
-    write_run(folder / "curated", rows)
+    kept = write_run(folder / "curated", rows, rates=np.full(5, 0.5, np.float32))
     write_pictures(folder / "images" / "00000.tar", [(row["uid"], "unused") for row in rows], jpegs)
-    kept = sample_batch(batch(rows), np.full(5, 0.5), 0)
-    (folder / "curated" / "curated").mkdir()
-    pq.write_table(pa.Table.from_batches([kept]), folder / "curated" / "curated" / "00000.parquet")
-    facts = {"rows": {"matched": len(rows), "kept": kept.num_rows}, "languages": {}, "made_from": {}}
-    (folder / "curated" / "run.json").write_text(json.dumps(facts))
     write_pictures(
         folder / "kept" / "00000.tar", zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True), jpegs
     )
@@ -82,6 +74,30 @@ def tiny_clip():
         open_clip.SimpleTokenizer(context_length=12),
         lambda picture: normalize(to_tensor(picture), [0.45], [0.27]),
     )
+
+
+def decoded(tokenizer, preprocess):
+    """A transform of samples for the model."""
+    pictures = needed("PIL.Image")
+
+    def pair(sample):
+        picture = pictures.open(io.BytesIO(sample["jpg"])).convert("RGB")
+        return preprocess(picture), tokenizer(sample["txt"].decode())[0]
+
+    return pair
+
+
+def batches_of(dataset):
+    """A balanced dataset as open_clip's loop takes its data."""
+    import torch
+    from open_clip_train.data import DataInfo
+
+    loader = torch.utils.data.DataLoader(dataset, batch_size=16, drop_last=True)
+    loader.num_batches = dataset.steps(16)
+    loader.num_samples = 16 * loader.num_batches
+    data = DataInfo(loader)
+    data.set_epoch = dataset.set_epoch
+    return data
 
 
 def trained(model, data, args, epochs) -> Losses:
