@@ -115,6 +115,7 @@ def test_a_folder_with_other_scores_or_other_files_is_refused(tars, tmp_path):
         score(tars / "00002.tar", tmp_path / "scores")
     with pytest.raises(InputError, match="holds files that are no scores of images"):
         score(tars, tars)
+    pq.write_table(pq.read_table(tmp_path / "scores"), tars / "00000.parquet")
     before = all_bytes(tars)
     with pytest.raises(InputError, match="holds files that are no scores of images"):
         score(tars, tars, overwrite=True)

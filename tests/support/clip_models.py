@@ -14,13 +14,13 @@ SIDE, WIDTH, CONTEXT = 32, 32, 77
 _TOWER = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
-def open_clip_model(folder: Path, seed: int = 0) -> Path:
+def open_clip_model(folder: Path, seed: int = 0, side: int = SIDE) -> Path:
     """Save a model with open_clip's own tokenizer."""
     open_clip, torch = needed("open_clip"), needed("torch")
     tower = {"width": WIDTH, "layers": 2}
     config = {
         "embed_dim": 16,
-        "vision_cfg": {**tower, "image_size": SIDE, "patch_size": 8, "head_width": 16},
+        "vision_cfg": {**tower, "image_size": side, "patch_size": side // 4, "head_width": 16},
         "text_cfg": {**tower, "context_length": CONTEXT, "vocab_size": 49408, "heads": 2},
     }
     torch.manual_seed(seed)
