@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from curation.hashing.pictures import MOST_BYTES, OK, TOO_LARGE, Decoded, decoded, flattened
@@ -68,13 +69,10 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
         return Decoded(TOO_LARGE)
     with open(tar.source.path, "rb") as file:
         file.seek(offset)
-        found = decoded(file.read(size), _in_colour)
-    if found.seen is None:
-        return found
-    if max(found.seen.size) > LONGEST * min(found.seen.size):
-        return Decoded(TOO_LARGE)
-    return Decoded(OK, seen=prepare(found.seen))
+        found = decoded(file.read(size), partial(_seen, prepare=prepare))
+    return Decoded(TOO_LARGE) if found.status == OK and found.seen is None else found
 
 
-def _in_colour(image: Image.Image) -> Image.Image:
-    return flattened(image).convert("RGB")
+def _seen(image: Image.Image, prepare: Prepare) -> Any:
+    """Return an image as the model takes it, None if it is too long."""
+    return None if max(image.size) > LONGEST * min(image.size) else prepare(flattened(image).convert("RGB"))

@@ -101,12 +101,12 @@ def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Tor
     try:
         with _without_logs():
             model = (open_clip_models if checkpoint.library == OPEN_CLIP else transformers_models).load(checkpoint)
+            return TorchScorer(model, checkpoint, config)
     except InputError:
         raise
     except Exception as error:  # libraries raise whatever a broken file or a missing network leads them to
         reason = shorten(str(error), 300) or type(error).__name__
         raise InputError(f"{checkpoint.library} cannot load {checkpoint.name}: {reason}") from error
-    return TorchScorer(model, checkpoint, config)
 
 
 @contextmanager

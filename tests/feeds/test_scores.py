@@ -177,7 +177,7 @@ def test_a_model_that_lacks_weights_or_texts_is_refused(models, tmp_path, capsys
     assert "open_clip cannot load local-dir:" in said
 
 
-def test_names_of_the_family_are_known(capsys):
+def test_names_of_the_family_are_known(models):
     from curation.scoring.open_clip_models import known_models
 
     known = known_models()

@@ -82,6 +82,11 @@ def test_what_has_no_score_has_a_reason_and_is_counted(tmp_path):
     assert found.facts["scores"]["images"] == 2
 
 
+def test_an_image_that_the_model_cannot_take_is_damaged(tars, tmp_path, monkeypatch):
+    monkeypatch.setattr(PlainScorer, "prepare", lambda self, image: image.load()[1000, 0])
+    assert score(tars, tmp_path / "scores").facts["statuses"] == {"damaged": 16}
+
+
 def test_a_run_that_was_stopped_goes_on_and_writes_the_same(tars, tmp_path):
     whole = score(tars, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
