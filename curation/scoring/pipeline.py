@@ -5,9 +5,12 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from curation.hashing.pictures import OK, strict_about_size
 from curation.inputs.files import Input
@@ -22,7 +25,7 @@ from curation.scoring.texts import Tar, find, matched, with_own_texts, with_text
 from runtime.progress import Progress, advance
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
-from runtime.storage.paths import make_folder
+from runtime.storage.paths import is_url, make_folder
 from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
@@ -52,7 +55,8 @@ def score_images(request: Request, scorer: Scorer, progress: Progress | None = N
         if ledger.missing:
             with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
                 advance(total=len(ledger.missing))
-                _score(_with_texts(ledger.missing, run, claim), scorer, ledger.stamps)
+                with _texts(ledger.missing, run, claim) as with_texts:
+                    _score(with_texts, scorer, ledger.stamps)
             ledger = claim.ledger(tars)
         ledger.prune()
         facts = claim.claim.description | scorer.ran_on | {"tars": len(tars)} | summary(ledger)
@@ -71,8 +75,15 @@ def _digest(run: Results) -> str:
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 
-def _with_texts(tars: Sequence[Input], run: Results | None, claim: Claimed) -> Iterator[Tar]:
-    return with_own_texts(tars) if run is None else with_texts_of(run, tars, make_folder(claim.work))
+@contextmanager
+def _texts(tars: Sequence[Input], run: Results | None, claim: Claimed) -> Iterator[Iterator[Tar]]:
+    """Give the tars with their texts; what is joined lies beside the output meanwhile, or on this machine."""
+    if run is None:
+        yield with_own_texts(tars)
+        return
+    beside = None if is_url(claim.work) else make_folder(claim.work)
+    with TemporaryDirectory(dir=beside, prefix="clip-curation-") as work:
+        yield with_texts_of(run, tars, Path(work))
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:

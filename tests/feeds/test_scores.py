@@ -22,6 +22,7 @@ from tests.support.refusals import refusal
 from tests.support.stand_ins import needed
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 MODELS = {
     "open_clip": open_clip_model,
     "CLIP": lambda folder: transformers_model(folder, "CLIP"),
@@ -35,6 +36,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
     """A folder of each kind of model."""
     for module in ("open_clip", "transformers"):
         needed(module)
+    needed("torch").set_num_threads(1)  # many wait for one another on a busy machine
     return {name: make(tmp_path_factory.mktemp("models") / name) for name, make in MODELS.items()}
 
 
@@ -111,18 +113,18 @@ def test_the_same_settings_give_the_same_bytes_and_other_ones_nearly_the_same_sc
 
 
 def test_a_run_that_was_killed_goes_on_and_writes_the_same(models, tmp_path):
-    for number in range(12):
-        downloaded_tar(tmp_path / "tars" / f"{number:05}.tar", range(number * 40, number * 40 + 40))
+    for number in range(8):
+        downloaded_tar(tmp_path / "tars" / f"{number:05}.tar", range(number * 30, number * 30 + 30))
     arguments = ["--input", tmp_path / "tars", "--model", models["open_clip"], "--batch-size", 5]
     command = [sys.executable, ROOT / "jobs" / "score_images.py", *map(str, arguments)]
-    started = subprocess.Popen([*command, "--output", tmp_path / "scores"], stderr=subprocess.DEVNULL)
+    started = subprocess.Popen([*command, "--output", tmp_path / "scores"], stderr=subprocess.DEVNULL, env=ONE_THREAD)
     until = time.monotonic() + 120
     while len(list((tmp_path / "scores").glob("*.parquet"))) < 3 and time.monotonic() < until:
         time.sleep(0.01)
     started.send_signal(signal.SIGKILL)
     started.wait()
     left = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("*.parquet")}
-    assert 3 <= len(left) < 12
+    assert 3 <= len(left) < 8
     for output in ("scores", "whole"):
         main([*map(str, arguments), "--output", str(tmp_path / output)])
     now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("*.parquet")}
@@ -134,7 +136,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence(models, tmp_path):
     downloaded_tar(tmp_path / "tars" / "0.tar", range(600))
     arguments = ["--input", tmp_path / "tars", "--model", models["open_clip"], "--batch-size", 2]
     command = [sys.executable, ROOT / "jobs" / "score_images.py", *arguments, "--output", tmp_path / "scores"]
-    started = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=os.environ)
+    started = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
     until = time.monotonic() + 120
     while not list((tmp_path / "scores").glob(".*.partial")) and time.monotonic() < until:
         time.sleep(0.01)

@@ -135,15 +135,15 @@ def test_a_cut_tar_ends_the_run_with_its_name(tars, tmp_path):
         score(tars, tmp_path / "scores")
 
 
-def test_with_the_texts_of_a_run_each_text_has_a_score_and_the_highest_counts(tmp_path):
+def test_with_the_texts_of_a_run_each_text_has_a_score_and_the_highest_counts(tmp_path, folder):
     images = [image(number) for number in range(6)]
     run = finished_run(tmp_path / "run", images)
     members = {}
     for number, row in enumerate([*images, image(99)]):
         members |= {f"{number}.jpg": stored(picture(number)), f"{number}.json": {"uid": row["uid"]}}
     write_tar(tmp_path / "images" / "0.tar", members)
-    found = score(tmp_path / "images", tmp_path / "scores", texts=run.path)
-    written = rows(found.path)
+    found = score(tmp_path / "images", folder / "scores", texts=run.path)
+    written = [row for file in found.files for row in pq.read_table(BytesIO(file.read_bytes())).to_pylist()]
     for number, row in enumerate(images):
         brightness = PlainScorer().prepare(decoded(stored(picture(number))))
         texts = [(np.float32(plain_score(brightness, each["text"])), each["language"]) for each in row["candidates"]]
@@ -152,7 +152,7 @@ def test_with_the_texts_of_a_run_each_text_has_a_score_and_the_highest_counts(tm
     assert written[6] == dict.fromkeys(written[6]) | {"uid": image(99)["uid"], "key": "6", "status": "no_text"}
     assert sum(each["images"] for each in found.facts["languages"].values()) == 6
     with pytest.raises(InputError, match="texts those that a run matched .*, not those of the tars"):
-        score(tmp_path / "images", tmp_path / "scores")
+        score(tmp_path / "images", folder / "scores")
 
 
 def test_the_folder_is_a_table_of_images_for_the_gate(tars, tmp_path):
