@@ -19,13 +19,14 @@ def load(checkpoint: Checkpoint) -> Model:
     import transformers
 
     _show_only_downloads()
-    module, found = transformers.AutoModel.from_pretrained(checkpoint.name, dtype="float32", output_loading_info=True)
+    name, no_code = checkpoint.name, {"trust_remote_code": False}
+    module, found = transformers.AutoModel.from_pretrained(name, dtype="float32", output_loading_info=True, **no_code)
     if not (hasattr(module, "get_image_features") and hasattr(module, "get_text_features")):
-        raise InputError(f"{checkpoint.name} is a {type(module).__name__}, which does not embed images and texts")
+        raise InputError(f"{name} is a {type(module).__name__}, which does not embed images and texts")
     if found["missing_keys"]:
-        raise InputError(f"{checkpoint.name} lacks weights, such as {min(found['missing_keys'])}; fetch it again")
-    processor = transformers.AutoImageProcessor.from_pretrained(checkpoint.name)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint.name)
+        raise InputError(f"{name} lacks weights, such as {min(found['missing_keys'])}; fetch it again")
+    processor = transformers.AutoImageProcessor.from_pretrained(name, **no_code)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(name, **no_code)
     longest = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
 
     def image(picture: Image.Image) -> Tensors:

@@ -1,5 +1,6 @@
 """Images of tars become rows with scores, tar by tar; what is done is not done again. A plain scorer is the model."""
 
+import random
 from hashlib import md5
 from io import BytesIO
 
@@ -98,6 +99,22 @@ def test_a_run_that_was_stopped_goes_on_and_writes_the_same(tars, tmp_path):
     assert scorer.batches == [4, 4, 3]
     assert all_bytes(tmp_path / "scores") == all_bytes(whole.path)
     assert not (tmp_path / "scores" / ".work").exists()
+
+
+def test_however_often_a_run_is_stopped_it_ends_with_the_same(tmp_path):
+    chance = random.Random(0)
+    for number in range(6):
+        downloaded_tar(tmp_path / "images" / f"{number}.tar", range(number * 9, number * 9 + chance.randrange(9)))
+    whole, stops = score(tmp_path / "images", tmp_path / "whole"), 0
+    while True:
+        try:
+            score(tmp_path / "images", tmp_path / "scores", PlainScorer(break_after=chance.randrange(4)))
+        except KeyboardInterrupt:
+            stops += 1
+        else:
+            break
+    assert stops > 1
+    assert all_bytes(tmp_path / "scores") == all_bytes(whole.path)
 
 
 def test_tars_that_are_new_or_other_are_scored_and_no_others(tars, tmp_path):
