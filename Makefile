@@ -8,7 +8,7 @@ QUICK := not spark and not browser and not shared and not soak
 
 # Rooms whose tests run kernels in passing or not at all. All others run once more with bounds checked.
 WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia metadata/wordnet online report runs \
-	runtime/storage soak
+	runtime/storage scoring soak
 # Numba notices changes of the outermost kernel only: what it compiled serves as long as no kernel changes.
 CHECKED_KERNELS = .numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
 
@@ -66,7 +66,7 @@ test:
 
 # img2dataset pins older releases of what the others need, so it has an environment of its own.
 feeds:
-	@.ci/setup test,feeds
+	@.ci/setup test,feeds,score
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
 	.ci/in-venv pytest -m "not soak" tests/feeds tests/online

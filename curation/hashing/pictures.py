@@ -7,13 +7,14 @@ several frames the first one counts. What is transparent shows white, and of 16 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -30,27 +31,47 @@ MOST_BYTES = 256 << 20  # of a file
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
 
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Decoded(Generic[Seen]):
+    """A picture's size, what was seen in it, and its status: OK, or the reason why nothing was seen."""
+
+    status: str
+    width: int | None = None
+    height: int | None = None
+    seen: Seen | None = None
+
+
 def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
     """Return width, height, sha256, phash, pdq and status of a picture; what cannot be known is None."""
-    row = dict.fromkeys(("width", "height", "phash", "pdq")) | {"sha256": sha256(data).hexdigest()}
+    with strict_about_size():
+        found = decoded(data, partial(_hashes, with_pdq=with_pdq))
+    row = {"width": found.width, "height": found.height, "phash": None, "pdq": None, "status": found.status}
+    return row | {"sha256": sha256(data).hexdigest()} | (found.seen or {})
+
+
+def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
+    """Return what `see` makes of a picture; call it within `strict_about_size`."""
     from PIL import Image, UnidentifiedImageError
 
-    with _strict_about_size():
-        try:
-            with Image.open(BytesIO(data), formats=_formats()) as image:
-                row["width"], row["height"] = image.size
-                if image.width * image.height > MOST_PIXELS:
-                    return row | {"status": TOO_LARGE}
-                image.load()
-                return row | _hashes(image, with_pdq) | {"status": OK}
-        except UnidentifiedImageError:
-            return row | {"status": NOT_AN_IMAGE}
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            return row | {"status": TOO_LARGE}
-        except MemoryError:
-            raise
-        except Exception as error:  # decoders raise whatever a broken file leads them to
-            return row | {"status": TRUNCATED if "truncated" in str(error).lower() else DAMAGED}
+    size: tuple[int, int] | tuple[()] = ()
+    try:
+        with Image.open(BytesIO(data), formats=_formats()) as image:
+            size = image.size
+            if image.width * image.height > MOST_PIXELS:
+                return Decoded(TOO_LARGE, *size)
+            image.load()
+            return Decoded(OK, *size, see(image))
+    except UnidentifiedImageError:
+        return Decoded(NOT_AN_IMAGE)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return Decoded(TOO_LARGE, *size)
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever a broken file leads them to
+        return Decoded(TRUNCATED if "truncated" in str(error).lower() else DAMAGED, *size)
 
 
 def flattened(image: Image.Image) -> Image.Image:
@@ -90,7 +111,7 @@ def _formats() -> tuple[str, ...]:
 
 
 @contextmanager
-def _strict_about_size() -> Iterator[None]:
+def strict_about_size() -> Iterator[None]:
     """Raise what Pillow only warns of where a picture is too large; its other warnings say nothing new."""
     from PIL import Image
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -17,18 +16,15 @@ from pyspark.sql import SparkSession
 from curation.hashing.pictures import TOO_LARGE, hash_picture
 from curation.hashing.sources import PICTURE, TAR, Picture, Source, find, read
 from curation.inputs.files import Input
-from curation.runs.folders import present, usable
-from curation.runs.ledger import STAMP_NAME, Ledger, Stamps
+from curation.runs.claims import Claim, claimed
+from curation.runs.ledger import Stamps
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
 from runtime.extras import missing_package
 from runtime.progress import Progress, advance
 from runtime.spark import require_shared, run
 from runtime.storage.own_files import tally
-from runtime.storage.ownership import WORK, is_free, owned
 from runtime.storage.parquet import PartWriter, part_files
-from runtime.storage.paths import as_path, names, reachable, remove
-from runtime.storage.whole import STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
 # One row per picture. Hashes are bytes in the order of their hexadecimal form.
@@ -80,16 +76,16 @@ def hash_images(
     progress = progress or Progress()
     _require_packages(pdq)
     found = find(inputs)
-    description = {"version": VERSION, "pdq": pdq}
-    with _claimed(output, description, overwrite) as folder:
-        ledger = _ledger(folder, description, found)
+    claim = Claim("hashes", "pictures", {"version": VERSION, "pdq": pdq})
+    with claimed(output, claim, overwrite) as claimed_folder:
+        folder, ledger = claimed_folder.folder, claimed_folder.ledger(found)
         if ledger.missing:
             with progress.stage("start Spark"):
                 session = spark() if callable(spark) else spark
             require_shared(session, folder)
             with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
                 run(session, tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
-            ledger = _ledger(folder, description, found)
+            ledger = claimed_folder.ledger(found)
             if ledger.missing:
                 raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
         ledger.prune()
@@ -128,52 +124,6 @@ def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
     tally(tallies, stamps.folder / file, writer.checksum)
     stamps.write(task, [file], tallies)
     return Tallies()
-
-
-def _ledger(folder: Path, description: dict, found: list[Source]) -> Ledger:
-    """Return what is done and what is not; refuse a folder with hashes of other inputs."""
-    ledger = Ledger.open(folder, description, list(found))
-    paths = {source.path for source in found}
-    others = {each["path"] for stamp in ledger.stamps.read().values() for each in stamp.inputs} - paths
-    if others:
-        raise InputError(
-            f"output {folder} also holds hashes of {min(others)}, which is not among the inputs; give another folder, "
-            "or --overwrite this"
-        )
-    return ledger
-
-
-@contextmanager
-def _claimed(output: str | Path, description: dict, overwrite: bool) -> Iterator[Path]:
-    """Give the output folder to this run alone; refuse one that holds something else, or empty it of hashes."""
-    folder = usable(as_path(output))
-    with present(folder), reachable(folder):
-        if not overwrite:
-            _require_like(folder, description)  # before anything of ours is in it
-        with owned(folder):
-            if overwrite:
-                _clear(folder)
-            _require_like(folder, description)
-            write_json(folder / STAMP, description)
-            yield folder
-
-
-def _require_like(folder: Path, description: dict) -> None:
-    if is_free(folder):
-        return
-    made = read_json(folder / STAMP)
-    if made is None or made.keys() != description.keys():
-        raise InputError(f"output {folder} holds files that are no hashes of pictures; give an empty or new folder")
-    if made != description:
-        what = ", ".join(name for name in description if made[name] != description[name])
-        raise InputError(f"output {folder} holds hashes made otherwise ({what}); give another folder, or --overwrite")
-
-
-def _clear(folder: Path) -> None:
-    """Remove hashes, unless the folder holds something else."""
-    for name in names(folder) - {WORK}:
-        if name.endswith(".parquet") or STAMP_NAME.fullmatch(name):
-            remove(folder / name)
 
 
 def _require_packages(pdq: bool) -> None:

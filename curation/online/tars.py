@@ -6,6 +6,7 @@
 import mmap
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import md5
 from itertools import groupby
 from operator import itemgetter
@@ -44,15 +45,29 @@ class Member(NamedTuple):
 
 def samples(path: Path) -> pa.RecordBatch:
     """Return the SAMPLES of one tar; files without an image beside them are left out."""
+    with _mapped(path) as data:
+        rows = [row for key, files in by_key(members(data)) if (row := _sample(key, files, data))]
+    columns = list(zip(*rows, strict=True)) or [()] * len(SAMPLES)
+    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES)
+
+
+def texts(path: Path) -> list[bytes | None]:
+    """Return the `txt` of each of the samples of one tar, None where it has none."""
+    with _mapped(path) as data:
+        found = [files.get("txt") for _, files in by_key(members(data)) if image_of(files)]
+        return [data[text.offset : text.offset + text.size] if text else None for text in found]
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    """Map a tar into memory; what is wrong with it is said with its path."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            rows = [row for key, files in by_key(members(data)) if (row := _sample(key, files, data))]
+            yield data
     except InputError as error:
         raise InputError(f"{path} {error}") from None
     except (OSError, ValueError) as error:  # an empty file cannot be mapped
         raise InputError(f"{path} cannot be read as a tar ({error}); download it again or leave it out") from None
-    columns = list(zip(*rows, strict=True)) or [()] * len(SAMPLES)
-    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES)
 
 
 def members(data: bytes | mmap.mmap) -> Iterator[Member]:

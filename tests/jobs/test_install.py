@@ -10,8 +10,17 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-COMMANDS = ("clip-metadata", "clip-curate", "clip-export", "clip-remove", "clip-hash", "clip-lid-eval", "clip-align")
-JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align")
+COMMANDS = (
+    "clip-metadata",
+    "clip-curate",
+    "clip-export",
+    "clip-remove",
+    "clip-hash",
+    "clip-lid-eval",
+    "clip-align",
+    "clip-score",
+)
+JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align", "score_images")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,93 @@
+"""The command `clip-score`: tars of images in, a table of how well each image fits its text out. Needs no Spark."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.util import find_spec
+
+from curation.scoring.config import PRECISIONS, ScoringConfig
+from curation.scoring.pipeline import Request, score_images
+from curation.scoring.summary import Scores, table
+from runtime.arguments import Parser, absolute
+from runtime.console import command
+from runtime.errors import InputError
+from runtime.progress import ConsoleProgress
+from runtime.terminal import say
+
+PACKAGES = ("open_clip", "transformers", "torch", "PIL")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("score"):
+        say(table(run(args)))
+
+
+def run(args: Namespace) -> Scores:
+    """Score images as the values of a command line say."""
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise InputError(f"{package} is not installed: pip install '.[score]'")
+    config = ScoringConfig(**{each.name: getattr(args, each.name) for each in fields(ScoringConfig)})
+    request = Request(args.input, args.output, args.texts, args.overwrite)
+    progress = ConsoleProgress()
+    with progress.stage(f"load {args.model}"):
+        from curation.scoring.torch_scorer import open_scorer
+
+        scorer = open_scorer(args.model, args.pretrained, config)
+    return score_images(request, scorer, progress)
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Write how well each image of img2dataset's tars fits its text: the cosine similarity that a CLIP model gives "
+        "them. `clip-curate --images DIR --keep 'clip_score >= 0.25'` then balances the pairs above a cut."
+    )
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        required=True,
+        type=absolute,
+        metavar="PATH",
+        help="tars of img2dataset on this machine: files, folders with tars directly in them, or globs",
+    )
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME",
+        help="a folder, of open_clip if it holds open_clip_config.json, else of transformers; a name of open_clip, as "
+        "ViT-B-32-quickgelu, with --pretrained, or as hf-hub:OWNER/NAME or local-dir:FOLDER; any other OWNER/NAME is a "
+        "repository for transformers, as facebook/metaclip-2-worldwide-huge-quickgelu",
+    )
+    parser.add_argument(
+        "--pretrained", metavar="TAG", help="weights of a name of open_clip: a tag, as metaclip_400m, or a file"
+    )
+    parser.add_argument(
+        "--texts",
+        type=absolute,
+        metavar="RUN",
+        help="output folder of clip-curate: score each text that it matched to an image; the highest score counts "
+        "(default: the text in the tar)",
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the scores, one file a tar; tars that are in it from the same model stay",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
+    _add_running(parser)
+    parser.take_defaults(ScoringConfig)
+    return parser.parse_args(argv)
+
+
+def _add_running(parser: Parser) -> None:
+    parser.add_argument("--batch-size", type=int, metavar="N", help="images that the model sees at a time")
+    parser.add_argument("--device", metavar="NAME", help="auto (a GPU where there is one), cpu, cuda, or as cuda:1")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of products of matrices; bf16 is for GPUs")
+    parser.add_argument("--workers", type=int, metavar="N", help="threads that read and decode images")

@@ -1,0 +1,105 @@
+"""Describe scores by their quantiles, over all images and by language: what a cut is chosen by.
+
+A quantile is rounded down to 0.0001, so an image with the score of a quantile passes a cut there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.hashing.pictures import OK
+from curation.report.console import aligned
+from curation.report.numbers import number
+from curation.runs.ledger import Ledger
+from metadata.languages import language
+from runtime.storage.own_files import OwnFile, checksums_in
+from runtime.storage.parquet import batches, part_files
+
+NAME = "_scores.json"  # readers of Parquet pass over names that begin with _
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+LANGUAGES = 12  # that the console shows
+_STEPS = 10_000  # of a score, from 0 to 1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A folder of scores, and what _scores.json says of them."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def files(self) -> list[Path]:
+        """The Parquet files."""
+        return part_files(self.path)
+
+
+class Histogram:
+    """How many images have which score."""
+
+    def __init__(self) -> None:
+        self._counts, self._sum = np.zeros(2 * _STEPS + 1, np.int64), 0.0
+
+    def add(self, scores: np.ndarray) -> None:
+        """Count scores, from -1 to 1."""
+        steps = np.floor((scores.astype(np.float64) + 1) * _STEPS).astype(np.int64)
+        self._counts += np.bincount(np.clip(steps, 0, 2 * _STEPS), minlength=len(self._counts))
+        self._sum += float(scores.sum(dtype=np.float64))
+
+    def facts(self) -> dict[str, Any]:
+        """Return number, mean, and the score below which each of SHARES of the images is."""
+        images = int(self._counts.sum())
+        if not images:
+            return {"images": 0, "mean": None, "quantiles": {}}
+        ranks = np.searchsorted(self._counts.cumsum(), [int(share * (images - 1)) + 1 for share in SHARES])
+        quantiles = [round(rank / _STEPS - 1, 4) for rank in ranks.tolist()]
+        mean = round(self._sum / images, 4)
+        return {"images": images, "mean": mean, "quantiles": dict(zip(map(str, SHARES), quantiles, strict=True))}
+
+
+def summary(ledger: Ledger) -> dict[str, Any]:
+    """Return how many images have which status, and the figures of their scores, by language where it is known."""
+    tallies = ledger.tallies()
+    whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
+    for rows in _rows(ledger):
+        whole.add(_scored(rows))
+        for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():
+            by_language[code].add(_scored(rows.filter(pa.compute.equal(rows["language"], code))))
+    found = {code: by_language[code].facts() for code in sorted(by_language)}
+    languages = dict(sorted(found.items(), key=lambda item: -item[1]["images"]))
+    statuses = {status: int(each) for status, each in tallies.beginning("status.").items()}
+    return {"statuses": statuses, "scores": whole.facts(), "languages": languages}
+
+
+def table(scores: Scores) -> str:
+    """Return what a person is told: how many images have a score, quantiles, and where they are."""
+    facts = scores.facts
+    reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)
+    lines = [f"{number(facts['scores']['images'])} images scored; without a score: {reasons or 'none'}"]
+    if facts["scores"]["images"]:
+        named = [(f"{language(code).name} ({code})", each) for code, each in facts["languages"].items()][:LANGUAGES]
+        heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))
+        lines += aligned([heading, *(_line(*each) for each in [("all", facts["scores"]), *named])])
+    return "\n".join([*lines, f"scores: {scores.path}"])
+
+
+def _line(name: str, found: dict[str, Any]) -> tuple[str, ...]:
+    return name, number(found["images"]), *(f"{each:.4f}" for each in (found["mean"], *found["quantiles"].values()))
+
+
+def _rows(ledger: Ledger) -> Iterator[pa.RecordBatch]:
+    checksums = checksums_in(ledger.tallies())
+    for file in sorted(ledger.files):
+        remedy = f"delete {file.parent} and score again"
+        yield from batches(OwnFile(file, checksums.get(file.name), remedy))
+
+
+def _scored(rows: pa.RecordBatch) -> np.ndarray:
+    return rows["clip_score"].drop_null().to_numpy()

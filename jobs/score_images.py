@@ -1,0 +1,17 @@
+"""Score images by a CLIP model: `python jobs/score_images.py --help`."""
+
+import sys
+
+try:
+    from curation.commands.score_images import main
+except ModuleNotFoundError as error:
+    print(
+        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
+        "install it there with `pip install .`",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
