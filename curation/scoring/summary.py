@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.hashing.pictures import OK
 from curation.report.console import aligned
@@ -71,7 +72,7 @@ def summary(ledger: Ledger) -> dict[str, Any]:
     for rows in _rows(ledger):
         whole.add(_scored(rows))
         for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():
-            by_language[code].add(_scored(rows.filter(pa.compute.equal(rows["language"], code))))
+            by_language[code].add(_scored(rows.filter(pc.equal(rows["language"], code))))
     found = {code: by_language[code].facts() for code in sorted(by_language)}
     languages = dict(sorted(found.items(), key=lambda item: -item[1]["images"]))
     statuses = {status: int(each) for status, each in tallies.beginning("status.").items()}
