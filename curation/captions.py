@@ -96,14 +96,17 @@ def _best(rows: pa.Table) -> Iterator[pa.RecordBatch]:
     """Yield the best of ROWS for each key, the first of equally good ones, in one batch; nothing without a row."""
     if not rows.num_rows:
         return
-    high, low = (rows[name].to_numpy() for name in KEY_NAMES)
-    order = np.lexsort((-rows[SCORE].to_numpy(), low, high))  # keeps the order of equals
-    is_first = np.ones(len(order), bool)
-    is_first[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
-    best = rows.take(pa.array(order[is_first]))
+    rows = rows.rename_columns(CAPTIONS.names).cast(CAPTIONS)  # large strings, before any are brought together
+    order = np.lexsort(
+        (-rows[SCORE].to_numpy(), rows["low"].to_numpy(), rows["high"].to_numpy())
+    )  # equals stay in order
+    rows = rows.take(pa.array(order))
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (np.diff(rows["high"].to_numpy()) != 0) | (np.diff(rows["low"].to_numpy()) != 0)
+    best = rows.filter(pa.array(is_first)).combine_chunks()
     known = {
         SCORE: pc.if_else(pc.equal(best[SCORE], NO_SCORE), np.nan, best[SCORE]),
         SOURCE: pc.fill_null(best[SOURCE], ""),
     }
-    columns = [known.get(name, best[name]) for name in best.schema.names]
-    yield from pa.Table.from_arrays(columns, names=CAPTIONS.names).cast(CAPTIONS).combine_chunks().to_batches()
+    columns = [known.get(name, best[name]) for name in CAPTIONS.names]
+    yield from pa.Table.from_arrays(columns, schema=CAPTIONS).combine_chunks().to_batches()
