@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 from curation.gates.captions import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
 from curation.gates.tables import KEY_NAMES
 from curation.online.captions import CAPTIONS, Captions
-from curation.runs.finished import matched_files
+from curation.runs.finished import curated_files, matched_files
 from curation.runs.results import Results
 from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
 PART_BYTES = 64 << 20  # of a table, compressed
@@ -31,7 +32,7 @@ MOST_PARTS = 256  # files that are open at a time
 
 @dataclass(frozen=True)
 class Captioned:
-    """Captions, and how many of the images that a run counted have one."""
+    """Captions, and how many images of a run have one: of those that it counted, or of its manifest alone."""
 
     captions: Captions
     images: int
@@ -55,13 +56,18 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_b
         Captions.save(path, mapped(sorted_parts(rows, parts, Path(work)), CAPTIONS, Path(work)))
     captions = Captions.open(path)
     images = with_caption = 0
-    for file in matched_files(run):
+    for file in _images(run):
         for batch in batches(file, columns=["uid"]):
             images += batch.num_rows
             with_caption += int(captions.has(batch["uid"]).sum())
     if not with_caption:
         raise InputError(f"none of the {len(captions):,} captions in {table.name} is of an image of {run.path}")
     return Captioned(captions, images, with_caption)
+
+
+def _images(run: Results) -> list[OwnFile]:
+    """Return the files of the images that a run counted; of a manifest that something was removed from, its own."""
+    return matched_files(run) if run.counted[0].exists() else curated_files(run)
 
 
 def sorted_parts(rows: Iterable[pa.RecordBatch], parts: int, work: Path) -> Iterator[pa.RecordBatch]:
