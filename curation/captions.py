@@ -17,9 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.gates.captions import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
-from curation.gates.tables import KEY_NAMES
 from curation.online.captions import CAPTIONS, Captions
-from curation.runs.finished import matched_files
+from curation.runs.finished import pool_files
 from curation.runs.results import Results
 from runtime.arrow.key_parts import MOST_PARTS, in_parts
 from runtime.arrow.mapped import mapped
@@ -31,7 +30,7 @@ PART_BYTES = 64 << 20  # of a table, compressed
 
 @dataclass(frozen=True)
 class Captioned:
-    """Captions, and how many of the images that a run counted have one."""
+    """Captions, and how many images of a run have one: of those that it counted, or of its manifest alone."""
 
     captions: Captions
     images: int
@@ -56,7 +55,7 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_b
         Captions.save(path, mapped(chain.from_iterable(best), CAPTIONS, Path(work)))
     captions = Captions.open(path)
     images = with_caption = 0
-    for file in matched_files(run):
+    for file in pool_files(run):
         for batch in batches(file, columns=["uid"]):
             images += batch.num_rows
             with_caption += int(captions.has(batch["uid"]).sum())
@@ -69,14 +68,17 @@ def _best(rows: pa.Table) -> Iterator[pa.RecordBatch]:
     """Yield the best of ROWS for each key, the first of equally good ones, in one batch; nothing without a row."""
     if not rows.num_rows:
         return
-    high, low = (rows[name].to_numpy() for name in KEY_NAMES)
-    order = np.lexsort((-rows[SCORE].to_numpy(), low, high))  # keeps the order of equals
-    is_first = np.ones(len(order), bool)
-    is_first[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
-    best = rows.take(pa.array(order[is_first]))
+    rows = rows.rename_columns(CAPTIONS.names).cast(CAPTIONS)  # large strings, before any are brought together
+    order = np.lexsort(
+        (-rows[SCORE].to_numpy(), rows["low"].to_numpy(), rows["high"].to_numpy())
+    )  # equals stay in order
+    rows = rows.take(pa.array(order))
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (np.diff(rows["high"].to_numpy()) != 0) | (np.diff(rows["low"].to_numpy()) != 0)
+    best = rows.filter(pa.array(is_first)).combine_chunks()
     known = {
         SCORE: pc.if_else(pc.equal(best[SCORE], NO_SCORE), np.nan, best[SCORE]),
         SOURCE: pc.fill_null(best[SOURCE], ""),
     }
-    columns = [known.get(name, best[name]) for name in best.schema.names]
-    yield from pa.Table.from_arrays(columns, names=CAPTIONS.names).cast(CAPTIONS).combine_chunks().to_batches()
+    columns = [known.get(name, best[name]) for name in CAPTIONS.names]
+    yield from pa.Table.from_arrays(columns, schema=CAPTIONS).combine_chunks().to_batches()

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from curation.gates.tables import KEY_NAMES, ImageTable
 from curation.online.clusters import CLUSTERED, Clusters
 from curation.online.keyed import KEY, rows_of
-from curation.runs.finished import curated_files, matched_files
+from curation.runs.finished import curated_files, pool_files
 from curation.runs.results import Results
 from runtime.arrow.key_parts import MOST_PARTS, in_parts
 from runtime.arrow.mapped import mapped
@@ -56,7 +56,7 @@ def build(tables: Sequence[str], run: Results, path: str | PathLike[str]) -> Clu
     """
     path, names, counted = Path(path), ", ".join(tables), _Counted()
     table = ImageTable.find([*map(_table_in, tables)], EXPECTED)
-    sources = (_rows(table), _keys(_pool_files(run)), _keys(curated_files(run)))
+    sources = (_rows(table), _keys(pool_files(run)), _keys(curated_files(run)))
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work, number = Path(folder), _number(table, run)
         spread = [
@@ -108,11 +108,6 @@ def _number(table: ImageTable, run: Results) -> int:
     """Return the number of parts that are joined one after the other."""
     rows = sum(version.size or 0 for _, version in table.files) // ROW_BYTES
     return min(MOST_PARTS, 1 + max(rows, run.counted[1]) // PART_ROWS)
-
-
-def _pool_files(run: Results) -> list[OwnFile]:
-    """Return the files of the images that were counted; of a run without some images, which has none, the manifest."""
-    return curated_files(run) if run.facts.get("removals") else matched_files(run)
 
 
 def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:

@@ -173,7 +173,7 @@ def _captions(run: Results, folder: Path, tables: Sequence[str]) -> Iterator[Cap
 
 
 def _lack(found: Captioned) -> str:
-    return f"{counted(found.without, 'image')} of the pool have no caption"
+    return f"{found.without:,} of {counted(found.images, 'image')} have no caption"
 
 
 @contextmanager

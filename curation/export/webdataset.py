@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import mmap
-import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from curation.export.tar_writer import writing
 from curation.online.captions import CaptionDraw, Captions
 from curation.online.shards import joined_images
 from curation.online.tars import by_key, image_of, members
@@ -89,7 +88,7 @@ def write_tar(job: Job) -> tuple[int, int]:
     with (
         job.tar.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        tarfile.open(job.to, "w", format=tarfile.GNU_FORMAT) as out,
+        writing(job.to) as out,
     ):
         for key, files in by_key(members(data)):
             image = image_of(files)
@@ -97,9 +96,9 @@ def write_tar(job: Job) -> tuple[int, int]:
                 continue
             for extension, member in files.items():
                 if extension not in (TEXT, ALT):
-                    _add(out, member.name, data[member.offset : member.offset + member.size])
+                    out.add(member.name, data[member.offset : member.offset + member.size])
             for extension, text in _members(*texts[files[image].offset]):
-                _add(out, f"{key}.{extension}", text.encode())
+                out.add(f"{key}.{extension}", text.encode())
     return rows.num_rows, rows.num_rows - rows["caption"].null_count
 
 
@@ -125,12 +124,6 @@ def _take(path: Path) -> pa.Table:
 def _members(text: str, caption: str | None) -> list[tuple[str, str]]:
     """Return the extensions and contents of the texts of a sample."""
     return [(TEXT, text)] if caption is None else [(TEXT, caption), (ALT, text)]
-
-
-def _add(out: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)  # without times, users and groups: the same samples give the same bytes
-    member.size = len(content)
-    out.addfile(member, BytesIO(content))
 
 
 def _require_distinct(tars: list[Path]) -> None:

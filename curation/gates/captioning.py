@@ -55,7 +55,7 @@ def write_captioned(file: OwnFile, number: int, best: RowStream, captions: Capti
         for batch in batches(file, MATCHED_ROW_GROUP):
             rows = best.take(number, begin, begin + batch.num_rows)
             if rows is None or rows.num_rows != batch.num_rows:
-                raise ValueError(f"{rows and rows.num_rows} rows came for {batch.num_rows} images")
+                raise ValueError(f"there are captions of other images than the {batch.num_rows} that were read")
             writer.write(captioned(batch, rows["caption"], captions, tallies))
             begin += batch.num_rows
     tallies.add("passed", writer.rows)

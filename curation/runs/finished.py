@@ -31,6 +31,11 @@ def matched_files(run: Results) -> list[OwnFile]:
     return _whole_files(run, folder.name, rows)
 
 
+def pool_files(run: Results) -> list[OwnFile]:
+    """Return the files of the images that were counted; of a run without some images, which has none, its manifest."""
+    return curated_files(run) if run.facts.get("removals") else matched_files(run)
+
+
 def _whole_files(run: Results, part: str, rows: int) -> list[OwnFile]:
     files, folder = run.files(part), run.path / part
     if not files:

@@ -123,7 +123,7 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
     pairs = next(each for each in described["recordSet"] if each["@id"] == "pairs")
     fields = [field["@id"] for field in pairs["field"]]
     assert fields[-3:] == ["pairs/caption", "pairs/caption_score", "pairs/caption_source"]
-    assert "of the pool have no caption" in capsys.readouterr().err
+    assert " of 60 images have no caption" in capsys.readouterr().err
     assert not (tmp_path / "out" / "captions.arrow").exists()
 
 

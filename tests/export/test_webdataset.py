@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands.export import main
+from curation.exclusion import Exclusion
 from curation.export.card import About
 from curation.export.forms import Given, export
+from curation.export.removal import remove
 from curation.online.captions import CaptionDraw
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
@@ -91,7 +93,7 @@ def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, ca
         assert samples_in(tmp_path / "out" / tar.name) == naive_samples(tar, texts, drawn)
     stand = len(drawn.keys() & texts.keys())
     assert stand > 3
-    said = f"{len(texts)} samples in 3 tars with {stand} captions as txt (30 images of the pool have no caption)"
+    said = f"{len(texts)} samples in 3 tars with {stand} captions as txt (30 of 60 images have no caption)"
     assert said in capsys.readouterr().err
 
 
@@ -108,6 +110,19 @@ def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, cap
     written(run, tmp_path / "first", tmp_path / "again")
     for path in (tmp_path / "plain").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_manifest_that_images_were_removed_from_is_written_with_captions_too(run, tars, captions, tmp_path):
+    removed = run.kept[0]["uid"]
+    (tmp_path / "opt-outs.txt").write_text(f"{removed}\n")
+    remove(run.path, Exclusion.read([str(tmp_path / "opt-outs.txt")]), tmp_path / "less")
+    sentence = export(
+        tmp_path / "less", tmp_path / "out", "webdataset", About(), given=Given([tars], captions=[captions])
+    )
+    left = len(run.kept) - 1
+    assert sentence.startswith(f"{left} samples in 3 tars with ")
+    assert f" of {left} images have no caption" in sentence
+    assert not any(removed in str(samples_in(path)) for path in (tmp_path / "out").glob("*.tar"))
 
 
 def test_open_clip_finds_the_number_of_samples_of_each_tar(run, tars, tmp_path):

@@ -19,12 +19,14 @@ import pytest
 
 from curation.commands import export as job
 from curation.export.card import About
-from curation.export.forms import export
+from curation.export.forms import Given, export
+from curation.online.captions import CaptionDraw
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.http_server import Answer, serving
 from tests.support.stand_ins import needed
+from tests.support.training import arguments
 
 PAGE = ROOT / "docs" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
@@ -173,6 +175,31 @@ def test_counting_and_sampling_run_again_over_the_images_that_exist(web, downloa
     counts = pq.read_table(tmp_path / "out" / "counts.parquet")["count"].to_pylist()
     assert counts == [list(there.values()).count(f"a {word}") for word in ("dog", "cat")]
     assert set(pq.read_table(tmp_path / "out" / "curated")["url"].to_pylist()) <= there.keys()
+
+
+@pytest.mark.spark
+def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloaded(web, download, submit, tmp_path):
+    data = needed("open_clip_train.data")
+    table = pa.table({"url": web, "text": [f"a dog numbered {number_of(url)}" for url in web]})
+    pq.write_table(table, tmp_path / "pairs.parquet")
+    captions = {"uid": [md5(url.encode()).hexdigest() for url in web], "caption": ["written"] * len(web)}
+    pq.write_table(pa.table(captions), tmp_path / "captions.parquet")
+    (tmp_path / "words.txt").write_text("dog\na\n")
+    paths = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
+    curated = submit("jobs/curate.py", *paths, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 20)
+    assert curated.returncode == 0, curated.stderr
+    given = Given([download("matched")], captions=[str(tmp_path / "captions.parquet")], draw=CaptionDraw(0.5))
+    export(tmp_path / "out", tmp_path / "tars", "webdataset", ABOUT, given=given)
+    sizes = json.loads((tmp_path / "tars" / "sizes.json").read_text("utf-8"))
+    args = arguments(train_data=str(tmp_path / "tars" / "00000.tar"), train_num_samples=None)
+    args.batch_size = 2
+    reading = data.get_wds_dataset(args, lambda picture: picture.size, is_train=True, tokenizer=lambda text: [text])
+    texts = [text for _, batch in reading.dataloader for text in batch]
+    kept = {row["text"] for row in pq.read_table(tmp_path / "out" / "curated").to_pylist() if is_there(row["url"])}
+    assert sizes == {"00000.tar": len(kept)}
+    assert len(texts) >= len(kept) > 5
+    assert {*texts} - kept == {"written"}
+    assert {*texts} & kept
 
 
 # The page that says how
