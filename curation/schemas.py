@@ -101,3 +101,13 @@ COUNTS = pa.schema(
         pa.field("rate", pa.float32()),
     ]
 )
+
+# One row per image that has an embedding, as `clip-cluster` writes them.
+CLUSTERS = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("fine", pa.int32()),
+        pa.field("coarse", pa.int32()),
+        pa.field("distance", pa.float32()),  # Euclidean, to the centre of the fine cluster
+    ]
+)
