@@ -33,7 +33,8 @@ class Centres:
         """Return the centre of each of float32[vector, dimension], int32, and its squared distance, float64."""
         numbers, squares = np.empty(len(vectors), np.int32), np.empty(len(vectors))
         for some, block in _blocks(vectors):
-            products, slack = block @ self.vectors.T, self._slack(block)
+            with _overflows():
+                products, slack = block @ self.vectors.T, self._slack(block)
             kernels.assign(block, self.vectors, products, self._bias, self.prices, slack, numbers[some], squares[some])
         return numbers, squares
 
@@ -42,7 +43,7 @@ class Centres:
         lists = np.zeros((len(vectors), number), np.int32)
         squares = np.zeros((len(vectors), number))
         for some, block in _blocks(vectors):
-            with np.errstate(over="ignore", invalid="ignore"):
+            with _overflows():
                 estimates = self._bias - 2 * (block @ self.vectors.T)
                 limits = np.partition(estimates, number - 1, axis=1)[:, number - 1] + self._slack(block)
             kernels.nearest(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
@@ -51,7 +52,7 @@ class Centres:
     @cached_property
     def _bias(self) -> np.ndarray:
         own = self.vectors.astype(np.float64)
-        with np.errstate(over="ignore"):
+        with _overflows():
             return (np.einsum("ij,ij->i", own, own) + self.prices).astype(np.float32)
 
     @cached_property
@@ -60,11 +61,15 @@ class Centres:
 
     def _slack(self, vectors: np.ndarray) -> np.ndarray:
         """Return twice the most by which an estimate may be off: n terms, added in any order, lose n units."""
-        with np.errstate(over="ignore"):
-            lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-            products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
         units = (2 * vectors.shape[1] + 16) * products + 8 * float(np.abs(self._bias).max())
         return np.where(products < _LARGE, 2.04 * _UNIT * units, np.inf)
+
+
+def _overflows() -> np.errstate:
+    """Let float32 overflow: all centres are then in question."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def _blocks(vectors: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""The numbers that decide the clusters, with their source: "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030)."""
+"""The numbers that decide the clusters; the paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030)."""
 
 from __future__ import annotations
 

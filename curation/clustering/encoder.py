@@ -78,13 +78,18 @@ class Encoder:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Yield the rows of texts with the same number of tokens, at most BATCH at once."""
-        tokens = [len(ids) for ids in self._model.tokenizer(list(texts))["input_ids"]] if texts else []
+        tokens = self._tokens(list(texts)) if texts else []
         order = sorted(range(len(texts)), key=tokens.__getitem__)
         begin = 0
         while begin < len(order):
             alike = [row for row in order[begin : begin + BATCH] if tokens[row] == tokens[order[begin]]]
             yield alike
             begin += len(alike)
+
+    def _tokens(self, texts: list[str]) -> list[int]:
+        """Return the number of tokens of each text, as the model cuts it."""
+        found = self._model.tokenizer(texts, truncation=True, max_length=self._model.max_seq_length)
+        return [len(ids) for ids in found["input_ids"]]
 
     def _encoded(self, texts: list[str]) -> np.ndarray:
         filled = texts + [texts[-1]] * (BATCH - len(texts))

@@ -60,16 +60,17 @@ def cluster(
     """
     progress = progress or Progress()
     source = Results.open(request.run)
-    given = Embeddings.find(request.embeddings, request.column) if request.embeddings else None
-    encoder = None if given else find_encoder(request.encoder)
+    given: Embeddings | Path = (
+        Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
+    )
     with output.claimed(request.output, request.overwrite) as parts:
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark
         require_shared(session, parts.folder)
         with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
             steps = Steps(session, request, source, parts, Path(local), progress)
-            made_from = steps.made_from(given, encoder)
-            embeddings = given or steps.embed(encoder)
+            made_from = steps.made_from(given)
+            embeddings = steps.embed(given) if isinstance(given, Path) else given
             vectors = steps.sample(embeddings)
             clusters = steps.train(vectors)
             counted = steps.assign(embeddings, clusters, len(vectors))
@@ -92,12 +93,15 @@ class Steps:
         """The parameters."""
         return self.request.config
 
-    def made_from(self, given: Embeddings | None, encoder: Path | None) -> dict[str, Any]:
-        """Return what clusters.json says of the run and of the embeddings."""
+    def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
+        """Return what clusters.json says of the run and of the embeddings, or of the encoder."""
         run = {"run": content_digest(self.run.path / "run.json")}
-        if given:
-            return run | {"tables": [path for path, _ in given.table.files], "encoder": None}
-        return run | {"tables": [], "encoder": {"name": Path(self.request.encoder).name, "digest": digest_of(encoder)}}
+        if isinstance(given, Path):
+            return run | {
+                "tables": [],
+                "encoder": {"name": Path(self.request.encoder).name, "digest": digest_of(given)},
+            }
+        return run | {"tables": [path for path, _ in given.table.files], "encoder": None}
 
     def embed(self, encoder: Path) -> Embeddings:
         """Embed the texts that are not yet embedded."""

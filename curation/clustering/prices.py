@@ -11,44 +11,50 @@ from curation.clustering.centres import Centres
 from curation.kernels import clusters as kernels
 
 LIST = 32  # centres of which a vector chooses while prices change; then lists are made anew
-ROUNDS, STEPS = 4, 200  # lists, and changes of prices with each
-NEARLY = 0.005  # deviation of the largest or smallest size from the mean, at which nothing is left to do
+ROUNDS, STEPS = 6, 200  # lists, and changes of prices with each
+NEARLY = 0.002  # root of the mean square of the sizes' deviations, at which nothing is left to do
 FASTER, SLOWER = 1.2, 0.5  # by which a step grows while it goes on, and shrinks once it has gone too far
+LARGEST = 4  # step, in gaps between the nearest centre and the next
 
 
 def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds: int = ROUNDS) -> Centres:
     """Return the centres with prices that make the weights of their vectors as equal as can be."""
     for _ in range(rounds):
         lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
-        prices, off = _prices(lists, squares, weights, centres.prices)
-        centres = Centres(centres.vectors, prices)
+        centres = Centres(centres.vectors, _prices(lists, squares, weights, centres.prices))
     return centres
 
 
-def _prices(
-    lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, prices: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return the best prices that were met, and how far the sizes are from equal."""
-    sizes, out = np.empty(len(prices)), np.empty(len(lists), np.int32)
-    mean = weights.sum() / len(prices)
-    best, least = prices, np.inf
-    step = np.full(len(prices), _typical_gap(squares))
-    before = np.zeros(len(prices))
+def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the best prices that were met on the way, each centre's step adapted to how its size follows."""
+    sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
+    mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)
+    prices, best, least = start, start, np.inf
+    step, before = np.full(len(start), gap), np.zeros(len(start))
     for _ in range(STEPS):
         kernels.choose(lists, squares, prices, weights, sizes, out)
         off = sizes / mean - 1
-        if np.abs(off).max() < least:
-            best, least = prices, float(np.abs(off).max())
+        spread = float(np.sqrt(np.square(off).mean()))
+        if spread < least:
+            best, least = prices, spread
         if least < NEARLY:
             break
-        turn = np.sign(off) * before
-        step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step))
-        before = np.sign(off)
-        prices = prices + step * np.clip(off, -1, 1)
-        prices = prices - prices.min()
-    return best, least
+        off[np.abs(sizes - mean) < 1] = 0  # no vector can be cut
+        turn, before = np.sign(off) * before, np.sign(off)
+        step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
+        prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
+    return best - best.min()
 
 
-def _typical_gap(squares: np.ndarray) -> float:
-    """Return by how much the second centre of a list is farther than the first, mostly."""
-    return float(np.median(np.abs(squares[:, 1] - squares[:, 0]))) if squares.shape[1] > 1 else 0.0
+def _gap(squares: np.ndarray) -> float:
+    """Return by how much the next centre of a vector is farther than the nearest, mostly."""
+    nearest = np.sort(squares, axis=1)
+    return float(np.median(nearest[:, 1] - nearest[:, 0])) if squares.shape[1] > 1 else 0.0
+
+
+def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
+    """Return by how much prices may change, so that most vectors would choose no centre that is not in their list."""
+    if lists.shape[1] == len(prices):
+        return np.inf
+    scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]
+    return float(np.median(scores[:, 1] - scores[:, 0])) / 2

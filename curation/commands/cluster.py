@@ -10,13 +10,15 @@ from typing import Any
 from curation.clustering.config import TEXTS, ClusterConfig
 from curation.clustering.encoder import DEFAULT
 from curation.clustering.pipeline import Request, cluster
-from curation.report.console import aligned
+from curation.report.console import aligned, in_one_line
 from curation.report.numbers import counted, number, percent
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.progress import ConsoleProgress
 from runtime.session import session
 from runtime.terminal import say
+
+SHOWN = 60  # characters of a text
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,16 +42,16 @@ def summary(facts: dict[str, Any]) -> str:
     """Return what a person is told at the end."""
     rows = [("cluster", "images", "", "a text near its centre")]
     for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
-        rows.append((str(each), number(size), percent(size, facts["images"]), " ".join(texts[0]["text"].split())[:60]))
+        first = in_one_line(texts[0]["text"][:SHOWN]) if texts else ""
+        rows.append((str(each), number(size), percent(size, facts["images"]), first))
     fine = facts["balance"]["fine"]
-    return "\n".join(
-        [
-            f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, the smallest "
-            f"{fine['smallest']:.2f} and the largest {fine['largest']:.2f} of equal size; "
-            f"{counted(facts['without_embedding'], 'image')} without an embedding",
-            *aligned(rows, left=(0, 3)),
-        ]
-    )
+    lines = [
+        f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, the smallest "
+        f"{fine['smallest']:.2f} and the largest {fine['largest']:.2f} of equal size; "
+        f"{counted(facts['without_embedding'], 'image')} without an embedding",
+        *aligned(rows, left=(0, 3)),
+    ]
+    return "\n".join(lines)
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -100,6 +102,6 @@ def _add_embeddings(parser: Parser) -> None:
         "--encoder",
         default=DEFAULT,
         metavar="NAME",
-        help="without a table, the texts are embedded by this sentence encoder: %(default)s, which the extra `clusters` "
+        help="sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` "
         "brings and which knows English, or the folder of another one, as sentence-transformers saves it",
     )
