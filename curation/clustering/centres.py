@@ -32,9 +32,10 @@ class Centres:
     def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the centre of each of float32[vector, dimension], int32, and its squared distance, float64."""
         numbers, squares = np.empty(len(vectors), np.int32), np.empty(len(vectors))
+        room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
         for some, block in _blocks(vectors):
             with _overflows():
-                products, slack = block @ self.vectors.T, self._slack(block)
+                products, slack = np.matmul(block, self.vectors.T, out=room[: len(block)]), self._slack(block)
             kernels.assign(block, self.vectors, products, self._bias, self.prices, slack, numbers[some], squares[some])
         return numbers, squares
 
