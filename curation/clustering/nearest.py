@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 FINE, COARSE = "fine", "coarse"
-SHOWN = {FINE: 5, COARSE: 20}  # texts of a cluster
+SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
 NEAREST = pa.schema(
     [
         pa.field("kind", pa.string()),  # of the cluster: FINE or COARSE

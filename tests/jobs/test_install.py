@@ -10,8 +10,17 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-COMMANDS = ("clip-metadata", "clip-curate", "clip-export", "clip-remove", "clip-hash", "clip-lid-eval", "clip-align")
-JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align")
+COMMANDS = (
+    "clip-metadata",
+    "clip-curate",
+    "clip-export",
+    "clip-remove",
+    "clip-hash",
+    "clip-lid-eval",
+    "clip-align",
+    "clip-cluster",
+)
+JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align", "cluster")
 
 
 @pytest.fixture(scope="module")
