@@ -45,7 +45,7 @@ def real(args) -> None:
 
     column = pq.read_table(args.real, columns=["embedding"])["embedding"].combine_chunks()
     vectors = np.asarray(column.flatten(), np.float32).reshape(len(column), -1)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = np.random.default_rng(0).permutation(vectors)
     for number in args.clusters:
         _compare(f"{len(vectors):,} texts", vectors, number)
