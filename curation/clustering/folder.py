@@ -15,13 +15,14 @@ import pyarrow as pa
 from curation.clustering.model import Clusters
 from curation.runs.folders import present, usable
 from runtime.errors import InputError
-from runtime.storage.ownership import is_free, owned
+from runtime.storage.ownership import WORK, owned
 from runtime.storage.parquet import write_tables
 from runtime.storage.paths import as_path, make_folder, names, reachable, remove
 from runtime.storage.whole import STAMP, Parts, read_json, write_json
 
 CLUSTERS, EMBEDDINGS = "clusters", "embeddings"  # folders
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
+OWN = {CLUSTERS, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 
 @contextmanager
@@ -73,8 +74,7 @@ def _vectors(vectors: np.ndarray) -> pa.Array:
 
 def _require_free(folder: Path, overwrite: bool) -> None:
     found = names(folder)
-    if FACTS in found:
-        if not overwrite:
-            raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
-    elif not is_free(folder) and read_json(folder / EMBEDDINGS / STAMP) is None:
+    if FACTS in found and not overwrite:
+        raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
+    if not found <= OWN:
         raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")

@@ -15,8 +15,8 @@ from pyspark.sql import SparkSession
 from curation.clustering import folder as output
 from curation.clustering import joining, sample
 from curation.clustering.config import ClusterConfig
-from curation.clustering.embedding import Embedding, embed, missing_spans
-from curation.clustering.encoder import digest_of, find_encoder
+from curation.clustering.embedding import SPAN, Embedding, embed, missing_spans
+from curation.clustering.encoder import DEFAULT, described, digest_of, find_encoder
 from curation.clustering.facts import Counted, facts_of
 from curation.clustering.model import Clusters
 from curation.clustering.nearest import Nearest
@@ -29,6 +29,7 @@ from runtime.errors import InputError
 from runtime.failures import AGAIN
 from runtime.progress import Progress
 from runtime.spark import require_shared, run, ship
+from runtime.storage.addresses import hidden
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
 from runtime.storage.parquet import read_table, rows_of
@@ -46,7 +47,7 @@ class Request:
     config: ClusterConfig = field(default_factory=ClusterConfig)
     embeddings: Sequence[str] = ()  # tables; none: the texts are embedded
     column: str = "embedding"  # of these tables
-    encoder: str = "all-MiniLM-L6-v2"
+    encoder: str = DEFAULT
     overwrite: bool = False
 
 
@@ -97,16 +98,17 @@ class Steps:
         """Return what clusters.json says of the run and of the embeddings, or of the encoder."""
         run = {"run": content_digest(self.run.path / "run.json")}
         if isinstance(given, Path):
-            return run | {
-                "tables": [],
-                "encoder": {"name": Path(self.request.encoder).name, "digest": digest_of(given)},
-            }
-        return run | {"tables": [path for path, _ in given.table.files], "encoder": None}
+            return run | {"tables": [], "encoder": described(self.request.encoder, given)}
+        return run | {"tables": [hidden(path) for path, _ in given.table.files], "encoder": None}
 
     def embed(self, encoder: Path) -> Embeddings:
         """Embed the texts that are not yet embedded."""
-        stamp = {"run": content_digest(self.run.path / "run.json"), "texts": self.config.texts}
-        stamp |= {"encoder": digest_of(encoder)}
+        stamp = {
+            "run": content_digest(self.run.path / "run.json"),
+            "texts": self.config.texts,
+            "encoder": digest_of(encoder),
+            "images_per_file": SPAN,
+        }
         folder = output.embeddings_folder(self.parts, stamp, self.request.overwrite)
         files = files_of(self.run, self.config.texts)
         missing, spans = missing_spans(files, [rows_of(file) for file in files], folder)
@@ -137,7 +139,7 @@ class Steps:
     def train(self, vectors: np.ndarray) -> Clusters:
         """Train fine and coarse clusters on vectors."""
         title = f"train {self.config.fine:,} fine and {self.config.coarse:,} coarse clusters on {len(vectors):,} images"
-        with self.progress.stage(title):
+        with self.progress.stage(title, unit="turns"):
             return Clusters.of(vectors, self.config.fine, self.config.coarse, self.config.seed)
 
     def assign(self, embeddings: Embeddings, clusters: Clusters, trained_on: int) -> Counted:

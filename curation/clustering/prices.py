@@ -21,7 +21,10 @@ def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds:
     """Return the centres with prices that make the weights of their vectors as equal as can be."""
     for _ in range(rounds):
         lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
-        centres = Centres(centres.vectors, _prices(lists, squares, weights, centres.prices))
+        prices = _prices(lists, squares, weights, centres.prices)
+        if prices is centres.prices:  # nothing better was met, nor would be in the same lists
+            break
+        centres = Centres(centres.vectors, prices)
     return centres
 
 
@@ -43,7 +46,7 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
         turn, before = np.sign(off) * before, np.sign(off)
         step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
         prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
-    return best - best.min()
+    return start if best is start else best - best.min()
 
 
 def _gap(squares: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from curation.clustering.prices import balanced
 from curation.clustering.start import spread
 from curation.kernels import clusters as kernels
 from runtime.errors import InputError
+from runtime.progress import advance
 
 START_ROWS, MEAN_ROWS = 16, 256  # vectors for each centre, of which the first centres and the means are made
 PLAIN, BALANCED = 12, 10  # turns of Lloyd's algorithm
@@ -24,10 +25,13 @@ def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean
     if len(rows) < number:
         raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")
     centres = Centres(some[rows], np.zeros(number))
+    advance(total=PLAIN + BALANCED + 1)
     for _ in range(PLAIN):
         centres = moved(some, own, centres)
+        advance(done=1)
     for _ in range(BALANCED):
         centres = moved(some, own, balanced(some, own, centres, rounds=1))
+        advance(done=1)
     return balanced(vectors, weights, centres)
 
 

@@ -83,3 +83,11 @@ def test_training_is_a_function_of_vectors_and_seed(tmp_path):
 def test_more_clusters_than_different_vectors_are_refused():
     with pytest.raises(InputError, match="3 embeddings that differ, too few for 4 clusters"):
         train(np.repeat(blobs(1, 3), 20, axis=0), np.ones(60), 4, seed=0)
+
+
+@pytest.mark.parametrize(("fine", "coarse"), [(1, 1), (3, 3), (3, 1)])
+def test_one_cluster_and_as_many_coarse_as_fine_ones_work(fine, coarse):
+    vectors = blobs(3, 20)
+    clusters = Clusters.of(vectors, fine, coarse, seed=0)
+    assert {*clusters.coarse_of.tolist()} == {*range(coarse)}
+    assert {*clusters.distances(vectors)[0].tolist()} == {*range(fine)}
