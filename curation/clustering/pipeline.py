@@ -128,7 +128,7 @@ class Steps:
             folder = self.parts.begin("sample")
             read = partial(sample.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
             tallies = run(self.spark, list(enumerate(embeddings.table.files)), read)
-            vectors = sample.read_vectors(_own(folder, tallies), len(keys), embeddings.dimension)
+            vectors = sample.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
         if not len(vectors):
             raise InputError(
                 f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"

@@ -21,18 +21,21 @@ from runtime.storage.versions import Version
 from runtime.tallies import Tallies
 
 DRAWN = pa.schema([*KEY, pa.field("draw", pa.float64())])
-PLACED = np.dtype([("high", np.int64), ("low", np.int64), ("place", np.int64)])
 _ROW_GROUP = 8192
 
 
 def drawn_keys(spark: SparkSession, files: Sequence[OwnFile], share: float, seed: int) -> np.ndarray:
-    """Return the PLACED keys of a share of the images in files, sorted; `place` is that in the order of draws."""
+    """Return the `placed` keys of a share of the images in files."""
     rows = over(spark, list(files), partial(_drawn, share=share, seed=seed), DRAWN).toArrow()
-    high, low, draw = (column.to_numpy() for column in rows.columns)
-    keys = np.empty(len(rows), PLACED)
-    keys["high"], keys["low"] = high, low
-    keys["place"][np.lexsort((low, high, draw))] = np.arange(len(rows))
-    return keys[np.lexsort((low, high))]
+    return placed(*(column.to_numpy() for column in rows.columns))
+
+
+def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
+    """Return int64[4, image]: both halves of a key mixed, by which images are sorted, these, the place among draws."""
+    mixed, place = _mixed(high, low), np.empty(len(high), np.int64)
+    place[np.lexsort((low, high, draw))] = np.arange(len(high))
+    order = np.lexsort((low, high, mixed))
+    return np.stack([each[order] for each in (mixed.view(np.int64), high, low, place)])
 
 
 def write_vectors(
@@ -53,13 +56,18 @@ def write_vectors(
 
 
 def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return the place of each key among PLACED ones, -1 where it is none of them."""
-    row = np.minimum(np.searchsorted(drawn["high"], high), len(drawn) - 1)
-    if not len(drawn):
+    """Return the place of each key among `placed` ones, -1 where it is none of them."""
+    mixed, *halves, place = drawn
+    if not len(place):
         return np.full(len(high), -1)
-    # Of two drawn images whose keys begin with the same 64 bits, only the first is found: training lacks one vector.
-    is_drawn = (drawn["high"][row] == high) & (drawn["low"][row] == low)
-    return np.where(is_drawn, drawn["place"][row], -1)
+    # Of two keys that give one number, a matter of 2^-64, only the first is found: training then lacks a vector.
+    row = np.minimum(np.searchsorted(mixed.view(np.uint64), _mixed(high, low)), len(place) - 1)
+    return np.where((halves[0][row] == high) & (halves[1][row] == low), place[row], -1)
+
+
+def _mixed(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return one number of both halves: an input's own uids may all begin, or end, alike."""
+    return high.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + low.view(np.uint64)
 
 
 def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.ndarray:
@@ -70,7 +78,11 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
             places = batch["place"].to_numpy()
             vectors[places] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
             np.add.at(times, places, 1)
-    return vectors if (times == 1).all() else vectors[times == 1]
+    kept = np.flatnonzero(times == 1)
+    for begin in range(0, len(kept), _ROW_GROUP):  # in place: there may be no room for a second copy
+        rows = kept[begin : begin + _ROW_GROUP]
+        vectors[begin : begin + len(rows)] = vectors[rows]
+    return vectors[: len(kept)]
 
 
 def _drawn(file: OwnFile, share: float, seed: int) -> Iterator[pa.RecordBatch]:

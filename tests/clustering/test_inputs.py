@@ -7,11 +7,12 @@ import pytest
 
 from curation.balancing.sampling import sample_batch
 from curation.clustering.config import ClusterConfig
-from curation.clustering.sample import PLACED, places_of
+from curation.clustering.sample import placed, places_of, read_vectors
 from curation.clustering.texts import texts_of
 from curation.clustering.vectors import Embeddings, unit_vectors
 from curation.schemas import MATCHED
 from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile
 from tests.support.finished_run import image
 
 
@@ -81,10 +82,25 @@ def test_the_text_of_an_image_of_the_pool_is_that_of_the_manifest():
     )
 
 
-def test_places_of_drawn_keys_are_found_by_both_halves():
-    drawn = np.array([(1, 5, 2), (3, 1, 0), (9, 9, 1)], PLACED)
-    assert places_of(drawn, np.array([3, 1, 1, 0, 10]), np.array([1, 5, 6, 5, 9])).tolist() == [0, 2, -1, -1, -1]
-    assert places_of(drawn[:0], np.array([3]), np.array([1])).tolist() == [-1]
+@pytest.mark.parametrize("differing", ["high", "low"])
+def test_places_of_drawn_keys_are_found_also_where_one_half_of_all_keys_is_the_same(differing):
+    random = np.random.default_rng(0)
+    half, same, draw = random.permutation(400)[:300] - 100, np.full(300, 7), random.random(300)
+    halves = (half, same) if differing == "high" else (same, half)
+    drawn = placed(*(each[:200] for each in halves), draw[:200])
+    expected = [*np.argsort(np.argsort(draw[:200])).tolist(), *[-1] * 100]
+    assert places_of(drawn, *halves).tolist() == expected
+    assert places_of(drawn, halves[0], halves[1] + 1000).max() == -1
+    assert places_of(drawn[:, :0], *halves).max() == -1
+
+
+def test_training_leaves_out_images_that_a_table_lacks_or_has_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr("curation.clustering.sample._ROW_GROUP", 2)
+    for number, places in enumerate(([6, 1, 3], [3, 0, 5])):
+        vectors = pa.array([[each, -each] for each in places], pa.list_(pa.float32(), 2))
+        pq.write_table(pa.table({"place": pa.array(places), "vector": vectors}), tmp_path / f"{number}.parquet")
+    files = [OwnFile(tmp_path / f"{number}.parquet", None, "") for number in range(2)]
+    assert read_vectors(files, 8, dimension=2).tolist() == [[each, -each] for each in (0, 1, 5, 6)]
 
 
 def test_small_manifests_are_trained_on_whole_and_large_ones_on_what_memory_holds():
