@@ -27,13 +27,13 @@ from runtime.storage.parquet import PartWriter, batches
 from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
 
-# One row an embedding: `near` is the distance to the coarse centre.
+# One row an embedding, with its distances to the centres of both clusters.
 ASSIGNED = pa.schema(
     [
         *KEY,
         pa.field("fine", pa.int32()),
         pa.field("distance", pa.float32()),
-        pa.field("near", pa.float32()),
+        pa.field("coarse_distance", pa.float32()),
     ]
 )
 _ROW_GROUP = 1 << 16
@@ -74,10 +74,10 @@ def write_clusters(
     Of several embeddings of one image the one nearest to its centre counts.
     """
     rows = over(spark, list(assigned), _read, ASSIGNED)
-    best = expr("min(struct(distance, fine, near)) as best")
+    best = expr("min(struct(distance, fine, coarse_distance)) as best")
     once = rows.groupBy(*KEY_NAMES).agg(best, expr("count(1) - 1 as more"))
     found = keys_of(spark, files).join(once, KEY_NAMES, "inner")
-    placed = found.select("file", "row", "best.fine", "best.distance", "best.near", "more")
+    placed = found.select("file", "row", "best.fine", "best.distance", "best.coarse_distance", "more")
     with settings(spark, SHUFFLED_JOINS):
         return collected(
             map_batches(by_file(placed, len(files)), partial(_write, files=list(files), output=output), SCHEMA)
@@ -95,27 +95,37 @@ def _write(rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], output: Out
 
 
 def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -> Tallies:
-    tallies, nearest, begin, inertia = Tallies(), Nearest(), 0, 0.0
-    path = output.clusters / f"{number:05d}.parquet"
+    """Write clusters and nearest texts of a file of images, to files of its number."""
+    tallies, nearest, path = Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
     with PartWriter(path, CLUSTERS, _ROW_GROUP) as writer:
-        for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
-            found = stream.take(number, begin, begin + batch.num_rows)
-            if found is not None:
-                texts = texts_of(batch.take(pa.array(found["row"].to_numpy() - begin)), output.seed)
-                coarse = output.coarse_of[found["fine"].to_numpy()]
-                columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
-                writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
-                nearest.add(nearest_rows(FINE, found["fine"].to_numpy(), found["distance"], texts))
-                nearest.add(nearest_rows(COARSE, coarse, found["near"], texts))
-                inertia += float(np.square(found["distance"].to_numpy().astype(np.float64)).sum())
-                _count(found, coarse, texts, tallies)
-            begin += batch.num_rows
-    tallies.add(f"inertia.{number}", inertia)
+        for found, texts in _found(number, file, stream, output):
+            fine = found["fine"].to_numpy()
+            coarse = output.coarse_of[fine]
+            columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
+            nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
+            nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
+            squares = np.square(found["distance"].to_numpy().astype(np.float64))
+            tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
+            _count(found, coarse, texts, tallies)
     tally(tallies, path, writer.checksum)
     with PartWriter(output.nearest / path.name, NEAREST, _ROW_GROUP) as writer:
         for rows in nearest.rows.to_batches():
             writer.write(rows)
     return tallies
+
+
+def _found(
+    number: int, file: OwnFile, stream: RowStream, output: Output
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yield what was joined to the images of a file, and their TEXT rows."""
+    begin = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
+        found = stream.take(number, begin, begin + batch.num_rows)
+        if found is not None:
+            rows = batch.take(pa.array(found["row"].to_numpy() - begin))
+            yield found, texts_of(rows, output.seed)
+        begin += batch.num_rows
 
 
 def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:

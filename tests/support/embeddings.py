@@ -21,12 +21,11 @@ def embeddings_of(uids: list[str], groups: int = 6) -> dict[str, np.ndarray]:
 
 
 def write_embeddings(folder: Path, vectors: dict[str, np.ndarray], files: int, kind: pa.DataType) -> str:
-    """Write a table of so many files, with a row that is null and one of another image."""
+    """Write a table of so many files, with a row that is null, one of another image, and a second one of the first."""
     folder.mkdir()
-    rows = [(uid, vector.tolist()) for uid, vector in vectors.items()] + [
-        ("0" * 32, None),
-        ("f" * 32, [1.0] * DIMENSION),
-    ]
+    first = min(vectors)
+    rows = [(uid, vector.tolist()) for uid, vector in vectors.items()]
+    rows += [("0" * 32, None), ("f" * 32, [1.0] * DIMENSION), (first, (-vectors[first]).tolist())]
     for number in range(files):
         uids, lists = zip(*rows[number::files], strict=True)
         table = pa.table({"uid": pa.array(uids), "embedding": pa.array(lists, kind)})
