@@ -52,6 +52,14 @@ def test_few_vectors_a_cluster_and_copies_of_one_vector_come_to_an_end():
     assert np.sort(sizes_of(centres, copies))[:-1].max() < 1.5
 
 
+def test_a_price_falls_no_farther_than_lists_of_centres_can_see():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(1500, 16)).astype(np.float32)
+    centres = np.concatenate([vectors[:100], 3 * vectors[100:110]])  # the last ones are in nobody's list
+    found = balanced(vectors, np.ones(1500), Centres(centres, np.zeros(110)), rounds=1)
+    assert sizes_of(found, vectors).max() < 2
+
+
 def test_prices_make_weights_equal_rather_than_numbers():
     vectors, random = blobs(1, 2000, width=1), np.random.default_rng(0)
     weights = random.uniform(0, 5, 2000)
