@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 FINE, COARSE = "fine", "coarse"
 SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
+CHARACTERS = 300  # of a text
 NEAREST = pa.schema(
     [
         pa.field("kind", pa.string()),  # of the cluster: FINE or COARSE
@@ -45,9 +46,10 @@ class Nearest:
 
 
 def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
-    """Return TEXT rows as NEAREST rows."""
+    """Return TEXT rows as NEAREST rows, long texts cut."""
     columns = {"kind": pa.repeat(kind, texts.num_rows), "cluster": pa.array(clusters), "distance": distances}
     columns |= {name: texts[name] for name in ("uid", "text", "language")}
+    columns["text"] = pc.utf8_slice_codeunits(texts["text"], 0, CHARACTERS)
     return pa.table(columns)
 
 

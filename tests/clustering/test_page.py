@@ -42,6 +42,12 @@ def test_the_nearest_texts_are_those_of_all_batches_each_once(sizes):
         assert [[row["text"] for row in own] for own in found.of(kind, 4)] == [*expected, []]
 
 
+def test_a_long_text_is_cut():
+    texts = pa.RecordBatch.from_pylist([{"uid": "u", "text": "é" * 8000, "language": "fr"}], TEXT)
+    rows = nearest_rows(FINE, np.zeros(1, np.int32), pa.array([0.5], pa.float32()), texts)
+    assert rows["text"].to_pylist() == ["é" * 300]
+
+
 def facts(**other) -> dict:
     text = {"text": HOSTILE, "language": "ar", "uid": "u", "distance": 0.5}
     return {
