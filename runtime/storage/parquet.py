@@ -130,7 +130,7 @@ def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Express
 def require_rows(files: list[OwnFile], rows: int) -> None:
     """Refuse files that do not hold as many rows as were written."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = sum(pool.map(_rows_of, files))
+        found = sum(pool.map(rows_of, files))
     if found != rows:
         folder = files[0].path.parent if files else "matched/"
         raise InputError(f"{folder} holds {found:,} images, {rows:,} were written: run again with --overwrite")
@@ -153,7 +153,8 @@ def _first_group_rows(file: OwnFile) -> int:
     return metadata.row_group(0).num_rows if metadata.num_row_groups else 0
 
 
-def _rows_of(file: OwnFile) -> int:
+def rows_of(file: OwnFile) -> int:
+    """Return the number of rows of a file, as its end states it."""
     return _metadata(file).num_rows
 
 

@@ -18,9 +18,10 @@ COMMANDS = (
     "clip-hash",
     "clip-lid-eval",
     "clip-align",
+    "clip-cluster",
     "clip-score",
 )
-JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align", "score_images")
+JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align", "cluster", "score_images")
 
 
 @pytest.fixture(scope="module")

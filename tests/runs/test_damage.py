@@ -62,7 +62,7 @@ def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
 
 
 def test_a_folder_of_neither_a_run_nor_metadata_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds neither a run.json nor a metadata.json"):
+    with pytest.raises(InputError, match="holds no run.json, metadata.json or clusters.json"):
         verify(tmp_path)
 
 

@@ -1,0 +1,47 @@
+"""The numbers that decide the clusters; the paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.errors import InputError
+from runtime.parameters import require_integer, require_one_of, require_share
+
+TEXTS = ("curated", "pool")  # the images that get a cluster: those of the manifest, or all that were counted
+FEWEST = 8  # training vectors for each fine cluster
+SIZED_BY = 1024  # vectors for each fine cluster, if there are so many: at random, sizes are then off by 3 %
+MOST_BYTES = 2 << 30  # of training vectors in the driver
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """The parameters of a clustering; their defaults are those of the command line."""
+
+    fine: int = 1024  # as in the paper
+    coarse: int = 4  # as in the paper
+    seed: int = 0
+    sample: float = 0.05  # share of the manifest that centres and prices are made of; small manifests give more
+    texts: str = "curated"
+
+    def __post_init__(self) -> None:
+        require_integer("fine", self.fine, minimum=1)
+        require_integer("coarse", self.coarse, minimum=1)
+        require_integer("seed", self.seed)
+        require_share("sample", self.sample)
+        require_one_of("texts", self.texts, TEXTS)
+        if self.coarse > self.fine:
+            raise InputError(
+                f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"
+            )
+
+    def share(self, images: int, dimension: int) -> float:
+        """Return the share of so many images that training takes."""
+        wanted = max(self.sample * images, SIZED_BY * self.fine)
+        return min(1.0, wanted / max(images, 1), MOST_BYTES / (4 * dimension * max(images, 1)))
+
+    def require_enough(self, vectors: int) -> None:
+        """Refuse too few training vectors."""
+        if vectors < FEWEST * self.fine:
+            most = vectors // FEWEST
+            remedy = f"ask for {most:,} at most (--fine)" if most >= self.coarse else "curate more images"
+            raise InputError(f"{vectors:,} embeddings are too few to train {self.fine:,} fine clusters; {remedy}")

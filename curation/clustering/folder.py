@@ -1,0 +1,80 @@
+"""The output folder of a clustering: claimed for one run, with embeddings that stay and clusters that are written anew.
+
+`clusters.json` is written last: a folder that has it is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from curation.clustering.model import Clusters
+from curation.runs.folders import present, usable
+from runtime.errors import InputError
+from runtime.storage.ownership import WORK, owned
+from runtime.storage.parquet import write_tables
+from runtime.storage.paths import as_path, make_folder, names, reachable, remove
+from runtime.storage.whole import STAMP, Parts, read_json, write_json
+
+CLUSTERS, EMBEDDINGS = "clusters", "embeddings"  # folders
+FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
+OWN = {CLUSTERS, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
+
+
+@contextmanager
+def claimed(output: str | Path, overwrite: bool) -> Iterator[Parts]:
+    """Give the output folder to this run alone; refuse one that holds something else, or clusters without overwrite."""
+    folder = usable(as_path(output))
+    with present(folder), reachable(folder):
+        _require_free(folder, overwrite)  # before anything of ours is in it
+        with owned(folder) as owner:
+            _require_free(folder, overwrite)
+            yield Parts(folder, owner.work)
+
+
+def embeddings_folder(parts: Parts, stamp: dict, overwrite: bool) -> Path:
+    """Return the folder for embeddings that are made as the stamp says; refuse one with others, or empty it."""
+    folder = parts.folder / EMBEDDINGS
+    made = read_json(folder / STAMP)
+    if made is not None and made != stamp:
+        if not overwrite:
+            what = ", ".join(name for name in stamp if made.get(name) != stamp[name])
+            raise InputError(f"{folder} holds other embeddings ({what}); give another folder, or --overwrite")
+        remove(folder)
+    make_folder(folder)
+    write_json(folder / STAMP, stamp)
+    return folder
+
+
+def write_centres(folder: Path, clusters: Clusters, fine_sizes: list[int], coarse_sizes: list[int]) -> dict[str, str]:
+    """Write the centres to two tables; return the checksum of each."""
+    fine = {
+        "fine": np.arange(len(clusters.fine), dtype=np.int32),
+        "coarse": clusters.coarse_of,
+        "price": clusters.fine.prices,  # what is added to the squared distance to this centre when centres are compared
+        "images": fine_sizes,
+        "centre": _vectors(clusters.fine.vectors),
+    }
+    coarse = {
+        "coarse": np.arange(len(clusters.coarse), dtype=np.int32),
+        "images": coarse_sizes,
+        "centre": _vectors(clusters.coarse),
+    }
+    tables = {CENTRES: pa.table(fine), COARSE_CENTRES: pa.table(coarse)}
+    return {name: write_tables(folder / name, [table], table.schema) for name, table in tables.items()}
+
+
+def _vectors(vectors: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(vectors)), vectors.shape[1])
+
+
+def _require_free(folder: Path, overwrite: bool) -> None:
+    found = names(folder)
+    if FACTS in found and not overwrite:
+        raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
+    if not found <= OWN:
+        raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")

@@ -1,0 +1,140 @@
+"""Bring the clusters of embeddings to the images of a run by uid, and write them file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import expr
+
+from curation.clustering.model import Clusters
+from curation.clustering.nearest import COARSE, FINE, NEAREST, Nearest, nearest_rows
+from curation.clustering.texts import COLUMNS, texts_of
+from curation.clustering.vectors import Embeddings
+from curation.gates.row_stream import RowStream
+from curation.gates.tables import KEY, KEY_NAMES
+from curation.gating.rows import by_file, keys_of
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.schemas import CLUSTERS
+from runtime.spark import SHUFFLED_JOINS, Shipped, collected, map_batches, over, settings
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.versions import Version
+from runtime.tallies import SCHEMA, Tallies
+
+# One row an embedding, with its distances to the centres of both clusters.
+ASSIGNED = pa.schema(
+    [
+        *KEY,
+        pa.field("fine", pa.int32()),
+        pa.field("distance", pa.float32()),
+        pa.field("coarse_distance", pa.float32()),
+    ]
+)
+_ROW_GROUP = 1 << 16
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where files of clusters go, and what tasks need to write them: the folder of nearest texts, `coarse_of`."""
+
+    clusters: Path
+    nearest: Path
+    coarse_of: np.ndarray
+    texts: str
+    seed: int
+
+
+def write_assigned(
+    numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, clusters: Shipped, folder: Path
+) -> Tallies:
+    """Write the clusters of a file of embeddings, ASSIGNED rows."""
+    number, file = numbered
+    path, opened, tallies = folder / f"{number:05d}.parquet", Clusters.open(clusters.path()), Tallies()
+    with PartWriter(path, ASSIGNED, _ROW_GROUP) as writer:
+        for rows in embeddings.read(file):
+            tallies.add("unusable", rows.unusable)
+            columns = map(pa.array, opened.distances(rows.vectors))
+            writer.write(pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED))
+    tallies.add("embeddings", writer.rows)
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def write_clusters(
+    spark: SparkSession, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: Output
+) -> Tallies:
+    """Write a file of CLUSTERS for each file of images of which some have embeddings; return what was counted.
+
+    Of several embeddings of one image the one nearest to its centre counts.
+    """
+    rows = over(spark, list(assigned), _read, ASSIGNED)
+    best = expr("min(struct(distance, fine, coarse_distance)) as best")
+    once = rows.groupBy(*KEY_NAMES).agg(best, expr("count(1) - 1 as more"))
+    found = keys_of(spark, files).join(once, KEY_NAMES, "inner")
+    placed = found.select("file", "row", "best.fine", "best.distance", "best.coarse_distance", "more")
+    with settings(spark, SHUFFLED_JOINS):
+        return collected(
+            map_batches(by_file(placed, len(files)), partial(_write, files=list(files), output=output), SCHEMA)
+        )
+
+
+def _read(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    yield from batches(file)
+
+
+def _write(rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], output: Output) -> Iterator[pa.RecordBatch]:
+    stream = RowStream(rows)
+    for number in stream.files():
+        yield _write_file(number, files[number], stream, output).batch()
+
+
+def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -> Tallies:
+    """Write clusters and nearest texts of a file of images, to files of its number."""
+    tallies, nearest, path = Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
+    with PartWriter(path, CLUSTERS, _ROW_GROUP) as writer:
+        for found, texts in _found(number, file, stream, output):
+            fine = found["fine"].to_numpy()
+            coarse = output.coarse_of[fine]
+            columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
+            nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
+            nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
+            squares = np.square(found["distance"].to_numpy().astype(np.float64))
+            tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
+            _count(found, coarse, texts, tallies)
+    tally(tallies, path, writer.checksum)
+    with PartWriter(output.nearest / path.name, NEAREST, _ROW_GROUP) as writer:
+        for rows in nearest.rows.to_batches():
+            writer.write(rows)
+    return tallies
+
+
+def _found(
+    number: int, file: OwnFile, stream: RowStream, output: Output
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yield what was joined to the images of a file, and their TEXT rows."""
+    begin = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
+        found = stream.take(number, begin, begin + batch.num_rows)
+        if found is not None:
+            rows = batch.take(pa.array(found["row"].to_numpy() - begin))
+            yield found, texts_of(rows, output.seed)
+        begin += batch.num_rows
+
+
+def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
+    """Tally images by fine cluster, and by coarse cluster and language."""
+    tallies.add("images", found.num_rows)
+    tallies.add("more", int(found["more"].to_numpy().sum()))
+    for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
+        if images:
+            tallies.add(f"{FINE}.{number}", int(images))
+    table = pa.table({COARSE: coarse, "language": texts["language"]}).group_by([COARSE, "language"])
+    for row in table.aggregate([([], "count_all")]).to_pylist():
+        tallies.add(f"{COARSE}.{row[COARSE]}", row["count_all"], row["language"])

@@ -1,0 +1,186 @@
+"""Cluster the images of a finished run: embeddings, training on a sample, the cluster of each image, a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.sql import SparkSession
+
+from curation.clustering import folder as output
+from curation.clustering import joining, sample
+from curation.clustering.config import ClusterConfig
+from curation.clustering.embedding import SPAN, Embedding, embed, missing_spans
+from curation.clustering.encoder import DEFAULT, described, digest_of, find_encoder
+from curation.clustering.facts import Counted, facts_of
+from curation.clustering.model import Clusters
+from curation.clustering.nearest import Nearest
+from curation.clustering.page import write_page
+from curation.clustering.texts import files_of
+from curation.clustering.vectors import Embeddings
+from curation.runs.finished import curated_files
+from curation.runs.results import Results
+from runtime.errors import InputError
+from runtime.failures import AGAIN
+from runtime.progress import Progress
+from runtime.spark import require_shared, run, ship
+from runtime.storage.addresses import hidden
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
+from runtime.storage.parquet import read_table, rows_of
+from runtime.storage.paths import remove
+from runtime.storage.whole import Parts, write_json
+from runtime.tallies import Tallies
+
+
+@dataclass(frozen=True)
+class Request:
+    """The run whose images are clustered, where their embeddings come from, and into which folder."""
+
+    run: str
+    output: str
+    config: ClusterConfig = field(default_factory=ClusterConfig)
+    embeddings: Sequence[str] = ()  # tables; none: the texts are embedded
+    column: str = "embedding"  # of these tables
+    encoder: str = DEFAULT
+    overwrite: bool = False
+
+
+def cluster(
+    spark: SparkSession | Callable[[], SparkSession], request: Request, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Write the clusters of a run's images into a folder, and return the content of its clusters.json.
+
+    The same call goes on after a run that broke off: texts that are embedded stay so. InputError for what cannot be
+    used.
+    """
+    progress = progress or Progress()
+    source = Results.open(request.run)
+    given: Embeddings | Path = (
+        Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
+    )
+    with output.claimed(request.output, request.overwrite) as parts:
+        with progress.stage("start Spark"):
+            session = spark() if callable(spark) else spark
+        require_shared(session, parts.folder)
+        with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
+            steps = Steps(session, request, source, parts, Path(local), progress)
+            made_from = steps.made_from(given)
+            embeddings = steps.embed(given) if isinstance(given, Path) else given
+            vectors = steps.sample(embeddings)
+            clusters = steps.train(vectors)
+            counted = steps.assign(embeddings, clusters, len(vectors))
+            return steps.finish(clusters, counted, made_from)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a clustering, as the driver takes them."""
+
+    spark: SparkSession
+    request: Request
+    run: Results
+    parts: Parts
+    local: Path  # artefacts for workers
+    progress: Progress
+
+    @property
+    def config(self) -> ClusterConfig:
+        """The parameters."""
+        return self.request.config
+
+    def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
+        """Return what clusters.json says of the run and of the embeddings, or of the encoder."""
+        run = {"run": content_digest(self.run.path / "run.json")}
+        if isinstance(given, Path):
+            return run | {"tables": [], "encoder": described(self.request.encoder, given)}
+        return run | {"tables": [hidden(path) for path, _ in given.table.files], "encoder": None}
+
+    def embed(self, encoder: Path) -> Embeddings:
+        """Embed the texts that are not yet embedded."""
+        stamp = {
+            "run": content_digest(self.run.path / "run.json"),
+            "texts": self.config.texts,
+            "encoder": digest_of(encoder),
+            "images_per_file": SPAN,
+        }
+        folder = output.embeddings_folder(self.parts, stamp, self.request.overwrite)
+        files = files_of(self.run, self.config.texts)
+        missing, spans = missing_spans(files, [rows_of(file) for file in files], folder)
+        if missing:
+            with self.progress.stage(f"embed the texts of {len(missing)} of {spans} parts", unit="parts"):
+                how = Embedding(ship(self.spark, encoder), self.config.texts, self._run_seed, folder)
+                run(self.spark, missing, partial(embed, how=how))
+        return Embeddings.find([str(folder)], "embedding")
+
+    def sample(self, embeddings: Embeddings) -> np.ndarray:
+        """Return the vectors of drawn images of the manifest."""
+        share = self.config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
+        files = curated_files(self.run)
+        with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
+            keys = sample.drawn_keys(self.spark, files, share, self.config.seed)
+            shipped = ship(self.spark, save_array(self.local / "keys.npy", keys))
+            folder = self.parts.begin("sample")
+            read = partial(sample.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
+            tallies = run(self.spark, list(enumerate(embeddings.table.files)), read)
+            vectors = sample.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
+        if not len(vectors):
+            raise InputError(
+                f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
+            )
+        self.config.require_enough(len(vectors))
+        return vectors
+
+    def train(self, vectors: np.ndarray) -> Clusters:
+        """Train fine and coarse clusters on vectors."""
+        title = f"train {self.config.fine:,} fine and {self.config.coarse:,} coarse clusters on {len(vectors):,} images"
+        with self.progress.stage(title, unit="turns"):
+            return Clusters.of(vectors, self.config.fine, self.config.coarse, self.config.seed)
+
+    def assign(self, embeddings: Embeddings, clusters: Clusters, trained_on: int) -> Counted:
+        """Write the cluster of each image that has an embedding."""
+        files = files_of(self.run, self.config.texts)
+        folder, nearest = self.parts.begin("assigned"), self.parts.begin("nearest")
+        with self.progress.stage("assign embeddings to clusters"):
+            shipped = ship(self.spark, clusters.save(self.local / "clusters"))
+            write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
+            assigned = run(self.spark, list(enumerate(embeddings.table.files)), write)
+        with self.progress.stage("join clusters with images"):
+            to = self.parts.begin(output.CLUSTERS)
+            how = joining.Output(to, nearest, clusters.coarse_of, self.config.texts, self._run_seed)
+            written = joining.write_clusters(self.spark, files, _own(folder, assigned), how)
+        images = sum(map(rows_of, files))
+        return Counted(images, trained_on, assigned, written, _nearest(own_files(nearest, None, AGAIN)))
+
+    def finish(self, clusters: Clusters, counted: Counted, made_from: dict[str, Any]) -> dict[str, Any]:
+        """Write all but the embeddings under their names, clusters.json last; return its content."""
+        folder = self.parts.folder
+        checksums = checksums_in(counted.written)
+        facts = facts_of(self.config, made_from, clusters, counted)
+        remove(folder / output.FACTS)
+        self.parts.finish(output.CLUSTERS)
+        sums = {f"{output.CLUSTERS}/{name}": each for name, each in checksums.items()}
+        sums |= output.write_centres(folder, clusters, facts["fine_sizes"], facts["coarse_sizes"])
+        sums |= {output.PAGE: write_page(folder / output.PAGE, facts)}
+        write_json(folder / output.FACTS, facts | {"checksums": sums})
+        return facts
+
+    @property
+    def _run_seed(self) -> int:
+        return self.run.facts["parameters"]["seed"]
+
+
+def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
+    return own_files(folder, checksums_in(tallies), AGAIN)
+
+
+def _nearest(files: Sequence[OwnFile]) -> Nearest:
+    found = Nearest()
+    for file in files:
+        found.add(read_table(file))
+    return found

@@ -1,0 +1,107 @@
+"""The command `clip-cluster`: fine and coarse clusters of the images of a finished run."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from curation.clustering.config import TEXTS, ClusterConfig
+from curation.clustering.encoder import DEFAULT
+from curation.clustering.pipeline import Request, cluster
+from curation.report.console import aligned, in_one_line
+from curation.report.numbers import counted, number, percent
+from runtime.arguments import Parser, absolute
+from runtime.console import command
+from runtime.progress import ConsoleProgress
+from runtime.session import session
+from runtime.terminal import say
+
+SHOWN = 60  # characters of a text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; bad input ends in one sentence and status 2."""
+    args = parse(argv)
+    with command("cluster"):
+        say(summary(run(args)))
+        say(f"clusters: {args.output}")
+
+
+def run(args: Namespace) -> dict[str, Any]:
+    """Cluster images as the values of a command line say."""
+    config = ClusterConfig(args.fine, args.coarse, args.seed, args.sample, args.texts)
+    request = Request(
+        args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
+    )
+    return cluster(partial(session, "cluster"), request, ConsoleProgress())
+
+
+def summary(facts: dict[str, Any]) -> str:
+    """Return what a person is told at the end."""
+    rows = [("cluster", "images", "", "a text near its centre")]
+    for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
+        first = in_one_line(texts[0]["text"][:SHOWN]) if texts else ""
+        rows.append((str(each), number(size), percent(size, facts["images"]), first))
+    fine = facts["balance"]["fine"]
+    lines = [
+        f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, the smallest "
+        f"{fine['smallest']:.2f} and the largest {fine['largest']:.2f} of equal size; "
+        f"{counted(facts['without_embedding'], 'image')} without an embedding",
+        *aligned(rows, left=(0, 3)),
+    ]
+    return "\n".join(lines)
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Cluster the images of a finished run by balanced k-means, as MoDE does for its data experts: a table of uid, "
+        "fine and coarse cluster and distance, the centres, and a page of nearest texts, sizes and languages.",
+    )
+    parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again",
+    )
+    parser.add_argument("--fine", type=int, metavar="N", help="fine clusters")
+    parser.add_argument("--coarse", type=int, metavar="N", help="coarse clusters, of the fine centres")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the sample and of the first centres")
+    parser.add_argument(
+        "--sample",
+        type=float,
+        metavar="SHARE",
+        help="share of the manifest to train on; more, up to all, where that is less than 1,024 images a fine cluster",
+    )
+    parser.add_argument(
+        "--texts", choices=TEXTS, help="images that get a cluster: of the manifest, or of the whole pool"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
+    parser.take_defaults(ClusterConfig)
+    _add_embeddings(parser)
+    return parser.parse_args(argv)
+
+
+def _add_embeddings(parser: Parser) -> None:
+    source = parser.add_argument_group("where embeddings come from")
+    source.add_argument(
+        "--embeddings",
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="Parquet files with the columns uid (or url) and embedding, a list of numbers",
+    )
+    source.add_argument(
+        "--embedding-column", default="embedding", metavar="NAME", help="column of embeddings (default: %(default)s)"
+    )
+    source.add_argument(
+        "--encoder",
+        default=DEFAULT,
+        metavar="NAME",
+        help="sentence encoder that embeds the texts where no table is given: %(default)s, which the extra `clusters` "
+        "brings and which knows English, or the folder of another one, as sentence-transformers saves it",
+    )

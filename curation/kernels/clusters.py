@@ -1,0 +1,157 @@
+"""Assign vectors to centres, exactly, and sum them by cluster.
+
+A centre's score for a vector is their squared distance plus the centre's price; the lowest one wins, and of equal ones
+the lower number. Products of vectors and centres come from a matrix library, whose last bits are any: they only tell
+which centres are in question. What is kept is computed here, in float64 and in one order.
+"""
+
+import numpy as np
+
+from runtime.kernels import inline, kernel
+
+
+@inline
+def squared_distance(vectors, row, centres, centre):
+    """The square of the Euclidean distance, as eight sums, so that the processor adds several at once."""
+    a = b = c = d = e = f = g = h = 0.0
+    width = vectors.shape[1]
+    whole = width - width % 8
+    for i in range(0, whole, 8):
+        t = np.float64(vectors[row, i]) - np.float64(centres[centre, i])
+        a += t * t
+        t = np.float64(vectors[row, i + 1]) - np.float64(centres[centre, i + 1])
+        b += t * t
+        t = np.float64(vectors[row, i + 2]) - np.float64(centres[centre, i + 2])
+        c += t * t
+        t = np.float64(vectors[row, i + 3]) - np.float64(centres[centre, i + 3])
+        d += t * t
+        t = np.float64(vectors[row, i + 4]) - np.float64(centres[centre, i + 4])
+        e += t * t
+        t = np.float64(vectors[row, i + 5]) - np.float64(centres[centre, i + 5])
+        f += t * t
+        t = np.float64(vectors[row, i + 6]) - np.float64(centres[centre, i + 6])
+        g += t * t
+        t = np.float64(vectors[row, i + 7]) - np.float64(centres[centre, i + 7])
+        h += t * t
+    for i in range(whole, width):
+        t = np.float64(vectors[row, i]) - np.float64(centres[centre, i])
+        a += t * t
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@kernel
+def squared_distances(vectors, centres, number, out):
+    """out[row] = the squared distance of each vector to its centre number[row]."""
+    for row in range(len(out)):
+        out[row] = squared_distance(vectors, row, centres, number[row])
+
+
+@kernel
+def lower_distances(vectors, centre, out):
+    """Lower out[row] to the squared distance of a vector to vectors[centre] where that is less."""
+    for row in range(len(out)):
+        out[row] = min(out[row], squared_distance(vectors, row, vectors, centre))
+
+
+@inline
+def least_of(estimates, row):
+    """The least of a row of float32, by eight at a time."""
+    a = b = c = d = e = f = g = h = np.float32(np.inf)
+    width = estimates.shape[1]
+    whole = width - width % 8
+    for i in range(0, whole, 8):
+        a = estimates[row, i] if estimates[row, i] < a else a
+        b = estimates[row, i + 1] if estimates[row, i + 1] < b else b
+        c = estimates[row, i + 2] if estimates[row, i + 2] < c else c
+        d = estimates[row, i + 3] if estimates[row, i + 3] < d else d
+        e = estimates[row, i + 4] if estimates[row, i + 4] < e else e
+        f = estimates[row, i + 5] if estimates[row, i + 5] < f else f
+        g = estimates[row, i + 6] if estimates[row, i + 6] < g else g
+        h = estimates[row, i + 7] if estimates[row, i + 7] < h else h
+    for i in range(whole, width):
+        a = min(a, estimates[row, i])
+    return min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
+
+
+@kernel
+def assign(vectors, centres, products, bias, prices, slack, out, squares):
+    """out[row] = the centre with the lowest score, squares[row] = the squared distance to it.
+
+    products[row, centre] are about those of vectors and centres, bias[centre] about the centre's square plus its
+    price: with both right, bias - 2 * product is the score less the vector's square. It is off by slack[row] / 2 at
+    most; where that is infinite, any number may be wrong, or none. `products` are used up.
+    """
+    for row in range(len(out)):
+        for centre in range(len(bias)):
+            products[row, centre] = bias[centre] - np.float32(2.0) * products[row, centre]
+        limit = np.float32(np.float64(least_of(products, row)) + slack[row])
+        best, own = np.inf, 0.0
+        out[row] = 0
+        for centre in range(len(bias)):
+            if not products[row, centre] > limit:
+                square = squared_distance(vectors, row, centres, centre)
+                if square + prices[centre] < best:
+                    best, own, out[row] = square + prices[centre], square, centre
+        squares[row] = own
+
+
+@kernel
+def nearest(vectors, centres, estimates, prices, limits, lists, squares):
+    """lists[row] = the centres with the lowest scores, the lowest first, squares[row] = the squared distances to them.
+
+    They are among those with estimates[row, centre] not above limits[row].
+    """
+    length = lists.shape[1]
+    for row in range(len(lists)):
+        held = 0
+        for centre in range(len(prices)):
+            if estimates[row, centre] > limits[row]:
+                continue
+            square = squared_distance(vectors, row, centres, centre)
+            score = square + prices[centre]
+            place = held
+            while place > 0 and squares[row, place - 1] + prices[lists[row, place - 1]] > score:
+                place -= 1
+            if place < length:
+                held = min(held + 1, length)
+                for i in range(held - 1, place, -1):
+                    lists[row, i], squares[row, i] = lists[row, i - 1], squares[row, i - 1]
+                lists[row, place], squares[row, place] = centre, square
+
+
+@kernel
+def choose(lists, squares, prices, weights, sizes, out):
+    """out[row] = the centre of the row's list with the lowest score; sizes[centre] = the weight of its rows."""
+    sizes[:] = 0.0
+    for row in range(len(out)):
+        best, own = np.inf, lists[row, 0]
+        for i in range(lists.shape[1]):
+            score = squares[row, i] + prices[lists[row, i]]
+            if score < best or (score == best and lists[row, i] < own):
+                best, own = score, lists[row, i]
+        out[row] = own
+        sizes[own] += weights[row]
+
+
+@kernel
+def add_up(vectors, number, weights, sums):
+    """sums[centre] = the weighted sum of the vectors with that number, added in their order; `sums` comes as zeros."""
+    for row in range(len(number)):
+        centre, weight = number[row], weights[row]
+        for i in range(vectors.shape[1]):
+            sums[centre, i] += weight * vectors[row, i]
+
+
+@kernel
+def normalise(vectors, out):
+    """out[row] = vectors[row] with length 1, in float32; a row of zeros stays."""
+    for row in range(len(vectors)):
+        largest = 0.0
+        for i in range(vectors.shape[1]):
+            largest = max(largest, abs(vectors[row, i]))
+        total = 0.0
+        for i in range(vectors.shape[1]):
+            share = vectors[row, i] / largest if largest > 0.0 else 0.0
+            total += share * share
+        for i in range(vectors.shape[1]):
+            out[row, i] = vectors[row, i] / largest / np.sqrt(total) if largest > 0.0 else 0.0

@@ -1,0 +1,154 @@
+"""Measure balanced k-means against scikit-learn's, and the assignment of vectors against the bare matrix product.
+
+    python tests/bench/bench_clusters.py [blobs real assign] --millions 10 --real embeddings.parquet
+
+blobs:  sizes and inertia where balance costs nothing: groups of equal size; needs scikit-learn (`make bench`).
+real:   what balance costs among the embeddings of a table, as clip-cluster writes them.
+assign: vectors of 384 dimensions, made in blocks, to 1,024 centres, in turns with NumPy's product of the same blocks,
+        in two processes of one thread each, as Spark's tasks run. Digests of the answers for several sizes of blocks
+        show that these do not matter; OMP_NUM_THREADS=2 gives the same ones.
+"""
+
+import argparse
+import os
+import sys
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as in Spark's workers; read when NumPy is imported
+    os.environ.setdefault(name, "1")
+
+import numpy as np  # noqa: E402
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from curation.clustering import centres as module  # noqa: E402
+from curation.clustering.centres import Centres  # noqa: E402
+from curation.clustering.training import train  # noqa: E402
+from runtime.processes import process_pool  # noqa: E402
+
+DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
+KINDS = {"16 groups": (16, 500, 0.3), "64 groups": (64, 300, 0.5), "256 groups": (256, 100, 0.5)}
+
+
+def blobs(args) -> None:
+    """Print a row for each kind of groups: both inertias, and sizes."""
+    for kind, (number, size, width) in KINDS.items():
+        _compare(kind, _groups(number, size, width), number)
+
+
+def real(args) -> None:
+    """Print a row for each number of clusters."""
+    import pyarrow.parquet as pq
+
+    column = pq.read_table(args.real, columns=["embedding"])["embedding"].combine_chunks()
+    vectors = np.asarray(column.flatten(), np.float32).reshape(len(column), -1)
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = np.random.default_rng(0).permutation(vectors)
+    for number in args.clusters:
+        _compare(f"{len(vectors):,} texts", vectors, number)
+
+
+def assign(args) -> None:
+    """Print the speed of both, and the digest of the answers for other blocks."""
+    parts = [PART] * max(1, round(args.millions * 1e6 / PART))
+    with process_pool(2) as pool:
+        seconds = list(pool.map(_timed, range(len(parts))))
+        rows, product, ours, made = (sum(column) for column in zip(*seconds, strict=True))
+    print(f"{rows:,} vectors; rows/s of a process: product {rows / product:,.0f}, assignment {rows / ours:,.0f}")
+    print(f"assignment takes {ours / product:.2f} of the product's time; making the vectors took {made:,.0f} s")
+    for block in (1024, 100, 4096):
+        module.BLOCK = block
+        print(f"blocks of {block}: {_digest(_part(0)[:20_000])}")
+
+
+def _compare(kind: str, vectors: np.ndarray, number: int) -> None:
+    from sklearn.cluster import KMeans
+
+    begin = time.perf_counter()
+    centres = train(vectors, np.ones(len(vectors)), number, seed=0)
+    seconds = time.perf_counter() - begin
+    numbers, squares = centres.assign(vectors)
+    begin = time.perf_counter()
+    plain = KMeans(number, n_init=1, random_state=0).fit(vectors)
+    plain_seconds = time.perf_counter() - begin
+    sizes, others = (np.bincount(each, minlength=number) * number / len(vectors) for each in (numbers, plain.labels_))
+    print(
+        f"| {kind} | {number:,} | {sizes.min():.2f} to {sizes.max():.2f} | {others.min():.2f} to {others.max():.2f} | "
+        f"{squares.sum() / plain.inertia_:.3f} | {seconds:.0f} s | {plain_seconds:.0f} s |",
+        flush=True,
+    )
+
+
+def _groups(number: int, size: int, width: float, dimension: int = 32) -> np.ndarray:
+    random = np.random.default_rng(number)
+    middles = random.normal(size=(number, dimension))
+    middles /= np.linalg.norm(middles, axis=1, keepdims=True)
+    vectors = np.repeat(middles, size, axis=0)
+    vectors += random.normal(size=vectors.shape) * width / np.sqrt(dimension)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return random.permutation(vectors).astype(np.float32)
+
+
+def _part(number: int) -> np.ndarray:
+    """Return vectors about the centres, as embeddings are about those of their clusters."""
+    random = np.random.default_rng(number + 1)
+    vectors = _centres().vectors[random.integers(0, CENTRES, PART)]
+    vectors = vectors + random.standard_normal((PART, DIMENSION), np.float32) * np.float32(0.05)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _centres() -> Centres:
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(CENTRES, DIMENSION))
+    vectors *= 0.6 / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Centres(vectors.astype(np.float32), random.uniform(0, 0.1, CENTRES))
+
+
+def _timed(number: int) -> tuple[int, float, float, float]:
+    """Return the rows of a part, and seconds of the product, of the assignment and of making the vectors."""
+    begin = time.perf_counter()
+    vectors, centres = _part(number), _centres()
+    made = time.perf_counter() - begin
+    centres.assign(vectors[:1])  # compiles
+    product = ours = 0.0
+    out = np.empty((module.BLOCK, CENTRES), np.float32)
+    for begin in range(0, len(vectors), 8 * module.BLOCK):  # in turns: other work on the machine slows down both
+        some = vectors[begin : begin + 8 * module.BLOCK]
+        product += _seconds(lambda some=some: _product(some, centres.vectors, out))
+        ours += _seconds(lambda some=some: centres.assign(some))
+    return len(vectors), product, ours, made
+
+
+def _product(vectors: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
+    for begin in range(0, len(vectors), len(out)):
+        np.matmul(vectors[begin : begin + len(out)], centres.T, out=out)
+
+
+def _seconds(function) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def _digest(vectors: np.ndarray) -> str:
+    numbers, squares = _centres().assign(vectors)
+    return blake2b(numbers.tobytes() + squares.tobytes(), digest_size=8).hexdigest()
+
+
+def main() -> None:
+    """Run the parts that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["blobs", "assign"])
+    parser.add_argument("--millions", type=float, default=1)
+    parser.add_argument("--real", metavar="TABLE", help="a Parquet file or folder with a column embedding")
+    parser.add_argument("--clusters", type=int, nargs="+", default=[4, 64, 1024])
+    args = parser.parse_args()
+    for part in args.parts:
+        globals()[part](args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A finished run and embeddings become a table of clusters, the same however the embeddings are cut into files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from curation.clustering.config import ClusterConfig
+from curation.clustering.pipeline import Request, cluster
+from curation.commands.cluster import main
+from curation.runs.verify import verify
+from curation.schemas import CLUSTERS
+from runtime.errors import InputError
+from runtime.storage.own_files import content_digest
+from tests.naive.clusters import naive_centre, naive_square, naive_unit
+from tests.support.embeddings import embeddings_of, uids_of, write_embeddings
+from tests.support.finished_run import FinishedRun, finished_run, image
+from tests.support.refusals import refusal
+
+CONFIG = ClusterConfig(fine=6, coarse=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> FinishedRun:
+    return finished_run(tmp_path_factory.mktemp("run") / "r ü", [image(number) for number in range(240)], files=3)
+
+
+@pytest.fixture(scope="module")
+def spark():
+    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    session.conf.set("spark.sql.shuffle.partitions", "3")
+    yield session
+    session.stop()
+
+
+def rows_of(folder) -> dict[str, dict]:
+    table = pq.read_table(Path(folder) / "clusters")
+    assert table.schema.equals(CLUSTERS)
+    return {row["uid"]: row for row in table.to_pylist()}
+
+
+def require_right(folder: Path, vectors: dict[str, np.ndarray]) -> None:
+    """Compare the table with what the centres say, vector by vector."""
+    fine, coarse = (pq.read_table(folder / f"{name}.parquet").to_pylist() for name in ("centres", "coarse_centres"))
+    facts = json.loads((folder / "clusters.json").read_text())
+    centres, prices = [row["centre"] for row in fine], [row["price"] for row in fine]
+    rows = rows_of(folder)
+    for uid, row in rows.items():
+        vector = naive_unit(vectors[uid])
+        number = naive_centre(vector, centres, prices)
+        assert (row["fine"], row["coarse"]) == (number, fine[number]["coarse"])
+        assert row["distance"] ** 2 == pytest.approx(naive_square(vector, centres[number]), abs=1e-5)
+    for kind, stored in (("fine", fine), ("coarse", coarse)):
+        sizes = [sum(row[kind] == number for row in rows.values()) for number in range(len(stored))]
+        assert facts[f"{kind}_sizes"] == [row["images"] for row in stored] == sizes
+    assert facts["inertia"] == pytest.approx(sum(row["distance"] ** 2 for row in rows.values()), rel=1e-6)
+
+
+@pytest.mark.spark
+def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, spark, tmp_path):
+    vectors = embeddings_of(uids_of(run))
+    one = write_embeddings(tmp_path / "one", vectors, 1, pa.list_(pa.float32(), 12))
+    backwards = dict(reversed(vectors.items()))
+    many = write_embeddings(tmp_path / "many", backwards, 5, pa.large_list(pa.float64()))
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    cluster(spark, Request(str(run.path), a, CONFIG, [one]))
+    cluster(spark, Request(str(run.path), b, CONFIG, [many]))
+    for name in ("clusters/00000.parquet", "clusters/00001.parquet", "centres.parquet", "coarse_centres.parquet"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert [*rows_of(tmp_path / "a")] == [row["uid"] for row in run.kept]
+    require_right(tmp_path / "a", vectors)
+
+    assert "holds clusters" in refusal_of(Request(str(run.path), a, CONFIG, [one]))
+    cluster(spark, Request(str(run.path), a, replace(CONFIG, texts="pool"), [one], overwrite=True))
+    pool = rows_of(tmp_path / "a")
+    assert len(pool) == 240
+    assert rows_of(tmp_path / "b").items() <= pool.items()
+    require_right(tmp_path / "a", vectors)
+
+    facts = json.loads((tmp_path / "a" / "clusters.json").read_text())
+    assert facts["run"] == content_digest(run.path / "run.json")
+    assert facts["embeddings"] == {"dimension": 12, "rows": 242, "unusable": 1, "repeated": 1, "of_other_images": 1}
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
+        ["centres.parquet", "clusters", "clusters.html", "clusters.json", "coarse_centres.parquet"]
+    )
+    assert verify(tmp_path / "a").endswith("all 7 files are as they were written")
+    damaged = tmp_path / "a" / "clusters" / "00002.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
+    with pytest.raises(InputError, match=r"clusters/00002\.parquet is damaged; cluster again with --overwrite"):
+        verify(tmp_path / "a")
+
+
+def refusal_of(request: Request) -> str:
+    with pytest.raises(InputError) as refused:
+        cluster(lambda: pytest.fail("Spark is not needed"), request)
+    return str(refused.value)
+
+
+def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsys, monkeypatch):
+    embeddings = write_embeddings(tmp_path / "one", embeddings_of(uids_of(run)), 1, pa.list_(pa.float32()))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    assert "holds files that are no clusters" in refusal_of(
+        Request(str(run.path), str(tmp_path / "other"), CONFIG, [embeddings])
+    )
+    out = str(tmp_path / "out")
+    assert "no run.json" in refusal_of(Request(str(tmp_path), out, CONFIG, [embeddings]))
+    assert "--embedding-column" in refusal_of(Request(str(run.path), out, CONFIG, [embeddings], column="clip"))
+    monkeypatch.setattr("curation.clustering.encoder.find_spec", lambda name: None)
+    message = refusal(capsys, main, run.path, "--output", out)
+    assert message == "cluster: sentence_transformers is not installed: pip install '.[clusters]'"
+    assert "did you mean --embeddings" in refusal(capsys, main, run.path, "--output", out, "--embedding", embeddings)
