@@ -9,7 +9,7 @@ from runtime.parameters import require_integer, require_one_of, require_share
 
 TEXTS = ("curated", "pool")  # the images that get a cluster: those of the manifest, or all that were counted
 FEWEST = 8  # training vectors for each fine cluster
-SIZED_BY = 1024  # vectors for each fine cluster, if there are so many: at random, sizes are then off by 3 %
+SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: by chance, sizes are then off by 1 %
 MOST_BYTES = 2 << 30  # of training vectors in the driver
 
 

@@ -106,7 +106,7 @@ def test_training_leaves_out_images_that_a_table_lacks_or_has_twice(tmp_path, mo
 def test_small_manifests_are_trained_on_whole_and_large_ones_on_what_memory_holds():
     config = ClusterConfig(fine=64)
     assert config.share(50_000, dimension=384) == 1
-    assert config.share(655_360, dimension=384) == 0.1
+    assert config.share(5_242_880, dimension=384) == 0.1
     assert config.share(10**8, dimension=384) * 10**8 == pytest.approx((2 << 30) / 1536)
     with pytest.raises(InputError, match=r"500 embeddings are too few to train 64 fine clusters; ask for 62 at most"):
         config.require_enough(500)
