@@ -75,7 +75,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "--sample",
         type=float,
         metavar="SHARE",
-        help="share of the manifest to train on; more, up to all, where that is less than 1,024 images a fine cluster",
+        help="share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine cluster",
     )
     parser.add_argument(
         "--texts", choices=TEXTS, help="images that get a cluster: of the manifest, or of the whole pool"

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -168,6 +169,38 @@ def test_open_clip_learns_from_tars_of_the_manifest_with_captions_in_place_of_so
     args = arguments(train_data=str(written[0]), train_num_samples=None)  # sizes.json says it
     data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=tokenizer)
     assert falls(trained(model, data, args, epochs=4))
+
+
+def test_open_clip_learns_from_one_coarse_cluster_with_some_outsiders(chain, tars, tmp_path):
+    model, tokenizer, preprocess = tiny_clip()
+    from open_clip_train.data import get_wds_dataset
+
+    rows, chance = (
+        pq.read_table(chain / "out" / "curated", columns=["uid", "text"]).to_pylist(),
+        np.random.default_rng(1),
+    )
+    colours = [
+        next(n for n, word in enumerate(COLOURS) if {word, GERMAN[word]} & {*row["text"].split()}) for row in rows
+    ]
+    embeddings = np.eye(8)[colours] + 0.1 * chance.normal(size=(len(rows), 8))
+    columns = {"uid": [row["uid"] for row in rows], "embedding": [*embeddings]}
+    pq.write_table(pa.table(columns), tmp_path / "embeddings.parquet")
+    where = [chain / "out", "--output", tmp_path / "clusters", "--embeddings", tmp_path / "embeddings.parquet"]
+    done = submit("jobs/cluster.py", *where, "--fine", 16)
+    assert done.returncode == 0, done.stderr
+    clustered = pq.read_table(tmp_path / "clusters" / "clusters").to_pylist()
+    coarse = {row["uid"]: row["coarse"] for row in clustered}
+    assert len(coarse) == len(rows)
+    more = ["--tars", chain / "images", "--clusters", tmp_path / "clusters", "--cluster", 2, "--outsiders", 0.1]
+    written = sorted(exported(chain, tmp_path / "tars", "webdataset", *more).glob("*.tar"))
+    there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
+    found = {uid for keys in uids_of(written).values() for uid in keys.values()}
+    own = {uid for uid in coarse if coarse[uid] == 2} & there
+    assert own < found
+    assert len(found - own) < 0.3 * len(found)
+    args = arguments(train_data=str(written[0]), train_num_samples=None)
+    data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=tokenizer)
+    assert falls(trained(model, data, args, epochs=12))
 
 
 def test_balancing_while_training_gives_batches_of_each_epoch(chain, tmp_path):
