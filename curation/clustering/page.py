@@ -9,7 +9,7 @@ from typing import Any
 from curation.report.bars import Bar
 from curation.report.numbers import number, percent
 from curation.report.overview import Tile
-from curation.report.page import environment
+from curation.report.rendering import environment
 from metadata.languages import language
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
