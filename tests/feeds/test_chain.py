@@ -21,6 +21,7 @@ from tests.naive.loaders import FirstLoader, SecondLoader
 from tests.support.crawl_records import image as link
 from tests.support.crawl_records import warc, wat
 from tests.support.http_server import Answer, serving
+from tests.support.img2dataset import require_img2dataset
 from tests.support.spark_jobs import submit
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, falls, tiny_clip, trained
@@ -47,6 +48,7 @@ def texts_of(colour: str, thing: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory) -> Path:
     """A folder with `out`, the run over a crawl of pages in two languages, and `images`, the tars of its pictures."""
+    require_img2dataset()
     folder = tmp_path_factory.mktemp("chain")
     with serving() as server:
         write_crawl(folder / "crawl", server)

@@ -4,11 +4,9 @@ They are no part of the project's own needs; a test whose reader is not installe
 """
 
 import json
-import os
 import re
 import shlex
 import struct
-import subprocess
 import zlib
 from hashlib import md5
 from pathlib import Path
@@ -25,6 +23,7 @@ from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.http_server import Answer, serving
+from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.stand_ins import needed
 from tests.support.training import arguments
 
@@ -32,7 +31,6 @@ PAGE = ROOT / "docs" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
 JPEG = b"\xff\xd8\xff"
 ABOUT = About("Pairs é", "cc-by-4.0", "1.0.0", "2026-11-25", "Ada: Pairs, 2026")
-IMG2DATASET = Path(os.environ.get("IMG2DATASET", ROOT / ".venv-img2dataset" / "bin" / "img2dataset"))
 
 
 @pytest.fixture
@@ -124,18 +122,13 @@ def web():
 @pytest.fixture
 def download(tmp_path):
     """Run the page's img2dataset command on this folder of the run; return the folder of its results."""
-    if not IMG2DATASET.exists():
-        pytest.skip(f"no img2dataset at {IMG2DATASET}; `make feeds` installs it, or set IMG2DATASET")
+    require_img2dataset()
 
     def run(part: str) -> Path:
         (command,) = [words for words in commands() if words[0] == "img2dataset" and f"out/{part}" in words]
         few = {"--processes_count": "1", "--thread_count": "4"}
         options = [few.get(flag, word) for flag, word in zip(command, command[1:], strict=False)]
-        quiet = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-        ran = subprocess.run(
-            [IMG2DATASET, *options], cwd=tmp_path, env=quiet, capture_output=True, text=True, timeout=120
-        )
-        assert ran.returncode == 0, ran.stderr
+        run_img2dataset(options, tmp_path)
         return tmp_path / command[command.index("--output_folder") + 1]
 
     return run

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pytest
 
 from curation import online
 from curation.runs.results import Results
-from tests.feeds.test_feeds import IMG2DATASET
+from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
 from tests.support.stand_ins import needed
 
@@ -51,16 +50,12 @@ def download(folder: Path) -> None:
         "--thread_count": "8",
         "--number_sample_per_shard": "1000",
     }
-    command = [IMG2DATASET, *(str(word) for option in options.items() for word in option)]
-    quiet = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-    ran = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=600)
-    assert ran.returncode == 0, ran.stderr
+    run_img2dataset([str(word) for option in options.items() for word in option])
 
 
 @pytest.mark.spark
 def test_pictures_are_curated_downloaded_hashed_gated_and_read_by_loaders(web, submit, tmp_path):
-    if not IMG2DATASET.exists():
-        pytest.skip(f"no img2dataset at {IMG2DATASET}; `make feeds` installs it, or set IMG2DATASET")
+    require_img2dataset()
     curate = ["jobs/curate.py", "--input", tmp_path / "pairs.parquet", "--entries", f"en={tmp_path / 'words.txt'}"]
     curate += ["--english-threshold", 20, "--output", tmp_path / "out"]
     evaluated = [row["name"] for row in web.values() if row["kind"] == ORIGINAL][::9]

@@ -1,8 +1,6 @@
 """Pictures that img2dataset downloads from this machine are hashed, and those of an evaluation set are found."""
 
 import io
-import os
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from curation.gates.evaluation import EvaluationSets
 from curation.hashing.pictures import hash_picture
-from tests.feeds.test_feeds import IMG2DATASET
+from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
 
 NUMBER = 300
@@ -22,8 +20,7 @@ STORED_ANEW = ("JPEG, quality 95", "JPEG, quality 75", "WebP, quality 80", "half
 @pytest.fixture(scope="module")
 def downloaded(tmp_path_factory):
     """The rows of a set by uid, and the folders of its files and of what img2dataset made of them."""
-    if not IMG2DATASET.exists():
-        pytest.skip(f"no img2dataset at {IMG2DATASET}; `make feeds` installs it, or set IMG2DATASET")
+    require_img2dataset()
     folder = tmp_path_factory.mktemp("pictures")
     rows = make_pictures(folder / "files", NUMBER)
     with served(folder / "files") as urls:
@@ -48,10 +45,7 @@ def _download(folder: Path) -> None:
         "--processes_count": "1",
         "--thread_count": "4",
     }
-    command = [IMG2DATASET, *(str(word) for option in options.items() for word in option)]
-    quiet = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-    ran = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stderr
+    run_img2dataset([str(word) for option in options.items() for word in option])
 
 
 def results(folder: Path) -> dict[str, dict]:

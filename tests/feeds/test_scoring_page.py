@@ -1,10 +1,8 @@
 """The page on scores can be followed from a table of pairs to a gated manifest, with a tiny random model."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +12,10 @@ import pytest
 
 from curation.commands import score_images
 from curation.runs.results import Results
-from tests.feeds.test_feeds import IMG2DATASET
 from tests.support import spark_jobs
 from tests.support.checkout import ROOT
 from tests.support.clip_models import transformers_model, twin_score
+from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, make_pictures, served
 from tests.support.stand_ins import needed
 
@@ -48,8 +46,7 @@ def web(tmp_path):
 def test_the_page_on_scores_can_be_followed(web, tmp_path, monkeypatch, capsys):
     for module in ("open_clip", "transformers"):
         needed(module)
-    if not IMG2DATASET.exists():
-        pytest.skip(f"no img2dataset at {IMG2DATASET}; `make feeds` installs it, or set IMG2DATASET")
+    require_img2dataset()
     model = transformers_model(tmp_path / "model", "MetaClip2")
     monkeypatch.chdir(tmp_path)
     curate, download, score, gate, by_language, by_worst = commands()
@@ -92,9 +89,7 @@ def run_curate(words: list[str]) -> None:
 def run_download(words: list[str]) -> None:
     few = {"--processes_count": "1", "--thread_count": "4"}
     options = [few.get(flag, word) for flag, word in zip(words, words[1:], strict=False)]
-    quiet = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-    ran = subprocess.run([IMG2DATASET, *options], env=quiet, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stderr
+    run_img2dataset(options)
 
 
 def with_cuts(words: list[str], cuts: dict[str, float]) -> list[str]:
