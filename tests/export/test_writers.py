@@ -43,7 +43,14 @@ def start(kind: str, source: Path, to: Path) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("kinds", [("remove", "remove"), ("huggingface", "datacomp"), ("remove", "huggingface")])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("remove", "huggingface"),
+        pytest.param(("remove", "remove"), marks=pytest.mark.soak),
+        pytest.param(("huggingface", "datacomp"), marks=pytest.mark.soak),
+    ],
+)
 def test_two_that_begin_at_once_leave_what_one_of_them_makes(run, tmp_path, kinds):
     for turn in range(3):
         target = tmp_path / f"out{turn}"

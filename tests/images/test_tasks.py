@@ -93,7 +93,9 @@ def test_what_the_input_states_stays_and_each_row_is_one_copy():
     assert keyed(NOTHING).equals(pa.RecordBatch.from_pylist([], KEYED))
 
 
-@pytest.mark.parametrize(("partitions", "number"), [(1, 1), (1, 8), (4, 4), (4, 64), (64, 64)])
+@pytest.mark.parametrize(
+    ("partitions", "number"), [(1, 1), (1, 8), (4, 4), (4, 64), pytest.param(64, 64, marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize("buckets", [1, 4, 16, 256])
 @pytest.mark.parametrize("max_texts", [2, 64])
 def test_images_are_those_of_the_definition_however_candidates_are_packed_and_dealt_out(

@@ -52,6 +52,7 @@ def whole(submit, sample, folder) -> dict[str, bytes]:
     return curated(folder / "local")
 
 
+@pytest.mark.soak
 def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, sample, folder, whole):
     hold = Hold.at(folder / "hold", "curation.runs.ledger", "Stamps.write")
     job = begin(cluster.master, *curate_arguments(sample, folder / "killed"), hold=hold)

@@ -48,14 +48,14 @@ def small(directory):
     return opened(model_bytes(SMALL), directory)
 
 
-@settings(deadline=None, max_examples=50)  # the first example may wait for Numba
+@settings(deadline=None, max_examples=25)  # the first example may wait for Numba
 @given(LAYOUTS | QUANTISED, TEXTS)
 def test_labels_and_scores_of_any_layout_are_those_of_fasttext(directory, layout, texts):
     engine, oracle = opened(model_bytes(layout), directory)
     same(answers(engine, texts), answers(oracle, texts))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(LAYOUTS | QUANTISED, BYTES)
 def test_bytes_that_are_no_utf8_are_answered_by_the_definition_too(directory, layout, texts):
     content = model_bytes(layout)

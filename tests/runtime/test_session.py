@@ -62,7 +62,7 @@ def test_a_person_at_a_terminal_sees_one_line_of_spark_and_live_progress(program
 
 @pytest.mark.spark
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("program", ["spark-submit", "python"])
+@pytest.mark.parametrize("program", ["spark-submit", pytest.param("python", marks=pytest.mark.soak)])
 def test_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
     seen = on_terminal([program, job(tmp_path, [60.0] * 4)], environment(tmp_path), interrupt_at="0/4 files")
     assert without_jvm(seen.lines) == ["job: stopped; run the same command again to go on"]
