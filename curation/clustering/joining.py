@@ -18,10 +18,10 @@ from curation.clustering.texts import COLUMNS, texts_of
 from curation.clustering.vectors import Embeddings
 from curation.gates.row_stream import RowStream
 from curation.gates.tables import KEY, KEY_NAMES
-from curation.gating.rows import by_file, keys_of
+from curation.gating.rows import by_file, keys_of, summed
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
-from runtime.spark import SHUFFLED_JOINS, Shipped, collected, map_batches, over, settings
+from runtime.spark import SHUFFLED_JOINS, Shipped, map_batches, over, settings
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches
 from runtime.storage.versions import Version
@@ -79,9 +79,8 @@ def write_clusters(
     found = keys_of(spark, files).join(once, KEY_NAMES, "inner")
     placed = found.select("file", "row", "best.fine", "best.distance", "best.coarse_distance", "more")
     with settings(spark, SHUFFLED_JOINS):
-        return collected(
-            map_batches(by_file(placed, len(files)), partial(_write, files=list(files), output=output), SCHEMA)
-        )
+        write = partial(_write, files=list(files), output=output)
+        return summed(map_batches(by_file(placed, len(files)), write, SCHEMA))
 
 
 def _read(file: OwnFile) -> Iterator[pa.RecordBatch]:
