@@ -16,6 +16,7 @@ from runtime.progress import advance
 
 START_ROWS, MEAN_ROWS = 16, 256  # vectors for each centre, of which the first centres and the means are made
 PLAIN, BALANCED = 12, 10  # turns of Lloyd's algorithm
+TIMES, NEARLY_EQUAL = 5, 1.05  # of balancing at the end, unless the largest cluster has so much of the mean
 
 
 def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean_rows: int = MEAN_ROWS) -> Centres:
@@ -32,7 +33,17 @@ def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean
     for _ in range(BALANCED):
         centres = moved(some, own, balanced(some, own, centres, rounds=1))
         advance(done=1)
-    return balanced(vectors, weights, centres)
+    return _settled(vectors, weights, centres)
+
+
+def _settled(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
+    """Return the centres with balanced prices; where these have far to go, they are balanced some times."""
+    for _ in range(TIMES):
+        before, centres = centres, balanced(vectors, weights, centres)
+        sizes = np.bincount(centres.assign(vectors)[0], weights, len(centres))
+        if centres is before or sizes.max() <= NEARLY_EQUAL * sizes.mean():
+            break
+    return centres
 
 
 def moved(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:

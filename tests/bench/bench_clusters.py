@@ -1,9 +1,11 @@
 """Measure balanced k-means against scikit-learn's, and the assignment of vectors against the bare matrix product.
 
-    python tests/bench/bench_clusters.py [blobs real assign] --millions 10 --real embeddings.parquet
+    python tests/bench/bench_clusters.py [blobs real unseen training assign] --millions 10 --real embeddings.parquet
 
 blobs:  sizes and inertia where balance costs nothing: groups of equal size; needs scikit-learn (`make bench`).
 real:   what balance costs among the embeddings of a table, as clip-cluster writes them.
+unseen: sizes of 32 clusters among a million vectors, after training on some others for each cluster.
+training: seconds and memory of training, by so many millions of vectors; OMP_NUM_THREADS says on how many threads.
 assign: vectors of 384 dimensions, made in blocks, to 1,024 centres, in turns with NumPy's product of the same blocks,
         in two processes of one thread each, as Spark's tasks run. Digests of the answers for several sizes of blocks
         show that these do not matter; OMP_NUM_THREADS=2 gives the same ones.
@@ -11,6 +13,7 @@ assign: vectors of 384 dimensions, made in blocks, to 1,024 centres, in turns wi
 
 import argparse
 import os
+import resource
 import sys
 import time
 from hashlib import blake2b
@@ -26,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.clustering import centres as module  # noqa: E402
 from curation.clustering.centres import Centres  # noqa: E402
+from curation.clustering.model import Clusters  # noqa: E402
 from curation.clustering.training import train  # noqa: E402
 from runtime.processes import process_pool  # noqa: E402
 
@@ -49,6 +53,38 @@ def real(args) -> None:
     vectors = np.random.default_rng(0).permutation(vectors)
     for number in args.clusters:
         _compare(f"{len(vectors):,} texts", vectors, number)
+
+
+def unseen(args) -> None:
+    """Print a row for each number of training vectors: how far sizes of other vectors are from equal."""
+    chance = np.random.default_rng(1)
+    groups = chance.normal(size=(300, 32)).astype(np.float32)
+    for each in (1024, 8192):
+        centres = Clusters.of(_near(groups, 32 * each, chance), 32, 4, 0).fine
+        sizes = np.bincount(centres.assign(_near(groups, 1_000_000, chance))[0], minlength=32) / (1_000_000 / 32)
+        print(f"{each:,} each: deviation {sizes.std():.1%}, sizes {sizes.min():.2f} to {sizes.max():.2f}")
+
+
+def training(args) -> None:
+    """Print seconds and memory of training 1,024 fine and 4 coarse clusters."""
+    chance = np.random.default_rng(0)
+    groups = chance.normal(size=(3000, DIMENSION)).astype(np.float32)
+    vectors = np.empty((round(args.millions * 1e6), DIMENSION), np.float32)
+    for begin in range(0, len(vectors), PART):
+        some = vectors[begin : begin + PART]
+        some[:] = _near(groups, len(some), chance)
+    begin = time.perf_counter()
+    sizes = np.bincount(Clusters.of(vectors, CENTRES, 4, 0).fine.assign(vectors)[0], minlength=CENTRES)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    shares = sizes / sizes.mean()
+    print(f"{time.perf_counter() - begin:.0f} s, {peak:.1f} GB, sizes {shares.min():.2f} to {shares.max():.2f}")
+
+
+def _near(groups: np.ndarray, number: int, chance: np.random.Generator) -> np.ndarray:
+    """Return vectors of length 1 with noise around the groups."""
+    drawn = groups[chance.integers(0, len(groups), number)]
+    found = drawn + 0.8 * chance.normal(size=drawn.shape).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def assign(args) -> None:
