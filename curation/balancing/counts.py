@@ -103,9 +103,8 @@ class EntryCounts:
             raise _Unfit("holds no counts of entries; give the counts.parquet of a finished run")
         if stated.get(b"version") != VERSION:
             raise _Unfit(f"is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again")
-        batches = [  # all columns are read, so that all checksums are compared
-            (batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in file.iter_batches()
-        ]
+        read = file.iter_batches() if file.num_row_groups else ()  # all columns, so that all checksums are compared
+        batches = [(batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in read]
         ids = np.concatenate([np.empty(0, np.int32), *(ids for ids, _ in batches)])
         values = np.concatenate([np.empty(0, np.int64), *(values for _, values in batches)])
         whole = len(ids) == file.metadata.num_rows and np.array_equal(ids, np.arange(len(ids)))

@@ -19,6 +19,7 @@ from runtime.storage.parquet import batches
 from runtime.tallies import Tallies
 
 MOST_PARTITIONS = 1 << 13
+FREE_PARTITIONS = 2  # for each file: the hash of Spark then seldom brings two files together
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # of an image: a file's number, a row's in it
 Columns = Callable[[pa.RecordBatch], list[pa.Array]]
 
@@ -39,8 +40,8 @@ def keys_of(spark: SparkSession, files: Sequence[OwnFile], with_uids: bool = Fal
 
 def by_file(rows: DataFrame, files: int) -> DataFrame:
     """Return rows with those of a file in one partition, in the file's order."""
-    partitions = min(files, MOST_PARTITIONS)
-    return rows.repartitionById(partitions, expr(f"file % {partitions}")).sortWithinPartitions("file", "row")
+    partitions = min(FREE_PARTITIONS * files, MOST_PARTITIONS)
+    return rows.repartition(partitions, "file").sortWithinPartitions("file", "row")
 
 
 def summed(counted: DataFrame) -> Tallies:
