@@ -15,7 +15,7 @@ from curation.scoring.texts import Tar
 if TYPE_CHECKING:
     from PIL import Image
 
-NO_TEXT = "no_text"
+NO_TEXT, NO_UID = "no_text", "no_uid"
 AHEAD = 2  # batches that are decoded while the model works
 LONGEST = 1000  # times as long as wide: models scale the shorter side up to some hundred pixels
 Prepare = Callable[["Image.Image"], Any]
@@ -62,9 +62,11 @@ def _finished(tar: Tar, begin: int, images: list[Future]) -> Batch:
 
 
 def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
+    uid, offset, size = (tar.samples[name][row].as_py() for name in ("uid", "offset", "size"))
+    if uid is None:
+        return Decoded(NO_UID)
     if not tar.texts[row]:
         return Decoded(NO_TEXT)
-    offset, size = (tar.samples[name][row].as_py() for name in ("offset", "size"))
     if size > MOST_BYTES:
         return Decoded(TOO_LARGE)
     with open(tar.source.path, "rb") as file:
