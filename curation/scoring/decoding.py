@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from curation.hashing.pictures import MOST_BYTES, OK, TOO_LARGE, Decoded, decoded, flattened
+from curation.hashing.pictures import MOST_BYTES, TOO_LARGE, Decoded, decoded, flattened
 from curation.scoring.texts import Tar
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NO_TEXT, NO_UID = "no_text", "no_uid"
 AHEAD = 2  # batches that are decoded while the model works
-LONGEST = 1000  # times as long as wide: models scale the shorter side up to some hundred pixels
 Prepare = Callable[["Image.Image"], Any]
 
 
@@ -71,10 +70,9 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
         return Decoded(TOO_LARGE)
     with open(tar.source.path, "rb") as file:
         file.seek(offset)
-        found = decoded(file.read(size), partial(_seen, prepare=prepare))
-    return Decoded(TOO_LARGE) if found.status == OK and found.seen is None else found
+        return decoded(file.read(size), partial(_seen, prepare=prepare))
 
 
 def _seen(image: Image.Image, prepare: Prepare) -> Any:
-    """Return an image as the model takes it, None if it is too long."""
-    return None if max(image.size) > LONGEST * min(image.size) else prepare(flattened(image).convert("RGB"))
+    """Return an image as the model takes it."""
+    return prepare(flattened(image).convert("RGB"))
