@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from curation.foreign_models import require_no_code
 from runtime.errors import InputError
 from runtime.extras import missing_package
 from runtime.storage.own_files import content_digest
@@ -35,6 +36,7 @@ def find_encoder(name: str) -> Path:
             raise InputError(
                 f"{name} is no folder of an encoder as sentence-transformers saves it, nor {', '.join(_PACKAGES)}"
             )
+        require_no_code(Path(name))
         return Path(name).absolute()
     found = find_spec(_PACKAGES[name])
     if found is None or not found.origin:
@@ -68,7 +70,7 @@ class Encoder:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        self._model: Any = SentenceTransformer(str(folder), local_files_only=True)
+        self._model: Any = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
 
     @property
     def dimension(self) -> int:

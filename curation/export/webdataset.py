@@ -19,7 +19,8 @@ import pyarrow as pa
 from curation.export.tar_writer import writing
 from curation.online.captions import CaptionDraw, Captions
 from curation.online.shards import joined_images
-from curation.online.tars import by_key, image_of, members
+from curation.online.tar_headers import members
+from curation.online.tars import by_key, image_of
 from curation.schemas import CURATED
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile

@@ -6,14 +6,16 @@ several frames the first one counts. What is transparent shows white, and of 16 
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from importlib import import_module
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 OK = "ok"
 NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
-MOST_PIXELS = 64_000_000  # 4 bytes each while a picture is decoded; below what Pillow itself warns of
+MOST_PIXELS = 64_000_000  # 4 to 12 bytes each while a picture is decoded; below what Pillow itself warns of
+MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # of 15 to 23 bytes each
+LONGEST = 1000  # times as long as wide, which scaling to a square of 32 pixels, or a model's, has no memory for
 MOST_BYTES = 256 << 20  # of a file
 # What the web's pictures are: Pillow knows others whose decoders nobody fuzzes, or that start programs.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
@@ -60,18 +64,21 @@ def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
     try:
         with Image.open(BytesIO(data), formats=_formats()) as image:
             size = image.size
-            if image.width * image.height > MOST_PIXELS:
+            if not _can_be_decoded(image):
                 return Decoded(TOO_LARGE, *size)
             image.load()
             return Decoded(OK, *size, see(image))
     except UnidentifiedImageError:
         return Decoded(NOT_AN_IMAGE)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
         return Decoded(TOO_LARGE, *size)
-    except MemoryError:
-        raise
     except Exception as error:  # decoders raise whatever a broken file leads them to
         return Decoded(TRUNCATED if "truncated" in str(error).lower() else DAMAGED, *size)
+
+
+def _can_be_decoded(image: Image.Image) -> bool:
+    most = MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
+    return image.width * image.height <= most and max(image.size) <= LONGEST * min(image.size)
 
 
 def flattened(image: Image.Image) -> Image.Image:
@@ -82,7 +89,7 @@ def flattened(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.clip(np.asarray(image), 0, 0xFFFF) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image
-    coloured = image.convert("RGBA")
+    coloured = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(coloured, mask=coloured.getchannel("A"))
     return white
@@ -103,11 +110,25 @@ def _pdq(flat: Image.Image) -> bytes:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Return those of the formats that this Pillow was built with."""
+    """Return those of the formats that this Pillow was built with; its libtiff is made silent."""
     from PIL import Image
 
     Image.init()
+    _silence_libtiff()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _silence_libtiff() -> None:
+    """Leave out the lines that libtiff writes to the console for each broken TIFF, where Pillow brings a libtiff."""
+    import PIL
+
+    package = Path(PIL.__file__).parent
+    for folder in (package.parent / "pillow.libs", package / ".dylibs"):  # Linux, macOS
+        for library in folder.glob("libtiff*"):
+            with suppress(OSError, AttributeError):
+                loaded = ctypes.CDLL(str(library))
+                loaded.TIFFSetErrorHandler(None)
+                loaded.TIFFSetWarningHandler(None)
 
 
 @contextmanager

@@ -12,16 +12,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import md5
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
 
-import orjson
-
 from curation.hashing.pictures import MOST_BYTES
 from curation.inputs.files import Input
-from curation.online.tars import Member, by_key, members
+from curation.online.tar_headers import Member, members
+from curation.online.tars import by_key, identity, readable
 from runtime.errors import InputError
 from runtime.own_folders import cache_folder
 from runtime.storage import listing
@@ -129,22 +127,6 @@ def _local(file: ListedFile) -> Iterator[BinaryIO]:
 
 
 def _picture(tar: str, key: str, files: dict[str, Member], image: Member, data: mmap.mmap) -> Picture:
-    uid, url = f"{tar}/{key}", None
-    if "json" in files:
-        _, offset, size = files["json"]
-        uid, url = _identity(data[offset : offset + size], uid)
+    uid, url = identity(files, data)
     content = data[image.offset : image.offset + image.size] if image.size <= MOST_BYTES else None
-    return Picture(uid, url, content)
-
-
-def _identity(content: bytes, otherwise: str) -> tuple[str, str | None]:
-    """Return uid and URL that a sample's json states."""
-    try:
-        stated = orjson.loads(content)
-    except ValueError:
-        return otherwise, None
-    if not isinstance(stated, dict):
-        return otherwise, None
-    url = stated.get("url") if isinstance(stated.get("url"), str) else None
-    uid = stated.get("uid") or (md5(url.encode()).hexdigest() if url else otherwise)
-    return str(uid), url
+    return Picture(uid or readable(f"{tar}/{key}"), url, content)

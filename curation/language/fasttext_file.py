@@ -21,6 +21,7 @@ from runtime.errors import InputError
 _POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
 MAGIC = 793712314
 HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
+MOST_NGRAM = 64  # characters, or words: models have 2 to 6; time grows with the square
 CENTROIDS = 256  # of each part of a quantised row: a code is one byte
 _LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # negative sampling, softmax, one against all
 
@@ -203,6 +204,8 @@ def _walk(path: str, content: mmap.mmap) -> ModelFile | None:
     dictionary = _read_dictionary(file)
     has_ngrams = ngrams > 1 or longest > 0  # fastText divides by the number of their buckets
     if loss not in _LOSSES or min(buckets, shortest, longest) < 0 or (has_ngrams and not buckets):
+        raise _Damage
+    if max(ngrams, shortest, longest) > MOST_NGRAM:
         raise _Damage
     (quantised,) = file.read("?")
     inputs = _read_quantised(file) if quantised else _read_dense(file)

@@ -5,6 +5,7 @@ How the two are joined is in `join`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,7 @@ from runtime.storage.listing import expand
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
+_log = logging.getLogger(__name__)
 BATCH_ROWS = 1 << 16  # matched images in memory at a time
 IMAGES = pa.schema([MATCHED.field("uid"), MATCHED.field("candidates")])  # what is joined of a matched image
 
@@ -52,23 +54,44 @@ def joined_images(
 ) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
     """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
     scans = [work / f"{number}.scanned" for number in range(len(tars))]
-    uids = TarUids.of(_scan(tar, scan) for tar, scan in zip(tars, scans, strict=True))
+    uids = TarUids.of(_uids(tars, scans))
     for number, found in join(images, columns, uids, len(tars), work):
         scanned = _scanned(scans[number])
         yield scanned, joined(scanned, found)
         scans[number].unlink()
 
 
-def _scan(tar: Path, path: Path) -> pa.Array:
-    """Write the samples of a tar to `path`; return their uids."""
-    found = samples(tar)
-    with pa.ipc.new_file(str(path), found.schema) as file:
-        file.write_batch(found)
-    return found.column("uid")
+def _uids(tars: list[Path], scans: list[Path]) -> Iterator[pa.Array]:
+    """Yield the uids of each tar, empty where none is stated, and write its samples to one of `scans`; count these."""
+    without, number, first = 0, 0, ""
+    for tar, scan in zip(tars, scans, strict=True):
+        found = samples(tar)
+        with pa.ipc.new_file(str(scan), found.schema) as file:
+            file.write_batch(found)
+        uids = found.column("uid")
+        if uids.null_count and not first:
+            first = f"{found.column('key').filter(uids.is_null())[0].as_py()!r} in {tar}"
+        without, number = without + uids.null_count, number + len(uids)
+        yield uids.fill_null("")  # which no image has
+    _report(without, number, first)
+
+
+def _report(without: int, number: int, first: str) -> None:
+    """Say how many samples have no uid, such as the `first`; refuse tars of which none has one."""
+    if without == number > 0:
+        raise InputError(
+            f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "
+            "writes them, downloaded with --save_additional_columns '[\"uid\"]'"
+        )
+    if without:
+        _log.warning(
+            "%s of %s samples have no json that states uid or url, such as %s; they are passed over",
+            *(f"{without:,}", f"{number:,}", first),
+        )
 
 
 def _scanned(path: Path) -> pa.RecordBatch:
-    """Return the samples that `_scan` wrote."""
+    """Return the samples that `_uids` wrote."""
     return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
 

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from curation.hashing.pictures import MOST_BYTES, OK, TOO_LARGE, Decoded, decoded, flattened
+from curation.hashing.pictures import MOST_BYTES, TOO_LARGE, Decoded, decoded, flattened
 from curation.scoring.texts import Tar
 
 if TYPE_CHECKING:
     from PIL import Image
 
-NO_TEXT = "no_text"
+NO_TEXT, NO_UID = "no_text", "no_uid"
 AHEAD = 2  # batches that are decoded while the model works
-LONGEST = 1000  # times as long as wide: models scale the shorter side up to some hundred pixels
 Prepare = Callable[["Image.Image"], Any]
 
 
@@ -62,17 +61,18 @@ def _finished(tar: Tar, begin: int, images: list[Future]) -> Batch:
 
 
 def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
+    uid, offset, size = (tar.samples[name][row].as_py() for name in ("uid", "offset", "size"))
+    if uid is None:
+        return Decoded(NO_UID)
     if not tar.texts[row]:
         return Decoded(NO_TEXT)
-    offset, size = (tar.samples[name][row].as_py() for name in ("offset", "size"))
     if size > MOST_BYTES:
         return Decoded(TOO_LARGE)
     with open(tar.source.path, "rb") as file:
         file.seek(offset)
-        found = decoded(file.read(size), partial(_seen, prepare=prepare))
-    return Decoded(TOO_LARGE) if found.status == OK and found.seen is None else found
+        return decoded(file.read(size), partial(_seen, prepare=prepare))
 
 
 def _seen(image: Image.Image, prepare: Prepare) -> Any:
-    """Return an image as the model takes it, None if it is too long."""
-    return None if max(image.size) > LONGEST * min(image.size) else prepare(flattened(image).convert("RGB"))
+    """Return an image as the model takes it."""
+    return prepare(flattened(image).convert("RGB"))

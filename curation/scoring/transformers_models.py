@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.foreign_models import require_no_code, require_no_code_in
 from curation.scoring.checkpoints import Checkpoint
 from curation.scoring.model import Model
 from runtime.errors import InputError
@@ -20,6 +23,7 @@ def load(checkpoint: Checkpoint) -> Model:
 
     _show_only_downloads()
     name, no_code = checkpoint.name, {"trust_remote_code": False}
+    require_plain(name)
     module, found = transformers.AutoModel.from_pretrained(name, dtype="float32", output_loading_info=True, **no_code)
     if not (hasattr(module, "get_image_features") and hasattr(module, "get_text_features")):
         raise InputError(f"{name} is a {type(module).__name__}, which does not embed images and texts")
@@ -45,6 +49,24 @@ def load(checkpoint: Checkpoint) -> Model:
         lambda inputs: _pooled(module.get_text_features(**inputs)),
         {"transformers": transformers.__version__},
     )
+
+
+def config_of(name: str, file: str) -> Path:
+    """Return a file of configuration of a folder or repository; all others of a folder are checked, too."""
+    if os.path.isdir(name):
+        require_no_code(Path(name))
+        return Path(name, file)
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(name, file))
+
+
+def require_plain(name: str) -> None:
+    """Refuse a model, in a folder or a repository, that is not of the classes of transformers itself."""
+    import transformers
+
+    require_no_code_in(config_of(name, "config.json"))
+    transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
 
 
 def _show_only_downloads() -> None:

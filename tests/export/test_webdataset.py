@@ -145,6 +145,18 @@ def test_all_members_but_texts_keep_their_names_and_bytes(run, tmp_path):
     assert found == names | {"a b/01.txt": row["text"].encode()}
 
 
+def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog):
+    kept = run.kept[0]
+    members = {"0.jpg": b"JPEG", "1.jpg": b"JPEG", "1.json": json.dumps({"uid": kept["uid"]}).encode()}
+    members |= {"2.jpg": b"JPEG", "2.json": b"{", "3.jpg": b"JPEG", "3.json": b"[]"}
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name, content in members.items():
+            add(tar, name, content)
+    assert written(run, tmp_path / "t.tar", tmp_path / "out").startswith("1 sample in 1 tar")
+    assert [*samples_in(tmp_path / "out" / "t.tar")] == ["1"]
+    assert "3 of 4 samples have no json that states uid or url, such as '0' in " in caplog.text
+
+
 @pytest.mark.parametrize(
     ("given", "fault"),
     [

@@ -81,6 +81,13 @@ def png_of_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def webp_of_size(width: int, height: int) -> bytes:
+    """Return a lossless WebP of one colour."""
+    data = b"\x2f" + struct.pack("<I", width - 1 | height - 1 << 14) + b"\x88\x88\x08" + bytes(4)
+    chunk = b"VP8L" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
 PNG = stored(SHOWN, "PNG")
 BROKEN = {
     "empty": (b"", "not_an_image"),
@@ -93,6 +100,9 @@ BROKEN = {
     "a little too large": (png_of_size(8001, 8000), "too_large"),
     "of which Pillow warns": (png_of_size(12_000, 12_000), "too_large"),
     "which Pillow refuses": (png_of_size(60_000, 60_000), "too_large"),
+    "a column of 74 bytes": (png_of_size(1, 63_999_999), "too_large"),
+    "a row": (png_of_size(63_999_999, 1), "too_large"),
+    "a WebP of 34 bytes": (webp_of_size(8000, 8000), "too_large"),
 }
 
 
@@ -102,6 +112,29 @@ def test_a_picture_without_hash_has_a_reason(kind):
     found = hash_picture(data)
     assert (found["status"], found["phash"]) == (status, None)
     assert found["sha256"] == sha256(data).hexdigest()
+
+
+def test_a_picture_for_which_memory_is_missing_is_too_large(monkeypatch):
+    def without_memory(image):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "flattened", without_memory)
+    found = hash_picture(stored(SHOWN))
+    assert (found["status"], found["width"], found["phash"]) == ("too_large", 96, None)
+
+
+@pytest.mark.parametrize("form", [form for form in module.MOST_PIXELS_OF if form in module._formats()])
+def test_formats_whose_decoders_take_more_memory_have_lower_limits(form, monkeypatch):
+    monkeypatch.setattr(module, "MOST_PIXELS_OF", {form: 96 * 64 - 1})
+    data = stored(SHOWN, form)
+    assert (hash_picture(data)["status"], hash_picture(PNG)["status"]) == ("too_large", "ok")
+
+
+def test_a_broken_tiff_writes_nothing_to_the_console(capfd):
+    whole = stored(SHOWN, "TIFF", compression="tiff_lzw")
+    for begin in range(8, len(whole), 97):
+        hash_picture(whole[:begin] + b"\xff" * 8 + whole[begin + 8 :])
+    assert capfd.readouterr().err == ""
 
 
 def test_nothing_that_a_byte_is_changed_to_ends_a_task():

@@ -161,6 +161,9 @@ def test_a_model_that_only_fasttext_reads_is_left_to_it(tmp_path, changed):
         {"loss": TREE, "counts": {"a": -1, "b": 1}},
         {"part": 2, "kept": (3, 3, 4)},
         {"part": 2, "kept": (1, SMALL.buckets)},
+        {"longest": 65},
+        {"shortest": 2**31 - 1},
+        {"word_ngrams": 2**31 - 1},
     ],
     ids=str,
 )

@@ -128,11 +128,22 @@ def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
     (tmp_path / "text.tar").write_text("no tar at all" * 100)
     (tmp_path / "empty.tar").write_bytes(b"")
     (tmp_path / "size.tar").write_bytes(content[:124] + b"nonsense" + content[132:])
-    write_tar(tmp_path / "plain.tar", images(3), json=False)
-    write_tar(tmp_path / "unknown.tar", images(3), uid=False, url=False)
-    for name in ("cut", "text", "empty", "size", "plain", "unknown", "missing"):
+    for name in ("cut", "text", "empty", "size", "missing"):
         with pytest.raises(InputError, match=rf"{name}\.tar"):
             samples(tmp_path / f"{name}.tar")
+
+
+@pytest.mark.parametrize("without", [("json",), ("uid", "url")])
+def test_samples_without_uid_are_passed_over_and_counted_and_nothing_but_these_is_refused(without, tmp_path, caplog):
+    rows = images(6)
+    write_run(tmp_path / "run", rows)
+    write_tar(tmp_path / "a.tar", rows[:2], **dict.fromkeys(without))
+    with pytest.raises(InputError, match=r"none of 2 samples has a json that states uid or url, such as 'a0000' in "):
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "none")
+    write_tar(tmp_path / "b.tar", rows[2:])
+    index = online.build([tmp_path / "a.tar", tmp_path / "b.tar"], tmp_path / "run", tmp_path / "index")
+    assert (index.samples, index.matched) == (6, 4)
+    assert "2 of 6 samples have no json that states uid or url, such as 'a0000' in " in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -68,17 +68,19 @@ def test_what_has_no_score_has_a_reason_and_is_counted(tmp_path):
         "5": (stored(picture(0, 2, 3000), "PNG"), b"a dog", "too_large"),
         "6": (whole, b"nan", "not_finite"),
         "7": (whole, "犬 \udcff".encode("utf-8", "surrogateescape"), "ok"),
+        "8": (whole, b"a dog", "no_uid"),
     }
     members = {}
     for key, (data, text, _) in broken.items():
         members |= {f"{key}.jpg": data, f"{key}.json": {"url": f"http://a.example/{key}"}}
         members |= {} if text is None else {f"{key}.txt": text}
+    del members["8.json"]
     write_tar(tmp_path / "images" / "0.tar", members)
     found = score(tmp_path / "images", tmp_path / "scores")
     assert {row["key"]: row["status"] for row in rows(found.path)} == {key: each[2] for key, each in broken.items()}
     assert all((row["clip_score"] is None) == (row["status"] != "ok") for row in rows(found.path))
     assert rows(found.path)[1]["uid"] == md5(b"http://a.example/1").hexdigest()
-    reasons = {"not_an_image": 1, "truncated": 1, "too_large": 1, "not_finite": 1}
+    reasons = {"not_an_image": 1, "truncated": 1, "too_large": 1, "not_finite": 1, "no_uid": 1}
     assert found.facts["statuses"] == {"ok": 2, "no_text": 2} | reasons
     assert found.facts["scores"]["images"] == 2
 

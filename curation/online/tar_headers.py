@@ -1,0 +1,103 @@
+"""Read the headers of a tar: the name of each file, and where its bytes are.
+
+A header that a writer of tars cannot have made is damage: what it states is not guessed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from runtime.errors import InputError
+
+TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
+MOST_EXTENDED = 1 << 20  # bytes of a header that states a long name
+_OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
+_DECIMAL = re.compile(rb"[0-9]{1,18}")
+_RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # of a pax header: its length, and a keyword
+_FILE = (b"0", b"\0")
+_GNU_NAME, _PAX = b"L", b"x"
+
+
+class Member(NamedTuple):
+    """One file of a tar, its bytes at tar[offset:offset + size]."""
+
+    name: str  # bytes that are no UTF-8 are surrogates
+    offset: int
+    size: int
+
+
+class _Stated(NamedTuple):
+    """What a header of its own states of the member behind it."""
+
+    name: bytes = b""
+    size: int | None = None
+
+
+def members(data: bytes | mmap.mmap) -> Iterator[Member]:
+    """Yield the files of a tar, given as its bytes."""
+    position, stated = 0, _Stated()
+    while position < len(data) and data[position]:  # a block of zeros ends a tar
+        header = data[position : position + TAR_BLOCK]
+        if header[257:262] != b"ustar":
+            raise InputError("is no uncompressed tar; give tars as img2dataset writes them")
+        kind, offset = header[156:157], position + TAR_BLOCK
+        size = _size(header[124:136]) if stated.size is None else stated.size
+        position = offset + -(-size // TAR_BLOCK) * TAR_BLOCK
+        if position > len(data):
+            raise InputError(f"is cut: it ends inside of {_text(_name(header))!r}; download it again or leave it out")
+        if kind in _FILE:
+            yield Member(_text(stated.name or _name(header)), offset, size)
+        stated = _stated(kind, data, offset, size)
+
+
+def _size(field: bytes) -> int:
+    octal = _OCTAL.fullmatch(field)
+    if octal:
+        return int(octal[1], 8)
+    if field[0] != 0x80:  # of GNU's form for 8 GiB and more, in which 0xff begins a negative number
+        raise _damaged("size", field)
+    return int.from_bytes(field[1:], "big")
+
+
+def _name(header: bytes) -> bytes:
+    name, prefix = (field.partition(b"\0")[0] for field in (header[:100], header[345:500]))
+    return prefix + b"/" + name if prefix and header[262:263] == b"\0" else name  # GNU has no prefix
+
+
+def _stated(kind: bytes, data: bytes | mmap.mmap, offset: int, size: int) -> _Stated:
+    if kind not in (_GNU_NAME, _PAX):
+        return _Stated()
+    if size > MOST_EXTENDED:
+        raise _damaged("bytes of a name", size)
+    content = data[offset : offset + size]
+    if kind == _GNU_NAME:
+        return _Stated(content.partition(b"\0")[0])
+    records = _records(content)
+    length = records.get(b"size")
+    if length is not None and not _DECIMAL.fullmatch(length):
+        raise _damaged("size", length[:20])
+    return _Stated(records.get(b"path", b""), None if length is None else int(length))
+
+
+def _records(content: bytes) -> dict[bytes, bytes]:
+    """Return the values of a pax header by their keywords."""
+    found, begin = {}, 0
+    while content[begin : begin + 1] not in (b"", b"\0"):
+        record = _RECORD.match(content, begin)
+        end = begin + int(record[1]) if record else 0
+        if record is None or end <= record.end() or content[end - 1 : end] != b"\n":
+            raise _damaged("record", content[begin : begin + 20])
+        found[record[2]] = content[record.end() : end - 1]
+        begin = end
+    return found
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _damaged(what: str, found: object) -> InputError:
+    return InputError(f"has a damaged header ({what} {found!r}); download it again or leave it out")
