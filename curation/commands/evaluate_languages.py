@@ -12,10 +12,13 @@ from pyarrow import csv, json, parquet
 
 from curation.commands.arguments import add_language_rules
 from curation.config import CurationConfig
-from curation.language.evaluation import evaluate
+from curation.inputs.tables.languages import unknown_labels
+from curation.language.evaluation import evaluate, is_gold
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules
+from curation.report.console import in_one_line
 from curation.report.evaluation import evaluation_lines, evaluation_plot
+from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER
 from runtime.arguments import Parser
 from runtime.arrow.buffers import one_array
@@ -50,6 +53,11 @@ def run(args: Namespace) -> pa.Table:
         wrong_script=args.wrong_script,
     )
     texts, languages = read_gold(args.gold, args.text_column, args.language_column)
+    usable = is_gold(texts, languages)
+    if left_out := len(texts) - usable.true_count:
+        say(f"{left_out:,} of {len(texts):,} rows are left out: they have no text or no language")
+    if unknown := unknown_labels(languages.filter(usable)):
+        say(f"warning: {in_one_line(str(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
     found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(config))
     folder = make_folder(as_path(args.output))
     with whole(folder / "languages.parquet") as file:
@@ -95,7 +103,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "--language-column",
         default="language",
         metavar="NAME",
-        help="column of languages, as codes or labels that languages.csv has (default: language)",
+        help="column of languages: BCP 47 tags, English names, codes or labels of languages.csv (default: language)",
     )
     parser.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the table and its plot")
