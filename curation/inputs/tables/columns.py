@@ -1,8 +1,9 @@
 """Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from curation.inputs.tables.dialects import DIALECTS
 from runtime.errors import InputError
 
 RECOGNISED = {
@@ -23,12 +24,15 @@ class TableOptions:
 
     url_column: str | int | None = None
     text_column: str | int | None = None
+    dialect: str | None = None  # of CSV and TSV, one of DIALECTS; None: what the first rows of each file show
 
     def __post_init__(self) -> None:
         for name in ("url_column", "text_column"):
             value = getattr(self, name)
             if isinstance(value, str) and value.isascii() and value.isdigit():  # as it comes from a command line
                 object.__setattr__(self, name, int(value))
+        if self.dialect is not None and self.dialect not in DIALECTS:
+            raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
         if isinstance(self.url_column, int) != isinstance(self.text_column, int):
             raise InputError(
                 f"--url-column is {self.url_column} and --text-column is {self.text_column}: either both are numbers,"
@@ -45,6 +49,14 @@ class TableOptions:
     def column(self, field: str) -> str | int | None:
         """Return the column that was given for `field`, if it is url or text."""
         return {"url": self.url_column, "text": self.text_column}.get(field)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a look at a file says besides that it has its columns."""
+
+    piece_bytes: list[int] = field(default_factory=list)  # of each piece of a file that is split
+    dialect: str | None = None  # of CSV and TSV
 
 
 def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:

@@ -116,5 +116,6 @@ def test_a_first_line_without_a_key_passes_if_another_has_it():
 def test_a_csv_without_header_is_refused_with_its_first_row():
     with pytest.raises(InputError, match="it has a caption, https://.*a number from 0"):
         check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), "x.csv", TableOptions())
-    with pytest.raises(InputError, match="it has none"):
-        check_csv(io.BytesIO(b""), "x.csv", TableOptions())
+    with pytest.raises(InputError, match="x.csv is empty; expected a line that names the columns"):
+        check_csv(io.BytesIO(b"\n"), "x.csv", TableOptions())
+    check_csv(io.BytesIO(b""), "x.csv", TableOptions(0, 1))
