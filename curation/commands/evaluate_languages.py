@@ -12,6 +12,7 @@ from pyarrow import csv, json, parquet
 
 from curation.commands.arguments import add_language_rules
 from curation.config import CurationConfig
+from curation.inputs.tables.dialects import SAMPLE, dialect_of
 from curation.inputs.tables.languages import unknown_labels
 from curation.language.evaluation import evaluate, is_gold
 from curation.language.identify import Identifier
@@ -28,11 +29,20 @@ from runtime.storage.paths import as_path, make_folder
 from runtime.storage.whole import whole
 from runtime.terminal import say
 
-READERS: dict[str, Callable[[Any], pa.Table]] = {
-    ".parquet": parquet.read_table,
-    ".csv": csv.read_csv,
-    ".tsv": lambda file: csv.read_csv(file, parse_options=csv.ParseOptions(delimiter="\t", quote_char=False)),
-    ".jsonl": json.read_json,
+
+def _read_delimited(file: Any, path: str, column: str) -> pa.Table:
+    """Return a table of CSV or TSV with this column, in the dialect that its first rows show."""
+    begin = file.read(SAMPLE).decode("utf-8", "replace").splitlines(keepends=True)
+    file.seek(0)
+    dialect = dialect_of(begin, path, lambda rows: int(column in next(rows, [])))
+    return csv.read_csv(file, parse_options=dialect.arrow())
+
+
+READERS: dict[str, Callable[[Any, str, str], pa.Table]] = {
+    ".parquet": lambda file, path, column: parquet.read_table(file),
+    ".csv": _read_delimited,
+    ".tsv": _read_delimited,
+    ".jsonl": lambda file, path, column: json.read_json(file),
 }
 
 
@@ -76,7 +86,7 @@ def read_gold(path: str, text_column: str, language_column: str) -> tuple[pa.Arr
         raise InputError(f"{path} is no table of {', '.join(READERS)}: give one of these")
     try:
         with as_path(path).open("rb") as file:
-            table = reader(file)
+            table = reader(file, path, text_column)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as {Path(path).suffix} ({error})") from None
     missing = [name for name in (text_column, language_column) if name not in table.column_names]

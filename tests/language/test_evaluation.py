@@ -123,6 +123,12 @@ def test_labels_that_are_not_known_and_rows_that_are_left_out_are_said(gold, cap
     )
 
 
+def test_gold_is_read_in_the_dialect_that_it_shows(gold):
+    (gold / "odd.tsv").write_text('text;language\n"A dog; in ""the"" park";english\n')
+    main([*COMMAND, "odd.tsv"])
+    assert [row["texts"] for row in pq.read_table("out/languages.parquet").to_pylist()] == [1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

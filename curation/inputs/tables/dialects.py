@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
+import pyarrow.csv as pa_csv
+
 from curation.inputs.tables.lines import unpacked_name
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
@@ -40,6 +42,16 @@ class Dialect:
     def plain_row(self, line: str) -> list[str]:
         """Return the fields of a line in which quotes mean nothing."""
         return line.rstrip("\r\n").split(self.delimiter)
+
+    def arrow(self) -> pa_csv.ParseOptions:
+        """Return the options by which Arrow reads it."""
+        return pa_csv.ParseOptions(
+            delimiter=self.delimiter,
+            quote_char=False if self.quotes == PLAIN else '"',
+            double_quote=self.quotes == QUOTED,
+            escape_char="\\" if self.quotes == ESCAPED else False,
+            newlines_in_values=self.quotes != PLAIN,
+        )
 
 
 DIALECTS = {
