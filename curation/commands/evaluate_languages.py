@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ from runtime.terminal import say
 
 def _read_delimited(file: Any, path: str, column: str) -> pa.Table:
     """Return a table of CSV or TSV with this column, in the dialect that its first rows show."""
-    begin = file.read(SAMPLE).decode("utf-8", "replace").splitlines(keepends=True)
+    begin = StringIO(file.read(SAMPLE).decode("utf-8-sig", "replace"), newline="\n")
     file.seek(0)
-    dialect = dialect_of(begin, path, lambda rows: int(column in next(rows, [])))
+    dialect = dialect_of(begin.readlines(), path, lambda rows: int(column in next(rows, [])))
     return csv.read_csv(file, parse_options=dialect.arrow())
 
 

@@ -124,7 +124,8 @@ def test_labels_that_are_not_known_and_rows_that_are_left_out_are_said(gold, cap
 
 
 def test_gold_is_read_in_the_dialect_that_it_shows(gold):
-    (gold / "odd.tsv").write_text('text;language\n"A dog; in ""the"" park";english\n')
+    text = '"A photo of a dog in the park;\u2028it is ""big"" and brown"'
+    (gold / "odd.tsv").write_text(f"\ufefftext;language\n{text};english\n", "utf-8")
     main([*COMMAND, "odd.tsv"])
     assert [row["texts"] for row in pq.read_table("out/languages.parquet").to_pylist()] == [1]
 
