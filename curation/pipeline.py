@@ -12,6 +12,8 @@ from pyspark.sql import SparkSession
 
 from curation import catalog, warm
 from curation.config import CurationConfig
+from curation.inputs.files import dialects
+from curation.report.console import in_one_line
 from curation.request import Options, Request
 from curation.runs.output import Output
 from curation.runs.results import Results
@@ -41,6 +43,8 @@ def curate(
     """
     progress = progress or Progress()
     request = Request.find(config, inputs, metadata, options or Options())
+    for line in dialects(request.files):
+        progress.note(in_one_line(line))
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(warm.CALLS, warm.SECONDS, progress)

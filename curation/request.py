@@ -81,7 +81,7 @@ class Request:
         tables = [{"path": f"{PREFIX}{table}"} for table in self.tables]
         return {
             "inputs": [*(asdict(file) for file in self.files), *tables],
-            "columns": asdict(self.options.columns),
+            "columns": {name: column for name, column in asdict(self.options.columns).items() if name != "dialect"},
             "exclusion": self.exclusion.digest if len(self.exclusion) else None,
             "matched_version": MATCHED_VERSION,
             "metadata": self.entries.digest,

@@ -24,13 +24,17 @@ The table was made by these rules:
   has a row, and the codes for no language (und, zxx, mis, mul), in any script. Of GlotLID's 2,102 labels most are in
   no row. They mean `other`, too, and `is_label` tells them apart.
 
-The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR.
+The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR. All else that a
+table of pairs may call a language, such as its English names, is in language_names.csv, made by cldr_names.py there.
 """
 
 import csv
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache, lru_cache
 from importlib.resources import files
+from unicodedata import combining, normalize
 
 from runtime.errors import InputError
 
@@ -74,6 +78,8 @@ _BY_CODE = {language.code: language for language in LANGUAGES}
 _BY_WIKIPEDIA = _index("wikipedia")
 _BY_WORDNET = _index("wordnet")
 _BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # a model's own label comes before a code that looks like it
+_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # which scripts.csv spells out
+LONGEST_NAME = 100  # characters; what is longer is no name of a language
 _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 
 
@@ -112,6 +118,59 @@ def of_tag(tag: str) -> Language | None:
     primary = _plain(tag.strip().lower()).partition("_")[0]
     found = of_label(primary) if 2 <= len(primary) <= 3 else OTHER
     return None if found is OTHER else found
+
+
+def of_stated(stated: str) -> Language | None:
+    """Return the language that a table states, by a label, a BCP 47 tag or an English name; None if it is not known.
+
+    >>> [of_stated(each).code for each in ("eng_Latn", "EN", "en-US", "Simplified Chinese", "ger", "und")]
+    ['en', 'en', 'en', 'zh', 'de', 'other']
+    >>> of_stated("zz"), of_stated("tlh"), of_stated("no text")
+    (None, None, None)
+    """
+    return _of_stated(stated) if len(stated) <= LONGEST_NAME else None
+
+
+@lru_cache(maxsize=1 << 16)  # a column may hold millions, where it is one of texts
+def _of_stated(stated: str) -> Language | None:
+    name = stated.strip().removeprefix("__label__")
+    if is_label(name):
+        return of_label(name)
+    known, plain = _stated_names(), key(name)
+    found = known.get(name) or known.get(plain)
+    if found is None and (tag := _stated_tag().fullmatch(_plain(name).lower())):
+        found = known.get(tag["language"])
+    if found is None and name.endswith(")"):  # Portuguese (Brazil)
+        found = known.get(key(name.partition("(")[0]))
+    return found
+
+
+def key(name: str) -> str:
+    """Return a tag or a name of a language without what it may be written with or without: case, accents, punctuation.
+
+    >>> key("zh-Hant"), key("Chinese (Simplified)"), key("Norwegian Bokmål")
+    ('zh_hant', 'chinese_simplified', 'norwegian_bokmal')
+    """
+    plain = name.lower()
+    if not name.isascii():
+        plain = "".join(each for each in normalize("NFKD", name.casefold()) if not combining(each))
+    return re.sub(r"[\W_]+", "_", plain).strip("_")
+
+
+@cache
+def _stated_names() -> dict[str, Language]:
+    """Return the languages by all keys of their names, and by their own names as they are: Mon is not `mon`."""
+    others = {row["name"]: _BY_CODE[row["code"]] for row in _rows("language_names.csv")}
+    labels = {key(label): language for label, language in _BY_LABEL.items()}
+    return others | labels | {language.name: language for language in LANGUAGES}
+
+
+@cache
+def _stated_tag() -> re.Pattern[str]:
+    """Return the pattern of a BCP 47 tag whose language a script, a region with variants, or an extension follows."""
+    scripts = {script.lower() for language in LANGUAGES for script in language.scripts} | {*_SCRIPTS_OF_TAGS}
+    region = r"([a-z]{2}|[0-9]{3})(_([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    return re.compile(rf"(?P<language>[a-z0-9_]+?)(_({'|'.join(sorted(scripts))}))?(_{region})?(_[a-z0-9]_.+)?")
 
 
 def of_wikipedia(code: str) -> Language:

@@ -128,6 +128,9 @@ class Progress:
             _current.reset(token)
         self._stages.append(stage)
 
+    def note(self, line: str) -> None:
+        """Say what a person should know before the next stage."""
+
     def times(self) -> list[dict]:
         """Return title, seconds, items and rows of each stage that is over."""
         return [
@@ -143,6 +146,10 @@ class Progress:
 
 class ConsoleProgress(Progress):
     """The stages of a run, shown on standard error: live on a terminal, elsewhere every 30 seconds."""
+
+    def note(self, line: str) -> None:
+        """Write the line, which stays."""
+        terminal.say(line)
 
     @contextmanager
     def _shown(self, stage: Stage) -> Iterator[None]:

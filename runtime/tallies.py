@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+UNKNOWN = "unknown_"  # begins names that end in what inputs hold: `unknown_language.` and a label
+MOST = 1000  # of such names are kept apart
 SCHEMA = pa.schema([pa.field("name", pa.string()), pa.field("language", pa.string()), pa.field("value", pa.float64())])
 
 
@@ -18,11 +20,20 @@ class Tallies:
 
     def __init__(self, rows: Iterable[dict] = ()):
         self._sums: dict[tuple[str, str | None], float] = defaultdict(float)
+        self._unknown = 0
         for row in rows:
             self.add(row["name"], row["value"], row["language"])
 
     def add(self, name: str, value: float = 1, language: str | None = None) -> None:
-        """Add `value` to the sum of that name, and of that language if one is given."""
+        """Add `value` to the sum of that name, and of that language if one is given.
+
+        Of names that begin with UNKNOWN, those after the first MOST add up to one that ends in the dot.
+        """
+        if name.startswith(UNKNOWN) and (name, language) not in self._sums:
+            rest = name[: name.index(".") + 1]
+            self._unknown += name != rest
+            if self._unknown > MOST:
+                name = rest
         self._sums[name, language] += value
 
     def __add__(self, other: Tallies) -> Tallies:

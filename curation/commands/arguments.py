@@ -10,6 +10,7 @@ from curation.commands.gate_arguments import add_gate
 from curation.commands.scores import Scores
 from curation.commands.verify import Verify
 from curation.config import EVIDENCE, FATES, MATCHERS, PAGE_LANGUAGE, THRESHOLDS, CurationConfig
+from curation.inputs.tables.dialects import DIALECTS
 from metadata.rules.text import RULES
 from runtime.arguments import Parser, absolute
 
@@ -64,6 +65,14 @@ def _add_inputs(group: _ActionsContainer) -> None:
         help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
     )
     group.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
+    group.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        metavar="NAME",
+        help="how CSV and TSV are written, instead of what the first rows of each show: comma, tab or semicolon, and "
+        "-quoted (fields may stand in quotes), -escaped (with backslashes before quotes in them, as Spark writes) or "
+        "-plain (quotes mean nothing), such as tab-plain",
+    )
     group.add_argument(
         "--unique-images",
         action="store_true",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from pyarrow import csv, json, parquet
 
 from curation.commands.arguments import add_language_rules
 from curation.config import CurationConfig
-from curation.language.evaluation import evaluate
+from curation.inputs.tables.dialects import SAMPLE, dialect_of
+from curation.inputs.tables.languages import unknown_labels
+from curation.language.evaluation import evaluate, is_gold
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules
+from curation.report.console import in_one_line
 from curation.report.evaluation import evaluation_lines, evaluation_plot
+from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER
 from runtime.arguments import Parser
 from runtime.arrow.buffers import one_array
@@ -25,11 +30,20 @@ from runtime.storage.paths import as_path, make_folder
 from runtime.storage.whole import whole
 from runtime.terminal import say
 
-READERS: dict[str, Callable[[Any], pa.Table]] = {
-    ".parquet": parquet.read_table,
-    ".csv": csv.read_csv,
-    ".tsv": lambda file: csv.read_csv(file, parse_options=csv.ParseOptions(delimiter="\t", quote_char=False)),
-    ".jsonl": json.read_json,
+
+def _read_delimited(file: Any, path: str, column: str) -> pa.Table:
+    """Return a table of CSV or TSV with this column, in the dialect that its first rows show."""
+    begin = StringIO(file.read(SAMPLE).decode("utf-8-sig", "replace"), newline="\n")
+    file.seek(0)
+    dialect = dialect_of(begin.readlines(), path, lambda rows: int(column in next(rows, [])))
+    return csv.read_csv(file, parse_options=dialect.arrow())
+
+
+READERS: dict[str, Callable[[Any, str, str], pa.Table]] = {
+    ".parquet": lambda file, path, column: parquet.read_table(file),
+    ".csv": _read_delimited,
+    ".tsv": _read_delimited,
+    ".jsonl": lambda file, path, column: json.read_json(file),
 }
 
 
@@ -50,6 +64,11 @@ def run(args: Namespace) -> pa.Table:
         wrong_script=args.wrong_script,
     )
     texts, languages = read_gold(args.gold, args.text_column, args.language_column)
+    usable = is_gold(texts, languages)
+    if left_out := len(texts) - usable.true_count:
+        say(f"{left_out:,} of {len(texts):,} rows are left out: they have no text or no language")
+    if unknown := unknown_labels(languages.filter(usable)):
+        say(f"warning: {in_one_line(str(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
     found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(config))
     folder = make_folder(as_path(args.output))
     with whole(folder / "languages.parquet") as file:
@@ -68,7 +87,7 @@ def read_gold(path: str, text_column: str, language_column: str) -> tuple[pa.Arr
         raise InputError(f"{path} is no table of {', '.join(READERS)}: give one of these")
     try:
         with as_path(path).open("rb") as file:
-            table = reader(file)
+            table = reader(file, path, text_column)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as {Path(path).suffix} ({error})") from None
     missing = [name for name in (text_column, language_column) if name not in table.column_names]
@@ -95,7 +114,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "--language-column",
         default="language",
         metavar="NAME",
-        help="column of languages, as codes or labels that languages.csv has (default: language)",
+        help="column of languages: BCP 47 tags, English names, codes or labels of languages.csv (default: language)",
     )
     parser.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the table and its plot")

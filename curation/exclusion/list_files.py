@@ -84,7 +84,7 @@ def _read_table(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
     rows = 0
     for batch in table_batches(file, path, partial(_columns, path=path)):
         for name in batch.schema.names:
-            values, kind = batch[name], _KIND_OF_COLUMN[name]
+            values, kind = batch[name], _KIND_OF_COLUMN[name.lower()]
             given = np.flatnonzero(flags(pc.not_equal(values, "")))
             stated = values.take(pa.array(given))
             bad = first_bad(kind, stated)
@@ -98,7 +98,7 @@ def _read_table(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
 
 def _columns(names: list[str], path: str) -> list[str]:
     """Return the columns that are read; all others are passed over."""
-    columns = [name for name in dict.fromkeys(names) if name in _KIND_OF_COLUMN]
+    columns = [name for name in dict.fromkeys(names) if name.lower() in _KIND_OF_COLUMN]
     if not columns:
         wanted = " or ".join(_KIND_OF_COLUMN)
         raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")

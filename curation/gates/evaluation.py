@@ -231,7 +231,7 @@ def _read(name: str, path: str) -> _Table:
 def _columns(names: Sequence[str], path: str) -> dict[str, str]:
     """Return what each of the columns that are read is."""
     known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]} | {"sha256": "sha256"}
-    found = {column: kind for column, kind in (known | {"phash": "phash"}).items() if column in names}
+    found = {name: kind for name in names if (kind := (known | {"phash": "phash"}).get(name.lower()))}
     if not {*found.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
     return found

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curation.exclusion.sets import KeySet, url_keys
 from curation.inputs.cleaning import clean_array
-from curation.inputs.tables.columns import RECOGNISED
+from curation.inputs.tables.columns import RECOGNISED, recognised
 from curation.inputs.tables.value_files import is_table, opened, table_batches, text_lines
 from runtime.arrow.buffers import Strings, string_array
 from runtime.errors import InputError
@@ -99,11 +99,11 @@ def _texts(file: BinaryIO, path: str) -> Iterator[pa.Array]:
 
 
 def _column(names: list[str], path: str) -> list[str]:
-    found = [name for name in RECOGNISED["text"] if name in names]
-    if not found:
+    found = recognised("text", names, path)
+    if found is None:
         wanted = " or ".join(RECOGNISED["text"])
         raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")
-    return found[:1]
+    return [found]
 
 
 def _keys(texts: pa.Array) -> np.ndarray:

@@ -67,6 +67,11 @@ def require_columns(condition: Condition, tables: dict[str, Sequence[str]]) -> N
         if not owners:
             known = "; ".join(f"{name} has {', '.join(columns)}" for name, columns in tables.items())
             raise InputError(f"column {column} of --keep is in no table of images: {known}")
+        alike = [name for name in tables[owners[0]] if name.lower() == column.lower()]
+        if len(alike) > 1:  # which Spark cannot tell apart
+            raise InputError(
+                f"column {column} of --keep may be {' or '.join(alike)} of {owners[0]}, alike but for case; rename one"
+            )
 
 
 def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schema) -> None:

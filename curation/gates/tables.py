@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.uids import uids
-from curation.inputs.tables.columns import RECOGNISED
+from curation.inputs.tables.arrow_rows import uid_bytes
+from curation.inputs.tables.columns import recognised
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.addresses import hidden
@@ -56,7 +57,8 @@ class ImageTable:
         files = tuple(file for path in paths for file in parquet_files(path, expected))
         with opened(*files[0]) as file:
             schema = file.schema
-        known = {kind: column for kind in IDENTITIES for column in RECOGNISED[kind] if column in schema.names}
+        found = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)
+        known = {kind: column for kind, column in found if column is not None}
         if not known:
             raise InputError(
                 f"{files[0][0]} has the columns {', '.join(schema.names)}; a table of images has `uid`, or `url`"
@@ -74,7 +76,8 @@ class ImageTable:
                 raise InputError(f"{file[0]} has no column {missing[0]}, which {self.files[0][0]} has")
             for batch in table.batches(wanted, ROWS):
                 batch = batch.filter(pc.is_valid(batch[self.identity]))
-                names = batch[self.identity].cast(pa.string())
+                identity = batch[self.identity]
+                names = (uid_bytes(identity) if self.is_uid else identity).cast(pa.string())
                 keys = exact_numbers(names if self.is_uid else uids(names))
                 values = [_cast(batch[name], schema.field(name).type, file[0], name) for name in columns]
                 yield pa.RecordBatch.from_arrays([*map(pa.array, keys.T.copy()), *values], schema=schema)

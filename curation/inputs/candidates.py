@@ -2,7 +2,7 @@
 
 A tally counts what one file held and what was dropped from it: `files`, `records` (WARC records, or rows of a table),
 `pages` (those with an image), `image_links`, `pairs` (rows that became candidates) and `dropped.REASON`. A dropped pair
-counts once.
+counts once. FIRST_BAD is no count: it is the number of a line.
 """
 
 from collections import Counter
@@ -15,6 +15,8 @@ from runtime.arrow.batching import gather
 
 ROWS = 8192  # rows of one batch: a few MB
 BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
+
+FIRST_BAD = "first_bad_line"  # among the tallies of one file: the line of its first bad record, from 1
 
 Row = tuple[str | int | None, ...]
 

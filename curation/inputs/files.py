@@ -14,6 +14,7 @@ from curation.inputs.candidates import tallies
 from curation.inputs.crawl import commoncrawl
 from curation.inputs.formats import BY_NAME, Format, expected, format_of
 from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.dialects import DIALECTS
 from curation.inputs.tables.table_folders import TableFolders
 from runtime.draws import draws
 from runtime.errors import InputError
@@ -39,6 +40,7 @@ class Input:
     file_size: int | None = None  # bytes of the whole file, likewise
     changed: int | None = None  # nanoseconds since 1970, of the inode of a local file
     inode: int | None = None  # likewise
+    dialect: str | None = None  # of CSV and TSV
 
 
 def find(
@@ -63,6 +65,18 @@ def find(
         return [each for inputs in found for each in inputs]
 
 
+def dialects(files: list[Input]) -> list[str]:
+    """Return a line for each dialect in which some of the files are read, with one of them as an example."""
+    each: dict[str, list[str]] = {}
+    for file in files:
+        if file.dialect is not None:
+            each.setdefault(file.dialect, []).append(file.path)
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1:,} more' * (len(paths) > 1)}: {DIALECTS[name]} (--dialect {name})"
+        for name, paths in each.items()
+    ]
+
+
 def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of one input, and its tallies.
 
@@ -70,9 +84,10 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
     """
     file, format = _listed(source), BY_NAME[source.format]
     pieces = range(*source.row_groups) if source.row_groups else None
+    options = replace(options or TableOptions(), dialect=source.dialect)
     try:
         with file.open(format.reading) as opened:
-            yield from format.read(opened, source.path, options or TableOptions(), pieces)
+            yield from format.read(opened, source.path, options, pieces)
     except OSError:
         file.check()  # that it has changed explains more than the error that follows from it
         raise
@@ -162,12 +177,14 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
         return [file]
     try:
         with _listed(file).open(format.checking) as opened:
-            pieces = format.piece_bytes(opened, file.path, options)
+            seen = format.glance(opened, file.path, options)
     except InputError:
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last of names of columns
         raise InputError(f"{file.path} cannot be read as {file.format}: {error}") from error
-    return _parts(file, pieces) if format.is_split and file.size > SPLIT_BYTES else [file]
+    if format.is_split and file.size > SPLIT_BYTES:
+        return _parts(file, seen.piece_bytes)
+    return [replace(file, dialect=seen.dialect)]
 
 
 def _parts(file: Input, pieces: list[int]) -> list[Input]:

@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import delimited, json_lines, parquet
-from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.columns import Glance, TableOptions
 from curation.inputs.tables.lines import PACKINGS, plain_name, unpack
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
 # Yields the candidates of a file, given opened and with its path, and its tallies. Of a format that is split it takes
 # the numbers of the pieces to read, too, as `pieces`.
 Reader = Callable[..., Iterator[pa.RecordBatch]]
-# Refuses a file without the columns that are needed. Of a format that is split it returns the bytes of each piece.
-Check = Callable[[BinaryIO, str, TableOptions], list[int] | None]
+# Refuses a file without the columns that are needed, and returns what else it has seen.
+Check = Callable[[BinaryIO, str, TableOptions], Glance]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Format:
         part = {} if pieces is None else {"pieces": pieces}
         return self.reader(self._unpacked(file, path), path, options, **part)
 
-    def piece_bytes(self, file: BinaryIO, path: str, options: TableOptions) -> list[int]:
-        """Return the bytes of each piece of an opened file that is split; refuse a file without its columns."""
-        return (self.check and self.check(self._unpacked(file, path), path, options)) or []
+    def glance(self, file: BinaryIO, path: str, options: TableOptions) -> Glance:
+        """Return what the beginning of an opened file shows; refuse a file without its columns."""
+        return self.check(self._unpacked(file, path), path, options) if self.check else Glance()
 
     def _unpacked(self, file: BinaryIO, path: str) -> BinaryIO:
         return unpack(file, path) if self.is_packed else file

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
-from curation.inputs.candidates import tallies
+from curation.inputs.candidates import FIRST_BAD, tallies
 from runtime.arrow.buffers import string_buffers
 from runtime.errors import InputError
 from runtime.tallies import Tallies
@@ -31,6 +31,7 @@ BAD_RECORDS = (
     "too_large",
 )
 DAMAGED = "damaged."  # before the path of an input: the name of the tally of its bad files or records
+DAMAGED_LINE = "damaged_line."  # likewise: that of the line of its first bad record, where it is known
 WORTH_NAMING = 0.01  # share of an input's records that are bad
 SHOWN = 3  # reasons and inputs that a refusal names
 
@@ -66,11 +67,18 @@ def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.Re
         if batch["tally"].null_count < batch.num_rows:
             rows = batch.filter(batch["tally"].is_valid())
             counted.update(dict(zip(rows["text"].to_pylist(), rows["tally"].to_pylist(), strict=True)))
+            batch = _without_line(batch)
         yield batch
     files = sum(counted[f"dropped.{reason}"] for reason in BAD_FILES)
     records = sum(counted[f"dropped.{reason}"] for reason in BAD_RECORDS)
     if files or records > WORTH_NAMING * counted["records"]:
-        yield tallies(Counter({DAMAGED + path: files + records}))
+        yield tallies(Counter({DAMAGED + path: files + records, DAMAGED_LINE + path: counted[FIRST_BAD]}))
+
+
+def _without_line(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch without the tally that is the number of a line: those of several files must not add up."""
+    is_line = pc.and_(pc.is_valid(batch["tally"]), pc.equal(batch["text"], FIRST_BAD))
+    return batch.filter(pc.invert(is_line)) if is_line.true_count else batch
 
 
 def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
@@ -86,11 +94,17 @@ def _require(what: str, reasons: tuple[str, ...], total: float, read: Tallies, l
     bad = sum(found.values())
     if bad > limit * total:
         why = ", ".join(f"{value:,} {reason}" for reason, value in list(found.items())[:SHOWN])
-        where = ", ".join(f"{path} ({value:,})" for path, value in list(read.beginning(DAMAGED).items())[:SHOWN])
+        lines = read.beginning(DAMAGED_LINE)
+        worst = list(read.beginning(DAMAGED).items())[:SHOWN]
+        where = ", ".join(f"{path} ({value:,}{_first_line(lines.get(path))})" for path, value in worst)
         raise InputError(
             f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
             f"mend or leave out these, or allow more with --max-bad-{what} {_rounded_up(bad / max(total, bad))}"
         )
+
+
+def _first_line(number: float | None) -> str:
+    return f", the first in line {number:,}" if number else ""
 
 
 def _rounded_up(share: float) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.language.identify import Identifier, code_of_label
+from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
+from metadata.languages import OTHER, of_stated
 from runtime.arrow.buffers import string_array
 
 EVALUATED = pa.schema(
@@ -28,10 +30,10 @@ EVALUATED = pa.schema(
 def evaluate(texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules) -> pa.Table:
     """Return a row of EVALUATED for each language that texts are in or get, the one with the most texts first.
 
-    `gold` holds codes or labels of languages.csv; rows without text or language are left out.
+    `gold` holds what tables of pairs may state; rows for which `is_gold` says no are left out.
     """
     texts, gold = string_array(texts, "texts"), string_array(gold, "languages")
-    both = pa.array(np.asarray(texts.is_valid()) & np.asarray(gold.is_valid()))
+    both = is_gold(texts, gold)
     texts, names = texts.filter(both), gold.filter(both).dictionary_encode()
     labels, scores = identifier.predict(texts)
     answers = judge(texts, labels, scores, rules)[0].dictionary_encode()
@@ -41,9 +43,17 @@ def evaluate(texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: Lan
     return _table(codes, pairs, np.bincount(own, scores.to_numpy(), len(codes)))
 
 
+def is_gold(texts: pa.Array, gold: pa.Array) -> pa.BooleanArray:
+    """Return whether each row has a text, beside white space, and a language."""
+    has_text, has_language = (
+        pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(each), ""), False) for each in (texts, gold)
+    )
+    return pc.and_(has_text, has_language)
+
+
 def _numbered(*columns: pa.DictionaryArray) -> tuple[list[str], list[np.ndarray]]:
     """Return the codes in all columns, and each column as positions in them."""
-    each = [[*map(code_of_label, column.dictionary.to_pylist())] for column in columns]
+    each = [[(of_stated(label) or OTHER).code for label in column.dictionary.to_pylist()] for column in columns]
     codes = sorted({code for own in each for code in own})
     numbers = [np.array([codes.index(code) for code in own], np.int64) for own in each]
     return codes, [own[column.indices.to_numpy()] for own, column in zip(numbers, columns, strict=True)]

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.entry_ids import hold_any
+from curation.inputs.tables.languages import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.finders import Finders, built_finders
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
-from metadata.languages import OTHER, of_label
+from metadata.languages import OTHER
 from runtime.arrow.buffers import string_array
 from runtime.arrow.lists import parts
 from runtime.arrow.schemas import require
@@ -78,9 +79,7 @@ class Matching:
         """
         if given.null_count == len(given):
             return self._identified(texts, pages)
-        labels = given.dictionary_encode()
-        codes = [None if label is None else of_label(label).code for label in labels.dictionary.to_pylist()]
-        given = pa.array(codes, pa.string()).take(labels.indices)
+        given = coded(given)
         unknown = given.is_null()
         names, scores, reasons = self._identified(texts.filter(unknown), pages.filter(unknown))
         no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())

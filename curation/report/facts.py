@@ -20,6 +20,7 @@ from curation.classes.measures import Alignment
 from curation.config import ENGLISH, CurationConfig
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED
+from curation.inputs.tables.languages import UNKNOWN_LANGUAGE
 from curation.report.numbers import quotient
 from curation.report.shape import shape_of
 from curation.report.warnings import warnings
@@ -72,6 +73,7 @@ class Run:
             "dropped": self.matched.beginning("dropped."),
             "undetermined": self.matched.beginning("undetermined."),
             **({"page_language": asked} if (asked := self.matched["page_language"]) else {}),
+            **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
@@ -149,6 +151,12 @@ class Run:
         matched = sum(texts.values()) if self.config.one_list else texts.get(code, 0)
         shape = shape_of(counts, self.thresholds.of_language[code], matched)
         return {"language": code, **shape, "top": [each["entry"] for each in self.top_entries(code)]}
+
+    def _unknown_languages(self) -> dict[str, Any]:
+        """Return the rows whose inputs state a language that is not known, of all labels and of the most frequent."""
+        labels = self.matched.beginning(UNKNOWN_LANGUAGE)
+        named = {label: rows for label, rows in labels.items() if label}
+        return {"rows": sum(labels.values()), "labels": dict(islice(named.items(), TOP))} if labels else {}
 
     def _notes(self) -> list[str]:
         notes = []

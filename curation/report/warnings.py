@@ -19,6 +19,7 @@ DOUBTFUL_SHARE = 0.3  # of the kept rows, those of a low score, or those that re
 FOREIGN_SHARE = 0.1  # of texts in scripts in which the language is not written
 MOST = 0.5  # share of a language's matches that a single entry should not exceed
 ENOUGH = 20  # texts or matches that a language needs before it is judged
+LABELS = 5  # of languages that are not known, likewise
 NAMED = 6  # languages or inputs that a warning names
 
 
@@ -50,7 +51,7 @@ class Check:
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run, given the other content of run.json."""
-    of_inputs = (_empty(facts["rows"]), _damaged(facts), _passed_over(facts))
+    of_inputs = (_empty(facts["rows"]), _damaged(facts), _passed_over(facts), _unknown_languages(facts))
     of_languages = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [warning for warning in (*of_inputs, *of_languages) if warning]
 
@@ -89,6 +90,25 @@ def _passed_over(facts: dict[str, Any]) -> Sentence | None:
         return None
     counts = ", ".join(f"{number(count)} {kind}{'s' * (count > 1)}" for kind, count in kinds.items())
     return Sentence((f"Not read, because only regular files are inputs: {counts}.",))
+
+
+def _unknown_languages(facts: dict[str, Any]) -> Sentence | None:
+    unknown = facts.get("unknown_languages")
+    if not unknown:
+        return None
+    return unknown_languages(unknown["rows"], unknown["labels"])
+
+
+def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
+    """Return the warning about rows whose stated language is not known, given the most frequent labels."""
+    named = [(Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]]
+    return Sentence(
+        (
+            f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
+            *_listed(named),
+            ". Known are BCP 47 tags, English names, and the codes and labels of languages.csv.",
+        )
+    )
 
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:

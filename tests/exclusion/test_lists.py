@@ -111,6 +111,25 @@ def test_tables_exclude_by_their_columns_uid_and_url(tmp_path, name):
     assert read.digest == Exclusion.of(uids=[UID], urls=["https://é.example/a"]).digest
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("l.tsv", f'URL\tcaption\n{URL}\t5" tv\nhttp://b/c\t"stray\n'),
+        ("l.csv", f'caption;url\n"a ""b""; c";{URL}\n"two\nlines";http://b/c\n'),
+        ("l.tsv", f'"caption"\t"Url"\n"a ""b"" c"\t"{URL}"\n"two\nlines"\t"http://b/c"\n'),
+    ],
+)
+def test_a_table_is_read_in_the_dialect_that_it_shows(tmp_path, name, content):
+    path = written(tmp_path / name, content)
+    assert Exclusion.read([path]).digest == Exclusion.read([written(tmp_path / "l.txt", f"{URL}\nhttp://b/c\n")]).digest
+
+
+def test_a_uid_of_a_table_may_be_a_digest_in_bytes(tmp_path):
+    pq.write_table(pa.table({"UID": pa.array([bytes.fromhex(UID)], pa.binary(16))}), tmp_path / "l.parquet")
+    same = Exclusion.read([written(tmp_path / "l.txt", UID)])
+    assert Exclusion.read([tmp_path / "l.parquet"]).digest == same.digest
+
+
 def test_a_table_without_such_columns_is_refused(tmp_path):
     pq.write_table(pa.table({"key": [1]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"t\.parquet has the columns key; expected one named uid or url"):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.inputs.files import Input, find, read
+from curation.inputs.files import Input, dialects, find, read
 from curation.inputs.formats import FORMATS, expected, format_of
 from curation.inputs.tables.columns import TableOptions
 from runtime.errors import InputError
@@ -169,7 +169,8 @@ def test_a_url_that_cannot_be_opened_is_refused(url):
         ("a.jsonl", b'{"url": 1}\n', "no column text"),
         ("a.jsonl.gz", b"no gzip at all", "no line that is a JSON object"),
         ("a.csv", b"one,two\n", "it has one, two"),
-        ("a.tsv.zst", b"no zstd", "it has none"),
+        ("a.tsv.zst", b"no zstd", "has no line that can be read"),
+        ("a.csv", b"", "is empty; expected a line that names the columns"),
     ],
 )
 def test_a_table_without_its_columns_is_refused_before_any_work(tmp_path, name, content, sentence):
@@ -183,6 +184,22 @@ def test_columns_can_be_given(tmp_path):
     path.write_text(f"a dog\t{URL}\n")
     options = TableOptions(url_column="1", text_column="0")
     assert texts(find([str(path)], options), options) == ["a dog"]
+
+
+def test_each_file_is_read_in_the_dialect_that_was_found_which_can_be_said(tmp_path):
+    (tmp_path / "a.tsv").write_text(f'url\ttext\n{URL}\t"a ""b"""\n')
+    (tmp_path / "b.tsv").write_text(f'url\ttext\n{URL}\t"a ""b"""\n')
+    (tmp_path / "c.csv").write_text(f"url;text\n{URL};c\n")
+    (tmp_path / "d.jsonl").write_text(LINE)
+    found = find([str(tmp_path)])
+    assert [file.dialect for file in found] == ["tab-quoted", "tab-quoted", "semicolon-quoted", None]
+    assert texts(found)[:3] == ['a "b"', 'a "b"', "c"]
+    assert dialects(found) == [
+        f"{tmp_path}/a.tsv and 1 more: a tab between fields, and fields may stand in quotes (--dialect tab-quoted)",
+        f"{tmp_path}/c.csv: a semicolon between fields, and fields may stand in quotes (--dialect semicolon-quoted)",
+    ]
+    plain = find([str(tmp_path / "a.tsv")], TableOptions(dialect="tab-plain"))
+    assert texts(plain) == ['"a ""b"""']
 
 
 def test_a_file_that_cannot_be_opened_any_more_is_an_error_of_the_system(tmp_path, monkeypatch):

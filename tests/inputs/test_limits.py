@@ -131,6 +131,17 @@ def test_what_the_sentence_advises_is_enough():
         limits.require_sound(read, CurationConfig(max_bad_files=float(str(refused.value).rpartition(" ")[2])))
 
 
+def test_the_line_of_the_first_bad_record_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text('url,text\nhttp://a/b,"a\ndog"\nhttp://a/b\nbad\n')
+    (tmp_path / "b.jsonl").write_text('{"url": "http://a/b", "text": "a dog"}\n{\n{\n')
+    told = read(tmp_path / "a.csv")[1] + read(tmp_path / "b.jsonl")[1]
+    assert told["first_bad_line"] == 0
+    with pytest.raises(
+        InputError, match=r"a\.csv \(2, the first in line 4\), .*b\.jsonl \(2, the first in line 2\); mend"
+    ):
+        limits.require_sound(told, CONFIG)
+
+
 def test_damage_is_named_by_input(tmp_path):
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"url": "http://a/b", "text": "a dog"}\n' * 99)[:-9])
     (tmp_path / "fine.jsonl").write_text('{"url": "http://a/b", "text": "a dog"}\n' * 200 + "{}}\n")

@@ -58,6 +58,14 @@ def test_labels_of_other_models_are_read_and_rows_without_text_or_language_left_
     ]
 
 
+def test_a_language_may_be_stated_by_tag_or_name_and_an_empty_text_is_in_none():
+    rows = [("dog", "english"), ("犬", "ja-JP"), ("", "en"), (" ", "en"), ("dog", "")]
+    assert [(row["language"], row["texts"], row["recall"]) for row in evaluated(rows).to_pylist()] == [
+        ("en", 1, 1.0),
+        ("ja", 1, 1.0),
+    ]
+
+
 @pytest.fixture
 def gold(tmp_path, monkeypatch):
     """A folder with a table of texts in each format."""
@@ -102,6 +110,24 @@ def test_the_command_writes_table_and_plot_of_any_format(gold, ending, capsys):
     lines = [line.split() for line in capsys.readouterr().err.splitlines()]
     assert ["German", "(de)", "1", "100.0", "%", "100.0", "%", "25.0", "%", "25.0", "%"] in lines
     assert ["all", "4", "100.0", "%", "100.0", "%"] in lines
+
+
+def test_labels_that_are_not_known_and_rows_that_are_left_out_are_said(gold, capsys):
+    (gold / "odd.csv").write_text('text,language\na dog,english\na dog,zz\n"",en\na cat,zz\na cat,\x1b[2J\n')
+    main([*COMMAND, "odd.csv"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "1 of 5 rows are left out: they have no text or no language"
+    assert lines[1].startswith(
+        "warning: 3 rows state a language that is not known, and count as “other”; the most frequent: zz (2), "
+        "\\u001b[2J (1). Known are BCP 47 tags"
+    )
+
+
+def test_gold_is_read_in_the_dialect_that_it_shows(gold):
+    text = '"A photo of a dog in the park;\u2028it is ""big"" and brown"'
+    (gold / "odd.tsv").write_text(f"\ufefftext;language\n{text};english\n", "utf-8")
+    main([*COMMAND, "odd.tsv"])
+    assert [row["texts"] for row in pq.read_table("out/languages.parquet").to_pylist()] == [1]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from collections import Counter
 import pytest
 
 from curation.language.identify import default_model
-from metadata.languages import LANGUAGES, OTHER, is_wikipedia, language, of_label, of_wikipedia, of_wordnet
+from metadata.languages import LANGUAGES, OTHER, is_wikipedia, language, of_label, of_stated, of_wikipedia, of_wordnet
 from runtime.errors import InputError
-from tests.support.checkout import CASES
+from tests.support.checkout import CASES, ROOT
+from tests.support.cldr_names import names_csv
 
 WIKIPEDIAS = (CASES / "wikipedia_codes.txt").read_text("utf-8").split()
 LID_176 = [label.decode() for label in re.findall(rb"__label__([a-z]+)\0", default_model().read_bytes())]
@@ -123,6 +124,67 @@ def test_a_wikipedia_is_merged_into_its_language(wikipedia, code):
 )
 def test_a_label_means_a_language_and_any_unknown_one_means_other(label, code):
     assert of_label(label).code == code
+
+
+@pytest.mark.parametrize(
+    ("stated", "code"),
+    [
+        ("English", "en"),
+        (" ENGLISH", "en"),
+        ("EN", "en"),
+        ("en-US", "en"),
+        ("en_GB", "en"),
+        ("en-x-simple", "en"),
+        ("English (United Kingdom)", "en"),
+        ("zh-Hant-TW", "zh"),
+        ("ZH-CMN-HANS-CN", "zh"),
+        ("Chinese (Simplified)", "zh"),
+        ("Traditional Chinese", "zh"),
+        ("Mandarin", "zh"),
+        ("zh-min-nan", "zh_min_nan"),
+        ("es-419", "es"),
+        ("Castilian", "es"),
+        ("de-DE-1996", "de"),
+        ("ca-valencia", "ca"),
+        ("sr-Latn-RS", "sr"),
+        ("nb-NO", "no"),
+        ("Norwegian Bokmal", "no"),
+        ("iw", "he"),
+        ("in", "id"),
+        ("deu", "de"),
+        ("ger", "de"),
+        ("mon", "mn"),
+        ("Mon", "mnw"),
+        ("ENG_LATN", "en"),
+        ("__label__EN", "en"),
+        ("als", "als"),
+        ("ALS", "als"),
+        ("als-latn", "sq"),
+        ("Tosk Albanian", "sq"),
+        ("und", "other"),
+        ("Bemba", "other"),
+        ("Unknown", "other"),
+    ],
+)
+def test_a_table_may_state_a_language_by_tag_or_name(stated, code):
+    assert of_stated(stated).code == code
+
+
+@pytest.mark.parametrize(
+    "stated", ["zz", "tlh", "Klingon", "", " ", "(", "no text", "no_data", "en,fr", "en or fr", "日本語", "en" * 100]
+)
+def test_what_states_no_language_of_the_table_is_told_apart(stated):
+    assert of_stated(stated) is None
+
+
+def test_every_label_and_name_of_the_table_may_be_stated():
+    labels = [(label, each) for each in LANGUAGES for label in (*each.labels, *each.wikipedia, each.name)]
+    assert [label for label, each in labels if of_stated(label) is not each] == []
+    assert [label for label, _ in labels[:-1] if of_stated(label.upper()) is None] == []
+
+
+def test_names_of_languages_are_those_of_cldr():
+    assert (ROOT / "metadata" / "language_names.csv").read_text("utf-8") == names_csv()
 
 
 def test_every_code_is_a_label_of_its_own_language():

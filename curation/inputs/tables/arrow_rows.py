@@ -1,5 +1,6 @@
 """Turn Arrow batches, of Parquet files or of Spark, into candidates."""
 
+import binascii
 from collections import Counter
 from collections.abc import Iterator
 
@@ -24,7 +25,10 @@ def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: 
 def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in a batch, given the column of each field, and count the other rows."""
     tally["records"] += batch.num_rows
-    arrays = _valid_utf8([as_bytes(batch[name]) for name in columns.values()], tally)
+    given = {field: batch[name] for field, name in columns.items()}
+    arrays = _valid_utf8(
+        [uid_bytes(each) if field == "uid" else as_bytes(each) for field, each in given.items()], tally
+    )
     yield from from_columns(dict(zip(columns, arrays, strict=True)), tally)
 
 
@@ -32,8 +36,29 @@ def as_bytes(array: pa.Array) -> pa.Array:
     """Return a column as binary: UTF-8 is checked only where binary is cast to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if isinstance(array, pa.ExtensionArray):  # such as UUIDs
+        array = array.storage
+    if pa.types.is_fixed_size_binary(array.type):
+        return array.cast(pa.binary())
     is_bytes = pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)
     return array if is_bytes else array.cast(pa.string()).cast(pa.binary())
+
+
+def uid_bytes(array: pa.Array) -> pa.Array:
+    """Return uids as binary that is UTF-8: those that are not, such as digests and UUIDs, as hexadecimal digits."""
+    values = as_bytes(array)
+    try:
+        values.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_hex_unless_utf8(value) for value in values.to_pylist()], pa.binary())
+    return values
+
+
+def _hex_unless_utf8(value: bytes | None) -> bytes | None:
+    try:
+        return None if value is None else value.decode().encode()
+    except UnicodeDecodeError:
+        return binascii.hexlify(value or b"")
 
 
 def _valid_utf8(arrays: list[pa.Array], tally: Counter[str]) -> list[pa.Array]:

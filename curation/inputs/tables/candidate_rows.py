@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from curation.inputs.candidates import Row, candidates, columns_of
 from curation.inputs.cleaning import clean_array, is_web
+from curation.inputs.tables.languages import count_unknown
 
 KIND = "text"  # of a text whose kind the table does not state
 CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
@@ -28,7 +29,10 @@ def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -
 
 
 def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that have a web address and a text, if any, and count the others by the first thing amiss."""
+    """Yield the rows that have a web address and a text, if any, and count the others by the first thing amiss.
+
+    Of the languages that are stated, those that are not known are counted, too.
+    """
     columns = {field: _without_empty(array) for field, array in columns.items()}
     columns["text"] = _without_empty(clean_array(columns["text"]))
     kinds = pa.repeat(KIND, len(columns["text"]))
@@ -40,6 +44,8 @@ def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[
             tally[reason] += batch.num_rows - right.true_count
             batch = batch.filter(right)
     tally["pairs"] += batch.num_rows
+    if "language" in columns:
+        count_unknown(batch["language"], tally)
     if batch.num_rows:
         yield batch
 

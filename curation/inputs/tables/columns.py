@@ -1,11 +1,12 @@
 """Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from curation.inputs.tables.dialects import DIALECTS
 from runtime.errors import InputError
 
-RECOGNISED = {
+RECOGNISED = {  # in this order, and in any case
     "url": ("url", "URL", "image_url"),
     "text": ("text", "TEXT", "caption", "alt"),
     "uid": ("uid",),
@@ -23,12 +24,15 @@ class TableOptions:
 
     url_column: str | int | None = None
     text_column: str | int | None = None
+    dialect: str | None = None  # of CSV and TSV, one of DIALECTS; None: what the first rows of each file show
 
     def __post_init__(self) -> None:
         for name in ("url_column", "text_column"):
             value = getattr(self, name)
             if isinstance(value, str) and value.isascii() and value.isdigit():  # as it comes from a command line
                 object.__setattr__(self, name, int(value))
+        if self.dialect is not None and self.dialect not in DIALECTS:
+            raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
         if isinstance(self.url_column, int) != isinstance(self.text_column, int):
             raise InputError(
                 f"--url-column is {self.url_column} and --text-column is {self.text_column}: either both are numbers,"
@@ -47,6 +51,14 @@ class TableOptions:
         return {"url": self.url_column, "text": self.text_column}.get(field)
 
 
+@dataclass(frozen=True)
+class Glance:
+    """What a look at a file says besides that it has its columns."""
+
+    piece_bytes: list[int] = field(default_factory=list)  # of each piece of a file that is split
+    dialect: str | None = None  # of CSV and TSV
+
+
 def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
     """Return the name of the column for each field of candidates that a table has; refuse one without url or text.
 
@@ -56,7 +68,7 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
         raise InputError(
             f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
         )
-    columns = {field: _column(field, names, options, path) for field in RECOGNISED}
+    columns = {field: _column(field, names, options, path, naming) for field in RECOGNISED}
     lacking = next((field for field in REQUIRED if columns[field] is None), None)
     if lacking:
         raise InputError(
@@ -66,10 +78,32 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     return {field: name for field, name in columns.items() if name is not None}
 
 
-def _column(field: str, names: Sequence[str], options: TableOptions, path: str) -> str | None:
-    found = [name for name in _wanted(field, options) if name in names]
-    if found and names.count(found[0]) > 1:
-        raise InputError(f"{path} has {names.count(found[0])} columns named {found[0]}; expected one")
+def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:
+    """Return the column with the first name, in any case, that RECOGNISED has for a field and a table has, too.
+
+    Several that differ in case only are refused.
+
+    >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
+    ('Url', None)
+    """
+    alike = ([name for name in names if name.lower() == known.lower()] for known in RECOGNISED[field])
+    return _one(next(filter(None, alike), []), path, remedy)
+
+
+def _column(field: str, names: Sequence[str], options: TableOptions, path: str, naming: str) -> str | None:
+    given = options.column(field)
+    if given is not None:
+        return _one([name for name in names if name == given], path, "")
+    if field not in REQUIRED:
+        return recognised(field, names, path)
+    return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
+
+
+def _one(found: list[str], path: str, remedy: str) -> str | None:
+    if len(set(found)) > 1:
+        raise InputError(f"{path} has the columns {' and '.join(dict.fromkeys(found))}, alike but for case: {remedy}")
+    if len(found) > 1:
+        raise InputError(f"{path} has {len(found)} columns named {found[0]}; expected one")
     return found[0] if found else None
 
 

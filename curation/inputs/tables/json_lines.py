@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, tallies
+from curation.inputs.candidates import BYTES, FIRST_BAD, tallies
 from curation.inputs.tables.candidate_rows import from_rows
-from curation.inputs.tables.columns import TableOptions, named_columns
+from curation.inputs.tables.columns import Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import lines
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
@@ -38,7 +38,7 @@ def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.Record
     yield tallies(tally)
 
 
-def check(file: BinaryIO, path: str, options: TableOptions) -> None:
+def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file, unpacked, without the columns that are needed; an empty one passes."""
     tally: Counter[str] = Counter()
     probe = _probe(_objects(lines(file, tally), tally))
@@ -46,11 +46,12 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> None:
         _columns(probe, options, path)
     elif tally:
         raise InputError(f"{path} has no line that is a JSON object; expected JSON lines, one object for each pair")
+    return Glance()
 
 
 def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
-    """Yield the object of each line that is not blank; other lines are counted."""
-    for line in text:
+    """Yield the object of each line that is not blank; others are counted, and the first is noted."""
+    for number, line in enumerate(text, 1):
         if not line.strip():
             continue
         tally["records"] += 1
@@ -59,6 +60,7 @@ def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
             yield value
         else:
             tally["dropped.bad_json"] += 1
+            tally.setdefault(FIRST_BAD, number + tally["dropped.long_line"])
 
 
 def _json(line: str) -> Any:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from curation.inputs.candidates import ROWS, tallies
 from curation.inputs.tables.arrow_rows import from_batch, string_columns
-from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.columns import Glance, TableOptions
 from runtime.storage.bounded_parquet import BoundedParquet
 
 
@@ -26,8 +26,8 @@ def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None 
     yield tallies(tally)
 
 
-def check(file: BinaryIO, path: str, options: TableOptions) -> list[int]:
+def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file without the columns that are needed; return the compressed bytes of each row group."""
     table = BoundedParquet(file)
     string_columns(table.schema, options, path)
-    return table.group_bytes()
+    return Glance(piece_bytes=table.group_bytes())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
@@ -16,7 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from curation.inputs.tables.lines import unpack
+from curation.inputs.tables.arrow_rows import uid_bytes
+from curation.inputs.tables.delimited_rows import Rows
+from curation.inputs.tables.dialects import dialect_of, first_lines
+from curation.inputs.tables.lines import lines, unpack
 from runtime.errors import InputError
 from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import name_of
@@ -63,8 +66,9 @@ def text_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, pa.Array]]:
 def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     """Yield these columns of the rows of a Parquet, CSV or TSV file as large strings."""
     for batch in _READERS[_ending(path)](file, path, columns):
-        strings = [column.cast(pa.large_string()) for column in batch.columns]
-        yield pa.RecordBatch.from_arrays(strings, batch.schema.names)
+        names = batch.schema.names
+        values = [uid_bytes(batch[name]) if name.lower() == "uid" else batch[name] for name in names]
+        yield pa.RecordBatch.from_arrays([each.cast(pa.large_string()) for each in values], names)
 
 
 def _require_utf8(text: bytes, number: int, path: str) -> None:
@@ -91,21 +95,26 @@ def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
     return table.batches(columns(table.schema.names), _ROWS)
 
 
-def _read_csv(file: BinaryIO, path: str, columns: Columns, delimiter: str = ",") -> Iterator[pa.RecordBatch]:
+def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     # Columns are chosen by name: Arrow would guess the types of the others, and fail where it guessed wrong.
-    with opened(path, "the file") as again, io.TextIOWrapper(again, "utf-8-sig") as text:
-        chosen = columns(next(csv.reader(text, delimiter=delimiter), []))
+    with opened(path, "the file") as again:
+        begin = first_lines(lines(again, Counter()))
+    dialect = dialect_of(begin, path, partial(_has_columns, columns))
+    chosen = columns(next((row for row in Rows(begin, dialect) if row), []))
     types = dict.fromkeys(chosen, pa.large_string())
     return pa_csv.open_csv(
         file,
         read_options=pa_csv.ReadOptions(block_size=_TEXT_BYTES),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        parse_options=dialect.arrow(),
         convert_options=pa_csv.ConvertOptions(include_columns=chosen, column_types=types),
     )
 
 
-def _read_tsv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
-    return _read_csv(file, path, columns, delimiter="\t")
+def _has_columns(columns: Columns, rows: Iterator[list[str]]) -> int:
+    try:
+        return len(columns(next(rows, [])))
+    except InputError:
+        return 0
 
 
-_READERS = {"parquet": _read_parquet, "csv": _read_csv, "tsv": _read_tsv}
+_READERS = {"parquet": _read_parquet, "csv": _read_csv, "tsv": _read_csv}

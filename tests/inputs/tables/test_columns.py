@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.gates.expressions import Condition, require_columns
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.delimited import check as check_csv
 from curation.inputs.tables.json_lines import check as check_json
@@ -23,6 +24,33 @@ def test_the_usual_names_of_columns_are_recognised(url, text):
     assert of_parquet({"other": [1], text: ["犬"], url: [URL]})[0] == expected
     assert of_json(json_lines({"other": 1, text: "犬", url: URL}))[0] == expected
     assert of_csv(f"other,{text},{url}\n1,犬,{URL}\n")[0] == expected
+
+
+def test_the_usual_names_are_recognised_in_any_case():
+    row = {"Image_Url": URL, "Caption": "x", "UID": "1", "Language": "ja", "PAGE_URL": "p"}
+    expected = [{"url": URL, "text": "x", "kind": "text", "uid": "1", "language": "ja", "page_url": "p"}]
+    assert of_parquet({name: [value] for name, value in row.items()})[0] == expected
+    assert of_json(json_lines(row))[0] == expected
+    assert of_csv(f"{','.join(row)}\n{','.join(row.values())}\n")[0] == expected
+
+
+def test_columns_alike_but_for_case_are_refused_unless_one_is_named():
+    table = {"URL": [URL], "url": ["y"], "text": ["x"]}
+    sentence = (
+        r"x.parquet has the columns URL and url, alike but for case: name the one that is meant with --url-column"
+    )
+    with pytest.raises(InputError, match=sentence):
+        of_parquet(table)
+    assert texts(of_parquet(table, TableOptions("URL", "text"))) == ["x"]
+    with pytest.raises(InputError, match="columns uid and UID, alike but for case: leave out the others"):
+        of_csv("url,text,uid,UID\n")
+
+
+def test_a_column_of_a_condition_may_not_be_two():
+    tables = {"s.parquet": ["url", "Score", "score"], "t.parquet": ["url", "width"]}
+    require_columns(Condition("width > 1", ("width",)), tables)
+    with pytest.raises(InputError, match=r"column score of --keep may be Score or score of s.parquet, alike but for"):
+        require_columns(Condition("score > 1", ("score",)), tables)
 
 
 def test_other_columns_are_used_as_given():
@@ -116,5 +144,6 @@ def test_a_first_line_without_a_key_passes_if_another_has_it():
 def test_a_csv_without_header_is_refused_with_its_first_row():
     with pytest.raises(InputError, match="it has a caption, https://.*a number from 0"):
         check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), "x.csv", TableOptions())
-    with pytest.raises(InputError, match="it has none"):
-        check_csv(io.BytesIO(b""), "x.csv", TableOptions())
+    with pytest.raises(InputError, match="x.csv is empty; expected a line that names the columns"):
+        check_csv(io.BytesIO(b"\n"), "x.csv", TableOptions())
+    check_csv(io.BytesIO(b""), "x.csv", TableOptions(0, 1))

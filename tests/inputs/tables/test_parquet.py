@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.gates.tables import ImageTable
 from curation.inputs.candidates import ROWS
 from curation.inputs.tables import parquet
 from curation.inputs.tables.columns import TableOptions
@@ -22,6 +23,36 @@ def test_strings_of_any_arrow_type_are_read(kind):
     found = of_parquet({"url": pa.array([URL] * 3), "text": column})
     assert texts(found) == ["犬", "é"]
     assert dropped(found) == {"empty_text": 1}
+
+
+def test_a_uid_that_is_no_text_is_its_hexadecimal_digits():
+    digest = bytes(range(240, 256))
+    for kind in (pa.binary(), pa.large_binary(), pa.binary(16)):
+        found = of_parquet({"url": [URL] * 2, "text": ["x"] * 2, "uid": pa.array([digest, None], kind)})
+        assert [row.get("uid") for row in found[0]] == [digest.hex(), None]
+    found = of_parquet({"url": [URL] * 2, "text": ["x"] * 2, "uid": pa.array([b"own", "犬".encode()])})
+    assert [row["uid"] for row in found[0]] == ["own", "犬"]
+    if hasattr(pa, "uuid"):
+        found = of_parquet({"url": [URL], "text": ["x"], "uid": pa.array([digest], pa.binary(16)).cast(pa.uuid())})
+        assert found[0][0]["uid"] == digest.hex()
+
+
+def test_a_table_of_images_may_name_them_by_digests_in_bytes(tmp_path):
+    digest, read = bytes(range(240, 256)), []
+    for name, uid in (
+        ("bytes", pa.array([digest])),
+        ("fixed", pa.array([digest], pa.binary(16))),
+        ("hex", [digest.hex()]),
+    ):
+        pq.write_table(pa.table({"Uid": uid, "score": [1]}), tmp_path / f"{name}.parquet")
+        table = ImageTable.find([str(tmp_path / f"{name}.parquet")])
+        read.append([batch.to_pylist() for batch in table.read(table.files[0], ["score"])])
+    assert read[0] == read[1] == read[2]
+    assert len(read[0][0]) == 1
+
+
+def test_a_text_of_bytes_of_one_length_is_read():
+    assert texts(of_parquet({"url": [URL], "text": pa.array([b"dog"], pa.binary(3))})) == ["dog"]
 
 
 def test_numbers_become_strings():

@@ -1,0 +1,80 @@
+"""The languages that tables state are understood however they are written; labels that are not known are counted."""
+
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+
+from curation.inputs.tables.languages import MOST, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
+from curation.matching.by_language import Matching
+from curation.report.warnings import unknown_languages
+from metadata.entries import Entries
+from runtime import tallies
+from runtime.tallies import Tallies
+from tests.support.tables import URL, json_lines, of_csv, of_json, of_parquet
+
+
+def test_codes_are_those_of_each_distinct_label():
+    stated = pa.array(["English", None, "en-US", "zz", "English", "zh-Hant", "eng_Latn"])
+    assert coded(stated).to_pylist() == ["en", None, "en", "other", "en", "zh", "en"]
+    assert coded(stated.slice(3, 2)).to_pylist() == ["other", "en"]
+    assert coded(stated.slice(0, 0)).to_pylist() == []
+
+
+def test_texts_are_matched_against_the_entries_of_the_language_that_is_stated():
+    matching = Matching.of(Entries.build({"en": ["dog"], "ja": ["犬"]}))
+    found = matching.find(["a dog"] * 5 + ["犬"], ["English", "EN", "en-US", "zz", None, "Japanese"])
+    assert found["language"].to_pylist() == ["en", "en", "en", "other", "en", "ja"]
+    assert found["entries"].to_pylist() == [[0], [0], [0], [], [0], [1]]
+
+
+@pytest.mark.parametrize("labels", [["zz", "English", "", None, "zz", "犬", "und"], [None] * 7, ["en"] * 7])
+def test_rows_of_unknown_labels_are_counted_in_every_format(labels):
+    rows = [{"url": URL, "text": "x", "language": label} for label in labels]
+    column = pa.array(labels, pa.string())
+    expected = {f"{UNKNOWN_LANGUAGE}{label}": rows for label, rows in Counter(labels).items() if label in ("zz", "犬")}
+    found = [
+        of_parquet({"url": [URL] * 7, "text": ["x"] * 7, "language": column}),
+        of_parquet({"url": [URL] * 7, "text": ["x"] * 7, "language": column.dictionary_encode()}),
+        of_json(json_lines(*rows)),
+        of_csv("url,text,language\n" + "".join(f"{URL},x,{label or ''}\n" for label in labels)),
+    ]
+    for pairs, tally in found:
+        assert len(pairs) == 7
+        assert {name: value for name, value in tally.items() if name.startswith(UNKNOWN_LANGUAGE)} == expected
+
+
+def test_a_row_that_is_dropped_is_not_counted():
+    assert of_csv("url,text,language\nftp://a,x,zz\n")[1] == {"files": 1, "records": 1, "dropped.not_http": 1}
+
+
+def test_of_a_column_of_texts_few_labels_are_counted_apart():
+    tally: Counter[str] = Counter()
+    for begin in range(0, 5000, 1000):
+        count_unknown(pa.array([f"text {number}" for number in range(begin, begin + 1000)]), tally)
+    assert sum(tally.values()) == 5000
+    assert len(tally) == MOST + 1
+    assert tally[UNKNOWN_LANGUAGE] == 5000 - MOST
+
+
+def test_labels_of_many_files_stay_few():
+    counted = Tallies()
+    for file in range(50):
+        for number in range(MOST):
+            counted.add(f"{UNKNOWN_LANGUAGE}{file} {number}", 2)
+        counted.add("records", 7)
+    again = Tallies(counted.rows()) + Tallies(counted.rows())
+    assert sum(again.beginning(UNKNOWN_LANGUAGE).values()) == 2 * 2 * 50 * MOST
+    assert again["records"] == 2 * 7 * 50
+    assert len(again.rows()) == tallies.MOST + 2
+
+
+def test_a_long_label_is_cut():
+    assert unknown_labels(pa.array(["y" * 1_000_000])) == {"y" * 40: 1}
+
+
+def test_the_warning_names_the_five_most_frequent():
+    labels = {f"l{number}": 20 - number for number in range(9)}
+    sentence = str(unknown_languages(1234, labels))
+    assert "1,234 rows state a language that is not known" in sentence
+    assert "l0 (20), l1 (19), l2 (18), l3 (17), l4 (16). Known are BCP 47 tags" in sentence
