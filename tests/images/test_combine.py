@@ -74,14 +74,26 @@ def test_equal_texts_count_once_and_their_copies_add_up():
     assert [(row["uid"], row["copies"]) for row in combined(rows)] == [("a", 6), ("b", 1)]
 
 
-def test_each_row_has_the_smallest_url_and_page_of_its_image_those_of_dropped_texts_too():
+def test_each_row_has_the_smallest_url_of_its_image_those_of_dropped_texts_too():
     rows = pairs(
-        {"uid": "a", "text": "x", "url": "http://é", "page_url": None},
-        {"uid": "a", "text": "yy", "url": "http://z", "page_url": "http://p/2"},
-        {"uid": "a", "text": "zzz", "url": "http://zz", "page_url": "http://p/10"},
-        {"uid": "a", "text": "dropped", "url": "http://", "page_url": "http://p/1"},
+        {"uid": "a", "text": "x", "url": "http://é"},
+        {"uid": "a", "text": "yy", "url": "http://z"},
+        {"uid": "a", "text": "zzz", "url": "http://zz"},
+        {"uid": "a", "text": "dropped", "url": "http://"},
     )
-    assert [(r["url"], r["page_url"]) for r in combined(rows, max_texts=2)] == [("http://", "http://p/1")] * 2
+    assert [row["url"] for row in combined(rows, max_texts=2)] == ["http://"] * 2
+
+
+def test_each_row_has_the_smallest_page_of_its_text():
+    rows = pairs(
+        {"uid": "a", "text": "사진", "page_url": "http://ko/2"},
+        {"uid": "a", "text": "صورة", "page_url": "http://ar/"},
+        {"uid": "a", "text": "사진", "page_url": None},
+        {"uid": "a", "text": "사진", "page_url": "http://ko/10"},
+        {"uid": "b", "text": "사진", "page_url": "http://b/"},
+    )
+    found = {(row["uid"], row["text"]): row["page_url"] for row in combined(rows)}
+    assert found == {("a", "صورة"): "http://ar/", ("a", "사진"): "http://ko/10", ("b", "사진"): "http://b/"}
 
 
 def test_each_row_has_all_signals_and_the_largest_stated_sizes_of_its_image_those_of_dropped_texts_too():
@@ -105,9 +117,24 @@ def test_no_split_of_the_rows_changes_what_an_image_carries(seed):
     assert combine(pa.concat_batches(parts), 2, Tallies()).select(names).equals(whole)
 
 
-def test_an_image_without_a_page_has_none():
-    rows = pairs({"uid": "a", "text": "x"}, {"uid": "b", "text": "x", "page_url": "http://p"})
+def test_a_text_without_a_page_has_none():
+    rows = pairs({"uid": "a", "text": "x"}, {"uid": "a", "text": "zzz", "page_url": "http://p"})
     assert [row["page_url"] for row in combined(rows)] == [None, "http://p"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "of_image", "of_texts"),
+    [
+        (["http://p", "http://p"], "http://p", [None, None]),
+        (["http://p/2", "http://p/1"], "http://p/1", ["http://p/2", None]),
+        (["http://p", None], None, ["http://p", None]),  # no page must be given to a text that has none
+        ([None, None], None, [None, None]),
+    ],
+)
+def test_an_image_has_the_smallest_page_of_its_texts_and_these_their_own_where_it_is_another(pages, of_image, of_texts):
+    rows = pairs(*({"uid": "a", "text": "x" * (2 * n + 1), "page_url": page} for n, page in enumerate(pages)))
+    (image,) = group(combine(rows, 64, Tallies()), Tallies()).to_pylist()
+    assert (image["page_url"], [text["page_url"] for text in image["candidates"]]) == (of_image, of_texts)
 
 
 def test_strings_are_compared_by_their_bytes():
@@ -187,7 +214,7 @@ def test_strings_of_a_megabyte_are_combined_like_any_other():
     long = "é" * 500_000
     rows = pairs(*({"uid": "a", "text": text, "page_url": long + text} for text in (long, long + "x", long, "x")))
     assert [(row["text"], row["copies"]) for row in combined(rows)] == [("x", 1), (long, 2), (long + "x", 1)]
-    assert combined(rows)[0]["page_url"] == long + "x"
+    assert [row["page_url"] for row in combined(rows)] == [long + "x", long + long, long + long + "x"]
 
 
 @pytest.mark.parametrize("unique", [False, True])
