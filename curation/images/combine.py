@@ -11,14 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE
+from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.kernels.images import differs_from_last, rank_texts, smallest
 from curation.language.scripts import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
+from runtime.storage.addresses import hidden
 from runtime.tallies import Tallies
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
+SEVERAL_URLS = 1 << 30  # the bit of `signals` by which pairs carry that; no signal of a page, and not in matched/
+SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 ORDER = ("key", "uid", "hash", "text", "kind", "given", "page_language")  # of rows; the first of equal texts stays
 
 
@@ -30,6 +34,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     are stated.
     """
     order, new_image, new_text = _ordered(rows)
+    rows = _marked(rows, order, new_image, tallies)
     rank = np.empty(len(order), np.int64)
     rank_texts(new_image, new_text, rank)
     texts = np.flatnonzero(new_text)
@@ -58,6 +63,10 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
     found = pc.greater(pc.list_value_length(rows["entries"]), 0)
     tallies.add("images", int(new_image.sum()))
+    signals = rows["signals"].to_numpy()
+    if shared := int(np.count_nonzero(signals[new_image] & SEVERAL_URLS)):
+        tallies.add(SHARED_UIDS, shared)
+        rows = _with_signals(rows, signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
     for reason, texts in _counts(rows["undetermined"]):
@@ -66,6 +75,33 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
         tallies.add("page_language", asked)
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+
+
+def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
+    """Return rows with the bit SEVERAL_URLS where an image has another URL than in the row before it in the order.
+
+    `tallies` gets an example, if it has none.
+    """
+    (offsets, data), known = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(~new_image)
+    places = places[known[order[places]] & known[order[places - 1]]]  # of copies of a picture, only one has its URL
+    differs = np.empty(len(places), bool)
+    differs_from_last(offsets, data, order, places, differs)
+    places = places[differs]
+    if not len(places):
+        return rows
+    if not tallies.beginning(SHARED):
+        row, last = order[places[0]], order[places[0] - 1]
+        uid, *urls = (str(each)[:SHOWN_CHARACTERS] for each in (rows["uid"][row], rows["url"][last], rows["url"][row]))
+        tallies.add(f"{SHARED}{uid} ({' and '.join(map(hidden, sorted(urls)))})")
+    signals = rows["signals"].to_numpy().copy()
+    signals[order[places]] |= SEVERAL_URLS
+    return _with_signals(rows, signals)
+
+
+def _with_signals(rows: pa.RecordBatch, signals: np.ndarray) -> pa.RecordBatch:
+    place = rows.schema.get_field_index("signals")
+    return rows.set_column(place, rows.schema.field(place), pa.array(signals, pa.int32()))
 
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from curation.images.combine import DUPLICATE, OVER_LIMIT, combine, group
+from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group
@@ -18,7 +19,8 @@ def combined(rows: pa.RecordBatch, max_texts: int = 64) -> list[dict]:
 
 
 def sums(tallies: Tallies) -> dict:
-    return {(row["name"], row["language"]): row["value"] for row in tallies.rows() if row["value"]}
+    rows = [row for row in tallies.rows() if not row["name"].startswith(SHARED)]  # examples differ with the parts
+    return {(row["name"], row["language"]): row["value"] for row in rows if row["value"]}
 
 
 @pytest.mark.parametrize("max_texts", [1, 3, 64])
@@ -259,3 +261,19 @@ def test_no_rows_give_no_images():
     assert combine(pairs(), 64, tallies).equals(pairs())
     assert group(pairs(), tallies).equals(pa.RecordBatch.from_pylist([], MATCHED))
     assert sums(tallies) == {}
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_uid_of_several_urls_is_counted_once_and_named_with_two_of_them_however_rows_are_cut(parts):
+    urls = ["http://a", "http://b", "http://a"]
+    rows = pairs(
+        *({"uid": "1", "text": "x" * (2 * n + 1), "url": url} for n, url in enumerate(urls)),
+        {"uid": "2", "text": "x", "url": "http://c"},
+        {"uid": "2", "text": "x", "url": "http://c"},
+        {"uid": "3", "text": "x", "url": "http://d", "signals": 3},
+    )
+    tallies = Tallies()
+    some = [combine(part, 64, tallies) for part in cut(rows, Random(parts), parts)]
+    images = group(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
+    assert (tallies[SHARED_UIDS], [*tallies.beginning(SHARED)]) == (1, ["1 (http://a and http://b)"])
+    assert [image["signals"] for image in images] == [0, 0, 3]

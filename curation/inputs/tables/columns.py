@@ -14,6 +14,7 @@ RECOGNISED = {
 }
 REQUIRED = ("url", "text")
 FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header)"  # how a user names a column of a file
+NONE = "none"  # as a column: there is none, whatever the table has
 FIELD = "{}_column of TableOptions"  # and one of a DataFrame
 
 
@@ -23,6 +24,7 @@ class TableOptions:
 
     url_column: str | int | None = None
     text_column: str | int | None = None
+    uid_column: str | None = None  # `none`: an image is known by its URL
 
     def __post_init__(self) -> None:
         for name in ("url_column", "text_column"):
@@ -43,8 +45,8 @@ class TableOptions:
         return None
 
     def column(self, field: str) -> str | int | None:
-        """Return the column that was given for `field`, if it is url or text."""
-        return {"url": self.url_column, "text": self.text_column}.get(field)
+        """Return the column that was given for `field`, if it is url, text or uid."""
+        return {"url": self.url_column, "text": self.text_column, "uid": self.uid_column}.get(field)
 
 
 def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
@@ -57,7 +59,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
             f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
         )
     columns = {field: _column(field, names, options, path) for field in RECOGNISED}
-    lacking = next((field for field in REQUIRED if columns[field] is None), None)
+    required = REQUIRED if options.uid_column in (None, NONE) else (*REQUIRED, "uid")
+    lacking = next((field for field in required if columns[field] is None), None)
     if lacking:
         raise InputError(
             f"{path} has no column {' or '.join(_wanted(lacking, options))} for the {lacking}; it has "
@@ -75,4 +78,6 @@ def _column(field: str, names: Sequence[str], options: TableOptions, path: str) 
 
 def _wanted(field: str, options: TableOptions) -> tuple[str, ...]:
     given = options.column(field)
+    if field == "uid" and given == NONE:
+        return ()
     return RECOGNISED[field] if given is None else (str(given),)
