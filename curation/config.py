@@ -37,6 +37,7 @@ class CurationConfig:
     max_text_length: int = 8_192  # characters; of a million captions of a crawl, hardly one has so many
     max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
     max_bad_records: float = 0.2  # share; in Common Crawl far less than one in a thousand
+    max_shared_uids: float = 0.01  # share of images whose uid has several URLs: our choice; right uids share none
     min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
     min_language_scores: dict[str, float] = field(default_factory=dict)  # of single languages, instead of it
     no_language: str = "keep"  # texts without letters, file names, addresses, HTML: `other` asks for more than [2]
@@ -62,7 +63,7 @@ class CurationConfig:
         if self.tail_share is not None:
             require_share("tail_share", self.tail_share)
         require_integer("seed", self.seed)
-        for name in ("min_language_score", "max_bad_files", "max_bad_records"):
+        for name in ("min_language_score", "max_bad_files", "max_bad_records", "max_shared_uids"):
             require_share(name, getattr(self, name))
         for code, score in self.min_language_scores.items():
             language(code)  # refuses an unknown one

@@ -60,12 +60,14 @@ CANDIDATE = pa.struct(
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),
         *FOUND,
+        pa.field("page_url", pa.string()),  # the smallest page that has the text; null where it is that of the image
     ]
 )
 
-# One row per image that has a text with a match. The version is part of what a run's images were made from: a run
-# whose images have other columns is not gone on with.
-MATCHED_VERSION = 2
+# One row per image that has a text with a match. `page_url` is the smallest page of its texts, null where one of them
+# has none: a text without a page of its own has that of the image, also in finished runs of earlier versions.
+# The version is part of what a run's images were made from: a run whose images mean something else is not gone on with.
+MATCHED_VERSION = 3
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),

@@ -55,6 +55,8 @@ def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.Recor
     columns = {name: batch.column(name).take(pa.array(kept)) for name in ("uid", "url", "page_url")}
     for name in ("text", "language", "lid_score", "entries"):
         columns[name] = texts.field(name).take(pa.array(chosen[kept]))
+    own_pages = texts.field("page_url").take(pa.array(chosen[kept]))
+    columns["page_url"] = pc.coalesce(own_pages, columns["page_url"])
     columns["probability"] = pa.array(probability[kept])
     return pa.RecordBatch.from_arrays([columns[name] for name in CURATED.names], schema=CURATED)
 

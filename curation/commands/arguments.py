@@ -74,6 +74,9 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "-plain (quotes mean nothing), such as tab-plain",
     )
     group.add_argument(
+        "--uid-column", metavar="NAME", help="column of what names each image; none: its URL does, whatever `uid` holds"
+    )
+    group.add_argument(
         "--unique-images",
         action="store_true",
         help="the inputs state each image once: nothing is brought together by image, which is faster",
@@ -85,6 +88,9 @@ def _add_inputs(group: _ActionsContainer) -> None:
         group.add_argument(
             f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where more of the {what} are damaged"
         )
+    group.add_argument(
+        "--max-shared-uids", type=float, metavar="SHARE", help="stop where more of the uids are given to several URLs"
+    )
 
 
 def add_exclude(group: _ActionsContainer, **options: Any) -> None:

@@ -55,7 +55,7 @@ def config_of(args: Namespace) -> CurationConfig:
 def options_of(args: Namespace) -> Options:
     """Return the options of a command line."""
     return Options(
-        columns=TableOptions(args.url_column, args.text_column, args.dialect),
+        columns=TableOptions(args.url_column, args.text_column, args.uid_column, args.dialect),
         unique_images=args.unique_images,
         exclude=args.exclude,
         gate=GateOptions(**{each.name: getattr(args, each.name) for each in fields(GateOptions)}),

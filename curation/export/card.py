@@ -197,7 +197,7 @@ img2dataset --url_list data --input_format parquet --url_col url --caption_col t
 | column of the pairs | |
 | --- | --- |
 | `uid` | the image: MD5 of its URL, or its name in the input |
-| `url`, `page_url` | URL of the image, and of a page that shows it |
+| `url`, `page_url` | URL of the image, and of a page on which it has the text |
 | `text`, `language`, `lid_score` | the text, its language, and how sure the identification of the language is |
 | `entries` | ids of the metadata entries in the text |
 | `probability` | the probability with which the pair was kept |

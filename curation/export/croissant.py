@@ -25,7 +25,7 @@ PAIR_COLUMNS = {
     "lid_score": "How sure the identification of the language is, from 0 to 1; null if the input gave the language.",
     "entries": "The ids of the metadata entries in the text, as in the record set of entries.",
     "probability": "The probability with which the pair was kept.",
-    "page_url": "A page that shows the image.",
+    "page_url": "A page on which the image has the text.",
 }
 CAPTION = (
     pa.field("caption", pa.string()),

@@ -39,9 +39,8 @@ class CaptionMatching:
         languages, is_matched = found["language"], pc.greater(pc.list_value_length(found["entries"]), 0)
         _tally_languages(languages, "captions", 1, tallies)
         _tally_languages(languages.filter(is_matched), "matched", 1, tallies)
-        columns = {"text": texts, "kind": pa.repeat(KIND, len(texts))} | dict(
-            zip(found.schema.names, found.columns, strict=True)
-        )
+        of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
+        columns = of_caption | dict(zip(found.schema.names, found.columns, strict=True))
         return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
 
 

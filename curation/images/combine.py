@@ -11,14 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE
+from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.kernels.images import differs_from_last, rank_texts, smallest
 from curation.language.scripts import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
+from runtime.storage.addresses import hidden
 from runtime.tallies import Tallies
 
 DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
+SEVERAL_URLS = 1 << 30  # the bit of `signals` by which pairs carry that; no signal of a page, and not in matched/
+SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 ORDER = ("key", "uid", "hash", "text", "kind", "given", "page_language")  # of rows; the first of equal texts stays
 
 
@@ -26,9 +30,11 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     """Return KEYED rows or PAIRS in ORDER, each text of an image once and at most `max_texts` of them.
 
     Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
-    smallest url and page_url of its image, all its signals, and the largest width and height that are stated.
+    smallest page_url of its text, the smallest url and all signals of its image, and the largest width and height that
+    are stated.
     """
     order, new_image, new_text = _ordered(rows)
+    rows = _marked(rows, order, new_image, tallies)
     rank = np.empty(len(order), np.int64)
     rank_texts(new_image, new_text, rank)
     texts = np.flatnonzero(new_text)
@@ -39,7 +45,8 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
     image_of_text = np.cumsum(new_image)[texts[stays]] - 1
     images = np.append(np.flatnonzero(new_image), len(order))
     kept = pa.array(order[texts[stays]])
-    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, "copies")}
+    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}
+    columns["page_url"] = _smallest(rows["page_url"], order, np.append(texts, len(order)), np.flatnonzero(stays))
     for name, of_image in OF_IMAGE.items():
         columns[name] = of_image(rows[name], order, images, image_of_text)
     columns["copies"] = pa.array(copies[stays], pa.int32())
@@ -56,6 +63,10 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
     found = pc.greater(pc.list_value_length(rows["entries"]), 0)
     tallies.add("images", int(new_image.sum()))
+    signals = rows["signals"].to_numpy()
+    if shared := int(np.count_nonzero(signals[new_image] & SEVERAL_URLS)):
+        tallies.add(SHARED_UIDS, shared)
+        rows = _with_signals(rows, signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
     for reason, texts in _counts(rows["undetermined"]):
@@ -64,6 +75,33 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
         tallies.add("page_language", asked)
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+
+
+def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
+    """Return rows with the bit SEVERAL_URLS where an image has another URL than in the row before it in the order.
+
+    `tallies` gets an example, if it has none.
+    """
+    (offsets, data), known = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(~new_image)
+    places = places[known[order[places]] & known[order[places - 1]]]  # of copies of a picture, only one has its URL
+    differs = np.empty(len(places), bool)
+    differs_from_last(offsets, data, order, places, differs)
+    places = places[differs]
+    if not len(places):
+        return rows
+    if not tallies.beginning(SHARED):
+        row, last = order[places[0]], order[places[0] - 1]
+        uid, *urls = (str(each)[:SHOWN_CHARACTERS] for each in (rows["uid"][row], rows["url"][last], rows["url"][row]))
+        tallies.add(f"{SHARED}{uid} ({' and '.join(map(hidden, sorted(urls)))})")
+    signals = rows["signals"].to_numpy().copy()
+    signals[order[places]] |= SEVERAL_URLS
+    return _with_signals(rows, signals)
+
+
+def _with_signals(rows: pa.RecordBatch, signals: np.ndarray) -> pa.RecordBatch:
+    place = rows.schema.get_field_index("signals")
+    return rows.set_column(place, rows.schema.field(place), pa.array(signals, pa.int32()))
 
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,12 +191,20 @@ def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
-    """Return the smallest string of each of `images`, null if it has none; `bounds` are theirs in the order."""
+    """Return the smallest string of each of `images`, null if it has none; `bounds` are theirs in the order.
+
+    `images` may be texts, too.
+    """
+    rows = _smallest_rows(column, order, bounds)[images]
+    return column.take(pa.array(rows, mask=rows < 0))
+
+
+def _smallest_rows(column: pa.Array, order: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Return the row of the smallest string of each image, -1 if it has none; `bounds` are theirs in the order."""
     offsets, data = string_buffers(column)
     rows = np.empty(len(bounds) - 1, np.int64)
     smallest(offsets, data, column.is_valid().to_numpy(zero_copy_only=False), order, bounds, rows)
-    rows = rows[images]
-    return column.take(pa.array(rows, mask=rows < 0))
+    return rows
 
 
 def _all_bits(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
@@ -179,11 +225,11 @@ def _reduced(function: np.ufunc, values: np.ndarray, bounds: np.ndarray) -> np.n
 # Columns that are the same in all rows of an image, and how they come about.
 OF_IMAGE = {
     "url": _smallest,
-    "page_url": _smallest,
     "signals": _all_bits,
     "stated_width": _largest,
     "stated_height": _largest,
 }
+OF_TEXT = ("page_url", "copies")  # the smallest and the sum of all rows of a text
 
 
 def _counts(reasons: pa.Array) -> Iterator[tuple[str, int]]:
@@ -222,7 +268,23 @@ def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) ->
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
     """Return the images of rows that come image after image, given the number of each row's image."""
     starts = np.flatnonzero(_differs(image))
-    candidates = pa.StructArray.from_arrays([rows[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
-    lists = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
-    columns = [rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE)]
-    return pa.RecordBatch.from_arrays([*columns, lists], schema=MATCHED)
+    columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE)}
+    columns["page_url"], pages = _pages(rows["page_url"], starts)
+    texts = [pages if field.name == "page_url" else rows[field.name] for field in CANDIDATE]
+    candidates = pa.StructArray.from_arrays(texts, fields=list(CANDIDATE))
+    columns["candidates"] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
+    return pa.RecordBatch.from_arrays([columns[name] for name in MATCHED.names], schema=MATCHED)
+
+
+def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
+    """Return the page of each image, and that of each text where it is another one; images begin at `starts`."""
+    bounds, rows = np.append(starts, len(pages)), np.arange(len(pages))
+    is_known = pages.is_valid().to_numpy(zero_copy_only=False)
+    first = _smallest_rows(pages, rows, bounds)
+    first[~_reduced(np.logical_and, is_known, bounds)] = -1
+    of_image = np.repeat(first, np.diff(bounds))
+    is_same = of_image == rows
+    others = np.flatnonzero(is_known & ~is_same & (of_image >= 0))
+    same = pc.equal(pages.take(pa.array(others)), pages.take(pa.array(of_image[others])))
+    is_same[others] = same.to_numpy(zero_copy_only=False)
+    return pages.take(pa.array(first, mask=first < 0)), pages.take(pa.array(rows, mask=is_same))

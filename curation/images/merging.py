@@ -11,7 +11,6 @@ from curation.schemas import MATCHED, PAIRS
 from runtime.arrow.lists import parts
 
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
-_PLACES = ("url", "page_url")  # those of the image that stays; the smallest that is not null counts
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
@@ -20,9 +19,10 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
     image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
     uids, stays = copy_of.take(image), pc.equal(images["uid"], copy_of)
     columns = {name: images[name].take(image) for name in _OF_IMAGE}
-    columns |= {name: pc.if_else(stays, images[name], None).take(image) for name in _PLACES}
     columns |= {field.name: texts.field(field.name) for field in texts.type}
     columns |= {
+        "url": pc.if_else(stays, images["url"], None).take(image),  # of the image that stays: null is never smallest
+        "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
         "key": pa.array(uid_hashes(uids).view(np.uint64)),
         "hash": pa.array(hashes(uids, texts.field("text"))),
         "uid": uids,

@@ -1,4 +1,4 @@
-"""Cut texts that are too long, and refuse a run whose inputs are damaged too much.
+"""Cut texts that are too long, and refuse a run whose inputs are damaged too much or whose uids are of several images.
 
 Both are counted. Damage is counted for each input, too, so that a person can look at the worst.
 """
@@ -32,6 +32,8 @@ BAD_RECORDS = (
 )
 DAMAGED = "damaged."  # before the path of an input: the name of the tally of its bad files or records
 DAMAGED_LINE = "damaged_line."  # likewise: that of the line of its first bad record, where it is known
+SHARED_UIDS = "shared_uids"  # uids that an input gave to several URLs
+SHARED = "shared_uid."  # before such a uid and two of its URLs: the name of a tally, one a task
 WORTH_NAMING = 0.01  # share of an input's records that are bad
 SHOWN = 3  # reasons and inputs that a refusal names
 
@@ -86,6 +88,7 @@ def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
     records = read["records"] + read["dropped.corrupt_gzip"]  # a broken member's records were never counted
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
     _require("records", BAD_RECORDS, records, read, config.max_bad_records)
+    _require_own_uids(read, config.max_shared_uids)
     return read
 
 
@@ -105,6 +108,18 @@ def _require(what: str, reasons: tuple[str, ...], total: float, read: Tallies, l
 
 def _first_line(number: float | None) -> str:
     return f", the first in line {number:,}" if number else ""
+
+
+def _require_own_uids(read: Tallies, limit: float) -> None:
+    """Refuse a run in which too many uids are of several images, which would become one."""
+    shared, images = read[SHARED_UIDS], read["images"]
+    if shared > limit * images:
+        example = next(iter(read.beginning(SHARED)), "")
+        raise InputError(
+            f"{shared:,} of {images:,} uids are given to several URLs, such as {example}; "
+            "expected one image a uid: name another column with --uid-column, or none with --uid-column none, or allow "
+            f"more with --max-shared-uids {_rounded_up(shared / images)}"
+        )
 
 
 def _rounded_up(share: float) -> float:

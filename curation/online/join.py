@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.online.tars import SAMPLES
-from curation.schemas import MATCHED
+from curation.schemas import CANDIDATE
 from runtime.draws import draws
 from runtime.errors import InputError
 
 BUCKETS = 256  # files at most, each of neighbouring shards; memory holds one file at a time
 
-CANDIDATES = MATCHED.field("candidates")
+# Training needs no pages: an index has none.
+CANDIDATES = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
 # Of an image that may be the sample in `row` of `shard`, because their numbers agree; its own columns come behind.
 FOUND = (pa.field("shard", pa.int32()), pa.field("row", pa.int32()))
 # One row per sample that has a matched image, with what training needs of both.

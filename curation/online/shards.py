@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.online.join import TarUids, join, joined
+from curation.online.join import CANDIDATES, TarUids, join, joined
 from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
@@ -23,7 +23,7 @@ from runtime.storage.parquet import batches
 
 _log = logging.getLogger(__name__)
 BATCH_ROWS = 1 << 16  # matched images in memory at a time
-IMAGES = pa.schema([MATCHED.field("uid"), MATCHED.field("candidates")])  # what is joined of a matched image
+IMAGES = pa.schema([MATCHED.field("uid"), CANDIDATES])  # what is joined of a matched image
 
 
 def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:

@@ -19,7 +19,7 @@ from curation.balancing.thresholds import Distribution, SizedThreshold, Threshol
 from curation.classes.measures import Alignment
 from curation.config import ENGLISH, CurationConfig
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
-from curation.inputs.limits import CUT, DAMAGED
+from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
 from curation.inputs.tables.languages import UNKNOWN_LANGUAGE
 from curation.report.numbers import quotient
 from curation.report.shape import shape_of
@@ -77,6 +77,7 @@ class Run:
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),
             "passed_over": dict(Counter(self.passed_over.values())),
+            **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
             "downloads": self.downloads or {},
@@ -89,6 +90,11 @@ class Run:
             "notes": self._notes(),
         }
         return facts | {"warnings": [str(warning) for warning in warnings(facts)]}
+
+    def _shared_uids(self) -> dict[str, Any]:
+        """Return the number of uids that are of several URLs, and one with two of them; empty without any."""
+        uids = self.matched[SHARED_UIDS]
+        return {"uids": uids, "example": next(iter(self.matched.beginning(SHARED)), "")} if uids else {}
 
     def top_entries(self, code: str, number: int = TOP) -> list[dict[str, Any]]:
         """Return the entries of a language with the most matches, as id, entry and count."""

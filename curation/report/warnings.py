@@ -51,7 +51,13 @@ class Check:
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run, given the other content of run.json."""
-    of_inputs = (_empty(facts["rows"]), _damaged(facts), _passed_over(facts), _unknown_languages(facts))
+    of_inputs = (
+        _empty(facts["rows"]),
+        _damaged(facts),
+        _passed_over(facts),
+        _unknown_languages(facts),
+        _shared_uids(facts),
+    )
     of_languages = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [warning for warning in (*of_inputs, *of_languages) if warning]
 
@@ -109,6 +115,15 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
             ". Known are BCP 47 tags, English names, and the codes and labels of languages.csv.",
         )
     )
+
+
+def _shared_uids(facts: dict[str, Any]) -> Sentence | None:
+    shared = facts.get("shared_uids")
+    if not shared:
+        return None
+    before = f"Uids of the input that are given to several URLs: {number(shared['uids'])}, such as "
+    after = ". The images of one such uid became one; with --uid-column none an image is known by its URL."
+    return Sentence((before, Quoted(shared["example"]), after))
 
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:

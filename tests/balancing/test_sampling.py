@@ -16,7 +16,7 @@ from curation.balancing.sampling import (
     texts_by_language,
 )
 from curation.balancing.thresholds import rates as rates_at
-from curation.schemas import CURATED, MATCHED, SAMPLED
+from curation.schemas import CANDIDATE, CURATED, MATCHED, SAMPLED
 from runtime.errors import InputError
 from tests.naive.sampling import naive_expected_size, naive_keep_probability, naive_sample
 
@@ -34,6 +34,7 @@ def image(number, texts):
             "language": ("en", "ja", None)[place % 3],
             "lid_score": None if place == 1 else 0.5,
             "entries": entries,
+            "page_url": f"https://é.example/{number}/{place}" if place % 3 == 1 else None,
         }
         for place, entries in enumerate(texts)
     ]
@@ -229,3 +230,22 @@ def test_kept_rows_are_counted_by_language():
     found = kept_by_language(kept).to_pydict()
     assert found["language"] == ["en", "ja", None]
     assert found["kept"] == [kept["language"].to_pylist().count(language) for language in found["language"]]
+
+
+def test_the_page_of_a_row_is_that_of_its_text():
+    korean = {"text": "사진", "entries": [0], "page_url": "ko"}
+    arabic = {"text": "صورة", "entries": [0], "page_url": None}
+    for text, page in ((korean, "ko"), (arabic, "ar")):
+        rows = batch([{"uid": "a", "url": "u", "page_url": "ar", "candidates": [text]}])
+        (row,) = sample_batch(rows, np.ones(1), 0).to_pylist()
+        assert (row["text"], row["page_url"]) == (text["text"], page)
+
+
+def test_images_of_earlier_versions_whose_texts_have_no_pages_are_sampled_with_those_of_images():
+    rows = batch([{**image(number, [[0]]), "page_url": "p"} for number in range(5)])
+    earlier = pa.struct([field for field in CANDIDATE if field.name != "page_url"])
+    place = rows.schema.get_field_index("candidates")
+    lists = rows["candidates"].cast(pa.list_(earlier))
+    sampled = sample_batch(rows.set_column(place, "candidates", lists), np.ones(1), 0)
+    assert sampled.equals(sample_batch(rows, np.ones(1), 0))
+    assert sampled["page_url"].to_pylist() == ["p"] * 5

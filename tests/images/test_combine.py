@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from curation.images.combine import DUPLICATE, OVER_LIMIT, combine, group
+from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group
@@ -18,7 +19,8 @@ def combined(rows: pa.RecordBatch, max_texts: int = 64) -> list[dict]:
 
 
 def sums(tallies: Tallies) -> dict:
-    return {(row["name"], row["language"]): row["value"] for row in tallies.rows() if row["value"]}
+    rows = [row for row in tallies.rows() if not row["name"].startswith(SHARED)]  # examples differ with the parts
+    return {(row["name"], row["language"]): row["value"] for row in rows if row["value"]}
 
 
 @pytest.mark.parametrize("max_texts", [1, 3, 64])
@@ -74,14 +76,26 @@ def test_equal_texts_count_once_and_their_copies_add_up():
     assert [(row["uid"], row["copies"]) for row in combined(rows)] == [("a", 6), ("b", 1)]
 
 
-def test_each_row_has_the_smallest_url_and_page_of_its_image_those_of_dropped_texts_too():
+def test_each_row_has_the_smallest_url_of_its_image_those_of_dropped_texts_too():
     rows = pairs(
-        {"uid": "a", "text": "x", "url": "http://é", "page_url": None},
-        {"uid": "a", "text": "yy", "url": "http://z", "page_url": "http://p/2"},
-        {"uid": "a", "text": "zzz", "url": "http://zz", "page_url": "http://p/10"},
-        {"uid": "a", "text": "dropped", "url": "http://", "page_url": "http://p/1"},
+        {"uid": "a", "text": "x", "url": "http://é"},
+        {"uid": "a", "text": "yy", "url": "http://z"},
+        {"uid": "a", "text": "zzz", "url": "http://zz"},
+        {"uid": "a", "text": "dropped", "url": "http://"},
     )
-    assert [(r["url"], r["page_url"]) for r in combined(rows, max_texts=2)] == [("http://", "http://p/1")] * 2
+    assert [row["url"] for row in combined(rows, max_texts=2)] == ["http://"] * 2
+
+
+def test_each_row_has_the_smallest_page_of_its_text():
+    rows = pairs(
+        {"uid": "a", "text": "사진", "page_url": "http://ko/2"},
+        {"uid": "a", "text": "صورة", "page_url": "http://ar/"},
+        {"uid": "a", "text": "사진", "page_url": None},
+        {"uid": "a", "text": "사진", "page_url": "http://ko/10"},
+        {"uid": "b", "text": "사진", "page_url": "http://b/"},
+    )
+    found = {(row["uid"], row["text"]): row["page_url"] for row in combined(rows)}
+    assert found == {("a", "صورة"): "http://ar/", ("a", "사진"): "http://ko/10", ("b", "사진"): "http://b/"}
 
 
 def test_each_row_has_all_signals_and_the_largest_stated_sizes_of_its_image_those_of_dropped_texts_too():
@@ -105,9 +119,24 @@ def test_no_split_of_the_rows_changes_what_an_image_carries(seed):
     assert combine(pa.concat_batches(parts), 2, Tallies()).select(names).equals(whole)
 
 
-def test_an_image_without_a_page_has_none():
-    rows = pairs({"uid": "a", "text": "x"}, {"uid": "b", "text": "x", "page_url": "http://p"})
+def test_a_text_without_a_page_has_none():
+    rows = pairs({"uid": "a", "text": "x"}, {"uid": "a", "text": "zzz", "page_url": "http://p"})
     assert [row["page_url"] for row in combined(rows)] == [None, "http://p"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "of_image", "of_texts"),
+    [
+        (["http://p", "http://p"], "http://p", [None, None]),
+        (["http://p/2", "http://p/1"], "http://p/1", ["http://p/2", None]),
+        (["http://p", None], None, ["http://p", None]),  # no page must be given to a text that has none
+        ([None, None], None, [None, None]),
+    ],
+)
+def test_an_image_has_the_smallest_page_of_its_texts_and_these_their_own_where_it_is_another(pages, of_image, of_texts):
+    rows = pairs(*({"uid": "a", "text": "x" * (2 * n + 1), "page_url": page} for n, page in enumerate(pages)))
+    (image,) = group(combine(rows, 64, Tallies()), Tallies()).to_pylist()
+    assert (image["page_url"], [text["page_url"] for text in image["candidates"]]) == (of_image, of_texts)
 
 
 def test_strings_are_compared_by_their_bytes():
@@ -187,7 +216,7 @@ def test_strings_of_a_megabyte_are_combined_like_any_other():
     long = "é" * 500_000
     rows = pairs(*({"uid": "a", "text": text, "page_url": long + text} for text in (long, long + "x", long, "x")))
     assert [(row["text"], row["copies"]) for row in combined(rows)] == [("x", 1), (long, 2), (long + "x", 1)]
-    assert combined(rows)[0]["page_url"] == long + "x"
+    assert [row["page_url"] for row in combined(rows)] == [long + "x", long + long, long + long + "x"]
 
 
 @pytest.mark.parametrize("unique", [False, True])
@@ -232,3 +261,19 @@ def test_no_rows_give_no_images():
     assert combine(pairs(), 64, tallies).equals(pairs())
     assert group(pairs(), tallies).equals(pa.RecordBatch.from_pylist([], MATCHED))
     assert sums(tallies) == {}
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_uid_of_several_urls_is_counted_once_and_named_with_two_of_them_however_rows_are_cut(parts):
+    urls = ["http://a", "http://b", "http://a"]
+    rows = pairs(
+        *({"uid": "1", "text": "x" * (2 * n + 1), "url": url} for n, url in enumerate(urls)),
+        {"uid": "2", "text": "x", "url": "http://c"},
+        {"uid": "2", "text": "x", "url": "http://c"},
+        {"uid": "3", "text": "x", "url": "http://d", "signals": 3},
+    )
+    tallies = Tallies()
+    some = [combine(part, 64, tallies) for part in cut(rows, Random(parts), parts)]
+    images = group(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
+    assert (tallies[SHARED_UIDS], [*tallies.beginning(SHARED)]) == (1, ["1 (http://a and http://b)"])
+    assert [image["signals"] for image in images] == [0, 0, 3]

@@ -24,6 +24,7 @@ from curation.images.tasks import (
     write_unique,
 )
 from curation.inputs.crawl.page_signals import SIGNALS
+from curation.inputs.limits import SHARED
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import blocks as packing
 from runtime.blocks import Block, unpack
@@ -67,7 +68,7 @@ def naive_images(rows: pa.RecordBatch, max_texts: int = 64) -> tuple[list[dict],
 
 
 def sums(tallies: Tallies, without: str = "rows") -> dict:
-    rows = [row for row in tallies.rows() if row["name"] != without and not row["name"].startswith(TALLY)]
+    rows = [row for row in tallies.rows() if row["name"] != without and not row["name"].startswith((TALLY, SHARED))]
     return {(row["name"], row["language"]): row["value"] for row in rows if row["value"]}
 
 

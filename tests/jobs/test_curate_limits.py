@@ -1,6 +1,7 @@
 """The curate job over lists of exclusions, long texts and damage, with its tasks run here, one after the other."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -132,3 +133,24 @@ def test_a_run_of_broken_files_stops_before_anything_looks_whole(job, command, k
     assert {path.name for path in output.iterdir()} <= {"pairs", ".work"}
     assert job(*broken, output, *kind, "--max-bad-files", 1) == 0
     assert facts(output)["damaged"] == {f"{folder}/one.wat.gz": 1, f"{folder}/zwei ü.wat.gz": 1}
+
+
+def test_uids_of_several_urls_are_named_and_many_of_them_end_the_run_in_a_sentence(job, tmp_path, capsys):
+    (tmp_path / "entries").write_text("dog\n")
+    for shard in "ab":
+        rows = [{"uid": str(n), "url": f"https://{shard}.example/{n}.jpg", "text": f"a dog {shard}"} for n in range(4)]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{shard}.parquet")
+    inputs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    command = ["--entries", f"en={tmp_path / 'entries'}", "--english-threshold", 20, "--input", *inputs, "--output"]
+    assert job(*command, tmp_path / "refused") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    example = r"4 of 4 uids are given to several URLs, such as (\d) \(https://a.example/\1.jpg and https://b.example/\1.jpg\);"
+    assert re.search(example, said)
+    assert "--uid-column none" in said
+    assert job(*command, tmp_path / "urls", "--uid-column", "none") == 0
+    facts = json.loads((tmp_path / "urls" / "run.json").read_text())
+    assert (facts["rows"]["images"], "shared_uids" in facts) == (8, False)
+    assert job(*command, tmp_path / "refused", "--max-shared-uids", 1) == 0
+    facts = json.loads((tmp_path / "refused" / "run.json").read_text())
+    assert (facts["rows"]["images"], facts["shared_uids"]["uids"]) == (4, 4)
+    assert any("given to several URLs: 4, such as" in warning for warning in facts["warnings"])

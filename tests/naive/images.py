@@ -11,9 +11,10 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
     combined, over = [], 0
     for _, uid in sorted({(row["key"], row["uid"]) for row in rows}):
         own = [row for row in rows if row["uid"] == uid]
-        pages = [row["page_url"] for row in own if row["page_url"] is not None]
-        of_image = {"url": min(row["url"] for row in own), "page_url": min(pages) if pages else None}
+        of_image = {"url": min(row["url"] for row in own)}
         bits = {bit for row in own for bit in range(31) if row["signals"] >> bit & 1}
+        if len({row["url"] for row in own if row["url"] is not None}) > 1:
+            bits.add(30)
         of_image["signals"] = sum(2**bit for bit in bits)
         for name in ("stated_width", "stated_height"):
             of_image[name] = max((row[name] for row in own if row[name] is not None), default=None)
@@ -22,7 +23,8 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
             copies = sum(row["copies"] for row in same)
             if rank < max_texts:
                 stays = min(same, key=_preference)
-                combined.append({**stays, **of_image, "copies": copies})
+                page = min((row["page_url"] for row in same if row["page_url"] is not None), default=None)
+                combined.append({**stays, **of_image, "page_url": page, "copies": copies})
             else:
                 over += copies
     return combined, over
@@ -39,6 +41,7 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         images.setdefault(number if unique else row["uid"], []).append(row)
     tallies = Counter()
     tallies["images", None] = len(images)
+    tallies["shared_uids", None] = sum(rows[0]["signals"] >= 2**30 for rows in images.values())
     for row in combined:
         tallies["texts", None] += 1
         tallies["dropped.duplicate_text", None] += row["copies"] - 1
@@ -58,6 +61,12 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
 
 
 def _image(rows: list[dict]) -> dict:
+    pages = [row["page_url"] for row in rows]
+    page = None if None in pages else min(pages)
     candidates = [{name: row[name] for name in ("text", "kind", "language", "lid_score", "entries")} for row in rows]
-    names = ("uid", "url", "page_url", "signals", "stated_width", "stated_height")
-    return {name: rows[0][name] for name in names} | {"candidates": candidates}
+    candidates = [
+        text | {"page_url": None if own == page else own} for text, own in zip(candidates, pages, strict=True)
+    ]
+    of_image = {name: rows[0][name] for name in ("uid", "url", "stated_width", "stated_height")}
+    of_image["signals"] = rows[0]["signals"] % 2**30
+    return of_image | {"page_url": page, "candidates": candidates}

@@ -85,6 +85,6 @@ def naive_sample(images: list[dict], rates: list[float], seed: int) -> list[dict
         probability = naive_keep_probability(text["entries"], rates)
         if naive_draw(seed, "keep", image["uid"]) < probability:
             of_text = {name: text[name] for name in ("text", "language", "lid_score", "entries")}
-            of_image = {name: image[name] for name in ("uid", "url", "page_url")}
+            of_image = {"uid": image["uid"], "url": image["url"], "page_url": text["page_url"] or image["page_url"]}
             kept.append({**of_image, **of_text, "probability": probability})
     return kept

@@ -15,6 +15,7 @@ RECOGNISED = {  # in this order, and in any case
 }
 REQUIRED = ("url", "text")
 FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header)"  # how a user names a column of a file
+NONE = "none"  # as a column: there is none, whatever the table has
 FIELD = "{}_column of TableOptions"  # and one of a DataFrame
 
 
@@ -24,6 +25,7 @@ class TableOptions:
 
     url_column: str | int | None = None
     text_column: str | int | None = None
+    uid_column: str | None = None  # `none`: an image is known by its URL
     dialect: str | None = None  # of CSV and TSV, one of DIALECTS; None: what the first rows of each file show
 
     def __post_init__(self) -> None:
@@ -47,8 +49,8 @@ class TableOptions:
         return None
 
     def column(self, field: str) -> str | int | None:
-        """Return the column that was given for `field`, if it is url or text."""
-        return {"url": self.url_column, "text": self.text_column}.get(field)
+        """Return the column that was given for `field`, if it is url, text or uid."""
+        return {"url": self.url_column, "text": self.text_column, "uid": self.uid_column}.get(field)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
             f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
         )
     columns = {field: _column(field, names, options, path, naming) for field in RECOGNISED}
-    lacking = next((field for field in REQUIRED if columns[field] is None), None)
+    required = REQUIRED if options.uid_column in (None, NONE) else (*REQUIRED, "uid")
+    lacking = next((field for field in required if columns[field] is None), None)
     if lacking:
         raise InputError(
             f"{path} has no column {' or '.join(_wanted(lacking, options))} for the {lacking}; it has "
@@ -91,9 +94,8 @@ def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave
 
 
 def _column(field: str, names: Sequence[str], options: TableOptions, path: str, naming: str) -> str | None:
-    given = options.column(field)
-    if given is not None:
-        return _one([name for name in names if name == given], path, "")
+    if options.column(field) is not None:
+        return _one([name for name in names if name in _wanted(field, options)], path, "")
     if field not in REQUIRED:
         return recognised(field, names, path)
     return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
@@ -109,4 +111,6 @@ def _one(found: list[str], path: str, remedy: str) -> str | None:
 
 def _wanted(field: str, options: TableOptions) -> tuple[str, ...]:
     given = options.column(field)
+    if field == "uid" and given == NONE:
+        return ()
     return RECOGNISED[field] if given is None else (str(given),)

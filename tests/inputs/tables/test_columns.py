@@ -72,6 +72,14 @@ def test_columns_can_be_named():
     assert texts(of_csv(f"u,t,text\n{URL},x,z\n", options)) == ["x"]
 
 
+def test_a_column_of_uids_can_be_named_or_left_out():
+    columns = {"url": [URL], "text": ["x"], "uid": ["0"], "md5": ["1"]}
+    for uid_column, expected in ((None, "0"), ("md5", "1"), ("none", None)):
+        assert of_parquet(columns, TableOptions(uid_column=uid_column))[0][0].get("uid") == expected
+    with pytest.raises(InputError, match=r"no column key for the uid; it has url, text, uid, md5: .*--uid-column"):
+        of_parquet(columns, TableOptions(uid_column="key"))
+
+
 def test_a_file_without_the_columns_is_refused_with_what_it_has():
     sentence = r"x\.\w+ has no column text or TEXT or caption or alt for the text; it has url, words: .*--text-column"
     with pytest.raises(InputError, match=sentence):
