@@ -65,7 +65,7 @@ class Request:
             tables=tables,
             files=files.find(paths, options.columns, config.sample_files, config.seed, passed_over),
             exclusion=Exclusion.read(options.exclude),
-            entries=_entries(metadata, config),
+            entries=entries_for(config, metadata),
             identifier=Identifier.open(options.model),
             gate=GatePlan.find(options.gate),
             classes=read_classes(options.classes, options.templates),
@@ -101,7 +101,7 @@ class Request:
         }
 
 
-def _entries(metadata: str | Path | Entries, config: CurationConfig) -> Entries:
+def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:
     """Return the entries that texts are matched against: all, those of one language, or all in one list."""
     entries = metadata if isinstance(metadata, Entries) else Entries.open(metadata)
     if config.merge_languages:
