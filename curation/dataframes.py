@@ -32,6 +32,7 @@ from curation.request import entries_for
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
+from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
 from runtime.errors import InputError
 from runtime.spark import map_batches, sender
@@ -179,7 +180,7 @@ def _saved(entries: Entries) -> Path:
     return folder
 
 
-def _matchers(entries: Entries, rules: str) -> Path:
+def _matchers(entries: Entries, rules: Rules) -> Path:
     folder = _scratch() / f"matchers-{rules}-{entries.digest}"
     if not (folder / INDEX).exists():
         save_matchers(_saved(entries), rules, folder)

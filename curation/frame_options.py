@@ -9,6 +9,7 @@ from pathlib import Path
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
 from runtime.errors import ParameterError
+from runtime.parameters import require_several
 
 Folder = str | Path
 # Fields of CurationConfig that only a run can honour: any value but the default is refused.
@@ -24,14 +25,25 @@ NOT_HONOURED = {
 
 @dataclass(frozen=True)
 class MatchOptions:
-    """What `match` takes besides pairs, metadata and numbers."""
+    """What `match` takes besides pairs, metadata and numbers.
+
+    columns: the columns that hold the pairs, where they are not recognised.
+    kind_column: a column of kinds of text, such as alt or title; None: all are `text`, as in tables.
+    unique_images: each row is an image of its own; nothing is brought together.
+    exclude: files of lists of what must not be matched.
+    model: a fastText language identification model; None: lid.176.ftz.
+    artefacts: a folder or URL that all machines see; None: Spark ships what workers need.
+    """
 
     columns: TableOptions = field(default_factory=TableOptions)
-    kind_column: str | None = None  # of kinds of text, such as alt or title; None: all are `text`, as in tables
-    unique_images: bool = False  # each row is an image of its own: nothing is brought together
-    exclude: Sequence[str] = ()  # lists of what must not be matched
-    model: str | None = None  # a fastText language identification model; None: lid.176.ftz
-    artefacts: Folder | None = None  # a folder or URL that all machines see; None: Spark ships what workers need
+    kind_column: str | None = None
+    unique_images: bool = False
+    exclude: Sequence[str] = ()
+    model: str | None = None
+    artefacts: Folder | None = None
+
+    def __post_init__(self) -> None:
+        require_several("exclude", self.exclude)
 
 
 def honoured(config: CurationConfig | None) -> CurationConfig:

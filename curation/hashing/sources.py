@@ -24,6 +24,7 @@ from curation.inputs.files import Input
 from curation.online.tars import Member, by_key, members
 from runtime.errors import InputError
 from runtime.own_folders import cache_folder
+from runtime.parameters import require_several
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, name_of
 from runtime.storage.versions import Version
@@ -49,6 +50,7 @@ class Picture(NamedTuple):
 
 def find(paths: Iterable[str]) -> list[Source]:
     """Return the tars and pictures that files, folders, globs and URLs name, by path; refuse what names none."""
+    require_several("inputs", paths)
     found = {source.path: source for path in paths for source in _found(path)}
     if not found:
         raise InputError("no input was given; give img2dataset's output folder, tars, or a folder of pictures")
