@@ -64,7 +64,6 @@ REFUSED = {
     "rows_per_file": 5,
     "row_group_rows": 5,
 }
-pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +133,7 @@ def test_the_tables_name_each_field_with_another_value_than_its_default():
         assert value != (known[name].default_factory() if default is MISSING else default)
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("name", ["none", *HONOURED])
 def test_each_number_gives_what_it_gives_in_the_job(spark, folder, default, name):
     config = CurationConfig(**BASE | ({name: HONOURED[name]} if name in HONOURED else {}))
@@ -149,6 +149,7 @@ def test_a_number_that_only_the_job_can_honour_is_refused(name):
         honoured(CurationConfig(**{name: REFUSED[name]}))
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("function", ["match", "dropped", "count", "thresholds"])
 def test_each_function_that_takes_the_numbers_refuses_such_a_one(spark, folder, function):
     config = CurationConfig(target_size=5)
@@ -158,6 +159,7 @@ def test_each_function_that_takes_the_numbers_refuses_such_a_one(spark, folder, 
         getattr(dataframes, function)(*arguments)
 
 
+@pytest.mark.spark
 def test_images_matched_against_a_merged_list_are_counted_with_that_config_alone(spark, folder):
     pairs = spark.read.parquet(str(folder / "pairs.parquet"))
     matched = dataframes.match(pairs, ENTRIES, CurationConfig(merge_languages=True))
