@@ -15,6 +15,7 @@ from curation.config import CurationConfig
 from curation.images.uids import uids
 from curation.matching import Matcher, Matching
 from runtime.draws import draws
+from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from curation import dataframes
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from curation.pipeline import curate
     from curation.request import Options
     from curation.runs.results import Results
+    from runtime.version import __version__ as __version__
 
 __all__ = [
     "BalancedDataset",
     "CurationConfig",
     "EntryCounts",
     "GateOptions",
+    "InputError",
     "Matcher",
     "Matching",
     "Options",
@@ -53,6 +56,7 @@ _LATER = {
     "GateOptions": "curation.gates.plan",
     "Options": "curation.request",
     "Results": "curation.runs.results",
+    "__version__": "runtime.version",
     "curate": "curation.pipeline",
     "dataframes": "curation.dataframes",
     "hash_images": "curation.hashing.pipeline",

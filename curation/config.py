@@ -4,9 +4,10 @@
 """
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
-from metadata.rules.text import RULES
+from metadata.rules.text import RULES, Rules
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer, require_one_of, require_share
 
@@ -14,41 +15,76 @@ ENGLISH = "en"  # the language whose threshold is given; all others follow from 
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
 SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
 DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, or in another
-MATCHERS = ("trie", "ahocorasick")
-EVIDENCE = ("any", "letters")  # that a text is matched: any entry, or one with two letters
-FATES = ("other", "keep")  # of a text that may not be in the language of its label
-PAGE_LANGUAGE = ("use", "ignore")  # what becomes of the language that a page states
-THRESHOLDS = ("own", "same")  # of each language: from its tail share, or that of English [2, ablation]
+Engine = Literal["trie", "ahocorasick"]
+MATCHERS: tuple[Engine, ...] = get_args(Engine)
+Evidence = Literal["any", "letters"]
+EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
+Fate = Literal["other", "keep"]
+FATES: tuple[Fate, ...] = get_args(Fate)
+PageLanguage = Literal["use", "ignore"]
+PAGE_LANGUAGE: tuple[PageLanguage, ...] = get_args(PageLanguage)
+OtherThreshold = Literal["own", "same"]
+THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
 
 @dataclass(frozen=True)
 class CurationConfig:
-    """The parameters of one curation; their defaults are those of the command line."""
+    """The parameters of one curation; their defaults are those of the command line.
+
+    How much is kept:
+      english_threshold: t of English; the other languages follow through its tail share.
+      target_size: images to keep, instead of english_threshold, which is then searched for.
+      tail_share: p of all languages but English, instead of the one that English has at its t.
+      seed: another seed keeps other pairs.
+    What is read:
+      sample_files: number of files to read, chosen by the seed; None: all.
+      max_texts: texts of one image at most, chosen by hash.
+      max_text_length: characters of a text; longer ones are cut.
+      max_bad_files, max_bad_records: share of damaged ones above which a run stops.
+      max_shared_uids: share of images whose uid has several URLs, above which a run stops.
+    How texts are matched:
+      rules: what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference.
+      matcher: the engine; both give the same matches.
+      evidence: what a text needs to be matched: any entry, or one with two letters.
+      min_language_score: texts whose language is less certain belong to `other`.
+      min_language_scores: the same for single languages, as {"da": 0.6}, instead of min_language_score.
+      no_language: what becomes of texts without letters, names of files, addresses and HTML.
+      wrong_script: what becomes of a text whose letters are all of scripts that its language is not written in.
+      page_language: whether a text of a WARC page whose language is doubtful gets the one that the page states.
+    How the manifest is cut into files:
+      rows_per_file: matched images for each curated file.
+      row_group_rows: rows of a row group in it.
+    What the papers leave out to see what it is worth:
+      metadata_of: match texts of every language against the entries of this one.
+      merge_languages: match every text against one list of all entries.
+      threshold_per_language: t of each language but English: its own, from its tail share, or the same.
+      balance: False keeps every image that has a match: all rates are 1.
+    """
 
     english_threshold: int = 20_000  # OpenAI CLIP's 400M from 1.6B pairs; [1] took 170_000 at 10.7B, DataComp 60_000
-    target_size: int | None = None  # images to keep; the English threshold is then searched for
-    tail_share: float | None = None  # p itself, instead of the one that the English threshold implies
+    target_size: int | None = None
+    tail_share: float | None = None
     seed: int = 0
-    sample_files: int | None = None  # of the files that the inputs stand for; None: all
-    rules: str = "unicode"
-    matcher: str = "trie"
-    evidence: str = "any"  # as in [1, 2]
-    max_texts: int = 64  # texts of one image; a spacer image has millions
-    max_text_length: int = 8_192  # characters; of a million captions of a crawl, hardly one has so many
-    max_bad_files: float = 0.5  # share; a few broken files are usual, more than half are a mistake
-    max_bad_records: float = 0.2  # share; in Common Crawl far less than one in a thousand
-    max_shared_uids: float = 0.01  # share of images whose uid has several URLs: our choice; right uids share none
-    min_language_score: float = 0.0  # below it a text belongs to `other`; 0 as in [2]
-    min_language_scores: dict[str, float] = field(default_factory=dict)  # of single languages, instead of it
-    no_language: str = "keep"  # texts without letters, file names, addresses, HTML: `other` asks for more than [2]
-    wrong_script: str = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
-    page_language: str = "ignore"  # `use`: doubtful texts get the language that their page states
+    sample_files: int | None = None
+    rules: Rules = "unicode"
+    matcher: Engine = "trie"
+    evidence: Evidence = "any"  # as in [1, 2]
+    max_texts: int = 64  # a spacer image has millions
+    max_text_length: int = 8_192  # of a million captions of a crawl, hardly one has so many
+    max_bad_files: float = 0.5  # a few broken files are usual, more than half are a mistake
+    max_bad_records: float = 0.2  # in Common Crawl far less than one in a thousand
+    max_shared_uids: float = 0.01  # our choice; right uids share none
+    min_language_score: float = 0.0  # as in [2]
+    min_language_scores: dict[str, float] = field(default_factory=dict)
+    no_language: Fate = "keep"  # `other` asks for more than [2]
+    wrong_script: Fate = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
+    page_language: PageLanguage = "ignore"
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
-    metadata_of: str | None = None  # match texts of every language against this language's entries [2, ablation]
-    merge_languages: bool = False  # make one list of all entries and match every text against it [2, ablation]
-    threshold_per_language: str = "own"
-    balance: bool = True  # False: all rates are 1 [1, ablation]
+    metadata_of: str | None = None  # [2, ablation]
+    merge_languages: bool = False  # [2, ablation]
+    threshold_per_language: OtherThreshold = "own"  # [2, ablation]
+    balance: bool = True  # [1, ablation]
 
     def __post_init__(self) -> None:
         for name in ("english_threshold", "max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
@@ -57,9 +93,7 @@ class CurationConfig:
             require_integer("sample_files", self.sample_files, minimum=1)
         if self.target_size is not None:
             require_integer("target_size", self.target_size, minimum=1)
-            if self.tail_share is not None:
-                fault = "are both given; a target size implies the tail share: give one"
-                raise ParameterError(fault, "target_size", "tail_share")
+            self._require_nothing_beside_size()
         if self.tail_share is not None:
             require_share("tail_share", self.tail_share)
         require_integer("seed", self.seed)
@@ -86,6 +120,15 @@ class CurationConfig:
     def one_threshold(self) -> bool:
         """Whether every list of entries has the threshold of English."""
         return self.one_list is not None or self.threshold_per_language == "same"
+
+    def _require_nothing_beside_size(self) -> None:
+        # A threshold that equals the default counts as not given: it is what `replace` hands over.
+        if self.english_threshold != CurationConfig.english_threshold:
+            fault = "are both given; the threshold of a target size is searched for: give one"
+            raise ParameterError(fault, "target_size", "english_threshold")
+        if self.tail_share is not None:
+            fault = "are both given; a target size implies the tail share: give one"
+            raise ParameterError(fault, "target_size", "tail_share")
 
     def _require_consistent_ablations(self) -> None:
         if self.metadata_of is not None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,36 +20,26 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from curation import frame_tasks, warm
-from curation.balancing.thresholds import Thresholds, rates_of
+from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.frame_columns import pair_columns, require_columns, selected
-from curation.inputs.tables.columns import FIELD, TableOptions
+from curation.frame_options import Folder, MatchOptions, honoured
+from curation.inputs.tables.columns import FIELD
 from curation.language.identify import Identifier
 from curation.matching.finders import INDEX, save_matchers
+from curation.request import entries_for
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
+from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
 from runtime.errors import InputError
 from runtime.spark import map_batches, sender
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
 
-Folder = str | Path
 DIGEST = "entries"  # in the metadata of a column of ids: the digest of the entries that they number
-
-
-@dataclass(frozen=True)
-class MatchOptions:
-    """What `match` takes besides pairs, metadata and numbers."""
-
-    columns: TableOptions = field(default_factory=TableOptions)
-    kind_column: str | None = None  # of kinds of text, such as alt or title; None: all are `text`, as in tables
-    unique_images: bool = False  # each row is an image of its own: nothing is brought together
-    exclude: Sequence[str] = ()  # lists of what must not be matched
-    model: str | None = None  # a fastText language identification model; None: lid.176.ftz
-    artefacts: Folder | None = None  # a folder or URL that all machines see; None: Spark ships what workers need
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +49,7 @@ class Balance:
     thresholds: Thresholds
     rates: np.ndarray  # float32, one per id
     digest: str | None  # of the entries that the ids number; None where the counts do not say
+    seed: int = 0  # of the config that gave the thresholds
 
 
 def match(
@@ -73,8 +63,8 @@ def match(
     `pairs` has a column of URLs and one of texts, and may have `uid`, `page_url` and `language`. `dropped` counts the
     rows that are no pairs. Matchers are built at once, all else runs when Spark needs the rows.
     """
-    config, options = config or CurationConfig(), options or MatchOptions()
-    entries = _entries(metadata)
+    config, options = honoured(config), options or MatchOptions()
+    entries = entries_for(config, metadata)
     rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
     if options.unique_images:
         images = map_batches(rows, partial(frame_tasks.match_unique, plan=plan), MATCHED)
@@ -95,15 +85,24 @@ def dropped(
 
     These are `records`, `pairs`, `cut_text` and `dropped.REASON`. The pairs are read once more, but not matched.
     """
-    config, options = config or CurationConfig(), options or MatchOptions()
-    rows, plan = _candidate_columns(pairs, options), _plan(pairs, _entries(metadata), config, options)
+    config, options = honoured(config), options or MatchOptions()
+    entries = entries_for(config, metadata)
+    rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
     tallies = map_batches(rows, partial(frame_tasks.tallies, plan=plan), frame_tasks.TALLIES)
     return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
 
 
-def count(matched: DataFrame, metadata: Folder | Entries, artefacts: Folder | None = None) -> DataFrame:
-    """Return `id`, `language`, `entry` and `count` of every entry: the number of texts that contain it."""
-    entries = _entries(metadata)
+def count(
+    matched: DataFrame,
+    metadata: Folder | Entries,
+    config: CurationConfig | None = None,
+    artefacts: Folder | None = None,
+) -> DataFrame:
+    """Return `id`, `language`, `entry` and `count` of every entry: the number of texts that contain it.
+
+    Metadata and config are those that the images were matched with.
+    """
+    entries = entries_for(honoured(config), metadata)
     require_columns(matched, ["candidates"], "match")
     _require_digest(matched, entries.digest)
     ids = matched.selectExpr("explode(flatten(filter(candidates.entries, ids -> ids is not null))) as id")
@@ -118,24 +117,25 @@ def count(matched: DataFrame, metadata: Folder | Entries, artefacts: Folder | No
 
 def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balance:
     """Return thresholds and rates, given all rows that `count` returns; they are collected, but for the entries."""
-    config = config or CurationConfig()
-    if config.target_size is not None:
-        raise InputError("target_size needs several passes over the images: use curation.curate for it")
+    config = honoured(config)
     require_columns(counts, ["id", "language", "count"], "count")
     values, languages = _by_id(counts.select("id", "language", "count").toArrow())
     each = {code: values[ids] for code, ids in languages.items()}
-    found = Thresholds.of(each, config.english_threshold, config.tail_share)
-    return Balance(found, rates_of(values, languages, found), _digest(counts, "id"))
+    found = thresholds_at(config.english_threshold, each, config)
+    return Balance(found, rates_of(values, languages, found), _digest(counts, "id"), config.seed)
 
 
-def sample(matched: DataFrame, balance: Balance, seed: int = 0, artefacts: Folder | None = None) -> DataFrame:
-    """Return the rows of a run's curated/, in no order: one text of each image, kept with its probability."""
+def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefacts: Folder | None = None) -> DataFrame:
+    """Return the rows of a run's curated/, in no order: one text of each image, kept with its probability.
+
+    Without a seed that of the config is taken which `thresholds` was given.
+    """
     require_columns(matched, SAMPLED.names, "match")
     if balance.digest is not None:
         _require_digest(matched, balance.digest)
     rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
-    task = partial(frame_tasks.sample, rates=sender(matched.sparkSession, artefacts, _scratch())(rates), seed=seed)
-    return map_batches(matched.select(*SAMPLED.names), task, CURATED)
+    shipped, seed = sender(matched.sparkSession, artefacts, _scratch())(rates), balance.seed if seed is None else seed
+    return map_batches(matched.select(*SAMPLED.names), partial(frame_tasks.sample, rates=shipped, seed=seed), CURATED)
 
 
 def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
@@ -165,10 +165,6 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     return MatchPlan.of(config, artefacts)
 
 
-def _entries(metadata: Folder | Entries) -> Entries:
-    return metadata if isinstance(metadata, Entries) else Entries.open(metadata)
-
-
 @lru_cache(maxsize=1)
 def _scratch() -> Path:
     """Return the folder of this process for what it makes for workers: DataFrames are computed as long as it runs."""
@@ -184,7 +180,7 @@ def _saved(entries: Entries) -> Path:
     return folder
 
 
-def _matchers(entries: Entries, rules: str) -> Path:
+def _matchers(entries: Entries, rules: Rules) -> Path:
     folder = _scratch() / f"matchers-{rules}-{entries.digest}"
     if not (folder / INDEX).exists():
         save_matchers(_saved(entries), rules, folder)
@@ -218,6 +214,6 @@ def _require_digest(matched: DataFrame, digest: str) -> None:
     own = _digest(matched, "candidates")
     if own not in (None, digest):
         raise InputError(
-            f"these images were matched with metadata {own}, this is metadata {digest}; use the metadata that they "
-            "were matched with, or match again"
+            f"these images were matched with metadata {own}, this is metadata {digest}; use the metadata and "
+            "the config that they were matched with, or match again"
         )

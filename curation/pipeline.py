@@ -28,7 +28,7 @@ def curate(
     spark: SparkSession | Callable[[], SparkSession],
     config: CurationConfig,
     *,
-    inputs: Sequence[str],
+    inputs: Sequence[str | Path],
     metadata: str | Path | Entries,
     output: str | Path,
     options: Options | None = None,

@@ -17,21 +17,37 @@ from curation.inputs.tables.references import PREFIX, is_table, table_name
 from curation.language.identify import Identifier
 from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries
+from metadata.entry_lists import FilesOfLanguages
 from runtime.errors import InputError
+from runtime.parameters import require_several
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run takes besides inputs, metadata and numbers."""
+    """What a run takes besides inputs, metadata and numbers.
+
+    columns: the columns that hold the pairs, where they are not recognised.
+    unique_images: the inputs state each image once; nothing is brought together by image.
+    exclude: files of lists of what must not be in the manifest.
+    gate: what is asked of images.
+    classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
+    templates: {"en": FILE}, the forms in which their names are looked for.
+    model: a fastText language identification model; None: lid.176.ftz.
+    overwrite: replace another run in the output folder.
+    """
 
     columns: TableOptions = field(default_factory=TableOptions)
-    unique_images: bool = False  # the inputs state each image once: nothing is brought together by image
-    exclude: Sequence[str] = ()  # lists of what must not be in the manifest
-    gate: GateOptions = field(default_factory=GateOptions)  # what is asked of images
-    classes: Sequence[str] = ()  # LANGUAGE=FILE: classes of evaluation sets, whose alignment the report shows
-    templates: Sequence[str] = ()  # LANGUAGE=FILE: in which forms their names are looked for
-    model: str | None = None  # a fastText language identification model; None: lid.176.ftz
-    overwrite: bool = False  # replace another run in the output folder
+    unique_images: bool = False
+    exclude: Sequence[str] = ()
+    gate: GateOptions = field(default_factory=GateOptions)
+    classes: FilesOfLanguages = ()
+    templates: FilesOfLanguages = ()
+    model: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("exclude", "classes", "templates"):
+            require_several(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -51,13 +67,15 @@ class Request:
 
     @classmethod
     def find(
-        cls, config: CurationConfig, inputs: Sequence[str], metadata: str | Path | Entries, options: Options
+        cls, config: CurationConfig, inputs: Sequence[str | Path], metadata: str | Path | Entries, options: Options
     ) -> Request:
         """Return a request whose files were found and opened once; InputError for one that cannot be used."""
-        tables = list(dict.fromkeys(table_name(each) for each in inputs if is_table(each)))
+        require_several("inputs", inputs)
+        given = list(map(str, inputs))
+        tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
         if tables and config.sample_files is not None:
             raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
-        paths = [each for each in inputs if not is_table(each)]
+        paths = [each for each in given if not is_table(each)]
         passed_over: dict[str, str] = {}
         return cls(
             config=config,
@@ -65,7 +83,7 @@ class Request:
             tables=tables,
             files=files.find(paths, options.columns, config.sample_files, config.seed, passed_over),
             exclusion=Exclusion.read(options.exclude),
-            entries=_entries(metadata, config),
+            entries=entries_for(config, metadata),
             identifier=Identifier.open(options.model),
             gate=GatePlan.find(options.gate),
             classes=read_classes(options.classes, options.templates),
@@ -101,7 +119,7 @@ class Request:
         }
 
 
-def _entries(metadata: str | Path | Entries, config: CurationConfig) -> Entries:
+def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:
     """Return the entries that texts are matched against: all, those of one language, or all in one list."""
     entries = metadata if isinstance(metadata, Entries) else Entries.open(metadata)
     if config.merge_languages:

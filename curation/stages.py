@@ -19,7 +19,7 @@ from curation import warm
 from curation.balancing import manifest
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.balancing.sampling import expected_size
-from curation.config import CurationConfig
+from curation.config import CurationConfig, Engine
 from curation.exclusion import Exclusion
 from curation.images import tasks as pairs
 from curation.images.tasks import MATCHED_ROW_GROUP
@@ -34,6 +34,7 @@ from curation.matching.finders import open_automata, open_matchers
 from curation.runs.ledger import TASK_BYTES, Ledger, Stamps
 from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
+from metadata.rules.text import Rules
 from runtime.arrow.lists import parts
 from runtime.blocks import ENDING, Block, read_blocks, write_blocks
 from runtime.failures import AGAIN
@@ -68,8 +69,8 @@ class MatchPlan:
     """What the workers of the matching stage need."""
 
     artefacts: Artefacts
-    matcher: str
-    rules: str
+    matcher: Engine
+    rules: Rules
     max_texts: int
     languages: LanguageRules
     max_text_length: int

@@ -4,32 +4,50 @@
 """
 
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
-from metadata.rules.text import RULES
+from metadata.rules.text import RULES, Rules
 from runtime.parameters import require_integer, require_number, require_one_of, require_share
 
 ENGLISH = "en"  # has a least count or views instead of a share [1]
-BIGRAM_SCORES = ("association", "pmi")
+BigramScore = Literal["association", "pmi"]
+BIGRAM_SCORES: tuple[BigramScore, ...] = get_args(BigramScore)
 
 
 @dataclass(frozen=True)
 class MetadataConfig:
-    """The parameters of one build; their defaults are those of the command line."""
+    """The parameters of one build; their defaults are those of the command line.
 
-    unigram_share: float = 0.10  # of a language's distinct words [2]
+    unigram_share: the share of a language's distinct words that become entries, the most frequent first.
+    unigram_limit: so many of them at most.
+    english_unigram_count: an English word must occur so often, instead of the share.
+    bigram_share: the number of pairs of words that become entries, as a share of the words that do.
+    bigram_limit: so many of them at most.
+    title_share: the share of a language's titles that become entries, the most viewed first.
+    title_limit: so many of them at most.
+    english_title_views: an English title must be viewed so often, instead of the share.
+    bigram_score: how pairs are ordered: by PMI and count, or by the rule of Demystifying CLIP Data.
+    pmi_percentile: the percentile of PMI that counts as none.
+    count_exponent: the weight of a pair's count against its PMI.
+    bigram_min_pmi: the least PMI of the rule "pmi".
+    longest_entry: characters of an entry at most.
+    rules: how entries will be matched.
+    """
+
+    unigram_share: float = 0.10  # [2]
     unigram_limit: int = 251_465  # English in [1]; the most for every language in [2]
     english_unigram_count: int = 100  # [1]
-    bigram_share: float = 0.40  # of a language's unigram entries: 100,646 / 251,465 in [1]
+    bigram_share: float = 0.40  # 100,646 / 251,465 in [1]
     bigram_limit: int = 100_646  # as unigram_limit
-    title_share: float = 0.76  # of a language's titles [2]
+    title_share: float = 0.76  # [2]
     title_limit: int = 61_235  # as unigram_limit
     english_title_views: int = 70  # [1]
-    bigram_score: str = "association"  # [2, appendix]; "pmi" is the rule of [1]
-    pmi_percentile: float = 30.0  # PMI that counts as none [2, appendix]
-    count_exponent: float = 0.7  # weight of a pair's count against its PMI [2, appendix]
-    bigram_min_pmi: float = 30.0  # of the rule "pmi" [1]; no corpus below 2^30 words can have more
-    longest_entry: int = 256  # characters
-    rules: str = RULES[0]  # how entries will be matched
+    bigram_score: BigramScore = "association"  # [2, appendix]; "pmi" is the rule of [1]
+    pmi_percentile: float = 30.0  # [2, appendix]
+    count_exponent: float = 0.7  # [2, appendix]
+    bigram_min_pmi: float = 30.0  # [1]; no corpus below 2^30 words can have more
+    longest_entry: int = 256
+    rules: Rules = "unicode"
 
     def __post_init__(self) -> None:
         for name in ("unigram_limit", "bigram_limit", "title_limit"):

@@ -21,6 +21,7 @@ from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.letters import have_letters
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
+from runtime.parameters import require_several
 from runtime.storage.checked_json import content_of
 from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import read_table
@@ -29,6 +30,7 @@ from runtime.storage.whole import read_json, whole, write_json
 
 VERSION = 1  # of the saved form
 ENTRIES, FACTS = "entries.parquet", "metadata.json"
+SHOWN = 5  # languages in a repr
 REMEDY = "build the metadata again"
 MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
 
@@ -43,6 +45,9 @@ class Entries:
     @classmethod
     def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
         """Return the entries given as {language code: strings}; a repeated, empty or null entry is refused."""
+        if not isinstance(lists, Mapping):
+            given = type(lists).__name__
+            raise InputError(f'entries are given as {given}; give those of each language, as {{"en": ["dog"]}}')
         columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
         rows = [
             pa.table({"language": pa.repeat(known.code, len(columns[known.code])), "entry": columns[known.code]})
@@ -73,6 +78,11 @@ class Entries:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        shown = [f"{ids.stop - ids.start:,} {code}" for code, ids in self.languages.items()]
+        more = [f"{len(shown) - SHOWN} more languages"] if len(shown) > SHOWN else []
+        return f"<Entries: {len(self):,} ({', '.join(shown[:SHOWN] + more)})>"
 
     @cached_property
     def strings(self) -> pa.Array:
@@ -192,6 +202,7 @@ def _offsets(strings: pa.LargeStringArray) -> np.ndarray:
 
 def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     """Return the entries of one language, or say which of them cannot be one."""
+    require_several(f"entries of {code}", strings)
     try:
         given = strings if isinstance(strings, pa.Array) else pa.array(strings, pa.string())
         column = given.cast(pa.string())

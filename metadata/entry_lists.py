@@ -1,21 +1,25 @@
 """Read lists of entries from files: a JSON array of strings, or one entry per line."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metadata.languages import language
 from runtime.errors import InputError
 
+FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each language, or arguments such as en=FILE
 
-def read_lists(arguments: list[str]) -> dict[str, list[str]]:
+
+def read_lists(arguments: FilesOfLanguages) -> dict[str, list[str]]:
     """Return the entries of each language, given as arguments of the form en=FILE."""
     return {code: read_list(path) for code, path in files_of_languages(arguments, "entries", "en=words.txt").items()}
 
 
-def files_of_languages(arguments: Sequence[str], what: str, example: str) -> dict[str, str]:
+def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> dict[str, str | Path]:
     """Return the file of each language, given as arguments of the form en=FILE; `what` they hold is for a refusal."""
-    files: dict[str, str] = {}
+    if isinstance(arguments, Mapping):
+        return {language(code).code: path for code, path in arguments.items()}
+    files: dict[str, str | Path] = {}
     for argument in arguments:
         code, equals, path = argument.partition("=")
         if not equals or not path:

@@ -12,6 +12,7 @@ from metadata.wikipedia import articles, files, pageview_files
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wordnet import formats
 from metadata.wordnet.formats import WordnetFile
+from runtime.parameters import require_several
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Sources:
 
         `wikipedia_code` says of which Wikipedia the dumps are, where neither their paths nor their heads do.
         """
+        for name, paths in {"wordnet": wordnet, "wikipedia": wikipedia, "pageviews": pageviews}.items():
+            require_several(name, paths)
         return cls(
             wordnets=formats.find(wordnet),
             wikipedias=files.find(wikipedia, wikipedia_code),
@@ -48,6 +51,8 @@ class Sources:
         )
 
     def __post_init__(self) -> None:
+        for code, strings in self.lists.items():
+            require_several(f"entries of {code}", strings)
         for code in self.wanted or ():
             language(code)
 

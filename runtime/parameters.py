@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from numbers import Integral, Real
+from os import PathLike
 
-from runtime.errors import ParameterError
+from runtime.errors import InputError, ParameterError
+from runtime.redaction import redacted
 
 
 def require_integer(name: str, value: object, minimum: int | None = None) -> None:
@@ -31,3 +33,10 @@ def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
     """Refuse what is none of the choices."""
     if value not in choices:
         raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)
+
+
+def require_several(what: str, values: object) -> None:
+    """Refuse one string, or one path, in place of several: Python would take it letter by letter."""
+    if isinstance(values, str | bytes | PathLike):
+        one = redacted(values)[:40] if isinstance(values, str) else values
+        raise InputError(f"{what} must be a sequence of strings; got one, {one!r}: put it into a list")

@@ -14,6 +14,7 @@ from curation.alignment.texts import MANIFEST, POOL, READERS
 from curation.classes.counting import ClassCounts, Finder, count_classes, finders_of
 from curation.classes.measures import Alignment
 from curation.classes.names import Classes
+from metadata.rules.text import Rules
 from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 
@@ -34,11 +35,11 @@ class Wanted:
     """The classes of each language, and the rules by which a run matches."""
 
     classes: tuple[tuple[str, Classes], ...]
-    rules: str
+    rules: Rules
 
 
 def align(
-    spark: SparkSession, classes: Mapping[str, Classes], rules: str, pool: list[OwnFile], manifest: list[OwnFile]
+    spark: SparkSession, classes: Mapping[str, Classes], rules: Rules, pool: list[OwnFile], manifest: list[OwnFile]
 ) -> list[Alignment]:
     """Return the alignment of each language in the files of the images that were balanced, and of those kept."""
     parts = [Part(name, file) for name, files in ((POOL, pool), (MANIFEST, manifest)) for file in files]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from curation.classes.names import Classes
 from curation.matching.matcher import Matcher
+from metadata.rules.text import Rules
 from runtime.arrow.lists import parts
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
@@ -18,7 +19,7 @@ Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languag
 class Finder:
     """Finds the classes of one language in texts."""
 
-    def __init__(self, classes: Classes, rules: str) -> None:
+    def __init__(self, classes: Classes, rules: Rules) -> None:
         forms = pa.array([form for forms in classes.forms for form in forms], pa.string())
         self._matcher = Matcher.build(pc.utf8_lower(forms), rules)
         self._class_of = np.repeat(np.arange(len(classes.forms)), [len(forms) for forms in classes.forms])
@@ -59,7 +60,7 @@ class ClassCounts:
         self.sums[2:] += np.bincount(named, minlength=finder.classes)
 
 
-def finders_of(classes: dict[str, Classes], rules: str) -> dict[str, Finder]:
+def finders_of(classes: dict[str, Classes], rules: Rules) -> dict[str, Finder]:
     """Return what finds the classes of each language, by the rules of a run."""
     return {code: Finder(each, rules) for code, each in classes.items()}
 

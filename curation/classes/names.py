@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metadata.entry_lists import files_of_languages
+from metadata.entry_lists import FilesOfLanguages, files_of_languages
 from runtime.errors import InputError
 
 BETWEEN_NAMES = "|"  # of one class in a line of text; names have commas
@@ -27,8 +27,8 @@ class Classes:
     forms: tuple[tuple[str, ...], ...]  # of each class
 
 
-def read_classes(arguments: Sequence[str], templates: Sequence[str] = ()) -> dict[str, Classes]:
-    """Return the classes of each language; both arguments are of the form en=FILE."""
+def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) -> dict[str, Classes]:
+    """Return the classes of each language, whose files are given by language, or as arguments of the form en=FILE."""
     wanted = {code: _lines(path) for code, path in _files(templates, "templates").items()}
     for code, lines in wanted.items():
         if unfit := next((line for line in lines if "{}" not in line), None):
@@ -39,7 +39,7 @@ def read_classes(arguments: Sequence[str], templates: Sequence[str] = ()) -> dic
     return {code: _classes(_read(path), wanted.get(code, AS_IT_IS), path) for code, path in files.items()}
 
 
-def _files(arguments: Sequence[str], what: str) -> dict[str, Path]:
+def _files(arguments: FilesOfLanguages, what: str) -> dict[str, Path]:
     files = files_of_languages(arguments, what, "en=imagenet.json")
     return {code: Path(path) for code, path in files.items()}
 

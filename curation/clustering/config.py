@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from runtime.errors import InputError
 from runtime.parameters import require_integer, require_one_of, require_share
 
-TEXTS = ("curated", "pool")  # the images that get a cluster: those of the manifest, or all that were counted
+Texts = Literal["curated", "pool"]
+TEXTS: tuple[Texts, ...] = get_args(Texts)
 FEWEST = 8  # training vectors for each fine cluster
 SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: by chance, sizes are then off by 1 %
 MOST_BYTES = 2 << 30  # of training vectors in the driver
@@ -15,13 +17,20 @@ MOST_BYTES = 2 << 30  # of training vectors in the driver
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """The parameters of a clustering; their defaults are those of the command line."""
+    """The parameters of a clustering; their defaults are those of the command line.
+
+    fine: fine clusters, of images.
+    coarse: coarse clusters, of fine ones.
+    seed: another seed gives other clusters.
+    sample: the share of the manifest that centres and prices are made of; small manifests give more.
+    texts: the images that get a cluster: those of the manifest, or all that were counted.
+    """
 
     fine: int = 1024  # as in the paper
     coarse: int = 4  # as in the paper
     seed: int = 0
-    sample: float = 0.05  # share of the manifest that centres and prices are made of; small manifests give more
-    texts: str = "curated"
+    sample: float = 0.05
+    texts: Texts = "curated"
 
     def __post_init__(self) -> None:
         require_integer("fine", self.fine, minimum=1)

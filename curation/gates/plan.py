@@ -15,6 +15,7 @@ from curation.gates.policies import Policy
 from curation.gates.tables import ImageTable
 from curation.images.hash_words import HASH_BITS, MOST_SHARE
 from runtime.errors import InputError
+from runtime.parameters import require_several
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
@@ -25,19 +26,38 @@ Table = ImageTable | UidList
 
 @dataclass(frozen=True)
 class GateOptions:
-    """What may be asked of a gate; nothing of it is found or checked yet."""
+    """What may be asked of a gate; no file of it is found or opened yet.
 
-    status: Sequence[str] = ()  # img2dataset's output folders, where matched images were downloaded
-    only: Sequence[str] = ()  # lists of the uids or URLs that may stay
-    images: Sequence[Sequence[str]] = ()  # the paths of each table of images
-    keep: str | None = None  # the condition over columns of these tables that an image must meet, in Spark SQL
-    policy: Sequence[str] = ()  # names of rules, some with a number, as min_words:3
-    decontaminate: Sequence[str] = ()  # tables of the pictures of evaluation sets
-    decontaminate_within: int = 4  # bits in which the pHash of a copy may differ
-    decontaminate_texts: Sequence[str] = ()  # files of texts of evaluation sets
-    same_image: str | None = None  # a column of theirs, and the bits in which copies of a picture may differ
-    captions: Sequence[str] = ()  # a table of captions, by uid or url
-    match_captions: bool = False  # images are balanced by their captions; alt texts where there is none
+    status: img2dataset's output folders, where matched images were downloaded; those that exist stay.
+    only: files of lists of the uids or URLs that may stay.
+    images: tables of images, by uid or url: for each a list of its files or folders.
+    keep: the condition over columns of images and status that an image must meet, in Spark SQL.
+    policy: names of rules, some with a number, as min_words:3.
+    decontaminate: tables of the pictures of evaluation sets, which are removed.
+    decontaminate_within: bits in which the pHash of such a picture may differ.
+    decontaminate_texts: files of texts of evaluation sets, which are removed.
+    same_image: a column of images or status, as sha256 or phash:4: one image of those that are alike in it stays.
+    captions: a table of captions, by uid or url.
+    match_captions: balance images by their captions; by alt texts where there is none.
+    """
+
+    status: Sequence[str] = ()
+    only: Sequence[str] = ()
+    images: Sequence[Sequence[str]] = ()
+    keep: str | None = None
+    policy: Sequence[str] = ()
+    decontaminate: Sequence[str] = ()
+    decontaminate_within: int = 4
+    decontaminate_texts: Sequence[str] = ()
+    same_image: str | None = None
+    captions: Sequence[str] = ()
+    match_captions: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("status", "only", "images", "policy", "decontaminate", "decontaminate_texts", "captions"):
+            require_several(name, getattr(self, name))
+        for table in self.images:
+            require_several("each table of images", table)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from curation.online.tar_headers import Member, members
 from curation.online.tars import by_key, identity, readable
 from runtime.errors import InputError
 from runtime.own_folders import cache_folder
+from runtime.parameters import require_several
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, name_of
 from runtime.storage.versions import Version
@@ -47,6 +48,7 @@ class Picture(NamedTuple):
 
 def find(paths: Iterable[str]) -> list[Source]:
     """Return the tars and pictures that files, folders, globs and URLs name, by path; refuse what names none."""
+    require_several("inputs", paths)
     found = {source.path: source for path in paths for source in _found(path)}
     if not found:
         raise InputError("no input was given; give img2dataset's output folder, tars, or a folder of pictures")

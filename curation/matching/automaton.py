@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curation.matching.checks import require_entries, require_rules
 from metadata.rules.characters import symbols
-from metadata.rules.text import meta_entry, meta_text
+from metadata.rules.text import Rules, meta_entry, meta_text
 from runtime.arrow.buffers import list_array, string_array
 
 _BETWEEN = "\x1f"  # a control character, which no symbol holds
@@ -30,7 +30,7 @@ class AhoCorasick:
     read: Callable[[str], str]  # returns a text in the form that the automaton searches
 
     @classmethod
-    def build(cls, entries: Iterable[str] | pa.Array, rules: str = "unicode") -> AhoCorasick:
+    def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:
         """Return the automaton of a sequence or an Arrow array of strings; an empty or null entry is refused."""
         require_rules(rules)
         read_entry, read_text = (joined, joined) if rules == "unicode" else (meta_entry, meta_text)

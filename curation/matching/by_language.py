@@ -14,10 +14,12 @@ from curation.entry_ids import hold_any
 from curation.inputs.tables.languages import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
+from curation.matching.checks import require_rules
 from curation.matching.finders import Finders, built_finders
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER
+from metadata.rules.text import Rules
 from runtime.arrow.buffers import string_array
 from runtime.arrow.lists import parts
 from runtime.arrow.schemas import require
@@ -35,8 +37,9 @@ class Matching:
     lettered: np.ndarray | None = None  # whether each entry has letters, where a text needs one that has
 
     @classmethod
-    def of(cls, entries: Entries, rules: str = "unicode", model: str | PathLike[str] | None = None) -> Matching:
+    def of(cls, entries: Entries, rules: Rules = "unicode", model: str | PathLike[str] | None = None) -> Matching:
         """Return a matching against `entries`, without a folder or Spark; `model` is lid.176.ftz by default."""
+        require_rules(rules)
         return cls(Identifier.open(model), built_finders(entries, rules))
 
     def find(

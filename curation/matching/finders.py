@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from curation.matching.matcher import Matcher
 from metadata.entries import Entries, digest_of
+from metadata.rules.text import Rules
 from runtime.arrow.lists import parts
 from runtime.errors import InputError
 from runtime.processes import process_pool
@@ -52,13 +53,13 @@ class Finders:
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids))
 
 
-def built_finders(entries: Entries, rules: str) -> Finders:
+def built_finders(entries: Entries, rules: Rules) -> Finders:
     """Return matchers of this process alone, each built when the first text of its language comes."""
     return Finders(_ids(entries), lambda language: Matcher.build(entries.of(language), rules))
 
 
 @lru_cache(maxsize=1)
-def open_automata(metadata: Path, rules: str) -> Finders:
+def open_automata(metadata: Path, rules: Rules) -> Finders:
     """Return automata of the entries saved in a folder; a process has one such object."""
     from curation.matching.automaton import AhoCorasick  # only here: most runs do without pyahocorasick
 
@@ -80,7 +81,7 @@ def open_matchers(folder: Path) -> Finders:
     return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
 
 
-def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | None = None) -> None:
+def save_matchers(metadata: Path, rules: Rules, matchers: Path, processes: int | None = None) -> None:
     """Build the matchers of all languages of the entries saved in `metadata`; by default in processes if that pays."""
     entries = Entries.open(metadata)
     if processes is None:
@@ -100,7 +101,7 @@ def save_matchers(metadata: Path, rules: str, matchers: Path, processes: int | N
     write_json(matchers / INDEX, index)
 
 
-def save_matcher(entries: Entries, language: str, rules: str, matchers: str | PathLike[str]) -> None:
+def save_matcher(entries: Entries, language: str, rules: Rules, matchers: str | PathLike[str]) -> None:
     """Build the matcher of a language and put it, whole, into the folder `matchers`."""
     folder = Path(matchers) / language
     unfinished = folder.with_name(f"{language}.partial")
@@ -111,7 +112,7 @@ def save_matcher(entries: Entries, language: str, rules: str, matchers: str | Pa
     unfinished.replace(folder)
 
 
-def _save_one(metadata: Path, language: str, rules: str, matchers: Path) -> None:
+def _save_one(metadata: Path, language: str, rules: Rules, matchers: Path) -> None:
     save_matcher(_entries(metadata), language, rules, matchers)
 
 

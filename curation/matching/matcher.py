@@ -22,7 +22,7 @@ from curation.matching.symbols import Reader, normal_form, read_texts, readers
 from curation.matching.trie import build_trie
 from metadata.entries import digest_of
 from metadata.rules.characters import CharacterTable, character_table
-from metadata.rules.text import meta_can_match, meta_entry
+from metadata.rules.text import Rules, meta_can_match, meta_entry
 from runtime.arrow.buffers import list_array, string_array, string_buffers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
@@ -35,14 +35,14 @@ LEVELS = 4  # symbols that all walks over a group of texts take in step
 class Matcher:
     """Finds the entries of one list in texts; an entry's id is its position in that list."""
 
-    rules: str
+    rules: Rules
     digest: str  # of the entries
     size: int
     tries: tuple[Trie, ...]  # one for each reader of the rules
     table: CharacterTable | None  # None: the rules are `meta`
 
     @classmethod
-    def build(cls, entries: Iterable[str] | pa.Array, rules: str = "unicode") -> Matcher:
+    def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> Matcher:
         """Return the matcher of a sequence or an Arrow array of strings; an empty or null entry is refused."""
         require_rules(rules)
         entries = require_entries(entries)

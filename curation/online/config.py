@@ -13,12 +13,18 @@ from runtime.parameters import require_share
 
 @dataclass(frozen=True)
 class OnlineConfig:
-    """The numbers that decide what an epoch keeps and in which order."""
+    """The numbers that decide what an epoch keeps and in which order.
+
+    seed: another seed keeps other samples, in another order.
+    mixed_blocks: blocks of the index whose samples are shuffled among each other.
+    caption_ratio: of samples with a caption, the share whose text it is.
+    expert: the expert whose images alone are kept; None: all.
+    """
 
     seed: int = 0
-    mixed_blocks: int = 16  # blocks of the index whose samples are shuffled among each other
-    caption_ratio: float = 0.15  # of samples with a caption, those whose text it is; as in Altogether (2410.17251)
-    expert: Expert | None = None  # whose images alone are kept; None: all
+    mixed_blocks: int = 16
+    caption_ratio: float = 0.15  # as in Altogether (2410.17251)
+    expert: Expert | None = None
 
     def __post_init__(self) -> None:
         if self.mixed_blocks < 1:

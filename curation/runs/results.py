@@ -32,6 +32,7 @@ from metadata.languages import OTHER
 from runtime.arrow.lists import parts
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.redaction import redacted
 from runtime.storage.checked_json import content_of
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table
@@ -67,6 +68,10 @@ class Results:
                 f"{path} holds no run.json of a finished run; run `make demo` first, which writes .demo/curated, "
                 "or give the output folder of curate.py"
             ) from None
+
+    def __repr__(self) -> str:
+        rows = self.facts["rows"]
+        return f"<Results of {redacted(str(self.path))}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
 
     @cached_property
     def counts(self) -> np.ndarray:

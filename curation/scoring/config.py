@@ -5,23 +5,31 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer, require_one_of
 
 AUTO, CPU = "auto", "cpu"
-PRECISIONS = ("fp32", "bf16", "fp16")
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class ScoringConfig:
-    """How a model runs."""
+    """How a model runs.
 
-    batch_size: int = 256  # images that the model sees at a time; three batches are in memory
-    device: str = AUTO  # the first GPU where there is one
-    precision: str = "fp32"  # of products of matrices; weights and scores are fp32
-    workers: int = os.cpu_count() or 1  # threads that read and decode images
+    batch_size: images that the model sees at a time; three batches are in memory.
+    device: cpu, cuda, or of several GPUs cuda:1; auto: the first GPU where there is one.
+    precision: that of products of matrices; weights and scores are fp32.
+    workers: threads that read and decode images.
+    """
+
+    batch_size: int = 256
+    device: str = AUTO
+    precision: Precision = "fp32"
+    workers: int = os.cpu_count() or 1
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "workers"):

@@ -6,15 +6,14 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 import requests
 
 from runtime.errors import ParameterError
 from runtime.parameters import require_integer
+from runtime.version import PROJECT, __version__
 
 MOST_JOBS = 3  # Wikimedia's limit of connections per address
-PROJECT = "clip-curation"
 
 
 class Clock:
@@ -50,11 +49,4 @@ class Manners:
     def user_agent(self) -> str:
         """The header that names the project and its user to servers."""
         about = "; ".join(filter(None, ("build_metadata", self.contact)))
-        return f"{PROJECT}/{_version()} ({about}) requests/{requests.__version__}"
-
-
-def _version() -> str:
-    try:
-        return version(PROJECT)
-    except PackageNotFoundError:  # run from a checkout
-        return "0"
+        return f"{PROJECT}/{__version__} ({about}) requests/{requests.__version__}"

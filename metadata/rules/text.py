@@ -5,10 +5,12 @@ definition in plain Python; the table that lets curation's kernels read by it is
 """
 
 import unicodedata
+from typing import Literal, get_args
 
 import regex
 
-RULES = ("unicode", "meta")
+Rules = Literal["unicode", "meta"]
+RULES: tuple[Rules, ...] = get_args(Rules)
 
 REMAPPED = "™℠\u2018\u2019\u02bc\u00b4"  # read as a space or an apostrophe, whatever NFKC makes of them
 _REMAPPED = regex.compile(f"[{REMAPPED}]")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runtime.errors import InputError
+from runtime.parameters import require_several
 
 Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 
@@ -17,8 +18,7 @@ def string_array(values: Strings, what: str) -> pa.Array:
 
     `what` names them in the sentence that refuses anything else; nulls pass.
     """
-    if isinstance(values, str | bytes):
-        raise InputError(f"{what} must be a sequence of strings; got one, {values[:40]!r}: put it into a list")
+    require_several(what, values)
     try:
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()

@@ -60,7 +60,7 @@ def take_steps(pairs: DataFrame, metadata: Path, out: Path, options: MatchOption
     artefacts = options.artefacts if options else None
     matched = dataframes.match(pairs, metadata, CONFIG, options)
     write(matched, out / "matched.parquet")
-    counts = dataframes.count(matched, metadata, artefacts)
+    counts = dataframes.count(matched, metadata, CONFIG, artefacts)
     write(counts, out / "counts.parquet")
     balance = dataframes.thresholds(counts, CONFIG)
     (out / "thresholds.json").write_text(json.dumps(asdict(balance.thresholds)))

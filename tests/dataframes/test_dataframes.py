@@ -128,7 +128,7 @@ def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_col
         ("unknown ids", "is no entry's: count with the metadata that the images were matched with"),
         ("other metadata", "these images were matched with metadata"),
         ("other rates", "these images were matched with metadata"),
-        ("size", "target_size needs several passes over the images: use curation.curate"),
+        ("size", "target_size is 10, and its threshold is searched for in several passes over the images"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_in_one_sentence(taken, mistake, sentence):

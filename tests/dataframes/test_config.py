@@ -1,0 +1,168 @@
+"""Each field of CurationConfig is obeyed on DataFrames as by the job, or refused; none is silently ignored."""
+
+from dataclasses import MISSING, fields
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import CurationConfig, curate, dataframes
+from curation.frame_options import honoured
+from curation.request import Options
+from metadata import Entries, InputError
+
+ENTRIES = Entries.build(
+    {
+        "en": ["photo", "dog", "the", "7", "road"],
+        "de": ["Hund", "Foto", "das", "der", "photo"],
+        "ja": ["犬", "写真"],
+        "other": ["dog", "犬", "собака"],
+    }
+)
+TEXTS = [
+    ("1", "a photo of the dog"),
+    ("1", "the photo"),
+    ("1", "the dog on the road"),
+    ("2", "the photo (dog)"),
+    ("3", "7"),
+    ("4", "das Foto und der Hund"),
+    ("5", "Haus und Hund mit photo"),
+    ("6", "犬の写真です"),
+    ("7", "a long text about a long way to a house, where at last there is a dog"),
+    ("8", "IMG_2034.jpg 犬 dog"),
+    ("9", "https://example.org/the/dog.jpg"),
+    ("10", "собака dog"),
+    ("11", "собака 犬"),
+]
+REPEATED = 8  # images with the same texts, so that thresholds matter
+BASE = {"english_threshold": 3}
+HONOURED = {  # a value with which other rows are kept, or the same ones with other probabilities
+    "english_threshold": 9,
+    "tail_share": 0.9,
+    "seed": 1,
+    "rules": "meta",
+    "matcher": "ahocorasick",
+    "evidence": "letters",
+    "max_texts": 1,
+    "max_text_length": 40,
+    "min_language_score": 0.75,
+    "min_language_scores": {"ja": 1.0, "de": 0.999},
+    "no_language": "other",
+    "wrong_script": "keep",
+    "page_language": "use",
+    "metadata_of": "de",
+    "merge_languages": True,
+    "threshold_per_language": "same",
+    "balance": False,
+}
+SAME_ROWS = ("matcher", "page_language")  # another engine for the same matches; no table states a page's language
+REFUSED = {
+    "target_size": 5,
+    "sample_files": 1,
+    "max_bad_files": 0.1,
+    "max_bad_records": 0.1,
+    "max_shared_uids": 0.1,
+    "rows_per_file": 5,
+    "row_group_rows": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def spark():
+    from pyspark.sql import SparkSession
+
+    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "1"}
+    spark = SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
+    yield spark
+    spark.stop()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("config")
+    rows = [
+        {"url": f"https://example.org/{n}-{image}.jpg", "text": text} for n in range(REPEATED) for image, text in TEXTS
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "pairs.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def default(spark, folder) -> dict:
+    """What the job gives without a further number."""
+    return of_job(spark, folder, CurationConfig(**BASE))
+
+
+def of_job(spark, folder, config: CurationConfig) -> dict:
+    inputs, output = [str(folder / "pairs.parquet")], folder / "job"
+    run = curate(spark, config, inputs=inputs, metadata=ENTRIES, output=output, options=Options(overwrite=True))
+    read = {name: pq.read_table(run.path / name).to_pylist() for name in ("matched", "counts.parquet", "curated")}
+    thresholds = {code: each["t"] for code, each in run.facts["languages"].items() if each["entries"]}
+    return {
+        "matched": by_uid(read["matched"]),
+        "counts": [(row["id"], row["language"], row["entry"], row["count"]) for row in read["counts.parquet"]],
+        "thresholds": thresholds | {"tail share": run.facts["tail_share"]},
+        "rates": [row["rate"] for row in read["counts.parquet"]],
+        "curated": by_uid(read["curated"]),
+    }
+
+
+def on_dataframes(spark, folder, config: CurationConfig) -> dict:
+    pairs = spark.read.parquet(str(folder / "pairs.parquet"))
+    matched = dataframes.match(pairs, ENTRIES, config).cache()
+    counts = dataframes.count(matched, ENTRIES, config).cache()
+    balance = dataframes.thresholds(counts, config)
+    rows = sorted(tuple(row) for row in counts.collect())
+    return {
+        "matched": by_uid(matched.toArrow().to_pylist()),
+        "counts": rows,
+        "thresholds": dict(balance.thresholds.of_language) | {"tail share": balance.thresholds.tail_share},
+        "rates": balance.rates.tolist(),
+        "curated": by_uid(dataframes.sample(matched, balance).toArrow().to_pylist()),
+    }
+
+
+def by_uid(rows: list[dict]) -> list[dict]:
+    return sorted(rows, key=lambda row: row["uid"])
+
+
+def test_the_tables_name_each_field_with_another_value_than_its_default():
+    known = {field.name: field for field in fields(CurationConfig)}
+    assert {*HONOURED, *REFUSED} == set(known), "say whether DataFrames honour or refuse a new field"
+    for name, value in (HONOURED | REFUSED).items():
+        default = known[name].default
+        assert value != (known[name].default_factory() if default is MISSING else default)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["none", *HONOURED])
+def test_each_number_gives_what_it_gives_in_the_job(spark, folder, default, name):
+    config = CurationConfig(**BASE | ({name: HONOURED[name]} if name in HONOURED else {}))
+    expected, found = of_job(spark, folder, config), on_dataframes(spark, folder, config)
+    for part in expected:
+        assert found[part] == expected[part]
+    assert (expected == default) == (name in ("none", *SAME_ROWS))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_number_that_only_the_job_can_honour_is_refused(name):
+    with pytest.raises(InputError, match=rf"^{name} is {REFUSED[name]}, and .*: leave it out, or use curation.curate$"):
+        honoured(CurationConfig(**{name: REFUSED[name]}))
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("function", ["match", "dropped", "count", "thresholds"])
+def test_each_function_that_takes_the_numbers_refuses_such_a_one(spark, folder, function):
+    config = CurationConfig(target_size=5)
+    frame = spark.read.parquet(str(folder / "pairs.parquet"))
+    arguments = (frame, config) if function == "thresholds" else (frame, ENTRIES, config)
+    with pytest.raises(InputError, match="target_size is 5, and"):
+        getattr(dataframes, function)(*arguments)
+
+
+@pytest.mark.spark
+def test_images_matched_against_a_merged_list_are_counted_with_that_config_alone(spark, folder):
+    pairs = spark.read.parquet(str(folder / "pairs.parquet"))
+    matched = dataframes.match(pairs, ENTRIES, CurationConfig(merge_languages=True))
+    with pytest.raises(InputError, match="use the metadata and the config that they were matched with"):
+        dataframes.count(matched, ENTRIES)

@@ -1,0 +1,124 @@
+"""What a program sees of the packages: help, choices, names, and refusals of what would be taken for something else."""
+
+import re
+from configparser import ConfigParser
+from dataclasses import fields, replace
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+import curation
+from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
+from curation.classes.names import read_classes
+from curation.clustering.config import ClusterConfig
+from curation.frame_options import MatchOptions
+from curation.hashing.sources import find
+from curation.online import OnlineConfig
+from curation.request import Request
+from curation.scoring.config import ScoringConfig
+from metadata import Entries, MetadataConfig, Sources
+from tests.support.checkout import ROOT
+from tests.support.written_run import write_run
+
+ENTRIES = Entries.build({"en": ["dog"]})
+CONFIGS = [CurationConfig, MetadataConfig, ClusterConfig, ScoringConfig]
+
+
+def choices(config: type) -> dict[str, tuple[str, ...]]:
+    hints = get_type_hints(config)
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+
+
+@pytest.mark.parametrize("described", [*CONFIGS, OnlineConfig, Options, GateOptions, MatchOptions])
+def test_help_says_what_each_field_is(described):
+    named = re.findall(r"^ +([a-z_, ]+): \S", described.__doc__, re.MULTILINE)
+    assert sorted(", ".join(named).split(", ")) == sorted(field.name for field in fields(described))
+
+
+@pytest.mark.parametrize(("config", "name"), [(config, name) for config in CONFIGS for name in choices(config)])
+def test_the_type_of_a_choice_names_all_values_that_are_accepted(config, name):
+    for value in choices(config)[name]:
+        assert getattr(config(**{name: value}), name) == value
+    with pytest.raises(InputError, match=f"{name} is 'foo'; it must be one of {', '.join(choices(config)[name])}"):
+        config(**{name: "foo"})
+
+
+def test_every_parameter_that_is_a_string_among_few_has_a_type_that_names_them():
+    strings = {(config, name) for config in CONFIGS for name, hint in get_type_hints(config).items() if hint is str}
+    assert strings == {(ScoringConfig, "device")}  # cuda:N, for any N
+
+
+def test_rules_that_do_not_exist_are_refused_before_a_text_is_matched():
+    with pytest.raises(InputError, match="rules are 'foo'; there are unicode and meta"):
+        Matching.of(ENTRIES, rules="foo")
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: Entries.build({"en": "abc"}),
+        lambda: Entries.build({"en": b"abc"}),
+        lambda: Sources.find(lists={"en": "abc"}),
+        lambda: Sources.find(wordnet="wordnets/"),
+        lambda: uids("https://example.org/a.jpg"),
+        lambda: find("pictures/"),
+        lambda: Options(exclude="opt-outs.txt"),
+        lambda: Options(classes="en=imagenet.json"),
+        lambda: GateOptions(captions="captions.parquet"),
+        lambda: GateOptions(images=["scores.parquet"]),
+        lambda: MatchOptions(exclude=ROOT / "opt-outs.txt"),
+        lambda: Request.find(CurationConfig(), "pairs.parquet", ENTRIES, Options()),
+    ],
+)
+def test_one_string_in_place_of_several_is_not_taken_letter_by_letter(mistake):
+    with pytest.raises(InputError, match="must be a sequence of strings; got one, .*: put it into a list"):
+        mistake()
+
+
+def test_a_secret_in_such_a_string_is_not_repeated():
+    with pytest.raises(InputError) as refusal:
+        Options(exclude="https://me:a-very-long-password-of-more-than-forty-letters@example.org/list.txt")
+    assert "very-long" not in str(refusal.value)
+
+
+def test_entries_without_their_language_are_refused():
+    with pytest.raises(InputError, match="entries are given as list; give those of each language"):
+        Entries.build(["dog"])
+
+
+def test_a_threshold_beside_a_target_size_is_refused_unless_it_is_the_default():
+    with pytest.raises(InputError, match="^target_size and english_threshold are both given; .*: give one$"):
+        CurationConfig(english_threshold=20, target_size=5)
+    with pytest.raises(InputError, match="are both given"):
+        replace(CurationConfig(english_threshold=20), target_size=5)
+    assert replace(CurationConfig(), target_size=5).english_threshold == CurationConfig.english_threshold == 20_000
+
+
+def test_classes_and_templates_are_given_by_language(tmp_path):
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    (tmp_path / "templates.txt").write_text("a photo of a {}\n")
+    by_language = read_classes({"en": tmp_path / "classes.txt"}, {"en": str(tmp_path / "templates.txt")})
+    assert by_language == read_classes([f"en={tmp_path / 'classes.txt'}"], [f"en={tmp_path / 'templates.txt'}"])
+    assert by_language["en"].forms == (("a photo of a dog",), ("a photo of a cat",))
+    with pytest.raises(InputError, match="'xx' is no metadata language"):
+        read_classes({"xx": tmp_path / "classes.txt"})
+
+
+def test_inputs_may_be_paths(tmp_path):
+    (tmp_path / "pairs.jsonl").write_text('{"url": "http://a.example/1.jpg", "text": "a dog"}\n')
+    request = Request.find(CurationConfig(), [tmp_path / "pairs.jsonl"], ENTRIES, Options())
+    assert [file.path for file in request.files] == [str(tmp_path / "pairs.jsonl")]
+
+
+def test_the_version_is_that_of_the_package():
+    stated = ConfigParser()
+    stated.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert curation.__version__ == stated["metadata"]["version"]
+
+
+def test_entries_and_results_show_themselves_in_a_line(tmp_path):
+    assert repr(ENTRIES) == "<Entries: 1 (1 en)>"
+    many = Entries.build({code: ["dog", "cat"] for code in ("en", "de", "ja", "fr", "ru", "ko", "zh")})
+    assert repr(many) == "<Entries: 14 (2 en, 2 de, 2 fr, 2 ja, 2 ko, 2 more languages)>"
+    run = Results.open(write_run(tmp_path, ENTRIES, [[("dog", "en", [0])]] * 3, t=5))
+    assert repr(run) == f"<Results of {tmp_path}: 3 of 3 matched images kept>"
