@@ -19,6 +19,7 @@ from curation.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime.progress import Progress
 from runtime.spark import require_shared
+from runtime.storage.apart import require_apart
 from runtime.warming import compile_kernels
 
 
@@ -41,6 +42,7 @@ def curate(
     """
     progress = progress or Progress()
     request = Request.find(config, inputs, metadata, options or Options())
+    require_apart(output, request.paths(inputs))
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(warm.CALLS, warm.SECONDS, progress)

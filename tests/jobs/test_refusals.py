@@ -17,6 +17,7 @@ from curation.runs.output import Output
 from metadata import Entries, InputError
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
+from tests.support.outputs import A, with_inputs_done
 from tests.support.refusals import refusal
 from tests.support.stand_ins import NO_SPARK
 
@@ -236,9 +237,17 @@ def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, p
 
 
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
-    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
+    with_inputs_done(tmp_path / "out", A)
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence
+
+
+def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):
+    for given, output in ((tmp_path, "out"), (tmp_path / "*", "out"), (pairs, ".")):
+        sentence = refused("--input", given, "--entries", f"en={words}", "--output", tmp_path / output)
+        assert str(given) in sentence
+        assert "output folder" in sentence
+    assert {path.name for path in tmp_path.iterdir()} == {"words.txt", "pairs.parquet"}
 
 
 def test_an_output_that_does_not_hold_what_workers_wrote():
