@@ -9,6 +9,7 @@ and lists of what is excluded may change; anything else that differs is refused.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from curation.report.page import Shown, write_report
 from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from curation.runs.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
+from runtime import interrupts
 from runtime.failures import AGAIN
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, own
@@ -60,7 +62,7 @@ class Output:
         folder, description = usable(as_path(path)), json.loads(json.dumps(description))
         with present(folder), reachable(folder):
             work = folder / WORK
-            if not overwrite and (is_url(folder) or not work.exists()):
+            if not overwrite and (is_url(folder) or not os.path.exists(work)):
                 require_like(folder, description)  # before anything of ours is in it
             owner = own(folder)
             try:
@@ -182,6 +184,7 @@ class Output:
         write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
         write_json(self.path / "run.json", run.run_json() | {"checksums": dict(sorted(self.checksums.items()))})
+        interrupts.complete()
         self._remove_work()
 
     def retract_results(self) -> None:
