@@ -77,7 +77,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--max-bad-files", "2"], "--max-bad-files is 2.0; it must be a number from 0 to 1"),
         (["--max-bad-records", "-0.1"], "--max-bad-records is -0.1"),
         (["--sample-files", "0"], "--sample-files is 0"),
-        (["--english-threshold", "many"], "invalid int value: 'many'"),
+        (["--english-threshold", "many"], "'many' is no integer; write one as"),
         (["--rules", "loose"], "invalid choice: 'loose'"),
         (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
@@ -211,6 +211,13 @@ def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_
 )
 def test_an_output_at_a_url_that_cannot_be_used(refused, words, pairs, s3_server, output, named):
     assert named in refused("--input", pairs, "--entries", f"en={words}", "--output", output)
+
+
+@pytest.mark.parametrize("output", ["/proc/out", "/dev/null/out", "words.txt/out", "a" * 300])
+def test_an_output_that_cannot_be_made(refused, words, pairs, tmp_path, output):
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / output)
+    assert sentence.startswith(f"curate: output {tmp_path / output} cannot be made (")
+    assert sentence.endswith("); give another folder")
 
 
 @pytest.fixture
