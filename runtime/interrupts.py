@@ -20,14 +20,14 @@ _complete = threading.Event()
 @contextmanager
 def interruptible(sentence: str) -> Iterator[threading.Event]:
     """Say at once that Ctrl-C was seen: the JVM sees it as well, and may carry what this process writes."""
-    stopped, timer = threading.Event(), end_in(PATIENCE)
+    stopped = threading.Event()
     _complete.clear()
 
     def end() -> None:
         terminal.say(sentence)
         terminal.close()
         stopped.set()
-        timer.start()  # for what catches this exception, or waits for a thread
+        end_in(PATIENCE)  # for what catches this exception, or waits for a thread
         raise KeyboardInterrupt
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -42,8 +42,9 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
     try:
         yield stopped
     finally:
-        timer.cancel()
-        if not stopped.is_set():
+        if stopped.is_set():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        else:
             signal.signal(signal.SIGINT, before)
 
 
@@ -52,8 +53,10 @@ def complete() -> None:
     _complete.set()
 
 
-def end_in(seconds: float) -> threading.Timer:
-    """Return a timer that ends the process as stopped, whatever it waits for."""
-    timer = threading.Timer(seconds, os._exit, [INTERRUPTED])
-    timer.daemon = True
-    return timer
+def end_in(seconds: float) -> None:
+    """End the process as stopped after so many seconds, whatever it waits for then.
+
+    No thread does it: one that a handler of signals starts may wait for a lock that the interrupted code holds.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
+    signal.setitimer(signal.ITIMER_REAL, seconds)

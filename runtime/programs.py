@@ -32,7 +32,7 @@ def start(name: str, module: str) -> None:
         main()
     except SystemExit as end:
         if end.code == interrupts.INTERRUPTED:
-            interrupts.end_in(interrupts.PATIENCE).start()
+            interrupts.end_in(interrupts.PATIENCE)
         raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop but this process, which ends
