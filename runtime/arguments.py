@@ -40,7 +40,14 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.register("type", int, integer)
-        self.add_argument("--version", action=_Version, nargs=0, help="print the version of this program and exit")
+        self.add_argument(
+            "--version",
+            action=_Version,
+            nargs=0,
+            dest=argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
+            help="print the version of this program and exit",
+        )
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in a line of a file.

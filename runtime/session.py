@@ -91,6 +91,7 @@ def _ended_with_this() -> Iterator[None]:
         for jvm in jvms:
             jvm.kill()
             jvm.wait()
+            SparkContext._gateway = SparkContext._jvm = None  # the next session of this process starts another
         raise
     finally:
         java_gateway.Popen = before  # type: ignore[misc]

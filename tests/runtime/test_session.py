@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pyspark import java_gateway
+from pyspark import SparkContext, java_gateway
 from pyspark.core import context
 
 from runtime.errors import InputError
@@ -110,8 +110,10 @@ def marked(mark: str) -> list[str]:
     return found
 
 
-def test_a_jvm_that_starts_ends_with_an_interrupt():
+def test_a_jvm_that_starts_ends_with_an_interrupt(monkeypatch):
     started = []
+    for name in ("_gateway", "_jvm"):
+        monkeypatch.setattr(SparkContext, name, "of the JVM that ends")
 
     def start() -> None:
         started.append(java_gateway.Popen(["sleep", "60"]))
@@ -122,6 +124,7 @@ def test_a_jvm_that_starts_ends_with_an_interrupt():
     (process,) = started
     assert process.returncode == -signal.SIGKILL
     assert java_gateway.Popen is subprocess.Popen
+    assert SparkContext._gateway is None
 
 
 def without_jvm(lines: list[str]) -> list[str]:
