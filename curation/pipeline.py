@@ -21,6 +21,7 @@ from curation.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime.progress import Progress
 from runtime.spark import require_shared
+from runtime.storage.apart import require_apart
 from runtime.warming import compile_kernels
 
 
@@ -43,6 +44,7 @@ def curate(
     """
     progress = progress or Progress()
     request = Request.find(config, inputs, metadata, options or Options())
+    require_apart(output, request.paths(inputs))
     for line in dialects(request.files):
         progress.note(in_one_line(line))
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:

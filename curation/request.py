@@ -11,6 +11,7 @@ from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.gates.plan import GateOptions, GatePlan
 from curation.inputs import files
+from curation.inputs.crawl import commoncrawl
 from curation.inputs.files import Input
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.references import PREFIX, is_table, table_name
@@ -89,6 +90,11 @@ class Request:
             classes=read_classes(options.classes, options.templates),
             passed_over=passed_over,
         )
+
+    def paths(self, inputs: Sequence[str]) -> list[str]:
+        """Return the paths among `inputs`, and those of all files that were found."""
+        given = (each for each in inputs if not (is_table(each) or commoncrawl.is_reference(each)))
+        return [*given, *(file.path for file in self.files)]
 
     def with_copies(self, copies: list[Input]) -> Request:
         """Return the request with files instead of the tables of which they are copies."""

@@ -225,14 +225,14 @@ def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
 
 def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
     total: np.ndarray | float = 0.0
-    for batch in _matched(file):
+    for batch in counted(_sampled(file)):
         total = total + expected_size(batch, _array(rates.path())).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
 def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
-    return manifest.draw_pairs(_matched(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
+    return manifest.draw_pairs(_sampled(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
 
 
 def _write_curated(
@@ -242,8 +242,8 @@ def _write_curated(
     return manifest.write_curated(blocks, file, path, row_group_rows, lettered)
 
 
-def _matched(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    return counted(batches(file, MATCHED_ROW_GROUP, SAMPLED.names))
+def _sampled(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    return batches(file, MATCHED_ROW_GROUP, SAMPLED.names)
 
 
 def _spread(spark: SparkSession, items: list) -> list[list]:

@@ -33,6 +33,7 @@ from curation.gating.stage import LAST, pass_gate
 from curation.inputs.limits import require_sound
 from curation.matching.finders import save_matchers
 from curation.report.facts import Run
+from curation.report.numbers import counted
 from curation.request import Request
 from curation.runs.ledger import Ledger
 from curation.runs.output import Output
@@ -135,7 +136,7 @@ class Steps:
         number = max(1, -(-images.number // config.rows_per_file))
         output.retract_results()
         curated = output.parts.begin("curated")
-        with self.progress.stage(f"sample and write {number} files"):
+        with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
             shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
             sampling = stages.Sampling(shipped, self._lettered, config.seed, number)
             tallies = stages.sample(self.spark, images.files, sampling, curated, config.row_group_rows)

@@ -6,14 +6,14 @@ spark-submit jobs/build_metadata.py --wordnet PATH --wikipedia PATH --pageviews 
 import sys
 
 try:
-    from metadata.commands import main
-except ModuleNotFoundError as error:
+    from runtime.programs import metadata
+except ModuleNotFoundError:
     print(
-        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
-        "install it there with `pip install .`",
+        f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "
+        "there: pip install FOLDER_OF_THE_PROJECT",
         file=sys.stderr,
     )
     sys.exit(2)
 
 if __name__ == "__main__":
-    main()
+    metadata()

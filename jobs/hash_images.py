@@ -3,15 +3,14 @@
 import sys
 
 try:
-    from curation.commands.hash_images import main
-except ModuleNotFoundError as error:
+    from runtime.programs import hash_images
+except ModuleNotFoundError:
     print(
-        f"{error.name} is not installed in {sys.executable}: activate the environment that holds this project, or "
-        "install it there with `pip install .`",
+        f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "
+        "there: pip install FOLDER_OF_THE_PROJECT",
         file=sys.stderr,
     )
     sys.exit(2)
 
-
 if __name__ == "__main__":
-    main()
+    hash_images()

@@ -24,10 +24,13 @@ from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress, Throttled
 from runtime.session import session
+from runtime.storage.apart import require_apart
 from runtime.storage.checked_json import content_of
 from runtime.terminal import say
 
 log = logging.getLogger("metadata")
+
+DOWNLOADS = "downloads"  # a folder in the output
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,6 +45,7 @@ def run(args: Namespace) -> None:
     """Fetch what is asked for, build the entries of all languages, and print how many each source gave."""
     config = MetadataConfig(**{field.name: getattr(args, field.name) for field in fields(MetadataConfig)})
     output = require_output(Path(args.output))
+    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews], except_in=[DOWNLOADS])
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return
@@ -87,7 +91,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
     shown = Throttled(Progress(len(downloads)))
-    results = fetch(downloads, Path(args.download_to or output / "downloads"), manners, shown, args.dry_run) + failed
+    results = fetch(downloads, Path(args.download_to or output / DOWNLOADS), manners, shown, args.dry_run) + failed
     say("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
     if lost:

@@ -9,13 +9,17 @@ import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
+from decimal import Decimal
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from typing import Any, NoReturn
 
+from runtime.errors import InputError, require_utf8
 from runtime.redaction import redacted
 
 Group = argparse._ArgumentGroup  # of flags in the help
+PROJECT = "clip-curation"
 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
@@ -34,6 +38,15 @@ class Parser(argparse.ArgumentParser):
             epilog="@FILE stands for the arguments in a file, where # begins a comment.",
             fromfile_prefix_chars="@",
             allow_abbrev=False,
+        )
+        self.register("type", int, integer)
+        self.add_argument(
+            "--version",
+            action=_Version,
+            nargs=0,
+            dest=argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
+            help="print the version of this program and exit",
         )
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
@@ -57,7 +70,9 @@ class Parser(argparse.ArgumentParser):
         """Return the values of a command line; an unknown flag is named before one that is missing."""
         try:
             given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
-        except argparse.ArgumentError as error:  # Python 3.14 raises where earlier ones call error()
+            for each in given:
+                require_utf8(each)
+        except (argparse.ArgumentError, InputError) as error:  # Python 3.14 raises where earlier ones call error()
             self.error(str(error))
         known = self._option_string_actions
         found = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
@@ -77,6 +92,32 @@ class Parser(argparse.ArgumentParser):
             if defaults.get(action.dest) is not None and action.nargs != 0:  # a switch has no value to name
                 action.help = f"{action.help} (default: %(default)s)"
         self.set_defaults(**defaults)
+
+
+class _Version(argparse.Action):
+    """Prints the version as soon as it is met, so that no other flag is required."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        try:
+            found = version(PROJECT)
+        except PackageNotFoundError:
+            found = "(not installed)"
+        print(PROJECT, found)
+        parser.exit()
+
+
+def integer(text: str) -> int:
+    """Return the integer that a person has written.
+
+    >>> integer("20000"), integer("20,000"), integer("20_000"), integer("1e4"), integer("1.5e6"), integer("-1")
+    (20000, 20000, 20000, 10000, 1500000, -1)
+    """
+    if re.fullmatch(r"[+-]?(\d+(_\d+)*|\d{1,3}(,\d{3})+)", text.strip()):
+        return int(text.replace(",", ""))
+    value = Decimal(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?[eE]\+?\d{1,2}", text.strip()) else None
+    if value is None or value != value.to_integral_value():
+        raise argparse.ArgumentTypeError(f"{text!r} is no integer; write one as 20000, 20,000 or 2e4")
+    return int(value)
 
 
 def _default(field: Field) -> Any:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from runtime import terminal
 from runtime.errors import without_secrets
 from runtime.failures import AGAIN, sentence_for
+from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.kernel_cache import require_safe
-
-INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
 
 @contextmanager
 def command(name: str) -> Iterator[None]:
     """End the program with a sentence instead of a trace: status 2 for bad input, 1 for what failed, 130 for Ctrl-C."""
     terminal.attach()
-    with _messages(name), _interruptible(name) as stopped:
+    sentence = f"{name}: stopped; {AGAIN}"
+    with _messages(name), interruptible(sentence) as stopped:
         try:
             require_safe()
             yield
         except KeyboardInterrupt:
             if not stopped.is_set():
-                terminal.say(_stopped(name))
+                terminal.say(sentence)
             sys.exit(INTERRUPTED)
         except Exception as error:
             if stopped.is_set():  # what was going on met the end of Spark
@@ -39,39 +36,9 @@ def command(name: str) -> Iterator[None]:
                 if shown is error:
                     raise
                 raise shown from None
-            sentence, status = found
-            terminal.say(f"{name}: {sentence}")
+            reason, status = found
+            terminal.say(f"{name}: {reason}")
             sys.exit(status)
-
-
-@contextmanager
-def _interruptible(name: str) -> Iterator[threading.Event]:
-    """Say at once that Ctrl-C was seen: the JVM sees it as well, and may carry what this process writes."""
-    stopped = threading.Event()
-
-    def end() -> None:
-        terminal.say(_stopped(name))
-        terminal.close()
-        stopped.set()
-        raise KeyboardInterrupt
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        terminal.after_writing(end)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        if not stopped.is_set():
-            signal.signal(signal.SIGINT, before)
-
-
-def _stopped(name: str) -> str:
-    return f"{name}: stopped; {AGAIN}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,15 @@ class ParameterError(InputError):
     def spelled(self, spell: Callable[[str], str]) -> str:
         """Return the message with each name as `spell` spells it."""
         return f"{' and '.join(map(spell, self.names))} {self.fault}"
+
+
+def require_utf8(name: str) -> None:
+    """Refuse the name of a file, or an argument, whose bytes are not UTF-8: neither JSON nor Arrow could hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise InputError(f"{shown} is not UTF-8; give the file or folder a name that is") from None
 
 
 def without_secrets(error: Exception) -> Exception:

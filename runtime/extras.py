@@ -1,8 +1,14 @@
-"""Name the command that installs an optional package."""
+"""Name the command that installs an optional package.
+
+It names the packages themselves: `pip install '.[images]'` would install this project once more, over a checkout whose
+changes should have an effect, and `clip-curation[images]` might find a stranger's.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
+from importlib.metadata import PackageNotFoundError, requires
 
 # Package -> this project's extra that brings it; None: it is installed by itself.
 _EXTRAS = {
@@ -20,18 +26,32 @@ _EXTRAS = {
     "huggingface_hub": None,
     "paramiko": None,
 }
+_INSTALLED_AS = {"PIL": "pillow", "open_clip": "open_clip_torch"}
 
 
 def missing_package(text: str) -> str | None:
     """Return the sentence for the text of an ImportError; None if that names no optional package.
 
-    >>> missing_package("Install s3fs to access S3")
-    "s3fs is not installed: pip install '.[s3]'"
     >>> missing_package("No module named 'gcsfs'")
     'gcsfs is not installed: pip install gcsfs'
     """
     for package, extra in _EXTRAS.items():
         if re.search(rf"\b{package}\b", text):
-            wanted = f"'.[{extra}]'" if extra else package
-            return f"{package} is not installed: pip install {wanted}"
+            return missing(package, extra)
     return None
+
+
+def missing(package: str, extra: str | None) -> str:
+    """Return the sentence for a package that this project's extra brings."""
+    packages = _packages(extra) or [_INSTALLED_AS.get(package, package)]
+    return f"{package} is not installed: pip install {shlex.join(packages)}"
+
+
+def _packages(extra: str | None) -> list[str]:
+    """Return what an extra requires, as the metadata of the installed project say; none where it is not installed."""
+    try:
+        required = requires("clip-curation") or []
+    except PackageNotFoundError:
+        return []
+    markers = (each.partition(";")[::2] for each in required)
+    return [name.strip() for name, marker in markers if re.search(rf"extra == ['\"]{extra}['\"]", marker)]

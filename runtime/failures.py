@@ -17,6 +17,7 @@ from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_out
 AGAIN = "run the same command again to go on"
 BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
 BAD_INPUT, FAILED = 2, 1  # exit statuses
+_OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
 _MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
 _KNOWN = [
@@ -85,6 +86,8 @@ def _outside(error: Exception) -> str:
         return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {MAKE_ROOM}"
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
         return _denied(error.filename, error.errno == errno.EROFS)
+    if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename:
+        return f"{error.filename} can be neither made nor opened ({error.strerror}); give another path"
     return f"{' '.join(str(error).split()) or type(error).__name__}; {AGAIN}"
 
 

@@ -9,14 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 from py4j.protocol import Py4JError
-from pyspark import SparkConf, SparkContext
+from pyspark import SparkConf, SparkContext, java_gateway
 from pyspark.core import context
 from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
+from runtime import terminal
 from runtime.errors import InputError
 
 # Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
@@ -50,8 +52,14 @@ _LOGGING = Path(__file__).with_name("log4j2.properties")
 def session(name: str) -> SparkSession:
     """Return the Spark session that spark-submit configured; by itself it takes all cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
+    _require_spark()
     _require_java()
     _configure_logging_of_new_jvm()
+    with _ended_with_this():
+        return _started(name)
+
+
+def _started(name: str) -> SparkSession:
     SparkContext._ensure_initialized()  # connects to the JVM, or starts it
     builder = SparkSession.builder.appName(name)
     try:
@@ -63,6 +71,30 @@ def session(name: str) -> SparkSession:
     builder = builder.config(_REDACTION, f"{SparkConf().get(_REDACTION, _OF_SPARK)}|{_OF_URLS}")
     with _own_interrupts():
         return builder.getOrCreate()
+
+
+@contextmanager
+def _ended_with_this() -> Iterator[None]:
+    """End the JVM that Python starts where Ctrl-C or an error comes before it is ready: by itself it would go on."""
+    jvms: list[Popen] = []
+
+    def popen(*arguments: Any, **options: Any) -> Popen:
+        with terminal.writing():  # no Ctrl-C between the start of a process and the knowledge of it
+            jvms.append(Popen(*arguments, **options))
+        return jvms[-1]
+
+    before = java_gateway.Popen
+    java_gateway.Popen = popen  # type: ignore[assignment, misc]
+    try:
+        yield
+    except BaseException:
+        for jvm in jvms:
+            jvm.kill()
+            jvm.wait()
+            SparkContext._gateway = SparkContext._jvm = None  # the next session of this process starts another
+        raise
+    finally:
+        java_gateway.Popen = before  # type: ignore[misc]
 
 
 @contextmanager
@@ -82,6 +114,15 @@ def _own_interrupts() -> Iterator[None]:
         yield
     finally:
         context.signal = signals
+
+
+def _require_spark() -> None:
+    """Refuse a SPARK_HOME without Spark."""
+    home = os.environ.get("SPARK_HOME")
+    if home and not os.path.isfile(os.path.join(home, "bin", "spark-submit")):
+        raise InputError(
+            f"SPARK_HOME is {home}, which has no bin/spark-submit; unset it, or set it to a folder of Spark"
+        )
 
 
 def _require_java() -> None:

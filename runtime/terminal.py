@@ -42,7 +42,7 @@ def is_live() -> bool:
 
 def say(text: str) -> None:
     """Write lines that stay."""
-    with _writing():
+    with writing():
         _clear()
         print(redacted(text), file=sys.stderr, flush=True)
 
@@ -50,7 +50,7 @@ def say(text: str) -> None:
 def show(line: str) -> None:
     """Write a line that the next one replaces; where none can be replaced, it stays."""
     global _live_line
-    with _writing():
+    with writing():
         if not is_live():
             return say(line)
         _live_line = line[: _width() - 1]  # a longer one would take a second row, which stays
@@ -59,7 +59,7 @@ def show(line: str) -> None:
 
 def close() -> None:
     """Let nothing more of this process be seen."""
-    with _writing():
+    with writing():
         sys.stderr.flush()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
@@ -78,7 +78,8 @@ def after_writing(act: Callable[[], object]) -> None:
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
+    """Let no other thread write during the block, and what `after_writing` is given wait until its end."""
     global _writer
     with _lock:
         before, _writer = _writer, threading.get_ident()

@@ -22,6 +22,7 @@ from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
 from runtime.draws import draws
 from runtime.own_folders import cache_folder
+from runtime.progress import advance
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
@@ -47,6 +48,7 @@ def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallie
     _tally_expected(batch, rates, tallies)
     kept = sampling.sample_batch(batch, rates, seed)
     tallies.add("kept", kept.num_rows)
+    advance(rows=kept.num_rows)
     for row in sampling.kept_by_language(kept).to_pylist():
         tallies.add("language.kept", row["kept"], row["language"])
     return pa.RecordBatch.from_arrays([*kept.columns, pa.array(draws(seed, "order", kept["uid"]))], schema=DRAWN)

@@ -41,7 +41,7 @@ def embeddings_folder(parts: Parts, stamp: dict, overwrite: bool) -> Path:
     folder = parts.folder / EMBEDDINGS
     made = read_json(folder / STAMP)
     if made is not None and made != stamp:
-        if not overwrite:
+        if not overwrite and names(folder) != {STAMP}:
             what = ", ".join(name for name in stamp if made.get(name) != stamp[name])
             raise InputError(f"{folder} holds other embeddings ({what}); give another folder, or --overwrite")
         remove(folder)

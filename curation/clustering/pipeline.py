@@ -30,6 +30,7 @@ from runtime.failures import AGAIN
 from runtime.progress import Progress
 from runtime.spark import require_shared, run, ship
 from runtime.storage.addresses import hidden
+from runtime.storage.apart import require_apart
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
 from runtime.storage.parquet import read_table, rows_of
@@ -64,6 +65,7 @@ def cluster(
     given: Embeddings | Path = (
         Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
     )
+    require_apart(request.output, [source.path, *request.embeddings])
     with output.claimed(request.output, request.overwrite) as parts:
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark

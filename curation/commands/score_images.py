@@ -13,6 +13,7 @@ from curation.scoring.summary import Scores, table
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError
+from runtime.extras import missing
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
@@ -30,7 +31,7 @@ def run(args: Namespace) -> Scores:
     """Score images as the values of a command line say."""
     for package in PACKAGES:
         if find_spec(package) is None:
-            raise InputError(f"{package} is not installed: pip install '.[score]'")
+            raise InputError(missing(package, "score"))
     config = ScoringConfig(**{each.name: getattr(args, each.name) for each in fields(ScoringConfig)})
     request = Request(args.input, args.output, args.texts, args.overwrite)
     progress = ConsoleProgress()

@@ -27,6 +27,7 @@ from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
 from runtime.processes import process_pool
+from runtime.storage.apart import require_apart
 from runtime.storage.ownership import is_free, owned
 from runtime.storage.whole import whole_folder
 
@@ -61,7 +62,9 @@ def export(
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
     run, to = open_local(source), Path(to)
-    _require_apart(to, run.path)
+    if to.exists() and not to.is_dir():
+        raise InputError(f"{to} is a file; give a folder")
+    require_apart(to, [run.path, *given.tars, *given.captions, *given.clusters.tables])
     try:
         with owned(to), whole_folder(to) as folder:
             _require_free(to, overwrite)
@@ -147,15 +150,6 @@ def _require_use(form: str, given: Given) -> None:
         raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
     if given.clusters.tables and form != "huggingface" and not given.clusters.coarse:
         raise InputError(f"clusters are columns of the format huggingface; for {form} choose some of them (--cluster)")
-
-
-def _require_apart(to: Path, source: Path) -> None:
-    """Refuse a file, and a folder that holds the run or is inside it."""
-    own, other = source.resolve(), to.resolve()
-    if own.is_relative_to(other) or other.is_relative_to(own):
-        raise InputError(f"{to} holds the run or is in it; give a folder beside {source}")
-    if to.exists() and not to.is_dir():
-        raise InputError(f"{to} is a file; give a folder")
 
 
 def _require_free(to: Path, overwrite: bool) -> None:

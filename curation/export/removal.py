@@ -21,6 +21,7 @@ from curation.runs.finished import curated_files, open_local
 from curation.schemas import CURATED
 from runtime.arrow.schemas import require
 from runtime.errors import InputError
+from runtime.storage.apart import require_apart
 from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.ownership import is_free, owned
 from runtime.storage.parquet import PartWriter, batches, row_group_rows
@@ -51,7 +52,9 @@ class Removed:
 def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
     """Write the manifest in `source` without what is excluded to a new folder; return a sentence about it."""
     run, to = open_local(source), Path(to)
-    _require_apart(to, run.path)
+    if "://" in str(to) or (to.exists() and not to.is_dir()):
+        raise InputError(f"output {to} is no local folder; give a new one")
+    require_apart(to, [run.path])
     files = curated_files(run)
     try:
         with owned(to), whole_folder(to) as folder:
@@ -120,14 +123,6 @@ def _summary(before: int, removed: Removed, to: Path) -> str:
         f"removed {removed.rows:,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed.parquet'}"
     )
-
-
-def _require_apart(to: Path, source: Path) -> None:
-    """Refuse what is no local folder, and one that is inside the run."""
-    if "://" in str(to) or (to.exists() and not to.is_dir()):
-        raise InputError(f"output {to} is no local folder; give a new one")
-    if source.resolve() in to.resolve().parents:
-        raise InputError(f"output {to} is in the run's own folder; give another")
 
 
 def _require_free(to: Path) -> None:

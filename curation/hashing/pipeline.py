@@ -23,6 +23,7 @@ from runtime.errors import InputError
 from runtime.extras import missing_package
 from runtime.progress import Progress, advance
 from runtime.spark import require_shared, run
+from runtime.storage.apart import require_apart
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter, part_files
 from runtime.tallies import Tallies
@@ -76,6 +77,7 @@ def hash_images(
     progress = progress or Progress()
     _require_packages(pdq)
     found = find(inputs)
+    require_apart(output, [*inputs, *(each.path for each in found)])
     claim = Claim("hashes", "pictures", {"version": VERSION, "pdq": pdq})
     with claimed(output, claim, overwrite) as claimed_folder:
         folder, ledger = claimed_folder.folder, claimed_folder.ledger(found)

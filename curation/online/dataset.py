@@ -20,6 +20,7 @@ from curation.online.draw import order_of_blocks
 from curation.online.index import Index
 from curation.online.read import Epoch, read
 from runtime.errors import InputError
+from runtime.extras import missing
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path
 
@@ -62,9 +63,7 @@ class BalancedDataset(IterableDataset):
         captions: Captions | str | PathLike[str] | None = None,
     ) -> None:
         if torch is None:
-            raise InputError(
-                "balancing while training needs PyTorch; install the extra: pip install 'clip-curation[torch]'"
-            )
+            raise InputError(f"balancing while training needs PyTorch; {missing('torch', 'torch')}")
         super().__init__()
         self.index = index if isinstance(index, Index) else Index.open(index)
         self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)

@@ -57,7 +57,7 @@ def funnel(facts: dict[str, Any]) -> list[Step]:
         if boundary.name == "gated":
             steps += _conditions(facts)
         if rows.get(boundary.name) or not boundary.is_optional:
-            expectation = f"{expected(facts)} expected" if boundary.name == "kept" else ""
+            expectation = expected(facts) if boundary.name == "kept" else ""
             remark = "; ".join(filter(None, (_share(rows, boundary), expectation)))
             steps.append(Step(boundary.label, rows[boundary.name], remark, boundary.meaning, boundary.has_bar))
     return steps
@@ -79,8 +79,9 @@ def funnel_bars(facts: dict[str, Any]) -> list[Bar]:
 
 
 def expected(facts: dict[str, Any]) -> str:
-    """Return the expected number of kept images and its standard deviation."""
-    return f"{number(facts['expected']['kept'])} ± {number(facts['expected']['standard_deviation'])}"
+    """Return the number of kept images that is expected, and the standard deviation of that number."""
+    kept, deviation = (number(facts["expected"][name]) for name in ("kept", "standard_deviation"))
+    return f"{kept} expected (standard deviation {deviation})"
 
 
 def _share(rows: dict[str, int], boundary: Boundary) -> str:

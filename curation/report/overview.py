@@ -48,7 +48,7 @@ def tiles(facts: dict[str, Any]) -> list[Tile]:
     seen = sum(row["texts"] > 0 for row in languages)
     kept = sum(row["kept"] > 0 for row in languages)
     return [
-        Tile(number(rows["kept"]), "images kept", f"{expected(facts)} expected"),
+        Tile(number(rows["kept"]), "images kept", expected(facts)),
         _kept_share(rows),
         Tile(percent(rows["matched_texts"], rows["texts"]), "of texts match", f"{number(rows['texts'])} texts read"),
         Tile(percent(facts["tail_share"]), "tail share p", "the aim in every language"),

@@ -67,7 +67,7 @@ def claimed(output: str | PathLike[str], claim: Claim, overwrite: bool) -> Itera
 
 
 def _require_like(folder: Path, claim: Claim) -> None:
-    if is_free(folder):
+    if is_free(folder) or names(folder) in ({STAMP}, {STAMP, WORK}):  # claimed by a run that made nothing
         return
     made, wanted = read_json(folder / STAMP), claim.description
     if not _is_like(made, claim):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ def usable(path: Path) -> Path:
             raise InputError(
                 f"output {path} cannot be written to; give a local folder, or one such as s3://bucket/name"
             )
-    elif path.exists() and not path.is_dir():
+    elif os.path.exists(path) and not path.is_dir():
         raise InputError(f"output {path} is a file; give a folder")
     return path
 

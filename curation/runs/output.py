@@ -9,6 +9,7 @@ and lists of what is excluded may change; anything else that differs is refused.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,31 +20,27 @@ from types import TracebackType
 import numpy as np
 
 from curation.inputs.files import Input
-from curation.inputs.tables.references import FOLDER, input_of, tables_in
+from curation.inputs.tables.references import FOLDER, tables_in
 from curation.report.doubtful import first_doubtful
 from curation.report.facts import Run
 from curation.report.page import Shown, write_report
 from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
-from runtime.errors import InputError
+from curation.runs.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
+from runtime import interrupts
 from runtime.failures import AGAIN
-from runtime.storage.addresses import hidden
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
-from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, is_free, own
+from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, own
 from runtime.storage.parquet import batches, first_rows
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
 from runtime.storage.whole import Parts, read_json, write_json
 from runtime.tallies import Tallies
 
-VERSION = 1
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 SEARCHED_FILES = 8  # curated files that are searched for rows of a low score
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
 PARTS = (FOLDER, "pairs", "matched", "gated", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
-CLAIM = "run.json"  # in the folder of what is unfinished: what the run is that began it
 REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
-CALLED = {"matched_version": "version of this program"}  # to a user
-MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched again, those of new inputs or all
 
 
 @dataclass(frozen=True)
@@ -65,16 +62,14 @@ class Output:
         folder, description = usable(as_path(path)), json.loads(json.dumps(description))
         with present(folder), reachable(folder):
             work = folder / WORK
-            if not overwrite and (is_url(folder) or not work.exists()):
-                _require_like(folder, description)  # before anything of ours is in it
+            if not overwrite and (is_url(folder) or not os.path.exists(work)):
+                require_like(folder, description)  # before anything of ours is in it
             owner = own(folder)
             try:
-                if overwrite:
+                if overwrite or require_like(folder, description):
                     _clear(folder)
-                else:
-                    _require_like(folder, description)
                 _clear_work(work, () if overwrite else REOPENED)
-                write_json(work / CLAIM, _stamp(description))
+                write_json(work / CLAIM, stamped(description))
             except BaseException:
                 owner.release()
                 raise
@@ -104,7 +99,7 @@ class Output:
         """Return the output for a description with the files that tables were copied into."""
         description = json.loads(json.dumps(description))
         self.owner.require()
-        write_json(self.path / WORK / CLAIM, _stamp(description))
+        write_json(self.path / WORK / CLAIM, stamped(description))
         return replace(self, description=description)
 
     @property
@@ -139,12 +134,12 @@ class Output:
         else:
             folder = make_folder(self.pairs)
         made_from = {name: value for name, value in self.description.items() if name != "inputs"}
-        return Ledger.open(folder, {**_stamp(self.description), "made_from": made_from}, inputs)
+        return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
         """Return the tallies of the matched/ of an earlier run with the same inputs and lists, or None."""
         stamp = self.parts.stamp("matched")
-        if stamp is None or not all(_same(stamp, self.description, name) for name in MAY_DIFFER):
+        if stamp is None or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
             return None
         return Tallies(stamp["tallies"])
 
@@ -168,7 +163,7 @@ class Output:
         self.owner.require()
         checksums = checksums_in(tallies)
         more = {"lineage": lineage, "tallies": tallies.rows(), "checksums": checksums}
-        self.parts.finish("matched", _stamp(self.description) | more)
+        self.parts.finish("matched", stamped(self.description) | more)
 
     def finish(self, part: str, checksums: dict[str, str]) -> None:
         """Give the files of a part of the results their place; `checksums` has that of each."""
@@ -189,6 +184,7 @@ class Output:
         write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
         write_json(self.path / "run.json", run.run_json() | {"checksums": dict(sorted(self.checksums.items()))})
+        interrupts.complete()
         self._remove_work()
 
     def retract_results(self) -> None:
@@ -225,39 +221,6 @@ class Output:
         _clear_work(work)
         remove(work / CLAIM)
         disown(self.path, self.owner)
-
-
-def _stamp(description: dict) -> dict:
-    return {"version": VERSION, "made_from": description}
-
-
-def _require_like(path: Path, description: dict) -> None:
-    """Refuse a folder that holds something else than a run like this one, over some of its inputs."""
-    work = path / WORK
-    if is_free(path):
-        return
-    stamp = Parts(path, work).earlier("matched") or read_json(work / CLAIM) or read_json(path / "run.json")
-    if stamp is None:
-        raise InputError(
-            f"output {path} holds files that are no run of curate; give an empty or new folder, or --overwrite"
-        )
-    differing = [
-        CALLED.get(name, name) for name in description if name not in MAY_DIFFER and not _same(stamp, description, name)
-    ]
-    if not _paths(stamp["made_from"], path) <= _paths(description, path):
-        differing.append("inputs")
-    if stamp.get("version") != VERSION or differing:
-        what = ", ".join(differing) or "version of this program"
-        raise InputError(f"output {path} holds another run (other {what}); give another folder, or --overwrite this")
-
-
-def _same(stamp: dict, description: dict, name: str) -> bool:
-    return stamp.get("made_from", {}).get(name) == description[name]
-
-
-def _paths(made_from: dict, output: Path) -> set[str]:
-    """Return the paths of inputs, and the names of tables for the files of their copies."""
-    return {input_of(each["path"], hidden(str(tables_in(output)))) for each in made_from.get("inputs", [])}
 
 
 def _clear(path: Path) -> None:

@@ -23,6 +23,7 @@ from curation.scoring.scorer import Scorer
 from curation.scoring.summary import NAME, Scores, summary
 from curation.scoring.texts import Tar, find, matched, with_own_texts, with_texts_of
 from runtime.progress import Progress, advance
+from runtime.storage.apart import require_apart
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
 from runtime.storage.paths import is_url, make_folder
@@ -50,6 +51,8 @@ def score_images(request: Request, scorer: Scorer, progress: Progress | None = N
     """
     progress = progress or Progress()
     tars, run = find(request.inputs), None if request.texts is None else Results.open(request.texts)
+    given = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
+    require_apart(request.output, given)
     with claimed(request.output, _claim(scorer, run), request.overwrite) as claim:
         ledger = claim.ledger(tars)
         if ledger.missing:

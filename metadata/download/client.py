@@ -137,7 +137,7 @@ class Client:
         """Give up on a file that has failed too often, and on the whole run if its server was never heard."""
         unknown = again.unheard and host_of(url) not in self._heard
         if unknown and failures >= min(_FIRST_CONTACT, self.manners.tries):
-            raise InputError(f"{again}; check the network and the proxy, or give a mirror") from again
+            raise InputError(f"{again}; check the network and the proxy, or name a mirror (--mirror)") from again
         if failures >= self.manners.tries:
             raise Refused(f"{again}, {failures} times in a row") from again
         if again.after is not None and again.after > self.manners.longest_wait:

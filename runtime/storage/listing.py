@@ -19,7 +19,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from runtime.errors import InputError
+from runtime.errors import InputError, require_utf8
 from runtime.storage.addresses import hidden, with_secrets
 from runtime.storage.file_kinds import other_kind
 from runtime.storage.remote import AHEAD, Reading, RemoteFile
@@ -97,10 +97,13 @@ def expand(path: str, deep: bool = True) -> Found | None:
     matches. Hidden files count only where the path names them. Only regular files count: another thing is refused where
     `path` names it, and passed over, with a warning, in a folder.
     """
+    require_utf8(path)
     system, inner = system_of(path)
     found = persist(path, lambda: _infos(system, inner, deep), lambda: None, LOOKS)
     if found is None:
         return None
+    for info in found.infos:
+        require_utf8(info["name"])
     kinds = {info["name"]: kind for info in found.infos if (kind := _other_kind(system, info))}
     infos = [info for info in found.infos if info["name"] not in kinds]
     files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in infos]

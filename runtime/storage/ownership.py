@@ -10,6 +10,8 @@ writing into the folder of a run that is gone, which the next run removes.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -81,7 +83,7 @@ def own(folder: Path, wait: bool = False) -> Lock | Token:
 @contextmanager
 def owned(folder: Path, wait: bool = False) -> Iterator[Lock | Token]:
     """Let no other run write into a folder during the block; what is unfinished is removed at its end."""
-    is_new = not is_url(folder) and not folder.exists()
+    is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = own(folder, wait)
     try:
         remove_runs(folder / WORK)
@@ -119,14 +121,22 @@ def is_free(folder: Path) -> bool:
     return names(folder) <= {WORK} and all(map(_RUN.fullmatch, left))
 
 
+def _impossible(folder: Path, error: OSError) -> InputError:
+    return InputError(f"output {folder} cannot be made ({error.strerror}); give another folder")
+
+
 def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
     """Return the lock of a local folder; None where the file system has no locks."""
     for tries_left in reversed(range(TRIES)):
         try:
             return locks.take(make_folder(folder / WORK) / LOCK, wait)
-        except (FileNotFoundError, FileExistsError):  # a run that has ended removes the folder at this moment
+        except (FileNotFoundError, FileExistsError) as error:  # a run that has ended removes the folder at this moment
             if not tries_left:
-                raise
+                raise _impossible(folder, error) from error
         except locks.Held:
             break
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+                raise _impossible(folder, error) from error
+            raise
     raise InputError(f"another run is writing to {folder}; wait until it has ended, or give another folder")

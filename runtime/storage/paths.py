@@ -140,7 +140,7 @@ def names(folder: Path) -> set[str]:
     """Return the names of all files and folders in a folder; none where there is no folder."""
     if is_url(folder):
         return {name for name, _ in _listed(folder)}
-    return set(os.listdir(folder)) if folder.is_dir() else set()
+    return set(os.listdir(folder)) if os.path.isdir(folder) else set()
 
 
 def make_folder(folder: Path) -> Path:

@@ -60,7 +60,7 @@ def expected(folder) -> list[dict]:
 @pytest.mark.parametrize("kind", ["classic", "connect"])
 def test_artefacts_reach_workers_that_do_not_see_the_driver(cluster, folder, expected, kind):
     if kind == "connect" and not has_connect():
-        pytest.skip("no Spark Connect: pip install '.[connect]'")
+        pytest.skip("no Spark Connect: the extra `connect` is not installed")
     command = [sys.executable, "-m", "tests.dataframes.steps_on_cluster", kind, cluster.master, str(folder)]
     own = environment(TMPDIR=folder / "hidden", **ANY_PORT)
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)

@@ -34,7 +34,7 @@ def taken(request, folder) -> Path:
     """What the steps gave on one kind of session."""
     if request.param == "connect":
         if not has_connect():
-            pytest.skip("no Spark Connect: pip install '.[connect]'")
+            pytest.skip("no Spark Connect: the extra `connect` is not installed")
         take_steps("connect", folder)
     return folder / request.param
 

@@ -8,7 +8,7 @@ import pytest
 
 from curation.commands import export as job
 from curation.export.card import About
-from curation.export.forms import export
+from curation.export.forms import Given, export
 from metadata import InputError
 from tests.support.checkout import ROOT
 from tests.support.downloaded import all_bytes
@@ -41,8 +41,17 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
 
 @pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])
 def test_the_run_itself_is_never_written_over(run, tmp_path, to):
-    with pytest.raises(InputError, match="holds the run or is in it"):
+    with pytest.raises(InputError, match=r"is in the input|the output folder"):
         export(run.path, tmp_path / to, "datacomp", About(), overwrite=True)
+
+
+def test_tars_are_never_written_over(run, tmp_path):
+    (tmp_path / "tars").mkdir()
+    (tmp_path / "tars" / "00000.tar").write_text("images")
+    for to in ("tars", "tars/new"):
+        with pytest.raises(InputError, match=r"is in the input|the output folder"):
+            export(run.path, tmp_path / to, "metaclip", About(), 1, True, Given([str(tmp_path / "tars")]))
+    assert (tmp_path / "tars" / "00000.tar").read_text() == "images"
 
 
 def test_a_damaged_file_is_refused(run, tmp_path):

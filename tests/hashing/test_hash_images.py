@@ -87,13 +87,15 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
         ("none", "out", "none does not exist; give tars"),
         ("full", "out", "holds neither tars nor pictures"),
         ("images", "full", "holds files that are no hashes of pictures"),
-        ("images", "images/a.jpg", "is a file; give a folder"),
+        ("images", "full/notes.txt", "is a file; give a folder"),
+        ("images", "images/hashes", "is in the input"),
+        ("images/a.jpg", "images", "is in the output folder"),
     ):
         arguments = ("--input", tmp_path / inputs, "--output", tmp_path / output)
         assert sentence in refusal(capsys, main, *arguments)
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     arguments = ("--input", tmp_path / "images", "--output", tmp_path / "out")
-    assert "PIL is not installed: pip install '.[images]'" in refusal(capsys, main, *arguments)
+    assert "PIL is not installed: pip install 'pillow>=" in refusal(capsys, main, *arguments)
     monkeypatch.setattr(module, "find_spec", lambda name: name == "PIL" or None)
     assert "pdqhash is not installed: pip install pdqhash" in refusal(capsys, main, *arguments, "--pdq")
 

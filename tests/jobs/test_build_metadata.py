@@ -315,9 +315,3 @@ def test_no_source_at_all(refused, tmp_path):
     sentence = refused("--output", tmp_path / "out")
     assert all(flag in sentence for flag in ("--wordnet", "--wikipedia", "--pageviews", "--entries"))
     assert not (tmp_path / "out").exists()
-
-
-def test_the_package_itself_as_the_output(refused, tmp_path):
-    (tmp_path / "metadata").mkdir()
-    (tmp_path / "metadata" / "__init__.py").touch()
-    assert "metadata is the folder of a Python package" in refused("--output", tmp_path / "metadata")

@@ -82,4 +82,4 @@ def test_a_job_says_what_is_missing(tmp_path):
     bare = [sys.executable, "-S", "-E", "curate.py"]
     done = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "curation is not installed in" in done.stderr
+    assert "clip-curation is not installed in" in done.stderr

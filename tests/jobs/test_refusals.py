@@ -17,6 +17,7 @@ from curation.runs.output import Output
 from metadata import Entries, InputError
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
+from tests.support.outputs import A, with_inputs_done
 from tests.support.refusals import refusal
 from tests.support.stand_ins import NO_SPARK
 
@@ -76,7 +77,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--max-bad-files", "2"], "--max-bad-files is 2.0; it must be a number from 0 to 1"),
         (["--max-bad-records", "-0.1"], "--max-bad-records is -0.1"),
         (["--sample-files", "0"], "--sample-files is 0"),
-        (["--english-threshold", "many"], "invalid int value: 'many'"),
+        (["--english-threshold", "many"], "'many' is no integer; write one as"),
         (["--rules", "loose"], "invalid choice: 'loose'"),
         (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
@@ -212,6 +213,13 @@ def test_an_output_at_a_url_that_cannot_be_used(refused, words, pairs, s3_server
     assert named in refused("--input", pairs, "--entries", f"en={words}", "--output", output)
 
 
+@pytest.mark.parametrize("output", ["/proc/out", "/dev/null/out", "words.txt/out", "a" * 300])
+def test_an_output_that_cannot_be_made(refused, words, pairs, tmp_path, output):
+    sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / output)
+    assert sentence.startswith(f"curate: output {tmp_path / output} cannot be made (")
+    assert sentence.endswith("); give another folder")
+
+
 @pytest.fixture
 def new_s3():
     """A file system of S3 that looks at the environment anew."""
@@ -236,9 +244,17 @@ def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, p
 
 
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
-    Output.claim(tmp_path / "out", {"inputs": [{"path": "/data/others.parquet"}]}).release()
+    with_inputs_done(tmp_path / "out", A)
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
     assert "holds another run (other " in sentence
+
+
+def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):
+    for given, output in ((tmp_path, "out"), (tmp_path / "*", "out"), (pairs, ".")):
+        sentence = refused("--input", given, "--entries", f"en={words}", "--output", tmp_path / output)
+        assert str(given) in sentence
+        assert "output folder" in sentence
+    assert {path.name for path in tmp_path.iterdir()} == {"words.txt", "pairs.parquet"}
 
 
 def test_an_output_that_does_not_hold_what_workers_wrote():

@@ -14,7 +14,7 @@ def test_the_summary_names_each_step_with_its_share():
     lines = [[cell for _, cell in cells(line)] for line in summary(finished()[0].run_json()).splitlines()]
     assert ["pairs", "30,000"] in lines
     assert ["matched texts", "13,001", "61.9 % of texts"] in lines
-    assert ["kept images", "312", "2.4 % of matched images; 322 ± 17 expected"] in lines
+    assert ["kept images", "312", "2.4 % of matched images; 322 expected (standard deviation 17)"] in lines
     assert ["not_http", "1,234"] in lines
     assert ["English (en)", "20,000", "62.5 %", "0.90", "20", "0.077 %", "300"] in lines
     assert ["Hebrew (he)", "1,000", "50.1 %", "–", "2", "0.0 %", "12"] in lines
@@ -34,7 +34,7 @@ def test_after_a_download_summary_and_page_say_which_images_exist():
     failures = "4,000 failed_to_download, 1,000 <b>, 2,000 not_tried"
     assert ["status = 'success'", "13,000", f"7,000 removed, 6,500 by nothing else; {failures}"] in lines
     assert ["images past the gate", "13,000", "65.0 % of matched images"] in lines
-    assert ["kept images", "312", "2.4 % of images past the gate; 322 ± 17 expected"] in lines
+    assert ["kept images", "312", "2.4 % of images past the gate; 322 expected (standard deviation 17)"] in lines
     shown = page(run, rates)
     assert f"7,000 removed, 6,500 by nothing else; {failures}" in shown.text
     assert "of images past the gate" in shown.text

@@ -1,11 +1,14 @@
 """An output folder is used again only by the run that made it, or one that adds inputs."""
 
+from dataclasses import asdict
+
 import pytest
 
+from curation.runs.output import Output
 from metadata import InputError
 from runtime.storage.paths import files, make_folder, names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
-from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, with_inputs_done, with_matched
+from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, description, with_inputs_done, with_matched
 
 
 def test_matched_images_of_the_same_description_are_used_again(folder):
@@ -28,10 +31,27 @@ def test_another_description_is_refused_and_names_what_differs(folder):
     assert (folder / "out" / "matched" / "00000.parquet").exists()
 
 
-def test_another_description_is_refused_also_where_the_run_broke_off_at_once(folder):
-    claimed(folder / "out")
+@pytest.mark.parametrize("unique", [False, True])
+def test_another_description_is_refused_also_where_the_run_broke_off_once_it_had_read_something(folder, unique):
+    with_inputs_done(folder / "out", A, unique=unique)
     with pytest.raises(InputError, match=r"holds another run \(other rules\)"):
-        claimed(folder / "out", rules="meta")
+        claimed(folder / "out", A, B, rules="meta")
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_a_folder_in_which_nothing_was_read_belongs_to_nobody(folder, unique):
+    output = claimed(folder / "out", A, B)
+    (output.ledger([A, B], unique).stamps.folder / "0.parquet").write_text("rows of a task that was killed")
+    (make_folder(output.tables / "nope") / "0.parquet").write_text("a copy")
+    output = claimed(folder / "out", C, rules="meta")
+    assert names(folder / "out") == {".work"}
+    assert output.ledger([C], unique).missing == [C]
+
+
+def test_a_table_that_could_not_be_copied_binds_no_later_run(folder):
+    with_inputs_done(folder / "out", A)
+    Output.claim(folder / "out", {**description(A), "inputs": [asdict(A), {"path": "table:nope"}]}).release()
+    assert claimed(folder / "out", A, B).ledger([A, B]).missing == [B]
 
 
 @pytest.mark.parametrize("inputs", [(A, B), (B, A, C), (A_CHANGED,), (A_CHANGED, C)])

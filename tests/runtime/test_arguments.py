@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import pytest
 
@@ -97,9 +98,35 @@ def test_what_only_looks_like_a_flag_is_a_value(parser, value):
     assert parser.parse_args(["--output", value]).output == value
 
 
+@pytest.mark.parametrize("argument", ["--output=caf\udce9", "caf\udce9"])
+def test_a_name_that_is_not_utf_8(refused, argument):
+    assert r"caf\xe9 is not UTF-8; give the file or folder a name that is" in refused("--output", "out", argument)
+
+
 def test_a_missing_flag_and_a_wrong_value(refused):
     assert "required: --output" in refused()
-    assert "argument --seed: invalid int value: 'many'" in refused("--output", "out", "--seed", "many")
+    assert "argument --seed: 'many' is no integer; write one as 20000, 20,000 or 2e4" in refused(
+        "--output", "out", "--seed", "many"
+    )
+
+
+@pytest.mark.parametrize("number", ["20000", "20,000", "20_000", "2e4", "2.0E+4", "+20000", " 20000"])
+def test_an_integer_as_people_write_it(parser, number):
+    assert parser.parse_args(["--output", "out", "--seed", number]).seed == 20_000
+
+
+@pytest.mark.parametrize(
+    "number", ["20.000", "2,0000", "20,00", "1.5", "1e-4", "15e-1", "1.55e1", "nan", "1e999", "0x10", ""]
+)
+def test_what_may_mean_another_integer_or_none(refused, number):
+    assert "is no integer; write one as 20000, 20,000 or 2e4" in refused("--output", "out", f"--seed={number}")
+
+
+def test_the_version_is_that_of_the_package_whatever_else_is_given(parser, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse_args(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"clip-curation {version('clip-curation')}\n"
 
 
 def test_a_wrong_parameter_is_told_by_name_or_as_its_user_spells_it():

@@ -50,6 +50,7 @@ Traceback (most recent call last):
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/out/.work"), 1, "no space left in /out; make room"),
         (OSError(errno.ENOSPC, FULL), 1, "no space left in /"),
         (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "/out is not writable"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/x"), 1, "/proc/x can be neither made nor"),
         (EndpointConnectionError(endpoint_url="http://x"), 1, "Could not connect to the endpoint URL"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],

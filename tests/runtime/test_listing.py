@@ -125,3 +125,10 @@ def test_only_regular_files_count_and_others_in_a_folder_are_warned_of(mixed, ca
 def test_what_is_no_regular_file_is_refused_where_it_is_named(mixed, name, kind):
     with pytest.raises(InputError, match=rf"{name} is a {kind}; expected a regular file"):
         expand(str(mixed / name))
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "caf\udce9.x"])
+def test_a_name_that_is_not_utf_8_is_refused(tree, pattern):
+    (tree / "caf\udce9.x").write_text("")
+    with pytest.raises(InputError, match=r"caf\\xe9.x is not UTF-8; give the file or folder a name that is"):
+        expand(str(tree / pattern))

@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pyspark import SparkContext, java_gateway
 from pyspark.core import context
 
 from runtime.errors import InputError
-from runtime.session import _own_interrupts, session
+from runtime.session import _ended_with_this, _own_interrupts, session
 from tests.support import spark_archive
 from tests.support.checkout import ROOT
 from tests.support.terminals import on_terminal
@@ -25,6 +29,7 @@ def work(seconds):
     return Tallies()
 """
 JOB = """
+from runtime import terminal
 from runtime.console import command
 from runtime.progress import ConsoleProgress
 from runtime.session import session
@@ -32,6 +37,7 @@ from runtime.spark import run
 from work import work
 
 with command("job"):
+    terminal.say("starting")
     progress, spark = ConsoleProgress(), session("job")
     with progress.stage("sleep"):
         run(spark, SECONDS, work)
@@ -46,6 +52,12 @@ def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
         session("job")
     monkeypatch.setenv("JAVA_HOME", "/no/java")
     with pytest.raises(InputError, match="JAVA_HOME is /no/java, which has no bin/java"):
+        session("job")
+
+
+def test_a_wrong_spark_home_is_told(monkeypatch):
+    monkeypatch.setenv("SPARK_HOME", "/no/spark")
+    with pytest.raises(InputError, match="SPARK_HOME is /no/spark, which has no bin/spark-submit; unset it, or set it"):
         session("job")
 
 
@@ -69,11 +81,70 @@ def test_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
     assert seen.status == 130
 
 
+@pytest.mark.spark
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("program", "moment"),
+    [("python", "starting"), ("python", "WARNING: "), ("spark-submit", "starting")],
+)
+def test_ctrl_c_while_spark_starts_leaves_neither_a_trace_nor_a_jvm(program, moment, tmp_path):
+    """On a terminal of its own, whose end is the end of all its processes, a JVM that goes on would not be seen."""
+    mark = f"TEST_OF_CTRL_C={tmp_path}"
+    name, _, value = mark.partition("=")
+    with subprocess.Popen(
+        [program, job(tmp_path, [1.0])],
+        env=environment(tmp_path) | {name: value},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also where the tests run in the background
+    ) as started:
+        read: list[str] = []
+        while not any(moment in line for line in read):
+            read.append(started.stdout.readline())
+        os.killpg(started.pid, signal.SIGINT)
+        assert started.wait(timeout=60) == 130
+        until = time.monotonic() + 30  # spark-submit's own JVM may need a moment
+        while marked(mark) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert marked(mark) == []
+        ours = [line for line in (*read, *started.stdout) if not line.startswith("WARNING: ")]
+    assert ours == ["starting\n", "job: stopped; run the same command again to go on\n"]
+
+
+def marked(mark: str) -> list[str]:
+    """Return the processes whose environment has a mark."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text())
+    return found
+
+
+def test_a_jvm_that_starts_ends_with_an_interrupt(monkeypatch):
+    started = []
+    for name in ("_gateway", "_jvm"):
+        monkeypatch.setattr(SparkContext, name, "of the JVM that ends")
+
+    def start() -> None:
+        started.append(java_gateway.Popen(["sleep", "60"]))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), _ended_with_this():
+        start()
+    (process,) = started
+    assert process.returncode == -signal.SIGKILL
+    assert java_gateway.Popen is subprocess.Popen
+    assert SparkContext._gateway is None
+
+
 def without_jvm(lines: list[str]) -> list[str]:
-    """Return the lines behind those of the JVM, which come before any of our code can run: one, of Java 25 two."""
-    first = next((number for number, line in enumerate(lines) if not line.startswith("WARNING: ")), len(lines))
-    assert 1 <= first <= 2, lines
-    return lines[first:]
+    """Return the lines behind those of the JVM and of the start, in any order: one of the JVM, of Java 25 two."""
+    ours = [line for line in lines if not line.startswith("WARNING: ") and line != "starting"]
+    assert 2 <= len(lines) - len(ours) <= 3, lines
+    return ours
 
 
 def job(folder: Path, seconds: list[float]) -> Path:

@@ -137,15 +137,29 @@ def test_a_folder_with_other_scores_or_other_files_is_refused(tars, tmp_path):
         score(tars, tmp_path / "scores", PlainScorer("another"))
     with pytest.raises(InputError, match=r"also holds scores of .*00000\.tar, which is not among the inputs"):
         score(tars / "00002.tar", tmp_path / "scores")
-    with pytest.raises(InputError, match="holds files that are no scores of images"):
-        score(tars, tars)
-    pq.write_table(pq.read_table(tmp_path / "scores"), tars / "00000.parquet")
-    before = all_bytes(tars)
-    with pytest.raises(InputError, match="holds files that are no scores of images"):
-        score(tars, tars, overwrite=True)
-    assert all_bytes(tars) == before
+    (tmp_path / "other").mkdir()
+    pq.write_table(pq.read_table(tmp_path / "scores"), tmp_path / "other" / "00000.parquet")
+    before = all_bytes(tmp_path / "other")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="holds files that are no scores of images"):
+            score(tars, tmp_path / "other", overwrite=overwrite)
+    assert all_bytes(tmp_path / "other") == before
     score(tars / "00002.tar", tmp_path / "scores", PlainScorer("another"), overwrite=True)
     assert len(rows(tmp_path / "scores")) == 11
+
+
+def test_an_output_among_the_tars_or_in_the_run_is_refused(tars, tmp_path):
+    run = finished_run(tmp_path / "run", [image(1)], t=1)
+    for output, more in ((tars, {}), (tars / "scores", {}), (run.path / "scores", {"texts": run.path})):
+        with pytest.raises(InputError, match="is the output folder|is in the input"):
+            score(tars, output, **more)
+    assert not (tars / "scores").exists()
+
+
+def test_a_folder_in_which_nothing_was_scored_belongs_to_nobody(tars, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        score(tars, tmp_path / "scores", PlainScorer("another", break_after=0))
+    assert len(score(tars, tmp_path / "scores").files) == 3
 
 
 def test_a_cut_tar_ends_the_run_with_its_name(tars, tmp_path):

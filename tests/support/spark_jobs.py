@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ def run_here(job: str, *arguments: object, master: str = "local[2]") -> int:
     settings = {f"spark.executorEnv.{name}": os.environ[name] for name in os.environ if name.startswith("AWS_")}
     settings["spark.master"] = master
     flags = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with patch.object(sys, "argv", [job, *map(str, arguments)]), patch.dict(os.environ):
         os.environ["PYSPARK_SUBMIT_ARGS"] = f"{flags} pyspark-shell"
         if SparkContext._jvm is not None:
@@ -42,4 +44,5 @@ def run_here(job: str, *arguments: object, master: str = "local[2]") -> int:
         finally:
             if session := SparkSession.getActiveSession():
                 session.stop()
+            signal.signal(signal.SIGINT, on_interrupt)
     return 0

@@ -1,0 +1,62 @@
+"""Let Ctrl-C end a command: it is said at once, ignored once all is written, and enforced where the end takes long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from runtime import terminal
+
+INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
+PATIENCE = 10.0  # seconds in which a command that was stopped may remove what is unfinished
+
+_complete = threading.Event()
+
+
+@contextmanager
+def interruptible(sentence: str) -> Iterator[threading.Event]:
+    """Say at once that Ctrl-C was seen: the JVM sees it as well, and may carry what this process writes."""
+    stopped = threading.Event()
+    _complete.clear()
+
+    def end() -> None:
+        terminal.say(sentence)
+        terminal.close()
+        stopped.set()
+        end_in(PATIENCE)  # for what catches this exception, or waits for a thread
+        raise KeyboardInterrupt
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if not _complete.is_set():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            terminal.after_writing(end)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        if stopped.is_set():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        else:
+            signal.signal(signal.SIGINT, before)
+
+
+def complete() -> None:
+    """Say that all is written: Ctrl-C has nothing to stop any more."""
+    _complete.set()
+
+
+def end_in(seconds: float) -> None:
+    """End the process as stopped after so many seconds, whatever it waits for then.
+
+    No thread does it: one that a handler of signals starts may wait for a lock that the interrupted code holds.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
+    signal.setitimer(signal.ITIMER_REAL, seconds)

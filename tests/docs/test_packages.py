@@ -1,0 +1,52 @@
+"""What docs and messages advise to install is what the extras of setup.cfg name."""
+
+import re
+from configparser import ConfigParser
+
+import pytest
+
+from runtime import extras
+from tests.support.checkout import ROOT
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.md")]
+PACKAGE = re.compile(r"'([a-zA-Z][\w.-]*(?:\[\w+\])?(?:[<>=]=?[\w.,<>=]+)?)'")
+
+
+def of_setup() -> dict[str, list[str]]:
+    """Return what each extra requires, as setup.cfg says it."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg", "utf-8")
+    return {
+        name: [line for line in value.split("\n") if line and not line.startswith("#")]
+        for name, value in config["options.extras_require"].items()
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_packages_of_the_extras_with_their_bounds(page):
+    known = {package for packages in of_setup().values() for package in packages}
+    for line in re.findall(r"pip install ([^\n]*)", page.read_text("utf-8")):
+        advised = line.partition("`: ")[0]
+        assert {each for each in PACKAGE.findall(advised) if re.search(r"[<>=\[]", each)} <= known
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_no_page_advises_to_install_the_project_over_an_editable_installation(page):
+    assert not re.search(r"pip install [^\n`]*\.\[", page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("extra", ["s3", "images", "score", "clusters", "connect", "torch"])
+def test_a_message_names_the_packages_of_the_extra(extra):
+    said = extras.missing("it", extra)
+    assert all(f"'{package}'" in said for package in of_setup()[extra])
+    assert said.startswith("it is not installed: pip install '")
+
+
+def test_without_the_metadata_of_the_project_the_package_itself_is_named(monkeypatch):
+    def none(name: str) -> list[str]:
+        raise extras.PackageNotFoundError
+
+    monkeypatch.setattr(extras, "requires", none)
+    assert extras.missing_package("No module named 's3fs'") == "s3fs is not installed: pip install s3fs"
+    assert extras.missing_package("No module named 'PIL'") == "PIL is not installed: pip install pillow"
+    assert extras.missing_package("No module named 'numbers'") is None

@@ -1,0 +1,104 @@
+"""Ctrl-C ends a command in one sentence at any moment, and not once all is written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metadata import Entries
+from runtime.interrupts import _complete, interruptible
+from tests.support.checkout import ROOT
+from tests.support.terminals import Seen, on_terminal
+from tests.support.written_run import write_run
+
+STUCK = """
+import time
+from runtime import interrupts, terminal
+from runtime.console import command
+
+interrupts.PATIENCE = 0.2
+with command("job"):
+    try:
+        terminal.say("ready")
+        time.sleep(60)
+    except KeyboardInterrupt:  # as a library may
+        time.sleep(60)
+"""
+COMPLETE = """
+import os, signal
+from runtime import interrupts, terminal
+from runtime.console import command
+
+with command("job"):
+    interrupts.complete()
+    os.kill(os.getpid(), signal.SIGINT)
+    terminal.say("all is written")
+"""
+PROGRAM = """
+from runtime.programs import start
+start("job", "module")
+"""
+SLOW = """
+import time
+print("importing", flush=True)
+time.sleep(60)
+"""
+ENDED = """
+import os, signal
+
+def main():
+    print("done", flush=True)
+
+import atexit
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+"""
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """Run a program beside a module on a terminal, press Ctrl-C once it is ready, and return what is seen."""
+
+    def run(program: str, ready: str | None, module: str = "") -> Seen:
+        for name, text in (("program.py", program), ("module.py", module)):
+            (tmp_path / name).write_text(text)
+        environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+        return on_terminal([sys.executable, tmp_path / "program.py"], environment, interrupt_at=ready, timeout=50)
+
+    return run
+
+
+def test_what_catches_the_interrupt_is_ended_all_the_same(interrupted):
+    seen = interrupted(STUCK, "ready\r\n")
+    assert seen.lines == ["ready", "job: stopped; run the same command again to go on"]
+    assert seen.status == 130
+
+
+def test_it_is_ignored_once_all_is_written(interrupted):
+    seen = interrupted(COMPLETE, None)
+    assert (seen.lines, seen.status) == (["all is written"], 0)
+
+
+def test_a_run_is_complete_once_its_results_are_written(tmp_path):
+    with interruptible("stopped"):
+        write_run(tmp_path / "run", Entries.build({"en": ["dog"]}), [[("a dog", "en", [0])]], t=1)
+        assert _complete.is_set()
+
+
+def test_while_the_packages_are_imported_nothing_has_begun(interrupted):
+    seen = interrupted(PROGRAM, "importing\r\n", SLOW)
+    assert (seen.lines, seen.status) == (["importing", "job: stopped before it began"], 130)
+
+
+def test_it_is_ignored_while_the_program_ends(interrupted):
+    seen = interrupted(PROGRAM, None, ENDED)
+    assert (seen.lines, seen.status) == (["done"], 0)
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path):
+    (tmp_path / "module.py").write_text("import no_such_package")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"job: no_such_package is not installed in {sys.executable}: activate the ")
