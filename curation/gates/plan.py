@@ -138,7 +138,7 @@ class GatePlan:
 
     @property
     def images_per_domain(self) -> int | None:
-        """So many images of a domain stay at most."""
+        """So many images of a registered domain stay at most."""
         return self.policy.number_of("max_images_per_domain")
 
     @property

@@ -80,7 +80,7 @@ class Gate:
         if self.plan.pictures:
             yield "copies", f"one image of a picture, by {self.plan.pictures.same}"
         if self.plan.images_per_domain:
-            yield "domains", f"at most {self.plan.images_per_domain:,} images of a domain"
+            yield "domains", f"at most {self.plan.images_per_domain:,} images of a registered domain"
 
 
 @dataclass(frozen=True)
