@@ -146,7 +146,10 @@ def test_any_name_of_a_column_will_do_and_columns_that_are_not_asked_for_may_be_
     keep = "high > 0 AND low > 0 AND row > 0 AND file > 0 AND met > 0 AND `a ``b`` c` > 2"
     assert kept(spark, tmp_path, images, [str(tmp_path / "t")], keep)[0] == images[3:]
 
+    pq.write_table(pa.table({"uid": ["a"], "s__re": [1]}), tmp_path / "name.parquet")
+    (tmp_path / "name.parquet").write_bytes((tmp_path / "name.parquet").read_bytes().replace(b"s__re", b"s\xff\xfere"))
 
+        (tmp_path / "name.parquet", r"cannot be read as Parquet \(the name of a column, .* is not UTF-8; rename it"),
 def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.parquet").write_text("no Parquet")
