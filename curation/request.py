@@ -91,9 +91,9 @@ class Request:
             passed_over=passed_over,
         )
 
-    def paths(self, inputs: Sequence[str]) -> list[str]:
+    def paths(self, inputs: Sequence[str | Path]) -> list[str]:
         """Return the paths among `inputs`, and those of all files that were found."""
-        given = (each for each in inputs if not (is_table(each) or commoncrawl.is_reference(each)))
+        given = (each for each in map(str, inputs) if not (is_table(each) or commoncrawl.is_reference(each)))
         return [*given, *(file.path for file in self.files)]
 
     def with_copies(self, copies: list[Input]) -> Request:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from publicsuffixlist import PublicSuffixList
 
 from curation.kernels.exclusion import LISTED, UNUSUAL, fill_slots, find_hosts, find_keys
 from runtime.arrow.buffers import string_array, string_buffers
@@ -19,7 +21,7 @@ from runtime.kernels.md5 import free_lanes, md5
 
 _KEYS_IN_BUCKET = 4  # about so many share their first bits: a search ends within one or two lines of the cache
 _SLOTS_FOR_NAME = 4
-_LONGEST_LABEL = 63  # characters, of DNS
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # characters, of DNS
 # The host that the kernel `host_span` finds, for URLs that are not plain ASCII.
 _HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
@@ -105,12 +107,6 @@ class DomainSet:
         return out
 
 
-def hosts(urls: pa.Array) -> pa.Array:
-    """Return the host of each URL in the form of `canonical`; of a null, null."""
-    found = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
-    return pa.array(map(canonical, found.dictionary.to_pylist()), pa.string()).take(found.indices)
-
-
 def canonical(host: str) -> str:
     """Return a host as registries write it: lower case, other scripts in Punycode, no dot at its end.
 
@@ -121,6 +117,36 @@ def canonical(host: str) -> str:
     # Letter by letter: of a whole word, Python would make the last Greek sigma another letter than registries do.
     text = unicodedata.normalize("NFKC", "".join(map(str.lower, text)))
     return ".".join(map(_ascii_label, text.rstrip(".").split(".")))
+
+
+def hosts(urls: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
+    """Return the host of each URL in a form, which is asked for once for each spelling; of a null, null."""
+    found = pc.extract_regex(urls, _HOST).field("host").dictionary_encode()
+    return pa.array(map(form, found.dictionary.to_pylist()), pa.string()).take(found.indices)
+
+
+def registered_domain(host: str) -> str:
+    """Return the domain that someone registered, of which a host is a part; an address, or a suffix itself, as it is.
+
+    It is one label below a suffix of publicsuffix.org, which has those of providers below which others publish, too.
+
+    >>> [registered_domain(host) for host in ("img.Shop.co.uk", "cdn.me.github.io", "a.münchen.example", "10.0.0.1")]
+    ['shop.co.uk', 'me.github.io', 'xn--mnchen-3ya.example', '10.0.0.1']
+    """
+    return _registered(host) if len(host) <= _LONGEST_NAME else canonical(host)
+
+
+@lru_cache(maxsize=1 << 17)  # hosts come again in each batch
+def _registered(host: str) -> str:
+    name = canonical(host)
+    if _NUMBERS.fullmatch(name) or name.startswith("["):
+        return name
+    return _suffixes().privatesuffix(name) or name
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
 
 
 def is_domain(name: str) -> bool:

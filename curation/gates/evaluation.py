@@ -1,5 +1,6 @@
 """Find the pictures of evaluation sets among images: by URL, by SHA-256 of the file, and by pHash within a distance.
 
+A set has the pHash of each picture and, in another column, that of its mirror image: an image may be near either.
 Exact texts of evaluation sets are in `evaluation_texts`.
 """
 
@@ -34,6 +35,7 @@ MOST_SETS = 60  # as many as bits of a mask
 # zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
 PLAIN_BITS = 8
 SHA256_BYTES, PHASH_BYTES = 32, 8
+_HASHES = ("phash", "phash_mirrored")  # the columns of a table whose hashes an image is compared with
 _HEADER = "evaluation.json"
 _EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
 _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # uids that are no paths in a folder
@@ -169,7 +171,7 @@ class _Table:
     _hashes: list[np.ndarray] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows of the columns url, uid, sha256 and phash, as far as the table has them."""
+        """Add rows of the columns url, uid, sha256 and _HASHES, as far as the table has them."""
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         self.pictures += batch.num_rows
         if "url" in columns:
@@ -180,10 +182,10 @@ class _Table:
         if "sha256" in columns:
             keys, is_given = _sha256_keys(columns["sha256"])
             self._sha256.append(keys[is_given])
-        if "phash" in columns:
-            words, is_given = hash_words(columns["phash"], "phash", PHASH_BYTES)
+        for name in filter(columns.__contains__, _HASHES):
+            words, is_given = hash_words(columns[name], name, PHASH_BYTES)
             plain = is_plain(words)
-            self.plain += int((is_given & plain).sum())
+            self.plain += int((is_given & plain).sum()) if name == "phash" else 0
             self._hashes.append(words[is_given & ~plain])
 
     def urls(self) -> np.ndarray:
@@ -230,8 +232,9 @@ def _read(name: str, path: str) -> _Table:
 
 def _columns(names: Sequence[str], path: str) -> dict[str, str]:
     """Return what each of the columns that are read is."""
-    known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]} | {"sha256": "sha256"}
-    found = {name: kind for name in names if (kind := (known | {"phash": "phash"}).get(name.lower()))}
+    known = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
+    known |= {column: column for column in ("sha256", *_HASHES)}
+    found = {name: kind for name in names if (kind := known.get(name.lower()))}
     if not {*found.values()} - {"uid"}:
         raise InputError(f"{path} has the columns {', '.join(names)}; expected {_EXPECTED}")
     return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,14 +15,27 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import BooleanType
+from pyspark.sql.types import BooleanType, DoubleType, FloatType
 
+from curation.gates.expression_text import NOT_OF_ONE, names_a_day_of_the_run
 from runtime.errors import InputError
 from runtime.spark import settings
 
 MOST = 60  # conditions: each is a bit of a number
 _NAMED = ("Alias", "MultiAlias")
 _LOG = "SQLQueryContextLogger"  # pyspark's own, which repeats each error with all of its stack
+_OF_MANY_ROWS = (  # Spark's names of what it says where an aggregate, a window or a generator stands beside columns
+    "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION",
+    "MISSING_GROUP_BY",
+    "NESTED_AGGREGATE_FUNCTION",
+    "UNSUPPORTED_GENERATOR",
+    "UNSUPPORTED_GROUPING_EXPRESSION",
+    "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE",
+)
+_ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "Remainder", "UnaryMinus")
+_FUNCTIONS = ("UnresolvedFunction", "UnresolvedExtractValue", "Cast")
+_FLOATS = (DoubleType, FloatType)
+_TIMES = ("date", "timestamp", "timestamp_ntz")
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,12 @@ class Condition:
     text: str
     columns: tuple[str, ...]
     title: str | None = None  # instead of the text
+    sql: str | None = None  # what is evaluated instead of the text
+
+    @property
+    def evaluated(self) -> str:
+        """The condition as Spark evaluates it."""
+        return self.sql or self.text
 
     @property
     def shown(self) -> str:
@@ -52,26 +72,12 @@ def conditions(spark: SparkSession, expression: str) -> list[Condition]:
             raise InputError(f"--keep {expression!r} is no expression of Spark SQL: {_reason(error)}") from None
         if tree.getClass().getSimpleName() in _NAMED:  # what comes behind an expression is taken for its name
             raise InputError(f"--keep {expression!r} is no condition: {tree.name()!r} is too much at its end")
+        if tree.containsPattern(_pattern(spark, "PLAN_EXPRESSION")):
+            raise InputError(f"--keep {expression!r} {NOT_OF_ONE}")
         parts = list(_joined_by_and(tree))
         if len(parts) > MOST:
             raise InputError(f"--keep joins {len(parts)} conditions by AND; join some by OR or CASE: {MOST} at most")
         return [Condition(_text(parser, part, expression), tuple(_columns(part))) for part in parts]
-
-
-def require_columns(condition: Condition, tables: dict[str, Sequence[str]]) -> None:
-    """Refuse a condition over a column that none of the tables (name: columns) has, or several have."""
-    for column in condition.columns:
-        owners = [name for name, columns in tables.items() if column.lower() in map(str.lower, columns)]
-        if len(owners) > 1:
-            raise InputError(f"column {column} of --keep is in several tables ({' and '.join(owners)}); rename one")
-        if not owners:
-            known = "; ".join(f"{name} has {', '.join(columns)}" for name, columns in tables.items())
-            raise InputError(f"column {column} of --keep is in no table of images: {known}")
-        alike = [name for name in tables[owners[0]] if name.lower() == column.lower()]
-        if len(alike) > 1:  # which Spark cannot tell apart
-            raise InputError(
-                f"column {column} of --keep may be {' or '.join(alike)} of {owners[0]}, alike but for case; rename one"
-            )
 
 
 def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schema) -> None:
@@ -81,17 +87,46 @@ def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schem
             rows = spark.createDataFrame([], from_arrow_schema(columns))
             checked = rows.select(expr(condition.text))
     except (AnalysisException, PySparkTypeError) as error:
+        if (error.getCondition() or "").partition(".")[0] in _OF_MANY_ROWS:
+            raise InputError(f"condition {condition.text!r} of --keep {NOT_OF_ONE}") from None
         raise InputError(f"condition {condition.text!r} of --keep cannot be evaluated: {_reason(error)}") from None
     kind = checked.schema[0].dataType
     if kind != BooleanType():
         raise InputError(
             f"{condition.text!r} of --keep is no condition but {kind.simpleString()}; compare it to a value"
         )
-    if not _is_of_one_row(checked, rows):
-        raise InputError(
-            f"condition {condition.text!r} of --keep is not of one image alone; leave out aggregates, windows, "
-            "subqueries and chance"
-        )
+    if not _is_of_one_row(spark, checked, rows) or _is_of_a_day(condition, checked):
+        raise InputError(f"condition {condition.text!r} of --keep {NOT_OF_ONE}")
+
+
+def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -> Condition:
+    """Return a condition that is evaluated with null for each part that is NaN, such as sqrt(-1); not in lambdas."""
+    parser, text = spark._jsparkSession.sessionState().sqlParser(), condition.text
+    with _silent():
+        places = [_place(parser, part, text) for part in _computed(parser.parseExpression(text))]
+        spans = [span for span in places if span is not None]
+        try:
+            rows = spark.createDataFrame([], from_arrow_schema(columns))
+            fields = rows.select(*(expr(text[slice(*span)]) for span in spans)).schema.fields
+        except AnalysisException:  # a part that means something within the whole alone
+            return condition
+    numbers = [span for span, field in zip(spans, fields, strict=True) if isinstance(field.dataType, _FLOATS)]
+    opening, closing = (Counter(places) for places in zip(*numbers, strict=True)) if numbers else (Counter(), Counter())
+    pieces = (", null)" * closing[i] + "nanvl(" * opening[i] + text[i : i + 1] for i in range(len(text) + 1))
+    return replace(condition, sql="".join(pieces)) if numbers else condition
+
+
+def _computed(tree: Any) -> Iterator[Any]:
+    """Yield the parts whose value may be NaN where that of no column is: of sums and products, the whole ones."""
+    open_ = [(tree, False)]
+    while open_:
+        part, is_within = open_.pop()
+        name = part.getClass().getSimpleName()
+        if name in _FUNCTIONS or (name in _ARITHMETIC and not is_within):
+            yield part
+        if name != "LambdaFunction":
+            children = part.children()
+            open_ += [(children.apply(number), name in _ARITHMETIC) for number in range(children.size())]
 
 
 def _joined_by_and(tree: Any) -> Iterator[Any]:
@@ -104,15 +139,21 @@ def _joined_by_and(tree: Any) -> Iterator[Any]:
 
 def _text(parser: Any, part: Any, expression: str) -> str:
     """Return what the user wrote of a part; where Spark does not say which that is, the part as Spark writes it."""
+    place = _place(parser, part, expression)
+    return part.sql() if place is None else expression[slice(*place)]
+
+
+def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
+    """Return where the text of a part begins and ends; None where Spark does not say which that is."""
     begin, end = (getattr(part.origin(), name)() for name in ("startIndex", "stopIndex"))
     if begin.isDefined() and end.isDefined():
-        text = expression[begin.get() : end.get() + 1]
+        place = begin.get(), end.get() + 1
         try:
-            if parser.parseExpression(text).sql() == part.sql():
-                return text
+            if parser.parseExpression(expression[slice(*place)]).sql() == part.sql():
+                return place
         except ParseException:
             pass
-    return part.sql()
+    return None
 
 
 def _columns(part: Any) -> Iterator[str]:
@@ -123,11 +164,37 @@ def _columns(part: Any) -> Iterator[str]:
             yield leaf.nameParts().apply(0)
 
 
-def _is_of_one_row(checked: DataFrame, rows: DataFrame) -> bool:
-    """Say whether a selection looks at no other rows, and always gives the same."""
+def _is_of_one_row(spark: SparkSession, checked: DataFrame, rows: DataFrame) -> bool:
+    """Say whether a selection looks at no other rows, and gives the same in each run."""
     plan, source = (each._jdf.queryExecution().analyzed() for each in (checked, rows))
     is_plain = plan.getClass().getSimpleName() == "Project" and plan.child().getClass() == source.getClass()
-    return is_plain and plan.deterministic() and not plan.subqueries().size()
+    if not is_plain or not plan.deterministic() or plan.subqueries().size():
+        return False
+    is_of_run = plan.containsPattern(_pattern(spark, "CURRENT_LIKE"))  # such as the user, and the time
+    return not is_of_run and all(each.getClass().getSimpleName() != "SparkVersion" for each in _nodes(plan))
+
+
+def _is_of_a_day(condition: Condition, checked: DataFrame) -> bool:
+    """Say whether a condition may take a string such as 'today' for a time."""
+    if not names_a_day_of_the_run(condition.text):
+        return False
+    plan = checked._jdf.queryExecution().analyzed()
+    return any(each.dataType().simpleString() in _TIMES for each in _nodes(plan))
+
+
+def _nodes(plan: Any) -> Iterator[Any]:
+    """Yield all parts of the one expression that a plan selects."""
+    open_ = [plan.expressions().apply(0)]
+    while open_:
+        node = open_.pop()
+        yield node
+        children = node.children()
+        open_ += map(children.apply, range(children.size()))
+
+
+def _pattern(spark: SparkSession, name: str) -> Any:
+    jvm: Any = spark._jvm
+    return getattr(jvm.org.apache.spark.sql.catalyst.trees.TreePattern, name)()
 
 
 def _reason(error: Exception) -> str:
@@ -137,8 +204,8 @@ def _reason(error: Exception) -> str:
 
 
 def lenient(spark: SparkSession) -> AbstractContextManager[None]:
-    """Let what cannot be computed be null, such as x / 0: a row of someone's table should not end a run."""
-    return settings(spark, {"spark.sql.ansi.enabled": "false"})
+    """Let what cannot be computed be null, such as x / 0: a row of someone's table should not end a run. Take UTC."""
+    return settings(spark, {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"})
 
 
 @contextmanager

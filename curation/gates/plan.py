@@ -10,10 +10,12 @@ import pyarrow as pa
 from curation.gates.captions import CaptionTable
 from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
+from curation.gates.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
+from curation.gates.hash_columns import hash_bits
 from curation.gates.only import UidList
 from curation.gates.policies import Policy
 from curation.gates.tables import ImageTable
-from curation.images.hash_words import HASH_BITS, MOST_SHARE
+from curation.images.hash_words import HASH_BITS, MOST_SHARE, require_distance
 from runtime.errors import InputError
 from runtime.parameters import require_several
 
@@ -93,6 +95,17 @@ class Pictures:
 
     table: ImageTable
     same: SameImage
+    bits: int | None = None  # of the hashes, where these may differ
+
+    @classmethod
+    def find(cls, table: ImageTable, same: SameImage) -> Pictures:
+        """Return the column of a table; InputError for one whose hashes cannot be within the distance."""
+        if same.distance is None:
+            return cls(table, same)
+        column = same.column
+        bits = hash_bits((batch[column] for file in table.files for batch in table.read(file, [column])), column)
+        require_distance(same.distance, bits)
+        return cls(table, same, bits)
 
 
 @dataclass(frozen=True)
@@ -125,11 +138,12 @@ class GatePlan:
             captions=CaptionTable.find(options.captions) if options.captions else None,
         )
         plan.require_comparable()
-        return (
-            plan
-            if same is None
-            else replace(plan, pictures=Pictures(plan.table_with(same.column, "--same-image"), same))
-        )
+        if plan.keep is not None:
+            known = [name for names in plan.column_names.values() for name in names]
+            require_columns(names_in(plan.keep, known), plan.column_names)
+        if same is None:
+            return plan
+        return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
 
     def __bool__(self) -> bool:
         return self.asks or self.captions is not None
@@ -158,7 +172,7 @@ class GatePlan:
 
     @property
     def images_per_domain(self) -> int | None:
-        """So many images of a domain stay at most."""
+        """So many images of a registered domain stay at most."""
         return self.policy.number_of("max_images_per_domain")
 
     @property
@@ -175,6 +189,11 @@ class GatePlan:
             is_own = table is self.results
             seen.append((table, [field for field in table.columns if is_own or field.name.lower() not in of_download]))
         return [(table, pa.schema(fields)) for table, fields in seen]
+
+    @property
+    def column_names(self) -> dict[str, list[str]]:
+        """The names of these columns by that of their table."""
+        return {table.name: columns.names for table, columns in self.columns}
 
     def table_with(self, column: str, flag: str) -> ImageTable:
         """Return the one table of images that has a column; InputError where none or several have it."""
@@ -215,6 +234,9 @@ def _require_use(options: GateOptions) -> None:
         raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
     if options.keep is not None and not options.images and not options.status:
         raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
+    if options.keep is not None:
+        require_short(options.keep)
+        require_no_day_of_the_run(options.keep)
 
 
 def _evaluation(options: GateOptions) -> EvaluationSets | None:

@@ -76,7 +76,7 @@ _ROWS = (
     _kind("html", "texts with remnants of HTML, such as tags and `&nbsp;`"),
     Rule("equals_url", TEXTS, _EQUALS_URL, text_rules.equals_url, is_recommended=True),
     _numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
-    _numbered(Rule("max_images_per_domain", RUN, "images of a domain beyond N, by draw"), (1, _MOST)),
+    _numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
 )
 RULES = {rule.name: rule for rule in _ROWS}
 

@@ -5,13 +5,14 @@ A row is of the image that its uid names, or the MD5 of its URL where the table 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.gates.comparable import plain_type
 from curation.images.uids import uids
 from curation.inputs.tables.arrow_rows import uid_bytes
 from curation.inputs.tables.columns import recognised
@@ -30,14 +31,6 @@ ROWS = 1 << 16  # of a table in memory at a time
 PARQUET = ".parquet"
 EXPECTED = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
-_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # those of Spark for others of Arrow
-    (pa.types.is_uint64, pa.decimal128(20, 0)),
-    (pa.types.is_unsigned_integer, pa.int64()),
-    (pa.types.is_float16, pa.float32()),
-    (pa.types.is_large_string, pa.string()),
-    (pa.types.is_large_binary, pa.binary()),
-    (pa.types.is_fixed_size_binary, pa.binary()),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +57,7 @@ class ImageTable:
                 f"{files[0][0]} has the columns {', '.join(schema.names)}; a table of images has `uid`, or `url`"
             )
         kind = min(known, key=IDENTITIES.index)
-        return cls(name, files, known[kind], kind == "uid", pa.schema(map(_plain, schema)))
+        return cls(name, files, known[kind], kind == "uid", _plain(schema))
 
     def read(self, file: tuple[str, Version], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a file that name an image, with its KEY and these columns, in the table's types."""
@@ -112,11 +105,8 @@ def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
     return sorted(files, key=lambda file: file[0])
 
 
-def _plain(field: pa.Field) -> pa.Field:
-    """Return a column as Spark holds it: values of dictionaries, signed numbers, short strings."""
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    plain = next((other for is_such, other in _TYPES if is_such(kind)), kind)
-    return pa.field(field.name, plain)
+def _plain(columns: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(field.name, plain_type(field.type)) for field in columns])
 
 
 def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:

@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
-from curation.gates.hash_columns import hash_binaries, hash_bits
+from curation.gates.comparable import comparable, comparable_type
+from curation.gates.hash_columns import hash_binaries
 from curation.gates.passing import tally_texts
 from curation.gates.plan import Pictures
 from curation.gates.row_stream import RowStream
-from curation.gates.tables import KEY, KEY_NAMES, ImageTable
+from curation.gates.tables import KEY, KEY_NAMES
 from curation.gating.rows import PLACE, by_file, keys_of
 from curation.images.merging import pairs_of
 from curation.images.tasks import MATCHED_ROW_GROUP, pack, write_images
@@ -68,27 +69,24 @@ def _copies(spark: SparkSession, files: Sequence[OwnFile], merging: Merging) -> 
     pictures, images = merging.pictures, keys_of(spark, files, with_uids=True)
     table, same = pictures.table, pictures.same
     (value,) = table.row_schema([same.column]).remove(0).remove(0)
-    kind = value.type if same.distance is None else pa.binary()
+    kind = comparable_type(value.type) if same.distance is None else pa.binary()
     schema = pa.schema([*KEY, pa.field("hash", kind)])
     rows = over(spark, list(table.files), partial(_hashes, pictures=pictures, schema=schema), schema)
     hashes = images.join(rows, KEY_NAMES).select("uid", "hash")
-    if same.distance is None:
+    if same.distance is None or pictures.bits is None:
         copies = equal_copies(hashes)
     else:
-        copies = copies_of(hashes, same.distance, merging.work / "hashes", _bits(table, same.column))
+        copies = copies_of(hashes, same.distance, merging.work / "hashes", pictures.bits)
     return images.join(copies, "uid").select(*MARKS.names)
-
-
-def _bits(table: ImageTable, column: str) -> int:
-    return hash_bits((batch[column] for file in table.files for batch in table.read(file, [column])), column)
 
 
 def _hashes(file: tuple[str, Version], pictures: Pictures, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     same = pictures.same
     for batch in pictures.table.read(file, [same.column]):
-        *keys, values = batch.filter(batch[same.column].is_valid()).columns
-        hashes = values if same.distance is None else hash_binaries(values, same.column)
-        yield pa.RecordBatch.from_arrays([*keys, hashes], schema=schema)
+        *keys, values = batch.columns
+        hashes = comparable(values) if same.distance is None else hash_binaries(values, same.column)
+        rows = pa.RecordBatch.from_arrays([*keys, hashes], schema=schema)
+        yield rows.filter(rows["hash"].is_valid())
 
 
 def _write_marks(marks: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Keep at most so many images of a domain: those with the smallest draws, whatever the order of rows."""
+"""Keep at most so many images of a registered domain: those with the smallest draws, whatever the order of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import expr
 
-from curation.exclusion.sets import hosts
+from curation.exclusion.sets import hosts, registered_domain
 from curation.gates.passing import tally_texts
 from curation.gates.row_stream import RowStream
 from curation.gates.tables import KEY, KEY_NAMES
@@ -30,7 +30,7 @@ _FIELDS = (pa.field("domain", pa.string()), pa.field("draw", pa.float64()), *KEY
 
 
 def cap_domains(spark: SparkSession, most: int, seed: int, files: Sequence[OwnFile], folder: Path) -> Tallies:
-    """Write at most so many images of each host to files of the same names in `folder`; return what was counted."""
+    """Write at most so many images of each domain to files of the same names in `folder`; return what was counted."""
     drawn = images_of(spark, files, ["uid", "url"], partial(_drawn, seed=seed), _FIELDS)
     order = ", ".join(["draw", *KEY_NAMES])
     ranked = drawn.selectExpr("file", "row", f"row_number() over (partition by domain order by {order}) as rank")
@@ -44,7 +44,11 @@ def cap_domains(spark: SparkSession, most: int, seed: int, files: Sequence[OwnFi
 
 
 def _drawn(batch: pa.RecordBatch, seed: int) -> list[pa.Array]:
-    return [hosts(batch["url"]), pa.array(draws(seed, PURPOSE, batch["uid"])), *key_columns(batch["uid"])]
+    return [
+        hosts(batch["url"], registered_domain),
+        pa.array(draws(seed, PURPOSE, batch["uid"])),
+        *key_columns(batch["uid"]),
+    ]
 
 
 def _write(kept: Iterable[pa.RecordBatch], files: Sequence[OwnFile], folder: Path) -> Iterator[pa.RecordBatch]:

@@ -10,7 +10,9 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from curation.gates.checks import TEXT_LEFT
-from curation.gates.expressions import Condition, conditions, lenient, require_boolean, require_columns
+from curation.gates.comparable import comparable_schema
+from curation.gates.expression_text import require_columns
+from curation.gates.expressions import Condition, conditions, lenient, nan_is_null, require_boolean
 from curation.gates.plan import FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
 from curation.gates.policies import IMAGES, RULES, TEXTS
 from curation.gating.captions import Captioning
@@ -80,7 +82,7 @@ class Gate:
         if self.plan.pictures:
             yield "copies", f"one image of a picture, by {self.plan.pictures.same}"
         if self.plan.images_per_domain:
-            yield "domains", f"at most {self.plan.images_per_domain:,} images of a domain"
+            yield "domains", f"at most {self.plan.images_per_domain:,} images of a registered domain"
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,12 @@ def _late(title: str, counted: Tallies) -> dict[str, Any]:
 
 
 def _checked(spark: SparkSession, plan: GatePlan, expression: str) -> list[Condition]:
-    found = conditions(spark, expression)
-    for condition in found:
-        require_columns(condition, {table.name: columns.names for table, columns in plan.columns})
+    found = []
+    for condition in conditions(spark, expression):
+        require_columns(condition.columns, plan.column_names)
         wanted = set(map(str.lower, condition.columns))
         fields = [field for _, columns in plan.columns for field in columns if field.name.lower() in wanted]
-        require_boolean(spark, condition, pa.schema(fields))
+        schema = comparable_schema(pa.schema(fields))
+        require_boolean(spark, condition, schema)
+        found.append(nan_is_null(spark, condition, schema))
     return found

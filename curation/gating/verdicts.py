@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from curation.gates.comparable import comparable, comparable_schema
 from curation.gates.plan import FOUND, NO_STATUS, NOT_TRIED, STATUS, SUCCESS, Table
 from curation.gates.tables import KEY_NAMES
 from curation.gating.gate import Gate
@@ -41,13 +42,14 @@ def _joined(spark: SparkSession, gate: Gate) -> DataFrame:
 
 def _rows_of(spark: SparkSession, table: Table, columns: Sequence[str], number: int) -> DataFrame:
     """Return some columns of a table, with a column that says that the table has the image."""
-    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), table.row_schema(columns))
+    schema = comparable_schema(table.row_schema(columns))
+    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), schema)
     return rows.selectExpr("*", f"true as {FOUND}{number}")
 
 
 def _facts(gate: Gate) -> list[str]:
     """Return the expressions of `met`, `found` and `status` over a row of all tables."""
-    met = [f"if({condition.text}, {1 << number}L, 0L)" for number, condition in enumerate(gate.conditions)]
+    met = [f"if({condition.evaluated}, {1 << number}L, 0L)" for number, condition in enumerate(gate.conditions)]
     found = [f"if({FOUND}{number}, {1 << number}L, 0L)" for number in range(len(gate.tables))]
     # The smallest of several: an empty string, which stands for success, comes before all others.
     named = f"if({STATUS} = '{SUCCESS}', '', coalesce(cast({STATUS} as string), '{NO_STATUS}'))"
@@ -73,7 +75,7 @@ def _of_images(spark: SparkSession, gate: Gate) -> list[str]:
 
 
 def _sql_types(columns: pa.Schema) -> dict[str, str]:
-    return {field.name: field.dataType.simpleString() for field in from_arrow_schema(columns)}
+    return {field.name: field.dataType.simpleString() for field in from_arrow_schema(comparable_schema(columns))}
 
 
 def _quoted(name: str) -> str:
@@ -85,4 +87,6 @@ def _sum(terms: Sequence[str]) -> str:
 
 
 def _read(file: Any, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    return table.read(file, columns)
+    for batch in table.read(file, columns):
+        schema = comparable_schema(batch.schema)
+        yield pa.RecordBatch.from_arrays([*map(comparable, batch.columns)], schema=schema)

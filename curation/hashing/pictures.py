@@ -49,10 +49,11 @@ class Decoded(Generic[Seen]):
 
 
 def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
-    """Return width, height, sha256, phash, pdq and status of a picture; what cannot be known is None."""
+    """Return width, height, sha256, hashes and status of a picture; what cannot be known is None."""
     with strict_about_size():
         found = decoded(data, partial(_hashes, with_pdq=with_pdq))
-    row = {"width": found.width, "height": found.height, "phash": None, "pdq": None, "status": found.status}
+    hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
+    row = {"width": found.width, "height": found.height, **hashes, "status": found.status}
     return row | {"sha256": sha256(data).hexdigest()} | (found.seen or {})
 
 
@@ -99,8 +100,8 @@ def _hashes(image: Image.Image, with_pdq: bool) -> dict[str, bytes | None]:
     from PIL import Image
 
     flat = flattened(image)
-    small = flat.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return {"phash": phash(np.asarray(small)), "pdq": _pdq(flat) if with_pdq else None}
+    small = np.asarray(flat.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    return {"phash": phash(small), "phash_mirrored": phash(small[:, ::-1]), "pdq": _pdq(flat) if with_pdq else None}
 
 
 def _pdq(flat: Image.Image) -> bytes:

@@ -37,6 +37,7 @@ HASHED = pa.schema(
         pa.field("height", pa.int32()),
         pa.field("sha256", pa.string()),  # of the stored bytes, in hexadecimal digits
         pa.field("phash", pa.binary(8)),
+        pa.field("phash_mirrored", pa.binary(8)),  # of the mirror image, which evaluation sets are compared by, too
         pa.field("pdq", pa.binary(32)),
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]

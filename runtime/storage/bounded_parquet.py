@@ -25,7 +25,10 @@ class BoundedParquet:
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True)
+        try:
+            self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True)
+        except UnicodeDecodeError as error:  # Arrow makes strings of the names of all columns
+            raise pa.ArrowInvalid(f"the name of a column, {error.object!r}, is not UTF-8; rename it") from None
         self.schema: pa.Schema = self._table.schema_arrow
 
     def group_bytes(self) -> list[int]:

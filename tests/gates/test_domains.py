@@ -1,10 +1,11 @@
-"""At most so many images of a domain stay, by draw: however files are cut, and another seed keeps others."""
+"""At most so many images of a registered domain stay, by draw: however files are cut, and another seed keeps others."""
 
 import random
 
 import pyarrow as pa
 import pytest
 
+from curation.exclusion.sets import hosts, registered_domain
 from curation.gating.domains import PURPOSE, cap_domains
 from curation.schemas import MATCHED
 from runtime.draws import draws
@@ -26,6 +27,24 @@ def capped(spark, folder, images: list[dict], most: int, seed: int, files: int) 
     return rows
 
 
+def test_hosts_belong_to_the_domain_that_someone_registered():
+    domains = {
+        "images.shop.co.uk": "shop.co.uk",
+        "SHOP.CO.UK.": "shop.co.uk",
+        "a.b.shop.example": "shop.example",
+        "cdn.me.github.io": "me.github.io",
+        "github.io": "github.io",
+        "www.city.kawasaki.jp": "city.kawasaki.jp",
+        "www.m%C3%BCnchen.de": "xn--mnchen-3ya.de",
+        "localhost": "localhost",
+        "10.1.2.3": "10.1.2.3",
+        "a" * 300 + ".shop.example": "a" * 300 + ".shop.example",
+        "": "",
+    }
+    urls = [f"http://user@{host}:80/p.jpg" for host in domains]
+    assert hosts(pa.array(urls), registered_domain).to_pylist() == [*domains.values()]
+
+
 @pytest.mark.spark
 def test_a_domain_keeps_the_images_with_the_smallest_draws(spark, tmp_path):
     chance = random.Random(2)
@@ -43,7 +62,7 @@ def test_a_domain_keeps_the_images_with_the_smallest_draws(spark, tmp_path):
             rows = capped(spark, tmp_path / f"{seed}-{files}", images, 7, seed, files)
             assert rows == [row for row in images if row["uid"] in expected]
         kept[seed] = expected
-    assert len(kept[0]) == len(kept[1]) == 4 * 7
+    assert len(kept[0]) == len(kept[1]) == 3 * 7
     assert kept[0] != kept[1]
 
 

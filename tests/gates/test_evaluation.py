@@ -71,6 +71,19 @@ def _plain_pictures():
     return [*map(Image.fromarray, plain), picture(1)]
 
 
+def test_a_mirrored_copy_of_a_picture_is_found_by_the_hash_of_the_mirror_image(tmp_path):
+    from PIL import ImageOps
+
+    pictures = [picture(seed) for seed in range(20)]
+    images = [{"uid": None, "url": None, **hash_picture(stored(each, "PNG"))} for each in pictures]
+    mirrored = [hash_picture(stored(ImageOps.mirror(each))) for each in pictures]
+    sets = EvaluationSets.read([write_set(tmp_path, "set", images)], 4)
+    assert sets.by_phash(pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [1] * 20
+    of_before = [row | {"phash_mirrored": None} for row in images]
+    before = EvaluationSets.read([write_set(tmp_path, "before", of_before)], 4)
+    assert before.by_phash(pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [0] * 20
+
+
 def test_tables_with_any_of_the_columns_and_digits_for_bytes_are_read(tmp_path):
     image = hash_picture(stored(picture(1), "PNG"))
     tables = {

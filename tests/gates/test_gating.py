@@ -9,14 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gates.plan import GateOptions, GatePlan
+from curation.gates.plan import GateOptions
 from curation.gates.tables import ImageTable
-from curation.gating.gate import Gate
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.gates import naive_failed
 from tests.support.finished_run import image
-from tests.support.gates import gated, write_table
+from tests.support.gates import gated, opened_gate, write_table
 
 pytestmark = pytest.mark.spark
 KEEP = "status = 'success' AND least(width, height) >= 200 AND (clip > 0.28 OR clip IS NULL) AND 1 / nsfw > 2"
@@ -53,10 +52,6 @@ def tables_of(images: list[dict], chance: random.Random) -> tuple[list[dict], li
         scores.append({"uid": row["uid"]} | score)
     results.append({"uid": None, "status": "success", "width": 500, "height": 500})
     return results, scores
-
-
-def opened_gate(spark, tables: list[str], keep: str) -> Gate:
-    return Gate.open(spark, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
 
 
 def kept(spark, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3) -> tuple[list, Tallies]:
@@ -151,7 +146,10 @@ def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.parquet").write_text("no Parquet")
     table = write_table([{"id": 1, "score": 2}], tmp_path / "other", 1)
+    pq.write_table(pa.table({"uid": ["a"], "s__re": [1]}), tmp_path / "name.parquet")
+    (tmp_path / "name.parquet").write_bytes((tmp_path / "name.parquet").read_bytes().replace(b"s__re", b"s\xff\xfere"))
     for path, sentence in (
+        (tmp_path / "name.parquet", r"cannot be read as Parquet \(the name of a column, .* is not UTF-8; rename it"),
         (tmp_path / "gone", "does not exist"),
         (tmp_path / "empty", "holds no Parquet file"),
         (tmp_path / "text.parquet", "cannot be read as Parquet"),

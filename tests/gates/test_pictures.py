@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.gates.plan import GateOptions, SameImage
+from curation.gates.plan import GateOptions, GatePlan, SameImage
 from curation.images.near_copies import near_copies
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
@@ -101,3 +101,28 @@ def test_only_images_that_pass_are_copies_of_one_another(spark, tmp_path):
 def test_what_is_no_column_with_a_distance_is_refused(asked):
     with pytest.raises(InputError, match="--same-image is .*; give a column, as sha256"):
         SameImage.parse(asked)
+
+
+@pytest.mark.parametrize(
+    ("hashes", "asked", "sentence"),
+    [
+        (["d1c8", "b0f5"], "hash:2", "the column hash has hashes of 16 bits; hashes are binaries of 8 or 32 bytes"),
+        ([None, b"12345678"], "hash:17", "distance is 17; of 64 bits at most 16 may differ in copies"),
+        ([1.5, 2.5], "hash:2", "the column hash is double; hashes are binaries"),
+        ([None, None], "hash:2", "the column hash"),
+    ],
+)
+def test_hashes_that_cannot_be_compared_are_refused_before_spark_starts(tmp_path, hashes, asked, sentence):
+    pq.write_table(pa.table({"uid": ["a", "b"], "hash": hashes}), tmp_path / "t.parquet")
+    options = GateOptions(images=[[str(tmp_path / "t.parquet")]], same_image=asked)
+    with pytest.raises(InputError, match=sentence):
+        GatePlan.find(options)
+
+
+@pytest.mark.spark
+def test_images_whose_value_cannot_be_compared_are_no_copies(spark, tmp_path):
+    images = [image(number) for number in range(5)]
+    columns = {"uid": [row["uid"] for row in images], "value": [float("nan"), float("nan"), 1.0, 1.0, None]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    options = GateOptions(images=[[str(tmp_path / "t.parquet")]], same_image="value")
+    assert len(gated(spark, tmp_path / "gates", images, options)[0]) == 4

@@ -52,7 +52,7 @@ def test_a_policy_removes_what_its_rules_say_in_any_order(spark, tmp_path):
         assert rows == capped
         facts = counted.facts()
         removed = {each["text"]: each["removed"] for each in facts["conditions"]}
-        assert [*removed] == ["url_words", "a text is left", "at most 30 images of a domain"]
+        assert [*removed] == ["url_words", "a text is left", "at most 30 images of a registered domain"]
         assert removed["url_words"] == sum("logo" in row["url"] for row in images)
         assert removed["a text is left"] == sum(not row["candidates"] for row in left)
         names = ["min_words:2", "file_name", "html", "max_images_per_text:100"]

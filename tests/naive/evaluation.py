@@ -13,11 +13,19 @@ def naive_sets(image: dict, tables: dict[str, list[dict]], distance: int) -> dic
                 found["url"].add(name)
             if image["sha256"] is not None and image["sha256"] == row["sha256"]:
                 found["sha256"].add(name)
-            hashes = [each and int.from_bytes(each, "big") for each in (image["phash"], row["phash"])]
-            if None not in hashes and not any(map(naive_plain, hashes)):
-                if (hashes[0] ^ hashes[1]).bit_count() <= distance:
-                    found["phash"].add(name)
+            own, *others = (
+                each[column] for each, column in ((image, "phash"), (row, "phash"), (row, "phash_mirrored"))
+            )
+            if any(naive_near(own, other, distance) for other in others):
+                found["phash"].add(name)
     return found
+
+
+def naive_near(one: bytes | None, other: bytes | None, distance: int) -> bool:
+    if one is None or other is None:
+        return False
+    numbers = [int.from_bytes(each, "big") for each in (one, other)]
+    return not any(map(naive_plain, numbers)) and (numbers[0] ^ numbers[1]).bit_count() <= distance
 
 
 def naive_uids(row: dict) -> set[str]:

@@ -60,9 +60,10 @@ def _first(uid: str, texts: dict[str, dict], most: int) -> list[dict]:
 
 
 def naive_capped(images: list[dict], most: int, draw: Callable[[str], float]) -> list[dict]:
-    """Return the images of each host with the smallest draws, at most so many."""
-    by_host: dict[str, list[dict]] = {}
+    """Return the images of each domain with the smallest draws, at most so many; a domain has two labels."""
+    by_domain: dict[str, list[dict]] = {}
     for row in images:
-        by_host.setdefault(urlsplit(row["url"]).hostname, []).append(row)
-    kept = {row["uid"] for rows in by_host.values() for row in sorted(rows, key=lambda row: draw(row["uid"]))[:most]}
+        labels = urlsplit(row["url"]).hostname.split(".")
+        by_domain.setdefault(".".join(labels[-2:]), []).append(row)
+    kept = {row["uid"] for rows in by_domain.values() for row in sorted(rows, key=lambda row: draw(row["uid"]))[:most]}
     return [row for row in images if row["uid"] in kept]

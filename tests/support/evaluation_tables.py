@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from curation.gates.evaluation import EvaluationSets
 
-COLUMNS = {"uid": pa.string(), "url": pa.string(), "sha256": pa.string(), "phash": pa.binary(8), "status": pa.string()}
+HASH = pa.binary(8)
+COLUMNS = {"uid": pa.string(), "url": pa.string(), "sha256": pa.string(), "phash": HASH, "phash_mirrored": HASH}
 PLAIN = ["8000000000000000", "0000000000000000", "ff00000000000000", "8080808080808080"]
 
 
@@ -32,13 +33,16 @@ def _picture(chance: random.Random) -> dict:
     url = chance.choice([None, f"http://é.example/{chance.randrange(400)}.jpg"])
     uid = md5(url.encode()).hexdigest() if url else chance.choice([None, "cats/1.jpg", "A" * 31 + "7"])
     digest = sha256(bytes([chance.randrange(200)])).hexdigest()
-    hash = random.Random(chance.randrange(50)).getrandbits(64)
-    for _ in range(chance.randrange(8)):
-        hash ^= 1 << chance.randrange(64)
-    number = hash if chance.random() < 0.95 else int(chance.choice(PLAIN), 16)
-    row = {"uid": uid, "url": url, "sha256": digest, "phash": number.to_bytes(8, "big"), "status": "ok"}
-    lost = [name for name in ("sha256", "phash") if chance.random() < 0.1]
+    row = {"uid": uid, "url": url, "sha256": digest, "phash": _hash(chance), "phash_mirrored": _hash(chance)}
+    lost = [name for name in ("sha256", "phash", "phash_mirrored") if chance.random() < 0.1]
     return row | dict.fromkeys(lost)
+
+
+def _hash(chance: random.Random) -> bytes:
+    number = random.Random(chance.randrange(100)).getrandbits(64)
+    for _ in range(chance.randrange(8)):
+        number ^= 1 << chance.randrange(64)
+    return (number if chance.random() < 0.95 else int(chance.choice(PLAIN), 16)).to_bytes(8, "big")
 
 
 def found(sets: EvaluationSets, images: list[dict]) -> dict[str, list[set[str]]]:

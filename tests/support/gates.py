@@ -32,6 +32,11 @@ def gated(
     return [row for file in files for row in read_table(file).to_pylist()], counted
 
 
+def opened_gate(spark, tables: list[str], keep: str) -> Gate:
+    """Return the gate of a condition over some tables."""
+    return Gate.open(spark, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
+
+
 def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:
     """Write a table of images to so many files; return its path."""
     folder.mkdir()
