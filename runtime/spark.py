@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from socket import gethostname
@@ -30,7 +30,7 @@ from runtime.failures import AGAIN
 from runtime.own_folders import cache_folder
 from runtime.shipping import pack, put, unpacked
 from runtime.storage.addresses import known, learn
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, compared
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.tallies import Tallies
 
@@ -55,7 +55,7 @@ class Shipped:
     def path(self) -> Path:
         """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
         if self.tar is None:
-            return _intact(self.source, self.checksum)
+            return compared(OwnFile(self.source, self.checksum, AGAIN))
         return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
 
 
@@ -102,14 +102,6 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
 
 def _opened_itself(source: Path) -> Shipped:
     return Shipped(source, checksum=checksum_of(source) if source.is_file() else None)
-
-
-@lru_cache(maxsize=8)
-def _intact(source: Path, checksum: str | None) -> Path:
-    """Return a file, which is compared with its checksum once in a process."""
-    if checksum is not None and checksum_of(source) != checksum:
-        raise OwnFile(source, checksum, AGAIN).damaged("its checksum differs")
-    return source
 
 
 @contextmanager

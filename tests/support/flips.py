@@ -24,7 +24,7 @@ from runtime.errors import InputError
 from runtime.failures import sentence_for
 from runtime.storage.own_files import checksum_of
 
-REFUSED, HARMLESS, SILENT = "refused", "harmless", "silent"
+REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Kind:
     name: str
     files: str  # a pattern below the folder
     answer: Callable[[Path], object]
+    alone: bool = False  # each answer in a process of its own, which may crash
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -56,7 +57,27 @@ def outcomes(
         flip(copy / file, chance)
         if each:
             each(copy)
-        found[outcome(kind.answer, copy, right)] += 1
+        found[alone(kind.answer, copy, right) if kind.alone else outcome(kind.answer, copy, right)] += 1
+    return found
+
+
+def alone(answer: Callable[[Path], object], copy: Path, right: object) -> str:
+    """Return what becomes of a damaged copy in another process: also that it crashes."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            found = outcome(answer, copy, right)
+        except BaseException as error:
+            found = repr(error)
+        os.write(writing, found.encode()[:4096])
+        os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        found = pipe.read()
+    if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        return CRASHED
+    assert found in OUTCOMES, found
     return found
 
 
