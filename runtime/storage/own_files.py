@@ -17,6 +17,7 @@ from pathlib import Path
 from isal import isal_zlib as zlib  # its checksums take a quarter of the time
 
 from runtime.errors import InputError
+from runtime.storage.addresses import hidden
 from runtime.storage.paths import files, is_url, room
 from runtime.tallies import Tallies
 
@@ -33,9 +34,10 @@ class OwnFile:
 
     def damaged(self, reason: object) -> InputError:
         """Return the refusal of this file."""
+        shown = hidden(str(self.path))
         if isinstance(reason, FileNotFoundError):
-            return InputError(f"{self.path} is missing; {self.remedy}")
-        return InputError(f"{self.path} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
+            return InputError(f"{shown} is missing; {self.remedy}")
+        return InputError(f"{shown} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
 
 
 @contextmanager

@@ -128,9 +128,12 @@ def test_a_damaged_folder_of_clusters_is_refused(run, tmp_path):
     path = tmp_path / "clusters" / "clusters" / "00001.parquet"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    for damage in (lambda: path.write_bytes(content), path.unlink):
+    for damage, fault in (
+        (lambda: path.write_bytes(content), "damaged .*; run the command that wrote it again"),
+        (path.unlink, "missing; run the same command of clip-cluster again"),
+    ):
         damage()
-        with pytest.raises(InputError, match=r"00001.parquet is .*; run the same command of clip-cluster again"):
+        with pytest.raises(InputError, match=rf"00001.parquet is {fault}"):
             module.build([folder], run, tmp_path / "store")
 
 
