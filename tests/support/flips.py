@@ -61,6 +61,21 @@ def outcomes(
     return found
 
 
+def none_silent(folder: Path, kind: Kind, flips: int, scratch: Path, each=None) -> Counter:
+    """Return how often flipped bits have which outcome; fail if one is silent, or crashes."""
+    found = outcomes(folder, kind, flips, scratch, each)
+    assert (found.total(), found[SILENT], found[CRASHED]) == (flips, 0, 0), f"{kind.name}: {found}"
+    return found
+
+
+def printed(found: dict[str, Counter]) -> str:
+    """Return a table of outcomes by kind of file."""
+    lines = [f"{'file':<52}{'flips':>7}" + "".join(f"{name:>10}" for name in OUTCOMES)]
+    for kind, each in found.items():
+        lines.append(f"{kind:<52}{each.total():>7}" + "".join(f"{each[name]:>10}" for name in OUTCOMES))
+    return "\n".join(["", *lines])
+
+
 def alone(answer: Callable[[Path], object], copy: Path, right: object) -> str:
     """Return what becomes of a damaged copy in another process: also that it crashes."""
     reading, writing = os.pipe()
