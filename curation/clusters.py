@@ -22,10 +22,10 @@ from curation.online.clusters import CLUSTERED, Clusters
 from curation.online.keyed import KEY, rows_of
 from curation.runs.finished import curated_files, pool_files
 from curation.runs.results import Results
-from runtime.arrow.key_parts import MOST_PARTS, in_parts
 from runtime.arrow.mapped import mapped
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
+from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches
 from runtime.storage.paths import as_path, reachable

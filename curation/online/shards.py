@@ -17,7 +17,8 @@ from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.listing import expand
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_arrow import open_arrow
+from runtime.storage.own_files import OwnFile, as_written
 from runtime.storage.parquet import batches
 
 BATCH_ROWS = 1 << 16  # matched images in memory at a time
@@ -51,25 +52,21 @@ def joined_images(
     tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path
 ) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
     """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
-    scans = [work / f"{number}.scanned" for number in range(len(tars))]
-    uids = TarUids.of(_scan(tar, scan) for tar, scan in zip(tars, scans, strict=True))
+    scans: list[OwnFile] = []
+    uids = TarUids.of(_scan(tar, work, scans) for tar in tars)
     for number, found in join(images, columns, uids, len(tars), work):
-        scanned = _scanned(scans[number])
+        scanned = open_arrow(scans[number]).get_batch(0)
         yield scanned, joined(scanned, found)
-        scans[number].unlink()
+        scans[number].path.unlink()
 
 
-def _scan(tar: Path, path: Path) -> pa.Array:
-    """Write the samples of a tar to `path`; return their uids."""
-    found = samples(tar)
+def _scan(tar: Path, work: Path, scans: list[OwnFile]) -> pa.Array:
+    """Write the samples of a tar to a file in `work`, which is appended to `scans`; return their uids."""
+    found, path = samples(tar), work / f"{len(scans)}.scanned"
     with pa.ipc.new_file(str(path), found.schema) as file:
         file.write_batch(found)
+    scans.append(as_written(path))
     return found.column("uid")
-
-
-def _scanned(path: Path) -> pa.RecordBatch:
-    """Return the samples that `_scan` wrote."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
 
 def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:

@@ -101,6 +101,11 @@ def content_digest(path: Path) -> str:
     return hashed.hexdigest()
 
 
+def as_written(path: Path) -> OwnFile:
+    """Return a file that this command has just written, and will read again."""
+    return OwnFile(path, checksum_of(path), "run the same command again")
+
+
 def tally(tallies: Tallies, path: Path, checksum: str) -> None:
     """Add the checksum of a file to what its task tallies."""
     tallies.add(f"{TALLY}{path.name}", int(checksum, 16))

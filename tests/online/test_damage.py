@@ -10,13 +10,16 @@ import pyarrow as pa
 import pytest
 
 from curation.online.captions import CAPTIONS, Captions
-from curation.online.keyed import CHECKSUM, facts_path, save_rows
+from curation.online.keyed import CHECKSUM, KEY, facts_path, save_rows
+from curation.online.shards import joined_images
+from curation.schemas import MATCHED
 from runtime.errors import InputError
+from runtime.storage.key_parts import in_parts
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import write_json
 from tests.support.flips import CRASHED, SILENT, Kind, flip, online_epoch, outcomes
 from tests.support.keyed_files import captions_of, clusters_of, write_keyed_files
-from tests.support.online_run import FORKS
+from tests.support.online_run import FORKS, batch
 
 FLIPS = 20
 
@@ -89,3 +92,23 @@ def test_offsets_outside_of_a_column_are_refused(tmp_path, offsets):
         InputError, match=r"captions.arrow is damaged \(.*\); build them again with curation.captions.b"
     ):
         Captions.open(path)
+
+
+def test_a_file_that_is_damaged_while_a_table_is_sorted_is_refused(tmp_path):
+    rows = pa.record_batch([np.arange(-(2**62), 2**62, 2**57), np.arange(64)], schema=pa.schema(KEY))
+    parts = in_parts([rows], rows.schema, 4, tmp_path)
+    next(parts)
+    flip(tmp_path / "2.arrow", random.Random(0))
+    with pytest.raises(InputError, match=r"2.arrow is damaged \(its checksum differs\); run the same command again"):
+        list(parts)
+
+
+def test_a_file_that_is_damaged_while_tars_are_joined_is_refused(made, tmp_path):
+    tars = sorted((made.folder / "tars").iterdir())
+    for name in ("1.scanned", "found1.arrow"):
+        (tmp_path / name).mkdir()
+        joined = joined_images(tars, [batch(made.images)], MATCHED, tmp_path / name)
+        next(joined)
+        flip(tmp_path / name / name, random.Random(0))
+        with pytest.raises(InputError, match=rf"{name} is damaged \(its checksum differs\); run the same"):
+            list(joined)
