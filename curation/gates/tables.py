@@ -95,7 +95,7 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
         with _content(path, version) as file:
             yield BoundedParquet(file)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({error})") from None
+        raise InputError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())})") from None
 
 
 def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:

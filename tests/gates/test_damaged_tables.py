@@ -91,3 +91,13 @@ def test_a_table_of_ours_at_a_url_is_compared(s3_folder):
     write_json(s3_folder / "_a.json", {"checksums": {"a.parquet": "00000000"}})
     with pytest.raises(InputError, match=r"a.parquet is damaged \(its checksum differs\)"):
         ImageTable.find([str(s3_folder)])
+
+
+def test_a_damaged_table_of_others_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"uid": ["x"]}), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + b"\xff" * 32 + whole[-8:])
+    with pytest.raises(InputError, match="a.parquet cannot be read as Parquet") as refused:
+        own_tables.rows_of(tmp_path)
+    assert "\n" not in str(refused.value)
