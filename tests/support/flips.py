@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Kind:
     name: str
     files: str  # a pattern below the folder
     answer: Callable[[Path], object]
-    alone: bool = False  # each answer in a process of its own, which may crash
+    alone: bool = False  # in a process of its own, which may crash
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -49,19 +49,49 @@ def outcomes(
     folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
 ) -> Counter:
     """Return how often a flipped bit is refused, harmless and silent; `each` is called with each damaged copy."""
-    chance, found = random.Random(kind.name), Counter[str]()
     right = kind.answer(_copy(folder, scratch / "right"))
     files = sorted(path.relative_to(folder) for path in folder.glob(kind.files) if path.is_file())
-    for number in range(flips):
-        file, copy = files[number % len(files)], _copy(folder, scratch / "copy")
-        flip(copy / file, chance)
+
+    def judge(number: int) -> str:
+        copy = _copy(folder, scratch / "copy")
+        flip(copy / files[number % len(files)], random.Random(f"{kind.name} {number}"))
         if each:
             each(copy)
-        found[alone(kind.answer, copy, right) if kind.alone else outcome(kind.answer, copy, right)] += 1
-    return found
+        return outcome(kind.answer, copy, right)
+
+    return Counter(_alone(judge, flips) if kind.alone else map(judge, range(flips)))
 
 
-def none_silent(folder: Path, kind: Kind, flips: int, scratch: Path, each=None) -> Counter:
+def _alone(judge: Callable[[int], str], flips: int) -> Iterator[str]:
+    """Yield what another process says of flips; where it crashes, a new one goes on behind that flip."""
+    done = 0
+    while done < flips:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            with open(writing, "w", encoding="utf-8") as pipe:
+                for number in range(done, flips):
+                    print(_judged(judge, number), file=pipe, flush=True)
+            os._exit(0)
+        os.close(writing)
+        with open(reading, encoding="utf-8") as pipe:
+            found = pipe.read().splitlines()
+        found += [CRASHED] if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else []
+        assert {*found} <= {*OUTCOMES}, {*found} - {*OUTCOMES}
+        yield from found
+        done += len(found)
+
+
+def _judged(judge: Callable[[int], str], number: int) -> str:
+    try:
+        return judge(number)
+    except BaseException as error:
+        return repr(error)
+
+
+def none_silent(
+    folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
+) -> Counter:
     """Return how often flipped bits have which outcome; fail if one is silent, or crashes."""
     found = outcomes(folder, kind, flips, scratch, each)
     assert (found.total(), found[SILENT], found[CRASHED]) == (flips, 0, 0), f"{kind.name}: {found}"
@@ -74,26 +104,6 @@ def printed(found: dict[str, Counter]) -> str:
     for kind, each in found.items():
         lines.append(f"{kind:<52}{each.total():>7}" + "".join(f"{each[name]:>10}" for name in OUTCOMES))
     return "\n".join(["", *lines])
-
-
-def alone(answer: Callable[[Path], object], copy: Path, right: object) -> str:
-    """Return what becomes of a damaged copy in another process: also that it crashes."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            found = outcome(answer, copy, right)
-        except BaseException as error:
-            found = repr(error)
-        os.write(writing, found.encode()[:4096])
-        os._exit(0)
-    os.close(writing)
-    with open(reading, encoding="utf-8") as pipe:
-        found = pipe.read()
-    if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
-        return CRASHED
-    assert found in OUTCOMES, found
-    return found
 
 
 def outcome(answer: Callable[[Path], object], copy: Path, right: object) -> str:
