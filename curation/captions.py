@@ -20,9 +20,9 @@ from curation.gates.captions import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
 from curation.online.captions import CAPTIONS, Captions
 from curation.runs.finished import pool_files
 from curation.runs.results import Results
-from runtime.arrow.key_parts import MOST_PARTS, in_parts
 from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
+from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.parquet import batches
 
 PART_BYTES = 64 << 20  # of a table, compressed

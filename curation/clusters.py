@@ -22,11 +22,11 @@ from curation.online.clusters import CLUSTERED, Clusters
 from curation.online.keyed import KEY, rows_of
 from curation.runs.finished import curated_files, pool_files
 from curation.runs.results import Results
-from runtime.arrow.key_parts import MOST_PARTS, in_parts
 from runtime.arrow.mapped import mapped
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, intact, own_files
+from runtime.storage.key_parts import MOST_PARTS, in_parts
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches
 from runtime.storage.paths import as_path, reachable
 from runtime.storage.whole import read_json
@@ -98,9 +98,7 @@ def _table_in(path: str) -> str:
         return path
     known, prefix = facts.get("checksums", {}), "clusters/"
     checksums = {name.removeprefix(prefix): each for name, each in known.items() if name.startswith(prefix)}
-    for file in own_files(folder / "clusters", checksums, REMEDY):
-        with intact(file):
-            pass
+    own_files(folder / "clusters", checksums, REMEDY)  # none is missing; each is compared when it is read
     return str(folder / "clusters")
 
 

@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 from uuid import uuid4
 
 from runtime.storage import locks
+from runtime.storage.own_files import OwnFile
 from runtime.storage.whole import whole
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
@@ -120,10 +121,10 @@ def _unpack(tar: Path, copy: Path) -> None:
             while hashed.read(1 << 20):
                 pass
         if not tar.stem.endswith(hashed.digest):  # tarfile takes a tar that is cut off for a shorter one
-            raise OSError(f"{tar} is damaged: its content has another digest than its name")
+            raise tarfile.TarError("its content has another digest than its name")
         partial.replace(copy)
     except tarfile.TarError as error:
-        raise OSError(f"{tar} is damaged: {error}") from error
+        raise OwnFile(tar, None, "delete it, and run the same command again").damaged(error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from socket import gethostname
@@ -30,7 +30,7 @@ from runtime.failures import AGAIN
 from runtime.own_folders import cache_folder
 from runtime.shipping import pack, put, unpacked
 from runtime.storage.addresses import known, learn
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, compared
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.tallies import Tallies
 
@@ -50,13 +50,17 @@ class Shipped:
 
     source: Path  # on the driver's disk
     tar: str | None = None  # as Spark ships it; None where workers open the source itself
-    checksum: str | None = None  # of a file that workers open itself; folders have their own, and tars digests
+    checksum: str | None = None  # of a file; in folders the files that are mapped have their own
 
     def path(self) -> Path:
         """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
         if self.tar is None:
-            return _intact(self.source, self.checksum)
-        return unpacked(Path(SparkFiles.get(self.tar)), cache_folder()) / self.source.name
+            return compared(OwnFile(self.source, self.checksum, AGAIN))
+        return self._in(unpacked(Path(SparkFiles.get(self.tar)), cache_folder()))
+
+    def _in(self, copy: Path) -> Path:
+        """Return its path in a copy of this machine, which later jobs use, too: a damaged one is refused."""
+        return compared(OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}"))
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ class Placed(Shipped):
         """Return its path on this machine, in a worker; each machine unpacks it once."""
         tar = as_path(str(self.tar))
         try:
-            return unpacked(tar, cache_folder()) / self.source.name
+            copy = unpacked(tar, cache_folder())
         except FileNotFoundError as error:
             raise InputError(f"{tar} is not seen by {gethostname()}; {SHARED}") from error
+        return self._in(copy)
 
 
 def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
@@ -83,7 +88,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
         shared = shared if is_url(shared) else shared.absolute()
         make_folder(shared)
         require_shared(spark, shared)
-        return lambda source: Placed(source, str(put(source, shared)))
+        return lambda source: Placed(source, str(put(source, shared)), _checksum(source))
     if is_connect(spark):
         require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
         return _opened_itself
@@ -97,19 +102,15 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
     # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
     tar = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(tar))
-    return Shipped(source, tar.name)
+    return Shipped(source, tar.name, _checksum(source))
 
 
 def _opened_itself(source: Path) -> Shipped:
-    return Shipped(source, checksum=checksum_of(source) if source.is_file() else None)
+    return Shipped(source, checksum=_checksum(source))
 
 
-@lru_cache(maxsize=8)
-def _intact(source: Path, checksum: str | None) -> Path:
-    """Return a file, which is compared with its checksum once in a process."""
-    if checksum is not None and checksum_of(source) != checksum:
-        raise OwnFile(source, checksum, AGAIN).damaged("its checksum differs")
-    return source
+def _checksum(source: Path) -> str | None:
+    return checksum_of(source) if source.is_file() else None
 
 
 @contextmanager

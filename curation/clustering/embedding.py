@@ -11,11 +11,13 @@ import pyarrow as pa
 
 from curation.clustering.encoder import opened
 from curation.clustering.texts import COLUMNS, texts_of
+from curation.runs.recorded import stamp_of
 from runtime.progress import advance
 from runtime.spark import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches
 from runtime.storage.paths import names
+from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
 SPAN = 4096  # images of a file that one task embeds: a minute of a core
@@ -56,11 +58,11 @@ def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -
         for begin in range(0, end, SPAN)
     ]
     done = names(folder)
-    return [span for span in spans if span.name not in done], len(spans)
+    return [span for span in spans if not {span.name, stamp_of(span.name)} <= done], len(spans)
 
 
 def embed(span: Span, how: Embedding) -> Tallies:
-    """Write the embeddings of a span."""
+    """Write the embeddings of a span, and then their checksum to a file beside them."""
     encoder = opened(how.encoder.path())
     schema = embeddings_schema(encoder.dimension)
     with PartWriter(how.folder / span.name, schema, _ROW_GROUP) as writer:
@@ -69,6 +71,7 @@ def embed(span: Span, how: Embedding) -> Tallies:
             column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), vectors.shape[1])
             writer.write(pa.RecordBatch.from_arrays([rows["uid"], column], schema=schema))
             advance(rows=rows.num_rows)
+    write_json(how.folder / stamp_of(span.name), {"checksums": {span.name: writer.checksum}})
     return Tallies()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -76,8 +77,8 @@ def selected(run: Results, folder: Path, by_cluster: ByCluster) -> Iterator[Sele
     if not by_cluster.tables:
         yield EVERYTHING
         return
-    store = folder / "clusters.arrow"
-    found = build(by_cluster.tables, run, store)
-    coarse = tuple(by_cluster.coarse)
-    yield Selection(found, Expert(found.clusters, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
-    store.unlink()
+    with TemporaryDirectory(dir=folder) as work:
+        found = build(by_cluster.tables, run, Path(work, "clusters.arrow"))
+        coarse = tuple(by_cluster.coarse)
+        expert = Expert(found.clusters, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None
+        yield Selection(found, expert)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from curation.captions import Captioned, build
@@ -161,9 +162,8 @@ def _require_free(to: Path, overwrite: bool) -> None:
 @contextmanager
 def _captions(run: Results, folder: Path, tables: Sequence[str]) -> Iterator[Captioned | None]:
     """Give the captions of tables, if there are any, in a file that goes when the block ends."""
-    store = folder / "captions.arrow"
-    yield build(tables, run, store) if tables else None
-    store.unlink(missing_ok=True)
+    with TemporaryDirectory(dir=folder) as work:
+        yield build(tables, run, Path(work, "captions.arrow")) if tables else None
 
 
 def _lack(found: Captioned) -> str:

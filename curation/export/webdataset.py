@@ -23,7 +23,8 @@ from curation.online.tar_headers import members
 from curation.online.tars import by_key, image_of
 from curation.schemas import CURATED
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_arrow import open_arrow
+from runtime.storage.own_files import OwnFile, as_written
 from runtime.storage.parquet import batches
 
 TEXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
@@ -60,7 +61,7 @@ class Job:
     """A tar to be written: of which one, with which texts, and under which path."""
 
     tar: Path
-    texts: Path
+    texts: OwnFile
     to: Path
 
 
@@ -111,14 +112,13 @@ def _jobs(tars: list[Path], texts: Texts, folder: Path, work: Path) -> Iterator[
         path = work / f"{number}.texts"
         with pa.ipc.new_file(str(path), rows.schema) as file:
             file.write_table(rows)
-        yield Job(tars[number], path, folder / tars[number].name)
+        yield Job(tars[number], as_written(path), folder / tars[number].name)
 
 
-def _take(path: Path) -> pa.Table:
+def _take(file: OwnFile) -> pa.Table:
     """Return the rows in a file, and remove it."""
-    with pa.ipc.open_file(str(path)) as file:
-        rows = file.read_all()
-    path.unlink()
+    rows = open_arrow(file).read_all()
+    file.path.unlink()
     return rows
 
 

@@ -6,8 +6,9 @@ A row is of the image that its uid names, or the MD5 of its URL where the table 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +17,14 @@ from curation.gates.comparable import plain_type
 from curation.images.uids import uids
 from curation.inputs.tables.arrow_rows import uid_bytes
 from curation.inputs.tables.columns import recognised
+from curation.runs.recorded import recorded
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden
+from runtime.storage.addresses import hidden, with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import ListedFile, expand, name_of
-from runtime.storage.paths import reachable
+from runtime.storage.own_files import OwnFile, compared, intact
+from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.remote import AS_ASKED
 from runtime.storage.versions import Version
 
@@ -29,6 +32,7 @@ KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # n
 KEY_NAMES = [field.name for field in KEY]
 ROWS = 1 << 16  # of a table in memory at a time
 PARQUET = ".parquet"
+DAMAGED = "run the command that wrote it again, or put a copy that others have changed into another folder"
 EXPECTED = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
 
@@ -82,12 +86,12 @@ class ImageTable:
 
 @contextmanager
 def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
-    """Give a table of someone's; InputError for a file that is no Parquet."""
+    """Give a table of someone's; InputError for a file that is no Parquet, or is one of ours and damaged."""
     try:
-        with ListedFile(path, version).open(AS_ASKED) as file:
+        with _content(path, version) as file:
             yield BoundedParquet(file)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({error})") from None
+        raise InputError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())})") from None
 
 
 def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
@@ -95,6 +99,7 @@ def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
     try:
         with reachable(path):
             found = expand(path)
+            checksums = recorded(found.paths) if found else {}
     except (OSError, ImportError, ValueError) as error:
         raise InputError(f"{path} cannot be looked up: {error}") from error
     if found is None:
@@ -102,7 +107,22 @@ def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
     files = found.files if found.is_file else [file for file in found.files if name_of(file[0]).endswith(PARQUET)]
     if not files:
         raise InputError(f"{path} holds no Parquet file; expected {expected}")
-    return sorted(files, key=lambda file: file[0])
+    known = [(file, replace(version, checksum=checksums.get(file))) for file, version in files]
+    return sorted(known, key=lambda file: file[0])
+
+
+@contextmanager
+def _content(path: str, version: Version) -> Iterator[BinaryIO]:
+    """Give a file, opened; one with a known checksum is compared, at a URL after it was copied to this machine."""
+    listed = ListedFile(path, version)
+    if version.checksum is None:
+        with listed.open(AS_ASKED) as file:
+            yield file
+        return
+    listed.check()
+    own = OwnFile(as_path(with_secrets(path)), version.checksum, DAMAGED)
+    with intact(own) if is_url(own.path) else nullcontext(compared(own)) as local, local.open("rb") as file:
+        yield file
 
 
 def _plain(columns: pa.Schema) -> pa.Schema:

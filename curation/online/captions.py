@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,6 @@ from curation.online.keyed import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.draws import draws
 from runtime.parameters import require_integer, require_share
-from runtime.storage.own_files import checksum_of
 
 VERSION = b"2"
 # What is known of a caption: its score and who wrote it are null where the table does not say.
@@ -64,7 +62,7 @@ class Captions:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Captions:
         """Map captions into memory; refuse a file that is none."""
-        return cls(open_rows(path, CAPTIONS, "captions"), checksum_of(Path(path)), str(path))
+        return cls(*open_rows(path, CAPTIONS, "captions"), str(path))
 
     @staticmethod
     def save(path: str | PathLike[str], rows: pa.RecordBatch) -> None:

@@ -10,14 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from curation.online.keyed import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
-from runtime.storage.own_files import checksum_of
 
 VERSION, KEPT = b"1", b"kept"
 # One row an image. Where the table has no fine clusters they are -1, and without distances these are no numbers.
@@ -41,7 +39,7 @@ class Clusters:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Clusters:
         """Map clusters into memory; refuse a file that holds none."""
-        return cls(open_rows(path, CLUSTERED, "clusters"), checksum_of(Path(path)), str(path))
+        return cls(*open_rows(path, CLUSTERED, "clusters"), str(path))
 
     @staticmethod
     def save(path: str | PathLike[str], rows: pa.RecordBatch, kept: Mapping[int, int]) -> None:

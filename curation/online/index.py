@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from curation.online.join import ROWS
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_arrow import open_arrow
+from runtime.storage.own_files import OwnFile
 from runtime.storage.whole import read_json
 
 VERSION = 1
@@ -95,11 +96,7 @@ class Index:
     def rows(self, shard: int) -> pa.RecordBatchFileReader:
         """Return the rows of a shard, a record batch for each block, mapped into memory."""
         path = self.folder / file_name(shard)
-        try:
-            _require_intact(path, self.shards[shard].checksum)
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read ({error}): build the index again") from None
+        reader = open_arrow(OwnFile(path, self.shards[shard].checksum, "build the index again"))
         blocks = self.first_blocks[shard + 1] - self.first_blocks[shard]
         if reader.schema != ROWS or reader.num_record_batches != blocks:
             raise InputError(f"{path} does not belong to the {NAME} beside it: build the index again")
@@ -108,13 +105,6 @@ class Index:
     def tar(self, shard: int) -> Path:
         """Return the path of a shard's tar."""
         return self.tars / self.shards[shard].name
-
-
-@lru_cache(maxsize=1 << 16)
-def _require_intact(path: Path, checksum: str | None) -> None:
-    """Refuse a file of rows whose checksum differs; each is compared once in a process."""
-    if checksum is not None and checksum_of(path) != checksum:
-        raise OwnFile(path, checksum, "build the index again").damaged("its checksum differs")
 
 
 def file_name(shard: int) -> str:

@@ -17,6 +17,8 @@ from curation.online.tars import SAMPLES
 from curation.schemas import CANDIDATE
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.storage.own_arrow import open_arrow
+from runtime.storage.own_files import OwnFile, as_written
 
 BUCKETS = 256  # files at most, each of neighbouring shards; memory holds one file at a time
 
@@ -74,15 +76,15 @@ def join(
     first_of_bucket = [bucket * shards // buckets for bucket in range(buckets + 1)]
     paths = [work / f"found{bucket}.arrow" for bucket in range(buckets)]
     with ExitStack() as stack:
-        files = [stack.enter_context(pa.ipc.new_stream(str(path), found_of(columns))) for path in paths]
+        files = [stack.enter_context(pa.ipc.new_file(str(path), found_of(columns))) for path in paths]
         for batch in images:
             _write_found(uids.find(batch), first_of_bucket, files)
-    for bucket, path in enumerate(paths):
-        yield from _found_of(path, range(*first_of_bucket[bucket : bucket + 2]))
-        path.unlink()
+    for bucket, file in enumerate([as_written(path) for path in paths]):
+        yield from _found_of(file, range(*first_of_bucket[bucket : bucket + 2]))
+        file.path.unlink()
 
 
-def _write_found(found: pa.RecordBatch, first_of_bucket: list[int], files: list[pa.RecordBatchStreamWriter]) -> None:
+def _write_found(found: pa.RecordBatch, first_of_bucket: list[int], files: list[pa.RecordBatchFileWriter]) -> None:
     """Append found rows to the files of their shards."""
     found = found.take(pc.sort_indices(found.column("shard")))
     ends = np.searchsorted(found.column("shard").to_numpy(), first_of_bucket)
@@ -90,10 +92,9 @@ def _write_found(found: pa.RecordBatch, first_of_bucket: list[int], files: list[
         files[bucket].write_batch(found.slice(ends[bucket], ends[bucket + 1] - ends[bucket]))
 
 
-def _found_of(path: Path, shards: range) -> Iterator[tuple[int, pa.Table]]:
+def _found_of(file: OwnFile, shards: range) -> Iterator[tuple[int, pa.Table]]:
     """Yield each shard's number and its found rows, sorted, from the file of these shards."""
-    with pa.memory_map(str(path)) as file:
-        found = pa.ipc.open_stream(file).read_all()
+    found = open_arrow(file).read_all()
     found = found.sort_by([("shard", "ascending"), ("row", "ascending")])
     ends = np.searchsorted(found.column("shard").to_numpy(), [*shards, shards.stop])
     for i, shard in enumerate(shards):

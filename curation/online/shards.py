@@ -18,7 +18,8 @@ from curation.online.tars import samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.listing import expand
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_arrow import open_arrow
+from runtime.storage.own_files import OwnFile, as_written
 from runtime.storage.parquet import batches
 
 _log = logging.getLogger(__name__)
@@ -53,21 +54,25 @@ def joined_images(
     tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path
 ) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
     """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
-    scans = [work / f"{number}.scanned" for number in range(len(tars))]
-    uids = TarUids.of(_uids(tars, scans))
+    scans: list[OwnFile] = []
+    uids = TarUids.of(_uids(tars, work, scans))
     for number, found in join(images, columns, uids, len(tars), work):
-        scanned = _scanned(scans[number])
+        scanned = open_arrow(scans[number]).get_batch(0)
         yield scanned, joined(scanned, found)
-        scans[number].unlink()
+        scans[number].path.unlink()
 
 
-def _uids(tars: list[Path], scans: list[Path]) -> Iterator[pa.Array]:
-    """Yield the uids of each tar, empty where none is stated, and write its samples to one of `scans`; count these."""
+def _uids(tars: list[Path], work: Path, scans: list[OwnFile]) -> Iterator[pa.Array]:
+    """Yield the uids of each tar, empty where none is stated, and write its samples to a file in `work`.
+
+    These files are appended to `scans`. Samples without uid are counted.
+    """
     without, number, first = 0, 0, ""
-    for tar, scan in zip(tars, scans, strict=True):
-        found = samples(tar)
-        with pa.ipc.new_file(str(scan), found.schema) as file:
+    for tar in tars:
+        found, path = samples(tar), work / f"{len(scans)}.scanned"
+        with pa.ipc.new_file(str(path), found.schema) as file:
             file.write_batch(found)
+        scans.append(as_written(path))
         uids = found.column("uid")
         if uids.null_count and not first:
             first = f"{found.column('key').filter(uids.is_null())[0].as_py()!r} in {tar}"
@@ -88,11 +93,6 @@ def _report(without: int, number: int, first: str) -> None:
             "%s of %s samples have no json that states uid or url, such as %s; they are passed over",
             *(f"{without:,}", f"{number:,}", first),
         )
-
-
-def _scanned(path: Path) -> pa.RecordBatch:
-    """Return the samples that `_uids` wrote."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
 
 def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:

@@ -1,13 +1,13 @@
 """Write NumPy arrays to .npy files and map them into memory again, checked by checksums."""
 
 import json
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
 from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, checksum_of, compared
 from runtime.storage.whole import whole
 
 
@@ -24,7 +24,7 @@ def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.n
     checksums = {}
     for key, array in arrays.items():
         np.save(directory / f"{key}.npy", array, allow_pickle=False)
-        checksums[key] = _checksum_of(directory / f"{key}.npy")
+        checksums[key] = int(checksum_of(directory / f"{key}.npy"), 16)
     header = header | {"arrays": checksums}
     with whole(directory / name) as partial:
         partial.write_text(json.dumps(header | {"checksum": _checksum(header)}, indent=1), encoding="utf-8")
@@ -50,14 +50,8 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
 
 def _mapped(path: Path, checksum: int) -> np.ndarray:
     """Return a saved array; nothing in its file is believed before the checksum of all of it."""
-    if _checksum_of(path) != checksum:
-        raise InputError(f"{path} is damaged (its checksum differs): build it again")
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def _checksum_of(path: Path) -> int:
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        return zlib.crc32(content)
+    own = OwnFile(path, f"{checksum:08x}", "build it again")
+    return np.load(compared(own), mmap_mode="r", allow_pickle=False)
 
 
 def _checksum(header: dict) -> int:

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
-_KIND = "crc32:"
+_KIND, _DIGITS = "crc32:", 8
 
 
 def text_of(content: Any) -> str:
@@ -20,18 +20,23 @@ def text_of(content: Any) -> str:
 def content_of(data: bytes) -> Any:
     """Return the content of a JSON file without its checksum; ValueError if that differs.
 
-    A file of an earlier version has none. One of ours cannot pass for it where a byte of the member's name is damaged.
+    A file of an earlier version has none. One of ours cannot pass for it where a byte of the member's name, or of the
+    kind of checksum before its digits, is damaged.
     """
     content = json.loads(data.decode("utf-8"))
     if not isinstance(content, dict):
         return content
-    stated = {name: value for name, value in content.items() if str(value).startswith(_KIND)}
+    stated = {name: value for name, value in content.items() if _is_stated(name, str(value))}
     if stated:
         rest = {name: value for name, value in content.items() if name != MEMBER}
         if stated != {MEMBER: _checksum(rest)}:
             raise ValueError("its checksum differs")
         return rest
     return content
+
+
+def _is_stated(name: str, value: str) -> bool:
+    return value.startswith(_KIND) or (name == MEMBER and len(value) == len(_KIND) + _DIGITS)
 
 
 def is_exact(data: bytes) -> bool:

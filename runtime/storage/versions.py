@@ -30,6 +30,7 @@ class Version:
     etag: str | None = None
     changed: int | None = None  # nanoseconds since 1970, of the inode: only of local files
     inode: int | None = None  # likewise
+    checksum: str | None = None  # of all bytes, where a command of ours has recorded it
 
     def difference(self, now: Version) -> str | None:
         """Return what has changed, without the marks that may differ from machine to machine.

@@ -12,6 +12,8 @@ from curation import clusters as module
 from curation.online.clusters import Clusters
 from curation.runs.results import Results
 from runtime.errors import InputError
+from runtime.storage.own_files import checksum_of
+from runtime.storage.whole import write_json
 from tests.naive.experts import naive_clusters
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
 from tests.support.online_run import image, images, write_run
@@ -126,20 +128,26 @@ def test_a_damaged_folder_of_clusters_is_refused(run, tmp_path):
     path = tmp_path / "clusters" / "clusters" / "00001.parquet"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    for damage in (lambda: path.write_bytes(content), path.unlink):
+    for damage, fault in (
+        (lambda: path.write_bytes(content), "damaged .*; run the command that wrote it again"),
+        (path.unlink, "missing; run the same command of clip-cluster again"),
+    ):
         damage()
-        with pytest.raises(InputError, match=r"00001.parquet is .*; run the same command of clip-cluster again"):
+        with pytest.raises(InputError, match=rf"00001.parquet is {fault}"):
             module.build([folder], run, tmp_path / "store")
 
 
 def test_what_is_no_file_of_clusters_is_refused(tmp_path):
-    (tmp_path / "x").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"holds no clusters .*; build them with curation.clusters.build"):
+    with pytest.raises(InputError, match=r"x does not exist; give a file of clusters, or build them again with cur"):
         Clusters.open(tmp_path / "x")
-    with pa.ipc.new_file(tmp_path / "y", pa.schema([])):
+    with pa.ipc.new_file(tmp_path / "empty.arrow", pa.schema([])):
         pass
-    with pytest.raises(InputError, match="holds no clusters of version 1; build them again"):
-        Clusters.open(tmp_path / "y")
+    without_rows = (tmp_path / "empty.arrow").read_bytes()
+    for rows, fault in ((b"x", r"x is damaged \(.*\)"), (without_rows, "x holds no clusters of version 1")):
+        (tmp_path / "x").write_bytes(rows)
+        write_json(tmp_path / "x.json", {"crc32": checksum_of(tmp_path / "x")})
+        with pytest.raises(InputError, match=rf"{fault}; build them again with curation.clusters.build"):
+            Clusters.open(tmp_path / "x")
 
 
 def test_distances_that_are_missing_are_null(run, tmp_path):

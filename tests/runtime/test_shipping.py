@@ -1,6 +1,7 @@
 """Artefacts packed for other machines: what arrives, who unpacks it, and which copies stay."""
 
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,9 @@ from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
 from runtime.shipping import pack, put, unpacked
 from runtime.spark import Placed
+from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import files
+from tests.support.flips import flip
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ def test_a_tar_has_no_name_by_which_spark_would_unpack_it_beside_the_program(fol
 def test_a_tar_that_is_cut_off_leaves_no_copy(folder, cache, size):
     tar = pack(folder, folder.parent)
     tar.write_bytes(tar.read_bytes()[:size])
-    with pytest.raises(OSError, match="is damaged"):
+    with pytest.raises(InputError, match=r"is damaged \(.*\); delete it, and run the same command again"):
         unpacked(tar, cache)
     assert copies(cache) == []
 
@@ -137,7 +140,7 @@ def test_a_tar_of_someone_else_writes_nowhere_else(tmp_path, cache, monkeypatch,
     member.type, member.linkname = kind, "/etc"
     with tarfile.open(tmp_path / "a-1.packed", "w") as tar:
         tar.addfile(member)
-    with pytest.raises(OSError, match=f"it holds '{name}', which is no file or folder below it"):
+    with pytest.raises(InputError, match=f"it holds '{name}', which is no file or folder below it"):
         unpacked(tmp_path / "a-1.packed", cache)
 
 
@@ -175,6 +178,19 @@ def test_an_artefact_in_a_shared_folder_or_at_a_url_is_unpacked_from_there(
     assert copy.name == folder.name
     assert tmp_path / "disk" in copy.parents
     assert np.array_equal(np.load(copy / "größe 犬" / "numbers.npy"), np.arange(1000))
+
+
+def test_a_file_that_is_damaged_after_it_was_unpacked_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "disk"))
+    np.save(tmp_path / "rates.npy", np.arange(1000))
+    artefact = Placed(
+        tmp_path / "rates.npy", str(put(tmp_path / "rates.npy", tmp_path)), checksum_of(tmp_path / "rates.npy")
+    )
+    copy = artefact.path()
+    assert artefact.path() == copy
+    flip(copy, random.Random(0))
+    with pytest.raises(InputError, match=rf"{copy} is damaged .*; delete {copy.parent} and run the same command again"):
+        artefact.path()
 
 
 def test_a_shared_artefact_that_a_worker_does_not_see_is_refused(folder, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from runtime.errors import InputError
 from runtime.failures import sentence_for
 from runtime.storage.own_files import checksum_of
 
-REFUSED, HARMLESS, SILENT = "refused", "harmless", "silent"
+REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Kind:
     name: str
     files: str  # a pattern below the folder
     answer: Callable[[Path], object]
+    alone: bool = False  # in a process of its own, which may crash
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -48,16 +49,61 @@ def outcomes(
     folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
 ) -> Counter:
     """Return how often a flipped bit is refused, harmless and silent; `each` is called with each damaged copy."""
-    chance, found = random.Random(kind.name), Counter[str]()
     right = kind.answer(_copy(folder, scratch / "right"))
     files = sorted(path.relative_to(folder) for path in folder.glob(kind.files) if path.is_file())
-    for number in range(flips):
-        file, copy = files[number % len(files)], _copy(folder, scratch / "copy")
-        flip(copy / file, chance)
+
+    def judge(number: int) -> str:
+        copy = _copy(folder, scratch / "copy")
+        flip(copy / files[number % len(files)], random.Random(f"{kind.name} {number}"))
         if each:
             each(copy)
-        found[outcome(kind.answer, copy, right)] += 1
+        return outcome(kind.answer, copy, right)
+
+    return Counter(_alone(judge, flips) if kind.alone else map(judge, range(flips)))
+
+
+def _alone(judge: Callable[[int], str], flips: int) -> Iterator[str]:
+    """Yield what another process says of flips; where it crashes, a new one goes on behind that flip."""
+    done = 0
+    while done < flips:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            with open(writing, "w", encoding="utf-8") as pipe:
+                for number in range(done, flips):
+                    print(_judged(judge, number), file=pipe, flush=True)
+            os._exit(0)
+        os.close(writing)
+        with open(reading, encoding="utf-8") as pipe:
+            found = pipe.read().splitlines()
+        found += [CRASHED] if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else []
+        assert {*found} <= {*OUTCOMES}, {*found} - {*OUTCOMES}
+        yield from found
+        done += len(found)
+
+
+def _judged(judge: Callable[[int], str], number: int) -> str:
+    try:
+        return judge(number)
+    except BaseException as error:
+        return repr(error)
+
+
+def none_silent(
+    folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
+) -> Counter:
+    """Return how often flipped bits have which outcome; fail if one is silent, or crashes."""
+    found = outcomes(folder, kind, flips, scratch, each)
+    assert (found.total(), found[SILENT], found[CRASHED]) == (flips, 0, 0), f"{kind.name}: {found}"
     return found
+
+
+def printed(found: dict[str, Counter]) -> str:
+    """Return a table of outcomes by kind of file."""
+    lines = [f"{'file':<52}{'flips':>7}" + "".join(f"{name:>10}" for name in OUTCOMES)]
+    for kind, each in found.items():
+        lines.append(f"{kind:<52}{each.total():>7}" + "".join(f"{each[name]:>10}" for name in OUTCOMES))
+    return "\n".join(["", *lines])
 
 
 def outcome(answer: Callable[[Path], object], copy: Path, right: object) -> str:

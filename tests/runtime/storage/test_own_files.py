@@ -114,3 +114,11 @@ def test_no_flipped_bit_changes_what_json_says_unseen(tmp_path):
 @pytest.mark.parametrize("content", [CONTENT, CONTENT | {"checksum": "that of a stamp"}, [1, 2]])
 def test_json_of_an_earlier_version_is_read_as_it_is(content):
     assert content_of(json.dumps(content).encode()) == content
+
+
+def test_json_whose_checksum_is_of_an_unknown_kind_is_damaged_and_not_of_an_earlier_version(tmp_path):
+    data = text_of({"a": 1}).encode()
+    for at in range(data.index(b"crc32:"), data.index(b"crc32:") + len(b"crc32:")):
+        with pytest.raises(ValueError, match="its checksum differs"):
+            content_of(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert content_of(b'{"a": 1, "checksum": "0123456789abcdef01234567"}')["checksum"]  # a stamp brings its own

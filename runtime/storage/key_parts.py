@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from runtime.storage.own_arrow import open_arrow
+from runtime.storage.own_files import as_written
+
 MOST_PARTS = 256  # files that are open at a time
 
 
@@ -20,7 +23,7 @@ def in_parts(batches: Iterable[pa.RecordBatch], schema: pa.Schema, parts: int, w
     work.mkdir(exist_ok=True)
     paths = [work / f"{part}.arrow" for part in range(parts)]
     with ExitStack() as stack:
-        files = [stack.enter_context(pa.ipc.new_stream(str(path), schema)) for path in paths]
+        files = [stack.enter_context(pa.ipc.new_file(str(path), schema)) for path in paths]
         for batch in batches:
             part = part_of(batch[schema.names[0]].to_numpy(), parts)
             order = np.argsort(part, kind="stable")
@@ -28,10 +31,9 @@ def in_parts(batches: Iterable[pa.RecordBatch], schema: pa.Schema, parts: int, w
             batch = batch.take(pa.array(order))
             for number in np.flatnonzero(np.diff(ends)):
                 files[number].write_batch(batch.slice(ends[number], ends[number + 1] - ends[number]))
-    for path in paths:
-        with pa.memory_map(str(path)) as file:
-            yield pa.ipc.open_stream(file).read_all()
-        path.unlink()
+    for file in [as_written(path) for path in paths]:
+        yield open_arrow(file).read_all()
+        file.path.unlink()
 
 
 def part_of(high: np.ndarray, parts: int) -> np.ndarray:

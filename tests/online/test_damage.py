@@ -1,0 +1,114 @@
+"""A damaged file that is mapped into memory is refused in one sentence, and never ends the process."""
+
+import random
+from functools import partial
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation.online.captions import CAPTIONS, Captions
+from curation.online.keyed import CHECKSUM, KEY, facts_path, save_rows
+from curation.online.shards import joined_images
+from curation.schemas import MATCHED
+from runtime.errors import InputError
+from runtime.storage.key_parts import in_parts
+from runtime.storage.own_files import checksum_of
+from runtime.storage.whole import write_json
+from tests.support.flips import CRASHED, SILENT, Kind, flip, online_epoch, outcomes
+from tests.support.keyed_files import captions_of, clusters_of, write_keyed_files
+from tests.support.online_run import FORKS, batch
+
+FLIPS = 20
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keyed")
+    return folder, write_keyed_files(folder)
+
+
+@FORKS
+@pytest.mark.parametrize(("name", "answer"), [("captions", captions_of), ("clusters", clusters_of)])
+def test_no_flipped_bit_of_captions_and_clusters_changes_what_is_read(keyed, tmp_path, name, answer):
+    folder, uids = keyed
+    found = outcomes(folder / name, Kind(name, "*", partial(answer, uids=uids), alone=True), FLIPS, tmp_path)
+    assert (found.total(), found[SILENT], found[CRASHED]) == (FLIPS, 0, 0)
+
+
+@FORKS
+def test_no_flipped_bit_of_the_index_changes_an_epoch(made, tmp_path):
+    found = outcomes(made.folder, Kind("index", "index/*", online_epoch, alone=True), FLIPS, tmp_path)
+    assert (found.total(), found[SILENT], found[CRASHED]) == (FLIPS, 0, 0)
+
+
+def test_rows_without_the_file_of_their_checksum_are_refused(keyed, tmp_path):
+    copytree(keyed[0] / "captions", tmp_path / "copy")
+    path = tmp_path / "copy" / "captions.arrow"
+    for damage, fault in ((partial(flip, chance=random.Random(0)), "damaged"), (Path.unlink, "missing")):
+        damage(facts_path(path))
+        with pytest.raises(InputError, match=rf"arrow.json beside it is {fault}; copy both files, or build them again"):
+            Captions.open(path)
+
+
+def test_a_file_that_is_replaced_is_compared_again(keyed, tmp_path):
+    copytree(keyed[0] / "captions", tmp_path / "copy")
+    path = tmp_path / "copy" / "captions.arrow"
+    rows = Captions.open(path).rows
+    flip(path, random.Random(0))
+    with pytest.raises(InputError, match=r"captions.arrow is damaged \(its checksum differs\); build them again"):
+        Captions.open(path)
+    save_rows(path, rows)
+    assert Captions.open(path).rows.equals(rows)
+
+
+@FORKS
+@pytest.mark.parametrize(("name", "answer"), [("captions", captions_of), ("clusters", clusters_of)])
+def test_no_flipped_bit_ends_the_process_even_where_the_checksum_is_that_of_the_damaged_file(
+    keyed, tmp_path, name, answer
+):
+    def forged(copy):
+        rows = copy / f"{name}.arrow"
+        write_json(facts_path(rows), {CHECKSUM: checksum_of(rows)})
+        return answer(copy, uids)
+
+    folder, uids = keyed
+    found = outcomes(folder / name, Kind(name, "*.arrow", forged, alone=True), FLIPS, tmp_path)
+    assert (found.total(), found[CRASHED]) == (FLIPS, 0)
+
+
+@pytest.mark.parametrize("offsets", [[0, 1 << 40], [1 << 40, 1 << 40], [0, -1], [-1, 5], [6, 5]])
+def test_offsets_outside_of_a_column_are_refused(tmp_path, offsets):
+    path, caption = tmp_path / "captions.arrow", pa.array(["a dog"], pa.large_string())
+    columns = [pa.array([0]), pa.array([0]), caption, pa.array([0.5]), pa.array(["m"], pa.large_string())]
+    save_rows(path, pa.RecordBatch.from_arrays(columns, schema=CAPTIONS))
+    whole, right = path.read_bytes(), np.array([0, 5]).tobytes()
+    assert whole.count(right) == 1
+    path.write_bytes(whole.replace(right, np.array(offsets).tobytes()))
+    write_json(facts_path(path), {CHECKSUM: checksum_of(path)})
+    with pytest.raises(
+        InputError, match=r"captions.arrow is damaged \(.*\); build them again with curation.captions.b"
+    ):
+        Captions.open(path)
+
+
+def test_a_file_that_is_damaged_while_a_table_is_sorted_is_refused(tmp_path):
+    rows = pa.record_batch([np.arange(-(2**62), 2**62, 2**57), np.arange(64)], schema=pa.schema(KEY))
+    parts = in_parts([rows], rows.schema, 4, tmp_path)
+    next(parts)
+    flip(tmp_path / "2.arrow", random.Random(0))
+    with pytest.raises(InputError, match=r"2.arrow is damaged \(its checksum differs\); run the same command again"):
+        list(parts)
+
+
+def test_a_file_that_is_damaged_while_tars_are_joined_is_refused(made, tmp_path):
+    tars = sorted((made.folder / "tars").iterdir())
+    for name in ("1.scanned", "found1.arrow"):
+        (tmp_path / name).mkdir()
+        joined = joined_images(tars, [batch(made.images)], MATCHED, tmp_path / name)
+        next(joined)
+        flip(tmp_path / name / name, random.Random(0))
+        with pytest.raises(InputError, match=rf"{name} is damaged \(its checksum differs\); run the same"):
+            list(joined)

@@ -1,0 +1,81 @@
+"""Tables of images that our own commands write, with what they record of them, and what is read of them again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curation.clustering import embedding
+from curation.clustering.vectors import Embeddings
+from curation.gates.evaluation import EvaluationSets
+from curation.gates.tables import ImageTable
+from curation.hashing import pipeline as hashing
+from curation.hashing.sources import find
+from curation.runs.claims import Claim, claimed
+from curation.runs.finished import matched_files
+from curation.runs.results import Results
+from curation.scoring.pipeline import Request, score_images
+from runtime.spark import Shipped
+from runtime.storage.parquet import rows_of as number_of
+from tests.support.pictures import downloaded_tar
+from tests.support.plain_scorer import PlainScorer
+
+
+def write_hashes(tars: Path, folder: Path) -> None:
+    """Write the hashes of the pictures in tars, as clip-hash does, without Spark."""
+    sources = find([str(tars)])
+    with claimed(folder, Claim("hashes", "pictures", {"version": 1, "pdq": False}), overwrite=False) as claim:
+        for task in hashing.tasks(sources):
+            hashing._hash(task, claim.ledger(sources).stamps, pdq=False)
+
+
+def write_scores(tars: Path, folder: Path) -> None:
+    """Write the scores of the images in tars, as clip-score does."""
+    score_images(Request([str(tars)], folder), PlainScorer())
+
+
+def write_tars(folder: Path) -> Path:
+    """Write two tars of twenty pictures each."""
+    for number in range(2):
+        downloaded_tar(folder / f"{number:05}.tar", range(20 * number, 20 * number + 20))
+    return folder
+
+
+class PlainEncoder:
+    """An encoder without a model."""
+
+    dimension = 3
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return np.array([[1, len(text), ord(text[0]) % 7] for text in texts], np.float32)
+
+
+def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the embeddings of a run's texts, as clip-cluster does, without Spark and without a model."""
+    monkeypatch.setattr(embedding, "opened", lambda path: PlainEncoder())
+    monkeypatch.setattr(embedding, "SPAN", 50)
+    folder.mkdir()
+    files = matched_files(Results.open(run))
+    spans, _ = embedding.missing_spans(files, [number_of(file) for file in files], folder)
+    for span in spans:
+        embedding.embed(span, embedding.Embedding(Shipped(run), "pool", 0, folder))
+
+
+def rows_of(folder: Path) -> object:
+    """Return the rows of a table with the keys of their images, as gates and training read them."""
+    table = ImageTable.find([str(folder)])
+    batches = [batch for file in table.files for batch in table.read(file, table.columns.names)]
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def evaluation_of(folder: Path) -> object:
+    """Return what --decontaminate knows of a table."""
+    sets = EvaluationSets.read([str(folder)], 4)
+    return [each.tolist() for each in (sets.urls.keys.keys, sets.sha256.keys.keys, sets.hashes.words)]
+
+
+def vectors_of(folder: Path) -> object:
+    """Return what clip-cluster reads of embeddings."""
+    found = Embeddings.find([str(folder)], "embedding")
+    rows = [rows for file in found.table.files for rows in found.read(file)]
+    return [(*(key.to_pylist() for key in each.keys), each.vectors.tolist(), each.unusable) for each in rows]
