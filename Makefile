@@ -15,12 +15,13 @@ CHECKED_KERNELS = .numba/$$(find */kernels -name "*.py" | sort | xargs cat | cks
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo quick test feeds soak bench lock clean
+.PHONY: help demo quick test floors feeds soak bench lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
 	@echo "make test    format, lint, import contracts and all tests that take seconds, in ten minutes"
+	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make bench   the matcher against its peers"
@@ -64,6 +65,12 @@ test:
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "$(QUICK)" \
 		$(WITHOUT_KERNELS:%=--ignore=tests/%) tests
 
+# Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
+floors:
+	@.ci/setup floors
+	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors $(PYTEST) -m "$(QUICK)" tests
+	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors .ci/in-venv pytest tests/gates/test_gating.py tests/jobs/test_tables.py
+
 # img2dataset pins older releases of what the others need, so it has an environment of its own.
 feeds:
 	@.ci/setup test,feeds,clusters,score
@@ -87,6 +94,7 @@ lock:
 		$(COMPILE) requirements/build.in --output-file requirements/build.txt && \
 		$(COMPILE) setup.cfg --extra test --output-file requirements/test.txt && \
 		$(COMPILE) setup.cfg --constraints requirements/test.txt --output-file requirements/program.txt && \
+		$(COMPILE) setup.cfg --extra test --resolution lowest-direct --output-file requirements/floors.txt && \
 		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
