@@ -150,7 +150,7 @@ def test_an_interrupted_removal_leaves_nothing(run, tmp_path, monkeypatch):
 
 def test_a_folder_that_is_not_empty_or_in_the_run_is_refused_and_left_alone(run, tmp_path):
     before, exclusion = all_bytes(run.path), Exclusion.of(domains=[DOMAIN])
-    for to, why in ((run.path, "not empty"), (run.path / "curated" / "new", "is in the input")):
+    for to, why in ((run.path, "is the output folder"), (run.path / "curated" / "new", "is in the input")):
         with pytest.raises(InputError, match=why):
             remove(run.path, exclusion, to)
     with pytest.raises(InputError, match="no local folder"):

@@ -18,6 +18,7 @@ from curation.runs.results import Results
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.ablations import naive_found, naive_rates_at
+from tests.support.outputs import TALLIES
 from tests.support.pair_rows import OneLanguage
 from tests.support.written_run import write_run
 
@@ -104,7 +105,10 @@ def test_switches_that_contradict_one_another_are_refused(parameters, fault):
 
 def test_images_matched_against_other_lists_are_refused(tmp_path):
     plain, only = requested(tmp_path).made_from(), requested(tmp_path, metadata_of="en").made_from()
-    Output.claim(tmp_path / "out", plain).release()
+    output = Output.claim(tmp_path / "out", plain)
+    output.parts.begin("matched")
+    output.finish_matched(TALLIES)
+    output.release()
     with pytest.raises(InputError, match="other metadata, metadata_of"):
         Output.claim(tmp_path / "out", only)
     earlier = {name: value for name, value in plain.items() if name not in ("metadata_of", "merge_languages")}

@@ -31,7 +31,7 @@ def naive_captioned(
         counts["removed"] += not entries
         if entries:
             only = {"text": text[:most].rstrip(), "kind": "caption", "language": language, "lid_score": score}
-            left.append(image | {"candidates": [only | {"entries": entries}]})
+            left.append(image | {"candidates": [only | {"entries": entries, "page_url": None}]})
     return left, counts
 
 

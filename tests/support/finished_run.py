@@ -34,7 +34,14 @@ def image(number: int, url: str | None = None) -> dict:
     """An image with one or two texts, and the entries that occur in them."""
     texts = [TEXTS[(number + more) % len(TEXTS)] for more in range(1 + number % 2)]
     candidates = [
-        {"text": text, "kind": "alt", "language": code, "lid_score": 0.5, "entries": ids_in(text, code)}
+        {
+            "text": text,
+            "kind": "alt",
+            "language": code,
+            "lid_score": 0.5,
+            "entries": ids_in(text, code),
+            "page_url": None,
+        }
         for text, code in texts
     ]
     url = url or f"http://é.example/{number}.jpg"

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.gates.expressions import Condition, require_columns
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.delimited import check as check_csv
 from curation.inputs.tables.json_lines import check as check_json
@@ -44,13 +43,6 @@ def test_columns_alike_but_for_case_are_refused_unless_one_is_named():
     assert texts(of_parquet(table, TableOptions("URL", "text"))) == ["x"]
     with pytest.raises(InputError, match="columns uid and UID, alike but for case: leave out the others"):
         of_csv("url,text,uid,UID\n")
-
-
-def test_a_column_of_a_condition_may_not_be_two():
-    tables = {"s.parquet": ["url", "Score", "score"], "t.parquet": ["url", "width"]}
-    require_columns(Condition("width > 1", ("width",)), tables)
-    with pytest.raises(InputError, match=r"column score of --keep may be Score or score of s.parquet, alike but for"):
-        require_columns(Condition("score > 1", ("score",)), tables)
 
 
 def test_other_columns_are_used_as_given():
