@@ -1,4 +1,4 @@
-"""The lock in requirements/ meets setup.cfg: otherwise `make lock` is due."""
+"""The locks in requirements/ meet setup.cfg: otherwise `make lock` is due."""
 
 from configparser import ConfigParser
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 SETUP = ConfigParser()
@@ -16,6 +17,7 @@ WANTED = {  # by each lock
     "program.txt": PROGRAM,
     "remote.txt": "\n".join([PROGRAM, EXTRAS["http"], EXTRAS["s3"]]),
     "test.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
+    "floors.txt": "\n".join([PROGRAM, EXTRAS["test"]]),
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -50,6 +52,22 @@ def test_the_lock_holds_what_setup_cfg_asks_for(name, python):
 @pytest.mark.parametrize("name", ["program.txt", "remote.txt"])
 def test_the_program_is_tested_with_the_versions_that_it_is_run_with(name, python):
     assert versions(name, python).items() <= versions("test.txt", python).items()
+
+
+def test_the_floors_are_the_bounds_of_setup_cfg():
+    locked = versions("floors.txt", "3.10")
+    for requirement in map(Requirement, filter(None, PROGRAM.splitlines())):
+        if not requirement.marker or requirement.marker.evaluate({"python_version": "3.10"}):
+            bound = Version(next(each.version for each in requirement.specifier if each.operator == ">="))
+            floor = Version(locked[requirement.name.lower().replace("_", "-")])
+            assert floor.release[: len(bound.release)] == bound.release, f"{requirement}, but {floor} is tried"
+
+
+def test_the_page_of_platforms_names_the_floors():
+    page = (ROOT / "docs" / "platforms.md").read_text("utf-8")
+    locked = versions("floors.txt", "3.10")
+    for name in ("pyspark", "pyarrow", "numpy", "pandas", "numba", "fsspec"):
+        assert f"{name} {locked[name]}" in page
 
 
 @pytest.mark.parametrize("name", ["build.txt", *WANTED])
