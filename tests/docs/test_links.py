@@ -19,6 +19,7 @@ DESIGNS = [page for page in PAGES if page.name == "DESIGN.md"]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 OF_CODE = re.compile(r"^(```|~~~).*?^\1$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"`((?:curation|metadata|runtime|jobs|tests|docs)/[\w./]*)`")
+MODULE = re.compile(r"`([\w/]+\.py)`")
 MOST_WORDS = {"README.md": 1_000, "DESIGN.md": 1_500}
 
 
@@ -56,3 +57,10 @@ def test_pages_that_say_where_things_are_name_files_that_exist(page):
 @pytest.mark.parametrize("page", [ROOT / "README.md", *DESIGNS], ids=name)
 def test_pages_that_are_read_first_stay_short(page):
     assert len(page.read_text("utf-8").split()) < MOST_WORDS[page.name]
+
+
+@pytest.mark.parametrize("page", DESIGNS, ids=name)
+def test_designs_name_modules_that_exist(page):
+    roots = [page.parent, *page.relative_to(ROOT).parents, ROOT / page.relative_to(ROOT).parts[0]]
+    modules = MODULE.findall(page.read_text("utf-8"))
+    assert [module for module in modules if not any((ROOT / root / module).exists() for root in roots)] == []
