@@ -1,4 +1,4 @@
-"""What the steps on DataFrames are asked for: the options of matching, and the numbers of a run that they honour."""
+"""Options of the steps on DataFrames: those of matching, and the numbers of a run that the steps honour."""
 
 from __future__ import annotations
 

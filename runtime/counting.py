@@ -1,4 +1,4 @@
-"""Bring to the driver what Spark's workers count for the display, at the end of each task."""
+"""Bring the counts that Spark's workers make for the progress display to the driver, at the end of each task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make folders of the user's own for what is believed later, and refuse those into which others can write."""
+"""Make folders into which this user alone can write, for files that are trusted later; refuse all other folders."""
 
 from __future__ import annotations
 

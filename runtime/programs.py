@@ -1,4 +1,4 @@
-"""Start the commands, of which each is a function here.
+"""Start the commands: each is a function here.
 
 What a command imports takes seconds. Ctrl-C ends it in one sentence then, too, and so does a package that is missing.
 """

@@ -1,4 +1,4 @@
-"""Embed the texts of a run's images in Spark tasks, into Parquet files; what is done of them stays."""
+"""Embed the texts of a run's images in Spark tasks, into Parquet files; finished files stay for the next run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read embeddings by uid from tables: lists of numbers become vectors of length 1, and what is none is counted."""
+"""Read embeddings by uid from tables: lists of numbers become vectors of length 1, rows without one are counted."""
 
 from __future__ import annotations
 

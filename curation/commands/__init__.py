@@ -1,1 +1,1 @@
-"""Command lines of curation: clip-curate, clip-export and clip-remove."""
+"""Command lines of curation, one module each: flags are parsed, and the room that does the work is called."""

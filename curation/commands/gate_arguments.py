@@ -1,4 +1,4 @@
-"""Flags of clip-curate that say what is asked of images: the fields of GateOptions."""
+"""Flags of clip-curate for the gate: the fields of GateOptions."""
 
 from __future__ import annotations
 

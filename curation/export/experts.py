@@ -1,4 +1,4 @@
-"""Read the clusters that an export is given, and choose the images of an expert among what it writes."""
+"""Read tables of clusters for an export, and choose the images of an expert by them."""
 
 from __future__ import annotations
 

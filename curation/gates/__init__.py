@@ -1,1 +1,4 @@
-"""The gate: which of the matched images stay, by what is known of images, pages and texts."""
+"""The conditions of the gate, by which matched images stay: options, checks, and the tasks that read a file.
+
+How Spark joins what is known of images and brings copies together is in `gating`.
+"""

@@ -1,4 +1,4 @@
-"""What is asked of matched images, as a task that reads them has it, and what each batch of them gives."""
+"""The checks of the gate in the task that reads a file: conditions and rules, and their answers for each batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes of pictures in a column of someone's table, in any of the forms that are about: as binaries of one length."""
+"""Hashes of pictures in a column of someone's table, in any usual form: as binaries of one length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate as a run is asked for it: tables of images, found and opened once, and what an image must be to stay."""
+"""The plan of a gate: its tables of images, found and opened once, and the conditions that an image must meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies: which images and texts may be trained on, by rules that a run is asked for by name.
+"""Policies: rules, chosen by name, for which images and texts may be trained on.
 
 RULES is the table of all rules. What a rule looks at is in `image_rules` and `text_rules`; rules about all images of a
 run together have no check here.

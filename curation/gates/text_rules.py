@@ -1,4 +1,7 @@
-"""Rules over the texts of MATCHED batches: `texts` are the candidates of all images, `images` the row of each one's."""
+"""Rules over the texts of matched images.
+
+A rule takes `texts`, the candidates of all images of a batch, and `images`, the row of the image of each text.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replace the alt texts of images by their captions, so that captions are what is balanced: a step before the gate."""
+"""Replace the alt texts of images by their captions, so that captions are balanced: the first step of the gate."""
 
 from __future__ import annotations
 

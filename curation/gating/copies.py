@@ -1,4 +1,4 @@
-"""Bring the copies of a picture together: one image stays, and gets the texts of all as those of one URL are gathered.
+"""Bring the copies of a picture together: one image stays, and gets the texts of all, combined as those of one URL are.
 
 Which images are copies is found by hashes alone (`same_images`). Then each file gives up its copies, which travel to
 the image that stays for them, packed; all other images stay in files of their names.

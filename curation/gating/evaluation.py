@@ -1,4 +1,4 @@
-"""Find the pictures and texts of evaluation sets among images: by hashes in tables, and while images are read."""
+"""Find evaluation sets among matched images: pictures by the hashes in tables, URLs and texts as images are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate of a run: its tables and what is asked of an image, checked before anything is read, and what it counted."""
+"""The gate of a run: tables and conditions, checked before anything is read, and the counts of what they removed."""
 
 from __future__ import annotations
 

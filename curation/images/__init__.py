@@ -1,1 +1,1 @@
-"""Combine pairs into images, one row each with all its texts, and find the images that were downloaded."""
+"""Combine pairs into images, one row each with all its texts; compute uids, and find near copies among hashes."""

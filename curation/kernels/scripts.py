@@ -1,4 +1,4 @@
-"""Find texts none of whose letters is of a script that their language is written in."""
+"""Find texts whose letters are all of scripts in which their language is not written."""
 
 import numpy as np
 

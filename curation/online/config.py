@@ -1,4 +1,4 @@
-"""The numbers of online balancing, and the place of a process among those that train together."""
+"""The numbers of online balancing, and the rank of a process among those that train together."""
 
 from __future__ import annotations
 

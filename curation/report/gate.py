@@ -1,4 +1,4 @@
-"""What the gate removed: by condition, and of each language the share of its matched texts."""
+"""Tables of the report about the gate: what each condition removed, and the share of texts that each language lost."""
 
 from __future__ import annotations
 

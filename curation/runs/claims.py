@@ -1,4 +1,4 @@
-"""Give one run a folder with a file for each of its inputs, and say which inputs have theirs.
+"""Claim a folder with a file for each input for one run, and say which inputs have their file.
 
 Hashes and scores of pictures lie in such folders. The same call goes on after a run that broke off.
 """

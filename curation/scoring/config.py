@@ -1,4 +1,4 @@
-"""Choose how a model runs: none of it changes a score by more than its last digits, but for the precision."""
+"""Options of how a model runs. Only the precision changes scores by more than their last digits."""
 
 from __future__ import annotations
 

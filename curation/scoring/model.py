@@ -1,4 +1,4 @@
-"""An image-text model of any library, by the four functions that a score needs."""
+"""An image-text model of any library, as the four functions that a score needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describe scores by their quantiles, over all images and by language: what a cut is chosen by.
+"""Describe scores by their quantiles, over all images and by language, so that a person can choose the least to keep.
 
 A quantile is rounded down to 0.0001, so an image with the score of a quantile passes a cut there.
 """

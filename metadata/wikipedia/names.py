@@ -1,4 +1,4 @@
-"""Tell by its name and folder whether a file is a Wikipedia's, of which kind it is, and of which Wikipedia."""
+"""Recognise files of Wikipedias by name and folder: whether one is, of which kind, and of which Wikipedia."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Drop comments, references, templates, tables and the like from wikitext, before its lines are read.
 
-Each pass reads the text once, however unbalanced its brackets are; a parser of the whole grammar does not (DESIGN.md,
-"Wikipedia"). An opening that is never closed takes nothing with it: its brackets are swept away in `wikitext`.
+Each pass reads the text once, however unbalanced its brackets are; a parser of the whole grammar does not
+(DESIGN.md, "Wikitext to plain text"). An opening that is never closed takes nothing with it: its brackets are swept
+away in `wikitext`.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Keep the secrets of URLs in the memory of processes: what is stored and shown is a URL without them.
 
-The driver's `hidden` takes them out at the door; `with_secrets` gives them back to what opens the URL, also in workers,
-which `learn` what is `known` to the driver. A URL on the server of one with a user, such as the index beside a dump,
-is opened as the same user.
+`hidden` takes the secrets of a URL out where the driver gets it. `with_secrets` puts them back where the URL is opened.
+Workers get them from the driver: its `known` is what they `learn`. Another URL on a server that was given with a user,
+such as the index beside a dump, is opened as the same user.
 """
 
 from __future__ import annotations

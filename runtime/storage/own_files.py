@@ -1,4 +1,4 @@
-"""Files of ours that are believed only after a checksum of all their bytes, which whoever wrote them has recorded.
+"""Read files of ours only after a checksum of all their bytes, which their writer recorded.
 
 The checksum is the CRC-32: it finds damage, and reads 11 to 25 GB a second. It is no protection from forgers.
 """

@@ -1,4 +1,4 @@
-"""Batches of the pairs of pages: of any size while they are read, and in the end candidates."""
+"""Gather the pairs of pages, which come in batches of any size, and turn them into candidates."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

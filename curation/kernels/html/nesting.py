@@ -1,4 +1,4 @@
-"""Follow what of a page is in templates, in SVG, in MathML, or in HTML within these.
+"""Follow which parts of a page are in templates, in SVG, in MathML, or in HTML within these.
 
 Each has a frame, the number of its tag's name. Closing looks at the frames only, not at what else is open in them.
 """

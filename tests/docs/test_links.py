@@ -1,0 +1,66 @@
+"""Links between pages lead to files and headings that exist, and the pages that name files name files that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT
+
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(
+        page
+        for folder in ("docs", "notebooks", "curation", "metadata", "runtime", "tests")
+        for page in ROOT.glob(f"{folder}/**/*.md")
+    ),
+]
+DESIGNS = [page for page in PAGES if page.name == "DESIGN.md"]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+OF_CODE = re.compile(r"^(```|~~~).*?^\1$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+PATH = re.compile(r"`((?:curation|metadata|runtime|jobs|tests|docs)/[\w./]*)`")
+MODULE = re.compile(r"`([\w/]+\.py)`")
+MOST_WORDS = {"README.md": 1_000, "DESIGN.md": 1_500}
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that GitHub gives to the headings of a page."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_files_and_headings_that_exist(page):
+    broken = []
+    for link in LINK.findall(OF_CODE.sub("", page.read_text("utf-8"))):
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "where.md", ROOT / "CONTRIBUTING.md"], ids=name)
+def test_pages_that_say_where_things_are_name_files_that_exist(page):
+    paths = PATH.findall(page.read_text("utf-8"))
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *DESIGNS], ids=name)
+def test_pages_that_are_read_first_stay_short(page):
+    assert len(page.read_text("utf-8").split()) < MOST_WORDS[page.name]
+
+
+@pytest.mark.parametrize("page", DESIGNS, ids=name)
+def test_designs_name_modules_that_exist(page):
+    roots = [page.parent, *page.relative_to(ROOT).parents, ROOT / page.relative_to(ROOT).parts[0]]
+    modules = MODULE.findall(page.read_text("utf-8"))
+    assert [module for module in modules if not any((ROOT / root / module).exists() for root in roots)] == []
