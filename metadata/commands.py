@@ -55,7 +55,7 @@ def run(args: Namespace) -> None:
         pageviews=args.pageviews + fetched["pageviews"],
         lists=read_lists(args.entries),
         languages=args.languages,
-        wikipedia_code=args.language,
+        wikipedia_code=args.wikipedia_code,
     )
     entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
     say(table(content_of((output / "metadata.json").read_bytes())))
@@ -87,7 +87,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
     manners = Manners(contact=require_contact(args.contact))
-    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.wordnets))
+    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
     shown = Throttled(Progress(len(downloads)))
@@ -132,7 +132,7 @@ def _add_sources(group: Group) -> None:
     ):
         group.add_argument(flag, nargs="+", default=[], metavar="PATH", help=meaning)
     group.add_argument(
-        "--language", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
+        "--wikipedia-code", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
     )
     group.add_argument(
         "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
@@ -156,7 +156,7 @@ def _add_downloads(group: Group) -> None:
         "--content-current", action="store_true", help="take mediawiki_content_current, the successor of these dumps"
     )
     group.add_argument(
-        "--wordnets",
+        "--download-wordnets",
         nargs="+",
         choices=tuple(WORDNETS),
         default=list(Snapshot.wordnets),

@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.format != "huggingface" and any(about.values()):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
             raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
-        clusters = ByCluster(args.clusters, args.cluster, args.outsiders, args.seed)
+        clusters = ByCluster(args.clusters, args.expert, args.outsiders, args.seed)
         draw = CaptionDraw(args.caption_ratio, args.seed, args.epoch)
         given = Given(args.tars, args.names, args.captions, draw, clusters)
-        say(export(args.source, args.to, args.format, About(**about), args.workers, args.overwrite, given))
+        say(export(args.run, args.output, args.format, About(**about), args.workers, args.overwrite, given))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -38,10 +38,10 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads; "
         "tars of the curated pairs.",
     )
-    parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")
-    parser.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder")
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
     parser.add_argument("--format", required=True, choices=tuple(FORMS), help="the form to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace all that is in --to")
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
     parser.add_argument(
         "--workers",
         type=int,
@@ -111,7 +111,12 @@ def _add_clusters(group: _ArgumentGroup) -> None:
         help="folder of clip-cluster, or Parquet files with uid, coarse and perhaps fine: columns of huggingface",
     )
     group.add_argument(
-        "--cluster", nargs="+", type=int, default=[], metavar="N", help="the coarse clusters whose images are written"
+        "--expert",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="CLUSTER",
+        help="the coarse clusters whose images are written",
     )
     group.add_argument(
         "--outsiders",
@@ -123,7 +128,7 @@ def _add_clusters(group: _ArgumentGroup) -> None:
 
 
 def _add_about(group: _ArgumentGroup) -> None:
-    group.add_argument("--name", help="name of the dataset (default: that of --from)")
+    group.add_argument("--dataset-name", metavar="NAME", help="(default: that of RUN)")
     group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
     group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
     group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")

@@ -307,7 +307,7 @@ def test_a_dry_run_lists_the_files_that_a_dump_publishes(server, tmp_path, capsy
 
 
 def test_a_wikipedia_that_is_none(refused, sample, tmp_path):
-    sentence = refused("--wikipedia", sample / "wikipedia", "--language", "xx", "--output", tmp_path / "out")
+    sentence = refused("--wikipedia", sample / "wikipedia", "--wikipedia-code", "xx", "--output", tmp_path / "out")
     assert "xx" in sentence
 
 

@@ -21,7 +21,7 @@ COMMANDS = (
     "clip-cluster",
     "clip-score",
 )
-JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align", "cluster", "score_images")
+JOBS = ("build_metadata", "curate", "hash_images", "cluster")
 
 
 @pytest.fixture(scope="module")

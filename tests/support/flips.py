@@ -134,7 +134,7 @@ def everything(folder: Path) -> object:
     made = folder.parent / "made"
     shutil.rmtree(made, ignore_errors=True)
     for form in ("huggingface", "metaclip"):
-        export(folder, made / form, form, About(name="run"))
+        export(folder, made / form, form, About(dataset_name="run"))
     remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
     written = bytes_of(made, without=("run.json",))
     return figures, images, run.facts["rows"], written
