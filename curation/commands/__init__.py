@@ -1,1 +1,1 @@
-"""Command lines of curation: clip-curate, clip-export and clip-remove."""
+"""Command lines of curation: a module a command."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from curation.commands.gate_arguments import add_gate
 from curation.commands.scores import Scores
-from curation.commands.verify import Verify
 from curation.config import EVIDENCE, FATES, MATCHERS, PAGE_LANGUAGE, THRESHOLDS, CurationConfig
 from curation.inputs.tables.dialects import DIALECTS
 from metadata.rules.text import RULES
@@ -27,14 +26,6 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     _add_amounts(parser.add_argument_group("how much is kept"))
     _add_rules(parser.add_argument_group("how texts are matched"))
     _add_ablations(parser.add_argument_group("what the papers leave out to see what it is worth (docs/ablations.md)"))
-    parser.add_argument(
-        "--verify",
-        action=Verify,
-        type=absolute,
-        metavar="DIR",
-        help="curate nothing: check that the files of a finished run, of metadata or of clusters are as they were "
-        "written, and name those that are damaged, missing or not of the run",
-    )
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
 

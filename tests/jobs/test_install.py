@@ -20,6 +20,7 @@ COMMANDS = (
     "clip-align",
     "clip-cluster",
     "clip-score",
+    "clip-verify",
 )
 JOBS = ("build_metadata", "curate", "hash_images", "cluster")
 

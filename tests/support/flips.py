@@ -118,7 +118,7 @@ def outcome(answer: Callable[[Path], object], copy: Path, right: object) -> str:
 
 
 def found_by_verify(copy: Path) -> None:
-    """Fail unless --verify notices."""
+    """Fail unless clip-verify notices."""
     try:
         said = verify(copy)
     except InputError:
