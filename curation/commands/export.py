@@ -50,7 +50,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         help="processes that write texts, for metaclip, or tars, for webdataset (default: %(default)s)",
     )
     _add_tables(parser)
-    names = parser.add_argument_group("names, for metaclip")
+    names = parser.add_argument_group("other names of languages, for metaclip")
     names.add_argument(
         "--names",
         metavar="FILE",
@@ -127,7 +127,7 @@ def _add_draws(group: _ArgumentGroup) -> None:
 
 
 def _add_about(group: _ArgumentGroup) -> None:
-    group.add_argument("--dataset-name", metavar="NAME", help="(default: that of RUN)")
+    group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
     group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
     group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
     group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")
