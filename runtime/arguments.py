@@ -49,7 +49,8 @@ class Parser(argparse.ArgumentParser):
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
         self.register("type", int, integer)
-        self.add_argument("--help-all", action=_HelpAll, nargs=0, help=argparse.SUPPRESS)
+        hidden = argparse.SUPPRESS  # the end of the help names it, where it shows more
+        self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
             "--version",
             action=_Version,
