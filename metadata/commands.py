@@ -55,7 +55,7 @@ def run(args: Namespace) -> None:
         pageviews=args.pageviews + fetched["pageviews"],
         lists=read_lists(args.entries),
         languages=args.languages,
-        wikipedia_code=args.language,
+        wikipedia_code=args.wikipedia_code,
     )
     entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
     say(table(content_of((output / "metadata.json").read_bytes())))
@@ -87,7 +87,7 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
         return paths
     manners = Manners(contact=require_contact(args.contact))
-    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.wordnets))
+    snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
     shown = Throttled(Progress(len(downloads)))
@@ -108,8 +108,37 @@ def command_line() -> Parser:
         "Build the metadata entries of each language: numbers, the lemmas of its wordnets, and the words, "
         "word pairs and titles of its Wikipedia. A language whose source is missing is built from the others."
     )
-    _add_sources(parser.add_argument_group("sources"))
+    _add_main(parser)
+    sources = parser.add_argument_group("sources")
+    sources.add_argument(
+        "--wikipedia-code", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
+    )
     _add_downloads(parser.add_argument_group("downloads"))
+    _add_numbers(parser.add_argument_group("what becomes an entry"))
+    parser.take_defaults(MetadataConfig)
+    return parser
+
+
+def _add_main(parser: Parser) -> None:
+    """Add the flags that most builds need."""
+    for flag, meaning in (
+        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
+        ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
+        ("--pageviews", "hourly or daily page-view files, or folders of them"),
+    ):
+        parser.add_argument(flag, nargs="+", default=[], metavar="PATH", help=meaning)
+    parser.add_argument(
+        "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
+    )
+    parser.add_argument(
+        "--download",
+        nargs="*",
+        choices=tuple(SOURCES),
+        metavar="SOURCE",
+        help="fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews",
+    )
+    parser.add_argument("--contact", default="", metavar="ADDRESS", help="e-mail or URL, which --download needs")
+    parser.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
     parser.add_argument("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
     parser.add_argument("--rules", choices=RULES, help="how entries will be matched")
     parser.add_argument(
@@ -119,44 +148,17 @@ def command_line() -> Parser:
         metavar="DIR",
         help="folder of the metadata, shared by all machines; what is counted is kept",
     )
-    _add_numbers(parser.add_argument_group("what becomes an entry"))
-    parser.take_defaults(MetadataConfig)
-    return parser
-
-
-def _add_sources(group: Group) -> None:
-    for flag, meaning in (
-        ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
-        ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
-        ("--pageviews", "hourly or daily page-view files, or folders of them"),
-    ):
-        group.add_argument(flag, nargs="+", default=[], metavar="PATH", help=meaning)
-    group.add_argument(
-        "--language", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
-    )
-    group.add_argument(
-        "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
-    )
 
 
 def _add_downloads(group: Group) -> None:
-    group.add_argument(
-        "--download",
-        nargs="*",
-        choices=tuple(SOURCES),
-        metavar="SOURCE",
-        help="fetch these sources of the languages first, or all: wordnet, wikipedia, pageviews",
-    )
     group.add_argument("--download-to", metavar="DIR", help="where to (default: downloads in --output)")
-    group.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
     group.add_argument("--mirror", metavar="URL", help="a copy of dumps.wikimedia.org")
-    group.add_argument("--contact", default="", metavar="ADDRESS", help="needed: e-mail or URL by which to reach you")
     group.add_argument("--dump", default="latest", metavar="DAY", help="the day the dumps began, such as 20251101")
     group.add_argument(
         "--content-current", action="store_true", help="take mediawiki_content_current, the successor of these dumps"
     )
     group.add_argument(
-        "--wordnets",
+        "--download-wordnets",
         nargs="+",
         choices=tuple(WORDNETS),
         default=list(Snapshot.wordnets),

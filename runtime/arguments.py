@@ -1,4 +1,4 @@
-"""Parse command lines: arguments from files, defaults from a config, hints at misspelt flags."""
+"""Parse command lines: arguments from files, defaults from a config, hints at misspelt flags, help in two lengths."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any, NoReturn
 
 from runtime.errors import InputError, require_utf8
@@ -21,11 +24,16 @@ from runtime.redaction import redacted
 Group = argparse._ArgumentGroup  # of flags in the help
 PROJECT = "clip-curation"
 
+_OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
+
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
 class Parser(argparse.ArgumentParser):
     """A parser of one command's flags, which are written out in full.
+
+    Flags that most runs need are added to the parser itself, and --help shows them alone; all others are added to
+    groups, which --help-all shows, too.
 
     An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
     what follows a # are ignored. A value that begins with @ is written `--flag=@value`.
@@ -39,7 +47,10 @@ class Parser(argparse.ArgumentParser):
             fromfile_prefix_chars="@",
             allow_abbrev=False,
         )
+        self._positionals.title, self._optionals.title = "without a flag", "flags"
         self.register("type", int, integer)
+        hidden = argparse.SUPPRESS  # the end of the help names it, where it shows more
+        self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
             "--version",
             action=_Version,
@@ -83,7 +94,32 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with one line and status 2."""
-        self.exit(2, f"{self.prog}: {redacted(message)} (--help lists the flags)\n")
+        self.exit(2, f"{self.prog}: {redacted(message)} ({'--help-all' if self._more else '--help'} lists the flags)\n")
+
+    def format_help(self, everything: bool = False) -> str:
+        """Return the help of the flags that most runs need, or of all."""
+        shown = copy(self)
+        shown.usage = self._usage()
+        if self._more and not everything:
+            shown._action_groups = self._action_groups[:_OWN]
+            shown.epilog = f"Most runs need no other flags; --help-all shows {self._more} more. {self.epilog}"
+        return super(Parser, shown).format_help()
+
+    @property
+    def _more(self) -> int:
+        """The number of flags that --help hides."""
+        return sum(len(group._group_actions) for group in self._action_groups[_OWN:])
+
+    def _usage(self) -> str:
+        """Return the shortest command line; what has no flag comes first, so that no flag takes it for a value."""
+        required = [each for each in self._actions if each.required]
+        words = [_spelled(each) for each in sorted(required, key=lambda each: bool(each.option_strings))]
+        for group in self._mutually_exclusive_groups:
+            if group.required:
+                words.append(f"({' | '.join(map(_spelled, group._group_actions))})")
+        line = " ".join(["usage:", self.prog, *(word.replace(" ", "\xa0") for word in words), "[FLAGS]"])
+        wrapped = fill(line, get_terminal_size().columns - 2, subsequent_indent=" " * 8, break_on_hyphens=False)
+        return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
         """Take the defaults from the fields of a config, and name them in the help."""
@@ -92,6 +128,14 @@ class Parser(argparse.ArgumentParser):
             if defaults.get(action.dest) is not None and action.nargs != 0:  # a switch has no value to name
                 action.help = f"{action.help} (default: %(default)s)"
         self.set_defaults(**defaults)
+
+
+class _HelpAll(argparse.Action):
+    """Prints the help of all flags as soon as it is met, so that no other flag is required."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, *_: Any) -> None:
+        print(parser.format_help(everything=True), end="")
+        parser.exit()
 
 
 class _Version(argparse.Action):
@@ -122,6 +166,12 @@ def integer(text: str) -> int:
 
 def _default(field: Field) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _spelled(action: argparse.Action) -> str:
+    """Return what a person types for an argument, such as `--input PATH ...`."""
+    value = action.metavar or (f"{{{','.join(action.choices)}}}" if action.choices else action.dest.upper())
+    return " ".join([*action.option_strings[:1], str(value), *(["..."] if action.nargs == "+" else [])])
 
 
 def absolute(path: str) -> str:

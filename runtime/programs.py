@@ -47,6 +47,7 @@ evaluate_languages = partial(start, "lid-eval", "curation.commands.evaluate_lang
 align = partial(start, "align", "curation.commands.align")
 cluster = partial(start, "cluster", "curation.commands.cluster")
 score_images = partial(start, "score", "curation.commands.score_images")
+verify = partial(start, "verify", "curation.commands.verify")
 
 
 def _stop(name: str, signum: int, frame: FrameType | None) -> None:

@@ -21,13 +21,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("align"):
-        to = Path(args.to) if args.to else None
-        if to and not is_free(to):
-            raise InputError(f"{to} is not empty; give a new or empty folder")
+        output = Path(args.output) if args.output else None
+        if output and not is_free(output):
+            raise InputError(f"{output} is not empty; give a new or empty folder")
         run = open_local(args.run)
         found = align(run, read_classes(args.classes, args.templates))
-        if to:
-            write(found, to)
+        if output:
+            write(found, output)
         say(table(found))
 
 
@@ -39,5 +39,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
     add_classes(parser, required=True)
-    parser.add_argument("--to", metavar="FOLDER", help="write alignment.json and alignment.svg to a new folder")
+    parser.add_argument("--output", metavar="DIR", help="write alignment.json and alignment.svg to a new folder")
     return parser.parse_args(argv)

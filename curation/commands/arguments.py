@@ -6,9 +6,8 @@ from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from curation.commands.gate_arguments import add_gate
+from curation.commands.gate_arguments import add_gate, add_images
 from curation.commands.scores import Scores
-from curation.commands.verify import Verify
 from curation.config import EVIDENCE, FATES, MATCHERS, PAGE_LANGUAGE, THRESHOLDS, CurationConfig
 from curation.inputs.tables.dialects import DIALECTS
 from metadata.rules.text import RULES
@@ -21,26 +20,20 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
         "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
         "derive a threshold per language, sample, and write the curated manifest.",
     )
+    _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
     add_gate(parser.add_argument_group("which images stay"))
     _add_outputs(parser.add_argument_group("what is written"))
     _add_amounts(parser.add_argument_group("how much is kept"))
     _add_rules(parser.add_argument_group("how texts are matched"))
-    _add_ablations(parser.add_argument_group("what the papers leave out to see what it is worth (docs/ablations.md)"))
-    parser.add_argument(
-        "--verify",
-        action=Verify,
-        type=absolute,
-        metavar="DIR",
-        help="curate nothing: check that the files of a finished run, of metadata or of clusters are as they were "
-        "written, and name those that are damaged, missing or not of the run",
-    )
+    _add_ablations(parser.add_argument_group("ablations of the papers (docs/ablations.md)"))
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
 
 
-def _add_inputs(group: _ActionsContainer) -> None:
-    group.add_argument(
+def _add_main(parser: Parser) -> None:
+    """Add the flags that most runs need."""
+    parser.add_argument(
         "--input",
         nargs="+",
         required=True,
@@ -48,8 +41,7 @@ def _add_inputs(group: _ActionsContainer) -> None:
         help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
         "as commoncrawl:CC-MAIN-2024-10; or a table of Spark's catalog, as table:db.pairs",
     )
-    group.add_argument("--sample-files", type=int, metavar="N", help="read N of these files, chosen by the seed")
-    entries = group.add_mutually_exclusive_group(required=True)
+    entries = parser.add_mutually_exclusive_group(required=True)
     entries.add_argument(
         "--metadata", metavar="DIR", help="metadata of all languages, as clip-metadata writes it; or its URL"
     )
@@ -59,12 +51,46 @@ def _add_inputs(group: _ActionsContainer) -> None:
         metavar="LANGUAGE=FILE",
         help="lists of entries, as they are: a JSON array or one per line",
     )
-    group.add_argument(
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=absolute,
+        metavar="DIR",
+        help="folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
+        "again for the same inputs",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    parser.add_argument(
         "--url-column",
         metavar="NAME",
         help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
     )
-    group.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
+    parser.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
+    _add_size(parser)
+    add_exclude(parser, default=[])
+    add_images(parser)
+
+
+def _add_size(parser: Parser) -> None:
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--english-threshold",
+        type=int,
+        metavar="T",
+        help="t of English: the matches from which on an entry is frequent; each other language gets the t at which "
+        "rare entries hold the same share of its matches as in English",
+    )
+    amount.add_argument(
+        "--target-size",
+        type=int,
+        metavar="N",
+        help="images to keep: take the smallest English t that is expected to give them",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="another seed keeps other pairs")
+
+
+def _add_inputs(group: _ActionsContainer) -> None:
+    group.add_argument("--sample-files", type=int, metavar="N", help="read N files of the input, chosen by the seed")
     group.add_argument(
         "--dialect",
         choices=DIALECTS,
@@ -74,7 +100,9 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "-plain (quotes mean nothing), such as tab-plain",
     )
     group.add_argument(
-        "--uid-column", metavar="NAME", help="column of what names each image; none: its URL does, whatever `uid` holds"
+        "--uid-column",
+        metavar="NAME",
+        help="column of what names each image; none: its URL names it, even beside a column uid",
     )
     group.add_argument(
         "--unique-images",
@@ -82,14 +110,16 @@ def _add_inputs(group: _ActionsContainer) -> None:
         help="the inputs state each image once: nothing is brought together by image, which is faster",
     )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
-    add_exclude(group, default=[])
     group.add_argument("--max-text-length", type=int, metavar="N", help="characters of a text; longer ones are cut")
     for what in ("files", "records"):
         group.add_argument(
-            f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where more of the {what} are damaged"
+            f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where a larger share of the {what} is damaged"
         )
     group.add_argument(
-        "--max-shared-uids", type=float, metavar="SHARE", help="stop where more of the uids are given to several URLs"
+        "--max-shared-uids",
+        type=float,
+        metavar="SHARE",
+        help="stop where a larger share of the uids is given to several URLs",
     )
 
 
@@ -99,22 +129,13 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
         "--exclude",
         nargs="+",
         metavar="LIST",
-        help="leave out what files of uids, URLs, domains, page:DOMAIN or regex:PATTERN name, one a line (also .gz, "
-        ".zst), or Parquet, CSV, TSV with a column uid or url",
+        help="leave out what these files name: uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
+        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url",
         **options,
     )
 
 
 def _add_outputs(group: _ActionsContainer) -> None:
-    group.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
-        "again for the same inputs",
-    )
-    group.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
     add_classes(group, default=[])
     group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")
 
@@ -139,26 +160,12 @@ def add_classes(group: _ActionsContainer, **options: Any) -> None:
 
 
 def _add_amounts(group: _ActionsContainer) -> None:
-    amount = group.add_mutually_exclusive_group()
-    amount.add_argument(
-        "--english-threshold",
-        type=int,
-        metavar="T",
-        help="t of English; the other languages follow through its tail share",
-    )
-    amount.add_argument(
-        "--target-size",
-        type=int,
-        metavar="N",
-        help="images to keep: take the smallest English t that is expected to give them",
-    )
     group.add_argument(
         "--tail-share",
         type=float,
         metavar="P",
         help="tail share of all languages but English, instead of the one that English has at its t",
     )
-    group.add_argument("--seed", type=int, metavar="N", help="another seed keeps other pairs")
 
 
 def _add_rules(group: _ActionsContainer) -> None:

@@ -8,8 +8,26 @@ from curation.gates.plan import GateOptions
 from curation.gates.policies import RULES
 
 
+def add_images(parser: _ActionsContainer) -> None:
+    """Add --images and --keep, which more runs need than the other flags of the gate."""
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="EXPRESSION",
+        help="keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
+        '"least(width, height) >= 200 AND clip_score > 0.28"',
+    )
+
+
 def add_gate(group: _ActionsContainer) -> None:
-    """Add the flags of the gate to a group."""
+    """Add the other flags of the gate to a group."""
     group.add_argument(
         "--status",
         nargs="+",
@@ -22,22 +40,8 @@ def add_gate(group: _ActionsContainer) -> None:
         nargs="+",
         default=[],
         metavar="LIST",
-        help="count and sample only what files of uids or URLs name, one a line (also .gz, .zst), or Parquet, CSV, TSV "
-        "with a column uid or url",
-    )
-    group.add_argument(
-        "--images",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
-    )
-    group.add_argument(
-        "--keep",
-        metavar="EXPRESSION",
-        help="keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
-        '"least(width, height) >= 200 AND clip_score > 0.28"',
+        help="count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or Parquet, CSV, "
+        "TSV with a column uid or url",
     )
     group.add_argument(
         "--policy",

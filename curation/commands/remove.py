@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("remove"):
-        say(remove(args.source, Exclusion.read(args.exclude), args.output))
+        say(remove(args.run, Exclusion.read(args.exclude), args.output))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -25,7 +25,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
         "page or regular expression, and a list of what was removed. Nothing is sampled again.",
     )
-    parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="output folder of clip-curate")
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
     add_exclude(parser, required=True)
-    parser.add_argument("--output", required=True, metavar="NEW_FOLDER", help="a new or empty folder")
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder")
     return parser.parse_args(argv)

@@ -33,7 +33,7 @@ def run(args: Namespace) -> Scores:
         if find_spec(package) is None:
             raise InputError(missing(package, "score"))
     config = ScoringConfig(**{each.name: getattr(args, each.name) for each in fields(ScoringConfig)})
-    request = Request(args.input, args.output, args.texts, args.overwrite)
+    request = Request(args.input, args.output, args.run, args.overwrite)
     progress = ConsoleProgress()
     with progress.stage(f"load {args.model}"):
         from curation.scoring.torch_scorer import open_scorer
@@ -68,7 +68,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "--pretrained", metavar="TAG", help="weights of a name of open_clip: a tag, as metaclip_400m, or a file"
     )
     parser.add_argument(
-        "--texts",
+        "--run",
         type=absolute,
         metavar="RUN",
         help="output folder of clip-curate: score each text that it matched to an image; the highest score counts "

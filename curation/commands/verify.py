@@ -1,20 +1,33 @@
-"""The flag --verify: check a folder instead of curating, without Spark, and end as --help does."""
+"""The command `clip-verify`: whether a finished run, metadata or clusters are as they were written. Needs no Spark."""
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentParser, Namespace
-from typing import Any
+from argparse import Namespace
+from collections.abc import Sequence
 
 from curation.runs.verify import verify
+from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.terminal import say
 
 
-class Verify(Action):
-    """Checks the folder that it is given as soon as it is met, so that no other flag is required."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Say that all files are as they were written; else end with status 2 and say which are not."""
+    args = parse(argv)
+    with command("verify"):
+        say(verify(args.run))
 
-    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: Any = None) -> None:
-        """Say that all files are as they were written and end with status 0; else say which are not, with status 2."""
-        with command("curate"):
-            say(verify(values))
-        parser.exit()
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Return the values of the command line."""
+    parser = Parser(
+        "Check that the files of a finished run, of metadata or of clusters are as they were written, and name those "
+        "that are damaged, missing or not of the run.",
+    )
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        type=absolute,
+        help="output folder of clip-curate, clip-metadata or clip-cluster; or its URL",
+    )
+    return parser.parse_args(argv)

@@ -36,7 +36,7 @@ ISO_639 = {
 class About:
     """What the publisher states about a dataset; the card leaves out what is None."""
 
-    name: str | None = None
+    dataset_name: str | None = None
     license: str | None = None  # of the manifest: texts and images belong to their authors
     dataset_version: str | None = None
     date: str | None = None  # of publication

@@ -34,7 +34,7 @@ class ByCluster:
         if self.coarse and not self.tables:
             raise InputError("a cluster is chosen without clusters; give the folder of clip-cluster (--clusters)")
         if self.outsiders and not self.coarse:
-            raise InputError("there are outsiders of chosen clusters only; choose some (--cluster)")
+            raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def _require_use(form: str, given: Given) -> None:
     if given.clusters.tables and form == "metaclip" and not given.tars:
         raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
     if given.clusters.tables and form != "huggingface" and not given.clusters.coarse:
-        raise InputError(f"clusters are columns of the format huggingface; for {form} choose some of them (--cluster)")
+        raise InputError(f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)")
 
 
 def _require_free(to: Path, overwrite: bool) -> None:

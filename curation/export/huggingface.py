@@ -84,7 +84,7 @@ def write_folder(run: Results, folder: Path, about: About, rows: Rows = ALL_ROWS
             with intact(file) as path:
                 _link(path, folder / DATA_FOLDER / path.name)
     _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
-    name = about.name or run.path.resolve().name
+    name = about.dataset_name or run.path.resolve().name
     facts, more = rows.facts(run, kept), [(field.name, BESIDE_COLUMNS[field.name]) for field in rows.columns]
     described = croissant(facts, about, name, folder, with_columns(rows.columns))
     (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")

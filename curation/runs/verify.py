@@ -1,4 +1,4 @@
-"""Check that a finished run, metadata or clusters are as they were written, file by file: `clip-curate --verify`."""
+"""Check that a finished run, metadata or clusters are as they were written, file by file, as `clip-verify` does."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ def _omw() -> dict[str, str]:
     return {f"{OMW}/omw-{name}-2.0.tar.xz": code or name for name, _, code in pairs}
 
 
-# What --wordnets names: URLs, and the languages of each. English entries are names of synsets, which Princeton's files
-# and the members of Open English WordNet's synsets give; of OMW's English it is not known.
+# What --download-wordnets names: URLs, and the languages of each. English entries are names of synsets, which the
+# files of Princeton and the members of synsets in Open English WordNet give; of English in OMW it is not known.
 WORDNETS = {
     "wordnet": _nltk("wordnet"),
     "omw-1.4": _nltk("omw-1.4"),

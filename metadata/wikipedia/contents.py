@@ -114,7 +114,7 @@ def _codes(table: BoundedParquet, column: str) -> tuple[str, ...]:
     values = {value for batch in table.batches([column], LOOKED_AT) for value in pc.unique(batch[column]).to_pylist()}
     if strange := sorted(str(value) for value in values if not is_wikipedia(str(value))):
         raise InputError(
-            f"its column {column} holds {strange[:3]}, no Wikipedia: mend it, or give --language for the file"
+            f"its column {column} holds {strange[:3]}, no Wikipedia: mend it, or give --wikipedia-code for the file"
         )
     return tuple(sorted({str(value).replace("-", "_") for value in values}))
 

@@ -122,7 +122,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
     (tmp_path / "en.txt").write_text("dog\ncat\naxolotl\n")
     (tmp_path / "de.json").write_text('["Hund"]')
     files = [f"en={tmp_path / 'en.txt'}", f"de={tmp_path / 'de.json'}"]
-    main([str(run), "--classes", *files, "--to", str(tmp_path / "out")])
+    main([str(run), "--classes", *files, "--output", str(tmp_path / "out")])
     said = capsys.readouterr().err.splitlines()
     assert said[0].split("  ")[0] == "language"
     assert [line.split(")")[0] for line in said[1:]] == ["English (en", "German (de"]
@@ -142,7 +142,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
 
 def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsys):
     (tmp_path / "ja.txt").write_text("犬\n", "utf-8")
-    main([str(run), "--classes", f"ja={tmp_path / 'ja.txt'}", "--to", str(tmp_path / "out")])
+    main([str(run), "--classes", f"ja={tmp_path / 'ja.txt'}", "--output", str(tmp_path / "out")])
     assert capsys.readouterr().err.splitlines()[1].split()[-2:] == ["–", "–"]
     ElementTree.parse(tmp_path / "out" / "alignment.svg")
 
@@ -150,5 +150,5 @@ def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsy
 def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
     (tmp_path / "en.txt").write_text("dog\n")
     with pytest.raises(SystemExit):
-        main([str(run), "--classes", f"en={tmp_path / 'en.txt'}", "--to", str(tmp_path)])
+        main([str(run), "--classes", f"en={tmp_path / 'en.txt'}", "--output", str(tmp_path)])
     assert "is not empty; give a new or empty folder" in capsys.readouterr().err

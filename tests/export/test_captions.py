@@ -111,7 +111,7 @@ def test_tables_that_are_of_no_use_are_refused(run, tmp_path, rows, fault):
 
 
 def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
-    main(["--from", str(run.path), "--to", str(tmp_path / "out"), "--format", "huggingface", "--captions", captioned])
+    main([str(run.path), "--output", str(tmp_path / "out"), "--format", "huggingface", "--captions", captioned])
     rows = pq.read_table(tmp_path / "out" / "data").to_pylist()
     assert [{name: row[name] for name in CURATED.names} for row in rows] == run.kept
     assert [row["caption"] for row in rows] == [
@@ -129,5 +129,5 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
 
 def test_captions_are_refused_where_a_form_has_no_column_for_them(run, captioned, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(["--from", str(run.path), "--to", str(tmp_path / "o"), "--format", "datacomp", "--captions", captioned])
+        main([str(run.path), "--output", str(tmp_path / "o"), "--format", "datacomp", "--captions", captioned])
     assert "captions are for the formats huggingface and webdataset; datacomp has none" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.online_run import write_tar
 
 CHOSEN, SHARE = {1, 2}, Fraction(1, 4)
-EXPERT = ["--cluster", "2", "1", "--outsiders", "0.25", "--seed", "3"]
+EXPERT = ["--expert", "2", "1", "--outsiders", "0.25", "--seed", "3"]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def export(run, folder, tmp_path):
 
     def run_command(form: str, *flags: str, source=run.path) -> Path:
         to = tmp_path / f"out of {form}{len(list(tmp_path.iterdir()))}"
-        main(["--from", str(source), "--to", str(to), "--format", form, "--clusters", folder, *flags])
+        main([str(source), "--output", str(to), "--format", form, "--clusters", folder, *flags])
         return to
 
     return run_command
@@ -138,9 +138,9 @@ def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, 
     ("form", "flags", "fault"),
     [
         ("datacomp", [], "clusters are columns of the format huggingface; for datacomp choose some of them"),
-        ("metaclip", ["--cluster", "1"], "clusters choose among the samples of tars in the format metaclip"),
-        ("datacomp", ["--cluster", "8"], "the run kept no image of cluster 8; it kept images of 0, 1, 2, 3"),
-        ("datacomp", ["--cluster", "1", "--outsiders", "1"], "--outsiders is 1.0; of the images that the run kept"),
+        ("metaclip", ["--expert", "1"], "clusters choose among the samples of tars in the format metaclip"),
+        ("datacomp", ["--expert", "8"], "the run kept no image of cluster 8; it kept images of 0, 1, 2, 3"),
+        ("datacomp", ["--expert", "1", "--outsiders", "1"], "--outsiders is 1.0; of the images that the run kept"),
         ("huggingface", ["--outsiders", "0.1"], "there are outsiders of chosen clusters only"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -10,7 +9,7 @@ from curation.commands import export as job
 from curation.export.card import About
 from curation.export.forms import Given, export
 from metadata import InputError
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, program
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
 from tests.support.refusals import refusal
@@ -19,7 +18,7 @@ from tests.support.refusals import refusal
 @pytest.mark.parametrize("form", ["datacomp", "huggingface", "metaclip"])
 def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
     for name in ("one", "two"):
-        export(run.path, tmp_path / name, form, About(name="pairs"))
+        export(run.path, tmp_path / name, form, About(dataset_name="pairs"))
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
 
 
@@ -65,12 +64,12 @@ def test_a_damaged_file_is_refused(run, tmp_path):
 
 @pytest.fixture
 def refused(capsys):
-    """Run the job; return the sentence with which it refused."""
+    """Run the command; return the sentence with which it refused."""
     return lambda *arguments: refusal(capsys, job.main, *arguments)
 
 
-def test_the_job_runs_as_a_user_runs_it(run, tmp_path):
-    command = [sys.executable, ROOT / "jobs" / "export.py", "--from", run.path, "--to", tmp_path / "out"]
+def test_the_command_runs_as_a_user_runs_it(run, tmp_path):
+    command = [program("clip-export"), run.path, "--output", tmp_path / "out"]
     done = subprocess.run([*command, "--format", "datacomp"], cwd=ROOT, env=with_packages(), capture_output=True)
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.decode().startswith("uids.npy with ")
@@ -82,16 +81,16 @@ def with_packages() -> dict:
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):
-    sentence = refused("--from", tmp_path, "--to", tmp_path / "out", "--format", "datacomp")
+    sentence = refused(tmp_path, "--output", tmp_path / "out", "--format", "datacomp")
     assert sentence.startswith(f"export: {tmp_path} holds no run.json of a finished run")
     assert "\n" not in sentence
 
 
 def test_what_a_card_says_is_refused_where_there_is_no_card(refused, run, tmp_path):
-    sentence = refused("--from", run.path, "--to", tmp_path / "o", "--format", "datacomp", "--license", "mit")
+    sentence = refused(run.path, "--output", tmp_path / "o", "--format", "datacomp", "--license", "mit")
     assert sentence == "export: --license would be said on a dataset card; --format datacomp writes none"
 
 
 def test_no_workers_are_refused(refused, run, tmp_path):
-    sentence = refused("--from", run.path, "--to", tmp_path / "o", "--format", "metaclip", "--workers", 0)
+    sentence = refused(run.path, "--output", tmp_path / "o", "--format", "metaclip", "--workers", 0)
     assert sentence == "export: the number of workers is 0; it must be at least 1"

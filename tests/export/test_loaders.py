@@ -136,7 +136,7 @@ def test_the_key_of_meta_clip_s_own_tars_stands_beside_the_uid(written, run):
 def test_names_of_languages_and_thresholds_are_those_of_a_table(run, tars, tmp_path):
     (tmp_path / "names.csv").write_text("language,name,t\nen,eng_Latn,20k\nja,jpn_Jpan,\n", "utf-8")
     flags = ["--format", "metaclip", "--tars", *map(str, tars), "--names", str(tmp_path / "names.csv")]
-    main(["--from", str(run.path), "--to", str(tmp_path / "out"), *flags])
+    main([str(run.path), "--output", str(tmp_path / "out"), *flags])
     t = {row["language"]: row["t"] for row in names_in(tmp_path / "out")}
     found = {path.name for path in (tmp_path / "out" / "entry_probabilities").iterdir()}
     assert found == {"20k_eng_Latn.npy", f"{t['ja']}_jpn_Jpan.npy", f"{t['no']}_no.npy"}
@@ -176,7 +176,7 @@ def test_tars_are_refused_where_no_loader_is_written_for(run, tars, tmp_path, ca
         (["--format", "metaclip", "--names", "names.csv"], "names are for what metaclip writes of tars"),
     ):
         with pytest.raises(SystemExit):
-            main(["--from", str(run.path), "--to", str(tmp_path / "out"), *flags])
+            main([str(run.path), "--output", str(tmp_path / "out"), *flags])
         assert fault in capsys.readouterr().err
 
 

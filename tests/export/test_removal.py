@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from curation.schemas import CURATED
 from metadata import InputError
 from runtime.storage.parquet import part_files
 from tests.naive.exclusion import naive_excluded
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, program
 from tests.support.finished_run import finished_run, image
 
 DOMAIN = "bücher.example"
@@ -47,7 +46,7 @@ def facts(folder: Path) -> dict:
 
 
 def submit(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "jobs/remove.py", *map(str, arguments)]
+    command = [program("clip-remove"), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
@@ -177,18 +176,18 @@ def test_a_disk_without_room_is_told_in_a_sentence(run, tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
-def test_the_job_writes_the_folder_and_says_what_went(run, tmp_path):
+def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path):
     (tmp_path / "list.txt").write_text(f"# on request\n{DOMAIN}\n", "utf-8")
-    done = submit("--from", run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
+    done = submit(run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
     assert (done.returncode, done.stdout) == (0, "")
     removed = len(run.kept) - facts(tmp_path / "new")["rows"]["kept"]
     assert done.stderr.startswith(f"removed {removed} of {len(run.kept)} pairs ({removed} excluded_domain); ")
     assert removed > 0
 
 
-def test_the_job_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path):
+def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path):
     (tmp_path / "list.txt").write_text("example.org\nregex:[\n")
-    done = submit("--from", run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
+    done = submit(run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
     assert done.returncode == 2
     assert done.stderr.startswith(f"remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
     assert done.stderr.count("\n") == 1

@@ -84,7 +84,7 @@ def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, t
 
 def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, captions, tmp_path, capsys):
     draw = ["--caption-ratio", str(RATIO), "--seed", str(SEED), "--epoch", str(EPOCH)]
-    paths = ["--from", str(run.path), "--to", str(tmp_path / "out"), "--tars", str(tars), "--captions", captions]
+    paths = [str(run.path), "--output", str(tmp_path / "out"), "--tars", str(tars), "--captions", captions]
     main([*paths, "--format", "webdataset", "--workers", "1", *draw])
     texts = {row["uid"]: row["text"] for row in run.kept}
     captioned = (row["uid"] for row in run.images[::2])

@@ -107,7 +107,7 @@ def uids_of(tars: list[Path]) -> dict[Path, dict[str, str]]:
 
 def exported(chain: Path, to: Path, form: str, *more: object) -> Path:
     """Write a form of the run."""
-    export.main(["--from", str(chain / "out"), "--to", str(to), "--format", form, *map(str, more)])
+    export.main([str(chain / "out"), "--output", str(to), "--format", form, *map(str, more)])
     return to
 
 
@@ -193,7 +193,7 @@ def test_open_clip_learns_from_one_coarse_cluster_with_some_outsiders(chain, tar
     clustered = pq.read_table(tmp_path / "clusters" / "clusters").to_pylist()
     coarse = {row["uid"]: row["coarse"] for row in clustered}
     assert len(coarse) == len(rows)
-    more = ["--tars", chain / "images", "--clusters", tmp_path / "clusters", "--cluster", 2, "--outsiders", 0.1]
+    more = ["--tars", chain / "images", "--clusters", tmp_path / "clusters", "--expert", 2, "--outsiders", 0.1]
     written = sorted(exported(chain, tmp_path / "tars", "webdataset", *more).glob("*.tar"))
     there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
     found = {uid for keys in uids_of(written).values() for uid in keys.values()}

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from PIL import Image
 
 from curation.commands.score_images import main
 from curation.scoring.config import ScoringConfig
-from tests.support.checkout import ROOT
+from tests.support.checkout import program
 from tests.support.clip_models import open_clip_model, transformers_model, twin_score
 from tests.support.downloaded import all_bytes
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar
@@ -116,7 +115,7 @@ def test_a_run_that_was_killed_goes_on_and_writes_the_same(models, tmp_path):
     for number in range(8):
         downloaded_tar(tmp_path / "tars" / f"{number:05}.tar", range(number * 30, number * 30 + 30))
     arguments = ["--input", tmp_path / "tars", "--model", models["open_clip"], "--batch-size", 5]
-    command = [sys.executable, ROOT / "jobs" / "score_images.py", *map(str, arguments)]
+    command = [program("clip-score"), *map(str, arguments)]
     started = subprocess.Popen([*command, "--output", tmp_path / "scores"], stderr=subprocess.DEVNULL, env=ONE_THREAD)
     until = time.monotonic() + 120
     while len(list((tmp_path / "scores").glob("*.parquet"))) < 3 and time.monotonic() < until:
@@ -135,7 +134,7 @@ def test_a_run_that_was_killed_goes_on_and_writes_the_same(models, tmp_path):
 def test_ctrl_c_ends_a_run_with_a_sentence(models, tmp_path):
     downloaded_tar(tmp_path / "tars" / "0.tar", range(600))
     arguments = ["--input", tmp_path / "tars", "--model", models["open_clip"], "--batch-size", 2]
-    command = [sys.executable, ROOT / "jobs" / "score_images.py", *arguments, "--output", tmp_path / "scores"]
+    command = [program("clip-score"), *arguments, "--output", tmp_path / "scores"]
     started = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
     until = time.monotonic() + 120
     while not list((tmp_path / "scores").glob(".*.partial")) and time.monotonic() < until:

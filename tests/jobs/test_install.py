@@ -20,8 +20,9 @@ COMMANDS = (
     "clip-align",
     "clip-cluster",
     "clip-score",
+    "clip-verify",
 )
-JOBS = ("build_metadata", "curate", "export", "remove", "hash_images", "align", "cluster", "score_images")
+JOBS = ("build_metadata", "curate", "hash_images", "cluster")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A damaged file of a finished run is refused or changes nothing, and `--verify` names it."""
+"""A damaged file of a finished run is refused or changes nothing, and `clip-verify` names it."""
 
 import json
 import random
@@ -6,7 +6,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from curation.commands.curate import main
+from curation.commands.verify import main
 from curation.export.card import About
 from curation.export.forms import export
 from curation.runs import Results
@@ -140,11 +140,10 @@ def test_metadata_is_verified_with_what_was_counted_for_it(tmp_path):
         verify(tmp_path / "metadata")
 
 
-def test_the_command_verifies_a_folder_without_its_other_flags(run, tmp_path, capsys):
+def test_the_command_verifies_a_folder(run, tmp_path, capsys):
+    main([str(run)])
+    assert capsys.readouterr().err == f"{run}: all 9 files are as they were written\n"
     with pytest.raises(SystemExit) as done:
-        main(["--verify", str(run)])
-    assert (done.value.code, capsys.readouterr().err) == (0, f"{run}: all 9 files are as they were written\n")
-    with pytest.raises(SystemExit) as done:
-        main(["--verify", str(tmp_path)])
+        main([str(tmp_path)])
     assert done.value.code == 2
-    assert capsys.readouterr().err.startswith("curate: ")
+    assert capsys.readouterr().err.startswith(f"verify: {tmp_path} holds no run.json")

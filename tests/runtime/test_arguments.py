@@ -122,6 +122,52 @@ def test_what_may_mean_another_integer_or_none(refused, number):
     assert "is no integer; write one as 20000, 20,000 or 2e4" in refused("--output", "out", f"--seed={number}")
 
 
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    """Return what a command with a flag in a group prints for these arguments, on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> str:
+        parser = Parser("Make something.", prog="make")
+        parser.add_argument("run", metavar="RUN", help="what is made")
+        parser.add_argument("--with", nargs="+", metavar="TOOL", required=True, help="what it is made with")
+        either = parser.add_mutually_exclusive_group(required=True)
+        either.add_argument("--fast", metavar="SPEED")
+        either.add_argument("--form", choices=["a", "b"])
+        rare = parser.add_argument_group("how it is made")
+        rare.add_argument("--seed", type=int, help="another seed gives other pairs")
+        rare.add_mutually_exclusive_group().add_argument("--size", help="how many")
+        with pytest.raises(SystemExit) as stopped:
+            parser.parse_args(arguments)
+        assert stopped.value.code == (0 if "help" in arguments[0] else 2)
+        return "".join(capsys.readouterr())
+
+    return run
+
+
+def test_help_shows_the_flags_that_are_in_no_group_and_says_how_many_more_there_are(printed):
+    text = printed("--help")
+    assert all(flag in text for flag in ("RUN", "--with TOOL", "--fast", "--form", "--version"))
+    assert not any(flag in text for flag in ("how it is made", "--seed", "--size"))
+    assert "Most runs need no other flags; --help-all shows 2 more." in text
+
+
+def test_help_of_all_flags_has_their_groups(printed):
+    text = printed("--help-all")
+    assert all(flag in text for flag in ("--with TOOL", "how it is made:", "--seed SEED", "--size SIZE"))
+    assert "--help-all" not in text
+
+
+def test_the_usage_is_the_shortest_command_with_what_has_no_flag_first(printed):
+    usage = printed("--help").partition("\n\n")[0]
+    assert usage == "usage: make RUN --with TOOL ... (--fast SPEED | --form {a,b}) [FLAGS]"
+
+
+def test_a_refusal_names_the_help_that_has_the_flag(printed, refused):
+    assert "(--help-all lists the flags)" in printed("--sede", "3")
+    assert "(--help lists the flags)" in refused("--sede", "3")
+
+
 def test_the_version_is_that_of_the_package_whatever_else_is_given(parser, capsys):
     with pytest.raises(SystemExit) as stopped:
         parser.parse_args(["--version"])

@@ -123,8 +123,8 @@ def test_a_manifest_without_what_was_removed(tmp_path, checked):
     def answer(folder: Path) -> object:
         made = tmp_path / "made"
         shutil.rmtree(made, ignore_errors=True)
-        export(folder, made / "huggingface", "huggingface", About(name="run"))
-        export(folder, made / "datacomp", "datacomp", About(name="run"))
+        export(folder, made / "huggingface", "huggingface", About(dataset_name="run"))
+        export(folder, made / "datacomp", "datacomp", About(dataset_name="run"))
         remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
         found = Results.open(folder)
         return found.counts.tolist(), found.kept().to_pylist(), by_flips.bytes_of(made, without=("run.json",))

@@ -118,7 +118,7 @@ def outcome(answer: Callable[[Path], object], copy: Path, right: object) -> str:
 
 
 def found_by_verify(copy: Path) -> None:
-    """Fail unless --verify notices."""
+    """Fail unless clip-verify notices."""
     try:
         said = verify(copy)
     except InputError:
@@ -134,7 +134,7 @@ def everything(folder: Path) -> object:
     made = folder.parent / "made"
     shutil.rmtree(made, ignore_errors=True)
     for form in ("huggingface", "metaclip"):
-        export(folder, made / form, form, About(name="run"))
+        export(folder, made / form, form, About(dataset_name="run"))
     remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
     written = bytes_of(made, without=("run.json",))
     return figures, images, run.facts["rows"], written

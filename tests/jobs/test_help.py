@@ -1,0 +1,47 @@
+"""The help of each command: short, with all flags on demand, and without two flags that are mistaken for each other."""
+
+import re
+import sys
+from functools import partial
+from importlib import import_module
+
+import pytest
+
+from runtime import programs
+
+COMMANDS = {each.args[0]: each.args[1] for each in vars(programs).values() if isinstance(each, partial)}
+OF_A_RUN = {"align", "cluster", "export", "remove", "verify"}
+FLAG = re.compile(r"^  (?:-h, )?(--[\w-]+)", re.MULTILINE)
+
+
+@pytest.fixture(params=COMMANDS)
+def shown(request, monkeypatch, capsys):
+    """Return the help of a command on a terminal of 80 columns, given --help or --help-all."""
+    monkeypatch.setattr(sys, "argv", [request.param])
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(flag: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            import_module(COMMANDS[request.param]).main([flag])
+        assert stopped.value.code == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_help_shows_a_dozen_flags_and_help_all_the_others_after_them(shown):
+    common, everything = FLAG.findall(shown("--help")), FLAG.findall(shown("--help-all"))
+    assert common[:2] == ["--help", "--version"]
+    assert len(common[2:]) <= 13
+    assert everything[: len(common)] == common
+    assert max(map(len, shown("--help-all").splitlines())) <= 80
+
+
+def test_no_flag_is_the_plural_of_another(shown):
+    everything = FLAG.findall(shown("--help-all"))
+    assert [flag for flag in everything if f"{flag}s" in everything] == []
+
+
+def test_a_finished_run_comes_first_and_without_a_flag(shown):
+    _, name, first = shown("--help").split()[:3]
+    assert (first == "RUN") == (name in OF_A_RUN)
