@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from metadata.download.dumps import ContentCurrent, PagesArticles
-from metadata.download.planned import Download, Listing, Published, require_http
+from metadata.download.planned import Download, Listing, Published, content_current, pages_articles, require_http
 from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
 
@@ -159,11 +159,11 @@ def _dumps(wanted: _Wanted) -> Iterator[Listing]:
             day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
             folder = f"{wanted.base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
             sums, marker = f"{folder}/{CONTENT_CHECKSUMS}", f"{folder}/{CONTENT_MARKER}"
-            yield Listing(sums, folder, "wikipedia", ContentCurrent(wiki, day), marker)
+            yield Listing(sums, folder, "wikipedia", partial(content_current, wiki, day), marker)
         else:
             names = {"wiki": wiki, "dump": snapshot.dump}
             folder, sums = (f"{wanted.base}/{form.format(**names)}" for form in (DUMP, DUMP_CHECKSUMS))
-            yield Listing(sums, folder, "wikipedia", PagesArticles(wiki, snapshot.dump))
+            yield Listing(sums, folder, "wikipedia", partial(pages_articles, wiki, snapshot.dump))
 
 
 def _pageviews(wanted: _Wanted) -> Iterator[Download]:
