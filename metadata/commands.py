@@ -13,12 +13,11 @@ from metadata import pipeline
 from metadata.config import BIGRAM_SCORES, MetadataConfig
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch, look_up
-from metadata.download.lines import listing
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources
-from metadata.summary import table
+from metadata.summary import listing, table
 from runtime.arguments import Group, Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError

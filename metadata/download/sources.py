@@ -6,7 +6,7 @@ publishers describe, and a first real run may find one that has moved. Fetching 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -28,8 +28,8 @@ DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" li
 CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
 CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
 HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
-DAILY = "other/pageview_complete/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-user.bz2"  # likewise
-FIRST_PAGEVIEWS = date(2015, 5, 1)
+PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # from which DRAWN_DAYS are drawn
+DRAWN_DAYS = 26  # an hour of each, of all Wikipedias: about 50 MB
 
 # Below NLTK; checksums are attributes in its index.
 NLTK_INDEX = "index.xml"
@@ -74,19 +74,11 @@ _DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The dumps and wordnets to take, and the days and hours from which page views are drawn.
-
-    The defaults are this project's choice. An hour of all Wikipedias is about 50 MB, a whole day about 500 MB; both
-    serve every language.
-    """
+    """The dumps and wordnets to take."""
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
     content_current: bool = False  # instead of pages-articles
     wordnets: tuple[str, ...] = ("wordnet", "omw-1.4")  # keys of WORDNETS
-    first_day: date = date(2024, 1, 1)
-    last_day: date = date(2024, 12, 31)
-    days: int = 26
-    hours: int = 1  # of each day; 24 takes the daily file instead, which holds desktop and mobile views of readers
 
     def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
@@ -95,21 +87,11 @@ class Snapshot:
             raise ParameterError(f"names {', '.join(unknown)}; choose from {', '.join(WORDNETS)}", "wordnets")
         if self.content_current and self.dump == "latest":
             raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
-        if not FIRST_PAGEVIEWS <= self.first_day <= self.last_day:
-            raise InputError(
-                f"page views from {self.first_day} to {self.last_day}; give a first day that is not"
-                f" before {FIRST_PAGEVIEWS} nor after the last"
-            )
-        available = (self.last_day - self.first_day).days + 1
-        if not 1 <= self.days <= available:
-            raise ParameterError(f"is {self.days}; it must be 1 to {available}, as many as the span has", "days")
-        if not 1 <= self.hours <= 24:
-            raise ParameterError(f"is {self.hours}; it must be 1 to 24", "hours")
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The languages whose files are planned, and where and from which days."""
+    """The languages whose files are planned, where they are, and the seed that draws the days."""
 
     languages: list[Language]
     base: str  # URL of Wikimedia's dumps
@@ -167,30 +149,17 @@ def _dumps(wanted: _Wanted) -> Iterator[Listing]:
 
 
 def _pageviews(wanted: _Wanted) -> Iterator[Download]:
-    """Yield the files of the drawn days and hours; each holds all Wikipedias."""
-    snapshot = wanted.snapshot
-    span = (snapshot.last_day - snapshot.first_day).days + 1
-    days = [snapshot.first_day + timedelta(i) for i in range(span)]
-    for day in _drawn(wanted.seed, "day", days, snapshot.days):
-        for hour in _hours(wanted.seed, day, snapshot.hours):
-            path = (DAILY if hour is None else HOURLY).format(day=day, hour=hour)
-            yield Download(f"{wanted.base}/{path}", f"pageviews/{PurePosixPath(path).name}")
-
-
-def _hours(seed: int, day: date, count: int) -> Sequence[int | None]:
-    """Return the drawn hours of a day, or None for the file of the whole day."""
-    return [None] if count == 24 else _drawn(seed, f"hour of {day}", range(24), count)
+    """Yield the file of an hour of each drawn day; each holds all Wikipedias."""
+    for day in sorted(_drawn(wanted.seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
+        [hour] = _drawn(wanted.seed, f"hour of {day}", range(24), 1)
+        path = HOURLY.format(day=day, hour=hour)
+        yield Download(f"{wanted.base}/{path}", f"pageviews/{PurePosixPath(path).name}")
 
 
 def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[Item]:
-    """Return the `count` items with the smallest draws, in their own order; a larger count adds to a smaller one's."""
-    in_order = list(items)
-    drawn = set(sorted(in_order, key=lambda item: _draw(seed, purpose, item))[:count])
-    return [item for item in in_order if item in drawn]
-
-
-def _draw(seed: int, purpose: str, item: object) -> bytes:
-    return blake2b(str(item).encode(), digest_size=8, key=f"{seed}/pageviews/{purpose}".encode()).digest()
+    """Return the `count` items whose hashes with the seed are smallest."""
+    key = f"{seed}/pageviews/{purpose}".encode()
+    return sorted(items, key=lambda item: blake2b(str(item).encode(), digest_size=8, key=key).digest())[:count]
 
 
 SOURCES: dict[str, Callable[[_Wanted], Iterator[Download | Listing]]] = {

@@ -10,8 +10,8 @@ import pytest
 from metadata.download import client, transfer
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch
-from metadata.download.lines import listing
 from metadata.download.planned import Download
+from metadata.summary import listing
 from runtime.errors import InputError
 from runtime.progress import advanced
 from runtime.storage import locks
