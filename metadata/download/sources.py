@@ -31,13 +31,7 @@ HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0
 PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # from which DRAWN_DAYS are drawn
 DRAWN_DAYS = 26  # an hour of each, of all Wikipedias: about 50 MB
 
-# Below NLTK; checksums are attributes in its index.
-NLTK_INDEX = "index.xml"
-NLTK_WORDNETS = {
-    "packages/corpora/wordnet.zip": "eng",
-    "packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn lit nld nno"
-    " nob pol por ron slk slv spa swe tha zsm",
-}
+NLTK_INDEX = "index.xml"  # below NLTK; checksums are attributes in it
 # Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
 OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
 OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
@@ -45,24 +39,18 @@ OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO
     " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
 )
 
-
-def _nltk(name: str) -> dict[str, str]:
-    """Return the URL of a wordnet of NLTK, with its languages."""
-    return {f"{NLTK}/{path}": codes for path, codes in NLTK_WORDNETS.items() if PurePosixPath(path).stem == name}
-
-
-def _omw() -> dict[str, str]:
-    """Return the URL of each lexicon of OMW 2.0, with its language."""
-    pairs = [lexicon.partition(":") for lexicon in OMW_LEXICONS.split()]
-    return {f"{OMW}/omw-{name}-2.0.tar.xz": code or name for name, _, code in pairs}
-
-
 # What --wordnets names: URLs, and the languages of each. English entries are names of synsets, which Princeton's files
 # and the members of Open English WordNet's synsets give; of OMW's English it is not known.
 WORDNETS = {
-    "wordnet": _nltk("wordnet"),
-    "omw-1.4": _nltk("omw-1.4"),
-    "omw-2.0": _omw(),
+    "wordnet": {f"{NLTK}/packages/corpora/wordnet.zip": "eng"},
+    "omw-1.4": {
+        f"{NLTK}/packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn"
+        " lit nld nno nob pol por ron slk slv spa swe tha zsm"
+    },
+    "omw-2.0": {
+        f"{OMW}/omw-{name}-2.0.tar.xz": code or name
+        for name, _, code in (lexicon.partition(":") for lexicon in OMW_LEXICONS.split())
+    },
     "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
     "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
 }
