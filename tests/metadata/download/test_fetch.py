@@ -136,11 +136,18 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(server, tmp_path, manne
         one(server, tmp_path, manners, file(BODY))
 
 
-def test_two_runs_do_not_share_a_folder(tmp_path, manners):
-    lock = locks.take(tmp_path / ".downloading")
-    with pytest.raises(InputError, match="another run"):
-        fetch([], tmp_path, manners)
-    lock.release()
+def test_two_runs_do_not_share_a_folder(server, tmp_path, manners, monkeypatch):
+    refusals = []
+
+    def meanwhile(**figures):
+        with pytest.raises(InputError, match="another run") as refusal:
+            fetch([], tmp_path, manners)
+        refusals.append(refusal)
+
+    monkeypatch.setattr(locks, "MOMENT", 0.01)
+    monkeypatch.setattr(transfer, "advance", meanwhile)
+    assert one(server, tmp_path, manners, file(BODY)).outcome == "fetched"
+    assert refusals
     assert fetch([], tmp_path, manners) == []
 
 
