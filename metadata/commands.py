@@ -11,18 +11,17 @@ from pathlib import Path
 
 from metadata import pipeline
 from metadata.config import BIGRAM_SCORES, MetadataConfig
+from metadata.download.client import Manners
 from metadata.download.fetch import fetch, look_up
-from metadata.download.manners import Manners
-from metadata.download.progress import Progress, listing
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.entry_lists import read_lists
 from metadata.rules.text import RULES
 from metadata.sources import Sources
-from metadata.summary import table
+from metadata.summary import listing, table
 from runtime.arguments import Group, Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError
-from runtime.progress import ConsoleProgress, Throttled
+from runtime.progress import ConsoleProgress
 from runtime.session import session
 from runtime.storage.apart import require_apart
 from runtime.storage.checked_json import content_of
@@ -90,8 +89,8 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     snapshot = Snapshot(dump=args.dump, content_current=args.content_current, wordnets=tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = look_up(planned, manners)
-    shown = Throttled(Progress(len(downloads)))
-    results = fetch(downloads, Path(args.download_to or output / DOWNLOADS), manners, shown, args.dry_run) + failed
+    with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
+        results = fetch(downloads, Path(args.download_to or output / DOWNLOADS), manners, args.dry_run) + failed
     say("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
     if lost:

@@ -165,20 +165,6 @@ class ConsoleProgress(Progress):
         terminal.say(str(stage))
 
 
-class Throttled:
-    """A callback that passes its calls on to `progress` and shows its text, not more often than is read."""
-
-    def __init__(self, progress: Callable):
-        self._progress, self._shown = progress, 0.0
-
-    def __call__(self, *event: object) -> None:
-        self._progress(*event)
-        now = time.monotonic()
-        if now - self._shown > (_LOOK_EVERY if terminal.is_live() else _LINE_EVERY):
-            terminal.show(str(self._progress))
-            self._shown = now
-
-
 def _watch(stage: Stage, over: threading.Event) -> None:
     shown = time.monotonic()
     while not over.wait(_LOOK_EVERY):

@@ -1,54 +1,82 @@
-"""Ask servers for files over HTTP: few connections, and further tries that wait longer, or as long as a server asks.
+"""Ask servers for files over HTTP: further tries wait longer and longer, or as long as a server asks.
 
 Everything here is about requests; what their answers mean for a file is in `transfer`.
 """
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from metadata.download.answers import (
-    Again,
-    Refused,
-    Stopped,
-    host_of,
-    innermost_reason,
-    seconds_asked_for,
-)
-from metadata.download.manners import Manners
-from runtime.errors import InputError
+from runtime.errors import InputError, ParameterError
 from runtime.redaction import redacted
-from runtime.storage.retrying import BUSY, Waits, try_again
+from runtime.storage.retrying import BUSY, TRIES, Waits, try_again
+from runtime.version import PROJECT, __version__
 
+MOST_JOBS = 3  # Wikimedia's limit of connections per address
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
+_WAITS = Waits(first=1.0, longest=60.0)  # between tries where the server names no time
+_LONGEST_WAIT = 3600.0  # seconds; a server that asks for more ends the file's turn
+_FIRST_CONTACT = 3  # tries at a host that has never answered: more likely there is no network
 _PIECE = 1 << 18
 _LONGEST_TEXT = 16 << 20  # bytes of a list of checksums
-_WAITS = Waits(first=1.0, longest=60.0)  # between tries where the server names no time
-_FIRST_CONTACT = 3  # tries at a host that has never answered: more likely there is no network
-_CUT = (urllib3.exceptions.HTTPError, requests.RequestException)
 
 Result = TypeVar("Result")
 
 
+class Refused(Exception):
+    """No further try will help."""
+
+
+class Stopped(Exception):
+    """The run ends; nothing is wrong with this file."""
+
+
+class Again(Exception):
+    """This try failed, another may not; `after` is the wait in seconds that the server asks for."""
+
+    def __init__(self, reason: str, after: float = 0.0, no_network: bool = False):
+        super().__init__(reason)
+        self.after, self.no_network = after, no_network
+
+
+@dataclass(frozen=True)
+class Manners:
+    """The terms on which servers are asked; Wikimedia wants a contact (URL or e-mail address) in the User-Agent."""
+
+    contact: str = ""
+    jobs: int = 2  # files at a time
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise ParameterError(f"is {self.jobs}; servers allow 1 to {MOST_JOBS} connections", "jobs")
+        if not (self.contact.isascii() and self.contact.isprintable()):
+            raise ParameterError(f"is {self.contact!r}; give a URL or an e-mail address in ASCII", "contact")
+
+
 class Client:
-    """A session that all threads of one run share: what one of them learns about a host holds for all."""
+    """A session that all threads of one run share."""
 
     def __init__(self, manners: Manners):
-        self.manners = manners
+        self.jobs = manners.jobs
         self.stop = threading.Event()
         self._session = requests.Session()
         self._session.max_redirects = 5
+        about = "; ".join(filter(None, ("build_metadata", manners.contact)))
+        agent = f"{PROJECT}/{__version__} ({about}) requests/{requests.__version__}"
         # Without encodings: a file is wanted as it is stored, and Range counts its own bytes.
-        self._session.headers.update({"User-Agent": manners.user_agent, "Accept-Encoding": "identity"})
+        self._session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
         self._heard: set[str] = set()
-        self._not_before: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
@@ -59,103 +87,103 @@ class Client:
         if self.stop.is_set():
             raise Stopped
 
-    def persist(self, url: str, step: Callable[[], Result]) -> Result:
-        """Return what `step` returns, trying again while it raises Again, but not for ever."""
-        failures = 0
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or once the run is to end."""
+        self.stop.wait(seconds)
 
-        def attempt() -> Result:
-            self._keep_away(host_of(url))
-            return step()
+    def persist(self, step: Callable[[], Result], size: Callable[[], int] = lambda: 0) -> Result:
+        """Return what `step` returns; where it raises Again, try again, but not for ever.
+
+        A try after which `size` is larger than ever does not count as a failure.
+        """
+        failures, most = 0, size()
 
         def seconds_after(error: Exception, _: int) -> float:
-            nonlocal failures
+            nonlocal failures, most
             if not isinstance(error, Again):
                 raise error
-            failures = 0 if error.progress else failures + 1
-            self._check_patience(url, error, failures)
-            if error.after:  # `_keep_away` waits; some servers say 0 s, which is not taken literally
-                return 0
-            return _WAITS.after(max(failures, 1), self.manners.clock.jitter())
+            failures = 0 if size() > most else failures + 1
+            most = max(size(), most)
+            if error.no_network and failures >= _FIRST_CONTACT:
+                raise InputError(f"{error}; check the network and the proxy, or name a mirror (--mirror)") from error
+            if failures >= TRIES:
+                raise Refused(f"{error}, {failures} times in a row") from error
+            if error.after > _LONGEST_WAIT:
+                asked = f"{error} and wants to be asked in {error.after:.0f} s"
+                raise Refused(f"{asked}; run the same again then") from error
+            # The jitter must differ between machines, and decides nothing about data.
+            return error.after or _WAITS.after(max(failures, 1), random.random())
 
-        return try_again(attempt, seconds_after, self._sleep)
+        return try_again(step, seconds_after, self.sleep)
 
     def text(self, url: str) -> str:
-        """Return the text at `url`, of one try."""
+        """Return the text at `url`."""
+        return self.persist(lambda: self._text(url))
+
+    def _text(self, url: str) -> str:
+        found = bytearray()
         with self.open(url) as response:
-            if response.status_code != 200:
-                raise Refused(f"{redacted(url)} was answered with status {response.status_code}")
-            found = bytearray()
             for piece in self.pieces(response):
                 found += piece
                 if len(found) > _LONGEST_TEXT:
-                    most = f"{_LONGEST_TEXT >> 20} MB"
-                    raise Refused(f"{redacted(url)} is no list of checksums: it is longer than {most}")
+                    raise Refused(f"{redacted(url)} is no list of checksums: it has over {_LONGEST_TEXT >> 20} MB")
         return found.decode("utf-8", "replace")
 
     @contextmanager
     def open(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Iterator[requests.Response]:
         """Give the response to one request, its body unread; a busy or an unheard server raises Again."""
         self.pause()
-        timeout = self.manners.timeout
+        host = _host_of(url)
         try:
             response = self._session.request(
-                method, url, headers=headers, stream=True, timeout=timeout, allow_redirects=True
+                method, url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=True
             )
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Again(f"no answer from {host_of(url)} ({innermost_reason(error)})", unheard=True) from error
+            raise Again(f"no answer from {host} ({_reason(error)})", no_network=host not in self._heard) from error
         except (requests.RequestException, ValueError) as error:
-            raise Refused(f"{redacted(url)} cannot be asked for ({innermost_reason(error)})") from error
+            raise Refused(f"{redacted(url)} cannot be asked for ({_reason(error)})") from error
         with response:
-            self._heard.add(host_of(url))
-            self._check(url, response)
+            self._heard.add(host)
+            _check(url, response)
             yield response
 
     def pieces(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body as it was sent; where it breaks off, raise Again."""
-        stream = response.raw.stream(_PIECE, decode_content=False)
         try:
-            for piece in stream:
+            for piece in response.raw.stream(_PIECE, decode_content=False):
                 self.pause()
                 yield piece
-        except _CUT as error:
-            raise Again(f"the connection to {host_of(response.url)} broke off ({innermost_reason(error)})") from error
+        except (urllib3.exceptions.HTTPError, requests.RequestException) as error:
+            raise Again(f"the connection to {_host_of(response.url)} broke off ({_reason(error)})") from error
 
-    def _check(self, url: str, response: requests.Response) -> None:
-        status, host = response.status_code, host_of(url)
-        if urlsplit(url).scheme == "https" and urlsplit(response.url).scheme != "https":
-            target = redacted(response.url)
-            raise Refused(f"{redacted(url)} leads to {target}, which is not safe from changes on the way")
-        if status in BUSY:
-            after = seconds_asked_for(response.headers.get("Retry-After"), self.manners.clock.now())
-            if after is not None:
-                self._hold(host, after)
-            raise Again(f"{host} was busy (status {status})", after=after)
-        if status >= 400 and status != 416:
-            raise Refused(f"{redacted(url)} was answered with status {status}")
 
-    def _check_patience(self, url: str, again: Again, failures: int) -> None:
-        """Give up on a file that has failed too often, and on the whole run if its server was never heard."""
-        unknown = again.unheard and host_of(url) not in self._heard
-        if unknown and failures >= min(_FIRST_CONTACT, self.manners.tries):
-            raise InputError(f"{again}; check the network and the proxy, or name a mirror (--mirror)") from again
-        if failures >= self.manners.tries:
-            raise Refused(f"{again}, {failures} times in a row") from again
-        if again.after is not None and again.after > self.manners.longest_wait:
-            raise Refused(f"{again} and wants to be asked in {again.after:.0f} s; run the same again then") from again
+def _check(url: str, response: requests.Response) -> None:
+    status = response.status_code
+    if urlsplit(url).scheme == "https" and urlsplit(response.url).scheme != "https":
+        target = redacted(response.url)
+        raise Refused(f"{redacted(url)} leads to {target}, which is not safe from changes on the way")
+    if status in BUSY:
+        after = _seconds_asked_for(response.headers.get("Retry-After", ""))
+        raise Again(f"{_host_of(url)} was busy (status {status})", after)
+    if status not in (200, 206, 416):
+        raise Refused(f"{redacted(url)} was answered with status {status}")
 
-    def _hold(self, host: str, seconds: float) -> None:
-        """Let no thread ask `host` for `seconds`; a wait that no one would sit out is the file's own matter."""
-        if seconds <= self.manners.longest_wait:
-            until = self.manners.clock.now() + seconds
-            with self._lock:
-                self._not_before[host] = max(until, self._not_before.get(host, until))
 
-    def _keep_away(self, host: str) -> None:
-        while (wait := self._not_before.get(host, 0.0) - self.manners.clock.now()) > 0:
-            self._sleep(wait)
-        self.pause()
+def _seconds_asked_for(retry_after: str) -> float:
+    """Return the wait that Retry-After asks for, which is a number of seconds or a date; 0 where it asks for none."""
+    try:
+        if retry_after.strip().isdecimal():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
-    def _sleep(self, seconds: float) -> None:
-        if seconds:
-            self.manners.clock.sleep(seconds, self.stop)
-        self.pause()
+
+def _host_of(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason of an error of requests, without its nesting."""
+    inner = [each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, BaseException)]
+    return _reason(inner[0]) if inner else str(error).rpartition(": ")[2] or type(error).__name__

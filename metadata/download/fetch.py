@@ -6,96 +6,77 @@ one file is fetched by `transfer`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from metadata.download.answers import Refused, Stopped
-from metadata.download.checksums import listed_names
-from metadata.download.client import Client
-from metadata.download.manners import Manners
+from metadata.download.checksums import listed
+from metadata.download.client import Client, Manners, Refused, Stopped
 from metadata.download.planned import Download, Listing
-from metadata.download.transfer import Report, Result, Transfer
+from metadata.download.transfer import Result, Transfer, writable
 from runtime.errors import InputError
 from runtime.redaction import redacted
 from runtime.storage import locks
 
 _LOCK = ".downloading"
 
-
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-def look_up(
-    planned: Iterable[Download | Listing], manners: Manners | None = None
-) -> tuple[list[Download], list[Result]]:
+def look_up(planned: Iterable[Download | Listing], manners: Manners) -> tuple[list[Download], list[Result]]:
     """Return the files to fetch, in order, and a failed result for each dump whose files cannot be listed."""
-    items = list(planned)
-    with closing(Client(manners or Manners())) as client:
-        listings = [item for item in items if isinstance(item, Listing)]
-        found = dict(zip(listings, _parallel(partial(_listed, client), listings, client), strict=True))
-    results = [found[item] if isinstance(item, Listing) else [item] for item in items]
-    downloads = [download for each in results if isinstance(each, list) for download in each]
-    return downloads, [each for each in results if isinstance(each, Result)]
+    with closing(Client(manners)) as client:
+        found = _parallel(lambda item: _listed(client, item), list(planned), client)
+    downloads = [download for each in found if isinstance(each, list) for download in each]
+    return downloads, [each for each in found if isinstance(each, Result)]
 
 
-def _listed(client: Client, listing: Listing) -> list[Download] | Result:
-    """Return the files of a dump, or why there are none."""
+def _listed(client: Client, item: Download | Listing) -> list[Download] | Result:
+    """Return the files of a dump, or why there are none; a download is listed already."""
+    if isinstance(item, Download):
+        return [item]
     try:
-        if listing.marker:
-            client.persist(listing.marker, partial(client.text, listing.marker))
-        names = listed_names(client.persist(listing.sums, partial(client.text, listing.sums)))
-        if downloads := listing.downloads(names):
+        if item.marker:
+            client.text(item.marker)
+        if downloads := item.downloads(listed(client.text(item.sums))):
             return downloads
-        reason = f"{redacted(listing.sums)} lists no file of pages"
+        reason = f"{redacted(item.sums)} lists no file of pages"
     except Refused as refused:
         reason = str(refused)
-    unlisted = Download(listing.sums, f"{listing.path}/{listing.sums.rpartition('/')[2]}")
+    unlisted = Download(item.sums, f"{item.path}/{item.sums.rpartition('/')[2]}")
     return Result(unlisted, Path(unlisted.path), None, "failed", reason=reason)
 
 
 def fetch(
-    downloads: Iterable[Download],
-    directory: str | Path,
-    manners: Manners | None = None,
-    progress: Report | None = None,
-    dry_run: bool = False,
+    downloads: Iterable[Download], directory: str | Path, manners: Manners, dry_run: bool = False
 ) -> list[Result]:
     """Return the outcome of each download, in order: files below `directory`, or failures with a reason.
 
     A file has its name only when it is whole and checked; one that was fetched and checked before is kept. A dry run
-    writes nothing and asks for sizes. `progress` is called with a download, its bytes so far and in all, by one thread
-    at a time. An obstacle to every file (no network, no room) is an InputError.
+    writes nothing and asks for sizes. An obstacle to every file (no network, no room) is an InputError.
     """
     downloads, folder = list(dict.fromkeys(downloads)), Path(directory)
     _require_places(downloads)
-    work = Transfer.look if dry_run else Transfer.run
-    with nullcontext() if dry_run else _claimed(folder), closing(Client(manners or Manners())) as client:
-        report = _one_at_a_time(progress) if progress else _ignore
-        return _parallel(partial(_transfer, work, folder, client, report), downloads, client)
-
-
-def _transfer(
-    work: Callable[[Transfer], Result], folder: Path, client: Client, report: Report, download: Download
-) -> Result:
-    """Return the result of one download; an exception stops all."""
-    try:
-        return work(Transfer(download, folder, client, report))
-    except BaseException:
-        client.stop.set()  # here, before this thread begins its next file
-        raise
+    with nullcontext() if dry_run else _claimed(folder), closing(Client(manners)) as client:
+        return _parallel(lambda download: Transfer(download, folder, client).run(dry_run), downloads, client)
 
 
 def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) -> list[Found]:
     """Return the results in order; the first exception, or Ctrl-C, stops all of them at their next piece."""
-    executor = ThreadPoolExecutor(client.manners.jobs, thread_name_prefix="download")
+
+    def stopping(item: Item) -> Found:
+        try:
+            return work(item)
+        except BaseException:
+            client.stop.set()  # here, before this thread begins its next item
+            raise
+
+    executor = ThreadPoolExecutor(client.jobs, thread_name_prefix="download")
     try:
-        futures = [executor.submit(work, item) for item in items]
+        futures = [executor.submit(stopping, item) for item in items]
         wait(futures)
         for error in [future.exception() for future in futures]:
             if error and not isinstance(error, Stopped):  # the others were stopped because of one of these
@@ -117,30 +98,13 @@ def _require_places(downloads: list[Download]) -> None:
 def _claimed(folder: Path) -> Iterator[None]:
     """Keep other runs out of `folder`, whose partial files would be theirs too."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = locks.take(folder / _LOCK)
+        with writable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = locks.take(folder / _LOCK)
     except locks.Held as error:
         raise InputError(f"another run is downloading to {folder}; wait for it or give another folder") from error
-    except OSError as error:
-        raise InputError(
-            f"cannot download to {folder} ({error.strerror}); give a folder that can be written"
-        ) from error
     try:
         yield
     finally:
         if lock is not None:
             lock.release()
-
-
-def _one_at_a_time(progress: Report) -> Report:
-    lock = threading.Lock()
-
-    def report(download: Download, done: int, total: int | None) -> None:
-        with lock:
-            progress(download, done, total)
-
-    return report
-
-
-def _ignore(download: Download, done: int, total: int | None) -> None:
-    pass

@@ -1,13 +1,19 @@
-"""Files to fetch: one by one with their checksums, or as a list on a server that names them."""
+"""Files to fetch: one by one with their checksums, or a dump, whose published checksums name its files.
+
+Of a dump, parts are preferred to the whole, as each of them is a task of its own when it is read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from runtime.errors import InputError
+
+_DATE = re.compile(r"-\d{8}-")
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,9 @@ class Download:
     published: Published | None = None
 
     def __post_init__(self) -> None:
-        for url in (self.url, *([self.published.url] if self.published else [])):
-            require_http(url)
+        require_http(self.url)
+        if self.published:
+            require_http(self.published.url)
         path = PurePosixPath(self.path)
         if not path.name or path.is_absolute() or ".." in path.parts:
             raise InputError(f"{self.path!r} must be a path below the folder of downloads; give a relative path")
@@ -45,10 +52,10 @@ class Listing:
     sums: str  # URL of the checksums
     folder: str  # URL of the folder of the files
     path: str  # of the folder below that of downloads
-    choose: Callable[[Sequence[str]], list[str]]  # names with a checksum → names to fetch
+    choose: Callable[[Iterable[str]], list[str]]  # names with a checksum → names to fetch
     marker: str | None = None  # URL of a file that exists once the dump is whole
 
-    def downloads(self, listed: Sequence[str]) -> list[Download]:
+    def downloads(self, listed: Iterable[str]) -> list[Download]:
         """Return the files to fetch of those that are listed."""
         return [
             Download(f"{self.folder}/{name}", f"{self.path}/{name}", Published(self.sums, name))
@@ -66,3 +73,45 @@ def require_http(url: str) -> str:
     if not usable:
         raise InputError(f"{url!r} is no address to download from; give one that begins with https:// or http://")
     return url
+
+
+def redated(name: str, date: str) -> str:
+    """Return the name of a dump's file with another date: the checksums of "latest" list dated names."""
+    return _DATE.sub(f"-{date}-", name, count=1)
+
+
+def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
+    """Return the numbered parts of pages-articles where there are such, else the multistream dump with its index.
+
+    The whole is made of the parts, so parts without it are perhaps not all published yet.
+    """
+    names = {redated(name, dump) for name in listed}
+    start = f"{wiki}-{dump}-pages-articles"
+    plain = _parts(rf"{start}(\d+)\.xml-p(\d+)p(\d+)\.bz2", names)
+    if plain and f"{start}.xml.bz2" in names:
+        return plain
+    streams = _parts(rf"{start}-multistream(\d+)\.xml-p(\d+)p(\d+)\.bz2", names)
+    indexes = _parts(rf"{start}-multistream-index(\d+)\.txt-p(\d+)p(\d+)\.bz2", names)
+    whole, index = f"{start}-multistream.xml.bz2", f"{start}-multistream-index.txt.bz2"
+    if streams and len(streams) == len(indexes) and whole in names:
+        return [name for pair in zip(streams, indexes, strict=True) for name in pair]
+    return [name for name in (whole, index) if name in names]
+
+
+def content_current(wiki: str, day: str, listed: Iterable[str]) -> list[str]:
+    """Return all files with pages of mediawiki_content_current, of a day such as 2025-11-01."""
+    return list(_by_page(rf"{wiki}-{day}-(p)(\d+)p(\d+)\.xml\.bz2", listed))
+
+
+def _parts(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names of parts in the order of their pages; none if a number is missing or pages are in two parts."""
+    found = _by_page(pattern, names)
+    numbers = {int(part[1]) for part in found.values()}
+    pages = [(int(part[2]), int(part[3])) for part in found.values()]
+    follow = all(end < start for (_, end), (start, _) in zip(pages, pages[1:], strict=False))
+    return list(found) if numbers == set(range(1, len(numbers) + 1)) and follow else []
+
+
+def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
+    found = {name: match for name in names if (match := re.fullmatch(pattern, name))}
+    return dict(sorted(found.items(), key=lambda item: int(item[1][2])))

@@ -6,15 +6,15 @@ publishers describe, and a first real run may find one that has moved. Fetching 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from metadata.download.dumps import ContentCurrent, PagesArticles
-from metadata.download.planned import Download, Listing, Published, require_http
+from metadata.download.planned import Download, Listing, Published, content_current, pages_articles, require_http
 from metadata.languages import LANGUAGES, Language, language
 from runtime.errors import InputError, ParameterError
 
@@ -28,16 +28,10 @@ DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # that of "latest" li
 CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
 CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
 HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
-DAILY = "other/pageview_complete/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-user.bz2"  # likewise
-FIRST_PAGEVIEWS = date(2015, 5, 1)
+PAGEVIEW_DAYS = [date(2024, 1, 1) + timedelta(i) for i in range(366)]  # from which DRAWN_DAYS are drawn
+DRAWN_DAYS = 26  # an hour of each, of all Wikipedias: about 50 MB
 
-# Below NLTK; checksums are attributes in its index.
-NLTK_INDEX = "index.xml"
-NLTK_WORDNETS = {
-    "packages/corpora/wordnet.zip": "eng",
-    "packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn lit nld nno"
-    " nob pol por ron slk slv spa swe tha zsm",
-}
+NLTK_INDEX = "index.xml"  # below NLTK; checksums are attributes in it
 # Releases without published checksums, as the index of the package wn 1.1.1 lists them; untried, too.
 OMW = "https://github.com/omwn/omw-data/releases/download/v2.0"
 OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO 639-3
@@ -45,24 +39,18 @@ OMW_LEXICONS = (  # name of a lexicon, and its language where the name is no ISO
     " iwn:ita ja:jpn lt:lit nb:nob nl:nld nn:nno pl:pol pt:por ro:ron sk:slk sl:slv sq:als sv:swe th:tha zsm"
 )
 
-
-def _nltk(name: str) -> dict[str, str]:
-    """Return the URL of a wordnet of NLTK, with its languages."""
-    return {f"{NLTK}/{path}": codes for path, codes in NLTK_WORDNETS.items() if PurePosixPath(path).stem == name}
-
-
-def _omw() -> dict[str, str]:
-    """Return the URL of each lexicon of OMW 2.0, with its language."""
-    pairs = [lexicon.partition(":") for lexicon in OMW_LEXICONS.split()]
-    return {f"{OMW}/omw-{name}-2.0.tar.xz": code or name for name, _, code in pairs}
-
-
 # What --download-wordnets names: URLs, and the languages of each. English entries are names of synsets, which the
 # files of Princeton and the members of synsets in Open English WordNet give; of English in OMW it is not known.
 WORDNETS = {
-    "wordnet": _nltk("wordnet"),
-    "omw-1.4": _nltk("omw-1.4"),
-    "omw-2.0": _omw(),
+    "wordnet": {f"{NLTK}/packages/corpora/wordnet.zip": "eng"},
+    "omw-1.4": {
+        f"{NLTK}/packages/corpora/omw-1.4.zip": "als arb bul cat cmn dan ell eus fin fra glg heb hrv ind isl ita jpn"
+        " lit nld nno nob pol por ron slk slv spa swe tha zsm"
+    },
+    "omw-2.0": {
+        f"{OMW}/omw-{name}-2.0.tar.xz": code or name
+        for name, _, code in (lexicon.partition(":") for lexicon in OMW_LEXICONS.split())
+    },
     "oewn-2025": {"https://en-word.net/static/english-wordnet-2025.xml.gz": "eng"},
     "odenet-1.4": {"https://github.com/hdaSprachtechnologie/odenet/releases/download/v1.4/odenet-1.4.tar.xz": "deu"},
 }
@@ -74,19 +62,11 @@ _DUMP_OF = {"be_tarask": "be_x_old"}  # Wikipedias whose dump has a name of its 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The dumps and wordnets to take, and the days and hours from which page views are drawn.
-
-    The defaults are this project's choice. An hour of all Wikipedias is about 50 MB, a whole day about 500 MB; both
-    serve every language.
-    """
+    """The dumps and wordnets to take."""
 
     dump: str = "latest"  # or the day a dump began, YYYYMMDD
     content_current: bool = False  # instead of pages-articles
     wordnets: tuple[str, ...] = ("wordnet", "omw-1.4")  # keys of WORDNETS
-    first_day: date = date(2024, 1, 1)
-    last_day: date = date(2024, 12, 31)
-    days: int = 26
-    hours: int = 1  # of each day; 24 takes the daily file instead, which holds desktop and mobile views of readers
 
     def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
@@ -95,21 +75,11 @@ class Snapshot:
             raise ParameterError(f"names {', '.join(unknown)}; choose from {', '.join(WORDNETS)}", "wordnets")
         if self.content_current and self.dump == "latest":
             raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
-        if not FIRST_PAGEVIEWS <= self.first_day <= self.last_day:
-            raise InputError(
-                f"page views from {self.first_day} to {self.last_day}; give a first day that is not"
-                f" before {FIRST_PAGEVIEWS} nor after the last"
-            )
-        available = (self.last_day - self.first_day).days + 1
-        if not 1 <= self.days <= available:
-            raise ParameterError(f"is {self.days}; it must be 1 to {available}, as many as the span has", "days")
-        if not 1 <= self.hours <= 24:
-            raise ParameterError(f"is {self.hours}; it must be 1 to 24", "hours")
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The languages whose files are planned, and where and from which days."""
+    """The languages whose files are planned, where they are, and the seed that draws the days."""
 
     languages: list[Language]
     base: str  # URL of Wikimedia's dumps
@@ -159,38 +129,25 @@ def _dumps(wanted: _Wanted) -> Iterator[Listing]:
             day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
             folder = f"{wanted.base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
             sums, marker = f"{folder}/{CONTENT_CHECKSUMS}", f"{folder}/{CONTENT_MARKER}"
-            yield Listing(sums, folder, "wikipedia", ContentCurrent(wiki, day), marker)
+            yield Listing(sums, folder, "wikipedia", partial(content_current, wiki, day), marker)
         else:
             names = {"wiki": wiki, "dump": snapshot.dump}
             folder, sums = (f"{wanted.base}/{form.format(**names)}" for form in (DUMP, DUMP_CHECKSUMS))
-            yield Listing(sums, folder, "wikipedia", PagesArticles(wiki, snapshot.dump))
+            yield Listing(sums, folder, "wikipedia", partial(pages_articles, wiki, snapshot.dump))
 
 
 def _pageviews(wanted: _Wanted) -> Iterator[Download]:
-    """Yield the files of the drawn days and hours; each holds all Wikipedias."""
-    snapshot = wanted.snapshot
-    span = (snapshot.last_day - snapshot.first_day).days + 1
-    days = [snapshot.first_day + timedelta(i) for i in range(span)]
-    for day in _drawn(wanted.seed, "day", days, snapshot.days):
-        for hour in _hours(wanted.seed, day, snapshot.hours):
-            path = (DAILY if hour is None else HOURLY).format(day=day, hour=hour)
-            yield Download(f"{wanted.base}/{path}", f"pageviews/{PurePosixPath(path).name}")
-
-
-def _hours(seed: int, day: date, count: int) -> Sequence[int | None]:
-    """Return the drawn hours of a day, or None for the file of the whole day."""
-    return [None] if count == 24 else _drawn(seed, f"hour of {day}", range(24), count)
+    """Yield the file of an hour of each drawn day; each holds all Wikipedias."""
+    for day in sorted(_drawn(wanted.seed, "day", PAGEVIEW_DAYS, DRAWN_DAYS)):
+        [hour] = _drawn(wanted.seed, f"hour of {day}", range(24), 1)
+        path = HOURLY.format(day=day, hour=hour)
+        yield Download(f"{wanted.base}/{path}", f"pageviews/{PurePosixPath(path).name}")
 
 
 def _drawn(seed: int, purpose: str, items: Iterable[Item], count: int) -> list[Item]:
-    """Return the `count` items with the smallest draws, in their own order; a larger count adds to a smaller one's."""
-    in_order = list(items)
-    drawn = set(sorted(in_order, key=lambda item: _draw(seed, purpose, item))[:count])
-    return [item for item in in_order if item in drawn]
-
-
-def _draw(seed: int, purpose: str, item: object) -> bytes:
-    return blake2b(str(item).encode(), digest_size=8, key=f"{seed}/pageviews/{purpose}".encode()).digest()
+    """Return the `count` items whose hashes with the seed are smallest."""
+    key = f"{seed}/pageviews/{purpose}".encode()
+    return sorted(items, key=lambda item: blake2b(str(item).encode(), digest_size=8, key=key).digest())[:count]
 
 
 SOURCES: dict[str, Callable[[_Wanted], Iterator[Download | Listing]]] = {

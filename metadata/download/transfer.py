@@ -1,32 +1,33 @@
 """Fetch one file: resumed where it broke off, checked when it is whole, and only then given its name.
 
-While it is fetched its bytes are in `name.partial`; a hidden `record` says which version of the file they are of.
+While it is fetched its bytes are in `name.partial`. A hidden record beside it holds `validator`, by which the server
+recognises the version that they are of. Later it holds `size`, `mtime_ns` and `check`, by which a whole file is known.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
-from metadata.download import headers
-from metadata.download.answers import Again, Refused
-from metadata.download.checksums import damage, file_digest, kind, published_digest
-from metadata.download.client import Client
+from metadata.download.checksums import fault, kind, published_digest
+from metadata.download.client import Again, Client, Refused
 from metadata.download.planned import Download
-from metadata.download.record import Record, proof
 from runtime.errors import InputError
+from runtime.progress import advance
 from runtime.redaction import redacted
+from runtime.storage.paths import room
+from runtime.storage.whole import PARTIAL, read_json, sync, write_json
 
-Report = Callable[[Download, int, int | None], None]  # bytes so far, and in all if the server states it
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-_SPOILT = 2  # a whole file that is wrong is fetched again only once: it may be large
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")  # a star where nothing follows the bytes that we have
+_MB = 10**6
 
 
 @dataclass(frozen=True)
@@ -41,158 +42,146 @@ class Result:
     reason: str = ""  # of a failure
 
 
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Say in one sentence why `path` cannot be written, where the block ends for that reason."""
+    try:
+        with room(path.parent):
+            yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot write {path} ({reason}); give a folder that can be written") from error
+
+
 class Transfer:
     """The fetching of one file to its path below a folder."""
 
-    def __init__(self, download: Download, directory: Path, client: Client, report: Report):
-        self.download, self._client, self._report = download, client, report
-        self.target = directory / download.path
-        self._partial = self.target.with_name(f"{self.target.name}.partial")
-        self._record = Record(self.target)
+    def __init__(self, download: Download, folder: Path, client: Client):
+        self.download, self._client = download, client
+        self.target = folder / download.path
+        self._partial = self.target.with_name(f"{self.target.name}{PARTIAL}")
+        self._record = self.target.with_name(f".{self.target.name}.record")
         self._digest: str | None = None
-        self._most = 0  # bytes that have ever been fetched at once: more of them is progress
-        self._spoilt = 0
+        self._shown = 0, 0
 
-    def run(self) -> Result:
-        """Fetch the file unless that was done before.
+    def run(self, dry: bool) -> Result:
+        """Fetch the file unless that was done before; a dry run asks for its size only.
 
-        A file that cannot be fetched is a failed result; a full disk is an InputError.
+        A file that cannot be fetched is a failed result; a disk that cannot be written is an InputError.
         """
+        record = read_json(self._record) or {}
         try:
-            return self._run()
+            if "check" in record and self.target.is_file() and record == record | self._proof(self.target):
+                return self._result("kept", record["size"], record["check"])
+            if dry:
+                return self._result("planned", self._client.persist(self._stated_size))
+            with writable(self.target):
+                self.target.parent.mkdir(parents=True, exist_ok=True)
+                return self._fetched()
         except Refused as refused:
             return Result(self.download, self.target, None, "failed", reason=str(refused))
-        except OSError as error:
-            raise self._disk_error(error) from error
 
-    def look(self) -> Result:
-        """Return what `run` would have to do, and the size that the server states."""
-        record = self._record.read()
-        if self._record.is_of_target(record):
-            return Result(self.download, self.target, record["size"], "kept", record["check"])
-        try:
-            size = self._client.persist(self.download.url, self._stated_size)
-        except Refused as refused:
-            return Result(self.download, self.target, None, "failed", reason=str(refused))
-        return Result(self.download, self.target, size, "planned")
-
-    def _run(self) -> Result:
-        record = self._record.read()
-        if self._record.is_of_target(record):
-            return self._result("kept", record["check"])
-        self.target.parent.mkdir(parents=True, exist_ok=True)
+    def _fetched(self) -> Result:
         self._digest = self._read_digest()
         if self.target.is_file() and not self._fault(self.target):
-            self._record.write(proof(self.target, self._check_name()))
-            return self._result("kept", self._check_name())
-        self._most = self._size()
-        self._client.persist(self.download.url, self._try)
-        self._record.write(self._record.read() | proof(self._partial, self._check_name()))
-        os.replace(self._partial, self.target)
-        return self._result("fetched", self._check_name())
+            outcome, path = "kept", self.target
+        else:
+            self._persist()
+            outcome, path = "fetched", self._partial
+        check = f"{kind(self._digest)} {self._digest}" if self._digest else "its own"
+        write_json(self._record, (read_json(self._record) or {}) | self._proof(path) | {"check": check})
+        os.replace(path, self.target)
+        return self._result(outcome, self.target.stat().st_size, check)
 
-    def _result(self, outcome: str, check: str) -> Result:
-        return Result(self.download, self.target, self.target.stat().st_size, outcome, check)
+    def _persist(self) -> None:
+        """Fetch the file, and once more if it is wrong, but not for ever: it may be large."""
+        for _ in range(2):
+            self._client.persist(self._receive, self._size)
+            found = self._fault(self._partial)
+            if found and self._digest:  # the published checksums may be newer than they were
+                self._digest = self._read_digest()
+                found = self._fault(self._partial)
+            if not found:
+                return
+            self._partial.unlink()
+        raise Refused(f"{redacted(self.download.url)} is not what was published: {found}")
+
+    def _receive(self) -> None:
+        """Bring the partial file to its end, from where it is if the server still has the same version."""
+        have, version = self._size(), (read_json(self._record) or {}).get("validator", "")
+        if have and not version:
+            self._partial.unlink()
+            have = 0
+        rest = {"Range": f"bytes={have}-", "If-Range": version} if have else None
+        with self._client.open(self.download.url, rest) as response:
+            part = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if response.status_code == 200:
+                self._partial.unlink(missing_ok=True)
+                write_json(self._record, {"validator": _version(response)})
+                total = _length(response)
+            elif part and int(part[1] or part[2]) == have and _version(response) in (version, ""):
+                total = int(part[2])
+            else:
+                self._partial.unlink(missing_ok=True)
+                raise Again(f"{redacted(self.download.url)} was answered with another part than the one asked for")
+            if response.status_code != 416:
+                self._write(response, total)
+
+    def _write(self, response: requests.Response, total: int | None) -> None:
+        if total is not None and total - self._size() > shutil.disk_usage(self.target.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with open(self._partial, "ab") as file:
+            for piece in self._client.pieces(response):
+                file.write(piece)
+                self._show(file.tell(), total)
+        sync(self._partial)
+        done = self._size()
+        if total is not None and done > total:
+            self._partial.unlink()
+        if total is not None and done != total:
+            raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
+
+    def _show(self, done: int, total: int | None) -> None:
+        """Let the progress of the stage stand at so many bytes of this file."""
+        shown = done // _MB, (total or done) // _MB
+        advance(done=shown[0] - self._shown[0], total=shown[1] - self._shown[1])
+        self._shown = shown
 
     def _read_digest(self) -> str | None:
         """Return the published checksum; a publisher who has none for this file after all is a failure."""
         published = self.download.published
         if published is None:
             return None
-        text = self._client.persist(published.url, lambda: self._client.text(published.url))
-        digest = published_digest(published, text)
+        digest = published_digest(published, self._client.text(published.url))
         if digest is None:
             raise Refused(f"{redacted(published.url)} lists no checksum of {published.name}")
         return digest
 
     def _fault(self, path: Path) -> str:
-        """Return why the file at `path` is not what was published, or an empty string."""
-        if self._digest is None:
-            return damage(path, self.target.name, self._client.pause)
-        found = file_digest(path, kind(self._digest), self._client.pause)
-        return "" if found == self._digest else f"its {kind(self._digest)} is {found}, not {self._digest} as published"
-
-    def _check_name(self) -> str:
-        return f"{kind(self._digest)} {self._digest}" if self._digest else "its own"
+        return fault(path, self._digest, self.target.name, self._client.pause)
 
     def _stated_size(self) -> int | None:
         with self._client.open(self.download.url, method="HEAD") as response:
-            return headers.length(response)
-
-    def _try(self) -> None:
-        try:
-            self._receive()
-            self._check()
-        except Again as again:
-            again.progress = self._size() > self._most
-            self._most = max(self._most, self._size())
-            raise
-
-    def _receive(self) -> None:
-        """Bring the partial file to its end, from where it is if the server still has the same version."""
-        have, validator = self._size(), self._record.read().get("validator", "")
-        if have and not validator:
-            self._discard()
-            have = 0
-        rest = {"Range": f"bytes={have}-", "If-Range": validator} if have else None
-        with self._client.open(self.download.url, rest) as response:
-            start, total = self._position(response, have)
-            if response.status_code != 416:
-                self._write(response, start, total)
-
-    def _position(self, response: requests.Response, have: int) -> tuple[int, int | None]:
-        """Return the position in the file at which the body of `response` begins, and the size of the whole file."""
-        if response.status_code == 200:
-            self._discard()
-            self._record.write({"validator": headers.validator(response)})
-            return 0, headers.length(response)
-        sent = headers.part(response)
-        if sent and sent[0] == have and headers.validator(response) in (self._record.read().get("validator"), ""):
-            return sent
-        if headers.size_without_rest(response) == have:
-            return have, have
-        self._discard()
-        raise Again(f"{redacted(self.download.url)} was answered with another part than the one asked for")
-
-    def _write(self, response: requests.Response, start: int, total: int | None) -> None:
-        if total is not None and total - start > shutil.disk_usage(self.target.parent).free:
-            raise OSError(errno.ENOSPC, f"{total - start:,} bytes are still to come")
-        done = start
-        with open(self._partial, "ab") as file:
-            for piece in self._client.pieces(response):
-                file.write(piece)
-                done += len(piece)
-                self._report(self.download, done, total)
-            file.flush()
-            os.fsync(file.fileno())
-        if total is not None and done > total:
-            self._discard()
-        if total is not None and done != total:
-            raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
-
-    def _check(self) -> None:
-        """Refuse a file that came whole twice and was wrong twice; checksums may be newer than they were."""
-        fault = self._fault(self._partial)
-        if fault and self._digest:
-            self._digest = self._read_digest()
-            fault = self._fault(self._partial)
-        if not fault:
-            return
-        self._discard()
-        self._most, self._spoilt = 0, self._spoilt + 1
-        sentence = f"{redacted(self.download.url)} is not what was published: {fault}"
-        raise Refused(sentence) if self._spoilt == _SPOILT else Again(sentence)
+            return _length(response)
 
     def _size(self) -> int:
         return self._partial.stat().st_size if self._partial.is_file() else 0
 
-    def _discard(self) -> None:
-        self._partial.unlink(missing_ok=True)
+    def _proof(self, path: Path) -> dict:
+        stat = path.stat()
+        return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
-    def _disk_error(self, error: OSError) -> InputError:
-        if error.errno in _NO_ROOM:
-            return InputError(
-                f"no room for {self.target} ({error.strerror}); make room and run the same again,"
-                " which goes on where this stopped"
-            )
-        return InputError(f"cannot write {self.target} ({error.strerror or error}); give a folder that can be written")
+    def _result(self, outcome: str, size: int | None, check: str = "") -> Result:
+        return Result(self.download, self.target, size, outcome, check)
+
+
+def _version(response: requests.Response) -> str:
+    """Return what names this version of the file to If-Range: a strong ETag, or else its date, or else nothing."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _length(response: requests.Response) -> int | None:
+    """Return the bytes of the body, where it is sent as one piece whose length is stated."""
+    text = "" if "Transfer-Encoding" in response.headers else response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else None

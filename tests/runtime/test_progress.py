@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from runtime import progress
-from runtime.progress import ConsoleProgress, Figures, Progress, Throttled, advance, counted, current
+from runtime.progress import ConsoleProgress, Figures, Progress, advance, counted, current
 
 
 @pytest.fixture
@@ -65,16 +65,3 @@ def test_rows_of_batches_are_counted():
     with silent.stage("read"):
         assert list(counted([batch, batch.slice(0, 0), batch.slice(1)])) == [batch, batch.slice(0, 0), batch.slice(1)]
     assert silent.times()[0]["rows"] == 5
-
-
-def test_events_reach_a_progress_more_often_than_its_text_is_shown(capsys):
-    class Calls(list):
-        def __call__(self, *event):
-            self.append(event)
-
-    calls = Calls()
-    shown = Throttled(calls)
-    for k in range(1000):
-        shown(k)
-    assert len(calls) == 1000
-    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -9,31 +9,15 @@ from tests.support.http_server import Answer
 BODY = bytes(range(256)) * 4_000
 
 
-class FakeClock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self):
-        self.slept = []
-
-    def now(self):
-        return sum(self.slept)
-
-    def jitter(self):
-        return 1.0
-
-    def sleep(self, seconds, stop):
-        self.slept.append(seconds)
-
-
 def published(server, body=BODY, name="a.bin", kind="sha1"):
     sums = f"{hashlib.new(kind, body).hexdigest()}  {name}\n"
     return Published(server.serve("/sums", Answer(body=sums.encode())), name)
 
 
-def one(server, folder, manners, *answers, checksum_of=BODY, **options):
+def one(server, folder, manners, *answers, checksum_of=BODY):
     """Fetch /a.bin, which is answered by `answers`, and return its result."""
     download = Download(server.serve("/a.bin", *answers), "sub/a.bin", published(server, checksum_of))
-    [result] = fetch([download], folder, manners, **options)
+    [result] = fetch([download], folder, manners)
     return result
 
 

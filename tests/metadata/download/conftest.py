@@ -1,16 +1,21 @@
-"""Manners under which nobody waits."""
+"""Servers are asked by one thread, and nobody waits."""
+
+import random
 
 import pytest
 
-from metadata.download.manners import Manners
-from tests.support.downloads import FakeClock
+from metadata.download.client import Client, Manners
 
 
 @pytest.fixture
-def clock():
-    return FakeClock()
+def manners():
+    return Manners(jobs=1)
 
 
-@pytest.fixture
-def manners(clock):
-    return Manners(jobs=1, tries=4, timeout=(30, 30), clock=clock)
+@pytest.fixture(autouse=True)
+def slept(monkeypatch):
+    """The seconds that would have been waited."""
+    seconds = []
+    monkeypatch.setattr(Client, "sleep", lambda client, wait: seconds.append(wait))
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    return seconds

@@ -5,10 +5,10 @@ import io
 import pytest
 import requests
 
+from metadata.download.client import Manners
 from metadata.download.fetch import fetch
-from metadata.download.manners import Manners
 from metadata.download.planned import Download, Published
-from metadata.download.progress import listing
+from metadata.summary import listing
 from runtime.errors import InputError
 from tests.support.downloads import one, visible
 from tests.support.http_server import Answer
@@ -49,14 +49,12 @@ def test_a_download_cannot_leave_its_folder(path):
         Download("https://a.org/x", path)
 
 
-def test_two_files_are_not_fetched_to_one_place(tmp_path):
+def test_two_files_are_not_fetched_to_one_place(tmp_path, manners):
     with pytest.raises(InputError, match="would both be x"):
-        fetch([Download("https://a.org/x", "x"), Download("https://b.org/x", "x")], tmp_path)
+        fetch([Download("https://a.org/x", "x"), Download("https://b.org/x", "x")], tmp_path, manners)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("jobs", 0), ("jobs", 4), ("tries", 0), ("contact", "a\r\nX: y"), ("contact", "é")]
-)
+@pytest.mark.parametrize(("setting", "value"), [("jobs", 0), ("jobs", 4), ("contact", "a\r\nX: y"), ("contact", "é")])
 def test_bad_manners_are_refused(setting, value):
     with pytest.raises(InputError, match=setting):
         Manners(**{setting: value})

@@ -5,8 +5,8 @@ import hashlib
 
 import pytest
 
-from metadata.download.dumps import ContentCurrent, PagesArticles
 from metadata.download.fetch import fetch, look_up
+from metadata.download.planned import content_current, pages_articles
 from metadata.download.sources import Snapshot, plan
 from runtime.errors import InputError
 from tests.support.downloads import visible
@@ -21,7 +21,7 @@ OTHERS = ["dewiki-20240101-stub-articles1.xml.gz", "dewiki-20240101-pages-articl
 
 
 def chosen(*names, dump="20240101"):
-    return PagesArticles("dewiki", dump)(names)
+    return pages_articles("dewiki", dump, names)
 
 
 def test_parts_are_chosen_in_the_order_of_their_pages():
@@ -60,7 +60,7 @@ def test_a_multistream_dump_may_have_no_index():
 def test_all_pages_of_the_content_that_is_current_are_chosen():
     names = [f"dewiki-2025-11-01-p{pages}.xml.bz2" for pages in ("10p20", "1p9", "100p200")]
     others = ["dewiki-2025-10-01-p1p9.xml.bz2", "frwiki-2025-11-01-p1p9.xml.bz2", "dewiki-2025-11-01.json"]
-    assert ContentCurrent("dewiki", "2025-11-01")([*names, *others]) == [names[1], names[0], names[2]]
+    assert content_current("dewiki", "2025-11-01", [*names, *others]) == [names[1], names[0], names[2]]
 
 
 def served(server, folder, sums, kind, bodies):

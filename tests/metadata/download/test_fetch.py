@@ -7,12 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from metadata.download import transfer
+from metadata.download import client, transfer
+from metadata.download.client import Manners
 from metadata.download.fetch import fetch
-from metadata.download.manners import Manners
 from metadata.download.planned import Download
-from metadata.download.progress import Progress, listing
+from metadata.summary import listing
 from runtime.errors import InputError
+from runtime.progress import advanced
+from runtime.storage import locks
+from runtime.storage.paths import FullDisk
 from tests.support.downloads import BODY, one, visible
 from tests.support.http_server import Answer, file, serving
 
@@ -44,57 +47,44 @@ def test_a_dry_run_makes_no_folder(server, tmp_path, manners):
     assert not (tmp_path / "d").exists()
 
 
-def test_no_more_files_are_fetched_at_once_than_allowed(server, tmp_path, clock):
+def test_no_more_files_are_fetched_at_once_than_allowed(server, tmp_path):
     downloads = [Download(server.serve(f"/{i}", file(BODY)), str(i)) for i in range(9)]
-    results = fetch(downloads, tmp_path, Manners(jobs=2, clock=clock))
+    results = fetch(downloads, tmp_path, Manners(jobs=2))
     assert [each.download for each in results] == downloads
     assert {each.outcome for each in results} == {"fetched"}
     assert server.most_at_once <= 2
 
 
-def test_nothing_to_fetch_is_fetched(tmp_path):
-    assert fetch([], tmp_path) == []
+def test_nothing_to_fetch_is_fetched(tmp_path, manners):
+    assert fetch([], tmp_path, manners) == []
 
 
-def test_progress_is_told_up_to_the_last_byte_of_resumed_files_too(server, tmp_path, manners):
-    told = []
-    one(server, tmp_path, manners, file(BODY, sent=700_000), file(BODY), progress=lambda *each: told.append(each))
-    assert {download.path for download, _, _ in told} == {"sub/a.bin"}
-    assert {total for _, _, total in told} == {len(BODY)}
-    sizes = [done for _, done, _ in told]
-    assert sizes == sorted(sizes)
-    assert sizes[-1] == len(BODY)
-
-
-def test_the_console_line_counts_files_bytes_and_speed():
-    times = iter([0.0, 2.0])
-    progress = Progress(files=3, clock=lambda: next(times))
-    first, second = Download("https://a.org/1", "1"), Download("https://a.org/2", "2")
-    for download, done in [(first, 0), (first, 1_000_000), (second, 500_000), (second, 1_500_000)]:
-        progress(download, done, total=1_000_000 if download is first else 3_000_000)
-    assert str(progress) == "1 of 3 files, 2.5 MB of 4.0 MB in those begun, 1.0 MB/s"
+def test_progress_counts_the_bytes_of_resumed_files_once(server, tmp_path, manners):
+    before = advanced()
+    body = BODY * 5
+    one(server, tmp_path, manners, file(body, sent=700_000), file(body, sent=3_000_000), file(body), checksum_of=body)
+    counted = advanced() - before
+    assert (counted.done, counted.total) == (5, 5)  # MB
 
 
 def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(server, tmp_path, manners, monkeypatch):
-    written = []
-
-    def full(path, *arguments, **options):
+    def full(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(transfer.os, "fsync", full)
-        with pytest.raises(InputError, match=r"no room for .*a\.bin .*; make room and run the same again"):
+        patched.setattr(transfer, "sync", full)
+        with pytest.raises(FullDisk, match=r"no space left in .*sub; make room and run the same command again"):
             one(server, tmp_path, manners, file(BODY))
     assert visible(tmp_path) == ["a.bin.partial"]
-    assert one(server, tmp_path, manners, file(BODY), progress=lambda *each: written.append(each)).outcome == "fetched"
-    assert written == []
+    assert one(server, tmp_path, manners, file(BODY)).outcome == "fetched"
+    assert server.asked("/a.bin")[-1].headers["Range"] == f"bytes={len(BODY)}-"
 
 
 def test_a_run_that_dies_before_the_name_is_given_leaves_only_that_to_do(server, tmp_path, manners, monkeypatch):
     replace = os.replace
 
     def dying(source, target):
-        if str(source).endswith(".partial"):
+        if str(source).endswith("/a.bin.partial"):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         replace(source, target)
 
@@ -109,27 +99,27 @@ def test_a_run_that_dies_before_the_name_is_given_leaves_only_that_to_do(server,
 
 def test_a_file_larger_than_the_disk_is_refused_before_it_is_fetched(server, tmp_path, manners, monkeypatch):
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=len(BODY) - 1))
-    with pytest.raises(InputError, match="no room"):
+    with pytest.raises(InputError, match="no space left"):
         one(server, tmp_path, manners, file(BODY))
     assert (tmp_path / "sub").is_dir()
     assert visible(tmp_path) == []
 
 
-def test_no_network_is_one_sentence(tmp_path, manners, clock):
+def test_no_network_is_one_sentence(tmp_path, manners, slept):
     with serving() as gone:
         url = gone.url
     downloads = [Download(f"{url}/{i}", str(i)) for i in range(50)]
     with pytest.raises(InputError, match=r"no answer from 127\.0\.0\.1:\d+ \(.*refused.*\); check the network"):
         fetch(downloads, tmp_path, manners)
-    assert len(clock.slept) == 2
+    assert len(slept) == 2
 
 
-def test_no_network_is_the_one_sentence_of_parallel_files_too(tmp_path, clock):
+def test_no_network_is_the_one_sentence_of_parallel_files_too(tmp_path):
     with serving() as gone:
         url = gone.url
     for _ in range(20):
         with pytest.raises(InputError, match="check the network"):
-            fetch([Download(f"{url}/{i}", str(i)) for i in range(9)], tmp_path, Manners(jobs=3, clock=clock))
+            fetch([Download(f"{url}/{i}", str(i)) for i in range(9)], tmp_path, Manners(jobs=3))
 
 
 def test_a_name_that_no_one_resolves_is_no_network(tmp_path, manners):
@@ -139,32 +129,37 @@ def test_a_name_that_no_one_resolves_is_no_network(tmp_path, manners):
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(server, tmp_path, manners):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot download to"):
+    with pytest.raises(InputError, match="cannot write .*file .*; give a folder"):
         fetch([], tmp_path / "file", manners)
     (tmp_path / "sub").write_text("")
     with pytest.raises(InputError, match=r"cannot write .*a\.bin .*; give a folder"):
         one(server, tmp_path, manners, file(BODY))
 
 
-def test_two_runs_do_not_share_a_folder(server, tmp_path, manners):
+def test_two_runs_do_not_share_a_folder(server, tmp_path, manners, monkeypatch):
     refusals = []
 
-    def meanwhile(*each):
+    def meanwhile(**figures):
         with pytest.raises(InputError, match="another run") as refusal:
-            fetch([], tmp_path)
+            fetch([], tmp_path, manners)
         refusals.append(refusal)
 
-    assert one(server, tmp_path, manners, file(BODY), progress=meanwhile).outcome == "fetched"
+    monkeypatch.setattr(locks, "MOMENT", 0.01)
+    monkeypatch.setattr(transfer, "advance", meanwhile)
+    assert one(server, tmp_path, manners, file(BODY)).outcome == "fetched"
     assert refusals
+    assert fetch([], tmp_path, manners) == []
 
 
-def test_an_interrupted_run_ends_its_transfers_and_keeps_what_came(server, tmp_path, clock):
+def test_an_interrupted_run_ends_its_transfers_and_keeps_what_came(server, tmp_path, monkeypatch):
     downloads = [Download(server.serve(f"/{i}", file(BODY, sent=600_000, waits=True)), str(i)) for i in range(4)]
 
-    def interrupt(download, done, total):
+    def interrupt(**figures):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(client, "TIMEOUT", (5, 0.3))
+    monkeypatch.setattr(transfer, "advance", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fetch(downloads, tmp_path, Manners(timeout=(5, 0.3), clock=clock), progress=interrupt)
+        fetch(downloads, tmp_path, Manners())
     assert all(name.endswith(".partial") for name in visible(tmp_path))
     assert not [each for each in threading.enumerate() if each.name.startswith("download")]

@@ -4,6 +4,7 @@ import pytest
 
 from metadata.download.fetch import fetch
 from metadata.download.planned import Download
+from runtime.storage.retrying import TRIES
 from tests.support.downloads import BODY, one, visible
 from tests.support.http_server import Answer, file
 
@@ -19,10 +20,10 @@ def test_a_body_cut_short_is_gone_on_with(server, tmp_path, manners):
 def test_cuts_do_not_count_as_failures_while_they_bring_something(server, tmp_path, manners):
     result = one(server, tmp_path, manners, file(BODY, sent=100_000))
     assert result.path.read_bytes() == BODY
-    assert len(server.asked("/a.bin")) > manners.tries
+    assert len(server.asked("/a.bin")) > TRIES
 
 
-def test_another_run_goes_on_where_one_stopped(server, tmp_path, manners, clock):
+def test_another_run_goes_on_where_one_stopped(server, tmp_path, manners):
     cut = one(server, tmp_path, manners, file(BODY, sent=700_000), Answer(404))
     assert cut.outcome == "failed"
     assert visible(tmp_path) == ["a.bin.partial"]
