@@ -10,12 +10,19 @@ from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, checksum_of, compared
 from runtime.storage.whole import whole
 
+REMEDY = "build it again"
+
 
 def save_array(path: Path, array: np.ndarray) -> Path:
     """Write one array as .npy, whole under its name; return the path for workers to map."""
     with whole(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
     return path
+
+
+def open_array(path: Path) -> np.ndarray:
+    """Return a saved array, mapped into memory, whose file was compared with its checksum."""
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
@@ -36,22 +43,17 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
         header = json.loads((directory / name).read_text(encoding="utf-8"))
         if header.get("version") != version:
             raise InputError(
-                f"{directory} holds version {header.get('version')}; this program reads {version}: build it again"
+                f"{directory} holds version {header.get('version')}; this program reads {version}: {REMEDY}"
             )
         if header.pop("checksum") != _checksum(header):
-            raise InputError(f"{directory / name} is damaged (its checksum differs): build it again")
-        arrays = {key: _mapped(directory / f"{key}.npy", checksum) for key, checksum in header["arrays"].items()}
+            raise InputError(f"{directory / name} is damaged (its checksum differs): {REMEDY}")
+        own = {key: OwnFile(directory / f"{key}.npy", f"{each:08x}", REMEDY) for key, each in header["arrays"].items()}
+        arrays = {key: open_array(compared(file)) for key, file in own.items()}
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): build it again") from None
+        raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): {REMEDY}") from None
     return header, arrays
-
-
-def _mapped(path: Path, checksum: int) -> np.ndarray:
-    """Return a saved array; nothing in its file is believed before the checksum of all of it."""
-    own = OwnFile(path, f"{checksum:08x}", "build it again")
-    return np.load(compared(own), mmap_mode="r", allow_pickle=False)
 
 
 def _checksum(header: dict) -> int:
