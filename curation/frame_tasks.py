@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from curation import warm
@@ -23,6 +22,7 @@ from curation.stages import MatchPlan
 from metadata.entries import entries_file
 from runtime.arrow.schemas import require
 from runtime.spark import Shipped
+from runtime.storage.arrays import open_array
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
 from runtime.tallies import Tallies
@@ -83,7 +83,7 @@ def row_groups(saved: Path) -> int:
 def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
     """Yield the CURATED rows of SAMPLED batches."""
     _prepare()
-    opened = _array(rates.path())
+    opened = rates.opened(open_array)
     for batch in batches:
         yield sample_batch(require(batch, SAMPLED), opened, seed)
 
@@ -113,8 +113,3 @@ def _prepare() -> None:
     """Make sure, once in a process, that this machine has its kernels."""
     compile_kernels(warm.CALLS, warm.SECONDS)
     gc.freeze()
-
-
-@lru_cache(maxsize=2)
-def _array(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)

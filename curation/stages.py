@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ from runtime.failures import AGAIN
 from runtime.progress import advance, counted
 from runtime.shuffle import exchange
 from runtime.spark import Shipped, run
+from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import PartWriter, batches, read_table
 from runtime.tallies import Tallies
@@ -88,7 +89,7 @@ class MatchPlan:
         compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
-        lettered = _array(self.artefacts.lettered.path()) if self.artefacts.lettered else None
+        lettered = self.artefacts.lettered.opened(open_array) if self.artefacts.lettered else None
         finders = finders.of_one_list(self.one_list)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
@@ -97,7 +98,7 @@ class MatchPlan:
         if not self.languages.ask_pages:
             batches = map(_without_page_language, batches)
         if self.artefacts.exclusion is not None:
-            batches = _exclusion(self.artefacts.exclusion.path()).out_of(batches)
+            batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches)
         return limits.cut(batches, self.max_text_length)
 
 
@@ -226,19 +227,21 @@ def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
 def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
     total: np.ndarray | float = 0.0
     for batch in counted(_sampled(file)):
-        total = total + expected_size(batch, _array(rates.path())).sum(axis=0)
+        total = total + expected_size(batch, rates.opened(open_array)).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
 def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
-    return manifest.draw_pairs(_sampled(file), _array(sampling.rates.path()), sampling.seed, sampling.files, tallies)
+    return manifest.draw_pairs(
+        _sampled(file), sampling.rates.opened(open_array), sampling.seed, sampling.files, tallies
+    )
 
 
 def _write_curated(
     file: int, blocks: Iterator[bytes], sampling: Sampling, folder: Path, row_group_rows: int
 ) -> Tallies:
-    path, lettered = folder / f"{file:05d}.parquet", _array(sampling.lettered.path())
+    path, lettered = folder / f"{file:05d}.parquet", sampling.lettered.opened(open_array)
     return manifest.write_curated(blocks, file, path, row_group_rows, lettered)
 
 
@@ -255,16 +258,6 @@ def _chunks(items: Sequence, size: int) -> list:
     return [items[begin : begin + size] for begin in range(0, len(items), max(1, size))]
 
 
-@lru_cache(maxsize=4)
-def _array(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
 def _without_page_language(batch: pa.RecordBatch) -> pa.RecordBatch:
     place, name = batch.schema.get_field_index("page_language"), "page_language"
     return batch.set_column(place, name, pa.nulls(batch.num_rows, pa.string()))
-
-
-@lru_cache(maxsize=1)
-def _exclusion(path: Path) -> Exclusion:
-    return Exclusion.open(path)

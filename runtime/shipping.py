@@ -12,13 +12,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, cast
 from uuid import uuid4
 
 from runtime.storage import locks
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, content_digest
 from runtime.storage.whole import whole
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
@@ -30,11 +28,9 @@ def pack(artefact: Path, folder: Path) -> Path:
     """Return a tar in `folder` of a file, or of a folder with all that is in it."""
     partial = folder / f"{uuid4().hex}{_PARTIAL}"
     try:
-        with partial.open("wb") as file:
-            hashed = _Hashed(file)
-            with tarfile.open(fileobj=cast(BinaryIO, hashed), mode="w|", dereference=True) as tar:
-                tar.add(artefact, arcname=artefact.name, filter=_only_content)
-        return partial.replace(folder / f"{artefact.stem}-{hashed.digest}{ENDING}")
+        with tarfile.open(partial, mode="w|", dereference=True) as tar:
+            tar.add(artefact, arcname=artefact.name, filter=_only_content)
+        return partial.replace(folder / f"{artefact.stem}-{content_digest(partial)}{ENDING}")
     finally:
         partial.unlink(missing_ok=True)
 
@@ -59,26 +55,6 @@ def unpacked(tar: Path, cache: Path) -> Path:
                 _clean(cache)
                 _unpack(tar, copy)
     return copy
-
-
-class _Hashed:
-    """A file whose bytes are hashed as they are written or read."""
-
-    def __init__(self, file: BinaryIO):
-        self._file, self._hashed = file, blake2b(digest_size=16)
-
-    def write(self, data: bytes) -> int:
-        self._hashed.update(data)
-        return self._file.write(data)
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self._hashed.update(data)
-        return data
-
-    @property
-    def digest(self) -> str:
-        return self._hashed.hexdigest()
 
 
 def _only_content(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -113,15 +89,11 @@ def _locked(cache: Path) -> Iterator[None]:
 def _unpack(tar: Path, copy: Path) -> None:
     partial = copy.with_name(f"{uuid4().hex}{_PARTIAL}")
     try:
-        with tar.open("rb") as file:
-            hashed = _Hashed(file)
-            with tarfile.open(fileobj=cast(BinaryIO, hashed), mode="r|") as members:
-                members.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
-                members.extractall(partial, members=map(_only_below, members))  # Python 3.11.2, for one, has no filters
-            while hashed.read(1 << 20):
-                pass
-        if not tar.stem.endswith(hashed.digest):  # tarfile takes a tar that is cut off for a shorter one
+        if not tar.stem.endswith(content_digest(tar)):  # tarfile takes a tar that is cut off for a shorter one
             raise tarfile.TarError("its content has another digest than its name")
+        with tar.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as members:
+            members.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+            members.extractall(partial, members=map(_only_below, members))  # Python 3.11.2, for one, has no filters
         partial.replace(copy)
     except tarfile.TarError as error:
         raise OwnFile(tar, None, "delete it, and run the same command again").damaged(error) from error

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from socket import gethostname
@@ -57,6 +57,10 @@ class Shipped:
         if self.tar is None:
             return compared(OwnFile(self.source, self.checksum, AGAIN))
         return self._in(unpacked(Path(SparkFiles.get(self.tar)), cache_folder()))
+
+    def opened(self, open: Callable[[Path], Any]) -> Any:
+        """Return what `open` makes of it, in a worker; a process opens it once."""
+        return _opened(open, self.path())
 
     def _in(self, copy: Path) -> Path:
         """Return its path in a copy of this machine, which later jobs use, too: a damaged one is refused."""
@@ -111,6 +115,11 @@ def _opened_itself(source: Path) -> Shipped:
 
 def _checksum(source: Path) -> str | None:
     return checksum_of(source) if source.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _opened(open: Callable[[Path], Any], path: Path) -> Any:
+    return open(path)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from curation.classes.names import Classes
 from curation.report.alignment import drawing
 from curation.runs.finished import curated_files, matched_files
 from curation.runs.results import Results
-from runtime.storage.whole import whole, whole_folder, write_json
+from runtime.storage.whole import whole, write_json
 
 JSON, PLOT = "alignment.json", "alignment.svg"
 
@@ -24,9 +24,8 @@ def align(run: Results, classes: dict[str, Classes]) -> list[Alignment]:
     return [Alignment.of(code, each, pool[code], manifest[code]) for code, each in classes.items()]
 
 
-def write(found: list[Alignment], to: Path) -> None:
-    """Write alignment.json and alignment.svg into a new folder."""
-    with whole_folder(to) as folder:
-        write_json(folder / JSON, {"version": 1, "languages": {each.language: each.json() for each in found}})
-        with whole(folder / PLOT) as file:
-            file.write_text(drawing(found), encoding="utf-8")
+def write(found: list[Alignment], folder: Path) -> None:
+    """Write alignment.json and alignment.svg into a folder."""
+    write_json(folder / JSON, {"version": 1, "languages": {each.language: each.json() for each in found}})
+    with whole(folder / PLOT) as file:
+        file.write_text(drawing(found), encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.clustering.encoder import opened
+from curation.clustering.encoder import Encoder
 from curation.clustering.texts import COLUMNS, texts_of
 from curation.runs.recorded import stamp_of
 from runtime.progress import advance
@@ -63,7 +63,7 @@ def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -
 
 def embed(span: Span, how: Embedding) -> Tallies:
     """Write the embeddings of a span, and then their checksum to a file beside them."""
-    encoder = opened(how.encoder.path())
+    encoder = how.encoder.opened(Encoder)
     schema = embeddings_schema(encoder.dimension)
     with PartWriter(how.folder / span.name, schema, _ROW_GROUP) as writer:
         for rows in _texts(span, how):

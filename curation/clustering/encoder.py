@@ -7,7 +7,6 @@ the same number of them: none is padded, and equal texts get equal embeddings, i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -54,12 +53,6 @@ def digest_of(folder: Path) -> str:
 def described(name: str, folder: Path) -> dict[str, Any]:
     """Return what clusters.json says of an encoder."""
     return {"name": Path(name).name, "digest": digest_of(folder), "versions": {each: version(each) for each in _RUN_BY}}
-
-
-@lru_cache(maxsize=1)
-def opened(folder: Path) -> Encoder:
-    """Return the encoder in a folder, once in a process."""
-    return Encoder(folder)
 
 
 class Encoder:

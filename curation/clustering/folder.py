@@ -5,35 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from curation.clustering.model import Clusters
-from curation.runs.folders import present, usable
 from runtime.errors import InputError
-from runtime.storage.ownership import WORK, owned
+from runtime.storage.ownership import WORK
 from runtime.storage.parquet import write_tables
-from runtime.storage.paths import as_path, make_folder, names, reachable, remove
+from runtime.storage.paths import make_folder, names, remove
 from runtime.storage.whole import STAMP, Parts, read_json, write_json
 
 CLUSTERS, EMBEDDINGS = "clusters", "embeddings"  # folders
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
 OWN = {CLUSTERS, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
-
-
-@contextmanager
-def claimed(output: str | Path, overwrite: bool) -> Iterator[Parts]:
-    """Give the output folder to this run alone; refuse one that holds something else, or clusters without overwrite."""
-    folder = usable(as_path(output))
-    with present(folder), reachable(folder):
-        _require_free(folder, overwrite)  # before anything of ours is in it
-        with owned(folder) as owner:
-            _require_free(folder, overwrite)
-            yield Parts(folder, owner.work)
 
 
 def embeddings_folder(parts: Parts, stamp: dict, overwrite: bool) -> Path:
@@ -72,7 +58,8 @@ def _vectors(vectors: np.ndarray) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(vectors)), vectors.shape[1])
 
 
-def _require_free(folder: Path, overwrite: bool) -> None:
+def require_free(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds something else, or clusters without `overwrite`."""
     found = names(folder)
     if FACTS in found and not overwrite:
         raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")

@@ -55,7 +55,7 @@ def write_assigned(
 ) -> Tallies:
     """Write the clusters of a file of embeddings, ASSIGNED rows."""
     number, file = numbered
-    path, opened, tallies = folder / f"{number:05d}.parquet", Clusters.open(clusters.path()), Tallies()
+    path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(Clusters.open), Tallies()
     with PartWriter(path, ASSIGNED, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
             tallies.add("unusable", rows.unusable)

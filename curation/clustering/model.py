@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +47,7 @@ class Clusters:
         return folder
 
     @classmethod
-    @lru_cache(maxsize=1)
     def open(cls, folder: Path) -> Clusters:
-        """Return what `save` wrote, once in a process."""
+        """Return what `save` wrote."""
         _, arrays = open_arrays(folder, NAME, VERSION)
         return cls(Centres(arrays["fine"], arrays["prices"]), arrays["coarse_of"], arrays["coarse"])

@@ -32,6 +32,7 @@ from runtime.spark import require_shared, run, ship
 from runtime.storage.addresses import hidden
 from runtime.storage.apart import require_apart
 from runtime.storage.arrays import save_array
+from runtime.storage.output_folders import claimed
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
 from runtime.storage.parquet import read_table, rows_of
 from runtime.storage.paths import remove
@@ -66,7 +67,7 @@ def cluster(
         Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
     )
     require_apart(request.output, [source.path, *request.embeddings])
-    with output.claimed(request.output, request.overwrite) as parts:
+    with claimed(request.output, partial(output.require_free, overwrite=request.overwrite)) as parts:
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark
         require_shared(session, parts.folder)

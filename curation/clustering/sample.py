@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from curation.gates.tables import KEY
 from curation.gating.rows import key_columns
 from runtime.draws import draws
 from runtime.spark import Shipped, over
+from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches
 from runtime.storage.versions import Version
@@ -43,7 +44,7 @@ def write_vectors(
 ) -> Tallies:
     """Write place and vector of the drawn images in a file of embeddings."""
     number, file = numbered
-    path, drawn, tallies = folder / f"{number:05d}.parquet", _opened(keys.path()), Tallies()
+    path, drawn, tallies = folder / f"{number:05d}.parquet", keys.opened(open_array), Tallies()
     schema = _schema(embeddings.dimension)
     with PartWriter(path, schema, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
@@ -95,8 +96,3 @@ def _drawn(file: OwnFile, share: float, seed: int) -> Iterator[pa.RecordBatch]:
 
 def _schema(dimension: int) -> pa.Schema:
     return pa.schema([pa.field("place", pa.int64()), pa.field("vector", pa.list_(pa.float32(), dimension))])
-
-
-@lru_cache(maxsize=1)
-def _opened(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)

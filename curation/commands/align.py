@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import nullcontext
 
 from curation.alignment.align import align, write
 from curation.classes.names import read_classes
@@ -12,8 +12,7 @@ from curation.commands.arguments import Parser, add_classes
 from curation.report.alignment import table
 from curation.runs.finished import open_local
 from runtime.console import command
-from runtime.errors import InputError
-from runtime.storage.ownership import is_free
+from runtime.storage.output_folders import new_folder
 from runtime.terminal import say
 
 
@@ -21,13 +20,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("align"):
-        output = Path(args.output) if args.output else None
-        if output and not is_free(output):
-            raise InputError(f"{output} is not empty; give a new or empty folder")
-        run = open_local(args.run)
-        found = align(run, read_classes(args.classes, args.templates))
-        if output:
-            write(found, output)
+        run, classes = open_local(args.run), read_classes(args.classes, args.templates)
+        with new_folder(args.output, [run.path]) if args.output else nullcontext() as folder:
+            found = align(run, classes)
+            if folder:
+                write(found, folder)
         say(table(found))
 
 

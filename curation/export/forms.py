@@ -28,9 +28,7 @@ from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
 from runtime.processes import process_pool
-from runtime.storage.apart import require_apart
-from runtime.storage.ownership import is_free, owned
-from runtime.storage.whole import whole_folder
+from runtime.storage.output_folders import new_folder
 
 
 @dataclass(frozen=True)
@@ -62,16 +60,9 @@ def export(
     _require_use(form, given)
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; it must be at least 1")
-    run, to = open_local(source), Path(to)
-    if to.exists() and not to.is_dir():
-        raise InputError(f"{to} is a file; give a folder")
-    require_apart(to, [run.path, *given.tars, *given.captions, *given.clusters.tables])
-    try:
-        with owned(to), whole_folder(to) as folder:
-            _require_free(to, overwrite)
-            written = FORMS[form](run, folder, about, workers, given)
-    except OSError as error:
-        raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
+    run = open_local(source)
+    with new_folder(to, [run.path, *given.tars, *given.captions, *given.clusters.tables], overwrite) as folder:
+        written = FORMS[form](run, folder, about, workers, given)
     return f"{written} in {to}"
 
 
@@ -151,12 +142,6 @@ def _require_use(form: str, given: Given) -> None:
         raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
     if given.clusters.tables and form != "huggingface" and not given.clusters.coarse:
         raise InputError(f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)")
-
-
-def _require_free(to: Path, overwrite: bool) -> None:
-    """Refuse a folder that is not empty, without `overwrite`."""
-    if not is_free(to) and not overwrite:
-        raise InputError(f"{to} is not empty; give a new folder, or --overwrite this")
 
 
 @contextmanager

@@ -20,12 +20,10 @@ from curation.runs import Results
 from curation.runs.finished import curated_files, open_local
 from curation.schemas import CURATED
 from runtime.arrow.schemas import require
-from runtime.errors import InputError
-from runtime.storage.apart import require_apart
+from runtime.storage.output_folders import new_folder
 from runtime.storage.own_files import OwnFile, checksum_of, intact
-from runtime.storage.ownership import is_free, owned
 from runtime.storage.parquet import PartWriter, batches, row_group_rows
-from runtime.storage.whole import whole_folder, write_json
+from runtime.storage.whole import write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
@@ -51,19 +49,11 @@ class Removed:
 
 def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
     """Write the manifest in `source` without what is excluded to a new folder; return a sentence about it."""
-    run, to = open_local(source), Path(to)
-    if "://" in str(to) or (to.exists() and not to.is_dir()):
-        raise InputError(f"output {to} is no local folder; give a new one")
-    require_apart(to, [run.path])
-    files = curated_files(run)
-    try:
-        with owned(to), whole_folder(to) as folder:
-            _require_free(to)
-            removed = _write_kept(files, exclusion, folder)
-            _write_facts(run, exclusion, removed, folder)
-    except OSError as error:
-        raise InputError(f"{to} cannot be written ({error}); give a folder on a disk with room") from None
-    return _summary(run.facts["rows"]["kept"], removed, to)
+    run = open_local(source)
+    with new_folder(to, [run.path]) as folder:
+        removed = _write_kept(curated_files(run), exclusion, folder)
+        _write_facts(run, exclusion, removed, folder)
+    return _summary(run.facts["rows"]["kept"], removed, Path(to))
 
 
 def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> Removed:
@@ -123,9 +113,3 @@ def _summary(before: int, removed: Removed, to: Path) -> str:
         f"removed {removed.rows:,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed.parquet'}"
     )
-
-
-def _require_free(to: Path) -> None:
-    """Refuse a folder that is not new or empty."""
-    if not is_free(to):
-        raise InputError(f"output {to} is not empty; give a new folder")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial, reduce
+from functools import partial, reduce
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,12 +41,12 @@ def sets_by_hash(spark: SparkSession, plan: GatePlan, sets: Shipped) -> DataFram
 
 def known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
     """Return the sets that have the URL of each image of a MATCHED batch."""
-    return _opened(EvaluationSets, sets.path()).known(batch)
+    return sets.opened(EvaluationSets.open).known(batch)
 
 
 def is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
     """Return which texts are among those of evaluation sets."""
-    return _opened(EvaluationTexts, known.path()).fails(texts.field("text"))
+    return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
 def _found(spark: SparkSession, table: ImageTable, column: str, sets: Shipped) -> DataFrame:
@@ -58,11 +57,6 @@ def _read(file: tuple[str, Version], table: ImageTable, column: str, sets: Shipp
     """Yield the images of a file that a set has."""
     for batch in table.read(file, [column]):
         *keys, hashes = batch.columns
-        found = _FINDERS[column](_opened(EvaluationSets, sets.path()), hashes)
+        found = _FINDERS[column](sets.opened(EvaluationSets.open), hashes)
         rows = pa.RecordBatch.from_arrays([*keys, pa.array(found.astype(np.int64))], schema=_SETS)
         yield rows.filter(pa.array(found != 0))
-
-
-@lru_cache(maxsize=4)
-def _opened(kind: Any, path: Path) -> Any:
-    return kind.open(path)

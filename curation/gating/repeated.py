@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +13,7 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.images.uids import uid_hashes
 from runtime.arrow.lists import parts
 from runtime.spark import Shipped, over
+from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
@@ -33,7 +32,7 @@ def repeated_texts(spark: SparkSession, files: Sequence[OwnFile], most: int) -> 
 
 def is_repeated(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Shipped) -> np.ndarray:
     """Return which texts are among the repeated ones, whose hashes were saved and shipped."""
-    hashes, known = uid_hashes(texts.field("text")), _opened(repeated.path())
+    hashes, known = uid_hashes(texts.field("text")), repeated.opened(open_array)
     places = np.searchsorted(known, hashes)
     out = places < len(known)
     out[out] = known[places[out]] == hashes[out]
@@ -45,8 +44,3 @@ def _count(file: OwnFile) -> Iterator[pa.RecordBatch]:
     for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
         hashes, counts = np.unique(uid_hashes(parts(batch["candidates"])[0].field("text")), return_counts=True)
         yield pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(counts)], schema=_COUNTS)
-
-
-@lru_cache(maxsize=1)
-def _opened(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)

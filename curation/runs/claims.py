@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TypeGuard
 
 from curation.inputs.files import Input
-from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from runtime.errors import InputError
-from runtime.storage.ownership import WORK, is_free, owned
-from runtime.storage.paths import as_path, names, reachable, remove
+from runtime.storage import output_folders
+from runtime.storage.ownership import WORK, is_free
+from runtime.storage.paths import names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
 
 
@@ -54,39 +54,24 @@ class Claimed:
 @contextmanager
 def claimed(output: str | PathLike[str], claim: Claim, overwrite: bool) -> Iterator[Claimed]:
     """Give the output folder to this run alone; refuse one that holds something else, or empty it of such files."""
-    folder = usable(as_path(output))
-    with present(folder), reachable(folder):
-        if not overwrite:
-            _require_like(folder, claim)  # before anything of ours is in it
-        with owned(folder) as owner:
-            if overwrite:
-                _clear(folder, claim)
-            _require_like(folder, claim)
-            write_json(folder / STAMP, claim.description)
-            yield Claimed(folder, owner.work, claim)
+    with output_folders.claimed(output, partial(_require_like, claim=claim, overwrite=overwrite)) as parts:
+        for name in names(parts.folder) - {WORK} if overwrite else ():
+            remove(parts.folder / name)
+        write_json(parts.folder / STAMP, claim.description)
+        yield Claimed(parts.folder, parts.work, claim)
 
 
-def _require_like(folder: Path, claim: Claim) -> None:
+def _require_like(folder: Path, claim: Claim, overwrite: bool) -> None:
+    """Refuse a folder of something else, or, without `overwrite`, of such files that were made otherwise."""
     if is_free(folder) or names(folder) in ({STAMP}, {STAMP, WORK}):  # claimed by a run that made nothing
         return
     made, wanted = read_json(folder / STAMP), claim.description
-    if not _is_like(made, claim):
+    if made is None or made.keys() != wanted.keys():
         raise InputError(
             f"output {folder} holds files that are no {claim.called} of {claim.of_what}; give an empty or new folder"
         )
-    if made != wanted:
+    if made != wanted and not overwrite:
         what = ", ".join(f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name])
         raise InputError(
             f"output {folder} holds {claim.called} made otherwise ({what}); give another folder, or --overwrite"
         )
-
-
-def _is_like(made: dict | None, claim: Claim) -> TypeGuard[dict]:
-    return made is not None and made.keys() == claim.description.keys()
-
-
-def _clear(folder: Path, claim: Claim) -> None:
-    """Remove what is in a folder of such files; leave another folder as it is."""
-    if _is_like(read_json(folder / STAMP), claim):
-        for name in names(folder) - {WORK}:
-            remove(folder / name)

@@ -115,15 +115,7 @@ class Ledger:
         """Return the missing inputs, one list for each task: of `task_bytes`, or less where cores would be idle."""
         size = sum(each.size for each in self.missing)
         limit = min(task_bytes, size // (cores * TASKS_PER_CORE))
-        tasks: list[list[Input]] = []
-        held = limit
-        for each in self.missing:
-            if held >= limit:
-                tasks.append([])
-                held = 0
-            tasks[-1].append(each)
-            held += each.size
-        return tasks
+        return list(gather(self.missing, lambda each: each.size, limit))
 
     def prune(self) -> None:
         """Remove all other files of the folder: made of inputs that have changed, or left by tasks that broke off."""

@@ -24,15 +24,15 @@ from curation.inputs.tables.references import FOLDER, tables_in
 from curation.report.doubtful import first_doubtful
 from curation.report.facts import Run
 from curation.report.page import Shown, write_report
-from curation.runs.folders import present, usable
 from curation.runs.ledger import Ledger
 from curation.runs.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
 from runtime import interrupts
 from runtime.failures import AGAIN
+from runtime.storage.output_folders import usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, own
 from runtime.storage.parquet import batches, first_rows
-from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
+from runtime.storage.paths import is_url, make_folder, names, remove
 from runtime.storage.whole import Parts, read_json, write_json
 from runtime.tallies import Tallies
 
@@ -59,8 +59,8 @@ class Output:
 
         So is a local one into which another run is writing; a URL is taken over (`ownership`).
         """
-        folder, description = usable(as_path(path)), json.loads(json.dumps(description))
-        with present(folder), reachable(folder):
+        description = json.loads(json.dumps(description))
+        with usable(path) as folder:
             work = folder / WORK
             if not overwrite and (is_url(folder) or not os.path.exists(work)):
                 require_like(folder, description)  # before anything of ours is in it

@@ -18,7 +18,7 @@ from runtime.errors import InputError
 from runtime.storage.checked_json import content_of, is_exact, text_of
 from runtime.storage.own_files import OwnFile, content_digest, intact
 from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
-from runtime.storage.whole import EARLIER, STAMP
+from runtime.storage.whole import EARLIER, STAMP, read_json
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
 # Folders whose files are all known; `existing` is of earlier versions.
@@ -123,7 +123,7 @@ def _of_sources(path: Path) -> list[Check]:
     for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
         part = stamp.parent.relative_to(path).as_posix()
         checks.append(Check(f"{part}/{STAMP}", partial(_require_exact, stamp)))
-        for name, each in _checksums_at(stamp).items():
+        for name, each in (read_json(stamp) or {}).get("checksums", {}).items():
             checks.append(Check(f"{part}/{name}", partial(_require_bytes, stamp.parent / name, each)))
     return checks
 
@@ -140,13 +140,6 @@ def _facts(path: Path, remedy: str) -> dict:
     if not is_exact(data):
         raise OwnFile(path, None, remedy).damaged("other programs have changed it")
     return facts
-
-
-def _checksums_at(stamp: Path) -> dict[str, str]:
-    try:
-        return content_of(read_bytes(stamp)).get("checksums", {})
-    except ValueError:
-        return {}
 
 
 def _has_part(facts: dict, part: str) -> bool:

@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 def gather(
-    items: Iterable[Item], size_of: Callable[[Item], int], size: int, number: int = maxsize
+    items: Iterable[Item], size_of: Callable[[Item], int], size: float, number: int = maxsize
 ) -> Iterator[list[Item]]:
     """Yield the items in lists, each of which ends as soon as it has `size` or `number` items; the last has the rest.
 

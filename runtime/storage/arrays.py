@@ -1,14 +1,15 @@
 """Write NumPy arrays to .npy files and map them into memory again, checked by checksums."""
 
-import json
 from pathlib import Path
 
 import numpy as np
-from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
+from runtime.storage.checked_json import content_of
 from runtime.storage.own_files import OwnFile, checksum_of, compared
-from runtime.storage.whole import whole
+from runtime.storage.whole import whole, write_json
+
+REMEDY = "build it again"
 
 
 def save_array(path: Path, array: np.ndarray) -> Path:
@@ -18,41 +19,33 @@ def save_array(path: Path, array: np.ndarray) -> Path:
     return path
 
 
+def open_array(path: Path) -> np.ndarray:
+    """Return a saved array, mapped into memory, whose file was compared with its checksum."""
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays as .npy files and then `name`, a JSON file of the header with the checksums of all."""
     directory.mkdir(parents=True, exist_ok=True)
     checksums = {}
     for key, array in arrays.items():
         np.save(directory / f"{key}.npy", array, allow_pickle=False)
-        checksums[key] = int(checksum_of(directory / f"{key}.npy"), 16)
-    header = header | {"arrays": checksums}
-    with whole(directory / name) as partial:
-        partial.write_text(json.dumps(header | {"checksum": _checksum(header)}, indent=1), encoding="utf-8")
+        checksums[key] = checksum_of(directory / f"{key}.npy")
+    write_json(directory / name, header | {"arrays": checksums})
 
 
 def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[str, np.ndarray]]:
     """Return header and arrays, mapped into memory; a folder of another version or with other bytes is refused."""
     try:
-        header = json.loads((directory / name).read_text(encoding="utf-8"))
+        header = content_of((directory / name).read_bytes())
         if header.get("version") != version:
             raise InputError(
-                f"{directory} holds version {header.get('version')}; this program reads {version}: build it again"
+                f"{directory} holds version {header.get('version')}; this program reads {version}: {REMEDY}"
             )
-        if header.pop("checksum") != _checksum(header):
-            raise InputError(f"{directory / name} is damaged (its checksum differs): build it again")
-        arrays = {key: _mapped(directory / f"{key}.npy", checksum) for key, checksum in header["arrays"].items()}
+        own = {key: OwnFile(directory / f"{key}.npy", str(each), REMEDY) for key, each in header["arrays"].items()}
+        arrays = {key: open_array(compared(file)) for key, file in own.items()}
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): build it again") from None
+        raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): {REMEDY}") from None
     return header, arrays
-
-
-def _mapped(path: Path, checksum: int) -> np.ndarray:
-    """Return a saved array; nothing in its file is believed before the checksum of all of it."""
-    own = OwnFile(path, f"{checksum:08x}", "build it again")
-    return np.load(compared(own), mmap_mode="r", allow_pickle=False)
-
-
-def _checksum(header: dict) -> int:
-    return zlib.crc32(json.dumps(header, sort_keys=True).encode())

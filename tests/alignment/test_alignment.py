@@ -148,7 +148,10 @@ def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsy
 
 
 def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
-    (tmp_path / "en.txt").write_text("dog\n")
-    with pytest.raises(SystemExit):
-        main([str(run), "--classes", f"en={tmp_path / 'en.txt'}", "--output", str(tmp_path)])
-    assert "is not empty; give a new or empty folder" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "en.txt").write_text("dog\n")
+    for to, reason in (("out", "is not empty; give a new or empty folder"), ("run/curated/out", "is in the input")):
+        with pytest.raises(SystemExit):
+            main([str(run), "--classes", f"en={tmp_path / 'out' / 'en.txt'}", "--output", str(tmp_path / to)])
+        assert reason in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["en.txt"]

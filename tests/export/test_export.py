@@ -6,8 +6,10 @@ import subprocess
 import pytest
 
 from curation.commands import export as job
+from curation.exclusion import Exclusion
 from curation.export.card import About
 from curation.export.forms import Given, export
+from curation.export.removal import remove
 from metadata import InputError
 from tests.support.checkout import ROOT, program
 from tests.support.downloaded import all_bytes
@@ -32,10 +34,21 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
 def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
-    with pytest.raises(InputError, match="out is not empty; give a new folder, or --overwrite"):
+    with pytest.raises(InputError, match="out is not empty; give a new or empty folder, or --overwrite"):
         export(run.path, tmp_path / "out", "datacomp", About())
     export(run.path, tmp_path / "out", "datacomp", About(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
+
+
+def test_a_url_is_refused_and_no_local_folder_of_its_name_is_made(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for write in (
+        lambda to: export(run.path, to, "datacomp", About()),
+        lambda to: remove(run.path, Exclusion.of(), to),
+    ):
+        with pytest.raises(InputError, match="output s3://bucket/out is no local folder; give a new one"):
+            write("s3://bucket/out")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])

@@ -12,6 +12,7 @@ import pytest
 from curation import stages
 from curation.commands import curate
 from curation.matching.finders import open_matchers
+from runtime import spark
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
 from tests.support.stand_ins import NO_SPARK
@@ -40,7 +41,7 @@ def job():
         patched.setattr(stages, "exchange", exchange_here)
 
         def run(*arguments) -> int:
-            for opened in (stages._array, stages._exclusion, open_matchers):
+            for opened in (spark._opened, open_matchers):
                 opened.cache_clear()  # a session has workers of its own
             try:
                 curate.main([str(argument) for argument in arguments])

@@ -18,7 +18,7 @@ from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
 from runtime.shipping import pack, put, unpacked
 from runtime.spark import Placed
-from runtime.storage.own_files import checksum_of
+from runtime.storage.own_files import checksum_of, content_digest
 from runtime.storage.paths import files
 from tests.support.flips import flip
 
@@ -138,10 +138,11 @@ def test_a_tar_of_someone_else_writes_nowhere_else(tmp_path, cache, monkeypatch,
     monkeypatch.delattr(tarfile, "data_filter", raising=False)
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, "/etc"
-    with tarfile.open(tmp_path / "a-1.packed", "w") as tar:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.addfile(member)
+    packed = (tmp_path / "a.tar").rename(tmp_path / f"a-{content_digest(tmp_path / 'a.tar')}.packed")
     with pytest.raises(InputError, match=f"it holds '{name}', which is no file or folder below it"):
-        unpacked(tmp_path / "a-1.packed", cache)
+        unpacked(packed, cache)
 
 
 def test_tars_are_read_by_a_python_without_extraction_filters(folder, cache, monkeypatch):

@@ -152,7 +152,6 @@ def test_saved_arrays(tmp_path, checked):
         return sets.known(rows).tolist(), sets.hashes.find(hashes, 4).tolist(), sets.sets
 
     def of_model(folder: Path) -> object:
-        Clusters.open.cache_clear()
         return [each.tolist() for each in Clusters.open(folder).distances(np.eye(8, dtype=np.float32))]
 
     checked(tmp_path / "sets", "evaluation sets and their index of hashes", "*", of_sets)

@@ -52,7 +52,7 @@ class PlainEncoder:
 
 def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the embeddings of a run's texts, as clip-cluster does, without Spark and without a model."""
-    monkeypatch.setattr(embedding, "opened", lambda path: PlainEncoder())
+    monkeypatch.setattr(embedding, "Encoder", lambda path: PlainEncoder())
     monkeypatch.setattr(embedding, "SPAN", 50)
     folder.mkdir()
     files = matched_files(Results.open(run))

@@ -3,12 +3,14 @@
 import json
 import zlib
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from metadata import InputError
 from runtime.spark import Shipped
+from runtime.storage.arrays import open_array, save_array
 from runtime.storage.checked_json import content_of, is_exact, text_of
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, own_files, tally
 from runtime.storage.parquet import PartWriter, batches, read_table, write_tables
@@ -75,6 +77,13 @@ def test_tasks_tally_checksums_which_are_taken_out_again(file):
     tally(tallies, file.path, file.checksum)
     assert checksums_in(tallies) == {"a.parquet": file.checksum}
     assert tallies.rows() == [{"name": "images", "language": None, "value": 7}]
+
+
+def test_a_process_opens_an_array_that_ships_once(tmp_path):
+    path = save_array(tmp_path / "rates.npy", np.array([0.1, 0.9]))
+    shipped = Shipped(path, checksum=checksum_of(path))
+    assert shipped.opened(open_array).tolist() == [0.1, 0.9]
+    assert shipped.opened(open_array) is shipped.opened(open_array)
 
 
 def test_a_file_that_ships_is_compared_by_workers(tmp_path):
