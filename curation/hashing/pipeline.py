@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import cast
 
@@ -63,7 +64,7 @@ class Hashes:
 
 def hash_images(
     spark: SparkSession | Callable[[], SparkSession],
-    inputs: Sequence[str],
+    inputs: Sequence[str | PathLike[str]],
     output: str | Path,
     *,
     pdq: bool = False,
