@@ -138,7 +138,7 @@ class CurationConfig:
         if self.one_threshold and self.tail_share is not None:
             fault = "sets the thresholds of other languages, and here every list has that of English: leave it out"
             raise ParameterError(fault, "tail_share")
-        if not self.balance:
-            for name in ("target_size", "tail_share"):
-                if getattr(self, name) is not None:
+        if not self.balance:  # as beside a size, an english_threshold that equals the default counts as not given
+            for name in ("english_threshold", "target_size", "tail_share"):
+                if getattr(self, name) != getattr(CurationConfig, name):
                     raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)
