@@ -77,6 +77,12 @@ class Gate:
         return [*rules, *(["no text of an evaluation set"] if self.plan.evaluation_texts else [])]
 
     @property
+    def unmirrored(self) -> dict[str, int]:
+        """The number of pictures of each evaluation set whose mirror image has no pHash, and is not compared."""
+        sets = self.plan.evaluation.sets if self.plan.evaluation and self.plan.tables_with("phash") else ()
+        return {each.name: each.unmirrored for each in sets if each.unmirrored}
+
+    @property
     def late(self) -> Iterator[tuple[str, str]]:
         """Yield the steps behind the conditions, and what each asks for."""
         if self.plan.pictures:
@@ -133,8 +139,9 @@ class Gated:
         early = [_late(MATCHED_CAPTION, self.counted["captions"])] if self.gate.captioning else []
         texts = [_counts(title, self._conditions, n, "rule.") for n, title in enumerate(self.gate.text_titles)]
         asked = {"tables": tables, "conditions": [*early, *self._of_conditions(), *late], "texts": texts}
+        unmirrored = {"unmirrored": found} if (found := self.gate.unmirrored) else {}
         captioning = self.gate.captioning
-        return asked | ({"captions": captioning.facts(self.counted["captions"])} if captioning else {})
+        return asked | unmirrored | ({"captions": captioning.facts(self.counted["captions"])} if captioning else {})
 
     @property
     def _conditions(self) -> Tallies:

@@ -43,7 +43,7 @@ HASHED = pa.schema(
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
 )
-VERSION = 1
+VERSION = 2  # 1 had no phash_mirrored
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
 _BATCH = 1000  # rows
 _ROW_GROUP = 50_000
