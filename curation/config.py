@@ -41,7 +41,8 @@ class CurationConfig:
       max_texts: texts of one image at most, chosen by hash.
       max_text_length: characters of a text; longer ones are cut.
       max_bad_files, max_bad_records: share of damaged ones above which a run stops.
-      max_shared_uids: share of images whose uid has several URLs, above which a run stops.
+      max_shared_uids: share of images whose uid has several URLs, or in a table of a gate rows that differ, above
+        which a run stops.
     How texts are matched:
       rules: what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference.
       matcher: the engine; both give the same matches.

@@ -89,7 +89,10 @@ def _add_inputs(group: _ActionsContainer) -> None:
             f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where more of the {what} are damaged"
         )
     group.add_argument(
-        "--max-shared-uids", type=float, metavar="SHARE", help="stop where more of the uids are given to several URLs"
+        "--max-shared-uids",
+        type=float,
+        metavar="SHARE",
+        help="stop where more of the uids are given to several URLs, or to rows of --images or --status that differ",
     )
 
 

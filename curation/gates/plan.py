@@ -23,6 +23,8 @@ STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for 
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
 EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
 FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
+ROW = "_row_of_"  # likewise: of hashes of rows
+FAILED = "failed"  # begins img2dataset's words for other tries
 Table = ImageTable | UidList
 
 

@@ -44,6 +44,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
         _passed_over(facts),
         _unknown_languages(facts),
         _shared_uids(facts),
+        _differing_rows(facts["gate"]),
         _unmirrored(facts["gate"]),
     )
     of_languages = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
@@ -112,6 +113,20 @@ def _shared_uids(facts: dict[str, Any]) -> Sentence | None:
     before = f"Uids of the input that are given to several URLs: {number(shared['uids'])}, such as "
     after = ". The images of one such uid became one; with --uid-column none an image is known by its URL."
     return Sentence((before, Quoted(shared["example"]), after))
+
+
+def _differing_rows(gate: dict[str, Any]) -> Sentence | None:
+    found = [table for table in gate.get("tables", []) if table.get("differing")]
+    if not found:
+        return None
+    named = [
+        (Quoted(table["name"]), f" ({number(table['differing'])} images, such as ", Quoted(table["example"]), ")")
+        for table in found[:NAMED]
+    ]
+    before = "Tables have several rows of an image, with other values: "
+    return Sentence(
+        (before, *listed(named), ". The row that meets the most conditions counted; is each uid one image?")
+    )
 
 
 def _unmirrored(gate: dict[str, Any]) -> Sentence | None:
