@@ -5,7 +5,7 @@ Memory holds the captions of one part of the keys, which is a 256th of a large t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.gates.captions import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
+from curation.gates.tables import Paths
 from curation.online.captions import CAPTIONS, Captions
 from curation.runs.finished import pool_files
 from curation.runs.results import Results
@@ -42,7 +43,7 @@ class Captioned:
         return self.images - self.with_caption
 
 
-def build(tables: Sequence[str], run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES) -> Captioned:
+def build(tables: Paths, run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES) -> Captioned:
     """Write the captions of `tables` to one file, and count the images of the run that have one.
 
     Tables of which no row is of the run are refused. About `part_bytes` of a table are sorted at a time.

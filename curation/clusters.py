@@ -7,7 +7,7 @@ Rows of other images are passed over.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.tables import KEY_NAMES, ImageTable
+from curation.gates.tables import KEY_NAMES, ImageTable, Paths
 from curation.online.clusters import CLUSTERED, Clusters
 from curation.online.keyed import KEY, rows_of
 from curation.runs.finished import curated_files, pool_files
@@ -48,14 +48,14 @@ class Clustered:
     without: int
 
 
-def build(tables: Sequence[str], run: Results, path: str | PathLike[str]) -> Clustered:
+def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     """Write the clusters of the run's images to one file, and count the images that have none.
 
     Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
     and those that give an image no cluster, or two different ones.
     """
-    path, names, counted = Path(path), ", ".join(tables), _Counted()
-    table = ImageTable.find([*map(_table_in, tables)], EXPECTED)
+    path, given, counted = Path(path), [*map(str, tables)], _Counted()
+    names, table = ", ".join(given), ImageTable.find([*map(_table_in, given)], EXPECTED)
     sources = (_rows(table), _keys(pool_files(run)), _keys(curated_files(run)))
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work, number = Path(folder), _number(table, run)

@@ -41,7 +41,8 @@ class CurationConfig:
       max_texts: texts of one image at most, chosen by hash.
       max_text_length: characters of a text; longer ones are cut.
       max_bad_files, max_bad_records: share of damaged ones above which a run stops.
-      max_shared_uids: share of images whose uid has several URLs, above which a run stops.
+      max_shared_uids: share of images whose uid has several URLs, or in a table of a gate rows that differ, above
+        which a run stops.
     How texts are matched:
       rules: what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference.
       matcher: the engine; both give the same matches.
@@ -138,7 +139,7 @@ class CurationConfig:
         if self.one_threshold and self.tail_share is not None:
             fault = "sets the thresholds of other languages, and here every list has that of English: leave it out"
             raise ParameterError(fault, "tail_share")
-        if not self.balance:
-            for name in ("target_size", "tail_share"):
-                if getattr(self, name) is not None:
+        if not self.balance:  # as beside a size, an english_threshold that equals the default counts as not given
+            for name in ("english_threshold", "target_size", "tail_share"):
+                if getattr(self, name) != getattr(CurationConfig, name):
                     raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)

@@ -155,7 +155,8 @@ class Steps:
 
     def write_results(self, counted: Counted) -> None:
         """Write what describes the run."""
-        output, folders, gated = self.output, list(map(hidden, self.request.options.gate.status)), counted.gated
+        output, gated = self.output, counted.gated
+        folders = [hidden(str(each)) for each in self.request.options.gate.status]
         run = Run(
             config=self.request.config,
             made_from=output.description,

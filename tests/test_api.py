@@ -3,8 +3,11 @@
 import re
 from configparser import ConfigParser
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import curation
@@ -12,6 +15,7 @@ from curation import CurationConfig, GateOptions, InputError, Matching, Options,
 from curation.classes.names import read_classes
 from curation.clustering.config import ClusterConfig
 from curation.frame_options import MatchOptions
+from curation.gates.plan import GatePlan
 from curation.hashing.sources import find
 from curation.online import OnlineConfig
 from curation.request import Request
@@ -102,6 +106,33 @@ def test_classes_and_templates_are_given_by_language(tmp_path):
     assert by_language["en"].forms == (("a photo of a dog",), ("a photo of a cat",))
     with pytest.raises(InputError, match="'xx' is no metadata language"):
         read_classes({"xx": tmp_path / "classes.txt"})
+
+
+def test_paths_of_a_gate_may_be_paths(tmp_path):
+    tables, scores, lists = tmp_path / "tables", tmp_path / "scores.parquet", tmp_path / "list.txt"
+    tables.mkdir()
+    pq.write_table(pa.table({"uid": ["a"], "score": [1]}), scores)
+    rows = {"uid": ["a"], "url": ["http://a.example/1.jpg"], "status": ["success"], "caption": ["a dog"]}
+    pq.write_table(pa.table(rows), tables / "0.parquet")
+    lists.write_text("http://a.example/1.jpg\n")
+
+    def planned(kind) -> GatePlan:
+        given, names = [kind(tables)], [kind(lists)]
+        asked = dict(status=given, only=names, images=[[kind(scores)]], keep="score > 0", captions=given)
+        return GatePlan.find(GateOptions(**asked, match_captions=True, decontaminate=given, decontaminate_texts=names))
+
+    by_paths, by_strings = planned(Path), planned(str)
+    assert [(table.name, table.files) for table in by_paths.tables] == [
+        (table.name, table.files) for table in by_strings.tables
+    ]
+    assert by_paths.captions.name == by_strings.captions.name == str(tables)
+    assert by_paths.column_names == by_strings.column_names
+    assert by_paths.evaluation.digest == by_strings.evaluation.digest
+
+
+def test_pictures_to_hash_may_be_paths(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    assert [source.path for source in find([tmp_path])] == [str(tmp_path / "a.jpg")]
 
 
 def test_inputs_may_be_paths(tmp_path):

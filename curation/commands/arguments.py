@@ -119,7 +119,7 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "--max-shared-uids",
         type=float,
         metavar="SHARE",
-        help="stop where a larger share of the uids is given to several URLs",
+        help="stop where more of the uids are given to several URLs, or to rows of --images or --status that differ",
     )
 
 

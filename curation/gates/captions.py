@@ -6,14 +6,14 @@ is the best of its image, else the first; `source` says which model wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.tables import KEY, ImageTable
+from curation.gates.tables import KEY, ImageTable, Paths
 from curation.inputs.cleaning import clean_array
 from runtime.errors import InputError
 from runtime.storage.versions import Version
@@ -32,7 +32,7 @@ class CaptionTable:
     table: ImageTable
 
     @classmethod
-    def find(cls, paths: Sequence[str]) -> CaptionTable:
+    def find(cls, paths: Paths) -> CaptionTable:
         """Return the table in files, folders, globs or URLs; InputError for one without captions."""
         table = ImageTable.find(paths, EXPECTED)
         if CAPTION not in table.columns.names:

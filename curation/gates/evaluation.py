@@ -18,24 +18,21 @@ import pyarrow.compute as pc
 
 from curation.exclusion.sets import url_keys
 from curation.gates.evaluation_keys import HashesOfSets, KeysOfSets
-from curation.gates.hash_columns import hash_words
+from curation.gates.hash_columns import hash_words, is_plain
 from curation.gates.tables import ROWS, opened, parquet_files
 from curation.images.hash_words import WORD_BITS, require_distance
 from curation.inputs.tables.columns import RECOGNISED
-from curation.kernels.near_copies import count_bits
 from runtime.arrow.buffers import Strings, string_array
 from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError
 from runtime.storage.addresses import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
-VERSION = 1
+VERSION = 2
 MOST_SETS = 60  # as many as bits of a mask
-# A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not
-# zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
-PLAIN_BITS = 8
 SHA256_BYTES, PHASH_BYTES = 32, 8
-_HASHES = ("phash", "phash_mirrored")  # the columns of a table whose hashes an image is compared with
+_MIRRORED = "phash_mirrored"
+_HASHES = ("phash", _MIRRORED)  # the columns of a table whose hashes an image is compared with
 _HEADER = "evaluation.json"
 _EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
 _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # uids that are no paths in a folder
@@ -48,6 +45,7 @@ class EvaluationSet:
     name: str
     pictures: int
     plain: int  # of them, pictures with a pHash of plain ones, which is not looked for
+    unmirrored: int  # of them, pictures with another pHash, and none of the mirror image
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,17 +140,6 @@ class EvaluationSets:
             raise InputError(f"{directory} holds no whole evaluation sets ({error}): build them again") from None
 
 
-def is_plain(words: np.ndarray) -> np.ndarray:
-    """Return which pHashes are those of pictures that vary in one direction only, as plain ones.
-
-    >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
-    [True, True, False]
-    """
-    bits = np.empty(len(words), np.int64)
-    count_bits(words, bits)
-    return bits <= PLAIN_BITS
-
-
 def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return the first 16 bytes of each SHA-256 as two uint64, and which rows have one."""
     words, is_given = hash_words(column, "sha256", SHA256_BYTES)
@@ -166,6 +153,7 @@ class _Table:
     name: str
     pictures: int = 0
     plain: int = 0
+    unmirrored: int = 0
     _urls: list[np.ndarray] = field(default_factory=list)
     _sha256: list[np.ndarray] = field(default_factory=list)
     _hashes: list[np.ndarray] = field(default_factory=list)
@@ -182,11 +170,14 @@ class _Table:
         if "sha256" in columns:
             keys, is_given = _sha256_keys(columns["sha256"])
             self._sha256.append(keys[is_given])
+        mirrored = columns.get(_MIRRORED, pa.nulls(batch.num_rows))
         for name in filter(columns.__contains__, _HASHES):
             words, is_given = hash_words(columns[name], name, PHASH_BYTES)
             plain = is_plain(words)
-            self.plain += int((is_given & plain).sum()) if name == "phash" else 0
             self._hashes.append(words[is_given & ~plain])
+            if name != _MIRRORED:
+                self.plain += int((is_given & plain).sum())
+                self.unmirrored += pc.sum(mirrored.filter(pa.array(is_given & ~plain)).is_null()).as_py() or 0
 
     def urls(self) -> np.ndarray:
         return np.concatenate([np.empty((0, 2), np.uint64), *self._urls])
@@ -199,7 +190,7 @@ class _Table:
 
     @property
     def described(self) -> EvaluationSet:
-        return EvaluationSet(self.name, self.pictures, self.plain)
+        return EvaluationSet(self.name, self.pictures, self.plain, self.unmirrored)
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:

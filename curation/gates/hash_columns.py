@@ -9,8 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.images.hash_words import HASH_BITS
+from curation.kernels.near_copies import count_bits
 from runtime.errors import InputError
 
+# A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not
+# zero, so that at most 8 bits of its pHash are set; of a photograph 32 are.
+PLAIN_BITS = 8
 _EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
 
 
@@ -60,6 +64,17 @@ def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.n
         words = np.frombuffer(data, ">u8", len(words), fixed.offset * size)
     is_given = column.is_valid().to_numpy(zero_copy_only=False)
     return words.astype(np.uint64).reshape(len(column), size // 8), is_given
+
+
+def is_plain(words: np.ndarray) -> np.ndarray:
+    """Return which pHashes are those of pictures that vary in one direction only, as plain ones.
+
+    >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
+    [True, True, False]
+    """
+    bits = np.empty(len(words), np.int64)
+    count_bits(words, bits)
+    return bits <= PLAIN_BITS
 
 
 def _of_digits(column: pa.Array, name: str) -> pa.Array:

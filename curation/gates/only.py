@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from curation.exclusion.list_files import read_list
-from curation.gates.tables import IDENTITIES, KEY
+from curation.gates.tables import IDENTITIES, KEY, Paths
 from curation.images.uids import uids
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
@@ -27,9 +27,10 @@ class UidList:
     columns: pa.Schema = pa.schema([])
 
     @classmethod
-    def find(cls, paths: Sequence[str]) -> UidList:
+    def find(cls, paths: Paths) -> UidList:
         """Return the lists in files, folders, globs or URLs; InputError where there is none."""
-        return cls(", ".join(map(hidden, paths)), tuple(file for path in paths for file in _files(path)))
+        given = [*map(str, paths)]
+        return cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
 
     def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the KEY of each image that a file names."""

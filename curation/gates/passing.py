@@ -23,7 +23,8 @@ from runtime.storage.parquet import PartWriter, batches
 from runtime.tallies import Tallies
 
 # One row an image: a bit of `met` is a condition that holds, one of `found` a table that has the image, one of `sets`
-# an evaluation set that has it. `status` is that of its download, where one was given.
+# an evaluation set that has it, one of `differing` a table in which rows of the image differ. `status` is that of its
+# download, where one was given.
 VERDICTS = pa.schema(
     [
         pa.field("file", pa.int32()),
@@ -32,6 +33,7 @@ VERDICTS = pa.schema(
         pa.field("found", pa.int64()),
         pa.field("sets", pa.int64()),
         pa.field("status", pa.string()),
+        pa.field("differing", pa.int64()),
     ]
 )
 
@@ -44,17 +46,18 @@ class Verdicts:
     found: np.ndarray
     sets: np.ndarray
     status: pa.Array
+    differing: np.ndarray
 
     @classmethod
     def of(cls, rows: pa.RecordBatch | None, images: int) -> Verdicts:
         """Return the verdicts in VERDICTS rows, one for each of so many images; None where there are no tables."""
         if rows is None:
             none = np.zeros(images, np.int64)
-            return cls(none, none, none, pa.nulls(images, pa.string()))
+            return cls(none, none, none, pa.nulls(images, pa.string()), none)
         if rows.num_rows != images:
             raise ValueError(f"{rows.num_rows} verdicts came for {images} images")
         met, found, sets = (rows[name].to_numpy() for name in ("met", "found", "sets"))
-        return cls(met, found, sets, rows["status"])
+        return cls(met, found, sets, rows["status"], rows["differing"].to_numpy())
 
 
 def write_passing(file: OwnFile, number: int, verdicts: RowStream | None, checks: Checks, folder: Path) -> Tallies:
@@ -78,6 +81,7 @@ def passing(batch: pa.RecordBatch, verdicts: Verdicts, checks: Checks, tallies: 
     found = bits(verdicts.found, checks.tables)
     for table in range(checks.tables):
         tallies.add(f"found.{table}", int(found[:, table].sum()))
+    _tally_differing(batch["uid"], bits(verdicts.differing, checks.tables), tallies)
     for status, images in zip(*_counted(verdicts.status), strict=True):
         tallies.add(f"status.{status}", images)
     failures = checks.failed(batch, verdicts.met, verdicts.sets)
@@ -92,6 +96,15 @@ def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: T
     """Tally the texts of some images of a MATCHED batch by language."""
     texts, offsets = parts(batch["candidates"])
     _tally_languages(texts, np.repeat(images, np.diff(offsets)), name, tallies)
+
+
+def _tally_differing(uids: pa.Array, differing: np.ndarray, tallies: Tallies) -> None:
+    """Tally the images of which rows of a table differ, and the first of a file by its uid."""
+    for table in np.flatnonzero(differing.any(axis=0)):
+        images = np.flatnonzero(differing[:, table])
+        if not tallies[f"differing.{table}"]:
+            tallies.add(f"differing_uid.{table}.{uids[images[0]]}")
+        tallies.add(f"differing.{table}", len(images))
 
 
 def _tally_images(batch: pa.RecordBatch, failures: Failures, checks: Checks, tallies: Tallies) -> None:

@@ -14,7 +14,7 @@ from curation.gates.expression_text import names_in, require_columns, require_no
 from curation.gates.hash_columns import hash_bits
 from curation.gates.only import UidList
 from curation.gates.policies import Policy
-from curation.gates.tables import ImageTable
+from curation.gates.tables import ImageTable, Paths
 from curation.images.hash_words import HASH_BITS, MOST_SHARE, require_distance
 from runtime.errors import InputError
 from runtime.parameters import require_several
@@ -23,6 +23,8 @@ STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for 
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
 EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
 FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
+ROW = "_row_of_"  # likewise: of hashes of rows
+FAILED = "failed"  # begins img2dataset's words for other tries
 Table = ImageTable | UidList
 
 
@@ -43,16 +45,16 @@ class GateOptions:
     match_captions: balance images by their captions; by alt texts where there is none.
     """
 
-    status: Sequence[str] = ()
-    only: Sequence[str] = ()
-    images: Sequence[Sequence[str]] = ()
+    status: Paths = ()
+    only: Paths = ()
+    images: Sequence[Paths] = ()
     keep: str | None = None
     policy: Sequence[str] = ()
-    decontaminate: Sequence[str] = ()
+    decontaminate: Paths = ()
     decontaminate_within: int = 4
-    decontaminate_texts: Sequence[str] = ()
+    decontaminate_texts: Paths = ()
     same_image: str | None = None
-    captions: Sequence[str] = ()
+    captions: Paths = ()
     match_captions: bool = False
 
     def __post_init__(self) -> None:
@@ -245,7 +247,7 @@ def _evaluation(options: GateOptions) -> EvaluationSets | None:
     return EvaluationSets.read(options.decontaminate, options.decontaminate_within)
 
 
-def _results(folders: Sequence[str]) -> ImageTable:
+def _results(folders: Paths) -> ImageTable:
     table = ImageTable.find(folders, "results of img2dataset, with 00000.parquet beside 00000.tar")
     if STATUS not in table.columns.names:
         raise InputError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ PARQUET = ".parquet"
 DAMAGED = "run the command that wrote it again, or put a copy that others have changed into another folder"
 EXPECTED = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
+Paths = Sequence[str | PathLike[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +50,11 @@ class ImageTable:
     columns: pa.Schema
 
     @classmethod
-    def find(cls, paths: Sequence[str], expected: str = EXPECTED) -> ImageTable:
+    def find(cls, paths: Paths, expected: str = EXPECTED) -> ImageTable:
         """Return the table in files, folders, globs or URLs; InputError where there is none, or no uid and no url."""
-        name = ", ".join(map(hidden, paths))
-        files = tuple(file for path in paths for file in parquet_files(path, expected))
+        given = [*map(str, paths)]
+        name = ", ".join(map(hidden, given))
+        files = tuple(file for path in given for file in parquet_files(path, expected))
         with opened(*files[0]) as file:
             schema = file.schema
         found = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)

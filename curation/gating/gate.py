@@ -13,9 +13,11 @@ from curation.gates.checks import TEXT_LEFT
 from curation.gates.comparable import comparable_schema
 from curation.gates.expression_text import require_columns
 from curation.gates.expressions import Condition, conditions, lenient, nan_is_null, require_boolean
-from curation.gates.plan import FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
+from curation.gates.plan import EVALUATION_COLUMNS, FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
 from curation.gates.policies import IMAGES, RULES, TEXTS
+from curation.gates.tables import ImageTable
 from curation.gating.captions import Captioning
+from curation.inputs.limits import rounded_up
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 
@@ -61,6 +63,17 @@ class Gate:
             yield [name for name in columns.names if name.lower() in needed]
 
     @property
+    def compared(self) -> Iterator[list[str]]:
+        """The columns of each table by uid that anything asks for; none of one by URL, which may have a row a text."""
+        plan = self.plan
+        same = [(plan.pictures.table, plan.pictures.same.column)] if plan.pictures else []
+        hashes = EVALUATION_COLUMNS if plan.evaluation else ()
+        asked = [*same, *((table, name) for name in hashes for table in plan.tables_with(name))]
+        for table, columns in zip(self.tables, self.columns, strict=True):
+            names = dict.fromkeys([*columns, *(name for own, name in asked if own is table)])
+            yield [*names] if isinstance(table, ImageTable) and table.is_uid else []
+
+    @property
     def titles(self) -> list[str]:
         """What each condition of `checks` asks for, in words."""
         conditions = [condition.shown for condition in self.conditions]
@@ -75,6 +88,12 @@ class Gate:
         repeated = RULES["max_images_per_text"]
         rules = [str(rule) for rule in self.plan.policy.rules if rule.rule.scope == TEXTS or rule.rule == repeated]
         return [*rules, *(["no text of an evaluation set"] if self.plan.evaluation_texts else [])]
+
+    @property
+    def unmirrored(self) -> dict[str, int]:
+        """The number of pictures of each evaluation set whose mirror image has no pHash, and is not compared."""
+        sets = self.plan.evaluation.sets if self.plan.evaluation and self.plan.tables_with("phash") else ()
+        return {each.name: each.unmirrored for each in sets if each.unmirrored}
 
     @property
     def late(self) -> Iterator[tuple[str, str]]:
@@ -126,15 +145,34 @@ class Gated:
 
     def facts(self) -> dict[str, Any]:
         """Return what run.json says of the gate."""
-        tables = [
-            {"name": table.name, "found": self._conditions[f"found.{n}"]} for n, table in enumerate(self.gate.tables)
-        ]
+        tables = [{"name": table.name, **self._of_table(n)} for n, table in enumerate(self.gate.tables)]
         late = [_late(title, self.counted[step]) for step, title in self.gate.late]
         early = [_late(MATCHED_CAPTION, self.counted["captions"])] if self.gate.captioning else []
         texts = [_counts(title, self._conditions, n, "rule.") for n, title in enumerate(self.gate.text_titles)]
         asked = {"tables": tables, "conditions": [*early, *self._of_conditions(), *late], "texts": texts}
+        unmirrored = {"unmirrored": found} if (found := self.gate.unmirrored) else {}
         captioning = self.gate.captioning
-        return asked | ({"captions": captioning.facts(self.counted["captions"])} if captioning else {})
+        return asked | unmirrored | ({"captions": captioning.facts(self.counted["captions"])} if captioning else {})
+
+    def require_own_rows(self, limit: float) -> None:
+        """Refuse a table in which rows of too many images differ in columns that are asked for."""
+        for number, (table, columns) in enumerate(zip(self.gate.tables, self.gate.compared, strict=True)):
+            counted = self._of_table(number)
+            differing, found = counted.get("differing", 0), counted["found"]
+            if differing > limit * found:
+                raise InputError(
+                    f"{table.name} has several rows of {differing:,} of {found:,} images, such as "
+                    f"{counted['example']}, that differ in {', '.join(columns)}; expected one image a "
+                    f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+                    f"{rounded_up(differing / found)}"
+                )
+
+    def _of_table(self, number: int) -> dict[str, Any]:
+        """Return how many images a table has, and how many have rows that differ, with an example where there are."""
+        differing = self._conditions[f"differing.{number}"]
+        examples = self._conditions.beginning(f"differing_uid.{number}.")
+        several = {"differing": differing, "example": min(examples)} if differing else {}
+        return {"found": self._conditions[f"found.{number}"]} | several
 
     @property
     def _conditions(self) -> Tallies:

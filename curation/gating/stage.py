@@ -57,6 +57,7 @@ def pass_gate(
         with settings(spark, SHUFFLED_JOINS):
             gated = gated.after(name, step(files, folder))
         gated.require_images()
+        gated.require_own_rows(config.max_shared_uids)
         files = own_files(folder, checksums_in(gated.last), AGAIN)
     return list(files), gated
 

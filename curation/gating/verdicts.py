@@ -12,7 +12,7 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.gates.comparable import comparable, comparable_schema
-from curation.gates.plan import FOUND, NO_STATUS, NOT_TRIED, STATUS, SUCCESS, Table
+from curation.gates.plan import FAILED, FOUND, NO_STATUS, NOT_TRIED, ROW, STATUS, SUCCESS, Table
 from curation.gates.tables import KEY_NAMES
 from curation.gating.gate import Gate
 from curation.gating.rows import by_file, keys_of
@@ -26,8 +26,16 @@ def verdicts(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, sets: Da
     `sets` has KEY and `sets` of images that evaluation sets have. Of several rows of an image the one that meets the
     most conditions counts: of several tries, one that succeeded.
     """
-    best = ("max(struct(bit_count(met) as number, met)).met as met", "bit_or(found) as found", "min(status) as status")
-    of_tables = _joined(spark, gate).selectExpr(*KEY_NAMES, *_facts(gate)).groupBy(*KEY_NAMES).agg(*map(expr, best))
+    hashes = [f"{ROW}{number}" for number in range(len(gate.tables))]
+    differing = _sum([f"if(min({name}) < max({name}), {1 << number}L, 0L)" for number, name in enumerate(hashes)])
+    best = (
+        "max(struct(bit_count(met) as number, met)).met as met",
+        "bit_or(found) as found",
+        "min(status) as status",
+        f"{differing} as differing",
+    )
+    rows = _joined(spark, gate).selectExpr(*KEY_NAMES, *_facts(gate), *hashes)
+    of_tables = rows.groupBy(*KEY_NAMES).agg(*map(expr, best))
     known = keys_of(spark, files).join(of_tables, KEY_NAMES, "left")
     known = known.selectExpr("*", "0L as sets") if sets is None else known.join(sets, KEY_NAMES, "left")
     return by_file(known.selectExpr("file", "row", *_of_images(spark, gate)), len(files))
@@ -35,16 +43,32 @@ def verdicts(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, sets: Da
 
 def _joined(spark: SparkSession, gate: Gate) -> DataFrame:
     """Return the rows of all tables, those of an image side by side."""
-    tables = zip(gate.tables, gate.columns, strict=True)
-    frames = [_rows_of(spark, table, columns, number) for number, (table, columns) in enumerate(tables)]
+    tables = zip(gate.tables, gate.columns, gate.compared, strict=True)
+    frames = [_rows_of(spark, *table, number) for number, table in enumerate(tables)]
     return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
 
 
-def _rows_of(spark: SparkSession, table: Table, columns: Sequence[str], number: int) -> DataFrame:
-    """Return some columns of a table, with a column that says that the table has the image."""
-    schema = comparable_schema(table.row_schema(columns))
-    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), schema)
-    return rows.selectExpr("*", f"true as {FOUND}{number}")
+def _rows_of(
+    spark: SparkSession, table: Table, columns: Sequence[str], compared: Sequence[str], number: int
+) -> DataFrame:
+    """Return some columns of a table, with one that says that it has the image, and a hash of the `compared` ones."""
+    wanted = [*dict.fromkeys([*columns, *compared])]
+    schema = comparable_schema(table.row_schema(wanted))
+    rows = over(spark, list(table.files), partial(_read, table=table, columns=wanted), schema)
+    names, row = map(_quoted, columns), _hash([schema.field(name) for name in compared])
+    return rows.selectExpr(*KEY_NAMES, *names, f"true as {FOUND}{number}", f"{row} as {ROW}{number}")
+
+
+def _hash(columns: Sequence[pa.Field]) -> str:
+    """Return the expression of a row's hash; null for one that says nothing: all is null, or the download failed."""
+    values = {_quoted(field.name): field.type for field in columns}
+    if not values:
+        return "cast(null as bigint)"
+    hashed = [f"cast({name} as string)" if pa.types.is_nested(kind) else name for name, kind in values.items()]
+    nulls = [f"{name} is null" for name in values]  # which no hash tells
+    failed = [f"startswith(cast({name} as string), '{FAILED}')" for name in values if name.lower() == f"`{STATUS}`"]
+    says_nothing = " or ".join([f"({' and '.join(nulls)})", *failed])
+    return f"if({says_nothing}, null, xxhash64({', '.join([*hashed, *nulls])}))"
 
 
 def _facts(gate: Gate) -> list[str]:
@@ -71,6 +95,7 @@ def _of_images(spark: SparkSession, gate: Gate) -> list[str]:
         "coalesce(found, 0L) as found",
         "coalesce(sets, 0L) as sets",
         f"{status} as status",
+        "coalesce(differing, 0L) as differing",
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import cast
 
@@ -42,7 +43,7 @@ HASHED = pa.schema(
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
 )
-VERSION = 1
+VERSION = 2  # 1 had no phash_mirrored
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
 _BATCH = 1000  # rows
 _ROW_GROUP = 50_000
@@ -63,7 +64,7 @@ class Hashes:
 
 def hash_images(
     spark: SparkSession | Callable[[], SparkSession],
-    inputs: Sequence[str],
+    inputs: Sequence[str | PathLike[str]],
     output: str | Path,
     *,
     pdq: bool = False,

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
@@ -46,10 +47,10 @@ class Picture(NamedTuple):
     data: bytes | None
 
 
-def find(paths: Iterable[str]) -> list[Source]:
+def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
     """Return the tars and pictures that files, folders, globs and URLs name, by path; refuse what names none."""
     require_several("inputs", paths)
-    found = {source.path: source for path in paths for source in _found(path)}
+    found = {source.path: source for path in paths for source in _found(str(path))}
     if not found:
         raise InputError("no input was given; give img2dataset's output folder, tars, or a folder of pictures")
     return [found[path] for path in sorted(found)]

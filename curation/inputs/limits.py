@@ -102,7 +102,7 @@ def _require(what: str, reasons: tuple[str, ...], total: float, read: Tallies, l
         where = ", ".join(f"{path} ({value:,}{_first_line(lines.get(path))})" for path, value in worst)
         raise InputError(
             f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
-            f"mend or leave out these, or allow more with --max-bad-{what} {_rounded_up(bad / max(total, bad))}"
+            f"mend or leave out these, or allow more with --max-bad-{what} {rounded_up(bad / max(total, bad))}"
         )
 
 
@@ -118,11 +118,12 @@ def _require_own_uids(read: Tallies, limit: float) -> None:
         raise InputError(
             f"{shared:,} of {images:,} uids are given to several URLs, such as {example}; "
             "expected one image a uid: name another column with --uid-column, or none with --uid-column none, or allow "
-            f"more with --max-shared-uids {_rounded_up(shared / images)}"
+            f"more with --max-shared-uids {rounded_up(shared / images)}"
         )
 
 
-def _rounded_up(share: float) -> float:
+def rounded_up(share: float) -> float:
+    """Return a limit that allows this share, in whole percents."""
     return min(1.0, np.ceil(share * 100) / 100)
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.report import charts
 from curation.report.numbers import counted, number
-from curation.report.warnings import Quoted
+from curation.report.sentences import Quoted
 
 
 @cache

@@ -5,12 +5,13 @@ Each is a sentence or two. The page, the console and run.json show the same ones
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from curation.config import DOUBTFUL_SCORE
 from curation.report.numbers import number, percent
+from curation.report.sentences import Quoted, Sentence, listed
 from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
@@ -21,20 +22,6 @@ MOST = 0.5  # share of a language's matches that a single entry should not excee
 ENOUGH = 20  # texts or matches that a language needs before it is judged
 LABELS = 5  # of languages that are not known, likewise
 NAMED = 6  # languages or inputs that a warning names
-
-
-class Quoted(str):
-    """Text of the crawl or of the metadata within a sentence; the page gives it a writing direction of its own."""
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """The parts of a warning; those from the crawl or the metadata are `Quoted`."""
-
-    parts: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "".join(self.parts)
 
 
 @dataclass(frozen=True)
@@ -57,6 +44,8 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
         _passed_over(facts),
         _unknown_languages(facts),
         _shared_uids(facts),
+        _differing_rows(facts["gate"]),
+        _unmirrored(facts["gate"]),
     )
     of_languages = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [warning for warning in (*of_inputs, *of_languages) if warning]
@@ -85,7 +74,7 @@ def _damaged(facts: dict[str, Any]) -> Sentence | None:
         (
             f"The input was not read completely: {number(damage)} files or parts of files are damaged, cut off or not "
             "of the kind that their name says. All that could be read was used.",
-            *((" The most damaged: ", *_listed(worst), ".") if worst else ()),
+            *((" The most damaged: ", *listed(worst), ".") if worst else ()),
         )
     )
 
@@ -111,7 +100,7 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
     return Sentence(
         (
             f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
-            *_listed(named),
+            *listed(named),
             ". Known are BCP 47 tags, English names, and the codes and labels of languages.csv.",
         )
     )
@@ -126,6 +115,28 @@ def _shared_uids(facts: dict[str, Any]) -> Sentence | None:
     return Sentence((before, Quoted(shared["example"]), after))
 
 
+def _differing_rows(gate: dict[str, Any]) -> Sentence | None:
+    found = [table for table in gate.get("tables", []) if table.get("differing")]
+    if not found:
+        return None
+    named = [
+        (Quoted(table["name"]), f" ({number(table['differing'])} images, such as ", Quoted(table["example"]), ")")
+        for table in found[:NAMED]
+    ]
+    before = "Tables have several rows of an image, with other values: "
+    return Sentence(
+        (before, *listed(named), ". The row that meets the most conditions counted; is each uid one image?")
+    )
+
+
+def _unmirrored(gate: dict[str, Any]) -> Sentence | None:
+    named = [(Quoted(name), f" ({number(pictures)})") for name, pictures in gate.get("unmirrored", {}).items()]
+    if not named:
+        return None
+    before = "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: "
+    return Sentence((before, *listed(named), ". Hash these sets again by clip-hash, with --overwrite."))
+
+
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:
     """Return the warning about the languages to which a check applies; None if it applies to no language."""
     found = [
@@ -135,15 +146,7 @@ def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentenc
         return None
     named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in found[:NAMED]]
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return Sentence((check.before, *_listed(named), more + check.after))
-
-
-def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the parts of all items, with a comma between two items."""
-    for place, item in enumerate(items):
-        if place:
-            yield ", "
-        yield from item
+    return Sentence((check.before, *listed(named), more + check.after))
 
 
 def _is_unbalanced(row: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.gates.plan import GateOptions, GatePlan
+from curation.gating.gate import Gate, Gated
 from runtime.errors import InputError
 from tests.support.finished_run import image
 from tests.support.gates import gated
@@ -76,6 +77,19 @@ def test_without_tables_images_are_found_by_their_urls_and_texts_by_themselves(s
     (texts,) = facts["texts"]
     every = [text["text"] for row in images for text in row["candidates"]]
     assert (texts["text"], texts["failed"]) == ("no text of an evaluation set", every.count("a dog"))
+
+
+@pytest.mark.parametrize(("hashed", "unmirrored"), [("phash", {"flowers": 1}), ("sha256", {})])
+def test_a_set_of_before_mirror_images_were_hashed_is_named_where_pictures_are_compared(tmp_path, hashed, unmirrored):
+    pq.write_table(pa.table({"uid": ["a"], hashed: [b"12345678"]}), tmp_path / "hashes.parquet")
+    for name, mirrored in (("flowers", None), ("pets", b"87654321")):
+        (tmp_path / name).mkdir()
+        columns = {"phash": [b"12345678"], "phash_mirrored": pa.array([mirrored], pa.binary())}
+        pq.write_table(pa.table(columns), tmp_path / name / "a.parquet")
+    sets = [tmp_path / "flowers", tmp_path / "pets"]
+    plan = GatePlan.find(GateOptions(images=[[tmp_path / "hashes.parquet"]], decontaminate=sets))
+    facts = Gated(Gate(plan, [])).facts()
+    assert facts.get("unmirrored", {}) == unmirrored
 
 
 def test_hashes_that_nothing_can_be_compared_with_are_refused(tmp_path):

@@ -79,9 +79,22 @@ def test_a_mirrored_copy_of_a_picture_is_found_by_the_hash_of_the_mirror_image(t
     mirrored = [hash_picture(stored(ImageOps.mirror(each))) for each in pictures]
     sets = EvaluationSets.read([write_set(tmp_path, "set", images)], 4)
     assert sets.by_phash(pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [1] * 20
+    assert sets.sets[0].unmirrored == 0
     of_before = [row | {"phash_mirrored": None} for row in images]
     before = EvaluationSets.read([write_set(tmp_path, "before", of_before)], 4)
     assert before.by_phash(pa.array([each["phash"] for each in mirrored], pa.binary(8))).tolist() == [0] * 20
+    assert before.sets[0].unmirrored == 20
+
+
+def test_pictures_without_the_hash_of_the_mirror_image_are_counted_in_a_folder_of_both_kinds_too(tmp_path):
+    plain, other = b"\0" * 8, b"\x5a" * 8
+    (tmp_path / "set").mkdir()
+    pq.write_table(pa.table({"phash": [other, plain, None]}), tmp_path / "set" / "0.parquet")
+    both = {"phash": [other] * 3, "phash_mirrored": [None, plain, other]}
+    pq.write_table(pa.table(both), tmp_path / "set" / "1.parquet")
+    pq.write_table(pa.table({"url": ["http://a.example/1"]}), tmp_path / "urls.parquet")
+    sets = EvaluationSets.read([tmp_path / "set", tmp_path / "urls.parquet"], 4)
+    assert {each.name: each.unmirrored for each in sets.sets} == {"set": 2, "urls.parquet": 0}
 
 
 def test_tables_with_any_of_the_columns_and_digits_for_bytes_are_read(tmp_path):

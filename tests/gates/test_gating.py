@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.config import CurationConfig
 from curation.gates.plan import GateOptions
 from curation.gates.tables import ImageTable
 from runtime.errors import InputError
 from runtime.tallies import Tallies
-from tests.naive.gates import naive_failed
+from tests.naive.gates import naive_differing, naive_failed
 from tests.support.finished_run import image
 from tests.support.gates import gated, opened_gate, write_table
 
@@ -55,8 +56,8 @@ def tables_of(images: list[dict], chance: random.Random) -> tuple[list[dict], li
 
 
 def kept(spark, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3) -> tuple[list, Tallies]:
-    options = GateOptions(images=[[table] for table in tables], keep=keep)
-    rows, counted = gated(spark, folder / "gates", images, options, files)
+    options, config = GateOptions(images=[[table] for table in tables], keep=keep), CurationConfig(max_shared_uids=1)
+    rows, counted = gated(spark, folder / "gates", images, options, files, config)
     return rows, counted.last
 
 
@@ -82,6 +83,8 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(spark, tmp_pat
         own = {row["uid"] for row in images}
         assert tallies["found.0"] == len(own & {row["uid"] for row in results})
         assert tallies["found.1"] == len(own & {row["uid"] for row in scores})
+        assert tallies["differing.0"] == naive_differing(images, results, ["status", "width", "height"]) > 20
+        assert tallies["differing.1"] == 0
 
 
 def test_a_table_names_images_by_their_urls_where_it_has_no_uids(spark, tmp_path):

@@ -13,6 +13,7 @@ from curation.hashing.pipeline import hash_images, rows_of, tasks
 from curation.hashing.sources import find, read
 from runtime.errors import InputError
 from runtime.storage.parquet import part_files
+from runtime.storage.whole import STAMP, write_json
 from tests.support import spark_jobs
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar
 from tests.support.refusals import refusal
@@ -98,6 +99,17 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
     assert "PIL is not installed: pip install 'pillow>=" in refusal(capsys, main, *arguments)
     monkeypatch.setattr(module, "find_spec", lambda name: name == "PIL" or None)
     assert "pdqhash is not installed: pip install pdqhash" in refusal(capsys, main, *arguments, "--pdq")
+
+
+def test_a_folder_of_an_earlier_version_is_refused_so_that_it_never_holds_both_kinds_of_files(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    output = tmp_path / "hashes"
+    output.mkdir()
+    write_json(output / STAMP, {"version": module.VERSION - 1, "pdq": False})
+    (output / "0.parquet").touch()
+    sentence = r"holds hashes made otherwise \(version 1, not 2\); give another folder, or --overwrite"
+    with pytest.raises(InputError, match=sentence):
+        hash_images(lambda: pytest.fail("Spark is asked for"), [tmp_path / "a.jpg"], output)
 
 
 def stamped(folder) -> dict[str, float]:

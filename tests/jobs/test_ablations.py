@@ -27,10 +27,12 @@ def run(sample, lists, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ablations")
 
     def curate_sample(name: str, *switches) -> Path:
+        if "--no-balance" not in switches:
+            switches = (*switches, "--english-threshold", T)
         entries = [f"{code}={path}" for code, path in lists.items()]
         output = folder / name
         inputs = ["--input", sample / "pairs", "--entries", *entries, "--output", output]
-        assert run_here("jobs/curate.py", *inputs, "--english-threshold", T, *switches) == 0
+        assert run_here("jobs/curate.py", *inputs, *switches) == 0
         return output
 
     return curate_sample

@@ -72,6 +72,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--metadata-of", "en", "--merge-languages"], "--metadata-of and --merge-languages"),
         (["--metadata-of", "ja"], "there are no entries of ja; there are those of en"),
         (["--no-balance", "--target-size", "10"], "--target-size is for balancing"),
+        (["--no-balance", "--english-threshold", "10"], "--english-threshold is for balancing"),
         (["--max-texts", "0"], "--max-texts is 0"),
         (["--max-text-length", "0"], "--max-text-length is 0"),
         (["--max-bad-files", "2"], "--max-bad-files is 2.0; it must be a number from 0 to 1"),

@@ -96,6 +96,7 @@ def test_by_default_thresholds_follow_the_tail_share_of_english():
         ({"threshold_per_language": "none"}, "threshold_per_language is 'none'"),
         ({"balance": False, "target_size": 10}, "target_size is for balancing"),
         ({"balance": False, "tail_share": 0.1}, "tail_share is for balancing"),
+        ({"balance": False, "english_threshold": 5}, "english_threshold is for balancing"),
     ],
 )
 def test_switches_that_contradict_one_another_are_refused(parameters, fault):

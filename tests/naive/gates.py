@@ -34,6 +34,16 @@ def naive_failed(image: dict, tables: list[list[dict]], conditions: list[Conditi
     return [number for number, holds in enumerate(best) if not holds]
 
 
+def naive_differing(images: list[dict], table: list[dict], columns: list[str]) -> int:
+    """Return the number of images with rows that differ, besides downloads that failed and rows of nulls alone."""
+    number = 0
+    for image in images:
+        own = [row for row in table if naive_uid(row) == image["uid"]]
+        tried = [row for row in own if not (row.get("status") or "").startswith("failed")]
+        number += len({tuple(row[name] for name in columns) for row in tried} - {(None,) * len(columns)}) > 1
+    return number
+
+
 def naive_pictures(values: dict[str, Any], leaders: dict[Any, Any]) -> dict[str, str]:
     """Return the image that stays for each with copies, given a value of each image, and the leader of each value."""
     pictures = {uid: leaders.get(value, value) for uid, value in values.items() if value is not None}

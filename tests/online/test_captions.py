@@ -25,7 +25,7 @@ def captions(made, tmp_path_factory):
     captions = pa.Table.from_pylist(rows)
     pq.write_table(captions, folder / "t.parquet")
     facts = {"rows": {"matched": len(made.images)}, "languages": {}, "made_from": {"metadata": ENTRIES.digest}}
-    return module.build([str(folder / "t.parquet")], Results(made.folder / "run", facts), folder / "store").captions
+    return module.build([folder / "t.parquet"], Results(made.folder / "run", facts), folder / "store").captions
 
 
 def test_a_caption_stands_for_the_text_as_the_draw_for_seed_epoch_and_uid_says(made, captions):

@@ -154,5 +154,5 @@ def test_distances_that_are_missing_are_null(run, tmp_path):
     uids = uids_of(run)[:3]
     columns = {"uid": uids, "coarse": [0, 1, 2], "distance": pa.array([0.5, None, np.nan], pa.float64())}
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
-    found = module.build([str(tmp_path / "t.parquet")], run, tmp_path / "store").clusters
+    found = module.build([tmp_path / "t.parquet"], run, tmp_path / "store").clusters
     assert found.of(pa.array(uids))["distance"].to_pylist() == [0.5, None, None]

@@ -133,6 +133,15 @@ def test_other_is_no_language_that_could_have_a_low_score():
     assert "Other" not in warning
 
 
+def test_evaluation_sets_without_hashes_of_mirror_images_are_warned_of():
+    facts = facts_of() | {"gate": {"unmirrored": {"flowers": 1_030, "<b>": 1}}}
+    (warning,) = warnings(facts)
+    assert str(warning) == (
+        "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: flowers "
+        "(1,030), <b> (1). Hash these sets again by clip-hash, with --overwrite."
+    )
+
+
 def test_the_page_has_every_warning_of_run_json():
     run, rates = with_entry("dog & cat")
     text = page(run, rates).text
