@@ -30,11 +30,11 @@ OK = "ok"
 NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
 MOST_PIXELS = 64_000_000  # 4 to 12 bytes each while a picture is decoded; below what Pillow itself warns of
 MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # of 15 to 23 bytes each
-MOST_SCANNED = 50 * MOST_PIXELS  # pixels that a JPEG states anew, scan by scan: each is 0.6 to 4 ns of work
+MOST_SCANNED = 50 * MOST_PIXELS  # pixels of a JPEG times its scans: 2 to 13 s of work
 LONGEST = 1000  # times as long as wide, which scaling to a square of 32 pixels, or a model's, has no memory for
 MOST_BYTES = 256 << 20  # of a file
-# What the web's pictures are: Pillow knows others whose decoders nobody fuzzes, or that start programs.
 JPEGS = ("JPEG", "MPO")
+# What the web's pictures are: Pillow knows others whose decoders nobody fuzzes, or that start programs.
 FORMATS = (*JPEGS, "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length, components: all that are
 
