@@ -125,7 +125,7 @@ def run_over(folder: Path, first: int, stop: int) -> None:
     assert facts["damaged"] == scored["damaged"]
     assert facts["damaged"]
     assert not any("whole" in path for path in facts["damaged"])
-    print({"tars": facts["tars"], "damaged": len(facts["damaged"])} | facts["statuses"])
+    print({"tars": facts["tars"], "damaged tars": len(facts["damaged"])} | facts["statuses"])
 
 
 KINDS = {"tars": (tars, read_tar), "pictures": (pictures, read_picture)}
