@@ -8,6 +8,7 @@ from functools import partial
 
 from curation.hashing.pictures import OK
 from curation.hashing.pipeline import Hashes, hash_images
+from curation.online.damage import told
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.progress import ConsoleProgress
@@ -38,14 +39,16 @@ def summary(hashes: Hashes) -> str:
     """Return what a person is told at the end."""
     broken = {status: number for status, number in hashes.statuses.items() if status != OK}
     reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
-    return f"{hashes.statuses.get(OK, 0):,} pictures hashed; without a hash: {reasons}\nhashes: {hashes.path}"
+    first = f"{hashes.statuses.get(OK, 0):,} pictures hashed; without a hash: {reasons}"
+    return "\n".join([first, *told(hashes.damaged, hashes.tars), f"hashes: {hashes.path}"])
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
         "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "
-        "of pictures, such as an evaluation set. Broken pictures are counted by reason."
+        "of pictures, such as an evaluation set. Broken pictures are counted by reason, and damaged tars are read up "
+        "to their damage."
     )
     parser.add_argument(
         "--input",

@@ -7,7 +7,6 @@ beside it as `alt.txt`. All other members keep their names and bytes.
 from __future__ import annotations
 
 import json
-import mmap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from curation.export.tar_writer import writing
 from curation.online.captions import CaptionDraw, Captions
 from curation.online.shards import joined_images
 from curation.online.tar_headers import members
-from curation.online.tars import by_key, image_of
+from curation.online.tars import by_key, image_of, mapped
 from curation.schemas import CURATED
 from runtime.errors import InputError
 from runtime.storage.own_arrow import open_arrow
@@ -89,7 +88,7 @@ def write_tar(job: Job) -> tuple[int, int]:
     texts = {offset: (text, caption) for offset, text, caption in zip(*rows.to_pydict().values(), strict=True)}
     with (
         job.tar.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        mapped(file) as data,
         writing(job.to) as out,
     ):
         for key, files in by_key(members(data)):

@@ -7,6 +7,7 @@ several frames the first one counts. What is transparent shows white, and of 16 
 from __future__ import annotations
 
 import ctypes
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,11 +30,13 @@ OK = "ok"
 NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
 MOST_PIXELS = 64_000_000  # 4 to 12 bytes each while a picture is decoded; below what Pillow itself warns of
 MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # of 15 to 23 bytes each
+MOST_SCANNED = 50 * MOST_PIXELS  # pixels of a JPEG times its scans: 2 to 13 s of work
 LONGEST = 1000  # times as long as wide, which scaling to a square of 32 pixels, or a model's, has no memory for
 MOST_BYTES = 256 << 20  # of a file
+JPEGS = ("JPEG", "MPO")
 # What the web's pictures are: Pillow knows others whose decoders nobody fuzzes, or that start programs.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
-
+FORMATS = (*JPEGS, "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length, components: all that are
 
 Seen = TypeVar("Seen")
 
@@ -65,7 +68,7 @@ def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
     try:
         with Image.open(BytesIO(data), formats=_formats()) as image:
             size = image.size
-            if not _can_be_decoded(image):
+            if not _can_be_decoded(image, data):
                 return Decoded(TOO_LARGE, *size)
             image.load()
             return Decoded(OK, *size, see(image))
@@ -77,9 +80,11 @@ def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
         return Decoded(TRUNCATED if "truncated" in str(error).lower() else DAMAGED, *size)
 
 
-def _can_be_decoded(image: Image.Image) -> bool:
-    most = MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
-    return image.width * image.height <= most and max(image.size) <= LONGEST * min(image.size)
+def _can_be_decoded(image: Image.Image, data: bytes) -> bool:
+    pixels, most = image.width * image.height, MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
+    if pixels > most or max(image.size) > LONGEST * min(image.size):
+        return False
+    return image.format not in JPEGS or pixels * sum(1 for _ in _SCAN.finditer(data)) <= MOST_SCANNED
 
 
 def flattened(image: Image.Image) -> Image.Image:

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from curation.hashing.pictures import TOO_LARGE, hash_picture
 from curation.hashing.sources import PICTURE, TAR, Picture, Source, find, read
 from curation.inputs.files import Input
+from curation.online.damage import MOST, TALLY, DamagedTar, require_sound
 from curation.runs.claims import Claim, claimed
 from curation.runs.ledger import Stamps
 from runtime.arrow.batching import gather
@@ -27,6 +28,7 @@ from runtime.spark import require_shared, run
 from runtime.storage.apart import require_apart
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter, part_files
+from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
 # One row per picture. Hashes are bytes in the order of their hexadecimal form.
@@ -44,6 +46,7 @@ HASHED = pa.schema(
     ]
 )
 VERSION = 2  # 1 had no phash_mirrored
+NAME = "_hashes.json"  # readers of Parquet pass over names that begin with _
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
 _BATCH = 1000  # rows
 _ROW_GROUP = 50_000
@@ -51,10 +54,12 @@ _ROW_GROUP = 50_000
 
 @dataclass(frozen=True)
 class Hashes:
-    """The folder of hashes, and its number of pictures by status."""
+    """The folder of hashes, and what _hashes.json says of them."""
 
     path: Path
-    statuses: dict[str, int]
+    tars: int
+    damaged: dict[str, str]  # what is wrong with tars that were read up to their damage, by path
+    statuses: dict[str, int]  # pictures
 
     @property
     def files(self) -> list[Path]:
@@ -74,7 +79,8 @@ def hash_images(
     """Write the hashes of all pictures in `inputs`, which are tars, folders, globs or URLs, into the folder `output`.
 
     A file is written for each tar, and for each 10,000 pictures of folders. The same call goes on after a run that
-    broke off, and hashes only what was added. `pdq` needs the package pdqhash. InputError for what cannot be used.
+    broke off, and hashes only what was added. A damaged tar is read up to its damage. `pdq` needs the package pdqhash.
+    InputError for what cannot be used, and for tars most of which are damaged.
     """
     progress = progress or Progress()
     _require_packages(pdq)
@@ -93,8 +99,11 @@ def hash_images(
             if ledger.missing:
                 raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
         ledger.prune()
-    statuses = ledger.tallies().beginning("status.")
-    return Hashes(folder, {status: int(number) for status, number in statuses.items()})
+        statuses = {status: int(number) for status, number in ledger.tallies().beginning("status.").items()}
+        tars, damaged = sum(each.format == TAR for each in found), ledger.said_of_inputs(TALLY)
+        write_json(folder / NAME, {"tars": tars, "damaged": damaged, "statuses": statuses})
+    require_sound(damaged, tars, MOST)
+    return Hashes(folder, tars, damaged, statuses)
 
 
 def tasks(sources: Iterable[Input]) -> list[list[Source]]:
@@ -120,7 +129,7 @@ def _row(picture: Picture, pdq: bool) -> dict:
 def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
     file, tallies = f"{stamps.name_of(task)}.parquet", Tallies()
     with PartWriter(stamps.folder / file, HASHED, _ROW_GROUP) as writer:
-        for rows in rows_of((picture for source in task for picture in read(source)), pdq):
+        for rows in rows_of(_pictures(task, tallies), pdq):
             advance(rows=rows.num_rows)
             for status, number in Counter(rows["status"].to_pylist()).items():
                 tallies.add(f"status.{status}", number)
@@ -128,6 +137,15 @@ def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
     tally(tallies, stamps.folder / file, writer.checksum)
     stamps.write(task, [file], tallies)
     return Tallies()
+
+
+def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
+    """Yield the pictures of all sources, of a damaged tar those before the damage, which is tallied."""
+    for source in task:
+        try:
+            yield from read(source)
+        except DamagedTar as damage:
+            tallies.add(f"{TALLY}{damage}")
 
 
 def _require_packages(pdq: bool) -> None:

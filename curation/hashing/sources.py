@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 from curation.hashing.pictures import MOST_BYTES
 from curation.inputs.files import Input
 from curation.online.tar_headers import Member, members
-from curation.online.tars import by_key, identity, readable
+from curation.online.tars import by_key, identity, mapped, readable
 from runtime.errors import InputError
 from runtime.own_folders import cache_folder
 from runtime.parameters import require_several
@@ -57,21 +57,18 @@ def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
 
 
 def read(source: Source) -> Iterator[Picture]:
-    """Yield the pictures of a source; InputError for a tar that is damaged or has changed since it was found."""
+    """Yield the pictures of a source; DamagedTar where a tar's damage begins, InputError if it has changed."""
     file = ListedFile(source.path, Version(source.file_size, source.modified, source.etag))
     if source.format == PICTURE:
         with file.open() as opened:
             data = opened.read(MOST_BYTES + 1)
         yield Picture(source.uid or source.path, None, data if len(data) <= MOST_BYTES else None)
         return
-    with _mapped(file) as tar:
-        try:
-            for key, files in by_key(members(tar)):
-                name = next((ending for ending in ENDINGS if ending in files), None)
-                if name:
-                    yield _picture(Path(source.path).stem, key, files, files[name], tar)
-        except InputError as error:
-            raise InputError(f"{source.path} {error}") from None
+    with _local(file) as opened, mapped(opened) as tar:
+        for key, files in by_key(members(tar)):
+            name = next((ending for ending in ENDINGS if ending in files), None)
+            if name:
+                yield _picture(Path(source.path).stem, key, files, files[name], tar)
 
 
 def _found(path: str) -> list[Source]:
@@ -106,19 +103,8 @@ def _kind(name: str) -> str:
 
 
 @contextmanager
-def _mapped(file: ListedFile) -> Iterator[mmap.mmap]:
-    """Map a tar into memory, one at a URL from a copy on a disk of this machine."""
-    with _local(file) as opened:
-        try:
-            mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as error:  # an empty file
-            raise InputError(f"{file.path} cannot be read as a tar ({error}); download it again") from None
-        with mapped:
-            yield mapped
-
-
-@contextmanager
 def _local(file: ListedFile) -> Iterator[BinaryIO]:
+    """Open a file, one at a URL as a copy on a disk of this machine."""
     with file.open() as opened:
         if "://" not in file.path:
             yield opened

@@ -13,8 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.online.damage import require_sound
 from curation.online.join import CANDIDATES, TarUids, join, joined
-from curation.online.tars import samples
+from curation.online.tars import fault_of, samples
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.listing import expand
@@ -45,31 +46,40 @@ def _tars_of(given: str) -> list[Path]:
     return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
 
 
-def joined_tars(tars: list[Path], files: list[OwnFile], work: Path) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
-    """Yield the SAMPLES of each tar, and the ROWS of those whose image is in `files`; `work` is for temporary files."""
-    yield from joined_images(tars, _images(files), IMAGES, work)
+def joined_tars(
+    tars: list[Path], files: list[OwnFile], work: Path, most_damaged: float = 0.0
+) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
+    """Yield the SAMPLES of each tar, and the ROWS of those whose image is in `files`; `work` is for temporary files.
+
+    Refuse tars of which a larger share than `most_damaged` is damaged.
+    """
+    yield from joined_images(tars, _images(files), IMAGES, work, most_damaged)
 
 
 def joined_images(
-    tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path
+    tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path, most_damaged: float = 0.0
 ) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
     """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
     scans: list[OwnFile] = []
-    uids = TarUids.of(_uids(tars, work, scans))
+    damaged: dict[str, str] = {}
+    uids = TarUids.of(_uids(tars, work, scans, damaged))
+    require_sound(damaged, len(tars), most_damaged)
     for number, found in join(images, columns, uids, len(tars), work):
         scanned = open_arrow(scans[number]).get_batch(0)
         yield scanned, joined(scanned, found)
         scans[number].path.unlink()
 
 
-def _uids(tars: list[Path], work: Path, scans: list[OwnFile]) -> Iterator[pa.Array]:
+def _uids(tars: list[Path], work: Path, scans: list[OwnFile], damaged: dict[str, str]) -> Iterator[pa.Array]:
     """Yield the uids of each tar, empty where none is stated, and write its samples to a file in `work`.
 
-    These files are appended to `scans`. Samples without uid are counted.
+    These files are appended to `scans`, and damaged tars put into `damaged`. Samples without uid are counted.
     """
     without, number, first = 0, 0, ""
     for tar in tars:
         found, path = samples(tar), work / f"{len(scans)}.scanned"
+        if fault := fault_of(found):
+            damaged[str(tar)] = fault
         with pa.ipc.new_file(str(path), found.schema) as file:
             file.write_batch(found)
         scans.append(as_written(path))

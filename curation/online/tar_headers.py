@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from runtime.errors import InputError
+from curation.online.damage import DamagedTar
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
 MOST_EXTENDED = 1 << 20  # bytes of a header that states a long name
@@ -37,20 +37,30 @@ class _Stated(NamedTuple):
 
 
 def members(data: bytes | mmap.mmap) -> Iterator[Member]:
-    """Yield the files of a tar, given as its bytes."""
+    """Yield the files of a tar, given as its bytes; DamagedTar where the damage begins."""
     position, stated = 0, _Stated()
     while position < len(data) and data[position]:  # a block of zeros ends a tar
         header = data[position : position + TAR_BLOCK]
-        if header[257:262] != b"ustar":
-            raise InputError("is no uncompressed tar; give tars as img2dataset writes them")
+        _require_magic(header, position)
         kind, offset = header[156:157], position + TAR_BLOCK
         size = _size(header[124:136]) if stated.size is None else stated.size
         position = offset + -(-size // TAR_BLOCK) * TAR_BLOCK
         if position > len(data):
-            raise InputError(f"is cut: it ends inside of {_text(_name(header))!r}; download it again or leave it out")
+            raise _cut(f"ends inside of {_text(_name(header))!r}")
         if kind in _FILE:
             yield Member(_text(stated.name or _name(header)), offset, size)
         stated = _stated(kind, data, offset, size)
+    if position >= len(data):  # whoever wrote it did not close it: files of its last sample may be missing
+        raise _cut("has no end")
+
+
+def _require_magic(header: bytes, position: int) -> None:
+    if position and len(header) < TAR_BLOCK:
+        raise _cut("ends inside of a header")
+    if header[257:262] != b"ustar":
+        if position:
+            raise _damaged("magic", header[257:262])
+        raise DamagedTar("is no uncompressed tar; give tars as img2dataset writes them")
 
 
 def _size(field: bytes) -> int:
@@ -99,5 +109,9 @@ def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _damaged(what: str, found: object) -> InputError:
-    return InputError(f"has a damaged header ({what} {found!r}); download it again or leave it out")
+def _cut(how: str) -> DamagedTar:
+    return DamagedTar(f"is cut: it {how}; download it again or leave it out")
+
+
+def _damaged(what: str, found: object) -> DamagedTar:
+    return DamagedTar(f"has a damaged header ({what} {found!r}); download it again or leave it out")

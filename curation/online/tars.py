@@ -5,15 +5,17 @@
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import md5
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 import pyarrow as pa
 
+from curation.online.damage import DamagedTar
 from curation.online.tar_headers import Member, members
 from runtime.errors import InputError
 
@@ -27,35 +29,63 @@ SAMPLES = pa.schema(
         pa.field("size", pa.int64()),
     ]
 )
+FAULT = b"fault"  # in the metadata of SAMPLES: what is wrong with the tar, where it is damaged
 IMAGES = ("jpg", "jpeg", "png", "webp")
 MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # bytes that are read of a json and of a text
 Identity = tuple[str | None, str | None]
 
 
 def samples(path: Path) -> pa.RecordBatch:
-    """Return the SAMPLES of one tar; files without an image beside them are left out."""
-    with _mapped(path) as data:
-        rows = [row for key, files in by_key(members(data)) if (row := _sample(key, files, data))]
+    """Return the SAMPLES of one tar; files without an image beside them are left out.
+
+    Of a damaged tar they are those before the damage, and `fault_of` says what is wrong with it.
+    """
+    rows, fault = [], None
+    try:
+        with _opened(path) as data:
+            for key, files in by_key(members(data)):
+                if row := _sample(key, files, data):
+                    rows.append(row)
+    except DamagedTar as damage:
+        fault = {FAULT: str(damage)}
     columns = list(zip(*rows, strict=True)) or [()] * len(SAMPLES)
-    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES)
+    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES.with_metadata(fault))
+
+
+def fault_of(found: pa.RecordBatch) -> str | None:
+    """Return what is wrong with the tar that these SAMPLES are of, None where it is whole."""
+    fault = (found.schema.metadata or {}).get(FAULT)
+    return None if fault is None else fault.decode()
 
 
 def texts(path: Path) -> list[bytes | None]:
     """Return the beginning of the `txt` of each of the samples of one tar, None where it has none."""
-    with _mapped(path) as data:
-        found = [files.get("txt") for _, files in by_key(members(data)) if image_of(files)]
-        return [data[text.offset : text.offset + min(text.size, MOST_TEXT)] if text else None for text in found]
+    found: list[bytes | None] = []
+    with suppress(DamagedTar), _opened(path) as data:
+        for _, files in by_key(members(data)):
+            if image_of(files):
+                text = files.get("txt")
+                found.append(data[text.offset : text.offset + min(text.size, MOST_TEXT)] if text else None)
+    return found
 
 
 @contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    """Map a tar into memory; what is wrong with it is said with its path."""
+def mapped(file: BinaryIO) -> Iterator[mmap.mmap]:
+    """Map an opened tar into memory."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:
+        raise DamagedTar("is empty; download it again or leave it out") from None
+    with data:
+        yield data
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[mmap.mmap]:
+    try:
+        with path.open("rb") as file, mapped(file) as data:
             yield data
-    except InputError as error:
-        raise InputError(f"{path} {error}") from None
-    except (OSError, ValueError) as error:  # an empty file cannot be mapped
+    except OSError as error:
         raise InputError(f"{path} cannot be read as a tar ({error}); download it again or leave it out") from None
 
 

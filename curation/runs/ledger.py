@@ -111,6 +111,15 @@ class Ledger:
         """Return the tallies of all that is done."""
         return Tallies(row for stamp in self.done.values() for row in stamp.tallies)
 
+    def said_of_inputs(self, prefix: str) -> dict[str, str]:
+        """Return the ends of tallies that begin with `prefix`, by the path of the one input of their task."""
+        said = (
+            (stamp.inputs[0]["path"], rest)
+            for stamp in self.done.values()
+            for rest in Tallies(stamp.tallies).beginning(prefix)
+        )
+        return dict(sorted(said))
+
     def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
         """Return the missing inputs, one list for each task: of `task_bytes`, or less where cores would be idle."""
         size = sum(each.size for each in self.missing)

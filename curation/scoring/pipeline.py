@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 
 from curation.hashing.pictures import OK, strict_about_size
 from curation.inputs.files import Input
+from curation.online.damage import MOST, TALLY, require_sound
+from curation.online.tars import fault_of
 from curation.runs.claims import Claim, Claimed, claimed
 from curation.runs.ledger import Stamps
 from curation.runs.results import Results
@@ -47,7 +49,8 @@ class Request:
 def score_images(request: Request, scorer: Scorer, progress: Progress | None = None) -> Scores:
     """Write the scores of all images, a file for each tar; InputError for what cannot be used.
 
-    The same call goes on after a run that broke off, and scores only what was added.
+    The same call goes on after a run that broke off, and scores only what was added. A damaged tar is read up to its
+    damage; tars most of which are damaged are refused.
     """
     progress = progress or Progress()
     tars, run = find(request.inputs), None if request.texts is None else Results.open(request.texts)
@@ -62,8 +65,10 @@ def score_images(request: Request, scorer: Scorer, progress: Progress | None = N
                     _score(with_texts, scorer, ledger.stamps)
             ledger = claim.ledger(tars)
         ledger.prune()
-        facts = claim.claim.description | scorer.ran_on | {"tars": len(tars)} | summary(ledger)
+        facts = claim.claim.description | scorer.ran_on | {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
+        facts |= summary(ledger)
         write_json(claim.folder / NAME, facts)
+    require_sound(facts["damaged"], len(tars), MOST)
     return Scores(claim.folder, facts)
 
 
@@ -102,6 +107,8 @@ def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
     first = next(of_tar)
     source, schema = first.tar.source, SCORED if first.tar.languages is None else SCORED_OF_RUN
     file, tallies = stamps.folder / f"{stamps.name_of([source])}.parquet", Tallies()
+    if fault := fault_of(first.tar.samples):
+        tallies.add(f"{TALLY}{fault}")
     with PartWriter(file, schema, _ROW_GROUP) as writer:
         for batch in chain([first], of_tar):
             rows = rows_of(batch, _scores(batch, scorer))

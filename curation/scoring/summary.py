@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.hashing.pictures import OK
+from curation.online.damage import told
 from curation.report.console import aligned
 from curation.report.numbers import number
 from curation.runs.ledger import Ledger
@@ -88,6 +89,7 @@ def table(scores: Scores) -> str:
         named = [(f"{language(code).name} ({code})", each) for code, each in facts["languages"].items()][:LANGUAGES]
         heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))
         lines += aligned([heading, *(_line(*each) for each in [("all", facts["scores"]), *named])])
+    lines += told(facts["damaged"], facts["tars"])
     return "\n".join([*lines, f"scores: {scores.path}"])
 
 

@@ -39,7 +39,7 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
 
 def with_texts_of(run: Results, tars: Sequence[Input], work: Path) -> Iterator[Tar]:
     """Yield tars with all texts that a run matched, before any gate; `work` is a folder for temporary files."""
-    found = joined_tars([Path(tar.path) for tar in tars], matched(run), work)
+    found = joined_tars([Path(tar.path) for tar in tars], matched(run), work, most_damaged=1.0)
     for tar, (scanned, rows) in zip(tars, found, strict=True):
         candidates = dict(zip(rows["offset"].to_pylist(), rows["candidates"].to_pylist(), strict=True))
         own = [candidates.get(offset, []) for offset in scanned["offset"].to_pylist()]

@@ -71,14 +71,6 @@ def test_a_task_has_one_tar_or_many_pictures(tmp_path, monkeypatch):
     assert names == [["0.tar"], ["1.tar"], ["2.tar"], ["3.tar"], ["0.jpg", "1.jpg", "2.jpg"], ["3.jpg"]]
 
 
-@pytest.mark.parametrize("data", [b"", b"no tar" * 200, b"cut"])
-def test_a_damaged_tar_is_refused_by_its_name(tmp_path, data):
-    path = downloaded_tar(tmp_path / "0.tar", range(2))
-    path.write_bytes(path.read_bytes()[:2000] if data == b"cut" else data)
-    with pytest.raises(InputError, match=r"0\.tar .*(again|img2dataset)"):
-        rows(path)
-
-
 def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, monkeypatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zlib
 from hashlib import sha256
 
@@ -128,6 +129,25 @@ def test_formats_whose_decoders_take_more_memory_have_lower_limits(form, monkeyp
     monkeypatch.setattr(module, "MOST_PIXELS_OF", {form: 96 * 64 - 1})
     data = stored(SHOWN, form)
     assert (hash_picture(data)["status"], hash_picture(PNG)["status"]) == ("too_large", "ok")
+
+
+def test_a_jpeg_whose_scans_would_take_minutes_is_too_large_and_is_not_decoded():
+    whole = stored(Image.new("RGB", (4000, 4000)), progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]  # a scan of 16 million pixels in a few bytes
+    begin = time.monotonic()
+    found = [hash_picture(whole[:-2] + last * scans + whole[-2:]) for scans in (0, 100_000)]
+    assert [each["status"] for each in found] == ["ok", "too_large"]
+    assert time.monotonic() - begin < 20
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_scans_of_all_pictures_are_counted(mode, monkeypatch):
+    for image in (SHOWN, picture(3, 960, 640)):
+        data = stored(image.convert(mode), progressive=True)
+        monkeypatch.setattr(module, "MOST_SCANNED", image.width * image.height * data.count(b"\xff\xda"))
+        assert hash_picture(data)["status"] == "ok"
+        monkeypatch.setattr(module, "MOST_SCANNED", module.MOST_SCANNED - 1)
+        assert hash_picture(data)["status"] == "too_large"
 
 
 def test_a_broken_tiff_writes_nothing_to_the_console(capfd):

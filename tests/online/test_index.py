@@ -6,7 +6,7 @@ import pytest
 from curation import online
 from curation.online import join
 from curation.online.read import Epoch
-from curation.online.tars import samples
+from curation.online.tars import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
 from tests.support.online_run import FORMATS, image, images, write_run, write_tar
@@ -128,9 +128,25 @@ def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
     (tmp_path / "text.tar").write_text("no tar at all" * 100)
     (tmp_path / "empty.tar").write_bytes(b"")
     (tmp_path / "size.tar").write_bytes(content[:124] + b"nonsense" + content[132:])
-    for name in ("cut", "text", "empty", "size", "missing"):
-        with pytest.raises(InputError, match=rf"{name}\.tar"):
-            samples(tmp_path / f"{name}.tar")
+    write_run(tmp_path / "run", images(3))
+    for name in ("cut", "text", "empty", "size"):
+        with pytest.raises(InputError, match=rf"{name}\.tar (is|has) .*; (download it again|give tars)"):
+            online.build([tmp_path / "whole.tar", tmp_path / f"{name}.tar"], tmp_path / "run", tmp_path / "index")
+    with pytest.raises(InputError, match=r"4 of 5 tars are damaged: \S*cut\.tar is cut: .*, and 1 more"):
+        online.build(tmp_path, tmp_path / "run", tmp_path / "index")
+    with pytest.raises(InputError, match=r"missing\.tar cannot be read"):
+        samples(tmp_path / "missing.tar")
+
+
+def test_samples_of_a_damaged_tar_are_those_before_the_damage(tmp_path):
+    write_tar(tmp_path / "a.tar", images(6))
+    content, whole = (tmp_path / "a.tar").read_bytes(), samples(tmp_path / "a.tar").to_pylist()
+    for size in range(0, len(content), 128):
+        (tmp_path / "a.tar").write_bytes(content[:size])
+        found = samples(tmp_path / "a.tar")
+        assert len(texts(tmp_path / "a.tar")) == found.num_rows
+        assert found.to_pylist() == whole[: found.num_rows]
+        assert fault_of(found) or found.num_rows == len(whole)
 
 
 @pytest.mark.parametrize("without", [("json",), ("uid", "url")])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.online.damage import DamagedTar
 from curation.online.tar_headers import members
 from curation.online.tars import _parted, samples
 from runtime.errors import InputError
@@ -71,6 +72,16 @@ def test_a_size_beyond_the_end_is_a_cut_tar():
         data[SIZE] = size
         with pytest.raises(InputError, match="is cut: it ends inside of 'a.jpg'"):
             found(bytes(data))
+
+
+def test_a_tar_that_a_crash_cut_short_is_damaged_wherever_it_ends():
+    data = tar_of(("a.jpg", b"pixels"), ("a.json", b"{}"))
+    for size in range(512, 4 * 512 + 1, 64):
+        with pytest.raises(DamagedTar, match=r"is cut: it (ends inside of .*|has no end); download"):
+            found(data[:size])
+    data = data[: 2 * 512] + b"\1" + data[2 * 512 + 1 :].replace(b"ustar", b"\0\0\0\0\0")
+    with pytest.raises(DamagedTar, match=r"has a damaged header \(magic b'"):
+        found(data)
 
 
 def test_pax_states_name_and_size_of_the_next_file_alone():

@@ -162,12 +162,6 @@ def test_a_folder_in_which_nothing_was_scored_belongs_to_nobody(tars, tmp_path):
     assert len(score(tars, tmp_path / "scores").files) == 3
 
 
-def test_a_cut_tar_ends_the_run_with_its_name(tars, tmp_path):
-    (tars / "00002.tar").write_bytes((tars / "00002.tar").read_bytes()[:3000])
-    with pytest.raises(InputError, match=r"00002\.tar is cut: .*download it again"):
-        score(tars, tmp_path / "scores")
-
-
 def test_with_the_texts_of_a_run_each_text_has_a_score_and_the_highest_counts(tmp_path, folder):
     images = [image(number) for number in range(6)]
     run = finished_run(tmp_path / "run", images)

@@ -32,6 +32,8 @@ def test_the_table_has_a_line_for_each_language_and_says_why_scores_are_missing(
     histogram = Histogram()
     histogram.add(np.array([0.1, 0.2, 0.3], np.float32))
     facts = {
+        "tars": 12,
+        "damaged": {},
         "statuses": {"ok": 3, "no_text": 1200},
         "scores": histogram.facts(),
         "languages": {"ja": histogram.facts()},
