@@ -19,6 +19,8 @@ from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from curation import dataframes
+    from curation.by_uid import caption_tables as captions
+    from curation.by_uid import cluster_tables as clusters
     from curation.gates.plan import GateOptions
     from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
@@ -38,6 +40,8 @@ __all__ = [
     "Options",
     "Results",
     "Thresholds",
+    "captions",
+    "clusters",
     "curate",
     "dataframes",
     "draws",
@@ -57,6 +61,8 @@ _LATER = {
     "Options": "curation.request",
     "Results": "curation.runs.results",
     "__version__": "runtime.version",
+    "captions": "curation.by_uid.caption_tables",
+    "clusters": "curation.by_uid.cluster_tables",
     "curate": "curation.pipeline",
     "dataframes": "curation.dataframes",
     "hash_images": "curation.hashing.pipeline",
@@ -67,4 +73,4 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(_LATER[name])
-    return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
+    return getattr(module, name, module)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from curation import catalog, warm
+from curation import warm
 from curation.config import CurationConfig
+from curation.dataframes import catalog
 from curation.inputs.files import dialects
 from curation.report.console import in_one_line
 from curation.request import Options, Request

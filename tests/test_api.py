@@ -14,7 +14,7 @@ import curation
 from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
 from curation.classes.names import read_classes
 from curation.clustering.config import ClusterConfig
-from curation.frame_options import MatchOptions
+from curation.dataframes.options import MatchOptions
 from curation.gates.plan import GatePlan
 from curation.hashing.sources import find
 from curation.online import OnlineConfig

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from curation.by_uid.rows import key_columns
+from curation.by_uid.tables import KEY
 from curation.clustering.vectors import Embeddings
-from curation.gates.tables import KEY
-from curation.gating.rows import key_columns
 from runtime.draws import draws
 from runtime.spark import Shipped, over
 from runtime.storage.arrays import open_array

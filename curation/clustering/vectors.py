@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.tables import ImageTable, opened
+from curation.by_uid.tables import ImageTable, opened
 from curation.kernels import clusters as kernels
 from runtime.errors import InputError
 from runtime.progress import advance

@@ -8,7 +8,7 @@ from functools import partial
 
 from curation.hashing.pictures import OK
 from curation.hashing.pipeline import Hashes, hash_images
-from curation.online.damage import told
+from curation.tars.damage import told
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.progress import ConsoleProgress

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from curation.clusters import Clustered, build
+from curation.by_uid.cluster_tables import Clustered, build
 from curation.online.experts import Expert
 from curation.report.numbers import counted, percent
 from curation.runs.results import Results

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
+from curation.by_uid.captions import Captions
 from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
 from curation.export.croissant import BESIDE_COLUMNS, CAPTION, CLUSTER, croissant, with_columns
 from curation.export.experts import EVERYTHING, Selection, of_clusters
-from curation.online.captions import Captions
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
 from curation.schemas import CURATED

@@ -18,10 +18,10 @@ import orjson
 import pyarrow as pa
 
 from curation.balancing.sampling import keep_probability
+from curation.by_uid.joined_tars import joined_tars
 from curation.export.experts import EVERYTHING, Selection
 from curation.export.list_names import ListName, write_names
 from curation.export.metaclip import local_ids, of_list
-from curation.online.shards import joined_tars
 from curation.runs import Results
 from runtime.arrow.lists import parts
 from runtime.errors import InputError

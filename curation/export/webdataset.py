@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.export.tar_writer import writing
-from curation.online.captions import CaptionDraw, Captions
-from curation.online.shards import joined_images
-from curation.online.tar_headers import members
-from curation.online.tars import by_key, image_of, mapped
+from curation.by_uid.captions import Captions
+from curation.by_uid.joined_tars import joined_images
+from curation.online.draw import CaptionDraw
 from curation.schemas import CURATED
+from curation.tars.headers import members
+from curation.tars.samples import by_key, image_of, mapped
+from curation.tars.writing import writing
 from runtime.errors import InputError
 from runtime.storage.own_arrow import open_arrow
 from runtime.storage.own_files import OwnFile, as_written
@@ -52,7 +53,7 @@ class Texts:
         """Return the caption that stands for the text of each image, null where the text stays."""
         if self.captions is None:
             return pa.nulls(len(uids), pa.string())
-        return self.captions.instead(uids, self.draw)
+        return self.captions.instead(uids, self.draw.drawn(uids))
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.tables import ROWS, opened, parquet_files
 from curation.exclusion.sets import url_keys
 from curation.gates.evaluation_keys import HashesOfSets, KeysOfSets
 from curation.gates.hash_columns import hash_words, is_plain
-from curation.gates.tables import ROWS, opened, parquet_files
-from curation.images.hash_words import WORD_BITS, require_distance
 from curation.inputs.tables.columns import RECOGNISED
+from curation.near_copies.words import WORD_BITS, require_distance
 from runtime.arrow.buffers import Strings, string_array
 from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.exclusion.sets import KeySet
-from curation.images.hash_index import Index, Tables
-from curation.images.hash_words import WORD_BITS
+from curation.near_copies.index import Index, Tables
+from curation.near_copies.words import WORD_BITS
 
 NO_SET = np.uint64(0)
 

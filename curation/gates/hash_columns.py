@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.hash_words import HASH_BITS
 from curation.kernels.near_copies import count_bits
+from curation.near_copies.words import HASH_BITS
 from runtime.errors import InputError
 
 # A picture that varies in one direction only (one colour, a gradient, stripes) has 8 frequencies at most that are not

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from curation.gates.captions import CaptionTable
+from curation.by_uid.caption_rows import CaptionTable
+from curation.by_uid.tables import ImageTable, Paths
 from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.gates.hash_columns import hash_bits
 from curation.gates.only import UidList
 from curation.gates.policies import Policy
-from curation.gates.tables import ImageTable, Paths
-from curation.images.hash_words import HASH_BITS, MOST_SHARE, require_distance
+from curation.near_copies.words import HASH_BITS, MOST_SHARE, require_distance
 from runtime.errors import InputError
 from runtime.parameters import require_several
 

@@ -1,7 +1,7 @@
 """Bring the copies of a picture together: one image stays, and gets the texts of all, combined as those of one URL are.
 
-Which images are copies is found by hashes alone (`same_images`). Then each file gives up its copies, which travel to
-the image that stays for them, packed; all other images stay in files of their names.
+Which images are copies is found by hashes alone (`near_copies.copies`). Then each file gives up its copies, which
+travel to the image that stays for them, packed; all other images stay in files of their names.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
-from curation.gates.comparable import comparable, comparable_type
+from curation.by_uid.comparable import comparable, comparable_type
+from curation.by_uid.rows import PLACE, by_file, keys_of
+from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.gates.hash_columns import hash_binaries
 from curation.gates.passing import tally_texts
 from curation.gates.plan import Pictures
 from curation.gates.row_stream import RowStream
-from curation.gates.tables import KEY, KEY_NAMES
-from curation.gating.rows import PLACE, by_file, keys_of
 from curation.images.merging import pairs_of
 from curation.images.tasks import MATCHED_ROW_GROUP, pack, write_images
-from curation.same_images import copies_of, equal_copies
+from curation.near_copies.copies import copies_of, equal_copies
 from curation.schemas import MATCHED
 from curation.stages import group_buckets
 from runtime.blocks import Block, Packer

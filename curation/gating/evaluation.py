@@ -11,10 +11,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
+from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable
 from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.plan import EVALUATION_COLUMNS, GatePlan
-from curation.gates.tables import KEY, KEY_NAMES, ImageTable
 from runtime.spark import Shipped, over, ship
 from runtime.storage.versions import Version
 

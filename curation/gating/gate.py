@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from curation.by_uid.comparable import comparable_schema
+from curation.by_uid.tables import ImageTable
 from curation.gates.checks import TEXT_LEFT
-from curation.gates.comparable import comparable_schema
 from curation.gates.expression_text import require_columns
 from curation.gates.expressions import Condition, conditions, lenient, nan_is_null, require_boolean
 from curation.gates.plan import EVALUATION_COLUMNS, FOUND, STATUS, SUCCESS, GatePlan, Table, require_success
 from curation.gates.policies import IMAGES, RULES, TEXTS
-from curation.gates.tables import ImageTable
 from curation.gating.captions import Captioning
 from curation.inputs.limits import rounded_up
 from runtime.errors import InputError

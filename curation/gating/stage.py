@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from curation.by_uid.rows import summed
 from curation.config import CurationConfig
 from curation.gates.checks import Checks, TextRule
 from curation.gates.expressions import lenient
@@ -25,7 +26,6 @@ from curation.gating.domains import cap_domains
 from curation.gating.evaluation import is_of_evaluation, known_sets, sets_by_hash, shipped
 from curation.gating.gate import Gate, Gated
 from curation.gating.repeated import is_repeated, repeated_texts
-from curation.gating.rows import summed
 from curation.gating.verdicts import verdicts
 from curation.runs.output import Output
 from runtime.failures import AGAIN

@@ -11,11 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.gates.comparable import comparable, comparable_schema
+from curation.by_uid.comparable import comparable, comparable_schema
+from curation.by_uid.rows import by_file, keys_of
+from curation.by_uid.tables import KEY_NAMES
 from curation.gates.plan import FAILED, FOUND, NO_STATUS, NOT_TRIED, ROW, STATUS, SUCCESS, Table
-from curation.gates.tables import KEY_NAMES
 from curation.gating.gate import Gate
-from curation.gating.rows import by_file, keys_of
 from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 

@@ -19,8 +19,8 @@ from typing import BinaryIO, NamedTuple
 
 from curation.hashing.pictures import MOST_BYTES
 from curation.inputs.files import Input
-from curation.online.tar_headers import Member, members
-from curation.online.tars import by_key, identity, mapped, readable
+from curation.tars.headers import Member, members
+from curation.tars.samples import by_key, identity, mapped, readable
 from runtime.errors import InputError
 from runtime.own_folders import cache_folder
 from runtime.parameters import require_several

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from curation.by_uid.captions import Captions
+from curation.by_uid.clusters import Clusters
 from curation.online.building import build
-from curation.online.captions import Captions
-from curation.online.clusters import Clusters
 from curation.online.config import OnlineConfig, World
 from curation.online.experts import Expert
 from curation.online.index import Index

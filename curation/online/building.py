@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from curation.by_uid.joined_tars import joined_tars, tars_at
 from curation.online.index import NAME, VERSION, Index, Shard, file_name
-from curation.online.shards import joined_tars, tars_at
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
 from runtime.storage.ownership import WORK, owned

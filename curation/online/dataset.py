@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curation.balancing.counts import EntryCounts, counts_file
-from curation.online.captions import Captions
+from curation.by_uid.captions import Captions
 from curation.online.config import OnlineConfig, World
 from curation.online.draw import order_of_blocks
 from curation.online.index import Index
@@ -48,9 +48,9 @@ class BalancedDataset(IterableDataset):
     """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
-    rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file of `curation.captions`)
-    one stands for the text of a sample with the probability `caption_ratio` of the config. With an `expert` in the
-    config only its images are kept.
+    rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file that
+    `curation.captions` builds) one stands for the text of a sample with the probability `caption_ratio` of the config.
+    With an `expert` in the config only its images are kept.
     """
 
     def __init__(

@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from curation.entry_ids import entry_ids
 from curation.kernels import sampling as kernels
+from curation.online.config import OnlineConfig
 from runtime.arrow.lists import parts
 from runtime.draws import draws
+from runtime.parameters import require_integer, require_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,23 @@ class Drawn:
     def filter(self, is_taken: np.ndarray) -> Drawn:
         """Return the rows for which `is_taken` is true."""
         return Drawn(self.rows[is_taken], self.texts.filter(pa.array(is_taken)), self.probability[is_taken])
+
+
+@dataclass(frozen=True)
+class CaptionDraw:
+    """Which captions stand for the texts of their images: a share of them, drawn by seed, epoch and uid."""
+
+    ratio: float = OnlineConfig.caption_ratio
+    seed: int = OnlineConfig.seed
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        require_share("caption_ratio", self.ratio)
+        require_integer("epoch", self.epoch, 0)
+
+    def drawn(self, uids: pa.Array) -> np.ndarray:
+        """Return whether the caption of each image stands for its text."""
+        return draws(self.seed, purpose("caption", self.epoch), uids) < self.ratio
 
 
 def draw(batch: pa.RecordBatch, rates: np.ndarray, seed: int, epoch: int) -> Drawn:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.online.clusters import Clusters
+from curation.by_uid.clusters import Clusters
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError
 from runtime.parameters import require_integer, require_share

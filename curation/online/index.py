@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.online.join import ROWS
+from curation.by_uid.join import ROWS
 from runtime.errors import InputError
 from runtime.storage.own_arrow import open_arrow
 from runtime.storage.own_files import OwnFile

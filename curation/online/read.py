@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.online.captions import CaptionDraw, Captions
-from curation.online.draw import Drawn, draw, purpose, shuffled
+from curation.by_uid.captions import Captions
+from curation.online.draw import CaptionDraw, Drawn, draw, purpose, shuffled
 from curation.online.experts import Expert
 from curation.online.index import Index
-from curation.online.tars import SAMPLES
+from curation.tars.samples import SAMPLES
 from runtime.errors import InputError
 
 # A sample that is kept: its row of SAMPLES, the number of its shard, and what was drawn for it.
@@ -67,7 +67,7 @@ class Epoch:
     def _captions(self, uids: pa.Array) -> pa.Array:
         if self.captions is None:
             return pa.nulls(len(uids), pa.string())
-        return self.captions.instead(uids, CaptionDraw(self.caption_ratio, self.seed, self.number))
+        return self.captions.instead(uids, CaptionDraw(self.caption_ratio, self.seed, self.number).drawn(uids))
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""

@@ -14,8 +14,6 @@ from tempfile import TemporaryDirectory
 
 from curation.hashing.pictures import OK, strict_about_size
 from curation.inputs.files import Input
-from curation.online.damage import MOST, TALLY, require_sound
-from curation.online.tars import fault_of
 from curation.runs.claims import Claim, Claimed, claimed
 from curation.runs.ledger import Stamps
 from curation.runs.results import Results
@@ -24,6 +22,8 @@ from curation.scoring.rows import SCORED, SCORED_OF_RUN, rows_of
 from curation.scoring.scorer import Scorer
 from curation.scoring.summary import NAME, Scores, summary
 from curation.scoring.texts import Tar, find, matched, with_own_texts, with_texts_of
+from curation.tars.damage import MOST, TALLY, require_sound
+from curation.tars.samples import fault_of
 from runtime.progress import Progress, advance
 from runtime.storage.apart import require_apart
 from runtime.storage.own_files import tally

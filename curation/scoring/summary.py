@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.hashing.pictures import OK
-from curation.online.damage import told
 from curation.report.console import aligned
 from curation.report.numbers import number
 from curation.runs.ledger import Ledger
+from curation.tars.damage import told
 from metadata.languages import language
 from runtime.storage.own_files import OwnFile, checksums_in
 from runtime.storage.parquet import batches, part_files

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.hashing.pictures import hash_picture  # noqa: E402
-from curation.images.hash_words import bytes_of, words_of  # noqa: E402
-from curation.images.near_copies import near_copies  # noqa: E402
+from curation.near_copies.leaders import near_copies  # noqa: E402
+from curation.near_copies.words import bytes_of, words_of  # noqa: E402
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
 
@@ -85,7 +85,7 @@ def spark(args) -> None:
 
 def copies(args) -> None:
     """Find the copies in a folder; for `spark`."""
-    from curation.same_images import copies_of
+    from curation.near_copies.copies import copies_of
     from runtime.session import session
 
     hashes = session("bench").read.parquet(f"file://{args.folder}/hashes.parquet")

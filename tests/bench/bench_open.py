@@ -13,8 +13,8 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.online.captions import CAPTIONS, Captions  # noqa: E402
-from curation.online.join import ROWS  # noqa: E402
+from curation.by_uid.captions import CAPTIONS, Captions  # noqa: E402
+from curation.by_uid.join import ROWS  # noqa: E402
 from runtime.storage import own_files  # noqa: E402
 from runtime.storage.own_arrow import open_arrow  # noqa: E402
 

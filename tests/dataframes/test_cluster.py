@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation import frame_tasks
+from curation.dataframes import tasks
 from curation.language.identify import default_model
 from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
@@ -52,8 +52,8 @@ def expected(folder) -> list[dict]:
     """The matched images, from the tasks alone."""
     save_matchers(folder / "metadata", CONFIG.rules, folder / "matchers")
     plan = MatchPlan.of(CONFIG, Artefacts(Shipped(folder / "matchers"), Shipped(default_model()), None))
-    pairs = frame_tasks.match_pairs(pq.read_table(folder / "pairs").to_batches(), plan)
-    images = frame_tasks.group((rows.sort_by("key") for rows in pairs), CONFIG.max_texts)
+    pairs = tasks.match_pairs(pq.read_table(folder / "pairs").to_batches(), plan)
+    images = tasks.group((rows.sort_by("key") for rows in pairs), CONFIG.max_texts)
     return [row for batch in images for row in batch.to_pylist()]
 
 

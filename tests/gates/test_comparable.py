@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gates.comparable import comparable, comparable_type
+from curation.by_uid.comparable import comparable, comparable_type
 from curation.gates.plan import GateOptions
 from tests.support.finished_run import image
 from tests.support.gates import gated

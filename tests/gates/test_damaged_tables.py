@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gates.tables import ImageTable
+from curation.by_uid.tables import ImageTable
 from curation.runs.recorded import recorded
 from metadata import Entries
 from runtime.errors import InputError

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.by_uid.tables import ImageTable
 from curation.config import CurationConfig
 from curation.gates.plan import GateOptions
-from curation.gates.tables import ImageTable
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.gates import naive_differing, naive_failed

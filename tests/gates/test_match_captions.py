@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.by_uid.caption_rows import CaptionTable
 from curation.gates.captioning import CaptionMatching, captioned
-from curation.gates.captions import CaptionTable
 from curation.gates.plan import GateOptions, GatePlan
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError

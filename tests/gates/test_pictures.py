@@ -9,7 +9,7 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.gates.plan import GateOptions, GatePlan, SameImage
-from curation.images.near_copies import near_copies
+from curation.near_copies.leaders import near_copies
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
 from tests.support.finished_run import ids_in, image

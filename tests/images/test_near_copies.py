@@ -5,8 +5,8 @@ import pytest
 
 from curation.images import hash_index
 from curation.images import near_copies as module
-from curation.images.hash_words import band_of, shuffled, unshuffled
-from curation.images.near_copies import near_copies, pairs_within
+from curation.near_copies.leaders import near_copies, pairs_within
+from curation.near_copies.words import band_of, shuffled, unshuffled
 from runtime.errors import InputError
 from tests.naive.near_copies import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in

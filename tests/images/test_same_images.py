@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from curation.images.hash_words import words_of
-from curation.images.near_copies import ONE_ROUND, near_copies
-from curation.same_images import copies_of
+from curation.near_copies.copies import copies_of
+from curation.near_copies.leaders import ONE_ROUND, near_copies
+from curation.near_copies.words import words_of
 from runtime.errors import InputError
 from runtime.session import session
 

@@ -5,7 +5,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.images.stream import images_in_order
+from curation.dataframes.in_order import images_in_order
 from curation.schemas import MATCHED
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group
@@ -46,7 +46,7 @@ def test_no_rows_give_no_images():
 
 def test_an_image_with_more_texts_than_a_batch_waits_combined(monkeypatch):
     combined = []
-    monkeypatch.setattr("curation.images.stream.combine", lambda rows, most, tallies: spied(rows, most, combined))
+    monkeypatch.setattr("curation.dataframes.in_order.combine", lambda rows, most, tallies: spied(rows, most, combined))
     batches = [pairs(*({"uid": "a", "text": "x" * (n % 40 + 1)} for n in range(k, k + 25))) for k in range(0, 1000, 25)]
     (image,) = images(batches, 4)
     assert len(image["candidates"]) == 2  # of four texts those of an odd length

@@ -7,7 +7,7 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.online.captions import CaptionDraw
+from curation.online.draw import CaptionDraw
 from curation.online.read import Epoch, read
 from curation.runs.results import Results
 from runtime.errors import InputError
@@ -48,7 +48,8 @@ def test_a_caption_stands_for_the_text_as_the_draw_for_seed_epoch_and_uid_says(m
 
 def test_over_many_epochs_the_ratio_of_captions_is_the_one_asked_for(made, captions):
     uids = pa.array([row["uid"] for row in made.images])
-    drawn = sum(len(uids) - captions.instead(uids, CaptionDraw(RATIO, 1, epoch)).null_count for epoch in range(200))
+    draws = [CaptionDraw(RATIO, 1, epoch).drawn(uids) for epoch in range(200)]
+    drawn = sum(len(uids) - captions.instead(uids, each).null_count for each in draws)
     expected = 200 * len(captions) * RATIO
     assert abs(drawn - expected) < 4 * np.sqrt(expected * (1 - RATIO))
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.online.captions import CAPTIONS, Captions
-from curation.online.keyed import CHECKSUM, KEY, facts_path, save_rows
-from curation.online.shards import joined_images
+from curation.by_uid.captions import CAPTIONS, Captions
+from curation.by_uid.joined_tars import joined_images
+from curation.by_uid.mapped_rows import CHECKSUM, KEY, facts_path, save_rows
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.key_parts import in_parts
@@ -89,7 +89,7 @@ def test_offsets_outside_of_a_column_are_refused(tmp_path, offsets):
     path.write_bytes(whole.replace(right, np.array(offsets).tobytes()))
     write_json(facts_path(path), {CHECKSUM: checksum_of(path)})
     with pytest.raises(
-        InputError, match=r"captions.arrow is damaged \(.*\); build them again with curation.captions.b"
+        InputError, match=r"captions.arrow is damaged \(.*\); build them again with curation.by_uid.caption_tables.b"
     ):
         Captions.open(path)
 

@@ -6,7 +6,7 @@ import pytest
 from curation import online
 from curation.online import join
 from curation.online.read import Epoch
-from curation.online.tars import fault_of, samples, texts
+from curation.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
 from tests.support.online_run import FORMATS, image, images, write_run, write_tar

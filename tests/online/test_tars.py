@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.online.damage import DamagedTar
-from curation.online.tar_headers import members
-from curation.online.tars import _parted, samples
+from curation.tars.damage import DamagedTar
+from curation.tars.headers import members
+from curation.tars.samples import _parted, samples
 from runtime.errors import InputError
 from tests.support.online_run import add
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.gates.tables import ImageTable
+from curation.by_uid.tables import ImageTable
 from curation.scoring.pipeline import Request, score_images
 from runtime.errors import InputError
 from runtime.storage.parquet import part_files

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from curation.gates.evaluation_keys import HashesOfSets
-from curation.images.hash_words import words_of
-from curation.images.near_copies import pairs_within
+from curation.near_copies.leaders import pairs_within
+from curation.near_copies.words import words_of
 from tests.naive.near_copies import naive_pairs
 
 pytestmark = pytest.mark.soak

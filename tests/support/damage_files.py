@@ -18,9 +18,9 @@ from curation.commands.hash_images import main as clip_hash
 from curation.hashing.pictures import hash_picture
 from curation.hashing.pipeline import NAME
 from curation.hashing.sources import find, read
-from curation.online.damage import DamagedTar
-from curation.online.tars import fault_of, samples, texts
 from curation.scoring.pipeline import Request, score_images
+from curation.tars.damage import DamagedTar
+from curation.tars.samples import fault_of, samples, texts
 from tests.support.online_run import FORMATS, images, write_tar
 from tests.support.pictures import downloaded_tar, picture, stored
 from tests.support.plain_scorer import PlainScorer

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curation.by_uid.tables import ImageTable
 from curation.clustering import embedding
 from curation.clustering.vectors import Embeddings
 from curation.gates.evaluation import EvaluationSets
-from curation.gates.tables import ImageTable
 from curation.hashing import pipeline as hashing
 from curation.hashing.sources import find
 from curation.runs.claims import Claim, claimed

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gates.tables import ImageTable
+from curation.by_uid.tables import ImageTable
 from curation.inputs.candidates import ROWS
 from curation.inputs.tables import parquet
 from curation.inputs.tables.columns import TableOptions

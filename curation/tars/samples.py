@@ -15,8 +15,8 @@ from typing import BinaryIO
 import orjson
 import pyarrow as pa
 
-from curation.online.damage import DamagedTar
-from curation.online.tar_headers import Member, members
+from curation.tars.damage import DamagedTar
+from curation.tars.headers import Member, members
 from runtime.errors import InputError
 
 # One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].

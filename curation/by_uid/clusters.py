@@ -1,6 +1,6 @@
 """Clusters by uid: rows sorted by key in one file, which each process maps into memory.
 
-`curation.clusters` builds it.
+`curation.by_uid.cluster_tables` builds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from os import PathLike
 import numpy as np
 import pyarrow as pa
 
-from curation.online.keyed import KEY, open_rows, rows_of, save_rows
+from curation.by_uid.mapped_rows import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
 
 VERSION, KEPT = b"1", b"kept"

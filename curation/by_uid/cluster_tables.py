@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.tables import KEY_NAMES, ImageTable, Paths
-from curation.online.clusters import CLUSTERED, Clusters
-from curation.online.keyed import KEY, rows_of
+from curation.by_uid.clusters import CLUSTERED, Clusters
+from curation.by_uid.mapped_rows import KEY, rows_of
+from curation.by_uid.tables import KEY_NAMES, ImageTable, Paths
 from curation.runs.finished import curated_files, pool_files
 from curation.runs.results import Results
 from runtime.arrow.mapped import mapped

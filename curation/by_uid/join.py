@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.online.tars import SAMPLES
 from curation.schemas import CANDIDATE
+from curation.tars.samples import SAMPLES
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage.own_arrow import open_arrow

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from curation.images.hash_index import INDEXED, Index
-from curation.images.hash_words import WORD_BITS, band_bits, band_of, in_order, require_distance, shuffled, unshuffled
 from curation.kernels import near_copies as kernels
+from curation.near_copies.index import INDEXED, Index
+from curation.near_copies.words import WORD_BITS, band_bits, band_of, in_order, require_distance, shuffled, unshuffled
 
 FIRST_SHARE = 256  # of all hashes, those that are the first of so many are compared with all others in a first round
 ONE_ROUND = 1 << 14  # hashes that are compared in one round

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.tables import KEY, ImageTable, Paths
+from curation.by_uid.tables import KEY, ImageTable, Paths
 from curation.inputs.cleaning import clean_array
 from runtime.errors import InputError
 from runtime.storage.versions import Version

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from curation import warm
 from curation.balancing.sampling import sample_batch
+from curation.dataframes.in_order import images_in_order
 from curation.images import combine
-from curation.images.stream import images_in_order
 from curation.images.tasks import keyed, runs, without_tallies
 from curation.inputs import candidates
 from curation.inputs.tables.arrow_rows import from_batch

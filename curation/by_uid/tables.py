@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.comparable import plain_type
+from curation.by_uid.comparable import plain_type
 from curation.images.uids import uids
 from curation.inputs.tables.arrow_rows import uid_bytes
 from curation.inputs.tables.columns import recognised

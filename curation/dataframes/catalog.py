@@ -16,7 +16,7 @@ from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from curation.frame_columns import pair_columns, selected
+from curation.dataframes.columns import pair_columns, selected
 from curation.inputs import files as inputs
 from curation.inputs.files import Input
 from curation.inputs.tables.arrow_rows import as_bytes

@@ -1,6 +1,6 @@
 """Captions by uid: rows sorted by key in one file, which each process maps into memory.
 
-`curation.captions` builds it.
+`curation.by_uid.caption_tables` builds it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.online.config import OnlineConfig
-from curation.online.draw import purpose
-from curation.online.keyed import KEY, open_rows, rows_of, save_rows
+from curation.by_uid.mapped_rows import KEY, open_rows, rows_of, save_rows
 from runtime.arrow.uid_keys import exact_numbers
-from runtime.draws import draws
-from runtime.parameters import require_integer, require_share
 
 VERSION = b"2"
 # What is known of a caption: its score and who wrote it are null where the table does not say.
@@ -33,19 +29,6 @@ CAPTIONS = pa.schema(
     ],
     metadata={b"version": VERSION},
 )
-
-
-@dataclass(frozen=True)
-class CaptionDraw:
-    """Which captions stand for the texts of their images: a share of them, drawn by seed, epoch and uid."""
-
-    ratio: float = OnlineConfig.caption_ratio
-    seed: int = OnlineConfig.seed
-    epoch: int = 0
-
-    def __post_init__(self) -> None:
-        require_share("caption_ratio", self.ratio)
-        require_integer("epoch", self.epoch, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +68,9 @@ class Captions:
         """Return whether each image has a caption."""
         return self._find(uids) >= 0
 
-    def instead(self, uids: pa.Array, draw: CaptionDraw) -> pa.Array:
-        """Return the caption that stands for the text of an image in an epoch, null where the text stays."""
+    def instead(self, uids: pa.Array, is_drawn: np.ndarray) -> pa.Array:
+        """Return the caption of each image for which `is_drawn` is true, null where its text stays."""
         captions = self.of(uids)
-        is_drawn = draws(draw.seed, purpose("caption", draw.epoch), uids) < draw.ratio
         return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
 
     def _values(self, name: str, rows: np.ndarray) -> pa.Array:

@@ -19,8 +19,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.images.hash_words import band_of, bytes_of, in_order, require_distance, shuffled, unshuffled, words_of
-from curation.images.near_copies import Leaders, near_copies, pairs_in_band, shares
+from curation.near_copies.leaders import Leaders, near_copies, pairs_in_band, shares
+from curation.near_copies.words import band_of, bytes_of, in_order, require_distance, shuffled, unshuffled, words_of
 from runtime.blocks import Block, Packer, unpack
 from runtime.errors import InputError
 from runtime.failures import AGAIN

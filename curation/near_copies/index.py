@@ -10,8 +10,8 @@ from math import comb
 
 import numpy as np
 
-from curation.images.hash_words import WORD_BITS
 from curation.kernels import near_copies as kernels
+from curation.near_copies.words import WORD_BITS
 
 INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables each
 PAIRS = 1 << 20  # found before they are handed on

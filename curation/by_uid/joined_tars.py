@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.online.damage import require_sound
-from curation.online.join import CANDIDATES, TarUids, join, joined
-from curation.online.tars import fault_of, samples
+from curation.by_uid.join import CANDIDATES, TarUids, join, joined
 from curation.schemas import MATCHED
+from curation.tars.damage import require_sound
+from curation.tars.samples import fault_of, samples
 from runtime.errors import InputError
 from runtime.storage.listing import expand
 from runtime.storage.own_arrow import open_arrow

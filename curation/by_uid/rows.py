@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
-from curation.gates.tables import KEY
+from curation.by_uid.tables import KEY
 from curation.images.tasks import MATCHED_ROW_GROUP
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.spark import collected, over

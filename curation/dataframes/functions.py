@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from curation import frame_tasks, warm
+from curation import warm
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
+from curation.dataframes import tasks
+from curation.dataframes.columns import pair_columns, require_columns, selected
+from curation.dataframes.options import Folder, MatchOptions, honoured
 from curation.exclusion import Exclusion
-from curation.frame_columns import pair_columns, require_columns, selected
-from curation.frame_options import Folder, MatchOptions, honoured
 from curation.inputs.tables.columns import FIELD
 from curation.language.identify import Identifier
 from curation.matching.finders import INDEX, save_matchers
@@ -67,11 +68,11 @@ def match(
     entries = entries_for(config, metadata)
     rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
     if options.unique_images:
-        images = map_batches(rows, partial(frame_tasks.match_unique, plan=plan), MATCHED)
+        images = map_batches(rows, partial(tasks.match_unique, plan=plan), MATCHED)
     else:
-        found = map_batches(rows, partial(frame_tasks.match_pairs, plan=plan), frame_tasks.SHUFFLED)
+        found = map_batches(rows, partial(tasks.match_pairs, plan=plan), tasks.SHUFFLED)
         by_image = found.repartition("key").sortWithinPartitions("key")
-        images = map_batches(by_image, partial(frame_tasks.group, max_texts=config.max_texts), MATCHED)
+        images = map_batches(by_image, partial(tasks.group, max_texts=config.max_texts), MATCHED)
     return images.withMetadata("candidates", {DIGEST: entries.digest})
 
 
@@ -88,7 +89,7 @@ def dropped(
     config, options = honoured(config), options or MatchOptions()
     entries = entries_for(config, metadata)
     rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
-    tallies = map_batches(rows, partial(frame_tasks.tallies, plan=plan), frame_tasks.TALLIES)
+    tallies = map_batches(rows, partial(tasks.tallies, plan=plan), tasks.TALLIES)
     return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
 
 
@@ -108,8 +109,8 @@ def count(
     ids = matched.selectExpr("explode(flatten(filter(candidates.entries, ids -> ids is not null))) as id")
     seen = ids.groupBy("id").count()
     saved = sender(matched.sparkSession, artefacts, _scratch())(_saved(entries))
-    groups = matched.sparkSession.range(frame_tasks.row_groups(_saved(entries)))
-    named = map_batches(groups, partial(frame_tasks.entries, saved=saved), frame_tasks.NAMED)
+    groups = matched.sparkSession.range(tasks.row_groups(_saved(entries)))
+    named = map_batches(groups, partial(tasks.entries, saved=saved), tasks.NAMED)
     counts = named.join(seen, on="id", how="full")  # not left: an id that is no entry's must not vanish
     counts = counts.selectExpr("id", "language", "entry", "coalesce(`count`, 0L) as `count`")
     return counts.withMetadata("id", {DIGEST: entries.digest})
@@ -135,7 +136,7 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
         _require_digest(matched, balance.digest)
     rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
     shipped, seed = sender(matched.sparkSession, artefacts, _scratch())(rates), balance.seed if seed is None else seed
-    return map_batches(matched.select(*SAMPLED.names), partial(frame_tasks.sample, rates=shipped, seed=seed), CURATED)
+    return map_batches(matched.select(*SAMPLED.names), partial(tasks.sample, rates=shipped, seed=seed), CURATED)
 
 
 def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:

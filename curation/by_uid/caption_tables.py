@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.captions import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
-from curation.gates.tables import Paths
-from curation.online.captions import CAPTIONS, Captions
+from curation.by_uid.caption_rows import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
+from curation.by_uid.captions import CAPTIONS, Captions
+from curation.by_uid.tables import Paths
 from curation.runs.finished import pool_files
 from curation.runs.results import Results
 from runtime.arrow.mapped import mapped

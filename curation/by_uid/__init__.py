@@ -1,0 +1,1 @@
+"""Find, read and join tables by uid, and sort them into mapped files."""

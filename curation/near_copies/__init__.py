@@ -1,0 +1,1 @@
+"""Find copies of a picture: hashes, their index, and whose copy each image is."""

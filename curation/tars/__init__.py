@@ -1,0 +1,1 @@
+"""Read and write img2dataset's tars."""
