@@ -146,7 +146,7 @@ def test_what_is_no_file_of_clusters_is_refused(tmp_path):
     for rows, fault in ((b"x", r"x is damaged \(.*\)"), (without_rows, "x holds no clusters of version 1")):
         (tmp_path / "x").write_bytes(rows)
         write_json(tmp_path / "x.json", {"crc32": checksum_of(tmp_path / "x")})
-        with pytest.raises(InputError, match=rf"{fault}; build them again with curation.by_uid.cluster_tables.build"):
+        with pytest.raises(InputError, match=rf"{fault}; build them again with curation.clusters.build"):
             Clusters.open(tmp_path / "x")
 
 

@@ -89,7 +89,7 @@ def test_offsets_outside_of_a_column_are_refused(tmp_path, offsets):
     path.write_bytes(whole.replace(right, np.array(offsets).tobytes()))
     write_json(facts_path(path), {CHECKSUM: checksum_of(path)})
     with pytest.raises(
-        InputError, match=r"captions.arrow is damaged \(.*\); build them again with curation.by_uid.caption_tables.b"
+        InputError, match=r"captions.arrow is damaged \(.*\); build them again with curation.captions.b"
     ):
         Captions.open(path)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.online import join
+from curation.by_uid import join
 from curation.online.read import Epoch
 from curation.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.images import hash_index
-from curation.images import near_copies as module
+from curation.near_copies import index
+from curation.near_copies import leaders as module
 from curation.near_copies.leaders import near_copies, pairs_within
 from curation.near_copies.words import band_of, shuffled, unshuffled
 from runtime.errors import InputError
@@ -40,14 +40,14 @@ def test_pairs_are_of_the_indexed_hashes_and_all_others():
 def test_pairs_are_the_same_where_tables_and_results_come_in_parts(monkeypatch):
     expected = sorted(pairs_of(HASHES["one cluster"], 6))
     monkeypatch.setattr(module, "INDEXED", 37)
-    monkeypatch.setattr(hash_index, "PAIRS", 5)
+    monkeypatch.setattr(index, "PAIRS", 5)
     assert sorted(pairs_of(HASHES["one cluster"], 6)) == expected
 
 
 @pytest.mark.parametrize("number", [2, 100, 10_000, 1 << 22])
 @pytest.mark.parametrize("k", [0, 6, 10, 31])
 def test_tables_miss_no_pair(number, k):
-    tables = hash_index.tables_for(number, 240, k)
+    tables = index.tables_for(number, 240, k)
     assert tables.width == 0 or sum(flips + 1 for flips in tables.flips) == k + 1
 
 
