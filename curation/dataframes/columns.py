@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pyarrow as pa
 from pyspark.errors import PySparkTypeError
@@ -46,8 +47,8 @@ def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
 
 
 def _arrow_field(field: StructField, name: str) -> pa.Field:
-    try:
-        return to_arrow_schema(StructType([field]), timezone="UTC").field(0)
-    except PySparkTypeError:
-        kind = field.dataType.simpleString()
-        raise InputError(f"column {field.name} of {name} holds {kind}; expected strings: name another column") from None
+    kind = field.dataType.simpleString()
+    if "timestamp" not in kind:  # for which pyspark asks for a time zone, and not in all versions
+        with suppress(PySparkTypeError):
+            return to_arrow_schema(StructType([field])).field(0)
+    raise InputError(f"column {field.name} of {name} holds {kind}; expected strings: name another column")

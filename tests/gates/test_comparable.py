@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +18,7 @@ TIMES = {f"{unit}{zone or ''}": pa.timestamp(unit, zone) for unit in ("s", "ms",
 COLUMNS = {
     "double": [1.0, NAN, 3.0, None],
     "float": pa.array([1.0, NAN, 3.0, None], pa.float32()),
-    "half": pa.array([1.0, NAN, 3.0, None], pa.float16()),
+    "half": pa.array(np.array([1.0, NAN, 3.0, 0.0], np.float16), mask=np.array([False, False, False, True])),
     "many": [[1.0], [NAN], [3.0], None],
     "fixed": pa.array([[1.0], [NAN], [3.0], None], pa.list_(pa.float32(), 1)),
     "inner": [{"a": [1.0]}, {"a": [NAN]}, {"a": [3.0]}, None],

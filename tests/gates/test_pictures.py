@@ -31,7 +31,14 @@ def pictured(number: int, chance: random.Random) -> tuple[list[dict], dict[str, 
 
 def text_of(text: str, chance: random.Random) -> dict:
     code = "en" if "dog" in text else "no"
-    return {"text": text, "kind": "alt", "language": code, "lid_score": 0.5, "entries": ids_in(text, code)}
+    return {
+        "text": text,
+        "kind": "alt",
+        "language": code,
+        "lid_score": 0.5,
+        "entries": ids_in(text, code),
+        "page_url": None,
+    }
 
 
 def table_of(values: dict[str, int | None], path, form=lambda value: value.to_bytes(8, "big")) -> str:

@@ -19,7 +19,14 @@ POLICY = ["max_images_per_domain:30", "file_name", "min_words:2", "max_images_pe
 
 def text_of(text: str) -> dict:
     code = "no" if "hund" in text else "en"
-    return {"text": text, "kind": "alt", "language": code, "lid_score": 0.5, "entries": ids_in(text, code)}
+    return {
+        "text": text,
+        "kind": "alt",
+        "language": code,
+        "lid_score": 0.5,
+        "entries": ids_in(text, code),
+        "page_url": None,
+    }
 
 
 def some_images(number: int) -> list[dict]:

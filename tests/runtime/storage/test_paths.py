@@ -206,7 +206,7 @@ def test_metadata_is_opened_where_it_lies(folder, s3_server):
         Entries.open(str(folder / "none"))
     s3_server.forbidden = is_url(folder)
     if s3_server.forbidden:
-        with pytest.raises(InputError, match=r"metadata cannot be used \(Forbidden\)"):
+        with pytest.raises(InputError, match=r"metadata cannot be used \((Forbidden|Access Denied)\)"):
             Entries.open(str(folder / "metadata"))
 
 
