@@ -12,7 +12,7 @@ from curation.gates.plan import GateOptions, GatePlan, SameImage
 from curation.near_copies.leaders import near_copies
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
-from tests.support.finished_run import ids_in, image
+from tests.support.finished_run import candidate, image
 from tests.support.gates import gated
 
 
@@ -20,25 +20,15 @@ def pictured(number: int, chance: random.Random) -> tuple[list[dict], dict[str, 
     """Return images, and a value of 64 bits for most of them: many of one picture, some of others, some alone."""
     images = [image(each) for each in range(number)]
     for row in images:
-        row["candidates"] += [
-            text_of(f"{chance.choice(['a dog', 'hund'])} {chance.randrange(40)}", chance) for _ in range(2)
-        ]
+        row["candidates"] += [text_of(f"{chance.choice(['a dog', 'hund'])} {chance.randrange(40)}") for _ in range(2)]
         row["candidates"] = [*{text["text"]: text for text in row["candidates"]}.values()]
     centres = [chance.getrandbits(64) for _ in range(number // 6)]
     values = {row["uid"]: chance.choice([centres[0], centres[0], None, *centres]) for row in images}
     return images, values
 
 
-def text_of(text: str, chance: random.Random) -> dict:
-    code = "en" if "dog" in text else "no"
-    return {
-        "text": text,
-        "kind": "alt",
-        "language": code,
-        "lid_score": 0.5,
-        "entries": ids_in(text, code),
-        "page_url": None,
-    }
+def text_of(text: str) -> dict:
+    return candidate(text, "en" if "dog" in text else "no")
 
 
 def table_of(values: dict[str, int | None], path, form=lambda value: value.to_bytes(8, "big")) -> str:

@@ -10,7 +10,7 @@ from curation.gating.domains import PURPOSE
 from runtime.draws import draws
 from runtime.errors import InputError
 from tests.naive.gates import naive_capped
-from tests.support.finished_run import ids_in, image
+from tests.support.finished_run import candidate, image
 from tests.support.gates import gated
 
 TEXTS = ("a dog", "dog", "a photo of a dog", "dog.jpg", "a dog &nbsp;", "IMG_0450", "hund", "en hund til", "a template")
@@ -18,15 +18,7 @@ POLICY = ["max_images_per_domain:30", "file_name", "min_words:2", "max_images_pe
 
 
 def text_of(text: str) -> dict:
-    code = "no" if "hund" in text else "en"
-    return {
-        "text": text,
-        "kind": "alt",
-        "language": code,
-        "lid_score": 0.5,
-        "entries": ids_in(text, code),
-        "page_url": None,
-    }
+    return candidate(text, "no" if "hund" in text else "en")
 
 
 def some_images(number: int) -> list[dict]:

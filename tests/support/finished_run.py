@@ -33,17 +33,7 @@ class FinishedRun:
 def image(number: int, url: str | None = None) -> dict:
     """An image with one or two texts, and the entries that occur in them."""
     texts = [TEXTS[(number + more) % len(TEXTS)] for more in range(1 + number % 2)]
-    candidates = [
-        {
-            "text": text,
-            "kind": "alt",
-            "language": code,
-            "lid_score": 0.5,
-            "entries": ids_in(text, code),
-            "page_url": None,
-        }
-        for text, code in texts
-    ]
+    candidates = [candidate(text, code) for text, code in texts]
     url = url or f"http://é.example/{number}.jpg"
     return {
         "uid": f"{number * 0x9E3779B97F4A7C15 % 2**128:032x}",
@@ -54,6 +44,12 @@ def image(number: int, url: str | None = None) -> dict:
         "stated_width": None,
         "stated_height": None,
     }
+
+
+def candidate(text: str, code: str) -> dict:
+    """A text of an image in a language, with the entries that occur in it, on the page of its image."""
+    found = {"language": code, "lid_score": 0.5, "entries": ids_in(text, code)}
+    return {"text": text, "kind": "alt", **found, "page_url": None}
 
 
 def ids_in(text: str, code: str) -> list[int]:
