@@ -12,13 +12,12 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import expr
 
-from curation.by_uid.rows import by_file, keys_of, summed
+from curation.by_uid.rows import RowStream, by_file, keys_of, summed
 from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.clustering.model import Clusters
 from curation.clustering.nearest import COARSE, FINE, NEAREST, Nearest, nearest_rows
 from curation.clustering.texts import COLUMNS, texts_of
 from curation.clustering.vectors import Embeddings
-from curation.gates.row_stream import RowStream
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
 from runtime.spark import SHUFFLED_JOINS, Shipped, map_batches, over, settings

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.gates.row_stream import RowStream
+from curation.by_uid.rows import RowStream
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.limits import shorter
 from curation.matching.by_language import Matching

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.rows import RowStream
 from curation.gates.checks import Checks, Failures, bits
-from curation.gates.row_stream import RowStream
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
 from runtime.arrow.lists import parts

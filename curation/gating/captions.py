@@ -14,10 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
 from curation.by_uid.caption_rows import ROWS, CaptionTable
-from curation.by_uid.rows import PLACE, by_file, keys_of, summed
+from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of, summed
 from curation.by_uid.tables import KEY_NAMES
 from curation.gates.captioning import BEST, CaptionMatching, write_captioned
-from curation.gates.row_stream import RowStream
 from curation.stages import TURNS, MatchPlan
 from runtime.errors import InputError
 from runtime.spark import map_batches, over, run

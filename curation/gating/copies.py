@@ -17,12 +17,11 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from curation.by_uid.comparable import comparable, comparable_type
-from curation.by_uid.rows import PLACE, by_file, keys_of
+from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of
 from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.gates.hash_columns import hash_binaries
 from curation.gates.passing import tally_texts
 from curation.gates.plan import Pictures
-from curation.gates.row_stream import RowStream
 from curation.images.merging import pairs_of
 from curation.images.tasks import MATCHED_ROW_GROUP, pack, write_images
 from curation.near_copies.copies import copies_of, equal_copies

@@ -11,11 +11,10 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import expr
 
-from curation.by_uid.rows import by_file, images_of, key_columns
+from curation.by_uid.rows import RowStream, by_file, images_of, key_columns
 from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gates.passing import tally_texts
-from curation.gates.row_stream import RowStream
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
 from runtime.draws import draws

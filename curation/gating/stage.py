@@ -12,14 +12,13 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.by_uid.rows import summed
+from curation.by_uid.rows import RowStream, summed
 from curation.config import CurationConfig
 from curation.gates.checks import Checks, TextRule
 from curation.gates.expressions import lenient
 from curation.gates.passing import write_passing
 from curation.gates.plan import GatePlan
 from curation.gates.policies import IMAGES, TEXTS
-from curation.gates.row_stream import RowStream
 from curation.gating.captions import match_captions
 from curation.gating.copies import Merging, merge_copies
 from curation.gating.domains import cap_domains
