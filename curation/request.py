@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from curation.classes.names import Classes, read_classes
+from curation.classes import Classes, read_classes
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.gates.plan import GateOptions, GatePlan

@@ -25,7 +25,7 @@ from curation.balancing.thresholds import (
     thresholds_at,
     unlimited_threshold,
 )
-from curation.classes.measures import Alignment
+from curation.classes import Alignment
 from curation.config import ENGLISH
 from curation.gating.captions import Captioning
 from curation.gating.gate import Gate, Gated

@@ -12,7 +12,7 @@ import pytest
 
 import curation
 from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
-from curation.classes.names import read_classes
+from curation.classes import read_classes
 from curation.clustering.config import ClusterConfig
 from curation.dataframes.options import MatchOptions
 from curation.gates.plan import GatePlan

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from curation.alignment.texts import of_manifest, of_pool
-from curation.classes.counting import count_classes, finders_of
-from curation.classes.measures import Alignment
-from curation.classes.names import Classes
+from curation.classes import Alignment, Classes, count_classes, finders_of
 from curation.report.alignment import drawing
 from curation.runs.finished import curated_files, matched_files
 from curation.runs.results import Results

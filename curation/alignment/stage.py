@@ -11,14 +11,12 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from curation.alignment.texts import MANIFEST, POOL, READERS
-from curation.classes.counting import ClassCounts, Finder, count_classes, finders_of
-from curation.classes.measures import Alignment
-from curation.classes.names import Classes
+from curation.classes import Alignment, Classes, Finder, count_classes, finders_of, no_counts
 from metadata.rules.text import Rules
 from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 
-# Where the sum of a language stands in ClassCounts.sums, of what it is, and what a file adds to it.
+# Where the sum of a language stands in the counts of classes, of what it is, and what a file adds to it.
 SUMS = pa.schema({"part": pa.string(), "language": pa.string(), "place": pa.int64(), "value": pa.int64()})
 
 
@@ -44,17 +42,17 @@ def align(
     """Return the alignment of each language in the files of the images that were balanced, and of those kept."""
     parts = [Part(name, file) for name, files in ((POOL, pool), (MANIFEST, manifest)) for file in files]
     sums = over(spark, parts, partial(_count, wanted=Wanted(tuple(classes.items()), rules)), SUMS)
-    counts = {name: {code: ClassCounts(len(each.labels)) for code, each in classes.items()} for name in READERS}
+    counts = {name: {code: no_counts(len(each.labels)) for code, each in classes.items()} for name in READERS}
     for row in sums.groupBy("part", "language", "place").sum("value").collect():
         part, language, place, value = row
-        counts[part][language].sums[place] = value
+        counts[part][language][place] = value
     return [Alignment.of(code, each, counts[POOL][code], counts[MANIFEST][code]) for code, each in classes.items()]
 
 
 def _count(part: Part, wanted: Wanted) -> Iterator[pa.RecordBatch]:
     for code, counts in count_classes(READERS[part.name]([part.file]), _finders(wanted)).items():
-        places = np.flatnonzero(counts.sums)
-        columns = [pa.repeat(part.name, len(places)), pa.repeat(code, len(places)), places, counts.sums[places]]
+        places = np.flatnonzero(counts)
+        columns = [pa.repeat(part.name, len(places)), pa.repeat(code, len(places)), places, counts[places]]
         yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=SUMS)
 
 

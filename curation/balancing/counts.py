@@ -1,19 +1,18 @@
-"""Count the texts that contain each entry: one exact integer per id, over all languages.
+"""Read lists of entry ids, and count the texts that contain each entry: one exact integer per id, over all languages.
 
 Thresholds and rates from counts are in `thresholds`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from curation.entry_ids import entry_chunks, entry_ids
-from curation.kernels import counting as kernels
-from curation.schemas import COUNTS
+from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
+from runtime.arrow.lists import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import ParquetFile, open_parquet, write_tables
@@ -44,7 +43,7 @@ class EntryCounts:
         """Add one to each entry for each text that contains it, in place; `entries` are Arrow lists of distinct ids."""
         chunks = [entry_ids(chunk, len(self.values))[0] for chunk in entry_chunks(entries)]
         for ids in chunks:
-            kernels.count(ids, self.values)
+            np.add.at(self.values, ids, 1)
         return self
 
     def seen(self) -> pa.RecordBatch:
@@ -57,7 +56,7 @@ class EntryCounts:
         ids, counts = batch.column("id").to_numpy(), batch.column("count").to_numpy()
         if len(ids) and (ids.min() < 0 or ids.max() >= len(self.values)):
             raise InputError(f"counts of entry ids {ids.min()} … {ids.max()}, but there are {len(self.values)} entries")
-        kernels.add(ids, counts, self.values)
+        np.add.at(self.values, ids, counts)
         return self
 
     def __add__(self, other: "EntryCounts") -> "EntryCounts":
@@ -137,3 +136,46 @@ def counts_file(path: Path) -> OwnFile:
     """Return a file of counts with the checksum that the run.json beside it states."""
     facts = read_json(path.with_name("run.json")) or {}
     return OwnFile(path, facts.get("checksums", {}).get(path.name), "run the same command of curate again")
+
+
+def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids of all lists as one int32 array, and the offsets of each list; refuse ids outside 0 … size - 1."""
+    ids, offsets = parts(entries)
+    if ids.null_count:
+        raise InputError(f"{ids.null_count} entry ids are null; every id must be a number below {size}")
+    ids = ids.to_numpy()
+    if len(ids) and (ids.min() < 0 or ids.max() >= size):
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise InputError(f"entry id {wrong} is not among the {size} entries; these ids belong to other metadata")
+    return ids, offsets
+
+
+def hold_any(entries: pa.Array, wanted: np.ndarray) -> np.ndarray:
+    """Return whether each list holds an id that is wanted, given a bool for each id."""
+    ids, offsets = entry_ids(entries, len(wanted))
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted[ids], dtype=np.int64)])
+    return before[offsets[1:]] > before[offsets[:-1]]
+
+
+def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Array]:
+    """Return `entries`, given as anything that is lists of ids, as Arrow arrays of (large) lists of int32."""
+    if not isinstance(entries, pa.Array | pa.ChunkedArray):
+        entries = _arrow(entries)
+    if entries.type not in (ENTRY_IDS, pa.large_list(pa.int32())):
+        entries = _cast(entries)
+    return entries.chunks if isinstance(entries, pa.ChunkedArray) else [entries]
+
+
+def _arrow(entries: Iterable) -> pa.Array:
+    try:
+        return pa.array(entries, ENTRY_IDS)
+    except (pa.ArrowException, OverflowError) as error:
+        raise InputError(f"entries are no lists of int32 ids: {error}") from error
+
+
+def _cast(entries: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    is_wide = pa.types.is_large_list(entries.type)
+    try:
+        return entries.cast(pa.large_list(pa.int32()) if is_wide else ENTRY_IDS)
+    except pa.ArrowException as error:
+        raise InputError(f"entries are {entries.type}; give lists of int32 ids ({error})") from error

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.balancing import sampling
+from curation.balancing.counts import hold_any
 from curation.config import DOUBTFUL_SCORE
-from curation.entry_ids import hold_any
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
-from curation.entry_ids import entry_chunks, entry_ids
+from curation.balancing.counts import entry_chunks, entry_ids
+from curation.balancing.thresholds import Thresholds, rates_of
 from curation.kernels import sampling as kernels
 from curation.schemas import CURATED, SAMPLED
 from runtime.arrow.lists import parts
@@ -26,8 +27,8 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
     [0.625, 0.25, 0.0, 0.0]
     """
     rates = _checked_rates(rates, dimensions=(1,))
-    probabilities = [_chunk_probability(chunk, rates) for chunk in entry_chunks(entries)]
-    return np.concatenate([np.empty(0), *probabilities])
+    chunks = [entry_ids(chunk, len(rates)) for chunk in entry_chunks(entries)]
+    return np.concatenate([np.empty(0), *(_probability(ids, offsets, rates) for ids, offsets in chunks)])
 
 
 def expected_size(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
@@ -68,16 +69,29 @@ def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
     """
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
-    probability = np.empty(len(texts))
-    kernels.keep_probability(ids, text_offsets, rates, probability)
-    texts_of_image = np.diff(image_offsets)
     columns = {
         "language": texts.field("language"),
         "texts": np.ones(len(texts), np.int64),
         "matches": np.diff(text_offsets),
-        "expected": probability / np.repeat(texts_of_image, texts_of_image),
+        "expected": _probability(ids, text_offsets, rates) / _choices(image_offsets),
     }
     return _sums(columns)
+
+
+def expected_sizes(
+    batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice], thresholds: Sequence[Thresholds]
+) -> dict[str, np.ndarray]:
+    """Return the number of images of a MATCHED batch that each of the thresholds is expected to keep, by language."""
+    texts, image_offsets, ids, text_offsets = _texts(batch, len(counts))
+    # Only the batch's own entries get rates: rates of thirty million, for each threshold, would fill the memory.
+    own, ids = np.unique(ids, return_inverse=True)
+    slices = {code: slice(*np.searchsorted(own, (all.start, all.stop))) for code, all in languages.items()}
+    codes, choices = texts.field("language").dictionary_encode(), _choices(image_offsets)
+    sizes = np.empty((len(codes.dictionary), len(thresholds)))
+    for column, each in enumerate(thresholds):
+        expected = _probability(ids, text_offsets, rates_of(counts[own], slices, each)) / choices
+        sizes[:, column] = np.bincount(codes.indices, expected, len(sizes))
+    return dict(zip(codes.dictionary.to_pylist(), sizes, strict=True))
 
 
 def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
@@ -92,11 +106,17 @@ def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray
     return texts, image_offsets, ids, text_offsets
 
 
-def _chunk_probability(entries: pa.Array, rates: np.ndarray) -> np.ndarray:
-    ids, offsets = entry_ids(entries, len(rates))
-    out = np.empty(len(entries))
-    kernels.keep_probability(ids, offsets, rates, out)
+def _probability(ids: np.ndarray, text_offsets: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Return the probability of each text, given all ids and where those of each text begin and end."""
+    out = np.empty(len(text_offsets) - 1)
+    kernels.keep_probability(ids, text_offsets, rates, out)
     return out
+
+
+def _choices(image_offsets: np.ndarray) -> np.ndarray:
+    """Return for each text the number of texts of its image, of which one is chosen."""
+    texts = np.diff(image_offsets)
+    return np.repeat(texts, texts)
 
 
 def _sums(columns: dict[str, pa.Array | np.ndarray]) -> pa.Table:

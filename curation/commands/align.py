@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from curation.alignment.align import align, write
-from curation.classes.names import read_classes
+from curation.classes import read_classes
 from curation.commands.arguments import Parser, add_classes
 from curation.report.alignment import table
 from curation.runs.finished import open_local

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.kernels.text_rules import UNSURE, YES, count_words, find_names_in_texts
+from curation.kernels.texts import UNSURE, YES, count_words, find_names_in_texts
 from curation.kernels.url_paths import find_names
-from curation.text_kinds import is_kind
+from curation.language.text_kinds import is_kind
 from metadata.languages import LANGUAGES
 from runtime.arrow.buffers import string_buffers
 

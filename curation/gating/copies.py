@@ -22,8 +22,7 @@ from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.gates.hash_columns import hash_binaries
 from curation.gates.passing import tally_texts
 from curation.gates.plan import Pictures
-from curation.images.merging import pairs_of
-from curation.images.tasks import MATCHED_ROW_GROUP, pack, write_images
+from curation.images.tasks import MATCHED_ROW_GROUP, pack, pairs_of, write_images
 from curation.near_copies.copies import copies_of, equal_copies
 from curation.schemas import MATCHED
 from curation.stages import group_buckets

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from curation.config import DOUBTFUL_SCORE
 from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.kernels.images import differs_from_last, rank_texts, smallest
-from curation.language.scripts import is_foreign
+from curation.language.judging import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
 from runtime.storage.addresses import hidden

@@ -19,6 +19,7 @@ from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
+from runtime.arrow.lists import parts
 from runtime.blocks import Block, Packer, Store, unpack
 from runtime.own_folders import cache_folder
 from runtime.storage.own_files import tally
@@ -27,6 +28,7 @@ from runtime.tallies import Tallies
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
+_OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
 MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
 
 
@@ -105,6 +107,36 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "copies": pa.array(np.ones(len(rows), np.int32)),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
+
+
+def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
+    """Return PAIRS of MATCHED images, which are copies of the images with these uids; a leader is its own copy.
+
+    So the texts of the copies of a picture can come together as one image's do.
+    """
+    texts, offsets = parts(images["candidates"])
+    image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
+    leaders, stays = copy_of.take(image), pc.equal(images["uid"], copy_of)
+    columns = {name: images[name].take(image) for name in _OF_IMAGE}
+    columns |= {field.name: texts.field(field.name) for field in texts.type}
+    columns |= {
+        "url": pc.if_else(stays, images["url"], None).take(image),  # of the image that stays: null is never smallest
+        "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
+        "key": pa.array(uid_hashes(leaders).view(np.uint64)),
+        "hash": pa.array(hashes(leaders, texts.field("text"))),
+        "uid": leaders,
+        "given": _origins(texts),
+        "page_language": pa.nulls(len(texts), pa.string()),
+        "copies": pa.array(np.ones(len(texts), np.int32)),
+        "undetermined": pa.nulls(len(texts), pa.string()),
+    }
+    return pa.RecordBatch.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)
+
+
+def _origins(texts: pa.StructArray) -> pa.Array:
+    """Return the language of each text, marked where the input stated it: of equal texts the smallest counts."""
+    stated = pc.binary_join_element_wise(texts.field("language"), "", "!")
+    return pc.if_else(texts.field("lid_score").is_null(), stated, texts.field("language"))
 
 
 def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE, CurationConfig
+from curation.kernels.texts import find_foreign
 from curation.language.identify import code_of_label
-from curation.language.scripts import is_foreign
-from curation.text_kinds import KINDS, text_kinds
-from metadata.languages import OTHER
+from curation.language.text_kinds import KINDS, text_kinds
+from metadata.languages import LANGUAGES, OTHER, of_label
+from metadata.rules.scripts import letter_table
+from runtime.arrow.buffers import string_buffers
 
+SCRIPTS = tuple(sorted({script for language in LANGUAGES for script in language.scripts}))
+_EVERY = -1  # all bits: of languages of which no script is known, and of `other`
+_OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
 REASONS = (*KINDS, "script", "score")  # why a text is undetermined; of several the first counts
 
 
@@ -85,3 +92,25 @@ def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, 
 def _is_low(labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> np.ndarray:
     least = [rules.least_score(code_of_label(label)) for label in labels.dictionary.to_pylist()]
     return scores.fill_null(0).to_numpy() < np.array([*least, 0], np.float32)[labels.indices.fill_null(-1).to_numpy()]
+
+
+def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
+    """Return whether all letters of each text are of scripts in which the language of its label is not written.
+
+    A text without letters is not foreign, and neither is a null.
+    """
+    offsets, data = string_buffers(texts)
+    offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
+    every = np.array([*map(_written, labels.dictionary.to_pylist()), _EVERY], np.int64)
+    foreign = np.empty(len(texts), bool)
+    find_foreign(offsets, data, *letter_table(SCRIPTS), every[labels.indices.fill_null(-1).to_numpy()], foreign)
+    return foreign
+
+
+@cache
+def _written(label: str) -> int:
+    """Return the bits of the scripts that a label admits: those of its language, and the one that it names itself."""
+    scripts = {*of_label(label).scripts, *_OF_LABEL.findall(label)}
+    if not of_label(label).scripts:
+        return _EVERY
+    return sum(1 << number for number, script in enumerate(SCRIPTS) if script in scripts)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.entry_ids import hold_any
+from curation.balancing.counts import hold_any
 from curation.inputs.tables.languages import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curation.entry_ids import entry_ids
+from curation.balancing.counts import entry_ids
 from curation.kernels import sampling as kernels
 from curation.online.config import OnlineConfig
 from runtime.arrow.lists import parts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.classes.measures import Alignment
+from curation.classes import Alignment
 from curation.report.axes import LogAxis
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, Line, Points
 from curation.report.console import aligned

@@ -16,7 +16,7 @@ import numpy as np
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
-from curation.classes.measures import Alignment
+from curation.classes import Alignment
 from curation.config import ENGLISH, CurationConfig
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.expected import expected_sizes
+from curation.balancing.counts import EntryCounts, entry_ids
+from curation.balancing.sampling import expected_sizes
 from curation.balancing.thresholds import (
     Distribution,
     SizedThreshold,
@@ -26,7 +26,6 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
-from curation.entry_ids import entry_ids
 from curation.schemas import CURATED
 from metadata.languages import OTHER
 from runtime.arrow.lists import parts

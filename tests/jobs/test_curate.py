@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.alignment.align import align
-from curation.classes.names import read_classes
+from curation.classes import read_classes
 from curation.inputs.crawl.page_signals import SIGNALS
 from curation.inputs.files import find, read
 from curation.runs.results import Results

@@ -1,9 +1,9 @@
-"""Naive twin of curation.text_kinds: rule after rule, by Python's own re and string methods. The words are the same."""
+"""Naive twin of curation.language.text_kinds: rule after rule, by Python's own re and string methods; same words."""
 
 import re
 import unicodedata
 
-from curation import text_kinds as words
+from curation.language import text_kinds as words
 
 LATIN = "[0-9a-z\u00c0-\u024f]"
 NAME = "[0-9a-z\u00c0-\u024f_.,()+~%!'$-]*"

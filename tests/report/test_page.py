@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.classes.measures import Alignment
+from curation.classes import Alignment
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.kernels.text_kinds import find_marks
+from curation.kernels.texts import find_marks
 from runtime.arrow.buffers import Strings, string_array, string_buffers
 
 LONGEST_NAME = 255  # bytes of the name of a file, on the file systems in use

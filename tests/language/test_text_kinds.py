@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from curation.inputs import files
-from curation.text_kinds import ATTRIBUTES, ELEMENTS, ENDINGS, GENERIC, KINDS, PICTURES, SHOTS, text_kinds
+from curation.language.text_kinds import ATTRIBUTES, ELEMENTS, ENDINGS, GENERIC, KINDS, PICTURES, SHOTS, text_kinds
 from tests.naive.text_kinds import naive_kinds
 
-CASES = json.loads((Path(__file__).parent / "cases" / "text_kinds.json").read_text("utf-8"))
+CASES = json.loads((Path(__file__).parents[1] / "cases" / "text_kinds.json").read_text("utf-8"))
 PAIRS = [(text, set(kinds.split())) for kinds, texts in CASES.items() for text in texts]
 PIECES = [
     *" ._-()<>&;=\"'/:@?#%[]!0129aAzZ",

@@ -1,9 +1,37 @@
-"""Count the words of texts, and find texts that repeat the URL of their image."""
+"""Look at the characters of texts: kinds of bytes, scripts, words, and whether a text is the URL of its image."""
 
+import numpy as np
+
+from curation.kernels.trie.keys import decode
 from curation.kernels.url_paths import LOWERED, byte_of, size_of
 from runtime.kernels import inline, lean
 
 NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
+
+
+@lean
+def find_marks(offsets, data, marks, out):
+    """out[text] = the marks of all bytes of the text together; marks, of each byte value, and out are uint8."""
+    for text in range(len(out)):
+        found = np.uint8(0)
+        for i in range(offsets[text], offsets[text + 1]):
+            found |= marks[data[i]]
+        out[text] = found
+
+
+@lean
+def find_foreign(offsets, data, pages, bits, written, foreign):
+    """Set foreign[text] to whether the text has letters and none of their bits is among written[text].
+
+    `pages` and `bits` are those of metadata.rules.scripts.
+    """
+    for text in range(len(foreign)):
+        i, end, seen = offsets[text], offsets[text + 1], 0
+        while i < end and seen & written[text] == 0:
+            character, size = decode(data, i, end)
+            seen |= bits[np.int64(pages[character >> 8]) << 8 | character & 255]
+            i += size
+        foreign[text] = seen != 0 and seen & written[text] == 0
 
 
 @inline

@@ -1,1 +1,0 @@
-"""Classes of evaluation sets: their names, the texts that name them, and how these are distributed."""
