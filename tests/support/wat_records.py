@@ -5,12 +5,10 @@ from collections import Counter
 
 import numpy as np
 
-from curation.inputs.crawl import warc_records, wat_by_kernels, wat_by_parser
-from curation.inputs.crawl.page_images import pairs_of_page
-from curation.inputs.crawl.page_pairs import from_rows
+from curation.inputs.crawl import warc_records, wat, wat_by_parser
+from curation.inputs.crawl.page_pairs import from_rows, pairs_of_page
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
-from runtime.arrow.batching import gather
 from runtime.kernels.windows import SLACK
 
 PAGE = "https://example.org/news/today.html"
@@ -24,14 +22,10 @@ def slow(blocks):
     return read_back(from_rows(rows, tally), tally)
 
 
-def grouped(blocks):
-    return (warc_records.joined(group) for group in gather(blocks, len, warc_records.GROUP))
-
-
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat_by_kernels.read(grouped(blocks), tally), tally)
+    return read_back(wat.read_blocks(warc_records.grouped(blocks), tally), tally)
 
 
 def read_back(given, tally):

@@ -9,8 +9,7 @@ from fastwarc.warc import WarcRecord
 
 from curation.inputs.crawl import html_pages, warc_records
 from curation.inputs.crawl.gzip_members import members
-from curation.inputs.crawl.page_images import Image, Page, pairs_of_page
-from curation.inputs.crawl.page_pairs import candidates_of_file, from_rows
+from curation.inputs.crawl.page_pairs import Image, Page, candidates_of_file, from_rows, pairs_of_page
 from curation.inputs.crawl.page_signals import image_signals, page_signals
 from metadata.languages import of_tag
 

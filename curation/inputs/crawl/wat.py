@@ -1,21 +1,202 @@
 """Read WAT files: the images of a crawl's pages, as the JSON of metadata records states them.
 
-Most records are read by kernels (`wat_by_kernels`), odd ones by a JSON parser (`wat_by_parser`).
+Kernels read about two megabytes of records at a time. Anything unusual is left to slower code, a record to
+`wat_by_parser`, a link to `links`: these define the result.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
+import numpy as np
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.inputs.crawl import warc_records, wat_by_kernels
+from curation.inputs.candidates import ROWS
+from curation.inputs.cleaning import clean_array
+from curation.inputs.crawl import warc_records, wat_by_parser
 from curation.inputs.crawl.gzip_members import members
-from curation.inputs.crawl.page_pairs import candidates_of_file
+from curation.inputs.crawl.links import EMPTY, LONGEST_BASE, NOT_HTTP, Links
+from curation.inputs.crawl.page_pairs import KINDS, candidates_of_file, from_rows, page_pairs, pairs_of_page
+from curation.inputs.crawl.warc_records import Blocks
+from curation.kernels.wat import names, texts
+from curation.kernels.wat.links import DEEPEST, scan
+from curation.kernels.wat.pages import read_pages
+from runtime.kernels.windows import SLACK
+
+SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
+REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.texts` numbers them
+
+_KINDS = pa.array(KINDS)
 
 
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WAT file, and its tallies. What cannot be read is passed over and counted."""
     tally = Counter(files=1)
     blocks = warc_records.metadata(members(file, tally), tally)
-    yield from candidates_of_file(wat_by_kernels.read(blocks, tally), tally)
+    yield from candidates_of_file(read_blocks(blocks, tally), tally)
+
+
+def read_blocks(groups: Iterable[Blocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs in blocks of metadata records, in their order, in PAGE_PAIRS batches of any size."""
+    for blocks in groups:
+        small = blocks.ends - blocks.begins <= wat_by_parser.MAX_BYTES
+        tally["dropped.too_large"] += int(np.count_nonzero(~small))
+        if small.any():
+            yield from _Group(Blocks(blocks.data, blocks.begins[small], blocks.ends[small]), tally).batches()
+
+
+class _Group:
+    """Records that are read at once."""
+
+    def __init__(self, blocks: Blocks, tally: Counter[str]):
+        self._joined, self._begins, self._ends = blocks
+        self._tally = tally
+        self._data = np.frombuffer(self._joined, np.uint8)
+        self._pages, self._images = self._scan()
+        self._set_slow()
+        self._modes = np.full(len(self._begins), texts.LEFT_OUT, np.uint8)
+        self._bounds = np.zeros((len(self._begins), texts.PREFIXES), np.int32)
+        self._links: dict[int, Links] = {}  # by record, where they are needed
+        self._urls, self._prefixes = self._read_pages()
+        self._signals = self._read_signals()
+
+    def _scan(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the kernel finds: int32 [record, PAGE_COLUMNS] and [image, IMAGE_COLUMNS]."""
+        sizes = self._ends - self._begins
+        pages = np.empty((len(sizes), names.PAGE_COLUMNS), np.int32)
+        images = np.empty((sizes.sum() // SMALLEST + 1, names.IMAGE_COLUMNS), np.int32)
+        stack, stops = np.empty(DEEPEST, np.int64), np.empty(sizes.max() + SLACK, np.int32)
+        count = scan(self._data, self._begins, self._ends, stack, stops, pages, images)
+        return pages, images[:count]
+
+    def _block(self, record: int) -> np.ndarray:
+        return self._data[self._begins[record] : self._ends[record]]
+
+    def _set_slow(self) -> None:
+        """Leave records to the parser that no kernel can read, or whose URL is too long to repeat it for each image."""
+        pages = self._pages
+        for begin in (names.PAGE, names.BASE):
+            pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, names.READ] = 0
+        if not _is_utf8(self._data):
+            for record in range(len(pages)):
+                pages[record, names.READ] &= _is_utf8(self._block(record))
+
+    def _read_pages(self) -> tuple[pa.Array, np.ndarray]:
+        """Return the URLs of the pages with images, and the bytes of their links' prefixes; count the pages."""
+        pages = self._pages
+        wanted = pages[:, names.READ] * pages[:, names.IMAGE_LINKS] > 0
+        size = int((pages[wanted, names.PAGE + 1] - pages[wanted, names.PAGE]).sum())
+        data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
+        read_pages(self._data, pages, self._modes, data, ends, self._bounds)
+        others = np.flatnonzero(wanted & (self._modes == texts.LEFT_OUT))
+        prefixes = bytearray(data)
+        odd_urls = [self._read_page(record, prefixes) for record in others.tolist()]
+        known = self._modes != texts.LEFT_OUT
+        self._tally["pages"] += int(known.sum())
+        self._tally["image_links"] += int(pages[known, names.IMAGE_LINKS].sum())
+        self._tally["dropped.no_text"] += int(pages[known, names.NO_TEXT].sum())
+        urls = _changed(_strings(ends, data, len(pages)), others, odd_urls)
+        return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
+
+    def _read_page(self, record: int, prefixes: bytearray) -> str | None:
+        """Return the URL of a page that is not plain, and append the prefixes of its links."""
+        page = self._pages[record].tolist()
+        url = self._string(page, names.PAGE).strip("<>")
+        try:
+            links = self._links[record] = Links(url, self._string(page, names.BASE) if page[names.BASE] >= 0 else None)
+        except ValueError:
+            self._tally["dropped.bad_page_url"] += 1
+            return None
+        self._modes[record] = texts.PREFIXED if links.prefixes else texts.LOOKED_AT
+        for k, prefix in enumerate(links.prefixes or ()):
+            begin = len(prefixes)
+            prefixes += prefix.encode()
+            self._bounds[record, 2 * k : 2 * k + 2] = begin, len(prefixes)
+        return url
+
+    def _read_signals(self) -> np.ndarray:
+        """Return the signals of each page with images, int32[record]."""
+        signals = np.zeros(len(self._pages), np.int32)
+        spans = self._pages[:, names.HEADERS : names.METAS + 2]
+        for record in np.flatnonzero((spans >= 0).any(1) & (self._modes != texts.LEFT_OUT)).tolist():
+            headers, headers_end, metas, metas_end = spans[record].tolist()
+            fields = wat_by_parser.json_of(self._joined[headers:headers_end]) if headers >= 0 else None
+            objects = wat_by_parser.json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
+            signals[record] = wat_by_parser.signals_of(fields, objects)
+        return signals
+
+    def _string(self, page: list[int], column: int) -> str:
+        begin, end = page[column : column + 2]
+        return orjson.loads(self._joined[begin - 1 : end + 1])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all pairs in the order of records, whether a kernel or the parser reads them."""
+        at = 0
+        for record in np.flatnonzero(self._pages[:, names.READ] == 0).tolist():
+            page = wat_by_parser.page_of(self._block(record).tobytes(), self._tally)
+            if page and page.images:
+                stop = int(np.searchsorted(self._images[:, names.RECORD], record))
+                yield from self._fast(at, stop)
+                yield from from_rows(pairs_of_page(page, self._tally), self._tally)
+                at = stop
+        yield from self._fast(at, len(self._images))
+
+    def _fast(self, at: int, stop: int) -> Iterator[pa.RecordBatch]:
+        for begin in range(at, stop, ROWS):
+            yield self._batch(*self._write(self._images[begin : min(begin + ROWS, stop)]))
+
+    def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
+        """Return URLs and texts of all pairs, some not finished, and int32 [pair, ROW_COLUMNS]."""
+        most, size = 3 * len(images), len(self._data)  # spans do not overlap; memory that is not used costs nothing
+        longest = int((self._bounds[:, 1::2] - self._bounds[:, ::2]).max())
+        link, written = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
+        urls = np.empty(3 * size + most * longest + SLACK, np.uint8)
+        url_ends, text_ends = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
+        rows, counts = np.empty((most, texts.ROW_COLUMNS), np.int32), np.zeros(texts.REASONS, np.int64)
+        pages = self._modes, self._prefixes, self._bounds
+        count = texts.write_rows(self._data, images, pages, link, (urls, url_ends), (written, text_ends), rows, counts)
+        self._tally.update(dict(zip(REASON_NAMES, counts.tolist(), strict=True)))
+        return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
+
+    def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray) -> pa.RecordBatch:
+        """Return the pairs that `_write` began, finished: texts are clean, and links resolved."""
+        cleaned = clean_array(written)
+        kept = pc.not_equal(cleaned, "").to_numpy(zero_copy_only=False)
+        self._tally["dropped.empty_text"] += int(np.count_nonzero(~kept))
+        odd = np.flatnonzero(rows[:, texts.ROW_ODD_LINK] * kept)
+        records, links = rows[odd, texts.ROW_RECORD].tolist(), urls.take(pa.array(odd)).to_pylist()
+        resolved = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
+        self._tally.update(reason for _, reason in resolved if reason)
+        kept[odd] = [url is not None for url, _ in resolved]
+        records, kinds = rows[:, texts.ROW_RECORD], _KINDS.take(pa.array(rows[:, texts.ROW_KIND]))
+        pages, signals = self._urls.take(pa.array(records)), pa.array(self._signals[records])
+        batch = page_pairs(_changed(urls, odd, [url for url, _ in resolved]), cleaned, kinds, pages, signals)
+        return batch if kept.all() else batch.filter(pa.array(kept))
+
+    def _links_of(self, record: int) -> Links:
+        if record not in self._links:
+            self._links[record] = Links(self._urls[record].as_py())
+        return self._links[record]
+
+
+def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None]) -> pa.Array:
+    """Return the strings with new values at some positions."""
+    if not len(at):
+        return strings
+    changes = np.zeros(len(strings), bool)
+    changes[at] = True
+    return pc.replace_with_mask(strings, pa.array(changes), pa.array(values, pa.string()))
+
+
+def _strings(ends: np.ndarray, data: np.ndarray, count: int) -> pa.StringArray:
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends[: count + 1]), pa.py_buffer(data))
+
+
+def _is_utf8(data: np.ndarray) -> bool:
+    try:
+        _strings(np.array([0, len(data)], np.int32), data, 1).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

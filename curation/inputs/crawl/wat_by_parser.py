@@ -1,6 +1,6 @@
 """Read one record of a WAT file with a JSON parser.
 
-This is slow, and right about any record; `wat_by_kernels` is the fast twin.
+This is slow, and right about any record; `wat` is the fast twin.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from curation.inputs.crawl.page_images import Image, Page
+from curation.inputs.crawl.page_pairs import Image, Page
 from curation.inputs.crawl.page_signals import page_signals, states_signals
 
 MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hardly any record of a real page has 1 MB

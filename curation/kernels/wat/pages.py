@@ -5,6 +5,7 @@
 
 import numpy as np
 
+from curation.kernels.cleaning import HTTP
 from curation.kernels.wat.names import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.wat.texts import PREFIXED, unescape
 from runtime.kernels import inline, lean
@@ -13,7 +14,6 @@ from runtime.kernels.windows import byte_at
 
 _SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH = (ord(character) for character in "/.:?#;-")
 _OPEN, _CLOSE, _QUOTE, _SPACE, _DELETE = (ord(character) for character in '<>" \x7f')
-_HTTP = int.from_bytes(b"http", "little")
 
 
 @lean
@@ -48,7 +48,7 @@ def is_bracket(byte):
 @inline
 def parts_of(url, begin, end):
     """Return where the directory, the root and the scheme of a plain URL end; zeros if it is not plain."""
-    scheme = begin + 4 if end - begin > 8 and load_word(url, begin) & 0xFFFFFFFF == _HTTP else begin
+    scheme = begin + 4 if end - begin > 8 and load_word(url, begin) & 0xFFFFFFFF == HTTP else begin
     scheme += scheme > begin and byte_at(url, scheme) == ord("s")
     plain = scheme > begin and load_word(url, scheme) & 0xFFFFFF == _COLON | _SLASH << 8 | _SLASH << 16
     root = scheme + 3

@@ -1,23 +1,23 @@
 """Write rows of URL and text from the spans that `links` found: undo escapes, resolve plain links, trim texts.
 
-Rows that need more than that are marked, and the caller finishes them.
+Other links are marked for the caller, who also cleans the texts.
 """
 
 import numpy as np
 
+from curation.kernels.cleaning import HTTP, is_odd
 from curation.kernels.wat.names import RECORD, TEXTS, URL
 from curation.kernels.wat.tokens import hex_code
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import load_word, lowest, trailing_zeros
-from runtime.kernels.windows import WINDOW, backslashes, byte_at, copy_window, odd_space
+from runtime.kernels.windows import WINDOW, backslashes, byte_at, copy_window
 
 # Modes of a page: its images are left out; each of its links needs a look; the prefixes of its links are known.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
 PREFIXES = 6  # columns of `bounds`: where the prefixes begin and end that links of a page may have
 
-# Columns of `rows`: the record, the kind of text, and a bit for each thing that the caller has to do.
-ROW_RECORD, ROW_KIND, ROW_TODO, ROW_COLUMNS = 0, 1, 2, 3
-RESOLVE, CLEAN = 1, 2
+# Columns of `rows`: the record, the kind of text, and whether the URL is a link that the caller has to resolve.
+ROW_RECORD, ROW_KIND, ROW_ODD_LINK, ROW_COLUMNS = 0, 1, 2, 3
 
 # Reasons that are counted.
 EMPTY_TEXTS, EMPTY_URLS, OTHER_SCHEMES, REASONS = 0, 1, 2, 3
@@ -26,7 +26,6 @@ EMPTY_TEXTS, EMPTY_URLS, OTHER_SCHEMES, REASONS = 0, 1, 2, 3
 _DIRECTORY, _ROOT, _SCHEME, _AS_IS, _BY_LOOKING, _EMPTY, _NO_WEB = range(7)
 
 _SPACE, _BACKSLASH, _SLASH, _COLON, _DOT, _QUERY = (ord(character) for character in " \\/:.?")
-_HTTP = int.from_bytes(b"http", "little")
 
 
 @lean
@@ -56,14 +55,13 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
             if end == written:
                 counts[EMPTY_TEXTS] += 1
                 continue
-            odd = is_odd(texts, written, end)
-            if way >= _EMPTY and not odd:
+            if way >= _EMPTY and not is_odd(texts, written, end):  # an odd text may be empty when it is clean
                 counts[EMPTY_URLS if way == _EMPTY else OTHER_SCHEMES] += 1
                 continue
             used = write_url(prefixes, bounds, record, way, link, size, urls, used)
             written = end
             rows[count, ROW_RECORD], rows[count, ROW_KIND] = record, kind
-            rows[count, ROW_TODO] = (RESOLVE if way >= _BY_LOOKING else 0) | (CLEAN if odd else 0)
+            rows[count, ROW_ODD_LINK] = way >= _BY_LOOKING
             count += 1
             url_ends[count], text_ends[count] = used, written
     return count
@@ -131,16 +129,6 @@ def write_text(data, begin, end, texts, at):
 
 
 @inline
-def is_odd(texts, i, end):
-    """Return whether a text may hold white space other than spaces."""
-    found = 0
-    while i < end and found == 0:
-        found = odd_space(texts, i) & lowest(min(end - i, 64))
-        i += WINDOW
-    return found != 0
-
-
-@inline
 def write_url(prefixes, bounds, record, way, link, size, urls, at):
     """Append a link, behind its prefix if it has one; return where it ends."""
     if way < _AS_IS:
@@ -181,7 +169,7 @@ def scheme_of(link, size):
     while i < size and is_of_scheme(byte_at(link, i), i):
         i += 1
     if 0 < i < size and byte_at(link, i) == _COLON:
-        web = load_word(link, 0) & 0xFFFFFFFF | 0x20202020 == _HTTP
+        web = load_word(link, 0) & 0xFFFFFFFF | 0x20202020 == HTTP
         scheme = 2 if web and (i == 4 or (i == 5 and byte_at(link, 4) | 32 == ord("s"))) else 1
     return scheme, i
 

@@ -1,4 +1,4 @@
-"""The kernels read the heads of records as FastWARC does."""
+"""The heads of records are read as FastWARC reads them."""
 
 import gzip
 import io
@@ -7,13 +7,12 @@ import random
 import pytest
 
 from curation.inputs.crawl import warc, warc_records, wat
-from curation.kernels.warc_heads import UNUSUAL
 from tests.support.wat_records import image, of_links, record
 
 
 def by_fastwarc(read, packed, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(warc_records, "read_heads", lambda data, begins, ends, heads: heads.fill(UNUSUAL))
+        patched.setattr(warc_records, "_usual", lambda member: None)
         return [batch.to_pylist() for batch in read(io.BytesIO(packed))]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl import gzip_members, warc_records, wat_by_kernels
+from curation.inputs.crawl import gzip_members, warc_records, wat
 from tests.support.checkout import SHARED
 from tests.support.wat_records import PAGE, envelope, fast, image, is_read_fast, mutated, of_links, slow
 
@@ -160,7 +160,7 @@ def test_bytes_that_are_no_utf8_are_left_to_the_parser():
 @pytest.mark.parametrize("group", [1, 500, 2000, 1 << 20])
 def test_records_are_read_alike_however_they_are_grouped(group, monkeypatch):
     monkeypatch.setattr(warc_records, "GROUP", group)
-    monkeypatch.setattr(wat_by_kernels, "ROWS", 3)
+    monkeypatch.setattr(wat, "ROWS", 3)
     blocks = [of_links(*(image(f"{i}{k}.jpg", alt=f"text {i} {k}") for k in range(i % 7))) for i in range(40)]
     blocks[5:5] = [b"[", of_links("1", image("z.jpg", alt="in its place"))]
     assert fast(blocks) == slow(blocks)

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl import wat_by_kernels
+from curation.inputs.crawl import wat
 from curation.inputs.crawl.links import Links
 from tests.support.wat_records import fast, image, of_links, slow
 
@@ -49,7 +49,7 @@ def test_pages_are_read_off_alike(path, escaped, site):
 
 
 def test_plain_pages_need_no_look(monkeypatch):
-    monkeypatch.setattr(wat_by_kernels, "Links", None)
+    monkeypatch.setattr(wat, "Links", None)
     for page in ("http://a.org/", "https://a-1.org/b/c.d/.e?f=g/h", r"http:\/\/a.org\/b\u002fc"):
         (row,) = fast([of_links(image(alt="x"), url=f'"{page}"')])[0]
         assert row[0] == urljoin(json.loads(f'"{page}"'), "a.jpg")

@@ -7,11 +7,11 @@ import tracemalloc
 from collections import Counter
 
 from curation.inputs.candidates import BYTES, ROWS
-from curation.inputs.crawl import gzip_members, wat, wat_by_kernels
+from curation.inputs.crawl import gzip_members, warc_records, wat
 from curation.inputs.crawl.links import LONGEST_BASE
 from curation.kernels.wat.links import DEEPEST
 from runtime.arrow.batching import gather_rows
-from tests.support.wat_records import fast, grouped, image, is_read_fast, of_links, slow
+from tests.support.wat_records import fast, image, is_read_fast, of_links, slow
 
 
 def test_deep_nesting_breaks_nothing():
@@ -24,7 +24,7 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "é" * (LONGEST_BASE - 20) + "/y"  # two bytes each
     block = of_links(*[image("b.jpg", alt="x")] * 20_000, url=json.dumps(url))
     tracemalloc.start()
-    found = wat_by_kernels.read(grouped([block]), Counter())
+    found = wat.read_blocks(warc_records.grouped([block]), Counter())
     sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
     assert sum(sizes) > 20_000 * 16_000
     assert max(sizes) < 2 * BYTES
