@@ -1,12 +1,14 @@
-"""Centres with prices, and the centre of each vector: the one with the least squared distance plus price.
+"""Centres with prices: the centre of each vector, and the prices at which each centre gets about as many vectors.
 
-A vector's centre and distance depend on that vector alone. They have the same bits however vectors are cut into blocks
-and whatever the matrix library and its threads do: its products only narrow the choice (`kernels.clusters`).
+The centre of a vector is the one with the least squared distance plus price. It and its distance depend on that vector
+alone. They have the same bits however vectors are cut into blocks and whatever the matrix library and its threads do:
+its products only narrow the choice (`kernels.clusters`).
+
+Prices are those of the transport problem: a centre with too many vectors gets dearer, one with too few cheaper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +17,11 @@ import numpy as np
 from curation.kernels import clusters as kernels
 
 BLOCK = 1024  # vectors whose products are in memory together
+LIST = 32  # centres of which a vector chooses while prices change; then lists are made anew
+ROUNDS, STEPS = 6, 200  # lists, and changes of prices with each
+NEARLY = 0.002  # root of the mean square of the sizes' deviations, at which nothing is left to do
+FASTER, SLOWER = 1.2, 0.5  # by which a step grows while it goes on, and shrinks once it has gone too far
+LARGEST = 4  # step, in gaps between the nearest centre and the next
 _UNIT = 2.0**-24  # the rounding error of a float32
 _SMALL, _LARGE = 1e-12, 1e37  # lengths below and products above are not float32's
 
@@ -31,29 +38,32 @@ class Centres:
 
     def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the centre of each of float32[vector, dimension], int32, and its squared distance, float64."""
-        numbers, squares = np.empty(len(vectors), np.int32), np.empty(len(vectors))
-        room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
-        for some, block in _blocks(vectors):
-            with _overflows():
-                products, slack = np.matmul(block, self.vectors.T, out=room[: len(block)]), self._slack(block)
-            kernels.assign(block, self.vectors, products, self._bias, self.prices, slack, numbers[some], squares[some])
-        return numbers, squares
+        numbers, squares = self.nearest(vectors, 1)
+        return numbers[:, 0], squares[:, 0]
 
     def nearest(self, vectors: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the `number` best centres of each vector, int32[vector, place], and their squared distances."""
-        lists = np.zeros((len(vectors), number), np.int32)
-        squares = np.zeros((len(vectors), number))
-        for some, block in _blocks(vectors):
-            with _overflows():
-                estimates = self._bias - 2 * (block @ self.vectors.T)
-                limits = np.partition(estimates, number - 1, axis=1)[:, number - 1] + self._slack(block)
+        lists, squares = np.zeros((len(vectors), number), np.int32), np.zeros((len(vectors), number))
+        room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
+        for begin in range(0, len(vectors), BLOCK):
+            some = slice(begin, begin + BLOCK)
+            block = np.ascontiguousarray(vectors[some], np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):  # of float32: all centres are then in question
+                estimates = np.matmul(block, self._doubled.T, out=room[: len(block)])
+                estimates += self._bias
+                limits = _least(estimates, number) + self._slack(block)
             kernels.nearest(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
         return lists, squares
 
     @cached_property
+    def _doubled(self) -> np.ndarray:
+        """The centres times -2, which rounds nothing: a score, less the vector's square, is bias - 2 * product."""
+        return np.float32(-2) * self.vectors
+
+    @cached_property
     def _bias(self) -> np.ndarray:
         own = self.vectors.astype(np.float64)
-        with _overflows():
+        with np.errstate(over="ignore"):
             return (np.einsum("ij,ij->i", own, own) + self.prices).astype(np.float32)
 
     @cached_property
@@ -68,12 +78,52 @@ class Centres:
         return np.where(products < _LARGE, 2.04 * _UNIT * units, np.inf)
 
 
-def _overflows() -> np.errstate:
-    """Let float32 overflow: all centres are then in question."""
-    return np.errstate(over="ignore", invalid="ignore")
+def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds: int = ROUNDS) -> Centres:
+    """Return the centres with prices that make the weights of their vectors as equal as can be."""
+    for _ in range(rounds):
+        lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
+        prices = _prices(lists, squares, weights, centres.prices)
+        if prices is centres.prices:  # nothing better was met, nor would be in the same lists
+            break
+        centres = Centres(centres.vectors, prices)
+    return centres
 
 
-def _blocks(vectors: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    for begin in range(0, len(vectors), BLOCK):
-        some = slice(begin, begin + BLOCK)
-        yield some, np.ascontiguousarray(vectors[some], np.float32)
+def _least(estimates: np.ndarray, number: int) -> np.ndarray:
+    """Return the largest of the `number` least estimates of each row."""
+    return estimates.min(axis=1) if number == 1 else np.partition(estimates, number - 1, axis=1)[:, number - 1]
+
+
+def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the best prices that were met on the way, each centre's step adapted to how its size follows."""
+    sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
+    mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)
+    prices, best, least = start, start, np.inf
+    step, before = np.full(len(start), gap), np.zeros(len(start))
+    for _ in range(STEPS):
+        kernels.choose(lists, squares, prices, weights, sizes, out)
+        off = sizes / mean - 1
+        spread = float(np.sqrt(np.square(off).mean()))
+        if spread < least:
+            best, least = prices, spread
+        if least < NEARLY:
+            break
+        off[np.abs(sizes - mean) < 1] = 0  # no vector can be cut
+        turn, before = np.sign(off) * before, np.sign(off)
+        step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
+        prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
+    return start if best is start else best - best.min()
+
+
+def _gap(squares: np.ndarray) -> float:
+    """Return by how much the next centre of a vector is farther than the nearest, mostly."""
+    nearest = np.sort(squares, axis=1)
+    return float(np.median(nearest[:, 1] - nearest[:, 0])) if squares.shape[1] > 1 else 0.0
+
+
+def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
+    """Return by how much prices may change, so that most vectors would choose no centre that is not in their list."""
+    if lists.shape[1] == len(prices):
+        return np.inf
+    scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]
+    return float(np.median(scores[:, 1] - scores[:, 0])) / 2

@@ -1,4 +1,7 @@
-"""Embed the texts of a run's images in Spark tasks, into Parquet files; finished files stay for the next run."""
+"""Embed the texts of a run's images in Spark tasks, into Parquet files; finished files stay for the next run.
+
+The text of an image is that of the manifest, or the one that sampling draws.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,22 @@ import numpy as np
 import pyarrow as pa
 
 from curation.clustering.encoder import Encoder
-from curation.clustering.texts import COLUMNS, texts_of
+from curation.runs.finished import curated_files, matched_files
 from curation.runs.recorded import stamp_of
+from curation.runs.results import Results
+from runtime.arrow.lists import parts
+from runtime.draws import draws
+from runtime.errors import InputError
 from runtime.progress import advance
 from runtime.spark import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches
-from runtime.storage.paths import names
-from runtime.storage.whole import write_json
+from runtime.storage.paths import make_folder, names, remove
+from runtime.storage.whole import STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
+TEXT = pa.schema([pa.field(name, pa.string()) for name in ("uid", "text", "language")])
+COLUMNS = {"curated": TEXT.names, "pool": ["uid", "candidates"]}
 SPAN = 4096  # images of a file that one task embeds: a minute of a core
 TEXTS_AT_ONCE = 2048
 _ROW_GROUP = 8192
@@ -45,9 +54,16 @@ class Embedding:
     folder: Path
 
 
-def embeddings_schema(dimension: int) -> pa.Schema:
-    """Return the schema of files of embeddings: half precision changes a distance of 1 by 0.0005 at most."""
-    return pa.schema([pa.field("uid", pa.string()), pa.field("embedding", pa.list_(pa.float16(), dimension))])
+def embeddings_folder(folder: Path, stamp: dict, overwrite: bool) -> Path:
+    """Return the folder for embeddings that are made as the stamp says; refuse one with others, or empty it."""
+    made = read_json(folder / STAMP)
+    if made is not None and made != stamp:
+        if not overwrite and names(folder) != {STAMP}:
+            what = ", ".join(name for name in stamp if made.get(name) != stamp[name])
+            raise InputError(f"{folder} holds other embeddings ({what}); give another folder, or --overwrite")
+        remove(folder)
+    write_json(make_folder(folder) / STAMP, stamp)
+    return folder
 
 
 def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -> tuple[list[Span], int]:
@@ -64,15 +80,32 @@ def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -
 def embed(span: Span, how: Embedding) -> Tallies:
     """Write the embeddings of a span, and then their checksum to a file beside them."""
     encoder = how.encoder.opened(Encoder)
-    schema = embeddings_schema(encoder.dimension)
+    # Half precision changes a distance of 1 by 0.0005 at most.
+    embedding = pa.field("embedding", pa.list_(pa.float16(), encoder.dimension))
+    schema = pa.schema([TEXT.field("uid"), embedding])
     with PartWriter(how.folder / span.name, schema, _ROW_GROUP) as writer:
         for rows in _texts(span, how):
-            vectors = encoder.encode(rows["text"].to_pylist())
-            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), vectors.shape[1])
+            vectors = encoder.encode(rows["text"].to_pylist()).astype(np.float16)
+            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
             writer.write(pa.RecordBatch.from_arrays([rows["uid"], column], schema=schema))
             advance(rows=rows.num_rows)
     write_json(how.folder / stamp_of(span.name), {"checksums": {span.name: writer.checksum}})
     return Tallies()
+
+
+def files_of(run: Results, texts: str) -> list[OwnFile]:
+    """Return the files of the images that get a cluster."""
+    return curated_files(run) if texts == "curated" else matched_files(run)
+
+
+def texts_of(batch: pa.RecordBatch, seed: int) -> pa.RecordBatch:
+    """Return the TEXT rows of a CURATED batch, or of a MATCHED one, of whose texts the run's seed draws one."""
+    if "text" in batch.schema.names:
+        return batch.select(TEXT.names)
+    texts, offsets = parts(batch["candidates"])
+    drawn = offsets[:-1] + (draws(seed, "text", batch["uid"]) * np.diff(offsets)).astype(np.int64)
+    columns = [texts.field(name).take(pa.array(drawn)) for name in ("text", "language")]
+    return pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=TEXT)
 
 
 def _texts(span: Span, how: Embedding) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,7 @@
-"""Bring the clusters of embeddings to the images of a run by uid, and write them file by file."""
+"""Bring the clusters of embeddings to the images of a run by uid, and write them file by file.
+
+On the way the texts nearest to each centre are gathered, batch by batch and file by file.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import expr
 
 from curation.by_uid.rows import RowStream, by_file, keys_of, summed
 from curation.by_uid.tables import KEY, KEY_NAMES
-from curation.clustering.model import Clusters
-from curation.clustering.nearest import COARSE, FINE, NEAREST, Nearest, nearest_rows
-from curation.clustering.texts import COLUMNS, texts_of
+from curation.clustering.embedding import COLUMNS, TEXT, texts_of
+from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
 from runtime.spark import SHUFFLED_JOINS, Shipped, map_batches, over, settings
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import PartWriter, batches, write_tables
 from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
 
@@ -35,7 +39,20 @@ ASSIGNED = pa.schema(
         pa.field("coarse_distance", pa.float32()),
     ]
 )
+FINE, COARSE = "fine", "coarse"
+SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
+CHARACTERS = 300  # of a text
+NEAREST = pa.schema(
+    [
+        pa.field("cluster", pa.int32()),  # a fine one, or from -1 down a coarse one
+        pa.field("distance", pa.float32()),
+        *TEXT,
+    ]
+)
+_NEAREST_FIRST = [(name, "ascending") for name in ("cluster", "distance", "uid")]
 _ROW_GROUP = 1 << 16
+
+Number = TypeVar("Number", int, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,44 @@ class Output:
     coarse_of: np.ndarray
     texts: str
     seed: int
+
+
+class Nearest:
+    """NEAREST rows of which only the first ones of each cluster are kept, each text once."""
+
+    def __init__(self) -> None:
+        self.rows = NEAREST.empty_table()
+
+    def add(self, rows: pa.Table) -> None:
+        """Take the rows in which a text is among the nearest."""
+        held = pa.concat_tables([self.rows, rows]).sort_by(_NEAREST_FIRST)
+        texts = held["text"].combine_chunks().dictionary_encode().indices.to_numpy()
+        clusters = held["cluster"].to_numpy()
+        _, first = np.unique(clusters.astype(np.int64) * (len(held) + 1) + texts, return_index=True)
+        held, clusters = held.take(pa.array(np.sort(first))), clusters[np.sort(first)]
+        place = np.arange(len(held)) - np.searchsorted(clusters, clusters)
+        most = np.where(clusters < 0, SHOWN[COARSE], SHOWN[FINE])
+        self.rows = held.filter(pa.array(place < most)).combine_chunks()
+
+    def of(self, kind: str, clusters: int) -> list[list[dict]]:
+        """Return the texts of each cluster of a kind, the nearest first."""
+        found: dict[int, list[dict]] = {_own_number(kind, each): [] for each in range(clusters)}
+        for row in self.rows.to_pylist():
+            if row["cluster"] in found:
+                found[row["cluster"]].append({name: row[name] for name in ("text", "language", "uid", "distance")})
+        return [*found.values()]
+
+
+def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa.RecordBatch) -> pa.Table:
+    """Return TEXT rows as NEAREST rows, long texts cut."""
+    cut = pc.utf8_slice_codeunits(texts["text"], 0, CHARACTERS)
+    columns = [pa.array(_own_number(kind, clusters)), distances, texts["uid"], cut, texts["language"]]
+    return pa.Table.from_arrays(columns, schema=NEAREST)
+
+
+def _own_number(kind: str, cluster: Number) -> Number:
+    """Return what a cluster is called in NEAREST rows."""
+    return cluster if kind == FINE else ~cluster
 
 
 def write_assigned(
@@ -107,9 +162,7 @@ def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -
             tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
             _count(found, coarse, texts, tallies)
     tally(tallies, path, writer.checksum)
-    with PartWriter(output.nearest / path.name, NEAREST, _ROW_GROUP) as writer:
-        for rows in nearest.rows.to_batches():
-            writer.write(rows)
+    write_tables(output.nearest / path.name, [nearest.rows], NEAREST)
     return tallies
 
 

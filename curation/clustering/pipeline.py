@@ -1,4 +1,7 @@
-"""Cluster the images of a finished run: embeddings, training on a sample, the cluster of each image, a page."""
+"""Cluster the images of a finished run: embeddings, training on a sample, the cluster of each image, a page.
+
+The output folder keeps embeddings for the next run. `clusters.json` is written last: a folder that has it is finished.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,22 @@ from typing import Any
 import numpy as np
 from pyspark.sql import SparkSession
 
-from curation.clustering import folder as output
-from curation.clustering import joining, sample
+from curation.clustering import joining, vectors
 from curation.clustering.config import ClusterConfig
-from curation.clustering.embedding import SPAN, Embedding, embed, missing_spans
-from curation.clustering.encoder import DEFAULT, described, digest_of, find_encoder
-from curation.clustering.facts import Counted, facts_of
-from curation.clustering.model import Clusters
-from curation.clustering.nearest import Nearest
-from curation.clustering.page import write_page
-from curation.clustering.texts import files_of
+from curation.clustering.embedding import SPAN, Embedding, embed, embeddings_folder, files_of, missing_spans
+from curation.clustering.encoder import DEFAULT, described, find_encoder
+from curation.clustering.joining import Nearest
+from curation.clustering.summary import (
+    CENTRES,
+    COARSE_CENTRES,
+    FACTS,
+    PAGE,
+    Counted,
+    facts_of,
+    write_centres,
+    write_page,
+)
+from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
@@ -34,10 +43,14 @@ from runtime.storage.apart import require_apart
 from runtime.storage.arrays import save_array
 from runtime.storage.output_folders import claimed
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
+from runtime.storage.ownership import WORK
 from runtime.storage.parquet import read_table, rows_of
-from runtime.storage.paths import remove
+from runtime.storage.paths import names, remove
 from runtime.storage.whole import Parts, write_json
 from runtime.tallies import Tallies
+
+CLUSTERS, EMBEDDINGS = "clusters", "embeddings"  # folders
+OWN = {CLUSTERS, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,14 @@ class Request:
     column: str = "embedding"  # of these tables
     encoder: str = DEFAULT
     overwrite: bool = False
+
+    def require_free(self, folder: Path) -> None:
+        """Refuse a folder that holds something else, or clusters without `overwrite`."""
+        found = names(folder)
+        if FACTS in found and not self.overwrite:
+            raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
+        if not found <= OWN:
+            raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
 
 def cluster(
@@ -67,17 +88,17 @@ def cluster(
         Embeddings.find(request.embeddings, request.column) if request.embeddings else find_encoder(request.encoder)
     )
     require_apart(request.output, [source.path, *request.embeddings])
-    with claimed(request.output, partial(output.require_free, overwrite=request.overwrite)) as parts:
+    with claimed(request.output, request.require_free) as parts:
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark
         require_shared(session, parts.folder)
         with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
             steps = Steps(session, request, source, parts, Path(local), progress)
             made_from = steps.made_from(given)
-            embeddings = steps.embed(given) if isinstance(given, Path) else given
-            vectors = steps.sample(embeddings)
-            clusters = steps.train(vectors)
-            counted = steps.assign(embeddings, clusters, len(vectors))
+            embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
+            sample = steps.sample(embeddings)
+            clusters = steps.train(sample)
+            counted = steps.assign(embeddings, clusters, len(sample))
             return steps.finish(clusters, counted, made_from)
 
 
@@ -92,11 +113,6 @@ class Steps:
     local: Path  # artefacts for workers
     progress: Progress
 
-    @property
-    def config(self) -> ClusterConfig:
-        """The parameters."""
-        return self.request.config
-
     def made_from(self, given: Embeddings | Path) -> dict[str, Any]:
         """Return what clusters.json says of the run and of the embeddings, or of the encoder."""
         run = {"run": content_digest(self.run.path / "run.json")}
@@ -104,73 +120,71 @@ class Steps:
             return run | {"tables": [], "encoder": described(self.request.encoder, given)}
         return run | {"tables": [hidden(path) for path, _ in given.table.files], "encoder": None}
 
-    def embed(self, encoder: Path) -> Embeddings:
+    def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
         """Embed the texts that are not yet embedded."""
-        stamp = {
-            "run": content_digest(self.run.path / "run.json"),
-            "texts": self.config.texts,
-            "encoder": digest_of(encoder),
-            "images_per_file": SPAN,
-        }
-        folder = output.embeddings_folder(self.parts, stamp, self.request.overwrite)
-        files = files_of(self.run, self.config.texts)
+        texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
+        stamp = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": SPAN}
+        folder = embeddings_folder(self.parts.folder / EMBEDDINGS, stamp, self.request.overwrite)
+        files = files_of(self.run, texts)
         missing, spans = missing_spans(files, [rows_of(file) for file in files], folder)
         if missing:
             with self.progress.stage(f"embed the texts of {len(missing)} of {spans} parts", unit="parts"):
-                how = Embedding(ship(self.spark, encoder), self.config.texts, self._run_seed, folder)
+                how = Embedding(ship(self.spark, encoder), texts, self._run_seed, folder)
                 run(self.spark, missing, partial(embed, how=how))
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
         """Return the vectors of drawn images of the manifest."""
-        share = self.config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
-        files = curated_files(self.run)
+        config, files = self.request.config, curated_files(self.run)
+        share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
         with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
-            keys = sample.drawn_keys(self.spark, files, share, self.config.seed)
+            keys = vectors.drawn_keys(self.spark, files, share, config.seed)
             shipped = ship(self.spark, save_array(self.local / "keys.npy", keys))
             folder = self.parts.begin("sample")
-            read = partial(sample.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
-            tallies = run(self.spark, list(enumerate(embeddings.table.files)), read)
-            vectors = sample.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
-        if not len(vectors):
+            write = partial(vectors.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
+            tallies = run(self.spark, list(enumerate(embeddings.table.files)), write)
+            found = vectors.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
+        if not len(found):
             raise InputError(
                 f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
             )
-        self.config.require_enough(len(vectors))
-        return vectors
+        config.require_enough(len(found))
+        return found
 
-    def train(self, vectors: np.ndarray) -> Clusters:
+    def train(self, sample: np.ndarray) -> Clusters:
         """Train fine and coarse clusters on vectors."""
-        title = f"train {self.config.fine:,} fine and {self.config.coarse:,} coarse clusters on {len(vectors):,} images"
+        config = self.request.config
+        title = f"train {config.fine:,} fine and {config.coarse:,} coarse clusters on {len(sample):,} images"
         with self.progress.stage(title, unit="turns"):
-            return Clusters.of(vectors, self.config.fine, self.config.coarse, self.config.seed)
+            return Clusters.of(sample, config.fine, config.coarse, config.seed)
 
     def assign(self, embeddings: Embeddings, clusters: Clusters, trained_on: int) -> Counted:
         """Write the cluster of each image that has an embedding."""
-        files = files_of(self.run, self.config.texts)
-        folder, nearest = self.parts.begin("assigned"), self.parts.begin("nearest")
+        files = files_of(self.run, self.request.config.texts)
+        folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
         with self.progress.stage("assign embeddings to clusters"):
             shipped = ship(self.spark, clusters.save(self.local / "clusters"))
             write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
             assigned = run(self.spark, list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
-            to = self.parts.begin(output.CLUSTERS)
-            how = joining.Output(to, nearest, clusters.coarse_of, self.config.texts, self._run_seed)
+            to = self.parts.begin(CLUSTERS)
+            how = joining.Output(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed)
             written = joining.write_clusters(self.spark, files, _own(folder, assigned), how)
-        images = sum(map(rows_of, files))
-        return Counted(images, trained_on, assigned, written, _nearest(own_files(nearest, None, AGAIN)))
+        nearest = Nearest()
+        for file in own_files(texts, None, AGAIN):
+            nearest.add(read_table(file))
+        return Counted(sum(map(rows_of, files)), trained_on, assigned, written, nearest)
 
     def finish(self, clusters: Clusters, counted: Counted, made_from: dict[str, Any]) -> dict[str, Any]:
         """Write all but the embeddings under their names, clusters.json last; return its content."""
         folder = self.parts.folder
-        checksums = checksums_in(counted.written)
-        facts = facts_of(self.config, made_from, clusters, counted)
-        remove(folder / output.FACTS)
-        self.parts.finish(output.CLUSTERS)
-        sums = {f"{output.CLUSTERS}/{name}": each for name, each in checksums.items()}
-        sums |= output.write_centres(folder, clusters, facts["fine_sizes"], facts["coarse_sizes"])
-        sums |= {output.PAGE: write_page(folder / output.PAGE, facts)}
-        write_json(folder / output.FACTS, facts | {"checksums": sums})
+        sums = {f"{CLUSTERS}/{name}": each for name, each in checksums_in(counted.written).items()}
+        facts = facts_of(self.request.config, made_from, clusters, counted)
+        remove(folder / FACTS)
+        self.parts.finish(CLUSTERS)
+        sums |= write_centres(folder, clusters, facts)
+        sums |= {PAGE: write_page(folder / PAGE, facts)}
+        write_json(folder / FACTS, facts | {"checksums": sums})
         return facts
 
     @property
@@ -180,10 +194,3 @@ class Steps:
 
 def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:
     return own_files(folder, checksums_in(tallies), AGAIN)
-
-
-def _nearest(files: Sequence[OwnFile]) -> Nearest:
-    found = Nearest()
-    for file in files:
-        found.add(read_table(file))
-    return found

@@ -1,21 +1,37 @@
-"""Read embeddings by uid from tables: lists of numbers become vectors of length 1, rows without one are counted."""
+"""Read embeddings by uid from tables, as vectors of length 1, and those of the images that training sees.
+
+Lists of numbers become vectors, and rows without one are counted. Training sees drawn images of the manifest, in the
+order of their draws.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import SparkSession
 
-from curation.by_uid.tables import ImageTable, opened
+from curation.by_uid.rows import key_columns
+from curation.by_uid.tables import KEY, ImageTable, opened
 from curation.kernels import clusters as kernels
+from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.progress import advance
+from runtime.spark import Shipped, over
+from runtime.storage.arrays import open_array
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import PartWriter, batches
 from runtime.storage.versions import Version
+from runtime.tallies import Tallies
 
 EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
+DRAWN = pa.schema([*KEY, pa.field("draw", pa.float64())])
+_ROW_GROUP = 8192
 
 
 @dataclass(frozen=True)
@@ -95,3 +111,76 @@ def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarra
 
 def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def drawn_keys(spark: SparkSession, files: Sequence[OwnFile], share: float, seed: int) -> np.ndarray:
+    """Return the `placed` keys of a share of the images in files."""
+    rows = over(spark, list(files), partial(_drawn, share=share, seed=seed), DRAWN).toArrow()
+    return placed(*(column.to_numpy() for column in rows.columns))
+
+
+def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
+    """Return int64[4, image]: both halves of a key mixed, by which images are sorted, these, the place among draws."""
+    mixed, place = _mixed(high, low), np.empty(len(high), np.int64)
+    place[np.lexsort((low, high, draw))] = np.arange(len(high))
+    order = np.lexsort((low, high, mixed))
+    return np.stack([each[order] for each in (mixed.view(np.int64), high, low, place)])
+
+
+def write_vectors(
+    numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, keys: Shipped, folder: Path
+) -> Tallies:
+    """Write place and vector of the drawn images in a file of embeddings."""
+    number, file = numbered
+    path, drawn, tallies = folder / f"{number:05d}.parquet", keys.opened(open_array), Tallies()
+    schema = _schema(embeddings.dimension)
+    with PartWriter(path, schema, _ROW_GROUP) as writer:
+        for rows in embeddings.read(file):
+            places = places_of(drawn, *(key.to_numpy() for key in rows.keys))
+            found = rows.vectors[places >= 0]
+            columns = [pa.array(places[places >= 0]), pa.FixedSizeListArray.from_arrays(found.ravel(), found.shape[1])]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return the place of each key among `placed` ones, -1 where it is none of them."""
+    mixed, *halves, place = drawn
+    if not len(place):
+        return np.full(len(high), -1)
+    # Of two keys that give one number, a matter of 2^-64, only the first is found: training then lacks a vector.
+    row = np.minimum(np.searchsorted(mixed.view(np.uint64), _mixed(high, low)), len(place) - 1)
+    return np.where((halves[0][row] == high) & (halves[1][row] == low), place[row], -1)
+
+
+def _mixed(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return one number of both halves: an input's own uids may all begin, or end, alike."""
+    return high.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + low.view(np.uint64)
+
+
+def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.ndarray:
+    """Return the vectors of `number` drawn images in order; those that a table lacks, or has twice, are left out."""
+    vectors, times = np.zeros((number, dimension), np.float32), np.zeros(number, np.int64)
+    for file in files:
+        for batch in batches(file):
+            places = batch["place"].to_numpy()
+            vectors[places] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
+            np.add.at(times, places, 1)
+    kept = np.flatnonzero(times == 1)
+    for begin in range(0, len(kept), _ROW_GROUP):  # in place: there may be no room for a second copy
+        rows = kept[begin : begin + _ROW_GROUP]
+        vectors[begin : begin + len(rows)] = vectors[rows]
+    return vectors[: len(kept)]
+
+
+def _drawn(file: OwnFile, share: float, seed: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches(file, columns=["uid"]):
+        draw = draws(seed, "sample for clusters", batch["uid"])
+        is_drawn = pa.array(draw < share)
+        columns = [*key_columns(batch["uid"].filter(is_drawn)), pa.array(draw).filter(is_drawn)]
+        yield pa.RecordBatch.from_arrays(columns, schema=DRAWN)
+
+
+def _schema(dimension: int) -> pa.Schema:
+    return pa.schema([pa.field("place", pa.int64()), pa.field("vector", pa.list_(pa.float32(), dimension))])

@@ -47,59 +47,10 @@ def squared_distances(vectors, centres, number, out):
 
 
 @kernel
-def lower_distances(vectors, centre, out):
-    """Lower out[row] to the squared distance of a vector to vectors[centre] where that is less."""
-    for row in range(len(out)):
-        out[row] = min(out[row], squared_distance(vectors, row, vectors, centre))
-
-
-@inline
-def least_of(estimates, row):
-    """The least of a row of float32, by eight at a time."""
-    a = b = c = d = e = f = g = h = np.float32(np.inf)
-    width = estimates.shape[1]
-    whole = width - width % 8
-    for i in range(0, whole, 8):
-        a = estimates[row, i] if estimates[row, i] < a else a
-        b = estimates[row, i + 1] if estimates[row, i + 1] < b else b
-        c = estimates[row, i + 2] if estimates[row, i + 2] < c else c
-        d = estimates[row, i + 3] if estimates[row, i + 3] < d else d
-        e = estimates[row, i + 4] if estimates[row, i + 4] < e else e
-        f = estimates[row, i + 5] if estimates[row, i + 5] < f else f
-        g = estimates[row, i + 6] if estimates[row, i + 6] < g else g
-        h = estimates[row, i + 7] if estimates[row, i + 7] < h else h
-    for i in range(whole, width):
-        a = min(a, estimates[row, i])
-    return min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
-
-
-@kernel
-def assign(vectors, centres, products, bias, prices, slack, out, squares):
-    """out[row] = the centre with the lowest score, squares[row] = the squared distance to it.
-
-    products[row, centre] are about those of vectors and centres, bias[centre] about the centre's square plus its
-    price: with both right, bias - 2 * product is the score less the vector's square. It is off by slack[row] / 2 at
-    most; where that is infinite, any number may be wrong, or none. `products` are used up.
-    """
-    for row in range(len(out)):
-        for centre in range(len(bias)):
-            products[row, centre] = bias[centre] - np.float32(2.0) * products[row, centre]
-        limit = np.float32(np.float64(least_of(products, row)) + slack[row])
-        best, own = np.inf, 0.0
-        out[row] = 0
-        for centre in range(len(bias)):
-            if not products[row, centre] > limit:
-                square = squared_distance(vectors, row, centres, centre)
-                if square + prices[centre] < best:
-                    best, own, out[row] = square + prices[centre], square, centre
-        squares[row] = own
-
-
-@kernel
 def nearest(vectors, centres, estimates, prices, limits, lists, squares):
     """lists[row] = the centres with the lowest scores, the lowest first, squares[row] = the squared distances to them.
 
-    They are among those with estimates[row, centre] not above limits[row].
+    They are among those with estimates[row, centre] not above limits[row], where any number may be wrong, or none.
     """
     length = lists.shape[1]
     for row in range(len(lists)):

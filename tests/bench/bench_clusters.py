@@ -29,8 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.clustering import centres as module  # noqa: E402
 from curation.clustering.centres import Centres  # noqa: E402
-from curation.clustering.model import Clusters  # noqa: E402
-from curation.clustering.training import train  # noqa: E402
+from curation.clustering.training import Clusters, train  # noqa: E402
 from runtime.processes import process_pool  # noqa: E402
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file

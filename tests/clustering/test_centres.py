@@ -83,12 +83,11 @@ def test_answers_have_the_same_bits_in_any_block(kind, monkeypatch):
 def test_wrong_products_as_of_other_threads_and_libraries_do_not_matter_within_the_slack():
     vectors, own = unit(50, 24), unit(10, 24)
     numbers, squares = Centres(own, np.zeros(10)).assign(vectors)
-    wrong = (vectors @ own.T + RANDOM.uniform(-0.05, 0.05, (50, 10))).astype(np.float32)
-    found, own_squares = np.empty(50, np.int32), np.empty(50)
-    bias, slack = np.ones(10, np.float32), np.full(50, 0.21)
-    kernels.assign(vectors, own, wrong, bias, np.zeros(10), slack, found, own_squares)
-    assert (found == numbers).all()
-    assert (own_squares == squares).all()
+    wrong = (1 - 2 * (vectors @ own.T + RANDOM.uniform(-0.05, 0.05, (50, 10)))).astype(np.float32)
+    found, own_squares = np.zeros((50, 1), np.int32), np.zeros((50, 1))
+    kernels.nearest(vectors, own, wrong, np.zeros(10), wrong.min(axis=1) + np.full(50, 0.21), found, own_squares)
+    assert (found[:, 0] == numbers).all()
+    assert (own_squares[:, 0] == squares).all()
 
 
 def test_centres_move_to_the_weighted_mean_of_their_vectors():

@@ -7,9 +7,8 @@ import pytest
 
 from curation.balancing.sampling import sample_batch
 from curation.clustering.config import ClusterConfig
-from curation.clustering.sample import placed, places_of, read_vectors
-from curation.clustering.texts import texts_of
-from curation.clustering.vectors import Embeddings, unit_vectors
+from curation.clustering.embedding import texts_of
+from curation.clustering.vectors import Embeddings, placed, places_of, read_vectors, unit_vectors
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
@@ -98,7 +97,7 @@ def test_places_of_drawn_keys_are_found_also_where_one_half_of_all_keys_is_the_s
 
 
 def test_training_leaves_out_images_that_a_table_lacks_or_has_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr("curation.clustering.sample._ROW_GROUP", 2)
+    monkeypatch.setattr("curation.clustering.vectors._ROW_GROUP", 2)
     for number, places in enumerate(([6, 1, 3], [3, 0, 5])):
         vectors = pa.array([[each, -each] for each in places], pa.list_(pa.float32(), 2))
         pq.write_table(pa.table({"place": pa.array(places), "vector": vectors}), tmp_path / f"{number}.parquet")

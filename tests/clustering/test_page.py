@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.clustering.nearest import COARSE, FINE, SHOWN, Nearest, nearest_rows
-from curation.clustering.page import render
-from curation.clustering.texts import TEXT
+from curation.clustering.embedding import TEXT
+from curation.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
+from curation.clustering.summary import render
 from curation.commands.cluster import summary
 
 HOSTILE = "</li><script>document.title = 'taken'</script>"

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.clustering.centres import Centres
-from curation.clustering.model import Clusters
-from curation.clustering.prices import balanced
-from curation.clustering.training import moved, train
+from curation.clustering.centres import Centres, balanced
+from curation.clustering.training import Clusters, moved, train
 from runtime.errors import InputError
 
 

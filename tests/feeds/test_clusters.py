@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.clustering.embedding import Embedding, embed, missing_spans
+from curation.clustering.embedding import Embedding, embed, files_of, missing_spans
 from curation.clustering.encoder import BATCH, DEFAULT, Encoder, digest_of, find_encoder
-from curation.clustering.texts import files_of
 from curation.clustering.vectors import Embeddings
 from curation.runs.results import Results
 from runtime.errors import InputError

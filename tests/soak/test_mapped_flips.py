@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from curation import clusters
-from curation.clustering.model import Clusters
+from curation.clustering.training import Clusters
 from curation.exclusion import Exclusion
 from curation.export.card import About
 from curation.export.forms import export
