@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from curation.pipeline import curate
     from curation.request import Options
     from curation.runs.results import Results
-    from runtime.version import __version__ as __version__
+    from runtime.packages import __version__ as __version__
 
 __all__ = [
     "BalancedDataset",
@@ -60,7 +60,7 @@ _LATER = {
     "GateOptions": "curation.gates.plan",
     "Options": "curation.request",
     "Results": "curation.runs.results",
-    "__version__": "runtime.version",
+    "__version__": "runtime.packages",
     "captions": "curation.by_uid.caption_tables",
     "clusters": "curation.by_uid.cluster_tables",
     "curate": "curation.pipeline",

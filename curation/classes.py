@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from curation.matching.matcher import Matcher
 from metadata.entry_lists import FilesOfLanguages, files_of_languages
 from metadata.rules.text import Rules
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 
 BETWEEN_NAMES = "|"  # of one class in a line of text; names have commas

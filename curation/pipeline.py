@@ -21,8 +21,8 @@ from curation.runs.results import Results
 from curation.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime.progress import Progress
-from runtime.spark import require_shared
-from runtime.storage.apart import require_apart
+from runtime.shipping import require_shared
+from runtime.storage.output_folders import require_apart
 from runtime.warming import compile_kernels
 
 

@@ -19,8 +19,7 @@ from curation.language.identify import Identifier
 from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries
 from metadata.entry_lists import FilesOfLanguages
-from runtime.errors import InputError
-from runtime.parameters import require_several
+from runtime.errors import InputError, require_several
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,13 @@ from curation.runs.ledger import TASK_BYTES, Ledger, Stamps
 from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules.text import Rules
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.blocks import ENDING, Block, read_blocks, write_blocks
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN
 from runtime.progress import advance, counted
+from runtime.shipping import Shipped
 from runtime.shuffle import exchange
-from runtime.spark import Shipped, run
+from runtime.spark import run
 from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import PartWriter, batches, read_table

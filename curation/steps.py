@@ -37,11 +37,10 @@ from curation.report.numbers import counted
 from curation.request import Request
 from curation.runs.ledger import Ledger
 from curation.runs.output import Output
-from runtime.errors import InputError
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
-from runtime.spark import Shipped, require_shared, ship
-from runtime.storage.addresses import hidden
+from runtime.redaction import hidden
+from runtime.shipping import Shipped, require_shared, ship
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import require_rows

@@ -22,7 +22,7 @@ from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
 from curation.schemas import FOUND, PAIRS
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.tallies import Tallies
 
 TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]

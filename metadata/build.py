@@ -23,9 +23,8 @@ from metadata.wikipedia import file_tallies
 from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
 from runtime.arrow.batching import gather
-from runtime.errors import InputError
-from runtime.failures import AGAIN
-from runtime.storage.addresses import with_secrets
+from runtime.errors import AGAIN, InputError
+from runtime.redaction import with_secrets
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import read_table
 from runtime.storage.versions import version_of

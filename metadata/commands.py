@@ -23,8 +23,8 @@ from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.session import session
-from runtime.storage.apart import require_apart
-from runtime.storage.checked_json import content_of
+from runtime.storage.output_folders import require_apart
+from runtime.storage.whole import content_of
 from runtime.terminal import say
 
 log = logging.getLogger("metadata")

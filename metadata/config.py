@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from metadata.rules.text import RULES, Rules
-from runtime.parameters import require_integer, require_number, require_one_of, require_share
+from runtime.errors import require_integer, require_number, require_one_of, require_share
 
 ENGLISH = "en"  # has a least count or views instead of a share [1]
 BigramScore = Literal["association", "pmi"]

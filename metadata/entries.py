@@ -19,14 +19,12 @@ import pyarrow.parquet as pq
 from metadata import schemas
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.letters import have_letters
-from runtime.arrow.schemas import require
-from runtime.errors import InputError
-from runtime.parameters import require_several
-from runtime.storage.checked_json import content_of
+from runtime.arrow.buffers import require
+from runtime.errors import InputError, require_several
 from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
-from runtime.storage.whole import read_json, whole, write_json
+from runtime.storage.whole import content_of, read_json, whole, write_json
 
 VERSION = 1  # of the saved form
 ENTRIES, FACTS = "entries.parquet", "metadata.json"

@@ -17,9 +17,9 @@ from metadata.sources import Sources
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
-from runtime.spark import require_shared
+from runtime.shipping import require_shared
+from runtime.storage.locks import owned
 from runtime.storage.own_files import checksum_of
-from runtime.storage.ownership import owned
 from runtime.storage.parquet import part_files
 from runtime.storage.paths import remove
 from runtime.storage.whole import Parts

@@ -12,7 +12,7 @@ from metadata.wikipedia import articles, files, pageview_files
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wordnet import formats
 from metadata.wordnet.formats import WordnetFile
-from runtime.parameters import require_several
+from runtime.errors import require_several
 
 
 @dataclass(frozen=True)

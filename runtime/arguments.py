@@ -12,18 +12,16 @@ from copy import copy
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
 from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any, NoReturn
 
 from runtime.errors import InputError, require_utf8
+from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
 
 Group = argparse._ArgumentGroup  # of flags in the help
-PROJECT = "clip-curation"
-
 _OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
@@ -53,10 +51,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
             "--version",
-            action=_Version,
-            nargs=0,
-            dest=argparse.SUPPRESS,
-            default=argparse.SUPPRESS,
+            action="version",
+            version=f"{PROJECT} {__version__}",
             help="print the version of this program and exit",
         )
 
@@ -135,18 +131,6 @@ class _HelpAll(argparse.Action):
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, *_: Any) -> None:
         print(parser.format_help(everything=True), end="")
-        parser.exit()
-
-
-class _Version(argparse.Action):
-    """Prints the version as soon as it is met, so that no other flag is required."""
-
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
-        try:
-            found = version(PROJECT)
-        except PackageNotFoundError:
-            found = "(not installed)"
-        print(PROJECT, found)
         parser.exit()
 
 

@@ -1,17 +1,28 @@
-"""Run a command for a person: messages on the terminal, and one sentence instead of a trace where it ends early."""
+"""Run a command for a person: messages on the terminal, and one sentence instead of a trace where it ends early.
+
+The sentences state bad input, what failed of files and networks, and what Spark reports.
+"""
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import re
 import sys
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from runtime import terminal
-from runtime.errors import without_secrets
-from runtime.failures import AGAIN, sentence_for
+from runtime.arguments import flag
+from runtime.caches import require_safe
+from runtime.errors import AGAIN, InputError, ParameterError, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
-from runtime.kernel_cache import require_safe
+from runtime.packages import missing_package
+from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
 
 @contextmanager
@@ -62,3 +73,86 @@ def _messages(name: str) -> Iterator[None]:
 class _TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         terminal.say(self.format(record))
+
+
+BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
+BAD_INPUT, FAILED = 2, 1  # exit statuses
+_OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
+_MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/cluster.md)"
+_TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
+_KNOWN = [
+    (r"FullDisk: (?P<sentence>[^\n]*)", "{sentence}"),
+    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
+     "{module} is not installed in the Python of the workers; docs/cluster.md says how to bring it there"),
+    (r"Python in worker has different version: (?P<worker>[\d.]+) than that in driver: (?P<driver>[\d.]+)",
+     "workers run Python {worker} and the driver runs {driver}; name a Python {driver} of all machines in "
+     "PYSPARK_PYTHON"),
+    (r'Cannot run program "(?P<python>[^"]+)"',
+     "workers cannot run {python}; name the Python of their machines in PYSPARK_PYTHON"),
+    (r"JAVA_GATEWAY_EXITED",
+     "Spark's Java did not start; install Java 17 or later, or set JAVA_HOME to one"),
+    (r"(No space left on device|Disk quota exceeded)",
+     f"a disk is full: make room in the output folder or on the disks of workers (spark.local.dir), and {AGAIN}"),
+    (r"\[Errno 30\] [^\n']*'(?P<path>[^'\n]+)'", f"workers cannot write {{path}}, a read-only file system; {AGAIN}"),
+    (r"PermissionError: \[Errno 13\] [^\n']*'(?P<path>[^'\n]+)'",
+     f"the user that runs the workers may not read or write {{path}}; {AGAIN}"),
+    (_TASK + r"ExecutorLostFailure \(.*?\) Reason: (?P<reason>[^\n]*)",
+     f"one task was lost with its executor {{times}} times, at last on {{host}} ({{reason}}); {_MEMORY}, and {AGAIN}"),
+    (_TASK + r"[^\n]*Python worker exited unexpectedly",
+     f"a Python worker was killed {{times}} times in one task, at last on {{host}}; {_MEMORY}, and {AGAIN}"),
+    (r"(SparkContext was shut down|All masters are unresponsive|Master removed our application)", BROKEN_OFF),
+]  # fmt: skip
+
+
+def sentence_for(error: Exception) -> tuple[str, int] | None:
+    """Return why a command failed and its exit status; None for an error that nobody foresaw."""
+    if isinstance(error, ParameterError):
+        return error.spelled(flag), BAD_INPUT
+    if isinstance(error, InputError):
+        return str(error), FAILED if isinstance(error, FullDisk) else BAD_INPUT
+    if isinstance(error, ConnectionError):  # Py4J's, where the JVM has ended
+        return BROKEN_OFF, FAILED
+    if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):  # not imported: some commands need no Spark
+        return spark_failure(str(error))
+    if isinstance(error, ImportError):
+        missing = missing_package(str(error))
+        return (missing, BAD_INPUT) if missing else None
+    if is_outside(error) or isinstance(error, BrokenExecutor):
+        return _outside(error), FAILED
+    return None
+
+
+def spark_failure(text: str) -> tuple[str, int]:
+    """Return the sentence for an error that Spark raised, and the exit status."""
+    lines = [line.strip() for line in text.splitlines()]
+    refused = [line.partition("InputError: ")[2] for line in lines if "InputError: " in line]
+    if refused:
+        return refused[0], BAD_INPUT
+    for pattern, sentence in _KNOWN:
+        found = re.search(pattern, text)
+        if found:
+            return sentence.format(**found.groupdict()), FAILED
+    missing = [missing_package(line) for line in lines if line.startswith("ImportError: ")]
+    if missing and missing[0]:
+        return f"in the Python of the workers {missing[0]}", FAILED
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    reasons = [line.removeprefix(": ") for line in lines if line.startswith(": ")]
+    return f"Spark failed: {['for no reason', *lines[:1], *reasons, *errors][-1]}", FAILED
+
+
+def _outside(error: Exception) -> str:
+    """Return a sentence for an error of files, networks or processes that the driver met."""
+    if isinstance(error, OSError) and is_full(error):
+        return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {MAKE_ROOM}"
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+        return _denied(error.filename, error.errno == errno.EROFS)
+    if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename:
+        return f"{error.filename} can be neither made nor opened ({error.strerror}); give another path"
+    return f"{' '.join(str(error).split()) or type(error).__name__}; {AGAIN}"
+
+
+def _denied(path: str, read_only: bool) -> str:
+    if not read_only and os.path.exists(path) and not os.access(path, os.R_OK):
+        return f"{path} is not readable; give yourself the right to read it, and {AGAIN}"
+    why = " (its file system is read-only)" if read_only else ""
+    return f"{path} is not writable{why}; give another output folder, or the right to write there, and {AGAIN}"

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from runtime.arrow.buffers import Strings
 from runtime.errors import InputError
-from runtime.kernels.siphash import siphash
+from runtime.kernels.hashes import siphash
 
 
 def draws(seed: int, purpose: str, uids: Strings) -> np.ndarray:

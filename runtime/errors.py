@@ -1,13 +1,17 @@
-"""The exceptions of all packages: input that cannot be used."""
+"""Refuse input that cannot be used: the exceptions of all packages, and checks of parameters for the configs."""
 
 from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from runtime.redaction import redacted
+
+AGAIN = "run the same command again to go on"
 
 
 class InputError(ValueError):
@@ -60,3 +64,35 @@ def without_secrets(error: Exception) -> Exception:
     kinds = (FileNotFoundError, PermissionError, ConnectionError, OSError)
     kind = next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)
     return kind(text if isinstance(error, OSError) else f"{type(error).__name__}: {text}")
+
+
+def require_integer(name: str, value: object, minimum: int | None = None) -> None:
+    """Refuse what is no integer, or one below `minimum`."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise ParameterError(f"is {value!r}; it must be an integer", name)
+    if minimum is not None and value < minimum:
+        raise ParameterError(f"is {value}; it must be at least {minimum}", name)
+
+
+def require_number(name: str, value: object, least: float, most: float) -> None:
+    """Refuse what is no number from `least` to `most`."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
+        raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
+
+
+def require_share(name: str, value: object) -> None:
+    """Refuse what is no number from 0 to 1."""
+    require_number(name, value, 0, 1)
+
+
+def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
+    """Refuse what is none of the choices."""
+    if value not in choices:
+        raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)
+
+
+def require_several(what: str, values: object) -> None:
+    """Refuse one string, or one path, in place of several: Python would take it letter by letter."""
+    if isinstance(values, str | bytes | PathLike):
+        one = redacted(values)[:40] if isinstance(values, str) else values
+        raise InputError(f"{what} must be a sequence of strings; got one, {one!r}: put it into a list")

@@ -1,4 +1,7 @@
-"""Let Ctrl-C end a command: it is said at once, ignored once all is written, and enforced where the end takes long."""
+"""Let Ctrl-C end a command and the processes that share its work.
+
+It is said at once, ignored once all is written, and enforced where the end takes long.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FrameType
 
 from runtime import terminal
@@ -60,3 +66,38 @@ def end_in(seconds: float) -> None:
     """
     signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
     signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+_CTRL_C = {signal.SIGINT}
+
+
+@contextmanager
+def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool of processes, which Ctrl-C and errors end without waiting for work that has not begun."""
+    # A forked process would have the locks of this one's threads without the threads.
+    pool = ProcessPoolExecutor(processes, _Context(), initializer=_end_silently)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Process(SpawnProcess):
+    """A process that Ctrl-C, which the terminal sends to all processes, reaches once it can end without a trace."""
+
+    def start(self) -> None:
+        resource_tracker.ensure_running()  # else it starts below, and lets signals through again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+def _end_silently() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)

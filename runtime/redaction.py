@@ -1,7 +1,9 @@
-"""Show URLs, alone or within a text, without what grants access: user, password, and secret values of queries.
+"""Show URLs without what grants access: user, password, and secret values of queries; keep these in memory.
 
-What is dropped is gone, and not marked: the same object under a new signature is shown, and known, as the same URL.
-`storage.addresses` remembers the whole URLs while a run lasts.
+What `redacted` drops is gone, and not marked: the same object under a new signature is shown, and known, as the same
+URL. `hidden` takes the secrets of a URL out where the driver gets it, and remembers them in the memory of the process.
+`with_secrets` puts them back where the URL is opened. Workers get them from the driver: its `known` is what they
+`learn`. Another URL on a server that was given with a user, such as the index beside a dump, is opened as that user.
 """
 
 from __future__ import annotations
@@ -77,3 +79,53 @@ def _without_secrets(found: re.Match) -> str:
 
 def _is_secret(name: str, value: str) -> bool:
     return value != "" and bool(SECRET.fullmatch(unquote(name)) or SECRET_VALUE.fullmatch(unquote(value)))
+
+
+_CHAIN = "::"  # between the links of a chain of fsspec, as in simplecache::https://a.org/b
+_addresses: dict[str, str] = {}  # URLs without secrets → with them; likewise of servers, for their users
+
+
+def hidden(path: str) -> str:
+    """Return a path as it is stored and shown, and remember what is secret in it; a local one stays as it is."""
+    return _CHAIN.join(map(_hidden, path.split(_CHAIN))) if "://" in path else path
+
+
+def with_secrets(path: str) -> str:
+    """Return the URL that opens what `hidden` made shown; any other path stays as it is."""
+    return _CHAIN.join(map(_address, path.split(_CHAIN))) if _addresses and "://" in path else path
+
+
+def known() -> dict[str, str]:
+    """Return what `learn` takes, in another process."""
+    return dict(_addresses)
+
+
+def learn(addresses: dict[str, str]) -> None:
+    """Remember what another process knows."""
+    _addresses.update(addresses)
+
+
+def _hidden(link: str) -> str:
+    shown = redacted(link)
+    if shown != link:
+        _addresses[shown] = link
+        if _server(shown) != _server(link):
+            _addresses[_server(shown)] = _server(link)
+    return shown
+
+
+def _address(link: str) -> str:
+    if link in _addresses:
+        return _addresses[link]
+    server = _server(link)
+    return _addresses.get(server, server) + link[len(server) :]
+
+
+def _server(link: str) -> str:
+    """Return the beginning of a URL up to its path.
+
+    >>> _server("https://me:word@a.org/b.csv"), _server("https://a.org")
+    ('https://me:word@a.org', 'https://a.org')
+    """
+    end = link.find("/", link.find("://") + len("://"))
+    return link if end < 0 else link[:end]

@@ -1,6 +1,6 @@
-"""Pack artefacts into tars for machines that do not share the driver's disk, and unpack each once on a machine.
+"""Bring artefacts to the workers of any session, packed into tars for machines that do not share the driver's disk.
 
-A tar is named by a digest of its content, so that a copy serves every later job too. `spark` sends the tars.
+A tar is named by a digest of its content, so that a copy, which each machine unpacks once, serves every later job too.
 """
 
 from __future__ import annotations
@@ -10,18 +10,147 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from os import PathLike
 from pathlib import Path
+from socket import gethostname
+from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
+from pyspark import SparkFiles
+from pyspark.sql import SparkSession
+
+from runtime.caches import cache_folder
+from runtime.errors import AGAIN, InputError
 from runtime.storage import locks
-from runtime.storage.own_files import OwnFile, content_digest
+from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
+from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.storage.whole import whole
 
 ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
 _PARTIAL = ".partial"
+NAMED = 3  # machines that a sentence names
+SHARED = "give a folder that all machines share, or a URL"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An artefact, a folder or a file, that workers open wherever they run."""
+
+    source: Path  # on the driver's disk
+    tar: str | None = None  # as Spark ships it; None where workers open the source itself
+    checksum: str | None = None  # of a file; in folders the files that are mapped have their own
+
+    def path(self) -> Path:
+        """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
+        if self.tar is None:
+            return compared(OwnFile(self.source, self.checksum, AGAIN))
+        return self._in(unpacked(Path(SparkFiles.get(self.tar)), cache_folder()))
+
+    def opened(self, open: Callable[[Path], Any]) -> Any:
+        """Return what `open` makes of it, in a worker; a process opens it once."""
+        return _opened(open, self.path())
+
+    def _in(self, copy: Path) -> Path:
+        """Return its path in a copy of this machine, which later jobs use, too: a damaged one is refused."""
+        return compared(OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}"))
+
+
+@dataclass(frozen=True)
+class Placed(Shipped):
+    """An artefact that lies, packed, where all machines see it: `tar` is its path or URL."""
+
+    def path(self) -> Path:
+        """Return its path on this machine, in a worker; each machine unpacks it once."""
+        tar = as_path(str(self.tar))
+        try:
+            copy = unpacked(tar, cache_folder())
+        except FileNotFoundError as error:
+            raise InputError(f"{tar} is not seen by {gethostname()}; {SHARED}") from error
+        return self._in(copy)
+
+
+def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
+    """Return a function that brings artefacts of the local folder `own` to the workers of any session.
+
+    They go through `folder`, a folder or URL that all machines see. Where it is None, Spark ships them; a session of
+    Spark Connect can only if its workers see this machine's disk. InputError where workers do not see what they should.
+    """
+    if folder is not None:
+        shared = as_path(folder)
+        shared = shared if is_url(shared) else shared.absolute()
+        make_folder(shared)
+        require_shared(spark, shared)
+        return lambda source: Placed(source, str(put(source, shared)), _checksum(source))
+    if is_connect(spark):
+        require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
+        return _opened_itself
+    return partial(ship, spark)
+
+
+def ship(spark: SparkSession, source: Path) -> Shipped:
+    """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
+    if is_local(spark):
+        return _opened_itself(source)
+    # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
+    tar = pack(source, Path(SparkFiles.getRootDirectory()))
+    spark.sparkContext.addFile(str(tar))
+    return Shipped(source, tar.name, _checksum(source))
+
+
+def _opened_itself(source: Path) -> Shipped:
+    return Shipped(source, checksum=_checksum(source))
+
+
+def _checksum(source: Path) -> str | None:
+    return checksum_of(source) if source.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _opened(open: Callable[[Path], Any], path: Path) -> Any:
+    return open(path)
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Return whether the workers are processes of this machine that see all the driver sees."""
+    if is_connect(spark):  # the server may be on any machine
+        return False
+    master = spark.sparkContext.master or ""
+    return master == "local" or master.startswith("local[")
+
+
+def is_connect(spark: SparkSession) -> bool:
+    """Return whether a session is one of Spark Connect, which has neither a SparkContext nor a JVM of its own."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> None:
+    """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
+    if is_local(spark) or "://" in str(folder):
+        return
+    token = folder / f".seen-{uuid4().hex}"
+    token.touch()
+    try:
+        hosts = spark.range(0, 1 << 20).mapInArrow(partial(_blind_hosts, token=str(token)), "host string")
+        blind = sorted({row["host"] for row in hosts.collect()})
+    finally:
+        token.unlink(missing_ok=True)
+    if blind:
+        more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
+        raise InputError(f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; {remedy}")
+
+
+def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.RecordBatch]:
+    """Yield the name of this machine if it does not see the driver's file."""
+    for _ in batches:
+        pass
+    if not Path(token).exists():
+        yield pa.RecordBatch.from_pydict({"host": [gethostname()]})
 
 
 def pack(artefact: Path, folder: Path) -> Path:

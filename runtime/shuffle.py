@@ -15,8 +15,8 @@ from pyspark import Accumulator, Broadcast
 from pyspark.sql import SparkSession
 
 from runtime.blocks import Block
-from runtime.counting import counting, follow
-from runtime.storage.addresses import known, learn
+from runtime.redaction import known, learn
+from runtime.spark import counting, follow
 from runtime.tallies import Tallies
 
 Send = Callable[[Any, Tallies], Iterator[Block]]

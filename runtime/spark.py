@@ -10,116 +10,28 @@ import gc
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from os import PathLike
+from functools import partial
 from pathlib import Path
-from socket import gethostname
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
-from pyspark import Accumulator, Broadcast, SparkFiles
+from pyspark import Accumulator, Broadcast
+from pyspark.accumulators import AccumulatorParam
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from runtime.counting import counting, follow
-from runtime.errors import InputError
-from runtime.failures import AGAIN
-from runtime.own_folders import cache_folder
-from runtime.shipping import pack, put, unpacked
-from runtime.storage.addresses import known, learn
-from runtime.storage.own_files import OwnFile, checksum_of, compared
-from runtime.storage.paths import as_path, is_url, make_folder
+from runtime.errors import without_secrets
+from runtime.progress import Figures, advanced, current
+from runtime.redaction import known, learn
 from runtime.tallies import Tallies
 
-NAMED = 3  # machines that a sentence names
-SHARED = "give a folder that all machines share, or a URL"
 # What tasks make of a few numbers (`over`) looks small to Spark, whatever its size: it would send all to each machine.
 SHUFFLED_JOINS = {"spark.sql.autoBroadcastJoinThreshold": "-1"}
 BLOCK = 16 << 20  # bytes of a row group that a JVM holds: Parquet's 128 MB are too many for two cores with 1 GB
 
 
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """An artefact, a folder or a file, that workers open wherever they run."""
-
-    source: Path  # on the driver's disk
-    tar: str | None = None  # as Spark ships it; None where workers open the source itself
-    checksum: str | None = None  # of a file; in folders the files that are mapped have their own
-
-    def path(self) -> Path:
-        """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
-        if self.tar is None:
-            return compared(OwnFile(self.source, self.checksum, AGAIN))
-        return self._in(unpacked(Path(SparkFiles.get(self.tar)), cache_folder()))
-
-    def opened(self, open: Callable[[Path], Any]) -> Any:
-        """Return what `open` makes of it, in a worker; a process opens it once."""
-        return _opened(open, self.path())
-
-    def _in(self, copy: Path) -> Path:
-        """Return its path in a copy of this machine, which later jobs use, too: a damaged one is refused."""
-        return compared(OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}"))
-
-
-@dataclass(frozen=True)
-class Placed(Shipped):
-    """An artefact that lies, packed, where all machines see it: `tar` is its path or URL."""
-
-    def path(self) -> Path:
-        """Return its path on this machine, in a worker; each machine unpacks it once."""
-        tar = as_path(str(self.tar))
-        try:
-            copy = unpacked(tar, cache_folder())
-        except FileNotFoundError as error:
-            raise InputError(f"{tar} is not seen by {gethostname()}; {SHARED}") from error
-        return self._in(copy)
-
-
-def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -> Callable[[Path], Shipped]:
-    """Return a function that brings artefacts of the local folder `own` to the workers of any session.
-
-    They go through `folder`, a folder or URL that all machines see. Where it is None, Spark ships them; a session of
-    Spark Connect can only if its workers see this machine's disk. InputError where workers do not see what they should.
-    """
-    if folder is not None:
-        shared = as_path(folder)
-        shared = shared if is_url(shared) else shared.absolute()
-        make_folder(shared)
-        require_shared(spark, shared)
-        return lambda source: Placed(source, str(put(source, shared)), _checksum(source))
-    if is_connect(spark):
-        require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
-        return _opened_itself
-    return partial(ship, spark)
-
-
-def ship(spark: SparkSession, source: Path) -> Shipped:
-    """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
-    if is_local(spark):
-        return _opened_itself(source)
-    # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
-    tar = pack(source, Path(SparkFiles.getRootDirectory()))
-    spark.sparkContext.addFile(str(tar))
-    return Shipped(source, tar.name, _checksum(source))
-
-
-def _opened_itself(source: Path) -> Shipped:
-    return Shipped(source, checksum=_checksum(source))
-
-
-def _checksum(source: Path) -> str | None:
-    return checksum_of(source) if source.is_file() else None
-
-
-@lru_cache(maxsize=8)
-def _opened(open: Callable[[Path], Any], path: Path) -> Any:
-    return open(path)
 
 
 @contextmanager
@@ -135,33 +47,38 @@ def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
             spark.conf.set(name, value)
 
 
-def is_local(spark: SparkSession) -> bool:
-    """Return whether the workers are processes of this machine that see all the driver sees."""
-    if is_connect(spark):  # the server may be on any machine
-        return False
-    master = spark.sparkContext.master or ""
-    return master == "local" or master.startswith("local[")
+def follow(spark: SparkSession, items: list) -> Accumulator[Figures]:
+    """Return what workers count into, for items that are about to be done in the current stage."""
+    counter = spark.sparkContext.accumulator(Figures(), _Sums())
+    total = Figures(total=sum(map(size, items)))
+    current().follow(lambda: total + counter.value)
+    return counter
 
 
-def is_connect(spark: SparkSession) -> bool:
-    """Return whether a session is one of Spark Connect, which has neither a SparkContext nor a JVM of its own."""
-    return type(spark).__module__.startswith("pyspark.sql.connect")
+@contextmanager
+def counting(item: object, counter: Accumulator[Figures]) -> Iterator[None]:
+    """Count an item that the block does, and what it advances, in a worker.
 
-
-def require_shared(spark: SparkSession, folder: Path, remedy: str = SHARED) -> None:
-    """Refuse a folder that workers on other machines do not see; a URL means the same to all."""
-    if is_local(spark) or "://" in str(folder):
-        return
-    token = folder / f".seen-{uuid4().hex}"
-    token.touch()
+    Spark shows and stores the trace of an error, so that says no secret of a URL.
+    """
+    before = advanced()
     try:
-        hosts = spark.range(0, 1 << 20).mapInArrow(partial(_blind_hosts, token=str(token)), "host string")
-        blind = sorted({row["host"] for row in hosts.collect()})
-    finally:
-        token.unlink(missing_ok=True)
-    if blind:
-        more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
-        raise InputError(f"{folder} is not seen by the workers on {', '.join(blind[:NAMED])}{more}; {remedy}")
+        yield
+    except Exception as error:
+        shown = without_secrets(error)
+        if shown is error:
+            raise
+        raise shown from None
+    counter.add(advanced() - before + Figures(done=size(item)))
+
+
+def size(item: object) -> int:
+    """Return the number of inputs in an item: a task may take several.
+
+    >>> size(["a.parquet", "b.parquet"]), size("a.parquet")
+    (2, 1)
+    """
+    return len(item) if isinstance(item, list | tuple | range) else 1
 
 
 def map_batches(rows: DataFrame, function: Batches, schema: pa.Schema) -> DataFrame:
@@ -217,14 +134,6 @@ def collected(rows: DataFrame) -> Tallies:
     return Tallies(row.asDict() for row in rows.collect())
 
 
-def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.RecordBatch]:
-    """Yield the name of this machine if it does not see the driver's file."""
-    for _ in batches:
-        pass
-    if not Path(token).exists():
-        yield pa.RecordBatch.from_pydict({"host": [gethostname()]})
-
-
 def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:
     # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
     # looking at it again and again takes a tenth of a worker's time.
@@ -242,3 +151,11 @@ def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulat
         for number in batch["id"].to_pylist():
             with counting(items[number], counter):
                 yield from function(items[number])
+
+
+class _Sums(AccumulatorParam[Figures]):
+    def zero(self, value: Figures) -> Figures:
+        return Figures()
+
+    def addInPlace(self, value1: Figures, value2: Figures) -> Figures:
+        return value1 + value2

@@ -21,8 +21,8 @@ from pathlib import Path
 import llvmlite.binding
 import numba
 
-from runtime.kernel_cache import require_safe
-from runtime.kernels.siphash import siphash
+from runtime.caches import require_safe
+from runtime.kernels.hashes import siphash
 from runtime.progress import Progress, advance
 from runtime.storage import locks
 

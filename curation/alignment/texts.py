@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from curation.classes import Rows
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 

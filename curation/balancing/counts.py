@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import ParquetFile, open_parquet, write_tables

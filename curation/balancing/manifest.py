@@ -20,8 +20,8 @@ from curation.config import DOUBTFUL_SCORE
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
 from runtime.blocks import Block, Packer, Store, unpack
+from runtime.caches import cache_folder
 from runtime.draws import draws
-from runtime.own_folders import cache_folder
 from runtime.progress import advance
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter

@@ -14,8 +14,7 @@ from curation.balancing.counts import entry_chunks, entry_ids
 from curation.balancing.thresholds import Thresholds, rates_of
 from curation.kernels import sampling as kernels
 from curation.schemas import CURATED, SAMPLED
-from runtime.arrow.lists import parts
-from runtime.arrow.schemas import require
+from runtime.arrow.buffers import parts, require
 from runtime.draws import draws
 from runtime.errors import InputError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 
 _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # those of Spark for others of Arrow
     (pa.types.is_uint64, pa.decimal128(20, 0)),

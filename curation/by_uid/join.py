@@ -17,7 +17,7 @@ from curation.schemas import CANDIDATE
 from curation.tars.samples import SAMPLES
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.storage.own_arrow import open_arrow
+from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, as_written
 
 BUCKETS = 256  # files at most, each of neighbouring shards; memory holds one file at a time

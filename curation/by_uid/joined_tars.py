@@ -18,8 +18,8 @@ from curation.schemas import MATCHED
 from curation.tars.damage import require_sound
 from curation.tars.samples import fault_of, samples
 from runtime.errors import InputError
+from runtime.storage.arrays import open_arrow
 from runtime.storage.listing import expand
-from runtime.storage.own_arrow import open_arrow
 from runtime.storage.own_files import OwnFile, as_written
 from runtime.storage.parquet import batches
 

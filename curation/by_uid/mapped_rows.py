@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.errors import InputError
-from runtime.storage.own_arrow import open_arrow
+from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.whole import read_json, whole, write_json
 

@@ -21,7 +21,7 @@ from curation.inputs.tables.columns import recognised
 from curation.runs.recorded import recorded
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden, with_secrets
+from runtime.redaction import hidden, with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import ListedFile, expand, name_of
 from runtime.storage.own_files import OwnFile, compared, intact

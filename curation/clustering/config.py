@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from runtime.errors import InputError
-from runtime.parameters import require_integer, require_one_of, require_share
+from runtime.errors import InputError, require_integer, require_one_of, require_share
 
 Texts = Literal["curated", "pool"]
 TEXTS: tuple[Texts, ...] = get_args(Texts)

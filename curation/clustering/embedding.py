@@ -16,11 +16,11 @@ from curation.clustering.encoder import Encoder
 from curation.runs.finished import curated_files, matched_files
 from curation.runs.recorded import stamp_of
 from curation.runs.results import Results
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.progress import advance
-from runtime.spark import Shipped
+from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches
 from runtime.storage.paths import make_folder, names, remove

@@ -17,7 +17,7 @@ import numpy as np
 
 from curation.foreign_models import require_no_code
 from runtime.errors import InputError
-from runtime.extras import missing_package
+from runtime.packages import missing_package
 from runtime.storage.own_files import content_digest
 
 DEFAULT = "all-MiniLM-L6-v2"

@@ -24,7 +24,8 @@ from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
-from runtime.spark import SHUFFLED_JOINS, Shipped, map_batches, over, settings
+from runtime.shipping import Shipped
+from runtime.spark import SHUFFLED_JOINS, map_batches, over, settings
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches, write_tables
 from runtime.storage.versions import Version

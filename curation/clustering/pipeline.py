@@ -34,16 +34,15 @@ from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
-from runtime.errors import InputError
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
-from runtime.spark import require_shared, run, ship
-from runtime.storage.addresses import hidden
-from runtime.storage.apart import require_apart
+from runtime.redaction import hidden
+from runtime.shipping import require_shared, ship
+from runtime.spark import run
 from runtime.storage.arrays import save_array
-from runtime.storage.output_folders import claimed
+from runtime.storage.locks import WORK
+from runtime.storage.output_folders import claimed, require_apart
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
-from runtime.storage.ownership import WORK
 from runtime.storage.parquet import read_table, rows_of
 from runtime.storage.paths import names, remove
 from runtime.storage.whole import Parts, write_json

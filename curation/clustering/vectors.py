@@ -22,7 +22,8 @@ from curation.kernels import clusters as kernels
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.progress import advance
-from runtime.spark import Shipped, over
+from runtime.shipping import Shipped
+from runtime.spark import over
 from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches

@@ -13,7 +13,7 @@ from curation.scoring.summary import Scores, table
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError
-from runtime.extras import missing
+from runtime.packages import missing
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 

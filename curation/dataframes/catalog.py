@@ -23,8 +23,8 @@ from curation.inputs.tables.arrow_rows import as_bytes
 from curation.inputs.tables.columns import FLAG, TableOptions
 from curation.inputs.tables.references import PREFIX, folder_of
 from runtime.errors import InputError
+from runtime.redaction import hidden
 from runtime.spark import map_batches
-from runtime.storage.addresses import hidden
 from runtime.storage.own_files import content_digest
 from runtime.storage.parquet import PartWriter
 from runtime.storage.paths import files, make_folder, remove

@@ -36,7 +36,8 @@ from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
 from runtime.errors import InputError
-from runtime.spark import map_batches, sender
+from runtime.shipping import sender
+from runtime.spark import map_batches
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
 

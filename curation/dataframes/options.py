@@ -8,8 +8,7 @@ from pathlib import Path
 
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
-from runtime.errors import ParameterError
-from runtime.parameters import require_several
+from runtime.errors import ParameterError, require_several
 
 Folder = str | Path
 # Fields of CurationConfig that only a run can honour: any value but the default is refused.

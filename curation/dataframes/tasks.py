@@ -20,8 +20,8 @@ from curation.inputs.tables.arrow_rows import from_batch
 from curation.schemas import COUNTS, PAIRS, SAMPLED
 from curation.stages import MatchPlan
 from metadata.entries import entries_file
-from runtime.arrow.schemas import require
-from runtime.spark import Shipped
+from runtime.arrow.buffers import require
+from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet

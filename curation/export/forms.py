@@ -27,7 +27,7 @@ from curation.report.numbers import counted
 from curation.runs.finished import curated_files, matched_files, open_local
 from curation.runs.results import Results
 from runtime.errors import InputError
-from runtime.processes import process_pool
+from runtime.interrupts import process_pool
 from runtime.storage.output_folders import new_folder
 
 

@@ -21,7 +21,7 @@ from curation.export.experts import EVERYTHING, Selection, of_clusters
 from curation.runs.finished import curated_files
 from curation.runs.results import Results
 from curation.schemas import CURATED
-from runtime.arrow.schemas import require
+from runtime.arrow.buffers import require
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import PartWriter, batches

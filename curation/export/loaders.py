@@ -23,7 +23,7 @@ from curation.export.experts import EVERYTHING, Selection
 from curation.export.list_names import ListName, write_names
 from curation.export.metaclip import local_ids, of_list
 from curation.runs import Results
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches

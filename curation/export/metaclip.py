@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from curation.runs import Results
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches

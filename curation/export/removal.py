@@ -19,7 +19,7 @@ from curation.report.facts import versions
 from curation.runs import Results
 from curation.runs.finished import curated_files, open_local
 from curation.schemas import CURATED
-from runtime.arrow.schemas import require
+from runtime.arrow.buffers import require
 from runtime.storage.output_folders import new_folder
 from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.parquet import PartWriter, batches, row_group_rows

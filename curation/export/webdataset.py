@@ -23,7 +23,7 @@ from curation.tars.headers import members
 from curation.tars.samples import by_key, image_of, mapped
 from curation.tars.writing import writing
 from runtime.errors import InputError
-from runtime.storage.own_arrow import open_arrow
+from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, as_written
 from runtime.storage.parquet import batches
 

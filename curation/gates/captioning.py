@@ -14,7 +14,7 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.limits import shorter
 from curation.matching.by_language import Matching
 from curation.schemas import CANDIDATE, MATCHED
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches
 from runtime.tallies import Tallies

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 
 TEXT_LEFT = "a text is left"  # the last condition where there are rules over texts
 ImageRule = Callable[[pa.RecordBatch], np.ndarray]  # of a MATCHED batch: bool[image], which ones must go

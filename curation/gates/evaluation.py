@@ -25,7 +25,7 @@ from curation.near_copies.words import WORD_BITS, require_distance
 from runtime.arrow.buffers import Strings, string_array
 from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden
+from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 2

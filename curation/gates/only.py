@@ -12,7 +12,7 @@ from curation.exclusion.list_files import read_list
 from curation.images.uids import uids
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden
+from runtime.redaction import hidden
 from runtime.storage.listing import expand
 from runtime.storage.paths import reachable
 

@@ -17,7 +17,7 @@ from curation.by_uid.rows import RowStream
 from curation.gates.checks import Checks, Failures, bits
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches
 from runtime.tallies import Tallies

@@ -16,8 +16,7 @@ from curation.gates.hash_columns import hash_bits
 from curation.gates.only import UidList
 from curation.gates.policies import Policy
 from curation.near_copies.words import HASH_BITS, MOST_SHARE, require_distance
-from runtime.errors import InputError
-from runtime.parameters import require_several
+from runtime.errors import InputError, require_several
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null

@@ -19,8 +19,8 @@ from curation.by_uid.tables import KEY_NAMES
 from curation.gates.captioning import BEST, CaptionMatching, write_captioned
 from curation.stages import TURNS, MatchPlan
 from runtime.errors import InputError
+from runtime.redaction import hidden
 from runtime.spark import map_batches, over, run
-from runtime.storage.addresses import hidden
 from runtime.storage.listing import ListedFile
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED

@@ -27,7 +27,7 @@ from curation.near_copies.copies import copies_of, equal_copies
 from curation.schemas import MATCHED
 from curation.stages import group_buckets
 from runtime.blocks import Block, Packer
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN
 from runtime.shuffle import exchange
 from runtime.spark import collected, map_batches, over
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally

@@ -15,7 +15,8 @@ from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable
 from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
 from curation.gates.plan import EVALUATION_COLUMNS, GatePlan
-from runtime.spark import Shipped, over, ship
+from runtime.shipping import Shipped, ship
+from runtime.spark import over
 from runtime.storage.versions import Version
 
 _SETS = pa.schema([*KEY, pa.field("sets", pa.int64())])

@@ -11,8 +11,9 @@ from pyspark.sql.functions import expr
 
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.images.uids import uid_hashes
-from runtime.arrow.lists import parts
-from runtime.spark import Shipped, over
+from runtime.arrow.buffers import parts
+from runtime.shipping import Shipped
+from runtime.spark import over
 from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches

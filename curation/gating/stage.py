@@ -27,8 +27,9 @@ from curation.gating.gate import Gate, Gated
 from curation.gating.repeated import is_repeated, repeated_texts
 from curation.gating.verdicts import verdicts
 from curation.runs.output import Output
-from runtime.failures import AGAIN
-from runtime.spark import SHUFFLED_JOINS, map_batches, run, settings, ship
+from runtime.errors import AGAIN
+from runtime.shipping import ship
+from runtime.spark import SHUFFLED_JOINS, map_batches, run, settings
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import SCHEMA, Tallies

@@ -22,10 +22,11 @@ from curation.runs.ledger import Stamps
 from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
-from runtime.extras import missing_package
+from runtime.packages import missing_package
 from runtime.progress import Progress, advance
-from runtime.spark import require_shared, run
-from runtime.storage.apart import require_apart
+from runtime.shipping import require_shared
+from runtime.spark import run
+from runtime.storage.output_folders import require_apart
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter, part_files
 from runtime.storage.whole import write_json

@@ -21,9 +21,8 @@ from curation.hashing.pictures import MOST_BYTES
 from curation.inputs.files import Input
 from curation.tars.headers import Member, members
 from curation.tars.samples import by_key, identity, mapped, readable
-from runtime.errors import InputError
-from runtime.own_folders import cache_folder
-from runtime.parameters import require_several
+from runtime.caches import cache_folder
+from runtime.errors import InputError, require_several
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, name_of
 from runtime.storage.versions import Version

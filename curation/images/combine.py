@@ -16,7 +16,7 @@ from curation.kernels.images import differs_from_last, rank_texts, smallest
 from curation.language.judging import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
-from runtime.storage.addresses import hidden
+from runtime.redaction import hidden
 from runtime.tallies import Tallies
 
 DUPLICATE = "dropped.duplicate_text"

@@ -19,9 +19,9 @@ from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.blocks import Block, Packer, Store, unpack
-from runtime.own_folders import cache_folder
+from runtime.caches import cache_folder
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from runtime.arrow.buffers import string_array, string_buffers
 from runtime.errors import InputError
+from runtime.kernels.hashes import xxhash
 from runtime.kernels.md5 import free_lanes, hex_digits, md5
-from runtime.kernels.xxhash import xxhash
 
 SEED = 42  # of Spark's xxhash64
 _DIGITS = 32  # of a uid

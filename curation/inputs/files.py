@@ -18,8 +18,8 @@ from curation.inputs.tables.dialects import DIALECTS
 from curation.inputs.tables.table_folders import TableFolders
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.redaction import hidden
 from runtime.storage import listing
-from runtime.storage.addresses import hidden
 from runtime.storage.listing import ListedFile
 from runtime.storage.versions import Version
 

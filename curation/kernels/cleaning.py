@@ -1,8 +1,8 @@
 """Find the rows of a table that are right as they are: texts that are clean, URLs of the web."""
 
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import load_word, lowest
-from runtime.kernels.windows import SLACK, WINDOW, byte_at, odd_space
+from runtime.kernels.machine import byte_at, load_word, lowest
+from runtime.kernels.masks import SLACK, WINDOW, odd_space
 
 HTTP = int.from_bytes(b"http", "little")
 _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")

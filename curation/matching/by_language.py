@@ -20,9 +20,7 @@ from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from metadata.rules.text import Rules
-from runtime.arrow.buffers import string_array
-from runtime.arrow.lists import parts
-from runtime.arrow.schemas import require
+from runtime.arrow.buffers import parts, require, string_array
 
 _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
 

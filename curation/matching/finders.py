@@ -16,9 +16,9 @@ import pyarrow as pa
 from curation.matching.matcher import Matcher
 from metadata.entries import Entries, digest_of
 from metadata.rules.text import Rules
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.errors import InputError
-from runtime.processes import process_pool
+from runtime.interrupts import process_pool
 from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 

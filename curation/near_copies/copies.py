@@ -22,10 +22,10 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from curation.near_copies.leaders import Leaders, near_copies, pairs_in_band, shares
 from curation.near_copies.words import band_of, bytes_of, in_order, require_distance, shuffled, unshuffled, words_of
 from runtime.blocks import Block, Packer, unpack
-from runtime.errors import InputError
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN, InputError
+from runtime.shipping import require_shared
 from runtime.shuffle import exchange
-from runtime.spark import map_batches, require_shared, rows_in, stored
+from runtime.spark import map_batches, rows_in, stored
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import PartWriter, batches, part_files
 from runtime.storage.paths import make_folder, remove

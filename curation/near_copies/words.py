@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from curation.kernels import near_copies as kernels
-from runtime.errors import InputError
-from runtime.parameters import require_integer
+from runtime.errors import InputError, require_integer
 
 HASH_BITS = (64, 256)
 WORD_BITS = 64

@@ -17,8 +17,8 @@ import pyarrow as pa
 from curation.by_uid.joined_tars import joined_tars, tars_at
 from curation.online.index import NAME, VERSION, Index, Shard, file_name
 from runtime.errors import InputError
+from runtime.storage.locks import WORK, owned
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
-from runtime.storage.ownership import WORK, owned
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import STAMP, read_json, whole, write_json
 

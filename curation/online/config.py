@@ -7,8 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from curation.online.experts import Expert
-from runtime.errors import InputError
-from runtime.parameters import require_share
+from runtime.errors import InputError, require_share
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from curation.online.draw import order_of_blocks
 from curation.online.index import Index
 from curation.online.read import Epoch, read
 from runtime.errors import InputError
-from runtime.extras import missing
+from runtime.packages import missing
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path
 

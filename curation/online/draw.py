@@ -14,9 +14,9 @@ import pyarrow as pa
 from curation.balancing.counts import entry_ids
 from curation.kernels import sampling as kernels
 from curation.online.config import OnlineConfig
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.draws import draws
-from runtime.parameters import require_integer, require_share
+from runtime.errors import require_integer, require_share
 
 
 @dataclass(frozen=True, eq=False)

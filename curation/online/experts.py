@@ -14,8 +14,7 @@ import pyarrow as pa
 
 from curation.by_uid.clusters import Clusters
 from runtime.draws import draws
-from runtime.errors import InputError, ParameterError
-from runtime.parameters import require_integer, require_share
+from runtime.errors import InputError, ParameterError, require_integer, require_share
 
 
 @dataclass(frozen=True)

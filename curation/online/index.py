@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from curation.by_uid.join import ROWS
 from runtime.errors import InputError
-from runtime.storage.own_arrow import open_arrow
+from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile
 from runtime.storage.whole import read_json
 

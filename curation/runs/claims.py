@@ -16,7 +16,7 @@ from curation.inputs.files import Input
 from curation.runs.ledger import Ledger
 from runtime.errors import InputError
 from runtime.storage import output_folders
-from runtime.storage.ownership import WORK, is_free
+from runtime.storage.locks import WORK, is_free
 from runtime.storage.paths import names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from curation.inputs.tables.references import input_of, is_table, tables_in
 from curation.runs.ledger import STAMP_NAME
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden
-from runtime.storage.ownership import WORK, is_free
+from runtime.redaction import hidden
+from runtime.storage.locks import WORK, is_free
 from runtime.storage.paths import files
 from runtime.storage.whole import Parts, read_json
 

@@ -27,10 +27,10 @@ from curation.report.page import Shown, write_report
 from curation.runs.ledger import Ledger
 from curation.runs.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
 from runtime import interrupts
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN
+from runtime.storage.locks import LOCK, TOKEN, WORK, Lock, Token, disown, own
 from runtime.storage.output_folders import usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
-from runtime.storage.ownership import LOCK, TOKEN, WORK, Lock, Token, disown, own
 from runtime.storage.parquet import batches, first_rows
 from runtime.storage.paths import is_url, make_folder, names, remove
 from runtime.storage.whole import Parts, read_json, write_json

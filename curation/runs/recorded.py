@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from curation.runs.ledger import is_stamp
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 from runtime.storage.listing import names_in
 from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import AT_ONCE, as_path

@@ -28,14 +28,14 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.schemas import CURATED
 from metadata.languages import OTHER
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.redaction import redacted
-from runtime.storage.checked_json import content_of
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table
 from runtime.storage.paths import as_path, reachable, read_bytes
+from runtime.storage.whole import content_of
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads

@@ -15,10 +15,9 @@ from curation.runs.results import RERUN
 from metadata.entries import ENTRIES, FACTS
 from runtime.blocks import ENDING, read_blocks
 from runtime.errors import InputError
-from runtime.storage.checked_json import content_of, is_exact, text_of
 from runtime.storage.own_files import OwnFile, content_digest, intact
 from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
-from runtime.storage.whole import EARLIER, STAMP, read_json
+from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
 # Folders whose files are all known; `existing` is of earlier versions.

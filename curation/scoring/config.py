@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from runtime.errors import ParameterError
-from runtime.parameters import require_integer, require_one_of
+from runtime.errors import ParameterError, require_integer, require_one_of
 
 AUTO, CPU = "auto", "cpu"
 Precision = Literal["fp32", "bf16", "fp16"]

@@ -25,7 +25,7 @@ from curation.scoring.texts import Tar, find, matched, with_own_texts, with_text
 from curation.tars.damage import MOST, TALLY, require_sound
 from curation.tars.samples import fault_of
 from runtime.progress import Progress, advance
-from runtime.storage.apart import require_apart
+from runtime.storage.output_folders import require_apart
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import PartWriter
 from runtime.storage.paths import is_url, make_folder

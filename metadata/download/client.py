@@ -19,9 +19,9 @@ import requests
 import urllib3
 
 from runtime.errors import InputError, ParameterError
+from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
 from runtime.storage.retrying import BUSY, TRIES, Waits, try_again
-from runtime.version import PROJECT, __version__
 
 MOST_JOBS = 3  # Wikimedia's limit of connections per address
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte

@@ -13,7 +13,7 @@ from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacke
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.namespaces import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])

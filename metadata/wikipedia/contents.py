@@ -18,7 +18,7 @@ from metadata.wikipedia import projects
 from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
 from metadata.wikipedia.names import known
 from runtime.errors import InputError
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
 
 COLUMNS = ("title", "text")

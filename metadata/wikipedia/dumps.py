@@ -21,7 +21,7 @@ import fsspec
 import orjson
 
 from metadata.wikipedia.multistream import Section, Span
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 
 CHUNK = 1 << 20  # bytes read at a time
 READ_AHEAD = 4 << 20  # bytes that a URL is asked for beyond a chunk: more would come in vain at the end of each span

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 import fsspec
 from fsspec import AbstractFileSystem
 
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 
 log = logging.getLogger("metadata.wikipedia")
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from runtime.errors import InputError
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
 
 BLOCK = 16 << 20  # bytes read at a time: some 400,000 lines

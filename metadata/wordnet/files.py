@@ -10,7 +10,7 @@ import fsspec
 from fsspec.core import OpenFile
 
 from metadata.languages import OTHER, Language, of_label, of_wordnet
-from runtime.storage.addresses import with_secrets
+from runtime.redaction import with_secrets
 
 EXPECTED = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
 

@@ -1,14 +1,13 @@
-"""Read the buffers of Arrow strings as NumPy arrays, and make Arrow lists from NumPy arrays."""
+"""Read Arrow strings and lists as NumPy arrays, make lists from NumPy arrays, and check the columns of rows."""
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.errors import InputError
-from runtime.parameters import require_several
+from runtime.errors import InputError, require_several
 
 Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 
@@ -55,3 +54,23 @@ def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array
         raise InputError(f"{offsets[-1]:,} matches in one batch are too many for one Arrow array: pass smaller batches")
     mask = pc.is_null(like) if like.null_count else None
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids, pa.int32()), mask=mask)
+
+
+def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Return the items of all lists in one array and the int64 offsets of each list in it; a null list is empty."""
+    if lists.null_count:  # a null list may lie over items of its own; only flatten() leaves them out
+        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+        return lists.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    return lists.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+
+
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
+
+
+def require(rows: Rows, schema: pa.Schema) -> Rows:
+    """Return rows with exactly the columns of `schema`, or say which are missing."""
+    missing = [name for name in schema.names if name not in rows.schema.names]
+    if missing:
+        raise InputError(f"missing columns {missing}; got {rows.schema.names}")
+    return rows.select(schema.names).cast(schema)

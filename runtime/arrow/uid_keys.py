@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from runtime.arrow.buffers import Strings, string_array, string_buffers
 from runtime.errors import InputError
-from runtime.kernels.hexadecimal import EITHER_CASE, LOWER_CASE, read_digits
+from runtime.kernels.hashes import EITHER_CASE, LOWER_CASE, read_digits
 
 KEY = np.dtype("S16")  # compares as its bytes do, so in the order of the digits
 _BUCKETS = 256  # files, by a key's first byte: of a billion keys each holds 62 MB

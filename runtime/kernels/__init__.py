@@ -1,6 +1,6 @@
 """Loops that Numba compiles: arrays in, arrays out, nothing checked, one integer type per kernel."""
 
-from runtime.kernel_cache import cached
+from runtime.caches import cached
 
 kernel = cached(nogil=True)
 inline = cached(nogil=True, inline="always")  # array arguments would cost reference counts in a call

@@ -5,153 +5,156 @@ Plain Numba reads a byte at a time, with a test for a negative index each; ten w
 at a nanosecond a byte they alone would take a sixth of the time that a text may take.
 """
 
+from inspect import signature
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from runtime.kernels.masks import pointer
-
-_BYTE, _WORD = ir.IntType(8), ir.IntType(64)
-_LINE = ir.VectorType(_WORD, 8)
-_IDS = ir.VectorType(ir.IntType(32), 32)
+BYTE, HALF, WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_LINE = ir.VectorType(WORD, 8)
+_IDS = ir.VectorType(HALF, 32)
 
 
-@intrinsic
-def load_word(typingctx, data, i):
+def instruction(results):
+    """Return the decorator of a function that emits an instruction, which kernels then call without its first argument.
+
+    The function gets LLVM's builder and its arguments: int64, and of arrays the addresses of their first elements. It
+    returns an int64, or as many of them as `results` says; 0 for nothing.
+    """
+    result = {0: types.none, 1: types.int64}.get(results) or types.UniTuple(types.int64, results)
+
+    def decorated(emit):
+        def typed(typingctx, *given):
+            kinds = [each if isinstance(each, types.Array) else types.int64 for each in given]
+
+            def generate(context, builder, signature, args):
+                found = emit(builder, *map(_value(context, builder), signature.args, args))
+                if results == 0:
+                    return context.get_dummy_value()
+                return found if results == 1 else context.make_tuple(builder, signature.return_type, found)
+
+            return result(*kinds), generate
+
+        typed.__name__, typed.__doc__, typed.__signature__ = emit.__name__, emit.__doc__, signature(emit)
+        return intrinsic(typed)
+
+    return decorated
+
+
+def pointer(context, builder, array_type, array, i, to):
+    """Return the address of the i-th element of an array, as one of type `to`."""
+    return at(builder, context.make_array(array_type)(context, builder, array).data, i, to)
+
+
+def at(builder, data, i, to):
+    """Return the address of the i-th element behind one, as one of type `to`; `i` may be a number of Python."""
+    place = ir.Constant(WORD, i) if isinstance(i, int) else i
+    return builder.bitcast(builder.gep(data, [place]), to.as_pointer())
+
+
+def _value(context, builder):
+    def value(kind, given):
+        return context.make_array(kind)(context, builder, given).data if isinstance(kind, types.Array) else given
+
+    return value
+
+
+@instruction(results=1)
+def byte_at(builder, data, i):
+    """Return data[i] as int64, without the test whether `i` is negative."""
+    return builder.zext(builder.load(at(builder, data, i, BYTE)), WORD)
+
+
+@instruction(results=1)
+def load_word(builder, data, i):
     """Return data[i:i + 8] of a byte array as one int64, the first byte lowest."""
-
-    def generate(context, builder, signature, args):
-        return builder.load(pointer(context, builder, signature.args[0], *args, _WORD), align=1)
-
-    return types.int64(data, types.int64), generate
+    return builder.load(at(builder, data, i, WORD), align=1)
 
 
-@intrinsic
-def product(typingctx, a, b):
-    """Return the lowest 64 bits of a * b. Numba's own product of int64 may be anything once it overflows."""
-
-    def generate(context, builder, signature, args):
-        return builder.mul(*args)
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@intrinsic
-def lowest(typingctx, count):
-    """Return an int64 of which the lowest `count` bits, 0 to 64, are set."""
-
-    def generate(context, builder, signature, args):
-        one, every = ir.Constant(_WORD, 1), ir.Constant(_WORD, -1)
-        bits = builder.sub(builder.shl(one, args[0]), one)
-        return builder.select(builder.icmp_signed("<", args[0], ir.Constant(_WORD, 64)), bits, every)
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def without_lowest(typingctx, bits):
-    """Return an int64 without the lowest of the bits that are set in it."""
-
-    def generate(context, builder, signature, args):
-        return builder.and_(args[0], builder.sub(args[0], ir.Constant(_WORD, 1)))
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def trailing_zeros(typingctx, bits):
-    """Return the place of the lowest bit that is set in an int64; 64 where none is."""
-
-    def generate(context, builder, signature, args):
-        return builder.cttz(args[0], cgutils.false_bit)
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def leading_ones(typingctx, bits):
-    """Return the number of highest bits of an int64 that are all set."""
-
-    def generate(context, builder, signature, args):
-        return builder.ctlz(builder.not_(args[0]), cgutils.false_bit)
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def run_length(typingctx, bits, i):
-    """Return the number of bits of an int64, from bit i upwards, that are all set."""
-
-    def generate(context, builder, signature, args):
-        return builder.cttz(builder.not_(builder.lshr(*args)), cgutils.false_bit)
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@intrinsic
-def count_below(typingctx, ids, value, count):
-    """Return how many of ids[:count], of at least 32 int32, are below `value`; `count` is up to 32."""
-
-    def generate(context, builder, signature, args):
-        first = ir.Constant(_WORD, 0)
-        found = builder.load(pointer(context, builder, signature.args[0], args[0], first, _IDS), align=4)
-        one = builder.insert_element(ir.Constant(_IDS, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0))
-        every = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), 32), [0] * 32))
-        below = builder.bitcast(builder.icmp_signed("<", found, every), ir.IntType(32))
-        bits = builder.zext(below, _WORD)
-        inside = builder.sub(builder.shl(ir.Constant(_WORD, 1), args[2]), ir.Constant(_WORD, 1))
-        return builder.ctpop(builder.and_(bits, inside))
-
-    return types.int64(ids, types.int32, types.int64), generate
-
-
-@intrinsic
-def matches(typingctx, table, i, even, odd):
-    """Return an int64 of which bit k tells, for k from 0 to 7, whether table[i + k] is `even`, or `odd` where k is."""
-
-    def generate(context, builder, signature, args):
-        line = builder.load(pointer(context, builder, signature.args[0], *args[:2], _LINE), align=8)
-        wanted = ir.Constant(_LINE, ir.Undefined)
-        for place in range(8):
-            wanted = builder.insert_element(wanted, args[2 + place % 2], ir.Constant(ir.IntType(32), place))
-        return builder.zext(builder.bitcast(builder.icmp_signed("==", line, wanted), _BYTE), _WORD)
-
-    return types.int64(table, types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def half_word(typingctx, table, i, half):
+@instruction(results=1)
+def half_word(builder, table, i, half):
     """Return the 32 bits that come `half` times 32 bits behind the beginning of table[i], of an int64 array."""
-
-    def generate(context, builder, signature, args):
-        number = ir.IntType(32)
-        begin = pointer(context, builder, signature.args[0], *args[:2], number)
-        return builder.zext(builder.load(builder.gep(begin, [args[2]]), align=4), _WORD)
-
-    return types.int64(table, types.int64, types.int64), generate
+    begin = at(builder, table, i, HALF)
+    return builder.zext(builder.load(builder.gep(begin, [half]), align=4), WORD)
 
 
-@intrinsic
-def prefetch(typingctx, array, i):
-    """Ask for the cache line of array[i], of a one-dimensional array, and go on without it."""
-
-    def generate(context, builder, signature, args):
-        address = pointer(context, builder, signature.args[0], *args, _BYTE)
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
-        builder.call(function, [address, ir.Constant(number, 0), ir.Constant(number, 3), ir.Constant(number, 1)])
-        return context.get_dummy_value()
-
-    return types.none(array, types.int64), generate
+@instruction(results=1)
+def product(builder, a, b):
+    """Return the lowest 64 bits of a * b. Numba's own product of int64 may be anything once it overflows."""
+    return builder.mul(a, b)
 
 
-@intrinsic
-def ones(typingctx, bits):
+@instruction(results=1)
+def lowest(builder, count):
+    """Return an int64 of which the lowest `count` bits, 0 to 64, are set."""
+    one, every = ir.Constant(WORD, 1), ir.Constant(WORD, -1)
+    bits = builder.sub(builder.shl(one, count), one)
+    return builder.select(builder.icmp_signed("<", count, ir.Constant(WORD, 64)), bits, every)
+
+
+@instruction(results=1)
+def without_lowest(builder, bits):
+    """Return an int64 without the lowest of the bits that are set in it."""
+    return builder.and_(bits, builder.sub(bits, ir.Constant(WORD, 1)))
+
+
+@instruction(results=1)
+def trailing_zeros(builder, bits):
+    """Return the place of the lowest bit that is set in an int64; 64 where none is."""
+    return builder.cttz(bits, cgutils.false_bit)
+
+
+@instruction(results=1)
+def leading_ones(builder, bits):
+    """Return the number of highest bits of an int64 that are all set."""
+    return builder.ctlz(builder.not_(bits), cgutils.false_bit)
+
+
+@instruction(results=1)
+def run_length(builder, bits, i):
+    """Return the number of bits of an int64, from bit i upwards, that are all set."""
+    return builder.cttz(builder.not_(builder.lshr(bits, i)), cgutils.false_bit)
+
+
+@instruction(results=1)
+def ones(builder, bits):
     """Return the number of bits that are set in an int64."""
+    return builder.ctpop(bits)
 
-    def generate(context, builder, signature, args):
-        return builder.ctpop(args[0])
 
-    return types.int64(types.int64), generate
+@instruction(results=1)
+def count_below(builder, ids, value, count):
+    """Return how many of ids[:count], of at least 32 int32, are below `value`; `count` is up to 32."""
+    found = builder.load(at(builder, ids, 0, _IDS), align=4)
+    below = builder.icmp_signed("<", found, every(builder, _IDS, builder.trunc(value, HALF)))
+    bits = builder.zext(builder.bitcast(below, HALF), WORD)
+    inside = builder.sub(builder.shl(ir.Constant(WORD, 1), count), ir.Constant(WORD, 1))
+    return builder.ctpop(builder.and_(bits, inside))
+
+
+@instruction(results=1)
+def matches(builder, table, i, even, odd):
+    """Return an int64 of which bit k tells, for k from 0 to 7, whether table[i + k] is `even`, or `odd` where k is."""
+    line = builder.load(at(builder, table, i, _LINE), align=8)
+    wanted = ir.Constant(_LINE, ir.Undefined)
+    for place in range(8):
+        wanted = builder.insert_element(wanted, (even, odd)[place % 2], ir.Constant(HALF, place))
+    return builder.zext(builder.bitcast(builder.icmp_signed("==", line, wanted), BYTE), WORD)
+
+
+@instruction(results=0)
+def prefetch(builder, array, i):
+    """Ask for the cache line of array[i], of a one-dimensional array, and go on without it."""
+    address = at(builder, array, i, BYTE)
+    kind = ir.FunctionType(ir.VoidType(), [address.type, HALF, HALF, HALF])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
+    builder.call(function, [address, *(ir.Constant(HALF, number) for number in (0, 3, 1))])
+
+
+def every(builder, vector, value):
+    """Return a vector all of whose elements are one value that is known at run time only."""
+    nothing = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.Constant(HALF, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(HALF, vector.count), [0] * vector.count))

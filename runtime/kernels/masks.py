@@ -1,110 +1,184 @@
-"""Classify 64 bytes of a text at a time, one bit a byte. As in `machine`, nothing checks that the bytes exist."""
+"""Classify 64 bytes of a text or of JSON at a time, one bit a byte, copy them, and find a few bytes among many.
+
+As in `machine`, nothing checks that the bytes exist.
+"""
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+from runtime.kernels import lean
+from runtime.kernels.machine import (
+    BYTE,
+    WORD,
+    at,
+    every,
+    instruction,
+    load_word,
+    lowest,
+    trailing_zeros,
+    without_lowest,
+)
+
+WINDOW = 64  # bytes looked at in one step
+SLACK = WINDOW + 2  # bytes behind the last one that may be read, or in an output written, too
 # First bytes of UTF-8 all of whose characters stay as they are in the normal form, wherever they stand.
 PLAIN_LEADS = ((0xC3, 0xC3), (0xD0, 0xD1), (0xE4, 0xE9), (0xEB, 0xEC))
 
-_WORD = ir.IntType(64)
-_BYTES = ir.VectorType(ir.IntType(8), 64)
+_BYTES = ir.VectorType(BYTE, WINDOW)
 
 
-def pointer(context, builder, array_type, array, i, to):
-    """Return the address of the i-th element of an array, as one of type `to`."""
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [i]), to.as_pointer())
-
-
-def _splat(vector, value):
-    return ir.Constant(vector, [value] * vector.count)
-
-
-@intrinsic
-def ascii_masks(typingctx, data, i):
+@instruction(results=3)
+def ascii_masks(builder, data, i):
     """Return three int64, of which bit k tells whether data[i + k] is a letter or digit, a mark, or no ASCII."""
-
-    def generate(context, builder, signature, args):
-        text = builder.load(pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        word = builder.or_(
-            _within(builder, builder.or_(text, _splat(_BYTES, 32)), ord("a"), ord("z")),
-            _within(builder, text, ord("0"), ord("9")),
-        )
-        visible = _within(builder, text, 33, 126)
-        mark = builder.and_(visible, builder.not_(word))
-        high = _within(builder, text, 128, 255)
-        masks = [builder.bitcast(mask, _WORD) for mask in (word, mark, high)]
-        return context.make_tuple(builder, signature.return_type, masks)
-
-    return types.UniTuple(types.int64, 3)(data, types.int64), generate
+    text = _window(builder, data, i)
+    word = builder.or_(
+        _within(builder, builder.or_(text, _splat(32)), ord("a"), ord("z")),
+        _within(builder, text, ord("0"), ord("9")),
+    )
+    mark = builder.and_(_within(builder, text, 33, 126), builder.not_(word))
+    return [builder.bitcast(mask, WORD) for mask in (word, mark, _within(builder, text, 128, 255))]
 
 
-@intrinsic
-def mask_of_leads(typingctx, data, i):
+@instruction(results=1)
+def mask_of_leads(builder, data, i):
     """Return an int64 of which bit k tells whether data[i + k] begins a character whose like normalising may touch.
 
     Of the others, ASCII, letters from U+00C0 and U+0400, Han from U+4000 and Hangul syllables, it leaves all alone.
     """
-
-    def generate(context, builder, signature, args):
-        text = builder.load(pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        plain = _within(builder, text, 0x00, 0xBF)
-        for low, high in PLAIN_LEADS:
-            plain = builder.or_(plain, _within(builder, text, low, high))
-        return builder.bitcast(builder.not_(plain), _WORD)
-
-    return types.int64(data, types.int64), generate
+    text = _window(builder, data, i)
+    plain = _within(builder, text, 0x00, 0xBF)
+    for low, high in PLAIN_LEADS:
+        plain = builder.or_(plain, _within(builder, text, low, high))
+    return builder.bitcast(builder.not_(plain), WORD)
 
 
-@intrinsic
-def triples(typingctx, data, i):
+@instruction(results=1)
+def triples(builder, data, i):
     """Return how many characters of three bytes of UTF-8 follow each other from data[i] on, within 63 bytes."""
-
-    def generate(context, builder, signature, args):
-        text = builder.load(pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        leads = builder.bitcast(_within(builder, text, 0xE0, 0xEF), _WORD)
-        others = builder.bitcast(_within(builder, text, 0x80, 0xBF), _WORD)
-        first = ir.Constant(_WORD, sum(1 << place for place in range(0, 63, 3)))
-        wrong = builder.or_(builder.xor(leads, first), builder.xor(others, builder.not_(first)))
-        wrong = builder.or_(wrong, ir.Constant(_WORD, 1 << 63))
-        return builder.udiv(builder.cttz(wrong, cgutils.false_bit), ir.Constant(_WORD, 3))
-
-    return types.int64(data, types.int64), generate
+    text = _window(builder, data, i)
+    leads = builder.bitcast(_within(builder, text, 0xE0, 0xEF), WORD)
+    others = builder.bitcast(_within(builder, text, 0x80, 0xBF), WORD)
+    first = ir.Constant(WORD, sum(1 << place for place in range(0, 63, 3)))
+    wrong = builder.or_(builder.xor(leads, first), builder.xor(others, builder.not_(first)))
+    wrong = builder.or_(wrong, ir.Constant(WORD, 1 << 63))
+    return builder.udiv(builder.cttz(wrong, cgutils.false_bit), ir.Constant(WORD, 3))
 
 
-@intrinsic
-def meta_masks(typingctx, data, i):
+@instruction(results=2)
+def meta_masks(builder, data, i):
     """Return two int64, of which bit k tells whether data[i + k] ends a word under `meta`, or is a wrapped mark."""
-
-    def generate(context, builder, signature, args):
-        text = builder.load(pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        wrapped = _one_of(builder, text, b",.:;?!`")
-        ends = builder.or_(wrapped, _one_of(builder, text, b" \t\n\r"))
-        masks = [builder.bitcast(mask, _WORD) for mask in (ends, wrapped)]
-        return context.make_tuple(builder, signature.return_type, masks)
-
-    return types.UniTuple(types.int64, 2)(data, types.int64), generate
+    text = _window(builder, data, i)
+    wrapped = _one_of(builder, text, b",.:;?!`")
+    ends = builder.or_(wrapped, _one_of(builder, text, b" \t\n\r"))
+    return [builder.bitcast(mask, WORD) for mask in (ends, wrapped)]
 
 
-@intrinsic
-def separator_mask(typingctx, data, i):
+@instruction(results=1)
+def separator_mask(builder, data, i):
     """Return an int64 of which bit k tells whether data[i + k] separates words for fastText: 0, 9 to 13, 32."""
+    text = _window(builder, data, i)
+    return builder.bitcast(builder.or_(_within(builder, text, 9, 13), _one_of(builder, text, b"\0 ")), WORD)
 
-    def generate(context, builder, signature, args):
-        text = builder.load(pointer(context, builder, signature.args[0], *args, _BYTES), align=1)
-        return builder.bitcast(builder.or_(_within(builder, text, 9, 13), _one_of(builder, text, b"\0 ")), _WORD)
 
-    return types.int64(data, types.int64), generate
+@instruction(results=1)
+def string_stops(builder, data, i):
+    """Return an int64 of which bit k tells whether data[i + k] is a quote, a control, or a backslash before no slash.
+
+    WAT files write every slash as a backslash and a slash, which needs no look unless the string is wanted.
+    """
+    text, after = (_window(builder, data, i, ahead) for ahead in (0, 1))
+    backslash = builder.and_(_one_of(builder, text, b"\\"), builder.not_(_one_of(builder, after, b"/")))
+    stops = builder.or_(builder.or_(_one_of(builder, text, b'"'), backslash), _within(builder, text, 0, 0x1F))
+    return builder.bitcast(stops, WORD)
+
+
+@instruction(results=1)
+def backslashes(builder, data, i):
+    """Return an int64 of which bit k tells whether data[i + k] is a backslash."""
+    return builder.bitcast(_one_of(builder, _window(builder, data, i), b"\\"), WORD)
+
+
+@instruction(results=1)
+def odd_space(builder, data, i):
+    """Return an int64 of which bit k tells whether a control, or white space that is no ASCII, begins at data[i + k].
+
+    In valid UTF-8, that is. Some more characters than these are told, of U+2000 to U+202F none that texts often hold.
+    """
+    first, second, third = (_window(builder, data, i, ahead) for ahead in (0, 1, 2))
+
+    def begins(characters):
+        found = _one_of(builder, first, characters[:1])
+        for text, character in zip((second, third), characters[1:], strict=False):
+            found = builder.and_(found, _one_of(builder, text, [character]))
+        return found
+
+    punctuation = builder.and_(begins(b"\xe2\x80"), builder.not_(_within(builder, third, 0x8B, 0xA7)))
+    found = builder.or_(_within(builder, first, 0, 0x1F), punctuation)
+    for characters in (b"\xc2\x85", b"\xc2\xa0", b"\xe1\x9a", b"\xe2\x81\x9f", b"\xe3\x80\x80"):
+        found = builder.or_(found, begins(characters))
+    return builder.bitcast(found, WORD)
+
+
+@instruction(results=0)
+def copy_window(builder, data, i, out, k):
+    """out[k:k + 64] = data[i:i + 64]."""
+    builder.store(_window(builder, data, i), at(builder, out, k, _BYTES), align=1)
+
+
+@instruction(results=1)
+def places_of_two(builder, data, i, word):
+    """Return an int64 of which bit k tells whether data[i + k:i + k + 2] are the two lowest bytes of `word`."""
+    return _two(builder, data, i, word, 0)
+
+
+@instruction(results=1)
+def places_of_letters(builder, data, i, word):
+    """Return what `places_of_two` returns, for two small letters of which data may have capital ones, too."""
+    return _two(builder, data, i, word, 0x20)
+
+
+@lean
+def find_bytes(data, begin, end, word, size):
+    """Return the place in data[begin:end] of the first `size` bytes, 3 to 8, that are the lowest of `word`, or -1.
+
+    SLACK bytes follow data[:end].
+    """
+    for i in range(begin, end, WINDOW):
+        places = places_of_two(data, i, word)
+        while places != 0:
+            place = i + trailing_zeros(places)
+            if place + size > end:
+                return -1
+            if (load_word(data, place) ^ word) & lowest(8 * size) == 0:
+                return place
+            places = without_lowest(places)
+    return -1
+
+
+def _window(builder, data, i, ahead=0):
+    return builder.load(at(builder, data, builder.add(i, ir.Constant(WORD, ahead)), _BYTES), align=1)
+
+
+def _splat(value):
+    return ir.Constant(_BYTES, [value] * WINDOW)
 
 
 def _within(builder, text, low, high):
-    return builder.icmp_unsigned("<=", builder.sub(text, _splat(_BYTES, low)), _splat(_BYTES, high - low))
+    return builder.icmp_unsigned("<=", builder.sub(text, _splat(low)), _splat(high - low))
 
 
 def _one_of(builder, text, characters):
-    found = builder.icmp_unsigned("==", text, _splat(_BYTES, characters[0]))
+    found = builder.icmp_unsigned("==", text, _splat(characters[0]))
     for character in characters[1:]:
-        found = builder.or_(found, builder.icmp_unsigned("==", text, _splat(_BYTES, character)))
+        found = builder.or_(found, builder.icmp_unsigned("==", text, _splat(character)))
     return found
+
+
+def _two(builder, data, i, word, added):
+    """Compare two bytes of data, to which bits are added before, with those of `word`."""
+    places = []
+    for ahead in (0, 1):
+        text = builder.or_(_window(builder, data, i, ahead), _splat(added))
+        byte = builder.trunc(builder.lshr(word, ir.Constant(WORD, 8 * ahead)), BYTE)
+        places.append(builder.icmp_unsigned("==", text, every(builder, _BYTES, byte)))
+    return builder.bitcast(builder.and_(*places), WORD)

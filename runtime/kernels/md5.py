@@ -9,12 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from runtime.kernels import inline, kernel, lean
-from runtime.kernels.machine import load_word, lowest
-from runtime.kernels.masks import pointer
+from runtime.kernels.machine import HALF, at, instruction, load_word, lowest
 
 LANES = 16
 _BLOCK = 64  # bytes that the 64 steps take in
@@ -24,7 +21,7 @@ _A, _B, _C, _D = (np.uint32(word) for word in (0x67452301, 0xEFCDAB89, 0x98BADCF
 _SINES = [int(2**32 * abs(math.sin(step + 1))) for step in range(64)]
 _SHIFTS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
 _WORDS = ((1, 0), (5, 1), (3, 5), (7, 0))  # of a block, by round: step k takes word m * k + n, modulo 16
-_VECTOR = ir.VectorType(ir.IntType(32), LANES)
+_VECTOR = ir.VectorType(HALF, LANES)
 
 # Spreads the eight half bytes of 32 bits over 64, the digit of sixteens before that of ones, and makes each a digit.
 U = np.uint64
@@ -70,25 +67,17 @@ def _stepped(builder, step, state, words):
     return d, builder.add(b, rotated), b, c
 
 
-@intrinsic
-def compress(typingctx, blocks, states):
+@instruction(results=0)
+def compress(builder, blocks, states):
     """Take one block in each lane: blocks[lane] = its 64 bytes, states[0:4, lane] = the hash before and after."""
-
-    def generate(context, builder, signature, args):
-        def address(which, vector, words_each):
-            place = ir.Constant(ir.IntType(64), vector * words_each)
-            return pointer(context, builder, signature.args[which], args[which], place, _VECTOR)
-
-        blocks = [builder.load(address(0, lane, 8), align=8) for lane in range(LANES)]
-        words = _transposed(builder, blocks)
-        before = state = [builder.load(address(1, k, LANES), align=4) for k in range(4)]
-        for step in range(64):
-            state = _stepped(builder, step, state, words)
-        for k in range(4):
-            builder.store(builder.add(before[k], state[k]), address(1, k, LANES), align=4)
-        return context.get_dummy_value()
-
-    return types.none(blocks, states), generate
+    loaded = [builder.load(at(builder, blocks, 8 * lane, _VECTOR), align=8) for lane in range(LANES)]
+    words = _transposed(builder, loaded)
+    addresses = [at(builder, states, LANES * k, _VECTOR) for k in range(4)]
+    before = state = [builder.load(address, align=4) for address in addresses]
+    for step in range(64):
+        state = _stepped(builder, step, state, words)
+    for address, old, new in zip(addresses, before, state, strict=True):
+        builder.store(builder.add(old, new), address, align=4)
 
 
 class Lanes(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from runtime.storage.own_arrow import open_arrow
+from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import as_written
 
 MOST_PARTS = 256  # files that are open at a time

@@ -20,11 +20,10 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from runtime.errors import InputError, require_utf8
-from runtime.storage.addresses import hidden, with_secrets
-from runtime.storage.file_kinds import other_kind
+from runtime.redaction import hidden, with_secrets
 from runtime.storage.remote import AHEAD, Reading, RemoteFile
 from runtime.storage.retrying import may_pass, persist
-from runtime.storage.versions import Info, Version, version_of
+from runtime.storage.versions import Info, Version, other_kind, version_of
 
 log = logging.getLogger(__name__)
 

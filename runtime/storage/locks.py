@@ -1,14 +1,28 @@
-"""Take lock files, which one process at a time can have; the system ends a lock with its process, however that ends.
+"""Let one run at a time write into a folder: by a lock in a local one, by a token on an object store.
 
-The file itself stays behind, and means nothing.
+A lock keeps a second run out, and is free as soon as its process is gone, however that ends; its file stays behind, and
+means nothing. A token does not: the second run takes over, and the first one notices before it gives anything its name,
+and ends. A file system without locks is treated like an object store.
+
+Either way a run has a folder of its own for unfinished files, below `.work`. A task that outlives its driver goes on
+writing into the folder of a run that is gone, which the next run removes.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import Timeout, UnixFileLock
+
+from runtime.errors import InputError
+from runtime.storage.paths import is_url, make_folder, names, remove
+from runtime.storage.whole import read_json, write_json
 
 MOMENT = 0.2  # seconds: someone may remove the file of a lock that has ended just now, which is then made anew
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
@@ -34,3 +48,120 @@ def take(path: Path, wait: bool = False) -> UnixFileLock | None:
             return None
         raise
     return lock
+
+
+WORK = ".work"  # the folder, in one that is written to, of what is unfinished
+LOCK, TOKEN = "lock", "owner.json"
+TRIES = 100
+_RUN = re.compile(r"[0-9a-f]{32}")
+
+
+class Lock:
+    """The right to write into a local folder, held by this process until `release`."""
+
+    def __init__(self, work: Path, lock: UnixFileLock):
+        self.work = work / uuid4().hex
+        self._lock: UnixFileLock | None = lock
+
+    def require(self) -> None:
+        """Do nothing: a lock cannot be taken away."""
+
+    def release(self) -> None:
+        """Let another run have the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+class Token:
+    """The right to write into a folder until another run takes it."""
+
+    def __init__(self, work: Path):
+        self._token = {"run": uuid4().hex}
+        self._path = work / TOKEN
+        self.work = work / self._token["run"]
+        write_json(self._path, self._token)
+
+    def require(self) -> None:
+        """Refuse to go on where another run has taken over."""
+        if read_json(self._path) != self._token:
+            raise InputError(
+                f"another run has taken over {self._path.parent.parent}, so this one ends; give each its own folder"
+            )
+
+    def release(self) -> None:
+        """Do nothing: the next run takes over."""
+
+
+def own(folder: Path, wait: bool = False) -> Lock | Token:
+    """Return the right to write into `folder`, which is made if need be.
+
+    InputError where another process has the lock; with `wait` it is taken once it is free.
+    """
+    work = folder / WORK
+    if is_url(work):
+        return Token(work)
+    lock = _locked(folder, wait)
+    return Lock(work, lock) if lock else Token(make_folder(work))
+
+
+@contextmanager
+def owned(folder: Path, wait: bool = False) -> Iterator[Lock | Token]:
+    """Let no other run write into a folder during the block; what is unfinished is removed at its end."""
+    is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
+    owner = own(folder, wait)
+    try:
+        remove_runs(folder / WORK)
+        yield owner
+        owner.require()
+    finally:
+        disown(folder, owner)
+        if is_new:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
+
+
+def disown(folder: Path, owner: Lock | Token) -> None:
+    """Remove what a run has not finished in a folder, last what keeps other runs out; let them have it."""
+    remove(owner.work)
+    with suppress(InputError):
+        owner.require()
+        remove(folder / WORK / (LOCK if isinstance(owner, Lock) else TOKEN))
+    owner.release()
+    if not is_url(folder):
+        with suppress(OSError):  # another run has begun, or something is left for the next one
+            (folder / WORK).rmdir()
+
+
+def remove_runs(work: Path) -> None:
+    """Remove the folders of earlier runs below `work`; the caller must have the right to."""
+    for name in names(work):
+        if _RUN.fullmatch(name):
+            remove(work / name)
+
+
+def is_free(folder: Path) -> bool:
+    """Say whether a folder is new or empty, but for what a run that has begun or was killed needs to own it."""
+    left = names(folder / WORK) - {LOCK, TOKEN}
+    return names(folder) <= {WORK} and all(map(_RUN.fullmatch, left))
+
+
+def _impossible(folder: Path, error: OSError) -> InputError:
+    return InputError(f"output {folder} cannot be made ({error.strerror}); give another folder")
+
+
+def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
+    """Return the lock of a local folder; None where the file system has no locks."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return take(make_folder(folder / WORK) / LOCK, wait)
+        except (FileNotFoundError, FileExistsError) as error:  # a run that has ended removes the folder at this moment
+            if not tries_left:
+                raise _impossible(folder, error) from error
+        except Held:
+            break
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+                raise _impossible(folder, error) from error
+            raise
+    raise InputError(f"another run is writing to {folder}; wait until it has ended, or give another folder")

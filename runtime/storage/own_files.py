@@ -17,7 +17,7 @@ from pathlib import Path
 from isal import isal_zlib as zlib  # its checksums take a quarter of the time
 
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden
+from runtime.redaction import hidden
 from runtime.storage.paths import files, is_url, room
 from runtime.tallies import Tallies
 

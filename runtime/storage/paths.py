@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 from upath import UPath
 
 from runtime.errors import InputError
-from runtime.extras import missing_package
+from runtime.packages import missing_package
 
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  # their errors need not be OSErrors
 FULL = (errno.ENOSPC, errno.EDQUOT)

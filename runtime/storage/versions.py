@@ -1,4 +1,4 @@
-"""The version of a file: the marks by which its content is told from an earlier one.
+"""Tell one content of a file from an earlier one by its version, and regular files from all else of a local name.
 
 Another content may have the same size and time: `touch -r` and unpacked archives set times. The time at which the inode
 changed cannot be set, and a file that replaces another has its own inode. But both also change where no byte does: by
@@ -9,7 +9,9 @@ another machine the same file of a network file system may have other ones.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -70,3 +72,21 @@ def _modified(info: Info) -> int | None:
 
 def _shown(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")
+
+
+# Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.
+KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
+
+
+def other_kind(path: str) -> str | None:
+    """Return what is at a local path that is no regular file, None where one is, itself or behind links."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and os.path.islink(path):
+            return BROKEN_LINK
+        raise
+    if stat.S_ISDIR(mode):
+        return FOLDER_LINK
+    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "special file")

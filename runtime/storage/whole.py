@@ -1,15 +1,18 @@
-"""Write files and folders that get their names when they are complete; stamp folders with what they were made from.
+"""Write files and folders that get their names when they are complete, and JSON with a checksum of its content.
 
 Complete means on the disk: after a loss of power a file has its name and all its bytes, or no name. A run that is
-interrupted leaves its parts. The next run takes those whose stamp says that they are what it would make. An object
-store cannot rename folders: a part is whole there once it has its stamp, which is written last.
+interrupted leaves its parts, folders that are stamped with what they were made from. The next run takes those whose
+stamp says that they are what it would make. An object store cannot rename folders: a part is whole there once it has
+its stamp, which is written last. The checksum of a JSON file is a member that other programs may pass over.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +20,54 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from runtime.storage.checked_json import content_of, text_of
 from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
+
+MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
+_KIND, _DIGITS = "crc32:", 8
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a JSON file; an object without checksum gets one as its last member."""
+    if isinstance(content, dict) and MEMBER not in content:
+        content = content | {MEMBER: _checksum(content)}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def content_of(data: bytes) -> Any:
+    """Return the content of a JSON file without its checksum; ValueError if that differs.
+
+    A file of an earlier version has none. One of ours cannot pass for it where a byte of the member's name, or of the
+    kind of checksum before its digits, is damaged.
+    """
+    content = json.loads(data.decode("utf-8"))
+    if not isinstance(content, dict):
+        return content
+    stated = {name: value for name, value in content.items() if _is_stated(name, str(value))}
+    if stated:
+        rest = {name: value for name, value in content.items() if name != MEMBER}
+        if stated != {MEMBER: _checksum(rest)}:
+            raise ValueError("its checksum differs")
+        return rest
+    return content
+
+
+def _is_stated(name: str, value: str) -> bool:
+    return value.startswith(_KIND) or (name == MEMBER and len(value) == len(_KIND) + _DIGITS)
+
+
+def is_exact(data: bytes) -> bool:
+    """Say whether a JSON file is, byte for byte, what `text_of` makes of its content, with a checksum."""
+    try:
+        content = content_of(data)
+    except ValueError:
+        return False
+    return isinstance(content, dict) and MEMBER not in content and text_of(content).encode() == data
+
+
+def _checksum(content: dict) -> str:
+    return f"{_KIND}{zlib.crc32(json.dumps(content).encode()):08x}"
+
 
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _

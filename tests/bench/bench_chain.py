@@ -36,10 +36,10 @@ from curation.language.identify import default_model
 from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.blocks import ENDING, Packer, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
-from runtime.spark import Shipped
+from runtime.shipping import Shipped
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies
 

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 from curation.clustering import centres as module  # noqa: E402
 from curation.clustering.centres import Centres  # noqa: E402
 from curation.clustering.training import Clusters, train  # noqa: E402
-from runtime.processes import process_pool  # noqa: E402
+from runtime.interrupts import process_pool  # noqa: E402
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
 KINDS = {"16 groups": (16, 500, 0.3), "64 groups": (64, 300, 0.5), "256 groups": (256, 100, 0.5)}

@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT)]
 from curation.by_uid.captions import CAPTIONS, Captions  # noqa: E402
 from curation.by_uid.join import ROWS  # noqa: E402
 from runtime.storage import own_files  # noqa: E402
-from runtime.storage.own_arrow import open_arrow  # noqa: E402
+from runtime.storage.arrays import open_arrow  # noqa: E402
 
 TURNS = 7
 IMAGES = 2_000_000

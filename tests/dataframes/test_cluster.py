@@ -14,7 +14,7 @@ from curation.language.identify import default_model
 from curation.matching.finders import save_matchers
 from curation.stages import Artefacts, MatchPlan
 from metadata import Entries
-from runtime.spark import Shipped
+from runtime.shipping import Shipped
 from tests.dataframes.steps import CONFIG
 from tests.sample.texts import entries
 from tests.support.checkout import ROOT

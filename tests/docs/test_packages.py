@@ -5,7 +5,7 @@ from configparser import ConfigParser
 
 import pytest
 
-from runtime import extras
+from runtime import packages
 from tests.support.checkout import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.md")]
@@ -37,16 +37,16 @@ def test_no_page_advises_to_install_the_project_over_an_editable_installation(pa
 
 @pytest.mark.parametrize("extra", ["s3", "images", "score", "clusters", "connect", "torch"])
 def test_a_message_names_the_packages_of_the_extra(extra):
-    said = extras.missing("it", extra)
+    said = packages.missing("it", extra)
     assert all(f"'{package}'" in said for package in of_setup()[extra])
     assert said.startswith("it is not installed: pip install '")
 
 
 def test_without_the_metadata_of_the_project_the_package_itself_is_named(monkeypatch):
     def none(name: str) -> list[str]:
-        raise extras.PackageNotFoundError
+        raise packages.PackageNotFoundError
 
-    monkeypatch.setattr(extras, "requires", none)
-    assert extras.missing_package("No module named 's3fs'") == "s3fs is not installed: pip install s3fs"
-    assert extras.missing_package("No module named 'PIL'") == "PIL is not installed: pip install pillow"
-    assert extras.missing_package("No module named 'numbers'") is None
+    monkeypatch.setattr(packages, "requires", none)
+    assert packages.missing_package("No module named 's3fs'") == "s3fs is not installed: pip install s3fs"
+    assert packages.missing_package("No module named 'PIL'") == "PIL is not installed: pip install pillow"
+    assert packages.missing_package("No module named 'numbers'") is None

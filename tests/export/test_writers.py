@@ -10,7 +10,7 @@ from curation.exclusion import Exclusion
 from curation.export.forms import About, export
 from curation.export.removal import remove
 from metadata import InputError
-from runtime.storage.ownership import own, owned
+from runtime.storage.locks import own, owned
 from runtime.storage.paths import names
 from tests.support.checkout import ROOT
 

@@ -8,7 +8,7 @@ from curation.clustering.encoder import BATCH, DEFAULT, Encoder, digest_of, find
 from curation.clustering.vectors import Embeddings
 from curation.runs.results import Results
 from runtime.errors import InputError
-from runtime.spark import Shipped
+from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of
 from tests.support.finished_run import finished_run, image
 from tests.support.stand_ins import needed

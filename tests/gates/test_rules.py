@@ -9,7 +9,7 @@ import pytest
 
 from curation.gates.image_rules import url_words
 from curation.gates.policies import IMAGES, TEXTS, Policy
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.stated_images import batch, image
 

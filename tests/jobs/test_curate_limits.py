@@ -12,7 +12,7 @@ import pytest
 from curation import stages
 from curation.commands import curate
 from curation.matching.finders import open_matchers
-from runtime import spark
+from runtime import shipping
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
 from tests.support.stand_ins import NO_SPARK
@@ -41,7 +41,7 @@ def job():
         patched.setattr(stages, "exchange", exchange_here)
 
         def run(*arguments) -> int:
-            for opened in (spark._opened, open_matchers):
+            for opened in (shipping._opened, open_matchers):
                 opened.cache_clear()  # a session has workers of its own
             try:
                 curate.main([str(argument) for argument in arguments])

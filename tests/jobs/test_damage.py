@@ -7,7 +7,7 @@ import pytest
 
 from curation import CurationConfig, curate
 from metadata import Entries
-from runtime.failures import sentence_for
+from runtime.console import sentence_for
 from tests.support.flips import bytes_of, flip, write_pairs
 
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "cat"], "ja": ["犬", "猫"]})

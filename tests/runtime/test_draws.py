@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.kernels.siphash import siphash
+from runtime.kernels.hashes import siphash
 from tests.naive.sampling import naive_draw, naive_siphash
 
 ROWS = 200_000

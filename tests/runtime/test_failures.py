@@ -6,8 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from metadata import InputError
-from runtime.console import command
-from runtime.failures import spark_failure
+from runtime.console import command, spark_failure
 from runtime.storage.paths import reachable
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime import kernel_cache
+from runtime import caches
+from runtime.caches import _cache_for, cached, require_safe
 from runtime.errors import InputError
-from runtime.kernel_cache import _cache_for, cached, require_safe
 from tests.support.checkout import ROOT
 
 HARMLESS = "from runtime.kernels import kernel\n\n\n@kernel\ndef twice(x):\n    return x + x\n"
@@ -35,7 +35,7 @@ class Payload:
 
 @pytest.fixture(autouse=True)
 def nothing_chosen(monkeypatch):
-    monkeypatch.setattr(kernel_cache, "_faults", [])
+    monkeypatch.setattr(caches, "_faults", [])
     _cache_for.cache_clear()
     yield
     _cache_for.cache_clear()

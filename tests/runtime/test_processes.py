@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from runtime.processes import process_pool
+from runtime.interrupts import process_pool
 from tests.support.checkout import ROOT
 from tests.support.terminals import on_terminal
 
@@ -15,7 +15,7 @@ SCRIPT = """
 import time
 from runtime import terminal
 from runtime.console import command
-from runtime.processes import process_pool
+from runtime.interrupts import process_pool
 
 if __name__ == "__main__":
     with command("job"), process_pool(2) as pool:

@@ -16,8 +16,7 @@ import pytest
 from curation.matching.finders import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
-from runtime.shipping import pack, put, unpacked
-from runtime.spark import Placed
+from runtime.shipping import Placed, pack, put, unpacked
 from runtime.storage.own_files import checksum_of, content_digest
 from runtime.storage.paths import files
 from tests.support.flips import flip

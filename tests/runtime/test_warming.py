@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from curation import warm
-from runtime import kernel_cache, warming
+from runtime import caches, warming
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.warming import compile_kernels
@@ -65,7 +65,7 @@ def test_without_a_cache_nothing_is_done(monkeypatch):
 
 
 def test_a_worker_does_not_go_on_with_kernels_of_someone_else(cache, monkeypatch):
-    monkeypatch.setattr(kernel_cache, "_faults", ["/cache belongs to someone else"])
+    monkeypatch.setattr(caches, "_faults", ["/cache belongs to someone else"])
     with pytest.raises(InputError, match="/cache belongs to someone else"):
         compile_kernels(CALLS, 30)
     assert not cache.exists()

@@ -22,8 +22,8 @@ from curation.request import Options
 from curation.runs.ledger import Stamps
 from curation.schemas import PAIRS
 from metadata import Entries, MetadataConfig, Sources, build_metadata
-from runtime import spark as runtime_spark
 from runtime.blocks import read_blocks
+from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
 from runtime.storage.parquet import PartWriter, read_table
@@ -131,7 +131,7 @@ def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
     def answer(folder: Path) -> object:
         stamp = read_json(folder / "matched" / STAMP) or {}
         files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
-        tallies, shipped = Tallies(), runtime_spark.Shipped(rates)
+        tallies, shipped = Tallies(), Shipped(rates)
         counted = stages._count(files, len(ENTRIES), made).rows()
         sampling = stages.Sampling(shipped, shipped, 0, 1)
         blocks = [block.data for file in files for block in stages._sample(file, tallies, sampling)]
@@ -185,7 +185,7 @@ def test_an_array_that_ships(table, tmp_path):
     save_array(path, np.linspace(0, 1, 999))
 
     def answer(folder: Path) -> object:
-        shipped = runtime_spark.Shipped(folder / path.name, checksum=checksum_of(path))
+        shipped = Shipped(folder / path.name, checksum=checksum_of(path))
         return np.load(shipped.path(), allow_pickle=False).tolist()
 
     checked(table, path.parent, Kind(".work/rates.npy", "*", answer), tmp_path)

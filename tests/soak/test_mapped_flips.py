@@ -23,8 +23,7 @@ from curation.gates.evaluation import EvaluationSets
 from curation.gates.evaluation_texts import EvaluationTexts
 from curation.runs import Results
 from metadata import Entries
-from runtime.shipping import put
-from runtime.spark import Placed
+from runtime.shipping import Placed, put
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import checksum_of
 from tests.support import flips as by_flips

@@ -20,8 +20,8 @@ from curation.online.dataset import read_rates
 from curation.online.read import Epoch
 from curation.runs import Results
 from curation.runs.verify import verify
+from runtime.console import sentence_for
 from runtime.errors import InputError
-from runtime.failures import sentence_for
 from runtime.storage.own_files import checksum_of
 
 REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"

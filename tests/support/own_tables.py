@@ -15,7 +15,7 @@ from curation.runs.claims import Claim, claimed
 from curation.runs.finished import matched_files
 from curation.runs.results import Results
 from curation.scoring.pipeline import Request, score_images
-from runtime.spark import Shipped
+from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of as number_of
 from tests.support.pictures import downloaded_tar
 from tests.support.plain_scorer import PlainScorer

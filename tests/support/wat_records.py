@@ -9,7 +9,7 @@ from curation.inputs.crawl import warc_records, wat, wat_by_parser
 from curation.inputs.crawl.page_pairs import from_rows, pairs_of_page
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
-from runtime.kernels.windows import SLACK
+from runtime.kernels.masks import SLACK
 
 PAGE = "https://example.org/news/today.html"
 

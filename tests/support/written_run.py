@@ -13,7 +13,7 @@ from curation.report.facts import Run
 from curation.runs.output import Output
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
-from runtime.arrow.lists import parts
+from runtime.arrow.buffers import parts
 from runtime.storage.own_files import checksums_in, tally
 from runtime.storage.parquet import PartWriter
 from runtime.tallies import Tallies

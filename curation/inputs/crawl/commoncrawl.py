@@ -6,7 +6,7 @@ import re
 import zlib
 
 from runtime.errors import InputError
-from runtime.storage.addresses import hidden
+from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile
 
 PREFIX = "commoncrawl:"

@@ -9,8 +9,7 @@ import numpy as np
 from deflate import DeflateError, gzip_decompress
 from isal import isal_zlib as zlib
 
-from runtime.kernels.searching import find_bytes
-from runtime.kernels.windows import SLACK
+from runtime.kernels.masks import SLACK, find_bytes
 
 CHUNK = 1 << 18  # bytes read at once
 PIECE = 1 << 16  # compressed bytes inflated at once; they may become a thousand times as many

@@ -14,7 +14,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from curation.inputs.crawl.gzip_members import Member, Stream
 from runtime.arrow.batching import gather
-from runtime.kernels.windows import SLACK
+from runtime.kernels.masks import SLACK
 
 MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
 GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache

@@ -23,7 +23,7 @@ from curation.inputs.crawl.warc_records import Blocks
 from curation.kernels.wat import names, texts
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.pages import read_pages
-from runtime.kernels.windows import SLACK
+from runtime.kernels.masks import SLACK
 
 SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.texts` numbers them

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from curation.kernels.fasttext.rows import LANES
 from runtime.kernels import lean
-from runtime.kernels.masks import pointer
+from runtime.kernels.machine import pointer
 
 ABREAST = 4  # texts that are multiplied at once
 BLOCK = 2 * LANES  # labels likewise; their products and those of the texts fit into the processor's registers

@@ -12,8 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from runtime.kernels import inline
-from runtime.kernels.machine import prefetch
-from runtime.kernels.masks import pointer
+from runtime.kernels.machine import pointer, prefetch
 
 LANES = 16  # numbers that are added at once; vectors are padded to a multiple
 

@@ -32,7 +32,7 @@ from curation.kernels.html.nesting import after_end, html_depth, in_foreign, is_
 from curation.kernels.html.skipping import after_other, end_of_script, end_of_text
 from curation.kernels.html.tags import NO_ELEMENT, after_name, read_attributes
 from runtime.kernels import lean
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at
 
 _LESS, _SLASH = (ord(character) for character in "</")
 

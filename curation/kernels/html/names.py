@@ -6,7 +6,7 @@ A name is two integers, its bytes in lower case; all of these have at most 16.
 import numpy as np
 
 from runtime.kernels import inline, lean
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at
 
 RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext")  # hold no tags
 FOREIGN = ("svg", "math")

@@ -5,7 +5,7 @@ import numpy as np
 from curation.kernels.html.names import lower
 from curation.kernels.html.tags import ends_name
 from runtime.kernels import lean
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at
 
 _DASH, _GREATER, _LESS, _SLASH, _BANG, _QUESTION = (ord(character) for character in "-></!?")
 

@@ -2,7 +2,7 @@
 
 from curation.kernels.html.names import ATTRIBUTE_COLUMNS, ATTRIBUTE_NAMES, number_of
 from runtime.kernels import inline, lean
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at
 
 _SPACE, _SLASH, _EQUALS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=>\"'")
 _TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")

@@ -23,8 +23,7 @@ from curation.kernels.wat.names import (
 )
 from curation.kernels.wat.tokens import QUOTE
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import load_word
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at, load_word
 
 _IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
 _BEGINS_LINK, _NEXT_LINK, _PATH_FOLLOWS = (int.from_bytes(w, "little") for w in (b'{"path":', b'"},{"pat', b'"path":"'))

@@ -37,8 +37,8 @@ from curation.kernels.wat.signals import find_metas, may_signal
 from curation.kernels.wat.skipping import after_objects, after_strings
 from curation.kernels.wat.tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
 from runtime.kernels import inline, lean
-from runtime.kernels.searching import find_bytes
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at
+from runtime.kernels.masks import find_bytes
 
 DEEPEST = 60  # containers within containers
 _IMG = int.from_bytes(b"IMG@", "little")  # is in each record with images, escaped or not

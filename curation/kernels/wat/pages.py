@@ -9,8 +9,7 @@ from curation.kernels.cleaning import HTTP
 from curation.kernels.wat.names import BASE, IMAGE_LINKS, PAGE, READ
 from curation.kernels.wat.texts import PREFIXED, unescape
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import load_word
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at, load_word
 
 _SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH = (ord(character) for character in "/.:?#;-")
 _OPEN, _CLOSE, _QUOTE, _SPACE, _DELETE = (ord(character) for character in '<>" \x7f')

@@ -8,9 +8,8 @@ import numpy as np
 from curation.kernels.wat.skipping import after_strings
 from curation.kernels.wat.tokens import QUOTE, after_space
 from runtime.kernels import lean
-from runtime.kernels.machine import load_word, lowest, trailing_zeros, without_lowest
-from runtime.kernels.searching import places_of_letters, places_of_two
-from runtime.kernels.windows import WINDOW, byte_at
+from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros, without_lowest
+from runtime.kernels.masks import WINDOW, places_of_letters, places_of_two
 
 _NOAI, _NOIM, _NOIN, _NONE, _TDM = (
     int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"none", b"tdm-")

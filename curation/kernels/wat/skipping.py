@@ -7,8 +7,7 @@ import numpy as np
 
 from curation.kernels.wat.tokens import ANY, QUOTE, after_space, string_end
 from runtime.kernels import lean
-from runtime.kernels.machine import load_word
-from runtime.kernels.windows import byte_at
+from runtime.kernels.machine import byte_at, load_word
 
 _COMMA, _OPEN, _CLOSE = (ord(character) for character in ",{}")
 _PATH_NAME, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'"path"', b'":"'))

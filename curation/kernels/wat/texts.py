@@ -9,8 +9,8 @@ from curation.kernels.cleaning import HTTP, is_odd
 from curation.kernels.wat.names import RECORD, TEXTS, URL
 from curation.kernels.wat.tokens import hex_code
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import load_word, lowest, trailing_zeros
-from runtime.kernels.windows import WINDOW, backslashes, byte_at, copy_window
+from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros
+from runtime.kernels.masks import WINDOW, backslashes, copy_window
 
 # Modes of a page: its images are left out; each of its links needs a look; the prefixes of its links are known.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2

@@ -1,8 +1,8 @@
 """Find where single tokens of JSON end: strings, numbers, white space; -1 for a token that is not read here."""
 
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import load_word, ones, trailing_zeros, without_lowest
-from runtime.kernels.windows import WINDOW, byte_at, string_stops
+from runtime.kernels.machine import byte_at, load_word, ones, trailing_zeros, without_lowest
+from runtime.kernels.masks import WINDOW, string_stops
 
 ANY, WHOLE, PLAIN = 0, 1, 2  # strings: well-formed; also without lone surrogates; without escapes but of slashes
 QUOTE = ord('"')

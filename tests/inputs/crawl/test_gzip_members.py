@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.crawl import gzip_members
-from runtime.kernels.searching import find_bytes
-from runtime.kernels.windows import SLACK
+from runtime.kernels.masks import SLACK, find_bytes
 from tests.support.checkout import SHARED
 
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")

@@ -5,9 +5,9 @@ from base64 import b64encode
 import pytest
 
 from curation.inputs.files import find
+from runtime import redaction
 from runtime.errors import InputError
-from runtime.storage import addresses
-from runtime.storage.addresses import hidden, known, learn, with_secrets
+from runtime.redaction import hidden, known, learn, with_secrets
 from tests.support.http_server import Answer
 from tests.support.remote_files import LINES, Ranged, contents
 
@@ -16,7 +16,7 @@ WORD = b64encode(b"me:word").decode()
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
-    monkeypatch.setattr(addresses, "_addresses", {})
+    monkeypatch.setattr(redaction, "_addresses", {})
 
 
 def as_user(request):
@@ -35,7 +35,7 @@ def as_user(request):
 def test_another_process_opens_what_is_hidden_once_it_has_learned_what_is_known(url, monkeypatch):
     shown, told = hidden(url), known()
     assert with_secrets(shown) == with_secrets(url) == url != shown
-    monkeypatch.setattr(addresses, "_addresses", {})
+    monkeypatch.setattr(redaction, "_addresses", {})
     assert with_secrets(shown) == shown
     learn(told)
     assert with_secrets(shown) == url

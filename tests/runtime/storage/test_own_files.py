@@ -9,12 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import InputError
-from runtime.spark import Shipped
+from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
-from runtime.storage.checked_json import content_of, is_exact, text_of
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, own_files, tally
 from runtime.storage.parquet import PartWriter, batches, read_table, write_tables
-from runtime.storage.whole import read_json, write_json
+from runtime.storage.whole import content_of, is_exact, read_json, text_of, write_json
 from runtime.tallies import Tallies
 
 TABLE = pa.table({"text": ["犬", None, "a dog"] * 100, "n": list(range(300))})

@@ -8,7 +8,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.storage import locks
-from runtime.storage.ownership import is_free, own, owned
+from runtime.storage.locks import is_free, own, owned
 from runtime.storage.paths import names
 
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import InputError
-from runtime.failures import AGAIN
+from runtime.errors import AGAIN
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import PartWriter, first_rows, part_files, require_rows
 

@@ -1,14 +1,21 @@
-"""Name the command that installs an optional package.
+"""Name the version of this project, and the command that installs an optional package.
 
-It names the packages themselves: `pip install '.[images]'` would install this project once more, over a checkout whose
-changes should have an effect, and `clip-curation[images]` might find a stranger's.
+The command names the packages themselves: `pip install '.[images]'` would install this project once more, over a
+checkout whose changes should have an effect, and `clip-curation[images]` might find a stranger's.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
+
+PROJECT = "clip-curation"
+
+try:
+    __version__ = version(PROJECT)
+except PackageNotFoundError:  # run from a checkout
+    __version__ = "0"
 
 # Package -> this project's extra that brings it; None: it is installed by itself.
 _EXTRAS = {
@@ -50,7 +57,7 @@ def missing(package: str, extra: str | None) -> str:
 def _packages(extra: str | None) -> list[str]:
     """Return what an extra requires, as the metadata of the installed project say; none where it is not installed."""
     try:
-        required = requires("clip-curation") or []
+        required = requires(PROJECT) or []
     except PackageNotFoundError:
         return []
     markers = (each.partition(";")[::2] for each in required)

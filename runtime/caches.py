@@ -1,14 +1,17 @@
-"""Choose the folder in which Numba caches a kernel: one into which nobody writes who could not change the code, too.
+"""Make folders into which this user alone can write, and choose among them where Numba caches a kernel.
 
-Numba unpickles what is in its caches, and so runs it, whoever wrote it. A kernel is cached in the first of these that
-can be written: NUMBA_CACHE_DIR, `__pycache__` beside its source, ~/.cache, Spark's local disk or the temporary files.
-Where none can, it is compiled in each process.
+Numba unpickles what is in its caches, and so runs it, whoever wrote it: nobody may write there who could not change the
+code, too. A kernel is cached in the first of these that can be written: NUMBA_CACHE_DIR, `__pycache__` beside its
+source, ~/.cache, Spark's local disk or the temporary files. Where none can, it is compiled in each process.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -18,7 +21,38 @@ from typing import Any
 import numba
 
 from runtime.errors import InputError
-from runtime.own_folders import OTHERS, cache_folder, own_folder
+
+_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
+OTHERS = stat.S_IWGRP | stat.S_IWOTH  # rights to write
+
+
+def own_folder(folder: Path, remedy: str) -> Path:
+    """Return a folder, made with mode 0700 if need be, into which this user alone can write; refuse any other.
+
+    OSError where it cannot be made or written to.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid():
+        raise InputError(f"{folder} belongs to someone else; remove it, or {remedy}")
+    if found.st_mode & OTHERS:
+        raise InputError(f"others may write into {folder}; remove it, or {remedy}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    return folder
+
+
+def cache_folder() -> Path:
+    """Return this user's folder for what other jobs on the machine use, too: on the first of Spark's local disks.
+
+    Without Spark's disks it is among the temporary files.
+    """
+    disk = Path(os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir())
+    # Spark names workers a folder of their executor's own, which is below the one that the machine's executors share.
+    while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
+        disk = disk.parent
+    return own_folder(disk / f"clip-curation-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS")
+
 
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
 _NAME = "clip-curation"
