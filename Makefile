@@ -70,7 +70,7 @@ floors:
 	@.ci/setup floors
 	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors $(PYTEST) -m "$(QUICK)" --ignore=tests/docs --ignore=tests/soak tests
 	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors .ci/in-venv pytest \
-		-W ignore::pytest.PytestUnraisableExceptionWarning tests/gates/test_gating.py tests/jobs/test_tables.py
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests/gate/test_gating.py tests/jobs/test_tables.py
 
 # img2dataset pins older releases of what the others need, so it has an environment of its own.
 feeds:

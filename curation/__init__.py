@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from curation import dataframes
     from curation.by_uid import caption_tables as captions
     from curation.by_uid import cluster_tables as clusters
-    from curation.gates.plan import GateOptions
+    from curation.gate.plan import GateOptions
     from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
-    from curation.pipeline import curate
-    from curation.request import Options
-    from curation.runs.results import Results
+    from curation.run.order import curate
+    from curation.run.request import Options
+    from curation.run.results import Results
     from runtime.packages import __version__ as __version__
 
 __all__ = [
@@ -57,13 +57,13 @@ __all__ = [
 # Imported when they are first asked for: workers, and programs that only match, need neither PyTorch nor reports.
 _LATER = {
     "BalancedDataset": "curation.online.dataset",
-    "GateOptions": "curation.gates.plan",
-    "Options": "curation.request",
-    "Results": "curation.runs.results",
-    "__version__": "runtime.packages",
+    "GateOptions": "curation.gate.plan",
+    "Options": "curation.run.request",
+    "Results": "curation.run.results",
+    "__version__": "runtime.version",
     "captions": "curation.by_uid.caption_tables",
     "clusters": "curation.by_uid.cluster_tables",
-    "curate": "curation.pipeline",
+    "curate": "curation.run.order",
     "dataframes": "curation.dataframes",
     "hash_images": "curation.hashing.pipeline",
 }

@@ -12,13 +12,13 @@ import pytest
 
 import curation
 from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
-from curation.classes import read_classes
 from curation.clustering.config import ClusterConfig
 from curation.dataframes.options import MatchOptions
-from curation.gates.plan import GatePlan
+from curation.gate.plan import GatePlan
 from curation.hashing.sources import find
+from curation.observers.classes import read_classes
 from curation.online import OnlineConfig
-from curation.request import Request
+from curation.run.request import Request
 from curation.scoring.config import ScoringConfig
 from metadata import Entries, MetadataConfig, Sources
 from tests.support.checkout import ROOT

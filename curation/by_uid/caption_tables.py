@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from curation.by_uid.caption_rows import NO_SCORE, ROWS, SCORE, SOURCE, CaptionTable
 from curation.by_uid.captions import CAPTIONS, Captions
 from curation.by_uid.tables import Paths
-from curation.runs.finished import pool_files
-from curation.runs.results import Results
+from curation.run.finished import pool_files
+from curation.run.results import Results
 from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
 from runtime.storage.key_parts import MOST_PARTS, in_parts

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 from curation.by_uid.clusters import CLUSTERED, Clusters
 from curation.by_uid.mapped_rows import KEY, rows_of
 from curation.by_uid.tables import KEY_NAMES, ImageTable, Paths
-from curation.runs.finished import curated_files, pool_files
-from curation.runs.results import Results
+from curation.run.finished import curated_files, pool_files
+from curation.run.results import Results
 from runtime.arrow.mapped import mapped
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError

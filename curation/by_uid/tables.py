@@ -18,7 +18,7 @@ from curation.by_uid.comparable import plain_type
 from curation.images.uids import uids
 from curation.inputs.tables.arrow_rows import uid_bytes
 from curation.inputs.tables.columns import recognised
-from curation.runs.recorded import recorded
+from curation.run.recorded import recorded
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden, with_secrets

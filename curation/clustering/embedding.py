@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.clustering.encoder import Encoder
-from curation.runs.finished import curated_files, matched_files
-from curation.runs.recorded import stamp_of
-from curation.runs.results import Results
+from curation.run.finished import curated_files, matched_files
+from curation.run.recorded import stamp_of
+from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.draws import draws
 from runtime.errors import InputError

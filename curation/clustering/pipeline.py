@@ -32,8 +32,8 @@ from curation.clustering.summary import (
 )
 from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
-from curation.runs.finished import curated_files
-from curation.runs.results import Results
+from curation.run.finished import curated_files
+from curation.run.results import Results
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.redaction import hidden

@@ -6,11 +6,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from curation.alignment.align import align, write
-from curation.classes import read_classes
 from curation.commands.arguments import Parser, add_classes
-from curation.report.alignment import table
-from curation.runs.finished import open_local
+from curation.observers.alignment import align, write
+from curation.observers.alignment_drawn import table
+from curation.observers.classes import read_classes
+from curation.run.finished import open_local
 from runtime.console import command
 from runtime.storage.output_folders import new_folder
 from runtime.terminal import say

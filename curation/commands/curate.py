@@ -9,12 +9,12 @@ from functools import partial
 
 from curation.commands.arguments import parse_curate
 from curation.config import CurationConfig
-from curation.gates.plan import GateOptions
+from curation.gate.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.pipeline import curate
 from curation.report.console import summary
-from curation.request import Options
-from curation.runs.results import Results
+from curation.run.order import curate
+from curation.run.request import Options
+from curation.run.results import Results
 from metadata.entries import Entries
 from metadata.entry_lists import read_lists
 from runtime.console import command

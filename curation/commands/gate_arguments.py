@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import _ActionsContainer
 
-from curation.gates.plan import GateOptions
-from curation.gates.policies import RULES
+from curation.gate.plan import GateOptions
+from curation.gate.policies import RULES
 
 
 def add_images(parser: _ActionsContainer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.runs.verify import verify
+from curation.run.verify import verify
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.terminal import say

@@ -19,19 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from curation import warm
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.dataframes import tasks
-from curation.dataframes.columns import pair_columns, require_columns, selected
 from curation.dataframes.options import Folder, MatchOptions, honoured
 from curation.exclusion import Exclusion
 from curation.inputs.tables.columns import FIELD
 from curation.language.identify import Identifier
 from curation.matching.finders import INDEX, save_matchers
-from curation.request import entries_for
+from curation.run import warm
+from curation.run.frame_columns import pair_columns, require_columns, selected
+from curation.run.request import entries_for
+from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
-from curation.stages import Artefacts, MatchPlan
 from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array

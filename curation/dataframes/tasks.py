@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curation import warm
 from curation.balancing.sampling import sample_batch
 from curation.dataframes.in_order import images_in_order
 from curation.images import combine
 from curation.images.tasks import keyed, runs, without_tallies
 from curation.inputs import candidates
 from curation.inputs.tables.arrow_rows import from_batch
+from curation.run import warm
+from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, PAIRS, SAMPLED
-from curation.stages import MatchPlan
 from metadata.entries import entries_file
 from runtime.arrow.buffers import require
 from runtime.shipping import Shipped

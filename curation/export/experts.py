@@ -15,7 +15,7 @@ import pyarrow as pa
 from curation.by_uid.cluster_tables import Clustered, build
 from curation.online.experts import Expert
 from curation.report.numbers import counted, percent
-from curation.runs.results import Results
+from curation.run.results import Results
 from runtime.errors import InputError
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)

@@ -24,8 +24,8 @@ from curation.export.metaclip import write_languages, write_shards
 from curation.export.webdataset import Texts, write_tars
 from curation.online.draw import CaptionDraw
 from curation.report.numbers import counted
-from curation.runs.finished import curated_files, matched_files, open_local
-from curation.runs.results import Results
+from curation.run.finished import curated_files, matched_files, open_local
+from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.interrupts import process_pool
 from runtime.storage.output_folders import new_folder

@@ -18,8 +18,8 @@ from curation.by_uid.captions import Captions
 from curation.export.card import DATA_FOLDER, ENTRIES_FOLDER, About, card
 from curation.export.croissant import BESIDE_COLUMNS, CAPTION, CLUSTER, croissant, with_columns
 from curation.export.experts import EVERYTHING, Selection, of_clusters
-from curation.runs.finished import curated_files
-from curation.runs.results import Results
+from curation.run.finished import curated_files
+from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow.buffers import require
 from runtime.errors import InputError

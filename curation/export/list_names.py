@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from curation.runs import Results
+from curation.run.results import Results
 from runtime.errors import InputError
 
 COLUMNS = ("language", "name", "t")

@@ -22,7 +22,7 @@ from curation.by_uid.joined_tars import joined_tars
 from curation.export.experts import EVERYTHING, Selection
 from curation.export.list_names import ListName, write_names
 from curation.export.metaclip import local_ids, of_list
-from curation.runs import Results
+from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.runs import Results
+from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile

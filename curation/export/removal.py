@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from curation.exclusion import Exclusion
 from curation.report.facts import versions
-from curation.runs import Results
-from curation.runs.finished import curated_files, open_local
+from curation.run.finished import curated_files, open_local
+from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow.buffers import require
 from runtime.storage.output_folders import new_folder

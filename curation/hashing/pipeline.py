@@ -17,8 +17,8 @@ from pyspark.sql import SparkSession
 from curation.hashing.pictures import TOO_LARGE, hash_picture
 from curation.hashing.sources import PICTURE, TAR, Picture, Source, find, read
 from curation.inputs.files import Input
-from curation.runs.claims import Claim, claimed
-from curation.runs.ledger import Stamps
+from curation.run.claims import Claim, claimed
+from curation.run.ledger import Stamps
 from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
 from runtime.arrow.batching import gather
 from runtime.errors import InputError

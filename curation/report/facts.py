@@ -6,7 +6,7 @@ import math
 import platform
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -16,13 +16,11 @@ import numpy as np
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Distribution, SizedThreshold, Thresholds
-from curation.classes import Alignment
-from curation.config import ENGLISH, CurationConfig
+from curation.config import CurationConfig
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, DAMAGED, SHARED, SHARED_UIDS
 from curation.inputs.tables.languages import UNKNOWN_LANGUAGE
 from curation.report.numbers import quotient
-from curation.report.shape import shape_of
 from curation.report.warnings import warnings
 from metadata.entries import Entries
 from metadata.languages import OTHER
@@ -32,6 +30,23 @@ VERSION = 1  # of run.json
 TOP = 20  # entries listed per language, and damaged inputs
 FASTTEXT = "fasttext-predict" if sys.version_info < (3, 14) else "fasttext-predict-v2"  # as in setup.cfg
 LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, "fastwarc", "clip-curation")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report: a heading that a link leads to, and HTML, in which what users or data say is escaped."""
+
+    anchor: str
+    title: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What an observer saw: facts for run.json, under its name, and a section of the report; None for neither."""
+
+    facts: dict[str, Any] | None = None
+    section: Section | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +62,10 @@ class Run:
     curated: Tallies  # of sampling and writing
     sized: SizedThreshold | None = None  # of a run with a target size
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
-    downloads: dict[str, Any] | None = None  # img2dataset's folders, and the number of matched `images` by status
-    gate: dict[str, Any] | None = None  # its tables and conditions, and what each found and removed
+    downloads: dict[str, Any] = field(default_factory=dict)  # img2dataset's folders, and matched `images` by status
+    gate: dict[str, Any] = field(default_factory=dict)  # its tables and conditions, and what each found and removed
     passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
-    alignment: Sequence[Alignment] = ()  # of classes, where they are given
+    observed: Mapping[str, Observed] = field(default_factory=dict)  # by the name of the observer
 
     def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
@@ -58,7 +73,7 @@ class Run:
             "version": VERSION,
             "p": self.thresholds.tail_share,
             "p_assumed": self.thresholds.assumed,
-            "languages": {code: self._threshold_row(code) for code in self._codes()},
+            "languages": {code: self._threshold_row(code) for code in self.codes()},
         }
 
     def run_json(self) -> dict[str, Any]:
@@ -80,15 +95,14 @@ class Run:
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
             "cut_text": self.matched[CUT],
             "retries": self.matched["retries"],
-            "downloads": self.downloads or {},
-            "gate": self.gate or {},
-            "alignment": {each.language: each.json() for each in self.alignment},
+            "downloads": self.downloads,
+            "gate": self.gate,
             "expected": self._expected(),
             "tail_share": self.thresholds.tail_share,
-            "shape": self._shape(),
-            "languages": {code: self._language_row(code) for code in self._codes()},
+            "languages": {code: self.language_row(code) for code in self.codes()},
             "notes": self._notes(),
         }
+        facts |= {name: each.facts for name, each in self.observed.items() if each.facts is not None}
         return facts | {"warnings": [str(warning) for warning in warnings(facts)]}
 
     def _shared_uids(self) -> dict[str, Any]:
@@ -104,7 +118,7 @@ class Run:
         found = [(ids.start + int(i), int(values[i])) for i in top if values[i]]
         return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in found]
 
-    def _codes(self) -> list[str]:
+    def codes(self) -> list[str]:
         """Return the languages with entries or texts, the one with the most texts first."""
         texts = self.matched.by_language("language.texts")
         return sorted({*self.entries.languages, *texts}, key=lambda code: (-texts.get(code, 0), code))
@@ -140,23 +154,14 @@ class Run:
             "entries_seen": len(distribution.ascending),
         }
 
-    def _language_row(self, code: str) -> dict[str, Any]:
+    def language_row(self, code: str) -> dict[str, Any]:
+        """Return what run.json says of a language."""
         ids = self.entries.ids(code)
         matched = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
         kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in _KEPT_COLUMNS}
         mean = quotient(matched.pop("score"), matched["identified"])
         row = {"entries": ids.stop - ids.start, **matched, "mean_score": mean, **self._threshold_row(code), **kept}
         return row | {"top": self.top_entries(code)}
-
-    def _shape(self) -> dict[str, Any]:
-        """Return the shape of the counts that the papers give figures of; empty without a match."""
-        code, texts = self.config.one_list or ENGLISH, self.curated.by_language("language.texts")
-        counts = self.counts.values[self.entries.ids(code)]
-        if not counts.any():
-            return {}
-        matched = sum(texts.values()) if self.config.one_list else texts.get(code, 0)
-        shape = shape_of(counts, self.thresholds.of_language[code], matched)
-        return {"language": code, **shape, "top": [each["entry"] for each in self.top_entries(code)]}
 
     def _unknown_languages(self) -> dict[str, Any]:
         """Return the rows whose inputs state a language that is not known, of all labels and of the most frequent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,13 +65,13 @@ class Sample:
         return self.matches[:SHOWN_ENTRIES]
 
 
-def samples_of(rows: list[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
+def samples_of(rows: Sequence[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
     """Return some of the CURATED rows, with `rates` as the rate of each entry."""
     shown = [(row, _matches(row, run, rates)) for row in in_turns(rows)[:SHOWN_ROWS]]
     return [Sample(row, marked(row["text"], matches), matches) for row, matches in shown]
 
 
-def in_turns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows with the languages taking turns, the largest first, so that small languages are shown too."""
     of_language = defaultdict(list)
     for row in rows:

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 from curation.hashing.pictures import OK, strict_about_size
 from curation.inputs.files import Input
-from curation.runs.claims import Claim, Claimed, claimed
-from curation.runs.ledger import Stamps
-from curation.runs.results import Results
+from curation.run.claims import Claim, Claimed, claimed
+from curation.run.ledger import Stamps
+from curation.run.results import Results
 from curation.scoring.decoding import Batch, batches, threads
 from curation.scoring.rows import SCORED, SCORED_OF_RUN, rows_of
 from curation.scoring.scorer import Scorer

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from curation.hashing.pictures import OK
 from curation.report.console import aligned
 from curation.report.numbers import number
-from curation.runs.ledger import Ledger
+from curation.run.ledger import Ledger
 from curation.tars.damage import told
 from metadata.languages import language
 from runtime.storage.own_files import OwnFile, checksums_in

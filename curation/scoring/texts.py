@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from curation.by_uid.joined_tars import joined_tars, tars_at
 from curation.inputs.files import Input
-from curation.runs.results import MATCHED_PART, Results
+from curation.run.results import MATCHED_PART, Results
 from curation.tars.samples import samples, texts
 from runtime.storage.own_files import OwnFile
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.classes import Classes, count_classes, divergence, finders_of, read_classes
 from curation.commands.align import main
+from curation.observers.classes import Classes, count_classes, divergence, finders_of, read_classes
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.alignment import naive_divergence, naive_named

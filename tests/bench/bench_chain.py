@@ -34,7 +34,7 @@ from curation.images.combine import combine, group
 from curation.inputs import files as inputs
 from curation.language.identify import default_model
 from curation.matching.finders import save_matchers
-from curation.stages import Artefacts, MatchPlan
+from curation.run.tasks import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.buffers import parts
 from runtime.blocks import ENDING, Packer, read_blocks, unpack, write_blocks

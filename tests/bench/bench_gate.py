@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig  # noqa: E402
-from curation.gates.plan import GateOptions, GatePlan  # noqa: E402
+from curation.gate.plan import GateOptions, GatePlan  # noqa: E402
 from curation.images.tasks import MATCHED_ROW_GROUP  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 
@@ -112,8 +112,8 @@ def run(part: str, folder: Path) -> None:
     """Pass the gate once; for `main`."""
     from types import SimpleNamespace
 
-    from curation.gating.gate import Gate
-    from curation.gating.stage import pass_gate
+    from curation.gate.gate import Gate
+    from curation.gate.stage import pass_gate
     from runtime.session import session
     from runtime.storage.own_files import own_files
     from runtime.storage.whole import Parts

@@ -19,9 +19,9 @@ import pyarrow as pa
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.gates.evaluation_keys import HashesOfSets  # noqa: E402
-from curation.gates.evaluation_texts import EvaluationTexts  # noqa: E402
-from curation.gates.policies import IMAGES, Policy  # noqa: E402
+from curation.gate.evaluation_keys import HashesOfSets  # noqa: E402
+from curation.gate.evaluation_texts import EvaluationTexts  # noqa: E402
+from curation.gate.policies import IMAGES, Policy  # noqa: E402
 from curation.inputs import files  # noqa: E402
 
 TRIES = 3

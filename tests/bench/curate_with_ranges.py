@@ -2,11 +2,11 @@
 
 import sys
 
-from curation import stages
 from curation.commands.curate import main
+from curation.run import tasks
 
 if __name__ == "__main__":
     buckets, tasks = int(sys.argv.pop(1)), int(sys.argv.pop(1))
-    stages.pair_buckets = lambda files: buckets
-    stages.group_buckets = lambda rows: (buckets, tasks)
+    tasks.pair_buckets = lambda files: buckets
+    tasks.group_buckets = lambda rows: (buckets, tasks)
     main()

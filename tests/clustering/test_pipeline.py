@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
 from curation.commands.cluster import main
-from curation.runs.verify import verify
+from curation.run.verify import verify
 from curation.schemas import CLUSTERS
 from runtime.errors import InputError
 from runtime.storage.own_files import content_digest

@@ -12,7 +12,7 @@ import pytest
 from curation.dataframes import tasks
 from curation.language.identify import default_model
 from curation.matching.finders import save_matchers
-from curation.stages import Artefacts, MatchPlan
+from curation.run.tasks import Artefacts, MatchPlan
 from metadata import Entries
 from runtime.shipping import Shipped
 from tests.dataframes.steps import CONFIG

@@ -8,7 +8,7 @@ import pytest
 
 from curation import CurationConfig, curate, dataframes
 from curation.dataframes.options import honoured
-from curation.request import Options
+from curation.run.request import Options
 from metadata import Entries, InputError
 
 ENTRIES = Entries.build(

@@ -11,7 +11,7 @@ import pytest
 from curation import captions as module
 from curation.by_uid.captions import Captions
 from curation.commands.export import main
-from curation.runs.results import Results
+from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.errors import InputError
 

@@ -6,7 +6,7 @@ import pytest
 
 from curation.export.card import About, card
 from curation.export.forms import export
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.support.downloaded import matched
 from tests.support.finished_run import write_parts
 

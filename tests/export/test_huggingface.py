@@ -11,7 +11,7 @@ from curation.balancing.counts import EntryCounts
 from curation.export.card import ISO_639, About, card, size_category
 from curation.export.croissant import RECORD_SETS
 from curation.export.forms import export
-from curation.runs.results import Results
+from curation.run.results import Results
 from metadata import Entries, InputError
 from metadata.languages import LANGUAGES
 from tests.support.finished_run import LISTS, finished_run, image

@@ -14,7 +14,7 @@ import pytest
 from curation.exclusion import Exclusion
 from curation.export.forms import About, export
 from curation.export.removal import REMOVED, remove
-from curation.runs.results import Results
+from curation.run.results import Results
 from curation.schemas import CURATED
 from metadata import InputError
 from runtime.storage.parquet import part_files

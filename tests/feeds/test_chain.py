@@ -15,7 +15,7 @@ import pytest
 from curation import online
 from curation.commands import export
 from curation.online.config import OnlineConfig
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.feeds.test_gate import download
 from tests.naive.loaders import FirstLoader, SecondLoader
 from tests.support.crawl_records import image as link

@@ -6,7 +6,7 @@ import pytest
 from curation.clustering.embedding import Embedding, embed, files_of, missing_spans
 from curation.clustering.encoder import BATCH, DEFAULT, Encoder, digest_of, find_encoder
 from curation.clustering.vectors import Embeddings
-from curation.runs.results import Results
+from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import online
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
 from tests.support.stand_ins import needed

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands import score_images
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.support import spark_jobs
 from tests.support.checkout import ROOT
 from tests.support.clip_models import transformers_model, twin_score

@@ -54,7 +54,7 @@ def whole(submit, sample, folder) -> dict[str, bytes]:
 
 @pytest.mark.soak
 def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, sample, folder, whole):
-    hold = Hold.at(folder / "hold", "curation.runs.ledger", "Stamps.write")
+    hold = Hold.at(folder / "hold", "curation.run.ledger", "Stamps.write")
     job = begin(cluster.master, *curate_arguments(sample, folder / "killed"), hold=hold)
     worker = hold.reached()
     arrays = {path for path in mapped(worker) if path.endswith(".npy")}
@@ -69,7 +69,7 @@ def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, samp
 def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_no_input_is_read_again(
     cluster, sample, folder, whole, function
 ):
-    output, hold = folder / f"killed{function}", Hold.at(folder / f"hold{function}", "curation.stages", function)
+    output, hold = folder / f"killed{function}", Hold.at(folder / f"hold{function}", "curation.run.tasks", function)
     job = begin(cluster.master, *curate_arguments(sample, output), hold=hold)
     worker = hold.reached()
     before = written(output / "pairs")

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.alignment.align import align
-from curation.classes import read_classes
 from curation.inputs.crawl.page_signals import SIGNALS
 from curation.inputs.files import find, read
-from curation.runs.results import Results
+from curation.observers.alignment import align
+from curation.observers.classes import read_classes
+from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED
 from runtime.storage.paths import files, names, remove
 from runtime.storage.whole import STAMP, write_json

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation import stages
 from curation.commands import curate
 from curation.matching.finders import open_matchers
-from runtime import shipping
+from curation.run import tasks
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
 from tests.support.stand_ins import NO_SPARK
@@ -37,8 +36,8 @@ def job():
     """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(curate, "session", lambda name: NO_SPARK)
-        patched.setattr(stages, "run", run_here)
-        patched.setattr(stages, "exchange", exchange_here)
+        patched.setattr(tasks, "run", run_here)
+        patched.setattr(tasks, "exchange", exchange_here)
 
         def run(*arguments) -> int:
             for opened in (shipping._opened, open_matchers):

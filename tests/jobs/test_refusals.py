@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from s3fs import S3FileSystem
 
-from curation import steps
 from curation.commands import curate
 from curation.commands.arguments import parse_curate
-from curation.request import Options, Request
-from curation.runs.output import Output
+from curation.run import driver
+from curation.run.folder import Output
+from curation.run.request import Options, Request
 from metadata import Entries, InputError
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
@@ -260,5 +260,5 @@ def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):
 
 def test_an_output_that_does_not_hold_what_workers_wrote():
     with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
-        steps._require_stamps(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
-    steps._require_stamps(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))
+        driver._require_stamps(SimpleNamespace(missing=["a.wat.gz", "b.wat.gz"]), SimpleNamespace(path="out"))
+    driver._require_stamps(SimpleNamespace(missing=[]), SimpleNamespace(path="out"))

@@ -12,9 +12,9 @@ from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
-from curation.request import Options, Request
-from curation.runs.output import Output
-from curation.runs.results import Results
+from curation.run.folder import Output
+from curation.run.request import Options, Request
+from curation.run.results import Results
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.ablations import naive_found, naive_rates_at

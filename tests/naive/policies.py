@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote_to_bytes
 
-from curation.gates.image_rules import url_words
+from curation.gate.image_rules import url_words
 from metadata.languages import language
 from tests.naive.text_kinds import naive_kinds
 

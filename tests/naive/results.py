@@ -1,4 +1,4 @@
-"""Naive twin of `curation.runs.results`. Images are lists of (text, language, entry ids)."""
+"""Naive twin of `curation.run.results`. Images are lists of (text, language, entry ids)."""
 
 
 def naive_probability(ids, rates) -> float:

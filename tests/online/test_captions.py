@@ -9,7 +9,7 @@ from curation import captions as module
 from curation import online
 from curation.online.draw import CaptionDraw
 from curation.online.read import Epoch, read
-from curation.runs.results import Results
+from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
 from tests.support.online_run import ENTRIES

@@ -10,7 +10,7 @@ import pytest
 
 from curation import clusters as module
 from curation.by_uid.clusters import Clusters
-from curation.runs.results import Results
+from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import write_json

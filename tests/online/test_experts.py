@@ -14,7 +14,7 @@ from curation import clusters as module
 from curation import online
 from curation.online.experts import Expert
 from curation.online.read import Epoch
-from curation.runs.results import Results
+from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_takes
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table

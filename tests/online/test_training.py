@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import clusters, online
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.naive.experts import naive_chance, naive_takes
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table

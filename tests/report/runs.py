@@ -9,7 +9,7 @@ from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run
-from curation.report.page import Shown, render
+from curation.report.page import render
 from metadata.entries import Entries
 from runtime.tallies import Tallies
 
@@ -87,7 +87,7 @@ class Page(HTMLParser):
 
 
 def page(run, rates, samples=()) -> Page:
-    return Page(render(run, rates, Shown(list(samples))))
+    return Page(render(run, rates, list(samples)))
 
 
 def cells(line: str) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from curation.report.page import Shown, write_report
+from curation.report.page import write_report
 from metadata.languages import LANGUAGES
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
 from tests.report.runs import HOSTILE, finished, nothing_read, row
@@ -72,7 +72,7 @@ def scripts(browser, run: bool) -> None:
 
 def show(browser, folder, run, rates, samples=()) -> None:
     """Write the report and open it."""
-    write_report(folder / "report.html", run, rates, Shown(list(samples)))
+    write_report(folder / "report.html", run, rates, list(samples))
     browser.get((folder / "report.html").as_uri())
 
 
@@ -240,7 +240,7 @@ def test_hostile_texts_entries_and_addresses_are_shown_and_do_nothing(browser, t
 
 
 def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(browser, tmp_path):
-    write_report(tmp_path / "report.html", *finished(), Shown())
+    write_report(tmp_path / "report.html", *finished(), [])
     html = (tmp_path / "report.html").read_text("utf-8")
     through = (
         "<h1>Curation report<script>document.title='taken'</script><img src='report.html' onerror='document.title=1'>"

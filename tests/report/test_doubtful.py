@@ -1,9 +1,12 @@
 """Kept rows of a low score are shown, the first ten of each language in the order of draws."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 
-from curation.report.doubtful import CHARACTERS, ROWS, first_doubtful
-from curation.report.page import Shown, render
+from curation.observers.doubtful import CHARACTERS, ROWS, first_doubtful, section
+from curation.report.facts import Observed
+from curation.report.page import render
 from curation.schemas import CURATED
 from tests.report.runs import HOSTILE, Page, finished, row
 
@@ -51,15 +54,18 @@ def test_a_language_of_which_fewer_are_found_than_counted_shows_these():
     assert len(first_doubtful(batches([kept(i, "en", 0.1) for i in range(3)]), with_counts(en=9)[0])["en"]) == 3
 
 
+def shown(run, rates, rows):
+    return render(replace(run, observed={"doubtful": Observed(section=section(rows, run))}), rates, [])
+
+
 def test_the_page_shows_text_score_and_entries_and_nothing_of_the_crawl_acts_in_it():
     run, rates = with_counts(en=30)
     rows = [kept(0, "en", 0.41) | {"text": HOSTILE + "x" * CHARACTERS, "entries": [0, 4]}]
-    html = render(run, rates, Shown(doubtful={"en": rows}))
-    section = html.partition('<h2 id="doubtful">')[2].partition("<h2")[0]
-    assert "<script>" not in section
+    html = shown(run, rates, {"en": rows})
+    assert "<script>" not in html.partition('<h2 id="doubtful-rows">')[2].partition("<h2")[0]
     text = Page(html).text
     assert "English 30 of 300 kept rows, 10.0 %" in text
     assert "0.41" in text
     assert "dog, <script>alert(1)</script>" in text
     assert "xx…" in text
-    assert "None: no row with a score below 0.5" in Page(render(run, rates, Shown())).text
+    assert "None: no row with a score below 0.5" in Page(shown(run, rates, {})).text

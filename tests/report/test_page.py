@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.classes import Alignment
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.language.judging import REASONS as UNDETERMINED
+from curation.observers.alignment_drawn import section
+from curation.observers.classes import Alignment
 from curation.report.dropped import REASONS
-from curation.report.page import Shown, render, write_report
+from curation.report.facts import Observed
+from curation.report.page import render, write_report
 from curation.report.undetermined import MEANINGS
 from tests.report.runs import HOSTILE, Page, finished, page, row
 
@@ -40,7 +42,8 @@ def test_alignment_is_shown_where_classes_are_given():
     assert not [each for each in page(run, rates).named("h2") if each.get("id") == "alignment"]
     counts = np.array([90, 5, 0]), np.array([20, 5, 0])
     aligned = Alignment("en", ("dog", "cat", "cow"), *counts, texts=(200, 50), naming=(94, 25))
-    shown = page(replace(run, alignment=[aligned, replace(aligned, language="ja", pool=counts[0] * 0)]), rates)
+    both = [aligned, replace(aligned, language="ja", pool=counts[0] * 0)]
+    shown = page(replace(run, observed={"alignment": Observed(section=section(both))}), rates)
     assert (
         len(shown.named("figure")) == len(page(run, rates).named("figure")) + 1
     )  # no chart of a language without texts
@@ -49,7 +52,7 @@ def test_alignment_is_shown_where_classes_are_given():
 
 def test_the_page_names_nothing_outside_itself():
     run, rates = finished()
-    html = render(run, rates, Shown([row("the dog", [0, 2], url="javascript:alert(1)")]))
+    html = render(run, rates, [row("the dog", [0, 2], url="javascript:alert(1)")])
     elements = Page(html).elements
     assert all(attributes["href"].startswith("#") for _, attributes in elements if "href" in attributes)
     assert not {name for _, attributes in elements for name in attributes} & REFERENCES
@@ -68,7 +71,7 @@ def test_the_browser_may_run_the_pages_own_script_only():
 
 def test_texts_entries_and_addresses_have_a_direction_of_their_own():
     run, rates = finished()
-    html = render(run, rates, Shown([row("כלב אדום", [5], language="he")]))
+    html = render(run, rates, [row("כלב אדום", [5], language="he")])
     assert '<p class="text" lang="he" dir="auto"><mark' in html
     assert re.search('<bdi dir="auto"[^>]*>כלב</bdi>', html)
     assert '<code dir="auto">http://a.example/1.jpg</code>' in html
@@ -76,12 +79,12 @@ def test_texts_entries_and_addresses_have_a_direction_of_their_own():
 
 def test_a_path_that_is_no_utf8_is_written_escaped(tmp_path):
     run, rates = finished(inputs=[{"path": "/data/caf\udce9.csv", "size": 5}])
-    write_report(tmp_path / "report.html", run, rates, Shown())
+    write_report(tmp_path / "report.html", run, rates, [])
     assert r"/data/caf\udce9.csv" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
-    table = render(*finished(), Shown()).partition('<table id="languages"')[2].partition("</table>")[0]
+    table = render(*finished(), []).partition('<table id="languages"')[2].partition("</table>")[0]
     english, hebrew, japanese, sums = table.split("<tr>")[2:]
     values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, japanese, sums)]
     assert values[0][:8] == ["20000", "300", "310.5", "20000", "0.9", "12500", "0.625", "5"]
@@ -91,7 +94,7 @@ def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
 
 
 def test_the_table_of_doubts_has_the_languages_with_texts():
-    table = render(*finished(), Shown()).partition('<h2 id="doubtful">')[2].partition("</table>")[0]
+    table = render(*finished(), []).partition('<h2 id="doubtful">')[2].partition("</table>")[0]
     english, hebrew, sums = table.split("<tr>")[2:]
     values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, sums)]
     assert values[0] == ["20000", "20000", "0.25", "40", "300", "30", "4"]
@@ -178,7 +181,7 @@ def test_the_page_begins_with_what_was_asked_for(parameters, expected):
 
 
 def test_every_column_of_the_table_of_languages_is_explained_without_pointing_at_it():
-    html = render(*finished(), Shown())
+    html = render(*finished(), [])
     legend = html.partition('<details class="legend">')[2].partition("</details>")[0]
     headings = re.findall('<th title="([^"]*)" scope="col"><button type="button">([^<]*)', html)
     assert len(headings) == 12

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.report.page import Shown, render
+from curation.report.page import render
 from curation.report.samples import SHOWN_CHARACTERS, SHOWN_ROWS, Match, in_turns, marked
 from tests.report.runs import Page, finished, page, row
 
@@ -33,9 +33,9 @@ def test_an_entry_that_normalisation_found_is_not_marked():
 
 
 def test_a_long_text_is_cut():
-    html = render(*finished(), Shown([row("x" * SHOWN_CHARACTERS + " dog", [0])]))
+    html = render(*finished(), [row("x" * SHOWN_CHARACTERS + " dog", [0])])
     assert f">{'x' * SHOWN_CHARACTERS}…</p>" in html
-    assert f">{'x' * SHOWN_CHARACTERS}</p>" in render(*finished(), Shown([row("x" * SHOWN_CHARACTERS, [0])]))
+    assert f">{'x' * SHOWN_CHARACTERS}</p>" in render(*finished(), [row("x" * SHOWN_CHARACTERS, [0])])
 
 
 @given(st.text("ab <é犬", max_size=30), st.lists(st.text("ab <é犬", min_size=1, max_size=3), max_size=5))
@@ -48,7 +48,7 @@ def test_marking_changes_no_character_and_marks_entries_only(text, entries):
 @given(st.text("ab <&\n é犬", max_size=30), st.lists(st.sampled_from(range(3)), max_size=3, unique=True))
 def test_the_page_changes_no_character_of_a_text(text, entries):
     run, rates = finished({"en": ["a", "b <", "犬"]}, [3, 9, 30])
-    shown = render(run, rates, Shown([row(text, entries)])).partition('<p class="text"')[2].partition("</p>")[0]
+    shown = render(run, rates, [row(text, entries)]).partition('<p class="text"')[2].partition("</p>")[0]
     assert Page(shown.partition(">")[2]).text == text
 
 

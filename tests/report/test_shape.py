@@ -7,7 +7,8 @@ import pytest
 
 from curation.balancing.thresholds import Thresholds
 from curation.config import CurationConfig
-from curation.report.shape import compared, shape_of
+from curation.observers.shape import ShapeObserver, compared, shape_of, shape_of_run
+from curation.run.hooks import Observation
 from tests.report.runs import finished, nothing_read, page, tallies
 
 
@@ -16,10 +17,14 @@ def test_the_shape_is_that_of_the_definition():
     assert shape == {"never_matched": 0.4, "entries_above_t": 0.4, "matches_above_t": 0.97, "matches_a_text": 2.0}
 
 
+def observed(run):
+    return ShapeObserver().observe(Observation(None, [], [], run))
+
+
 def test_it_is_that_of_english():
     run, _ = finished()
     run = replace(run, curated=tallies({"en": {"texts": 6_475}, "ja": {"texts": 9}}, images=1, kept=1, variance=0))
-    shape = run.run_json()["shape"]
+    shape = replace(run, observed={"shape": observed(run)}).run_json()["shape"]
     assert shape["language"] == "en"
     assert shape["entries_above_t"] == 3 / 5
     assert shape["matches_a_text"] == 2.0
@@ -30,24 +35,23 @@ def test_where_all_texts_are_matched_against_one_list_it_is_that_of_the_list():
     run, _ = finished(lists={"other": ["dog", "犬"]}, counts=[30, 10])
     texts = tallies({"en": {"texts": 15}, "ja": {"texts": 5}}, images=1, kept=1, variance=0)
     config, thresholds = CurationConfig(merge_languages=True), Thresholds.same({"other": [30, 10]}, 20)
-    shape = replace(run, config=config, thresholds=thresholds, curated=texts).run_json()["shape"]
+    shape = shape_of_run(replace(run, config=config, thresholds=thresholds, curated=texts))
     assert (shape["language"], shape["matches_a_text"], shape["matches_above_t"]) == ("other", 2.0, 0.75)
 
 
 def test_the_report_shows_it_beside_that_of_the_paper():
     run, rates = finished()
-    shown = {row.label: (row.here, row.published) for row in compared(run.run_json())}
+    shown = {row.label: (row.here, row.published) for row in compared(shape_of_run(run))}
     assert shown["entries that match no text"] == ("0.0 %", "22.8 %")
     assert shown["matches with these"][1] == "94.5 %"
-    assert "Beside the published pool of 1.6 billion English pairs" in page(run, rates).text
+    assert (
+        "Beside the published pool of 1.6 billion English pairs"
+        in page(replace(run, observed={"shape": observed(run)}), rates).text
+    )
 
 
 @pytest.mark.parametrize("without", ["matches", "English"])
 def test_without_english_matches_there_is_none(without):
-    run, rates = nothing_read() if without == "matches" else finished(lists={"ja": ["犬"]}, counts=[5])
-    assert run.run_json()["shape"] == {}
-    assert "Beside the published pool" not in page(run, rates).text
-
-
-def test_runs_of_earlier_versions_have_none():
-    assert compared({}) == []
+    run, _ = nothing_read() if without == "matches" else finished(lists={"ja": ["犬"]}, counts=[5])
+    assert observed(run).facts == {}
+    assert observed(run).section is None

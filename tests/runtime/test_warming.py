@@ -9,8 +9,8 @@ import tempfile
 
 import pytest
 
-from curation import warm
-from runtime import caches, warming
+from curation.run import warm
+from runtime import warming
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.warming import compile_kernels
@@ -76,7 +76,7 @@ def test_a_worker_does_not_go_on_with_kernels_of_someone_else(cache, monkeypatch
 def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     subprocess.run(
-        [sys.executable, "-c", "from runtime.warming import compile_kernels; from curation import warm; "
+        [sys.executable, "-c", "from runtime.warming import compile_kernels; from curation.run import warm; "
          "compile_kernels(warm.CALLS, warm.SECONDS)"],
         cwd=ROOT, check=True, env=os.environ,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from curation import clusters as module
 from curation.online.experts import Expert
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.naive.experts import naive_chance, naive_clusters, naive_takes
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.online_run import image, write_run

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from curation.runs.verify import verify
+from curation.run.verify import verify
 from runtime.storage.paths import read_bytes
 from tests.support import spark_jobs
 from tests.support.embeddings import embeddings_of, uids_of, write_embeddings

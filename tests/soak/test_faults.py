@@ -20,8 +20,8 @@ pytestmark = [
     pytest.mark.usefixtures("afterwards"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
-MATCHING = ("curation.runs.ledger", "Stamps.write")  # pairs are written, their stamp is not
-SENDING = ("curation.stages", "_send_pairs")
+MATCHING = ("curation.run.ledger", "Stamps.write")  # pairs are written, their stamp is not
+SENDING = ("curation.run.tasks", "_send_pairs")
 GROUPING = ("curation.images.tasks", "write_images")
 COUNTING = ("curation.balancing.counts", "EntryCounts.count")
 SAMPLING = ("curation.balancing.manifest", "sampled")
@@ -99,7 +99,7 @@ def test_a_copy_of_a_task_may_end_while_the_original_hangs(cluster, sample, tmp_
 def tasks_of(sample: Path) -> int:
     """Return the number of tasks in which the sample is matched on two cores."""
     from curation.inputs import files
-    from curation.runs.ledger import Ledger, Stamps
+    from curation.run.ledger import Ledger, Stamps
 
     found = files.find([str(sample / "crawl"), str(sample / "pairs")])
     return len(Ledger(Stamps(sample, ""), {}, found).tasks(2))
@@ -171,7 +171,7 @@ def test_a_disk_that_fills_ends_in_one_sentence_and_room_lets_the_command_go_on(
 def test_an_input_that_changes_under_the_job_ends_it_in_one_sentence(sample, tmp_path, change, what):
     path = tmp_path / "pairs.parquet"
     shutil.copy(next((sample / "pairs").iterdir()), path)
-    hold = Hold.at(tmp_path / "hold", "curation.stages", "_match")
+    hold = Hold.at(tmp_path / "hold", "curation.run.tasks", "_match")
     job = begin(LOCAL, *curate_arguments(sample, tmp_path / "out", path), hold=hold)
     hold.reached()
     if change == "vanishes":

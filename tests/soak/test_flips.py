@@ -1,6 +1,6 @@
 """A flipped bit in any file that a run leaves: refused in one sentence, or without effect on any result.
 
-The table that is printed at the end says how often. `tests/runs/test_damage.py` is the short form.
+The table that is printed at the end says how often. `tests/run/test_damage.py` is the short form.
 """
 
 import shutil
@@ -11,15 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation import CurationConfig, curate, stages
+from curation import CurationConfig, curate
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.exclusion import Exclusion
-from curation.gates.plan import GateOptions
+from curation.gate.plan import GateOptions
 from curation.language import identify
 from curation.language.identify import Identifier, default_model
 from curation.matching.finders import open_matchers, save_matchers
-from curation.request import Options
-from curation.runs.ledger import Stamps
+from curation.run import tasks
+from curation.run.ledger import Stamps
+from curation.run.request import Options
 from curation.schemas import PAIRS
 from metadata import Entries, MetadataConfig, Sources, build_metadata
 from runtime.blocks import read_blocks
@@ -132,10 +133,10 @@ def test_matched_images_as_tasks_read_them(table, finished, tmp_path):
         stamp = read_json(folder / "matched" / STAMP) or {}
         files, made = own_files(folder / "matched", stamp["checksums"], "again"), tmp_path / "made"
         tallies, shipped = Tallies(), Shipped(rates)
-        counted = stages._count(files, len(ENTRIES), made).rows()
-        sampling = stages.Sampling(shipped, shipped, 0, 1)
-        blocks = [block.data for file in files for block in stages._sample(file, tallies, sampling)]
-        return counted, blocks, tallies.rows(), [stages._expected_sizes(file, shipped).rows() for file in files]
+        counted = tasks._count(files, len(ENTRIES), made).rows()
+        sampling = tasks.Sampling(shipped, shipped, 0, 1)
+        blocks = [block.data for file in files for block in tasks._sample(file, tallies, sampling)]
+        return counted, blocks, tallies.rows(), [tasks._expected_sizes(file, shipped).rows() for file in files]
 
     (tmp_path / "made").mkdir()
     checked(table, finished, Kind("matched/*.parquet, as tasks read it", "matched/*.parquet", answer), tmp_path)

@@ -29,7 +29,7 @@ from curation.images.tasks import without_tallies
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from curation.inputs.files import Input
-from curation.runs.ledger import Ledger
+from curation.run.ledger import Ledger
 from metadata import Entries
 from runtime.blocks import Packer, read_blocks, unpack, write_blocks
 from runtime.errors import InputError

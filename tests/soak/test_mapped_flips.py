@@ -1,7 +1,7 @@
 """A flipped bit in any file that is mapped into memory, or read again as a table: refused, or without effect.
 
 The table that is printed at the end says how often. Files of runs are in `test_flips`; `tests/online/test_damage.py`
-and `tests/gates/test_damaged_tables.py` are the short forms.
+and `tests/gate/test_damaged_tables.py` are the short forms.
 """
 
 import shutil
@@ -19,9 +19,9 @@ from curation.exclusion import Exclusion
 from curation.export.card import About
 from curation.export.forms import export
 from curation.export.removal import remove
-from curation.gates.evaluation import EvaluationSets
-from curation.gates.evaluation_texts import EvaluationTexts
-from curation.runs import Results
+from curation.gate.evaluation import EvaluationSets
+from curation.gate.evaluation_texts import EvaluationTexts
+from curation.run.results import Results
 from metadata import Entries
 from runtime.shipping import Placed, put
 from runtime.storage.arrays import save_array

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.gates.evaluation_keys import HashesOfSets
+from curation.gate.evaluation_keys import HashesOfSets
 from curation.near_copies.leaders import pairs_within
 from curation.near_copies.words import words_of
 from tests.naive.near_copies import naive_pairs

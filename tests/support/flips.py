@@ -18,8 +18,8 @@ from curation.export.forms import export
 from curation.export.removal import remove
 from curation.online.dataset import read_rates
 from curation.online.read import Epoch
-from curation.runs import Results
-from curation.runs.verify import verify
+from curation.run.results import Results
+from curation.run.verify import verify
 from runtime.console import sentence_for
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.gates.plan import GateOptions, GatePlan
-from curation.gating.gate import Gate, Gated
-from curation.gating.stage import pass_gate
+from curation.gate.gate import Gate, Gated
+from curation.gate.plan import GateOptions, GatePlan
+from curation.run.hooks import Context
 from curation.schemas import MATCHED
+from runtime.progress import Progress
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table
 from runtime.storage.whole import Parts
@@ -27,7 +28,8 @@ def gated(
     opened = Gate.open(spark, GatePlan.find(options))
     (place / "artefacts").mkdir()
     output = SimpleNamespace(parts=Parts(place, place / "work"), artefacts=place / "artefacts")
-    files, counted = pass_gate(spark, own_files(place / "in", None, ""), opened, config or CurationConfig(), output)
+    context = Context(spark, config or CurationConfig(), output, Progress(), NotImplemented)
+    files, counted = opened.let_pass(own_files(place / "in", None, ""), context)
     assert all(pq.read_schema(file.path) == MATCHED for file in files)
     return [row for file in files for row in read_table(file).to_pylist()], counted
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from curation import captions, clusters
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
-from curation.runs.results import Results
+from curation.run.results import Results
 from tests.support.cluster_tables import cluster_rows, write_table
 from tests.support.online_run import images, write_run
 

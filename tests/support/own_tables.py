@@ -8,12 +8,12 @@ import pytest
 from curation.by_uid.tables import ImageTable
 from curation.clustering import embedding
 from curation.clustering.vectors import Embeddings
-from curation.gates.evaluation import EvaluationSets
+from curation.gate.evaluation import EvaluationSets
 from curation.hashing import pipeline as hashing
 from curation.hashing.sources import find
-from curation.runs.claims import Claim, claimed
-from curation.runs.finished import matched_files
-from curation.runs.results import Results
+from curation.run.claims import Claim, claimed
+from curation.run.finished import matched_files
+from curation.run.results import Results
 from curation.scoring.pipeline import Request, score_images
 from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of as number_of

@@ -10,7 +10,7 @@ from curation.balancing.sampling import kept_by_language, sample_batch, texts_by
 from curation.balancing.thresholds import Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run
-from curation.runs.output import Output
+from curation.run.folder import Output
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
 from runtime.arrow.buffers import parts

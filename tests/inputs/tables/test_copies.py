@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.dataframes import catalog
+from curation.run import catalog
 from runtime.storage.paths import files, read_bytes
 
 SCHEMA = pa.schema([("img.src", pa.binary()), ("alt", pa.binary())])

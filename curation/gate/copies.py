@@ -1,0 +1,148 @@
+"""Bring the copies of a picture together: one image stays, and gets the texts of all, combined as those of one URL are.
+
+Which images are copies is found by hashes alone (`near_copies.copies`). Then each file gives up its copies, which
+travel to the image that stays for them, packed; all other images stay in files of their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+
+from curation.by_uid.comparable import comparable, comparable_type
+from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of
+from curation.by_uid.tables import KEY, KEY_NAMES
+from curation.gate.passing import tally_texts
+from curation.gate.plan import Pictures
+from curation.images.tasks import MATCHED_ROW_GROUP, pack, pairs_of, write_images
+from curation.near_copies.copies import copies_of, equal_copies
+from curation.near_copies.hash_columns import hash_binaries
+from curation.run.tasks import group_buckets
+from curation.schemas import MATCHED
+from runtime.blocks import Block, Packer
+from runtime.errors import AGAIN
+from runtime.shuffle import exchange
+from runtime.spark import collected, map_batches, over
+from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
+from runtime.storage.parquet import PartWriter, batches, read_table
+from runtime.storage.paths import make_folder
+from runtime.storage.versions import Version
+from runtime.tallies import SCHEMA, Tallies
+
+MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
+TEXTS_OF_COPY = 2  # about so many travel with a copy
+
+
+@dataclass(frozen=True)
+class Merging:
+    """Which images show the same picture, how many texts stay with one, and where to work: a folder of all machines."""
+
+    pictures: Pictures
+    max_texts: int
+    work: Path
+
+
+def merge_copies(spark: SparkSession, merging: Merging, files: Sequence[OwnFile], folder: Path) -> Tallies:
+    """Write the images of all files, each picture once, to a folder; return what was counted."""
+    copies = _copies(spark, files, merging)
+    folder_of_marks = make_folder(merging.work / "marks")
+    write_marks = partial(_write_marks, folder=folder_of_marks)
+    marked = collected(map_batches(by_file(copies, len(files)), write_marks, SCHEMA))
+    marks = {int(file.path.stem): file for file in own_files(folder_of_marks, checksums_in(marked), AGAIN)}
+    number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
+    send = partial(_send, buckets=number, folder=folder)
+    receive = partial(_receive, number=number, partitions=partitions, max_texts=merging.max_texts, folder=folder)
+    return exchange(spark, [(file, marks.get(n)) for n, file in enumerate(files)], send, receive, partitions)
+
+
+def _copies(spark: SparkSession, files: Sequence[OwnFile], merging: Merging) -> DataFrame:
+    """Return MARKS of all images that have a copy, also of those that stay."""
+    pictures, images = merging.pictures, keys_of(spark, files, with_uids=True)
+    table, same = pictures.table, pictures.same
+    (value,) = table.row_schema([same.column]).remove(0).remove(0)
+    kind = comparable_type(value.type) if same.distance is None else pa.binary()
+    schema = pa.schema([*KEY, pa.field("hash", kind)])
+    rows = over(spark, list(table.files), partial(_hashes, pictures=pictures, schema=schema), schema)
+    hashes = images.join(rows, KEY_NAMES).select("uid", "hash")
+    if same.distance is None or pictures.bits is None:
+        copies = equal_copies(hashes)
+    else:
+        copies = copies_of(hashes, same.distance, merging.work / "hashes", pictures.bits)
+    return images.join(copies, "uid").select(*MARKS.names)
+
+
+def _hashes(file: tuple[str, Version], pictures: Pictures, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    same = pictures.same
+    for batch in pictures.table.read(file, [same.column]):
+        *keys, values = batch.columns
+        hashes = comparable(values) if same.distance is None else hash_binaries(values, same.column)
+        rows = pa.RecordBatch.from_arrays([*keys, hashes], schema=schema)
+        yield rows.filter(rows["hash"].is_valid())
+
+
+def _write_marks(marks: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.RecordBatch]:
+    """Write a file of MARKS for each file of images that has copies; yield how many there are."""
+    tallies, rows = Tallies(), RowStream(marks)
+    for number in rows.files():
+        path = folder / f"{number}.parquet"
+        with PartWriter(path, MARKS, MATCHED_ROW_GROUP) as writer:
+            for batch in rows.rest_of(number):
+                writer.write(batch)
+        tallies.add("copies", writer.rows)
+        tally(tallies, path, writer.checksum)
+    yield tallies.batch()
+
+
+def _send(item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: Path) -> Iterator[Block]:
+    """Write the images of a file that have no copies; yield the texts of all others, packed."""
+    file, marks = item
+    rows, copy_of = _marks(marks)
+    packer, begin, path = Packer(buckets), 0, folder / file.path.name
+    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+        for batch in batches(file, MATCHED_ROW_GROUP):
+            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
+            is_copy = np.zeros(batch.num_rows, bool)
+            is_copy[rows[first:last] - begin] = True
+            writer.write(batch.filter(pa.array(~is_copy)))
+            copies = batch.filter(pa.array(is_copy))
+            yield from pack(_tallied(copies, copy_of[first:last], tallies), packer, buckets)
+            begin += batch.num_rows
+    yield from packer.finish()
+    tallies.add("passed", writer.rows)
+    tally(tallies, path, writer.checksum)
+
+
+def _marks(file: OwnFile | None) -> tuple[np.ndarray, pa.Array]:
+    """Return the rows of the copies in a file of images, and the uids of the images that stay for them."""
+    marks = MARKS.empty_table() if file is None else read_table(file)
+    return marks["row"].to_numpy(), pa.concat_arrays([pa.array([], pa.string()), *marks["copy_of"].chunks])
+
+
+def _tallied(images: pa.RecordBatch, copy_of: pa.Array, tallies: Tallies) -> pa.RecordBatch:
+    """Return the pairs of copies, which are counted."""
+    stay = pc.equal(images["uid"], copy_of).true_count
+    tallies.add("pictures", stay)
+    tallies.add("removed", images.num_rows - stay)
+    tally_texts(images, np.ones(images.num_rows, bool), "texts", tallies)
+    return pairs_of(images, copy_of)
+
+
+def _receive(
+    partition: int, blocks: Iterator[bytes], number: int, partitions: int, max_texts: int, folder: Path
+) -> Tallies:
+    """Write the images that stay for others, each with the texts of all copies."""
+    buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
+    path, tallies = folder / f"copies-{partition:05d}.parquet", Tallies()
+    written = write_images(blocks, buckets, number, max_texts, path)
+    tallies.add("passed", written["matched"])
+    for language, texts in written.by_language("language.matched").items():
+        tallies.add("texts", -texts, language)  # those that are left
+    tally(tallies, path, checksums_in(written)[path.name])
+    return tallies

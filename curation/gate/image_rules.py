@@ -1,0 +1,49 @@
+"""Rules over images of MATCHED batches: what their pages say, words in their URLs, sizes that pages state."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.inputs.crawl.page_signals import SIGNALS
+from curation.kernels.url_paths import find_url_words
+from runtime.arrow.buffers import string_buffers
+
+_LONGEST_WORD = 16  # bytes, which are compared as two numbers
+
+
+def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    """Return which images have a signal of SIGNALS; a null has none."""
+    signals = batch["signals"].fill_null(0).to_numpy()
+    return signals & SIGNALS[name] != 0
+
+
+def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images have one of `url_words` in the path of their URL, as a whole word in any case."""
+    offsets, data = string_buffers(batch["url"])
+    out = np.empty(batch.num_rows, bool)
+    find_url_words(data, offsets, _keys(), out)
+    return out
+
+
+def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images have a stated side below `number` pixels; one without a stated size has none."""
+    least = pc.min_element_wise(batch["stated_width"], batch["stated_height"])
+    return pc.less(least, number).fill_null(False).to_numpy(zero_copy_only=False)
+
+
+@lru_cache(maxsize=1)
+def url_words() -> tuple[str, ...]:
+    """Return the words of url_words.txt."""
+    lines = files("curation.gate").joinpath("url_words.txt").read_text("utf-8").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+@lru_cache(maxsize=1)
+def _keys() -> np.ndarray:
+    words = sorted(word.encode().rjust(_LONGEST_WORD, b"\0") for word in url_words())
+    return np.frombuffer(b"".join(words), ">u8").astype(np.uint64).reshape(-1, 2)

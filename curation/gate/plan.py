@@ -1,0 +1,274 @@
+"""The plan of a gate: its tables of images, found and opened once, and the conditions that an image must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.by_uid.caption_rows import CaptionTable
+from curation.by_uid.tables import ImageTable, Paths
+from curation.gate.evaluation import EvaluationSets
+from curation.gate.evaluation_texts import EvaluationTexts
+from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
+from curation.gate.only import UidList
+from curation.gate.policies import Policy
+from curation.near_copies.hash_columns import hash_bits
+from curation.near_copies.words import HASH_BITS, MOST_SHARE, require_distance
+from runtime.errors import InputError, require_several
+from runtime.redaction import hidden
+
+if TYPE_CHECKING:
+    from curation.gate.gate import Gate
+
+STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
+NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
+EVALUATION_COLUMNS = ("sha256", "phash")  # of tables of images, that are compared with evaluation sets
+FOUND = "_found_in_"  # the beginning of the names of columns that no user's table has
+ROW = "_row_of_"  # likewise: of hashes of rows
+FAILED = "failed"  # begins img2dataset's words for other tries
+Table = ImageTable | UidList
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What may be asked of a gate; no file of it is found or opened yet.
+
+    status: img2dataset's output folders, where matched images were downloaded; those that exist stay.
+    only: files of lists of the uids or URLs that may stay.
+    images: tables of images, by uid or url: for each a list of its files or folders.
+    keep: the condition over columns of images and status that an image must meet, in Spark SQL.
+    policy: names of rules, some with a number, as min_words:3.
+    decontaminate: tables of the pictures of evaluation sets, which are removed.
+    decontaminate_within: bits in which the pHash of such a picture may differ.
+    decontaminate_texts: files of texts of evaluation sets, which are removed.
+    same_image: a column of images or status, as sha256 or phash:4: one image of those that are alike in it stays.
+    captions: a table of captions, by uid or url.
+    match_captions: balance images by their captions; by alt texts where there is none.
+    """
+
+    status: Paths = ()
+    only: Paths = ()
+    images: Sequence[Paths] = ()
+    keep: str | None = None
+    policy: Sequence[str] = ()
+    decontaminate: Paths = ()
+    decontaminate_within: int = 4
+    decontaminate_texts: Paths = ()
+    same_image: str | None = None
+    captions: Paths = ()
+    match_captions: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("status", "only", "images", "policy", "decontaminate", "decontaminate_texts", "captions"):
+            require_several(name, getattr(self, name))
+        for table in self.images:
+            require_several("each table of images", table)
+
+    def find(self) -> GatePlan:
+        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
+        return GatePlan.find(self)
+
+
+@dataclass(frozen=True)
+class SameImage:
+    """The column that tells the copies of a picture, and in how many bits it may differ; None: in nothing."""
+
+    column: str
+    distance: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SameImage:
+        """Return what `--same-image` asks for.
+
+        >>> SameImage.parse("sha256"), SameImage.parse("phash:4")
+        (SameImage(column='sha256', distance=None), SameImage(column='phash', distance=4))
+        """
+        column, colon, number = text.partition(":")
+        most = max(HASH_BITS) // MOST_SHARE
+        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
+            raise InputError(
+                f"--same-image is {text!r}; give a column, as sha256, or one with the number of bits in which copies "
+                "differ at most, as phash:4"
+            )
+        return cls(column, int(number) if colon and int(number) else None)
+
+    def __str__(self) -> str:
+        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The column of a table that tells which images show the same picture."""
+
+    table: ImageTable
+    same: SameImage
+    bits: int | None = None  # of the hashes, where these may differ
+
+    @classmethod
+    def find(cls, table: ImageTable, same: SameImage) -> Pictures:
+        """Return the column of a table; InputError for one whose hashes cannot be within the distance."""
+        if same.distance is None:
+            return cls(table, same)
+        column = same.column
+        bits = hash_bits((batch[column] for file in table.files for batch in table.read(file, [column])), column)
+        require_distance(same.distance, bits)
+        return cls(table, same, bits)
+
+
+@dataclass(frozen=True)
+class GatePlan:
+    """The results of a download, other tables of images, and what is asked of an image."""
+
+    results: ImageTable | None = None
+    folders: Sequence[str] = ()  # of them, as a user may see their paths
+    only: UidList | None = None
+    images: tuple[ImageTable, ...] = ()
+    keep: str | None = None
+    policy: Policy = Policy()
+    evaluation: EvaluationSets | None = None
+    evaluation_texts: EvaluationTexts | None = None
+    pictures: Pictures | None = None
+    captions: CaptionTable | None = None  # they take the place of alt texts
+
+    @classmethod
+    def find(cls, options: GateOptions) -> GatePlan:
+        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
+        _require_use(options)
+        same = None if options.same_image is None else SameImage.parse(options.same_image)
+        plan = cls(
+            results=_results(options.status) if options.status else None,
+            folders=[hidden(str(each)) for each in options.status],
+            only=UidList.find(options.only) if options.only else None,
+            images=tuple(map(ImageTable.find, options.images)),
+            keep=options.keep,
+            policy=Policy.parse(options.policy),
+            evaluation=_evaluation(options),
+            evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
+            captions=CaptionTable.find(options.captions) if options.captions else None,
+        )
+        plan.require_comparable()
+        if plan.keep is not None:
+            known = [name for names in plan.column_names.values() for name in names]
+            require_columns(names_in(plan.keep, known), plan.column_names)
+        if same is None:
+            return plan
+        return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
+
+    def __bool__(self) -> bool:
+        return self.asks or self.captions is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked of images or texts, besides that a caption is matched."""
+        return any((self.tables, self.policy, self.evaluation, self.evaluation_texts))
+
+    def open(self, spark: SparkSession) -> Gate:
+        """Return the gate, whose expression is checked."""
+        from curation.gate.gate import Gate  # noqa: PLC0415
+
+        return Gate.open(spark, self)
+
+    def require_comparable(self) -> None:
+        """Refuse evaluation sets of which nothing can be found: hashes without a table that has any, and no URLs."""
+        if self.evaluation and not self.evaluation.has_urls and not any(map(self.tables_with, EVALUATION_COLUMNS)):
+            raise InputError(
+                "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
+                "hash the downloaded pictures by clip-hash, and give the hashes by --images"
+            )
+
+    def tables_with(self, column: str) -> list[ImageTable]:
+        """Return the tables of images that have a column."""
+        return [table for table in (self.results, *self.images) if table is not None and column in table.columns.names]
+
+    @property
+    def images_per_text(self) -> int | None:
+        """A text that more images have is removed."""
+        return self.policy.number_of("max_images_per_text")
+
+    @property
+    def images_per_domain(self) -> int | None:
+        """So many images of a registered domain stay at most."""
+        return self.policy.number_of("max_images_per_domain")
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables: first the results of a download, then what may stay."""
+        return tuple(filter(None, (self.results, self.only, *self.images)))
+
+    @property
+    def columns(self) -> list[tuple[Table, pa.Schema]]:
+        """The columns of each table that may be asked for: of those that the download has, its own are meant."""
+        of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
+        seen = []
+        for table in self.tables:
+            is_own = table is self.results
+            seen.append((table, [field for field in table.columns if is_own or field.name.lower() not in of_download]))
+        return [(table, pa.schema(fields)) for table, fields in seen]
+
+    @property
+    def column_names(self) -> dict[str, list[str]]:
+        """The names of these columns by that of their table."""
+        return {table.name: columns.names for table, columns in self.columns}
+
+    def table_with(self, column: str, flag: str) -> ImageTable:
+        """Return the one table of images that has a column; InputError where none or several have it."""
+        seen = [table for table, columns in self.columns if column in columns.names]
+        found = [table for table in self.tables_with(column) if table in seen]
+        if len(found) > 1:
+            names = " and ".join(table.name for table in found)
+            raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
+        if not found:
+            raise InputError(
+                f"column {column} of {flag} is in no table of images; give one by --images: clip-hash writes sha256 "
+                "and phash of downloaded pictures"
+            )
+        return found[0]
+
+
+def require_success(statuses: Mapping[str, int]) -> None:
+    """Refuse a download without any matched image, given the number of matched images by status."""
+    if not statuses.get(SUCCESS):
+        counts = ", ".join(f"{images:,} {status}" for status, images in statuses.items()) or "there is none"
+        raise InputError(
+            f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, with "
+            "`uid` among --save_additional_columns where the input brought its own uids"
+        )
+
+
+def _require_use(options: GateOptions) -> None:
+    """Refuse tables that nothing asks for, and conditions without a table."""
+    if options.captions and not options.match_captions:
+        raise InputError(
+            f"--captions {options.captions[0]} changes nothing where alt texts are balanced; give --match-captions to "
+            "balance by captions, or give the captions to clip-export and BalancedDataset, which put them beside texts"
+        )
+    if options.match_captions and not options.captions:
+        raise InputError("--match-captions balances by captions; name tables of them by --captions")
+    if options.images and options.keep is None and options.same_image is None and not options.decontaminate:
+        name = options.images[0][0]
+        raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
+    if options.keep is not None and not options.images and not options.status:
+        raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
+    if options.keep is not None:
+        require_short(options.keep)
+        require_no_day_of_the_run(options.keep)
+
+
+def _evaluation(options: GateOptions) -> EvaluationSets | None:
+    if not options.decontaminate:
+        return None
+    return EvaluationSets.read(options.decontaminate, options.decontaminate_within)
+
+
+def _results(folders: Paths) -> ImageTable:
+    table = ImageTable.find(folders, "results of img2dataset, with 00000.parquet beside 00000.tar")
+    if STATUS not in table.columns.names:
+        raise InputError(
+            f"{table.files[0][0]} has the columns {table.columns.names}; results of img2dataset have status and uid "
+            "or url"
+        )
+    return table

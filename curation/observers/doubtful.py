@@ -1,0 +1,104 @@
+"""Observe kept rows of a low score, some of each language: a person sees at a glance what was kept by mistake."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import DOUBTFUL_SCORE
+from curation.report.facts import Observed, Run, Section
+from curation.report.numbers import number, percent
+from curation.report.rendering import environment
+from curation.run.hooks import Observation
+from curation.run.request import Options
+from metadata.languages import language
+from runtime.storage.parquet import batches
+
+FILES = 8  # of the manifest that are searched
+ROWS = 10  # of a language
+LANGUAGES = 60  # those with the most kept rows of a low score
+CHARACTERS = 160  # of a text
+ENTRIES = 6  # of a text
+
+
+@dataclass(frozen=True)
+class DoubtfulRow:
+    """The beginning of a text, its score, and the first of its entries."""
+
+    text: str
+    score: str
+    entries: list[str]
+
+
+@dataclass(frozen=True)
+class DoubtfulRows:
+    """The rows of one language that are shown."""
+
+    language: str
+    remark: str
+    rows: list[DoubtfulRow]
+
+
+class DoubtfulObserver:
+    """Looks for them at the beginning of the manifest."""
+
+    def observe(self, seen: Observation) -> Observed:
+        """Return the section of the report."""
+        rows = first_doubtful((batch for file in seen.manifest[:FILES] for batch in batches(file)), seen.run)
+        return Observed(section=section(rows, seen.run))
+
+
+def find(options: Options) -> DoubtfulObserver:
+    """Return the observer, which nobody need ask for."""
+    return DoubtfulObserver()
+
+
+def section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section:
+    """Return what the report shows of these rows."""
+    html = environment().get_template("doubtful.html").render(doubtful=doubtful_rows(rows, run))
+    return Section("doubtful-rows", "Doubtful rows", html)
+
+
+def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Return the first kept rows of a low score in each language, given CURATED batches in the order of draws.
+
+    No more is read than that takes.
+    """
+    counts = run.curated.by_language("language.kept_doubtful")
+    most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
+    missing, found = {code: min(ROWS, int(counts[code])) for code in most}, defaultdict(list)
+    for batch in batches if missing else ():
+        low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array([*missing])))
+        for row in batch.filter(low).to_pylist():
+            if missing.get(row["language"], 0):
+                found[row["language"]].append(row)
+                missing[row["language"]] -= 1
+        missing = {code: left for code, left in missing.items() if left}
+        if not missing:
+            break
+    return dict(found)
+
+
+def doubtful_rows(found: dict[str, list[dict[str, Any]]], run: Run) -> list[DoubtfulRows]:
+    """Return what the page shows of these rows, the languages with the most texts first."""
+    of_language = {code: run.language_row(code) for code in run.codes() if code in found}
+    return [
+        DoubtfulRows(language(code).name, _remark(row), [_shown(each, run) for each in found[code]])
+        for code, row in of_language.items()
+    ]
+
+
+def _remark(row: dict[str, Any]) -> str:
+    doubtful, kept = row["kept_doubtful"], row["kept"]
+    return f"{number(doubtful)} of {number(kept)} kept rows, {percent(doubtful, kept)}"
+
+
+def _shown(row: dict[str, Any], run: Run) -> DoubtfulRow:
+    text = row["text"]
+    shown = text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
+    return DoubtfulRow(shown, f"{row['lid_score']:.2f}", [run.entries.entry(id) for id in row["entries"][:ENTRIES]])

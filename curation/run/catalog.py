@@ -1,0 +1,93 @@
+"""Copy tables of Spark's catalog into Parquet files that a run reads as its inputs.
+
+A copy is named by its content, so a table that has not changed gives the same inputs in every run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from curation.inputs import files as inputs
+from curation.inputs.files import Input
+from curation.inputs.tables.arrow_rows import as_bytes
+from curation.inputs.tables.columns import FLAG, TableOptions
+from curation.inputs.tables.references import PREFIX, folder_of
+from curation.run.frame_columns import pair_columns, selected
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.spark import map_batches
+from runtime.storage.own_files import content_digest
+from runtime.storage.parquet import PartWriter
+from runtime.storage.paths import files, make_folder, remove
+from runtime.storage.whole import whole
+
+ROW_GROUP = 100_000
+COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64())])
+
+
+def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -> list[Input]:
+    """Copy the columns of pairs of a table into a folder of its own below `tables`; return the files as inputs.
+
+    Each partition becomes a file. What an earlier copy left and the table no longer has is removed.
+    """
+    folder = make_folder(tables / folder_of(table))
+    rows, schema = _columns(_opened(spark, table), columns, f"{PREFIX}{table}")
+    written = map_batches(rows, partial(_copy, schema=schema, folder=folder), COPIED).collect()
+    copied = {row["name"]: row["size"] for row in written}
+    for path in files(folder):
+        if path.name not in copied:
+            remove(path)
+    found = (
+        Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
+    )
+    return [part for each in found for part in inputs.checked(each, columns)]
+
+
+def _opened(spark: SparkSession, table: str) -> DataFrame:
+    try:
+        return spark.table(table)
+    except PySparkException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{PREFIX}{table} is no table that Spark can read: {reason}") from None
+
+
+def _columns(frame: DataFrame, options: TableOptions, name: str) -> tuple[DataFrame, pa.Schema]:
+    """Return the columns of pairs under numbers, and the schema of their copy, which has their own names."""
+    names = list(dict.fromkeys(pair_columns(frame, options, name, FLAG).values()))
+    schema = pa.schema([pa.field(each, pa.binary()) for each in names])
+    return selected(frame, ((f"c{number}", own) for number, own in enumerate(names))), schema
+
+
+def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) -> Iterator[pa.RecordBatch]:
+    """Write one partition into a file; yield its name and size. Strings stay the bytes that they are."""
+    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
+        path = Path(local, "part")
+        with PartWriter(path, schema, ROW_GROUP) as writer:
+            for batch in batches:
+                writer.write(pa.RecordBatch.from_arrays(list(map(_binary, batch.columns)), schema=schema))
+        if not writer.rows:
+            return
+        digest, size = content_digest(path), path.stat().st_size
+        name = f"{_partition():05d}-{digest}.parquet"
+        if not (folder / name).exists() or content_digest(folder / name) != digest:
+            with whole(folder / name) as partial_file:
+                shutil.move(path, partial_file)
+    yield pa.RecordBatch.from_pydict({"name": [name], "size": [size]}, schema=COPIED)
+
+
+def _binary(array: pa.Array) -> pa.Array:
+    return as_bytes(array).cast(pa.binary())
+
+
+def _partition() -> int:
+    context = TaskContext.get()
+    return context.partitionId() if context else 0

@@ -1,0 +1,240 @@
+"""The steps of a run as its driver takes them: what each reads, hands to Spark, checks and gives its name.
+
+The order of the steps is in `order`; what the tasks of a step do is in `tasks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+from pyspark.sql import SparkSession
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import (
+    Distribution,
+    SizedThreshold,
+    Thresholds,
+    rates_of,
+    rates_of_each,
+    threshold_for_size,
+    thresholds_at,
+    unlimited_threshold,
+)
+from curation.config import ENGLISH
+from curation.inputs.limits import require_sound
+from curation.matching.finders import save_matchers
+from curation.report.facts import Run
+from curation.report.numbers import counted
+from curation.run import tasks
+from curation.run.folder import Output
+from curation.run.hooks import Context, Gate, Gated, Observation
+from curation.run.ledger import Ledger
+from curation.run.request import Request
+from runtime.errors import AGAIN, InputError
+from runtime.progress import Progress
+from runtime.shipping import Shipped, require_shared, ship
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.parquet import require_rows
+from runtime.tallies import Tallies
+
+
+@dataclass(frozen=True)
+class Images:
+    """Files with one row an image, and the number of all their rows."""
+
+    files: list[OwnFile]
+    number: int
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The threshold of each language, and the sampling rate of each entry."""
+
+    thresholds: Thresholds
+    rates: np.ndarray
+    sized: SizedThreshold | None  # where a number of images was asked for
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All that a run has counted: while matching, of entries, for the balance, while sampling, and at the gate."""
+
+    matched: Tallies
+    counts: EntryCounts
+    balance: Balance
+    curated: Tallies
+    gated: Gated | None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one run into an output folder that it has claimed."""
+
+    spark: SparkSession
+    request: Request
+    output: Output
+    progress: Progress
+
+    def match(self) -> Tallies:
+        """Write the matched images, unless an earlier run has; return the tallies of reading and matching."""
+        require_shared(self.spark, self.output.path)
+        tallies = self.output.matched_tallies()
+        if tallies is None:
+            tallies = self._match_inputs()
+        return require_sound(tallies, self.request.config)
+
+    def matched_images(self, matched: Tallies) -> Images:
+        """Return the matched images, given what matching counted; a damaged folder is refused."""
+        return self._complete(self.output.matched_files(), int(matched["matched"]))
+
+    def open_gate(self) -> Gate | None:
+        """Return the gate that is asked for, checked before anything is read, or None."""
+        return self.request.gate.open(self.spark) if self.request.gate else None
+
+    def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
+        """Write the matched images that pass the gate; return them, and what was counted."""
+        files, gated = opened.let_pass(images.files, self._context)
+        number = self._complete(files, int(gated.last["passed"])).number
+        checksums = {file.path.name: str(file.checksum) for file in files}
+        self.output.retract_results()
+        self.output.finish("gated", checksums)
+        return Images(own_files(self.output.gated, checksums, AGAIN), number), gated
+
+    def count(self, images: Images) -> EntryCounts:
+        """Return the number of texts that contain each entry."""
+        with self.progress.stage("count entries"):
+            return tasks.count(self.spark, images.files, self.request.entries, self.output.parts.begin("counts"))
+
+    def balance(self, images: Images, counts: EntryCounts) -> Balance:
+        """Return thresholds and rates for the English threshold or, searched for, for the number of images wanted."""
+        config, languages = self.request.config, self.request.entries.languages
+        distributions = {code: Distribution.of(c) for code, c in counts.by_language(languages).items()}
+        if config.target_size is None:
+            sized = None
+            thresholds = thresholds_at(config.english_threshold, distributions, config)
+        else:
+            sized = self._threshold_for_size(images, counts, distributions, config.target_size)
+            thresholds = thresholds_at(sized.threshold, distributions, config)
+        return Balance(thresholds, rates_of(counts.values, languages, thresholds), sized)
+
+    def sample(self, images: Images, rates: np.ndarray) -> Tallies:
+        """Write the curated files; return what was expected and kept."""
+        config, output = self.request.config, self.output
+        number = max(1, -(-images.number // config.rows_per_file))
+        output.retract_results()
+        curated = output.parts.begin("curated")
+        with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
+            shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
+            sampling = tasks.Sampling(shipped, self._lettered, config.seed, number)
+            tallies = tasks.sample(self.spark, images.files, sampling, curated, config.row_group_rows)
+        checksums = checksums_in(tallies)
+        self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
+        output.finish("curated", checksums)
+        return tallies
+
+    def write_results(self, images: Images, counted: Counted) -> None:
+        """Write what describes the run, and what observers see."""
+        output = self.output
+        run = Run(
+            config=self.request.config,
+            made_from=output.description,
+            entries=self.request.entries,
+            counts=counted.counts,
+            thresholds=counted.balance.thresholds,
+            matched=counted.matched,
+            curated=counted.curated,
+            sized=counted.balance.sized,
+            lineage=output.lineage(),
+            passed_over=self.request.passed_over,
+            **(counted.gated.facts() if counted.gated else {}),
+        )
+        seen = Observation(self._context, images.files, output.curated_files(), run)
+        observed = {name: observer.observe(seen) for name, observer in self.request.observers.items()}
+        output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
+
+    def _match_inputs(self) -> Tallies:
+        inputs, unique = self.request.files, self.request.options.unique_images
+        plan = self._match_plan
+        ledger = self.output.ledger(inputs, unique)
+        with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
+            buckets = 0 if unique else tasks.pair_buckets(inputs)
+            tasks.match(self.spark, ledger, self.request.options.columns, plan, buckets)
+        ledger = self.output.ledger(inputs, unique)
+        _require_stamps(ledger, self.output)
+        ledger.prune()
+        tallies = require_sound(ledger.tallies(), self.request.config)
+        if not unique:
+            with self.progress.stage("group by image", "ranges"):
+                tallies += tasks.group(self.spark, ledger, plan.max_texts, self.output.parts.begin("matched"))
+        self.output.finish_matched(tallies)
+        return tallies
+
+    @cached_property
+    def _match_plan(self) -> tasks.MatchPlan:
+        """How texts are matched, with all that workers need for it shipped once."""
+        return tasks.MatchPlan.of(self.request.config, self._artefacts())
+
+    @property
+    def _context(self) -> Context:
+        """What leaves need to work."""
+        return Context(self.spark, self.request.config, self.output, self.progress, lambda: self._match_plan)
+
+    def _artefacts(self) -> tasks.Artefacts:
+        """Make what workers need to match, and ship it to them."""
+        request, folder = self.request, self.output.artefacts
+        metadata, matchers, exclusion = (folder / name for name in ("metadata", "matchers", "exclusion"))
+        request.entries.save(metadata)
+        by_trie, excludes = request.config.matcher == "trie", len(request.exclusion) > 0
+        if by_trie:
+            with self.progress.stage("build matchers"):
+                save_matchers(metadata, request.config.rules, matchers)
+        if excludes:
+            request.exclusion.save(exclusion)
+        return tasks.Artefacts(
+            entries=ship(self.spark, matchers if by_trie else metadata),
+            model=ship(self.spark, request.identifier.path),
+            exclusion=ship(self.spark, exclusion) if excludes else None,
+            lettered=self._lettered if request.config.evidence == "letters" else None,
+        )
+
+    @cached_property
+    def _lettered(self) -> Shipped:
+        """Which entries have letters, shipped once."""
+        return ship(self.spark, save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
+
+    def _threshold_for_size(
+        self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
+    ) -> SizedThreshold:
+        """Return the smallest English threshold that is expected to keep so many images."""
+        languages, passes, config = self.request.entries.languages, count(), self.request.config
+
+        def sizes_at(candidates: list[int]) -> list[float]:
+            each = [thresholds_at(t, distributions, config) for t in candidates]
+            rates = rates_of_each(counts.values, languages, each)
+            path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
+            title = f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
+            with self.progress.stage(title):
+                sizes = tasks.expected_sizes(self.spark, images.files, ship(self.spark, path))
+            return [sizes[f"size.{column}"] for column in range(len(each))]
+
+        limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]
+        return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
+
+    @staticmethod
+    def _complete(files: list[OwnFile], number: int) -> Images:
+        """Return the images in files, or refuse files that do not hold as many as were written."""
+        require_rows(files, number)
+        return Images(files, number)
+
+
+def _require_stamps(ledger: Ledger, output: Output) -> None:
+    """Refuse to go on without what workers say they have written."""
+    if ledger.missing:
+        raise InputError(
+            f"what {len(ledger.missing)} inputs gave was written but is not in {output.path}: that is no folder that "
+            "all machines share, or it shows files late; run the same command again to go on"
+        )

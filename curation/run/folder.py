@@ -1,0 +1,226 @@
+"""The output folder of curate, local or at a URL: its parts, its owner, and how finished parts get their names.
+
+`pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
+on from there. `matched/`, `gated/` and `curated/` are complete when they have their name. `matched/` carries the
+description of what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added
+and lists of what is excluded may change; anything else that differs is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from curation.inputs.files import Input
+from curation.inputs.tables.references import FOLDER, tables_in
+from curation.report.facts import Run
+from curation.report.page import write_report
+from curation.run.ledger import Ledger
+from curation.run.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
+from runtime import interrupts
+from runtime.errors import AGAIN
+from runtime.storage.locks import LOCK, TOKEN, WORK, Lock, Token, disown, own
+from runtime.storage.output_folders import usable
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.storage.parquet import first_rows
+from runtime.storage.paths import is_url, make_folder, names, remove
+from runtime.storage.whole import Parts, read_json, write_json
+from runtime.tallies import Tallies
+
+SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
+DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
+PARTS = (FOLDER, "pairs", "matched", "gated", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
+REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output folder, claimed for images matched as `description` says; as a context, until the block ends."""
+
+    path: Path
+    description: dict  # what matched/ depends on: inputs, digests, parameters
+    artefacts: Path  # a local folder for what the driver makes for workers
+    owner: Lock | Token
+    checksums: dict[str, str] = field(default_factory=dict)  # of the files of results, filled as they are finished
+
+    @classmethod
+    def claim(cls, path: str | PathLike[str], description: dict, overwrite: bool = False) -> Output:
+        """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`.
+
+        So is a local one into which another run is writing; a URL is taken over (`ownership`).
+        """
+        description = json.loads(json.dumps(description))
+        with usable(path) as folder:
+            work = folder / WORK
+            if not overwrite and (is_url(folder) or not os.path.exists(work)):
+                require_like(folder, description)  # before anything of ours is in it
+            owner = own(folder)
+            try:
+                if overwrite or require_like(folder, description):
+                    _clear(folder)
+                _clear_work(work, () if overwrite else REOPENED)
+                write_json(work / CLAIM, stamped(description))
+            except BaseException:
+                owner.release()
+                raise
+        # New for each run: workers of a session that goes on keep what they have opened, by its path.
+        artefacts = Path(tempfile.mkdtemp(prefix="clip-curation-")) if is_url(folder) else make_folder(owner.work)
+        return cls(folder, description, artefacts, owner)
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if isinstance(error, Exception):  # of which another run that has taken over may well be the reason
+                self.owner.require()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let other runs write into the folder."""
+        self.owner.release()
+        if is_url(self.path):
+            remove(self.artefacts)
+
+    def described(self, description: dict) -> Output:
+        """Return the output for a description with the files that tables were copied into."""
+        description = json.loads(json.dumps(description))
+        self.owner.require()
+        write_json(self.path / WORK / CLAIM, stamped(description))
+        return replace(self, description=description)
+
+    @property
+    def tables(self) -> Path:
+        """The folder of copies of tables."""
+        return tables_in(self.path)
+
+    @property
+    def matched(self) -> Path:
+        """The folder of matched images."""
+        return self.path / "matched"
+
+    @property
+    def gated(self) -> Path:
+        """The folder of the matched images that passed the gate."""
+        return self.path / "gated"
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of the output that come to their names whole."""
+        return Parts(self.path, self.owner.work)
+
+    @property
+    def pairs(self) -> Path:
+        """The folder of what each input gave."""
+        return self.path / "pairs"
+
+    def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
+        """Return which of the run's inputs have been read and matched already, into pairs/ or, if unique, matched/."""
+        if unique_images:
+            folder = self.parts.reopen("matched")
+        else:
+            folder = make_folder(self.pairs)
+        made_from = {name: value for name, value in self.description.items() if name != "inputs"}
+        return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
+
+    def matched_tallies(self) -> Tallies | None:
+        """Return the tallies of the matched/ of an earlier run with the same inputs and lists, or None."""
+        stamp = self.parts.stamp("matched")
+        if stamp is None or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
+            return None
+        return Tallies(stamp["tallies"])
+
+    def matched_files(self) -> list[OwnFile]:
+        """Return the matched files; one that is missing or of another run is refused."""
+        checksums = (self.parts.stamp("matched") or {}).get("checksums")
+        self._record("matched", checksums or {})
+        return own_files(self.matched, checksums, f"delete {self.matched} and {AGAIN}")
+
+    def lineage(self) -> list[dict]:
+        """Return, for each run that brought new inputs, their number, and the first and last of them."""
+        return self._earlier().get("lineage", [])
+
+    def finish_matched(self, tallies: Tallies) -> None:
+        """Give the matched files their place, stamped with their description, lineage, tallies and checksums."""
+        known = self._earlier().get("made_from", {}).get("inputs", [])
+        added = [each["path"] for each in self.description["inputs"] if each not in known]
+        lineage = self.lineage()
+        if added:
+            lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
+        self.owner.require()
+        checksums = checksums_in(tallies)
+        more = {"lineage": lineage, "tallies": tallies.rows(), "checksums": checksums}
+        self.parts.finish("matched", stamped(self.description) | more)
+
+    def finish(self, part: str, checksums: dict[str, str]) -> None:
+        """Give the files of a part of the results their place; `checksums` has that of each."""
+        self.owner.require()
+        self.parts.finish(part)
+        self._record(part, checksums)
+
+    def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
+        """Write what describes the run and the `times` of its stages, run.json last: then the folder is complete."""
+        self.owner.require()
+        if not run.gate:
+            remove(self.gated)  # of an earlier run
+        remove(self.path / "existing")  # as earlier versions called it
+        counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
+        thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
+        report = write_report(self.path / "report.html", run, rates, first_rows(self.curated_files(), SAMPLE_ROWS))
+        self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
+        write_json(self.path / "times.json", {"stages": times})
+        self.owner.require()
+        write_json(self.path / "run.json", run.run_json() | {"checksums": dict(sorted(self.checksums.items()))})
+        interrupts.complete()
+        self._remove_work()
+
+    def retract_results(self) -> None:
+        """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
+        for name in DESCRIPTIONS:
+            remove(self.path / name)
+
+    def _earlier(self) -> dict:
+        """Return what the matched images were made from before, also where someone has deleted them."""
+        return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
+
+    def curated_files(self) -> list[OwnFile]:
+        """Return the curated files, once they are finished."""
+        own = {
+            path.removeprefix("curated/"): each for path, each in self.checksums.items() if path.startswith("curated/")
+        }
+        return own_files(self.path / "curated", own, AGAIN)
+
+    def _record(self, part: str, checksums: dict[str, str]) -> None:
+        self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
+
+    def _remove_work(self) -> None:
+        """Remove the folder of unfinished work, what keeps other runs out last."""
+        work = self.path / WORK
+        if is_url(work):
+            with suppress(OSError):  # the results are complete: what is left beside them does no harm
+                remove(work)
+            return
+        _clear_work(work)
+        remove(work / CLAIM)
+        disown(self.path, self.owner)
+
+
+def _clear(path: Path) -> None:
+    for name in PARTS:
+        remove(path / name)
+
+
+def _clear_work(work: Path, kept: tuple[str, ...] = ()) -> None:
+    for name in names(work) - {LOCK, TOKEN, CLAIM, *kept}:
+        remove(work / name)

@@ -1,0 +1,103 @@
+"""The hooks of a run: what a gate and observers are given, and what they give. A run knows nothing else of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pyspark.sql import SparkSession
+
+from curation.config import CurationConfig
+from curation.report.facts import Observed, Run
+from curation.run.folder import Output
+from curation.run.tasks import MatchPlan
+from runtime.hooks import hooks
+from runtime.progress import Progress
+from runtime.storage.own_files import OwnFile
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.run.request import Options
+
+# Who observes, by the name under which run.json has what was seen: functions as `Finds`, in the order of the report.
+OBSERVERS = {
+    "doubtful": "curation.observers.doubtful:find",
+    "shape": "curation.observers.shape:find",
+    "alignment": "curation.observers.alignment:find",
+}
+GROUP = "clip_curation.observers"  # of entry points of other packages
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a gate works: the session, the numbers of the run, its folder, and how it matches texts."""
+
+    spark: SparkSession
+    config: CurationConfig
+    output: Output
+    progress: Progress
+    match_plan: Callable[[], MatchPlan]  # made when it is first asked for
+
+
+class Gated(Protocol):
+    """What a gate let pass, and what it counted."""
+
+    @property
+    def last(self) -> Tallies:
+        """The tallies of the step that wrote the files, with `passed` and the checksum of each."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what run.json says: `gate`, and `downloads` where a download was asked for."""
+
+
+class Gate(Protocol):
+    """What is asked of matched images, checked."""
+
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
+        """Write the images that pass to the part `gated` of the output, begun anew; return its files."""
+
+
+class GatePlan(Protocol):
+    """What is asked of matched images, found before Spark starts; false where nothing is."""
+
+    def __bool__(self) -> bool: ...
+
+    def open(self, spark: SparkSession) -> Gate:
+        """Return the gate; InputError for what Spark cannot evaluate."""
+
+
+class GateOptions(Protocol):
+    """What a user asks of images."""
+
+    def find(self) -> GatePlan:
+        """Return the plan; InputError for what cannot be used."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an observer is given: the images that were counted, the manifest, and the numbers of the run."""
+
+    context: Context
+    images: list[OwnFile]
+    manifest: list[OwnFile]
+    run: Run
+
+
+class Observer(Protocol):
+    """Sees the images before balancing, and the manifest."""
+
+    def observe(self, seen: Observation) -> Observed:
+        """Return what run.json says, and a section of the report."""
+
+
+class Finds(Protocol):
+    """Gives the observer that a run with these options has, with all that it reads, or None."""
+
+    def __call__(self, options: Options) -> Observer | None: ...
+
+
+def observers(options: Options) -> dict[str, Observer]:
+    """Return those who observe a run with these options, by name."""
+    found = {name: find(options) for name, find in hooks(GROUP, OBSERVERS).items()}
+    return {name: each for name, each in found.items() if each is not None}

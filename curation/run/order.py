@@ -1,0 +1,82 @@
+"""Curate pairs: the algorithm of the papers, one line a step.
+
+Each step is in `driver`, and what its Spark tasks do in `tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from curation.config import CurationConfig
+from curation.inputs.files import dialects
+from curation.report.console import in_one_line
+from curation.run import catalog, warm
+from curation.run.driver import Counted, Steps
+from curation.run.folder import Output
+from curation.run.request import Options, Request
+from curation.run.results import Results
+from metadata.entries import Entries
+from runtime.progress import Progress
+from runtime.shipping import require_shared
+from runtime.storage.output_folders import require_apart
+from runtime.warming import compile_kernels
+
+
+def curate(
+    spark: SparkSession | Callable[[], SparkSession],
+    config: CurationConfig,
+    *,
+    inputs: Sequence[str | Path],
+    metadata: str | Path | Entries,
+    output: str | Path,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Write the curated manifest of `inputs`, and all that tells how it came about, into the folder `output`.
+
+    `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`); `metadata` is a
+    folder that clip-metadata wrote, or entries.
+    `spark` may be a function that makes the session: it is called once the inputs are found and checked.
+    InputError for what cannot be used; the same call goes on after a run that broke off.
+    """
+    progress = progress or Progress()
+    request = Request.find(config, inputs, metadata, options or Options())
+    require_apart(output, request.paths(inputs))
+    for line in dialects(request.files):
+        progress.note(in_one_line(line))
+    with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
+        claimed = owned
+        compile_kernels(warm.CALLS, warm.SECONDS, progress)
+        with progress.stage("start Spark"):
+            session = spark() if callable(spark) else spark
+        if request.tables:
+            request, claimed = copy_tables(session, request, claimed, progress)
+        run(Steps(session, request, claimed, progress))
+    return Results.open(output)
+
+
+def copy_tables(spark: SparkSession, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
+    """Copy the tables that are asked for into the output folder; return request and output with the files of copies."""
+    require_shared(spark, output.path)
+    copies = []
+    for table in request.tables:
+        with progress.stage(f"copy table {table}"):
+            copies += catalog.copy(spark, table, request.options.columns, output.tables)
+    request = request.with_copies(copies)
+    return request, output.described(request.made_from())
+
+
+def run(steps: Steps) -> None:
+    """Match, count, balance and sample; where a gate is asked for, over the images that pass it."""
+    gate = steps.open_gate()
+    matched = steps.match()
+    images, gated = steps.matched_images(matched), None
+    if gate:
+        images, gated = steps.gate(images, gate)
+    counts = steps.count(images)
+    balance = steps.balance(images, counts)
+    curated = steps.sample(images, balance.rates)
+    steps.write_results(images, Counted(matched, counts, balance, curated, gated))

@@ -1,0 +1,65 @@
+"""Find the checksums that commands of ours recorded of their Parquet files, for whoever reads these as tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from curation.run.ledger import is_stamp
+from runtime.redaction import with_secrets
+from runtime.storage.listing import names_in
+from runtime.storage.own_files import checksums_in
+from runtime.storage.paths import AT_ONCE, as_path
+from runtime.storage.whole import STAMP, read_json
+from runtime.tallies import Tallies
+
+FACTS = ("run.json", "clusters.json")  # in the folder above: of curate, and of clip-cluster
+_WRITTEN_BY_OTHERS = re.compile("https?://|.*://.*::", re.DOTALL)  # servers of pages, and what is in an archive
+_CHECKSUM = re.compile("[0-9a-f]{8}")
+
+
+def recorded(paths: Iterable[str]) -> dict[str, str]:
+    """Return the checksums of those of these files that have one, by path."""
+    by_folder: dict[str, list[str]] = {}
+    for path in paths:
+        if not _WRITTEN_BY_OTHERS.match(path):
+            by_folder.setdefault(path.rpartition("/")[0], []).append(path)
+    return {path: checksum for folder in by_folder.items() for path, checksum in _in_folder(*folder).items()}
+
+
+def stamp_of(file: str) -> str:
+    """Return the name of the JSON file with the checksum of a Parquet file that stays beside it.
+
+    >>> stamp_of("0a.parquet")
+    '_0a.json'
+    """
+    return f"_{file.rpartition('.')[0]}.json"
+
+
+def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
+    above, _, part = folder.rpartition("/")
+    present, own = {*names_in(folder or "/")}, as_path(with_secrets(folder or "/"))
+    names = {path.rpartition("/")[2]: path for path in paths}
+    stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
+    facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        known = {name: each for found in pool.map(_of_stamp, stamps) for name, each in found.items()}
+        of_parts = {name: each for found in pool.map(_checksums, facts) for name, each in found.items()}
+    known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
+    return {path: known[name] for name, path in names.items() if name in known}
+
+
+def _of_stamp(path: Path) -> dict[str, str]:
+    """Return the checksums in a stamp: among the tallies of a task, or by name."""
+    content = read_json(path)
+    if is_stamp(content):
+        return checksums_in(Tallies((content or {})["tallies"]))
+    return _checksums(path)
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    found = (read_json(path) or {}).get("checksums")
+    known = found if isinstance(found, dict) else {}
+    return {name: each for name, each in known.items() if isinstance(each, str) and _CHECKSUM.fullmatch(each)}

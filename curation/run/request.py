@@ -1,0 +1,132 @@
+"""The request of a run: its numbers and all that it reads, found and checked before Spark starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from curation.config import CurationConfig
+from curation.exclusion import Exclusion
+from curation.inputs import files
+from curation.inputs.crawl import commoncrawl
+from curation.inputs.files import Input
+from curation.inputs.tables.columns import TableOptions
+from curation.inputs.tables.references import PREFIX, is_table, table_name
+from curation.language.identify import Identifier
+from curation.run import hooks
+from curation.run.hooks import GateOptions, GatePlan, Observer
+from curation.schemas import MATCHED_VERSION
+from metadata.entries import Entries
+from metadata.entry_lists import FilesOfLanguages
+from runtime.errors import InputError, require_several
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run takes besides inputs, metadata and numbers.
+
+    columns: the columns that hold the pairs, where they are not recognised.
+    unique_images: the inputs state each image once; nothing is brought together by image.
+    exclude: files of lists of what must not be in the manifest.
+    gate: what is asked of images.
+    classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
+    templates: {"en": FILE}, the forms in which their names are looked for.
+    model: a fastText language identification model; None: lid.176.ftz.
+    overwrite: replace another run in the output folder.
+    """
+
+    columns: TableOptions = field(default_factory=TableOptions)
+    unique_images: bool = False
+    exclude: Sequence[str] = ()
+    gate: GateOptions | None = None
+    classes: FilesOfLanguages = ()
+    templates: FilesOfLanguages = ()
+    model: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("exclude", "classes", "templates"):
+            require_several(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Request:
+    """The numbers of a run and all that it reads."""
+
+    config: CurationConfig
+    options: Options
+    files: list[Input]
+    exclusion: Exclusion
+    entries: Entries
+    identifier: Identifier
+    gate: GatePlan | None
+    observers: dict[str, Observer]
+    tables: list[str] = field(default_factory=list)  # of Spark's catalog, to be copied into files
+    passed_over: dict[str, str] = field(default_factory=dict)  # path among the inputs, of no regular file → its kind
+
+    @classmethod
+    def find(
+        cls, config: CurationConfig, inputs: Sequence[str | Path], metadata: str | Path | Entries, options: Options
+    ) -> Request:
+        """Return a request whose files were found and opened once; InputError for one that cannot be used."""
+        require_several("inputs", inputs)
+        given = list(map(str, inputs))
+        tables = list(dict.fromkeys(table_name(each) for each in given if is_table(each)))
+        if tables and config.sample_files is not None:
+            raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
+        paths = [each for each in given if not is_table(each)]
+        passed_over: dict[str, str] = {}
+        return cls(
+            config=config,
+            options=options,
+            tables=tables,
+            files=files.find(paths, options.columns, config.sample_files, config.seed, passed_over),
+            exclusion=Exclusion.read(options.exclude),
+            entries=entries_for(config, metadata),
+            identifier=Identifier.open(options.model),
+            gate=options.gate.find() if options.gate else None,
+            observers=hooks.observers(options),
+            passed_over=passed_over,
+        )
+
+    def paths(self, inputs: Sequence[str | Path]) -> list[str]:
+        """Return the paths among `inputs`, and those of all files that were found."""
+        given = (each for each in map(str, inputs) if not (is_table(each) or commoncrawl.is_reference(each)))
+        return [*given, *(file.path for file in self.files)]
+
+    def with_copies(self, copies: list[Input]) -> Request:
+        """Return the request with files instead of the tables of which they are copies."""
+        return replace(self, files=[*self.files, *copies], tables=[])
+
+    def made_from(self) -> dict:
+        """Return what the matched images depend on; of tables that are not copied yet, only their names."""
+        tables = [{"path": f"{PREFIX}{table}"} for table in self.tables]
+        return {
+            "inputs": [*(asdict(file) for file in self.files), *tables],
+            "columns": {name: column for name, column in asdict(self.options.columns).items() if name != "dialect"},
+            "exclusion": self.exclusion.digest if len(self.exclusion) else None,
+            "matched_version": MATCHED_VERSION,
+            "metadata": self.entries.digest,
+            "rules": self.config.rules,
+            "evidence": self.config.evidence,
+            "model": {"name": self.identifier.name, "digest": self.identifier.digest},
+            "unique_images": self.options.unique_images,
+            "max_texts": self.config.max_texts,
+            "max_text_length": self.config.max_text_length,
+            "min_language_score": self.config.min_language_score,
+            "min_language_scores": self.config.min_language_scores,
+            "no_language": self.config.no_language,
+            "wrong_script": self.config.wrong_script,
+            "page_language": self.config.page_language,
+            "metadata_of": self.config.metadata_of,
+            "merge_languages": self.config.merge_languages or None,  # None, as in runs that knew neither
+        }
+
+
+def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:
+    """Return the entries that texts are matched against: all, those of one language, or all in one list."""
+    entries = metadata if isinstance(metadata, Entries) else Entries.open(metadata)
+    if config.merge_languages:
+        return entries.merged()
+    return entries.only(config.metadata_of) if config.metadata_of is not None else entries

@@ -1,0 +1,180 @@
+"""Check that a finished run, metadata or clusters are as they were written, file by file, as `clip-verify` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+from curation.inputs.tables.references import FOLDER
+from curation.run.ledger import STAMP_NAME, is_stamp
+from curation.run.results import RERUN
+from metadata.entries import ENTRIES, FACTS
+from runtime.blocks import ENDING, read_blocks
+from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, content_digest, intact
+from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
+from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
+
+CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
+# Folders whose files are all known; `existing` is of earlier versions.
+PARTS = ("curated", "matched", "gated", "existing", "clusters")
+NAMED = 5  # files that a sentence names
+BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One file of a folder, by its path there, and what raises an error if it is not as it was written."""
+
+    name: str
+    require: Callable[[], object]
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the file, or None."""
+        try:
+            self.require()
+        except FileNotFoundError:
+            return f"{self.name} is missing"
+        except FullDisk:  # where a file at a URL is copied to
+            raise
+        except ValueError:
+            return f"{self.name} is damaged"
+        return None
+
+
+def verify(folder: str | PathLike[str]) -> str:
+    """Return a sentence if all files of a run, of metadata or of clusters are as they were written; else InputError."""
+    path = as_path(folder)
+    with reachable(path):
+        found = names(path)
+        if "run.json" in found:
+            facts = _facts(path / "run.json", RERUN)
+            return _verified(path, _of_run(path, facts), _unknown(path, facts["checksums"]))
+        if FACTS in found:
+            return _verified(path, _of_checksums(path, FACTS, _facts(path / FACTS, BUILD)) + _of_sources(path), [])
+        if CLUSTERED in found:
+            facts = _facts(path / CLUSTERED, CLUSTER)
+            return _verified(path, _of_checksums(path, CLUSTERED, facts), _unknown(path, facts["checksums"]))
+    raise InputError(
+        f"{path} holds no run.json, {FACTS} or {CLUSTERED}; give the folder of a run, of metadata or of clusters"
+    )
+
+
+def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        faults = [fault for fault in pool.map(Check.fault, checks) if fault]
+    faults += [f"{name} is not of this run" for name in unknown]
+    if faults:
+        more = f", and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
+        remedy = CLUSTER if checks[0].name == CLUSTERED else _remedy(faults)
+        raise InputError(f"{folder} is not as it was written: {', '.join(faults[:NAMED])}{more}; {remedy}")
+    return f"{folder}: all {len(checks):,} files are as they were written"
+
+
+def _remedy(faults: list[str]) -> str:
+    if any(fault.startswith((FACTS, ENTRIES, "sources/")) for fault in faults):
+        return BUILD
+    what = "matched/" if any(fault.startswith("matched/") for fault in faults) else "what is damaged or not of this run"
+    return f"delete {what} and {RERUN}"
+
+
+def _of_run(path: Path, facts: dict) -> list[Check]:
+    """Return the checks of a run's files; those that run.json does not know have checksums of their own."""
+    checks = [Check(name, partial(_require_bytes, path / name, each)) for name, each in facts["checksums"].items()]
+    own = ["times.json", *(["matched/" + STAMP] if _has_part(facts, "matched") else [])]
+    jsons = [Check(name, partial(_require_exact, path / name)) for name in own if not facts.get("removals")]
+    stamps = [
+        Check(f"{part}/{file.name}", partial(_require_stamp, file))
+        for part in ("pairs", "matched")
+        for file in files(path / part, ".json")
+        if file.name not in (STAMP, EARLIER)
+    ]
+    return [Check("run.json", lambda: None), *checks, *jsons, *stamps, *_of_pairs(path), *_of_tables(path)]
+
+
+def _of_pairs(path: Path) -> Iterator[Check]:
+    for file in files(path / "pairs", ENDING):
+        yield Check(f"pairs/{file.name}", partial(_require_blocks, file))
+
+
+def _of_tables(path: Path) -> Iterator[Check]:
+    """Yield the checks of copies of tables, whose names end with a digest of their bytes."""
+    for table in sorted(names(path / FOLDER)):
+        for file in files(path / FOLDER / table, ".parquet"):
+            yield Check(f"{FOLDER}/{table}/{file.name}", partial(_require_named, file))
+
+
+def _of_checksums(path: Path, name: str, facts: dict) -> list[Check]:
+    """Return the checks of the file `name`, which was compared with its own checksum, and of those that it knows."""
+    known = [
+        Check(each, partial(_require_bytes, path / each, checksum)) for each, checksum in facts["checksums"].items()
+    ]
+    return [Check(name, lambda: None), *known]
+
+
+def _of_sources(path: Path) -> list[Check]:
+    """Return the checks of what was counted of the sources of metadata, where that is on this machine."""
+    checks = []
+    for stamp in sorted(Path(path).glob(f"sources/**/{STAMP}")) if isinstance(path, Path) else []:
+        part = stamp.parent.relative_to(path).as_posix()
+        checks.append(Check(f"{part}/{STAMP}", partial(_require_exact, stamp)))
+        for name, each in (read_json(stamp) or {}).get("checksums", {}).items():
+            checks.append(Check(f"{part}/{name}", partial(_require_bytes, stamp.parent / name, each)))
+    return checks
+
+
+def _facts(path: Path, remedy: str) -> dict:
+    """Return the content of the file that knows the others; it must be, byte for byte, what we write."""
+    data = read_bytes(path)
+    try:
+        facts = content_of(data)
+    except ValueError as error:
+        raise OwnFile(path, None, remedy).damaged(error) from None
+    if not isinstance(facts, dict) or "checksums" not in facts:
+        raise InputError(f"{path} is of an earlier version, which recorded no checksums; {remedy}")
+    if not is_exact(data):
+        raise OwnFile(path, None, remedy).damaged("other programs have changed it")
+    return facts
+
+
+def _has_part(facts: dict, part: str) -> bool:
+    return any(name.startswith(f"{part}/") for name in facts["checksums"])
+
+
+def _unknown(path: Path, known: dict[str, str]) -> list[str]:
+    """Return the files in folders of results that the run did not write."""
+    parts = [part for part in PARTS if any(name.startswith(f"{part}/") for name in known)]  # others are older
+    found = [(part, name) for part in parts for name in sorted(names(path / part))]
+    own = [f"{part}/{name}" for part, name in found if not (part == "matched" and STAMP_NAME.fullmatch(name))]
+    return [name for name in own if name not in known]
+
+
+def _require_bytes(path: Path, checksum: str) -> None:
+    with intact(OwnFile(path, checksum, "")):
+        pass
+
+
+def _require_exact(path: Path) -> None:
+    if not is_exact(read_bytes(path)):
+        raise ValueError("its checksum differs")
+
+
+def _require_stamp(path: Path) -> None:
+    data = read_bytes(path)
+    content = content_of(data)
+    if not is_stamp(content) or text_of(content).encode() != data:
+        raise ValueError("its checksum differs")
+
+
+def _require_blocks(path: Path) -> None:
+    for _ in read_blocks(path, None):
+        pass
+
+
+def _require_named(path: Path) -> None:
+    if content_digest(path) != path.stem.rpartition("-")[2]:
+        raise ValueError("its digest differs from its name")

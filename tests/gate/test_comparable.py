@@ -1,0 +1,67 @@
+"""Columns of any type and value are compared as Spark compares numbers, times and texts; NaN is null."""
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.by_uid.comparable import comparable, comparable_type
+from curation.gate.plan import GateOptions
+from tests.support.finished_run import image
+from tests.support.gates import gated
+
+NAN = float("nan")
+YEARS = [datetime(2019, 1, 1), datetime(2020, 1, 1), datetime(2021, 1, 1), None]
+TIMES = {f"{unit}{zone or ''}": pa.timestamp(unit, zone) for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC")}
+COLUMNS = {
+    "double": [1.0, NAN, 3.0, None],
+    "float": pa.array([1.0, NAN, 3.0, None], pa.float32()),
+    "half": pa.array(np.array([1.0, NAN, 3.0, 0.0], np.float16), mask=np.array([False, False, False, True])),
+    "many": [[1.0], [NAN], [3.0], None],
+    "fixed": pa.array([[1.0], [NAN], [3.0], None], pa.list_(pa.float32(), 1)),
+    "inner": [{"a": [1.0]}, {"a": [NAN]}, {"a": [3.0]}, None],
+    "small": pa.array([[1], [2], [3], None], pa.large_list(pa.uint8())),
+    "clock": pa.array([1, 2, 3, None], pa.time64("ns")),
+    "lapse": pa.array([1000, 2000, 3000, None], pa.duration("ms")),
+    "of_times": pa.array([[year] for year in YEARS], pa.list_(pa.timestamp("ns"))),
+} | {name: pa.array(YEARS, kind) for name, kind in TIMES.items()}
+# Conditions, and the images that meet all of them.
+KEPT = [
+    *((f"{name} > 2", [2]) for name in ("double", "float", "half", "many[0]", "fixed[0]", "inner.a[0]", "small[0]")),
+    *((f"{name} > 2 OR {name} <= 2", [0, 2]) for name in ("double", "many[0]", "inner.a[0]")),
+    ("NOT double > 2", [0]),
+    ("double IS NULL", [1, 3]),
+    ("sqrt(double - 2) > 0.5", [2]),
+    ("(sqrt(double - 2) * 2 + 1 > 0) IS NULL", [0, 1, 3]),
+    ("coalesce(sqrt(double - 2), float('nan'), cast('NaN' AS double), 7) = 7", [0, 1, 3]),
+    ("exists(many, x -> x > 2)", [2]),
+    ("lapse > interval '2' second", [2]),
+    ("clock > '00:00:00'", [0, 1, 2]),
+    *((f"`{name}` > '2019-06-01'", [1, 2]) for name in (*TIMES, "of_times`[0] > '2019' AND `us")),
+]
+
+
+@pytest.mark.spark
+def test_images_pass_whose_values_compare_whatever_their_types(spark, tmp_path):
+    images = [image(number) for number in range(4)]
+    columns = {name: pa.array(values) for name, values in COLUMNS.items()}
+    pq.write_table(pa.table({"uid": [row["uid"] for row in images]} | columns), tmp_path / "t.parquet")
+    table = [[str(tmp_path / "t.parquet")]]
+    flags = " + ".join(f"if({condition}, {1 << bit}, 0)" for bit, (condition, _) in enumerate(KEPT))
+    for number in range(4):
+        met = sum(1 << bit for bit, (_, kept) in enumerate(KEPT) if number in kept)
+        keep = f"{flags} = {met}"
+        rows, _ = gated(spark, tmp_path / "gates", images, GateOptions(images=table, keep=keep))
+        assert images[number] in rows
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_a_slice_and_no_rows_are_brought_to_the_same_type(column):
+    column = pa.array(column)
+    whole = comparable(column)
+    whole.validate(full=True)
+    assert whole.type == comparable_type(column.type)
+    assert comparable(column.slice(1, 2)).equals(whole.slice(1, 2))
+    assert comparable(column.slice(0, 0)).type == whole.type

@@ -1,0 +1,163 @@
+"""Conditions of --keep are refused in a sentence before Spark starts where their text decides, and else by Spark."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.gate.expression_text import names_in, require_short
+from curation.gate.plan import GateOptions, GatePlan
+from runtime.errors import InputError
+from tests.support.finished_run import image
+from tests.support.gates import gated, opened_gate, write_table
+
+DEEPEST = "(" * 100 + "width" + ")" * 100 + " > 2"
+LONGEST = "NOT " * 497 + "width > 2"
+
+
+def plan_of(tables: list[str], keep: str) -> GatePlan:
+    return GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep))
+
+
+@pytest.mark.parametrize(
+    ("keep", "sentence"),
+    [
+        ("(" * 2000 + "width" + ")" * 2000 + " > 1", "has 2,000 brackets, or CASEs, within one another; at most 100"),
+        ("CASE WHEN width > 1 THEN " * 120 + "true" + " END" * 120, "120 brackets, or CASEs|words and signs"),
+        (" OR ".join(f"width = {number}" for number in range(20_000)), "characters; at most 20,000 are read"),
+        (" OR ".join(f"width = {number}" for number in range(400)), "has 1,199 words and signs.*; at most 500"),
+        ("+".join(["width"] * 1000) + " > 1", "words and signs, besides numbers.*at most 500 are read"),
+        ("~" * 600 + "width > 1", "words and signs"),
+    ],
+    ids=["brackets", "cases", "characters", "ors", "sum", "signs"],
+)
+def test_an_expression_that_spark_would_not_come_back_from_is_refused(tmp_path, keep, sentence):
+    table = write_table([{"uid": "a", "width": 1}], tmp_path / "t", 1)
+    with pytest.raises(InputError, match=sentence):
+        plan_of([table], keep)
+
+
+def test_what_is_within_strings_and_lists_of_numbers_is_neither_deep_nor_long():
+    require_short(f"text = '{'(' * 5000}' AND width IN ({', '.join(map(str, range(2000)))})")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("keep", [DEEPEST, LONGEST, "+".join(["width"] * 249) + " > 500"], ids=["deep", "long", "sum"])
+def test_the_deepest_and_longest_expressions_are_evaluated(spark, tmp_path, keep):
+    images = [image(number) for number in range(4)]
+    table = write_table([{"uid": row["uid"], "width": n} for n, row in enumerate(images)], tmp_path / "t", 1)
+    rows, _ = gated(spark, tmp_path / "gates", images, GateOptions(images=[[table]], keep=keep))
+    expected = images[:3] if keep == LONGEST else images[3:]
+    assert rows == expected
+
+
+@pytest.mark.parametrize(
+    ("keep", "names"),
+    [
+        ("status = 'success' AND least(width, height) >= 200", ["status", "width", "height"]),
+        ("`a ``b`` c`.d[0] > -1.5e3 AND NOT (x IS NULL OR y IN ('n', \"m\"))", ["a `b` c", "x", "y"]),
+        ("case when n > 1L then m else .5 end > 2 -- a comment\n/* o */ or p like r'\\'", ["n", "m", "p"]),
+        ("größe > 1 and a % b = 0 || c", ["größe", "a", "b", "c"]),
+        ("day > 1 and user = 'x'", ["day", "user"]),
+        ("width >", ["width"]),
+    ],
+)
+def test_names_of_columns_are_found_in_the_text(keep, names):
+    assert names_in(keep, ["day", "USER"]) == names
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        "cast(nope as int) > 1",
+        "nope::int > 1",
+        "exists(scores, x -> x > nope)",
+        "extract(year from nope) > 1",
+        "timestampadd(DAY, 1, nope) > 1",
+        "date '2020-01-01' > nope",
+        "interval 1 day > nope",
+        "nope is distinct from 1",
+        "current_date > nope",
+        "(nope > 1) is unknown",
+        "nope in (select 1)",
+        "exists (select * from t where nope)",
+        "nope like 'a' escape 'b'",
+        "max(nope) over (order by a) > 1",
+        "f(name => nope)",
+        "count(distinct nope) > 1",
+        "builtin.abs(nope) > 1",
+        ":nope > 1",
+    ],
+)
+def test_where_only_spark_can_tell_names_none_is_taken_for_a_column(keep):
+    assert names_in(keep, []) == []
+
+
+def test_a_misspelt_column_is_refused_before_spark_starts(tmp_path):
+    table = write_table([{"uid": "a", "width": 1}], tmp_path / "scores", 1)
+    with pytest.raises(InputError, match="column widht of --keep is in no table of images: .*scores has uid, width"):
+        plan_of([table], "widht > 1")
+    assert plan_of([table], "WIDTH > 1")
+
+
+@pytest.mark.parametrize("keep", ["score > 1", "cast(Score as int) > 1"])
+@pytest.mark.spark
+def test_columns_that_differ_in_case_alone_are_refused_where_one_is_asked_for(spark, tmp_path, keep):
+    table = write_table([{"uid": "a", "score": 1, "Score": 2, "width": 3}], tmp_path / "t", 1)
+    with pytest.raises(
+        InputError, match="may be score or Score of .*, which Spark SQL does not tell apart; rename one"
+    ):
+        opened_gate(spark, [table], keep)
+    assert opened_gate(spark, [table], "width > 1").conditions
+
+
+OF_MANY_ROWS = [
+    "avg(width) > width",
+    "sum(max(width)) > 1",
+    "count(rand()) > 1",
+    "row_number() > 1",
+    "max(width) over () > 1",
+    "explode(array(width)) > 1",
+    "grouping(width) > 1",
+    "width > (select max(width) from nowhere)",
+    "width in (select 1)",
+]
+OF_A_RUN = [
+    *(
+        "current_date > at",
+        "now() > at",
+        "current_timestamp() > at",
+        "at < localtimestamp()",
+        "unix_timestamp() > width",
+    ),
+    *("current_user() = name", "session_user() = name", "current_timezone() = name", "current_database() = name"),
+    *("version() = name", "uuid() = name", "input_file_name() = name", "spark_partition_id() = width"),
+    *("monotonically_increasing_id() = width", "reflect('java.lang.System', 'nanoTime') = name"),
+    *(
+        "at > 'yesterday'",
+        "at > timestamp'now'",
+        "to_date('today') = at",
+        "hour(' NOW') > width",
+        "date'tomorrow' > at",
+    ),
+]
+
+
+def refusal_of(spark, table: Path, keep: str) -> str:
+    try:
+        opened_gate(spark, [str(table)], keep)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.spark
+def test_what_is_not_of_one_image_is_refused_in_one_sentence(spark, tmp_path):
+    columns = {"uid": ["a"], "width": [1], "name": ["b"], "at": pa.array([0], pa.timestamp("ns"))}
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "t" / "a.parquet")
+    said = {keep: refusal_of(spark, tmp_path / "t", keep) for keep in OF_MANY_ROWS + OF_A_RUN}
+    assert [keep for keep, sentence in said.items() if "is not of one image alone; leave out" not in sentence] == []
+    for keep in ("name = 'today' AND at > '2020-01-01'", "at > 'epoch'", "name = 'now' OR width > 1", "pi() > width"):
+        assert opened_gate(spark, [str(tmp_path / "t")], keep)

@@ -1,0 +1,104 @@
+"""With --match-captions an image is balanced by its caption, as a naive twin says; without one, by its alt texts."""
+
+from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.by_uid.caption_rows import CaptionTable
+from curation.gate.captioning import CaptionMatching, captioned
+from curation.gate.plan import GateOptions, GatePlan
+from curation.schemas import CURATED, MATCHED
+from runtime.errors import InputError
+from runtime.tallies import Tallies
+from tests.naive.captions import naive_best, naive_captioned
+from tests.support.captions import (
+    ENTRIES,
+    MOST,
+    WORDS,
+    captions_of,
+    find,
+    matching,
+    rows_of,
+    run,
+    write_captions,
+    write_pairs,
+)
+from tests.support.finished_run import image
+
+COUNTED = ("images", "without", "cut")
+
+
+def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
+    chance = Random(2)
+    images = [image(number) for number in range(80)]
+    images[3]["candidates"] = []
+    rows = captions_of(images, chance)
+    expected, counts = naive_captioned(images, rows, find, MOST)
+    batch = pa.RecordBatch.from_pylist([image(99), *images, image(98)], MATCHED).slice(1, len(images))
+    best = pa.array([_cleaned(naive_best(rows, row["uid"])) for row in images], pa.string())
+    tallies = Tallies()
+    found = captioned(batch, best, CaptionMatching(matching(), MOST), tallies)
+    assert found.schema == MATCHED
+    assert found.to_pylist() == expected
+    assert tallies["captioned"] == counts["images"] > 20
+    assert {name: tallies[name] for name in ("without", "cut", "removed")} == {
+        name: counts[name] for name in ("without", "cut", "removed")
+    }
+    before = [text["language"] for row in images for text in row["candidates"]]
+    after = [text["language"] for row in expected for text in row["candidates"]]
+    for code, texts in tallies.by_language("texts").items():
+        assert texts == before.count(code) - after.count(code)
+    assert captioned(batch.slice(0, 0), best.slice(0, 0), CaptionMatching(matching(), MOST), Tallies()).num_rows == 0
+
+
+def _cleaned(caption: str | None) -> str | None:
+    return caption and " ".join(caption.strip().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (GateOptions(captions=["t.parquet"]), "--captions t.parquet changes nothing where alt texts are balanced"),
+        (GateOptions(match_captions=True), "--match-captions balances by captions; name tables"),
+        (GateOptions(captions=["gone"], match_captions=True), "gone does not exist; expected tables of captions"),
+    ],
+)
+def test_captions_that_serve_nothing_are_refused(options, fault):
+    with pytest.raises(InputError, match=fault):
+        GatePlan.find(options)
+
+
+@pytest.mark.spark
+def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(spark, tmp_path):
+    write_pairs(tmp_path / "pairs.parquet")
+    plain = run(spark, tmp_path)
+    matched = rows_of(tmp_path / "run" / "matched")
+    rows = captions_of(matched, Random(4))
+    expected, counts = naive_captioned(matched, rows, find, MOST)
+    results = run(spark, tmp_path, write_captions(rows, tmp_path / "captions", 3))
+    assert rows_of(tmp_path / "run" / "gated") == expected
+    assert rows_of(tmp_path / "run" / "matched") == matched
+    assert results.facts["rows"]["gated"] == len(expected) < plain.facts["rows"]["matched"] == len(matched)
+    entries = [id for row in expected for text in row["candidates"] for id in text["entries"]]
+    assert results.counts.tolist() == [entries.count(id) for id in range(len(ENTRIES))]
+    own = {row["uid"]: {text["text"] for text in row["candidates"]} for row in expected}
+    curated = pq.read_table(tmp_path / "run" / "curated")
+    assert curated.schema.equals(CURATED)
+    assert 20 < len(curated) < len(expected)
+    assert all(row["text"] in own[row["uid"]] for row in curated.to_pylist())
+    said = results.facts["gate"]
+    assert {name: said["captions"][name] for name in COUNTED} == {name: counts[name] for name in COUNTED}
+    assert [each["removed"] for each in said["conditions"]] == [counts["removed"]]
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert f"{counts['images']} matched images have one, {counts['without']} keep their alt texts" in page
+
+
+def test_rows_of_a_table_are_clean_and_have_a_score(tmp_path):
+    rows = [{"uid": "a", "caption": caption, "score": 1} for caption in WORDS]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    table = CaptionTable.find([str(tmp_path / "t.parquet")])
+    (batch,) = table.read(table.files[0])
+    assert batch["caption"].to_pylist() == [_cleaned(text) for text in WORDS if text and text.strip()]
+    assert batch["score"].to_pylist() == [1.0] * batch.num_rows

@@ -1,0 +1,65 @@
+"""The images that lists name may stay, and no others."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.gate.plan import GateOptions, GatePlan
+from curation.images.uids import uids
+from runtime.errors import InputError
+from tests.support.finished_run import image
+from tests.support.gates import gated
+
+
+@pytest.fixture
+def images() -> list[dict]:
+    urls = [f"http://é.example/{number}.jpg" for number in range(8)]
+    return [image(number, url) | {"uid": uids(pa.array([url]))[0].as_py()} for number, url in enumerate(urls)]
+
+
+@pytest.mark.spark
+def test_images_stay_that_a_list_of_any_kind_names(spark, tmp_path, images):
+    lines = ["# may stay", images[1]["uid"], images[2]["url"], f"uid:{images[3]['uid']}", "0" * 32, images[1]["uid"]]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    with gzip.open(tmp_path / "more.txt.gz", "wt") as file:
+        file.write(images[4]["url"])
+    pq.write_table(pa.table({"uid": [images[5]["uid"]], "score": [1]}), tmp_path / "table.parquet")
+    (tmp_path / "table.csv").write_text(f"url,score\n{images[6]['url']},1\n")
+    options = GateOptions(only=[str(tmp_path / "*.txt"), *map(str, sorted(tmp_path.glob("*[tz]*.??*")))])
+    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    assert rows == images[1:7]
+    (condition,) = counted.of_gate()["conditions"]
+    assert condition["text"].startswith("in ")
+    assert condition["failed"] == condition["removed"] == condition["alone"] == 2
+
+
+@pytest.mark.spark
+def test_lists_and_conditions_must_both_hold(spark, tmp_path, images):
+    (tmp_path / "only.txt").write_text("\n".join(row["uid"] for row in images[:4]))
+    pq.write_table(pa.table({"uid": [row["uid"] for row in images], "n": range(8)}), tmp_path / "t.parquet")
+    options = GateOptions(only=[str(tmp_path / "only.txt")], images=[[str(tmp_path / "t.parquet")]], keep="n >= 2")
+    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    assert rows == images[2:4]
+    assert [(each["failed"], each["alone"]) for each in counted.of_gate()["conditions"]] == [(4, 4), (2, 2)]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("example.org", "names a domain, 'example.org'; --only takes uids and URLs"),
+        ("0" * 32, "has none of the matched images"),
+        ("x y", "line 1: 'x y' is neither a uid"),
+    ],
+)
+def test_lists_that_name_no_images_are_refused(spark, tmp_path, images, line, sentence):
+    (tmp_path / "only.txt").write_text(line)
+    with pytest.raises(Exception, match=sentence):
+        gated(spark, tmp_path / "gates", images, GateOptions(only=[str(tmp_path / "only.txt")]))
+
+
+def test_a_list_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"gone.txt does not exist; expected a list of the uids or URLs"):
+        GatePlan.find(GateOptions(only=[str(tmp_path / "gone.txt")]))

@@ -1,0 +1,87 @@
+"""Policies are parsed from names of rules, in any order, and refuse what is no rule."""
+
+import pickle
+import random
+import re
+
+import pytest
+
+from curation.gate.policies import IMAGES, RULES, RUN, TEXTS, Policy
+from runtime.errors import InputError
+from tests.support.checkout import ROOT
+
+
+def test_the_order_and_the_repetition_of_names_make_no_difference():
+    names = ["min_words:3", "noai", "max_images_per_text:10", "html", "url_words", "noai", "min_words:3"]
+    expected = ("noai", "url_words", "min_words:3", "html", "max_images_per_text:10")
+    for seed in range(20):
+        shuffled = random.Random(seed).sample(names, len(names))
+        assert Policy.parse(shuffled).names == expected
+
+
+def test_a_policy_is_read_back_from_its_names_and_travels_to_workers():
+    policy = Policy.parse(["recommended", "max_images_per_domain:5"])
+    assert Policy.parse(policy.names).names == policy.names
+    assert pickle.loads(pickle.dumps(policy)).names == policy.names
+    assert not Policy.parse([])
+
+
+def test_the_recommended_rules_are_those_of_the_table_and_a_given_number_counts():
+    expected = [f"{rule.name}:{rule.recommended}" if rule.numbers else rule.name for rule in RULES.values()]
+    recommended = tuple(name for name, rule in zip(expected, RULES.values(), strict=True) if rule.is_recommended)
+    assert Policy.parse(["recommended"]).names == recommended
+    assert "min_words:2" in recommended
+    for names in (["recommended", "min_words:5"], ["min_words:5", "recommended"]):
+        assert Policy.parse(names).names == tuple(name.replace("min_words:2", "min_words:5") for name in recommended)
+
+
+def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
+    policy = Policy.parse(["recommended", "max_images_per_text:10", "max_images_per_domain:10"])
+    assert sum(len(policy.over(scope)) for scope in (IMAGES, TEXTS, RUN)) == len(policy.rules) == len(RULES)
+    for rule in RULES.values():
+        assert rule.removes.startswith("texts " if rule.scope == TEXTS or rule.name.endswith("text") else "images ")
+        assert (" N " in rule.removes) == (rule.numbers is not None) or rule.name == "max_images_per_domain"
+
+
+def test_the_page_about_gates_has_the_table_of_rules():
+    page = (ROOT / "docs" / "gates.md").read_text("utf-8")
+    for rule in RULES.values():
+        number = f"`{rule.name}:{rule.recommended}`" if rule.recommended else "yes"
+        assert f"| `{rule.form}` | {rule.removes} | {number if rule.is_recommended else ''} |" in page
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (
+            ["noia"],
+            "'noia' is no rule; the rules are recommended, noai, noimageai, tdm_reservation, data_noai, url_words,",
+        ),
+        (["NOAI"], "is no rule; .* min_stated_size:N, min_words:N, file_name,"),
+        (["recommended:2"], "'recommended:2' is no rule"),
+        ([""], "'' is no rule"),
+        (["noai:1"], "'noai:1': the rule noai takes no number"),
+        (["noai:"], "takes no number"),
+        (["min_words"], "'min_words': the rule min_words takes a number from 2 to 1000, such as min_words:2"),
+        (["min_words:"], "takes a number"),
+        (["min_words:1"], "takes a number from 2"),
+        (["min_words:1001"], "takes a number from 2"),
+        (["min_words:-3"], "takes a number from 2"),
+        (["min_words:2.5"], "takes a number from 2"),
+        (["min_words:٣"], "takes a number from 2"),
+        (["max_images_per_text:0"], "such as max_images_per_text:100"),
+        (["max_images_per_text:" + "9" * 5000], "takes a number from 1"),
+        (["min_words:2", "min_words:3"], "the rule min_words is given twice, with different numbers; give one"),
+    ],
+)
+def test_what_is_no_rule_is_refused_in_a_sentence_that_says_what_there_is(names, sentence):
+    with pytest.raises(InputError, match=sentence) as refused:
+        Policy.parse(names)
+    assert not re.search("\n", str(refused.value))
+
+
+def test_a_rule_about_the_whole_run_has_no_check_of_a_batch():
+    [chosen] = Policy.parse(["max_images_per_text:10"]).over(RUN)
+    assert chosen.number == 10
+    with pytest.raises(TypeError, match="all images of a run"):
+        _ = chosen.fails

@@ -1,0 +1,149 @@
+"""A damaged file of a finished run is refused or changes nothing, and `clip-verify` names it."""
+
+import json
+import random
+
+import pyarrow as pa
+import pytest
+
+from curation.commands.verify import main
+from curation.export.card import About
+from curation.export.forms import export
+from curation.run.results import Results
+from curation.run.verify import verify
+from curation.schemas import PAIRS, SAMPLED, STATED
+from metadata import Entries, InputError
+from runtime.blocks import write_blocks
+from runtime.storage.whole import STAMP, read_json, write_json
+from tests.support import written_run
+from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
+from tests.support.written_run import write_run
+
+ENTRIES = Entries.build({"en": ["a", "dog"], "ja": ["犬"]})
+IMAGES = [[("a dog", "en", [0, 1])], [("a", "en", [0]), ("犬", "ja", [2])], [("犬", "ja", [2])]] * 20
+KINDS = ["run.json", "thresholds.json", "times.json", "report.html", "counts.parquet", "curated/*",
+         "matched/*.parquet", "matched/_made_from.json"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run") / "out", ENTRIES, IMAGES, t=10)
+
+
+@pytest.mark.parametrize("files", KINDS)
+def test_no_flipped_bit_of_a_finished_run_changes_what_is_read_or_passes_verify(run, tmp_path, files):
+    found = outcomes(run, Kind(files, files, everything), 8, tmp_path, found_by_verify)
+    assert (found.total(), found[SILENT]) == (8, 0)
+
+
+def test_a_finished_run_that_nobody_touched_passes(run):
+    assert verify(run) == f"{run}: all 9 files are as they were written"
+
+
+@pytest.mark.parametrize("name", ["curated/00000.parquet", "matched/00001.parquet", "report.html", "times.json"])
+def test_what_is_missing_is_named(tmp_path, name):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    (run / name).unlink()
+    with pytest.raises(InputError, match=f"out is not as it was written: {name} is missing; delete .* curate again"):
+        verify(run)
+
+
+def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    (run / "curated" / "00000.parquet").rename(run / "curated" / "00001.parquet")
+    (run / "matched" / "notes.txt").write_text("mine")
+    with pytest.raises(
+        InputError, match=r"00000.parquet is missing, curated/00001.parquet is not of this run, matched/n"
+    ):
+        verify(run)
+    (run / "curated" / "00000.parquet").write_bytes((run / "curated" / "00001.parquet").read_bytes())
+    with pytest.raises(InputError, match=r"00001.parquet is no file of this run; delete it"):
+        Results.open(run).kept()
+
+
+def test_a_folder_of_neither_a_run_nor_metadata_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no run.json, metadata.json or clusters.json"):
+        verify(tmp_path)
+
+
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    flip(run / "matched" / "00000.parquet", random.Random(0))
+    with pytest.raises(InputError, match=r"00000.parquet is damaged \(.*\); delete \S*matched and run the same"):
+        export(run, tmp_path / "new", "metaclip", About())
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_of_an_earlier_version_stays_readable_but_cannot_be_verified(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    expected = everything(run)[:3]
+    facts = read_json(run / "run.json")
+    del facts["checksums"]
+    (run / "run.json").write_text(json.dumps(facts))
+    stamp = read_json(run / "matched" / STAMP)
+    del stamp["checksums"]
+    (run / "matched" / STAMP).write_text(json.dumps(stamp))
+    assert everything(run)[:3] == expected
+    with pytest.raises(InputError, match="is of an earlier version, which recorded no checksums"):
+        verify(run)
+
+
+def test_matched_images_of_an_earlier_version_stay_readable_in_a_run_of_this_one(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    expected, facts = everything(run)[:3], read_json(run / "run.json")
+    facts["checksums"] = {name: each for name, each in facts["checksums"].items() if not name.startswith("matched/")}
+    write_json(run / "run.json", facts)
+    assert everything(run)[:3] == expected
+    assert verify(run).endswith("files are as they were written")
+
+
+def test_a_run_whose_images_have_no_signals_yet_stays_readable(tmp_path, monkeypatch):
+    figures, (_, examples), *others = everything(write_run(tmp_path / "new", ENTRIES, IMAGES, t=10))[:3]
+    monkeypatch.setattr(written_run, "MATCHED", SAMPLED)
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    (run / "pairs").mkdir()
+    earlier = pa.schema([field for field in PAIRS if field not in STATED])
+    write_blocks(run / "pairs" / "task.arrows.zst", earlier, [])
+    found, (images, own_examples), *own_others = everything(run)[:3]
+    assert (found, own_examples, own_others) == (figures, examples, others)
+    assert list(images[0]) == SAMPLED.names
+    assert verify(run).endswith("files are as they were written")
+
+
+def test_a_name_that_is_damaged_is_not_taken_for_an_earlier_version(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    text = (run / "run.json").read_text("utf-8")
+    for damaged in (text.replace('"checksum":', '"checksun":'), text.replace('"checksums":', '"checksumt":')):
+        (run / "run.json").write_text(damaged, "utf-8")
+        with pytest.raises(InputError, match="run.json is damaged"):
+            Results.open(run)
+
+
+def test_a_run_at_a_url_is_verified(s3_folder):
+    run = write_run(s3_folder / "out", ENTRIES, IMAGES, t=10)
+    assert verify(str(run)).endswith("all 9 files are as they were written")
+    file = run / "curated" / "00000.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"2")
+    with pytest.raises(InputError, match="curated/00000.parquet is damaged"):
+        verify(str(run))
+
+
+def test_metadata_is_verified_with_what_was_counted_for_it(tmp_path):
+    ENTRIES.save(tmp_path / "metadata")
+    part = tmp_path / "metadata" / "sources" / "ngrams" / "en"
+    part.mkdir(parents=True)
+    write_json(part / STAMP, {"made_from": {}, "checksums": {"unigrams.parquet": "00000000"}})
+    (part / "unigrams.parquet").touch()
+    assert verify(tmp_path / "metadata").endswith("all 4 files are as they were written")
+    (part / "unigrams.parquet").write_text("rows")
+    with pytest.raises(InputError, match="sources/ngrams/en/unigrams.parquet is damaged; build the metadata again"):
+        verify(tmp_path / "metadata")
+
+
+def test_the_command_verifies_a_folder(run, tmp_path, capsys):
+    main([str(run)])
+    assert capsys.readouterr().err == f"{run}: all 9 files are as they were written\n"
+    with pytest.raises(SystemExit) as done:
+        main([str(tmp_path)])
+    assert done.value.code == 2
+    assert capsys.readouterr().err.startswith(f"verify: {tmp_path} holds no run.json")

@@ -1,0 +1,177 @@
+"""A finished run read back: its counts and images, and what other thresholds and runs make of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from curation.balancing.thresholds import rates_of
+from curation.run.overlap import overlap
+from curation.run.results import Results
+from metadata import Entries, InputError
+from tests.naive.results import naive_expected, naive_overlap
+from tests.support.written_run import write_run
+
+ENTRIES = {"en": ["a", "dog", "the", "red dog", "unseen"], "he": ["כלב", "חתול"], "ja": ["犬", "猫", "写真"]}
+UNSEEN = 4  # the id of an entry that no text contains
+
+
+def random_images(entries: Entries, number: int, seed: int = 0) -> list:
+    """Return images with one to three texts, each of a random language, with one to four of its entries."""
+    random = np.random.default_rng(seed)
+    seen = {code: [id for id in range(ids.start, ids.stop) if id != UNSEEN] for code, ids in entries.languages.items()}
+
+    def text(image: int, place: int):
+        code = str(random.choice(list(seen)))
+        ranks = (random.zipf(1.6, random.integers(1, 5)) - 1) % len(seen[code])
+        return f"text {place} of image {image}", code, sorted({seen[code][rank] for rank in ranks})
+
+    return [[text(image, place) for place in range(random.integers(1, 4))] for image in range(number)]
+
+
+@pytest.fixture(scope="module")
+def entries() -> Entries:
+    return Entries.build(ENTRIES)
+
+
+@pytest.fixture(scope="module")
+def images(entries) -> list:
+    return random_images(entries, 500)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, entries, images) -> Path:
+    return write_run(tmp_path_factory.mktemp("run"), entries, images, t=20)
+
+
+def test_counts_rates_and_languages_are_those_of_the_run(folder, entries, images):
+    run = Results.open(folder)
+    counts = [0] * len(entries)
+    for id in (id for texts in images for _, _, ids in texts for id in ids):
+        counts[id] += 1
+    assert run.counts.tolist() == counts
+    assert run.languages == entries.languages
+    t = {code: row["t"] for code, row in run.facts["languages"].items()}
+    rates = [min(1, t[entries.language(id)] / count) if count else 1 for id, count in enumerate(counts)]
+    np.testing.assert_allclose(run.rates, rates, rtol=1e-6)
+
+
+def test_the_largest_languages_come_first_and_those_without_matches_not(tmp_path, entries):
+    images = [[("犬", "ja", [7])], [("犬と猫", "ja", [7, 8])], [("a dog", "en", [0, 1])]]
+    assert Results.open(write_run(tmp_path, entries, images, t=1)).largest == ["ja", "en"]
+
+
+def test_the_entries_of_a_language_are_its_rows(folder, entries):
+    rows = Results.open(folder).entries("he")
+    assert rows["entry"].to_pylist() == ENTRIES["he"]
+    assert rows["id"].to_pylist() == [5, 6]
+
+
+@pytest.mark.parametrize("t", [1, 7, 20, 300])
+def test_the_expected_images_of_each_language_are_those_of_the_definition(folder, images, t):
+    run = Results.open(folder)
+    other, tried = run.thresholds(5), run.thresholds(t)
+    of_language = run.expected([other, tried])
+    naive = naive_expected(images, rates_of(run.counts, run.languages, tried).astype(float))
+    assert {code: pytest.approx(value) for code, value in naive.items()} == {c: v[1] for c, v in of_language.items()}
+
+
+def test_the_expected_images_at_the_threshold_of_the_run_are_those_that_it_expected(folder):
+    run = Results.open(folder)
+    of_language = run.expected([run.thresholds(20)])
+    expected = {code: pytest.approx(row["expected"]) for code, row in run.facts["languages"].items()}
+    assert {code: value[0] for code, value in of_language.items()} == expected
+
+
+def test_an_estimate_from_some_images_is_scaled_to_all(tmp_path, entries):
+    run = Results.open(write_run(tmp_path, entries, [[("a dog", "en", [0, 1])]] * 100, t=1000))
+    assert run.expected([run.thresholds(1000)], images=10)["en"].tolist() == [100]
+
+
+@pytest.mark.parametrize("size", [50, 200, 400])
+def test_the_threshold_for_a_size_is_the_smallest_that_gives_it(folder, size):
+    run = Results.open(folder)
+    found = run.threshold_for(size)
+    both = run.expected([run.thresholds(max(found.threshold - 1, 1)), run.thresholds(found.threshold)])
+    below, at = sum(both.values())
+    assert found.reached
+    assert at == pytest.approx(found.size)
+    assert at >= size
+    assert found.threshold == 1 or below < size
+
+
+def test_a_size_beyond_all_images_is_not_reached(folder):
+    assert not Results.open(folder).threshold_for(10_000).reached
+
+
+def test_an_example_contains_its_entry_and_unseen_entries_have_none(folder, images):
+    found = Results.open(folder).examples(range(10))
+    texts_of = {id: {t for texts in images for t, _, ids in texts if id in ids} for id in range(10)}
+    assert UNSEEN not in found
+    assert {id for id, texts in texts_of.items() if texts} == set(found)
+    assert all(text in texts_of[id] for id, text in found.items())
+
+
+def test_examples_beyond_the_images_that_are_read_are_not_found(tmp_path, entries):
+    run = Results.open(write_run(tmp_path, entries, [[("a", "en", [0])], [("dog", "en", [1])]], t=1, files=1))
+    assert run.examples([0, 1], images=1) == {0: "a"}
+    assert run.examples([]) == {}
+
+
+def test_kept_counts_are_those_of_the_curated_rows(folder, entries):
+    run = Results.open(folder)
+    rows = pq.read_table(folder / "curated").to_pylist()
+    expected = [sum(id in row["entries"] for row in rows) for id in range(len(entries))]
+    assert run.kept_counts().tolist() == expected
+    assert sum(expected) > 0
+
+
+def test_pairs_are_the_first_kept_rows_or_all(folder):
+    run, rows = Results.open(folder), pq.read_table(folder / "curated", columns=["uid", "text"]).to_pylist()
+    for images in (7, None):
+        found = [row for batch in run.pairs(["uid", "text"], images) for row in batch.to_pylist()]
+        assert found == rows[:images]
+
+
+def test_overlap_counts_images_by_who_kept_them(folder, tmp_path, entries, images):
+    other = Results.open(write_run(tmp_path, entries, images, t=5, seed=1))
+    one = Results.open(folder)
+    kept = [
+        dict(zip(*run.kept().select(["uid", "language"]).to_pydict().values(), strict=True)) for run in (one, other)
+    ]
+    rows = {row.pop("language"): list(row.values()) for row in overlap(one, other).to_pylist()}
+    assert rows == naive_overlap(*kept)
+    assert all(sum(row[place] for row in rows.values()) for place in range(3))
+
+
+def test_a_share_of_the_kept_images_is_the_same_in_every_run(folder, tmp_path, entries, images):
+    everything = write_run(tmp_path, entries, images, t=100_000, seed=3)
+    some = set(Results.open(everything).kept(0.3)["uid"].to_pylist())
+    one = Results.open(folder)
+    kept = set(one.kept()["uid"].to_pylist())
+    assert set(one.kept(0.3)["uid"].to_pylist()) == kept & some
+    assert 0 < len(kept & some) < len(kept)
+
+
+def test_a_run_that_matched_nothing_has_empty_answers(tmp_path, entries):
+    run = Results.open(write_run(tmp_path, entries, [], t=20))
+    assert run.largest == []
+    assert run.kept().num_rows == overlap(run, run).num_rows == 0
+    assert run.examples([0]) == {}
+    assert run.kept_counts().sum() == 0
+    assert all(value.tolist() == [0, 0] for value in run.expected([run.thresholds(1), run.thresholds(2)]).values())
+
+
+def test_matched_images_are_read_up_to_the_number_asked_for(folder, images):
+    run = Results.open(folder)
+    assert sum(batch.num_rows for batch in run.matched(None)) == len(images)
+    assert [sum(batch.num_rows for batch in run.matched(number)) for number in (0, 1, 260)] == [0, 1, 260]
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[]"])
+def test_a_folder_without_a_finished_run_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match="holds no run.json of a finished run; run `make demo` first"):
+        Results.open(tmp_path)
