@@ -12,6 +12,7 @@ import pytest
 from curation.commands import curate
 from curation.matching.finders import open_matchers
 from curation.run import tasks
+from runtime import shipping
 from runtime.tallies import Tallies
 from tests.naive.exclusion import naive_excluded
 from tests.support.stand_ins import NO_SPARK

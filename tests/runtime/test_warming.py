@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from curation.run import warm
-from runtime import warming
+from runtime import caches, warming
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.warming import compile_kernels
