@@ -19,8 +19,7 @@ from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from curation import dataframes
-    from curation.by_uid import caption_tables as captions
-    from curation.by_uid import cluster_tables as clusters
+    from curation.by_uid import captions, clusters
     from curation.gate.plan import GateOptions
     from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
@@ -60,9 +59,9 @@ _LATER = {
     "GateOptions": "curation.gate.plan",
     "Options": "curation.run.request",
     "Results": "curation.run.results",
-    "__version__": "runtime.version",
-    "captions": "curation.by_uid.caption_tables",
-    "clusters": "curation.by_uid.cluster_tables",
+    "__version__": "runtime.packages",
+    "captions": "curation.by_uid.captions",
+    "clusters": "curation.by_uid.clusters",
     "curate": "curation.run.order",
     "dataframes": "curation.dataframes",
     "hash_images": "curation.hashing.pipeline",

@@ -1,85 +1,129 @@
-"""Captions by uid: rows sorted by key in one file, which each process maps into memory.
+"""Captions of images: read from tables by uid, and built into one sorted file, of each image the best.
 
-`curation.by_uid.caption_tables` builds it.
+A table has the columns `uid` (or `url`) and `caption`. If it has a column `score`, the caption with the highest score
+is the best of its image, else the first; `source` says which model wrote it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.by_uid.mapped_rows import KEY, open_rows, rows_of, save_rows
-from runtime.arrow.uid_keys import exact_numbers
+from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows, sorted_schema
+from curation.by_uid.tables import KEY, ImageTable, Paths
+from curation.inputs.cleaning import clean_array
+from curation.run.finished import pool_files
+from curation.run.results import Results
+from runtime.arrow.mapped import mapped
+from runtime.errors import InputError
+from runtime.storage.key_parts import MOST_PARTS, in_parts
+from runtime.storage.parquet import batches
+from runtime.storage.versions import Version
 
-VERSION = b"2"
-# What is known of a caption: its score and who wrote it are null where the table does not say.
-VALUES = (pa.field("caption", pa.string()), pa.field("score", pa.float64()), pa.field("source", pa.string()))
-# One row an image, in the order of keys. All are in one record batch, which may have more bytes than short strings can.
-# Nothing is null: a score that is not known is NaN, a source "".
-CAPTIONS = pa.schema(
-    [
-        *KEY,
-        pa.field("caption", pa.large_string()),
-        pa.field("score", pa.float64()),
-        pa.field("source", pa.large_string()),
-    ],
-    metadata={b"version": VERSION},
+CAPTION, SCORE, SOURCE = "caption", "score", "source"
+EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"
+NO_SCORE = -np.inf  # of a caption without one: any other caption of the image is better
+PART_BYTES = 64 << 20  # of a table, compressed, in memory at a time
+# One row a caption that has a letter or other sign, cleaned as an alt text is.
+ROWS = pa.schema([*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())])
+
+
+class Captions(MappedRows):
+    """A caption of each of many images, with its score and its source."""
+
+    # All rows are in one record batch, which may have more bytes than short strings can.
+    schema = sorted_schema(
+        b"2",
+        pa.field(CAPTION, pa.large_string()),
+        pa.field(SCORE, pa.float64()),
+        pa.field(SOURCE, pa.large_string()),
+    )
+    what = "captions"
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Captions, and how many images of a run have none: of those that it counted, or of its manifest alone."""
+
+    captions: Captions
+    images: int
+    without: int
+
+
+def find_captions(paths: Paths) -> ImageTable:
+    """Return the table in files, folders, globs or URLs; InputError for one without captions."""
+    table = ImageTable.find(paths, EXPECTED, CAPTION)
+    for name, is_such, kind in _TYPES:
+        if name in table.columns.names and not is_such(found := table.columns.field(name).type):
+            raise InputError(f"column {name} of {table.name} is {found}; give {kind}")
+    return table
+
+
+def caption_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
+    """Yield the captions in a file of a table as ROWS, in its order."""
+    columns = [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]
+    for batch in table.read(file, columns):
+        given = {name: batch[name] for name in batch.schema.names}
+        given[CAPTION] = clean_array(given[CAPTION])
+        given[SCORE] = _scores(given.get(SCORE), batch.num_rows)
+        given.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
+        rows = pa.RecordBatch.from_arrays([given[name] for name in ROWS.names], schema=ROWS)
+        yield rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
+
+
+def build(tables: Paths, run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES) -> Captioned:
+    """Write the captions of `tables` to one file, and count the images of the run that have none.
+
+    Tables of which no row is of the run are refused. About `part_bytes` of a table are sorted at a time.
+    """
+    table = find_captions(tables)
+    parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
+    rows = (batch for file in table.files for batch in caption_rows(table, file))
+    with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
+        best = map(_best, in_parts(rows, ROWS, parts, Path(work, "parts")))
+        save_rows(path, mapped(best, Captions.schema, Path(work)))
+    captions = Captions.open(path)
+    images = without = 0
+    for file in pool_files(run):
+        for batch in batches(file, columns=["uid"]):
+            images += batch.num_rows
+            without += int((captions.find(batch["uid"]) < 0).sum())
+    if without == images:
+        raise InputError(f"none of the {len(captions):,} captions in {table.name} is of an image of {run.path}")
+    return Captioned(captions, images, without)
+
+
+def _best(rows: pa.Table) -> pa.RecordBatch:
+    """Return the best of ROWS for each key, the first of equally good ones."""
+    rows = rows.rename_columns(Captions.schema.names)
+    rows = rows.cast(Captions.schema)  # large strings, before any are brought together
+    best, is_repeated = in_order(rows, -rows[SCORE].to_numpy())
+    best = best.filter(pa.array(~is_repeated))
+    score = pc.if_else(pc.equal(best[SCORE], NO_SCORE), np.nan, best[SCORE])
+    columns = [*best.columns[:-2], score, pc.fill_null(best[SOURCE], "")]
+    return pa.RecordBatch.from_arrays(columns, schema=Captions.schema)
+
+
+def _scores(scores: pa.Array | None, rows: int) -> pa.Array:
+    if scores is None:
+        return pa.repeat(pa.scalar(NO_SCORE), rows)
+    scores = scores.cast(pa.float64())
+    return pc.if_else(pc.fill_null(pc.is_nan(scores), True), NO_SCORE, scores)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+_TYPES = (
+    (CAPTION, pa.types.is_string, "strings"),
+    (SCORE, _is_number, "numbers"),
+    (SOURCE, pa.types.is_string, "strings"),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Captions:
-    """A caption of each of many images, in the order of their keys."""
-
-    rows: pa.RecordBatch
-    digest: str
-    path: str
-
-    def __reduce__(self) -> tuple:
-        return Captions.open, (self.path,)  # another process maps the file, too
-
-    @classmethod
-    def open(cls, path: str | PathLike[str]) -> Captions:
-        """Map captions into memory; refuse a file that is none."""
-        return cls(*open_rows(path, CAPTIONS, "captions"), str(path))
-
-    @staticmethod
-    def save(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
-        """Write CAPTIONS rows, sorted by key."""
-        save_rows(path, rows)
-
-    def __len__(self) -> int:
-        return self.rows.num_rows
-
-    def of(self, uids: pa.Array) -> pa.Array:
-        """Return the caption of each image, null where it has none."""
-        return self._values("caption", self._find(uids))
-
-    def values(self, uids: pa.Array) -> pa.RecordBatch:
-        """Return the VALUES of each image's caption, nulls where it has none."""
-        found = self._find(uids)
-        return pa.RecordBatch.from_arrays([self._values(each.name, found) for each in VALUES], schema=pa.schema(VALUES))
-
-    def has(self, uids: pa.Array) -> np.ndarray:
-        """Return whether each image has a caption."""
-        return self._find(uids) >= 0
-
-    def instead(self, uids: pa.Array, is_drawn: np.ndarray) -> pa.Array:
-        """Return the caption of each image for which `is_drawn` is true, null where its text stays."""
-        captions = self.of(uids)
-        return pa.array(np.where(is_drawn, captions.to_numpy(zero_copy_only=False), None), pa.string())
-
-    def _values(self, name: str, rows: np.ndarray) -> pa.Array:
-        """Return one of VALUES of these rows, null where it is not known."""
-        found = self.rows[name].take(pa.array(rows, mask=rows < 0))
-        is_known = pc.invert(pc.is_nan(found)) if name == "score" else pc.not_equal(found, "")
-        found = pc.if_else(is_known, found, pa.scalar(None, found.type))
-        return found.cast(pa.schema(VALUES).field(name).type)
-
-    def _find(self, uids: pa.Array) -> np.ndarray:
-        """Return the row of each image, -1 where it has none."""
-        return rows_of(self.rows, exact_numbers(uids))

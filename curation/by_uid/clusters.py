@@ -1,54 +1,51 @@
-"""Clusters by uid: rows sorted by key in one file, which each process maps into memory.
+"""Clusters of a run's images: gathered from tables by uid into one sorted file, for exports and for training.
 
-`curation.by_uid.cluster_tables` builds it.
+A table has the columns `uid` (or `url`) and `coarse`, and perhaps `fine` and `distance`, as clip-cluster writes them.
+Rows of other images are passed over.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.by_uid.mapped_rows import KEY, open_rows, rows_of, save_rows
-from runtime.arrow.uid_keys import exact_numbers
+from curation.by_uid.mapped_rows import HALVES, MappedRows, in_order, rows_of, save_rows, sorted_schema
+from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable, Paths, key_columns
+from curation.run.finished import curated_files, pool_files
+from curation.run.results import Results
+from runtime.arrow.mapped import mapped
+from runtime.errors import InputError
+from runtime.storage.key_parts import MOST_PARTS, in_parts
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.parquet import batches
+from runtime.storage.paths import as_path, reachable
+from runtime.storage.whole import read_json
 
-VERSION, KEPT = b"1", b"kept"
-# One row an image. Where the table has no fine clusters they are -1, and without distances these are no numbers.
-CLUSTERED = pa.schema(
-    [*KEY, pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()), pa.field("distance", pa.float32())],
-    metadata={b"version": VERSION},
-)
+EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
+REMEDY = "run the same command of clip-cluster again, with --overwrite"
+KEPT = b"kept"
+OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # where a table has no such column
+PART_ROWS = 1 << 20  # in memory at a time
+ROW_BYTES = 16  # of a table at least: those of the uid
 
 
-@dataclass(frozen=True, eq=False)
-class Clusters:
-    """The clusters of each of many images, in the order of their keys."""
+class Clusters(MappedRows):
+    """The coarse and the fine cluster of each of many images, and its distance from the centre."""
 
-    rows: pa.RecordBatch
-    digest: str
-    path: str
-
-    def __reduce__(self) -> tuple:
-        return Clusters.open, (self.path,)  # another process maps the file, too
-
-    @classmethod
-    def open(cls, path: str | PathLike[str]) -> Clusters:
-        """Map clusters into memory; refuse a file that holds none."""
-        return cls(*open_rows(path, CLUSTERED, "clusters"), str(path))
-
-    @staticmethod
-    def save(path: str | PathLike[str], rows: pa.RecordBatch, kept: Mapping[int, int]) -> None:
-        """Write CLUSTERED rows, sorted by key, and the number of kept images of each coarse cluster."""
-        numbers = json.dumps(dict(sorted(kept.items()))).encode()
-        save_rows(path, rows.replace_schema_metadata(CLUSTERED.metadata | {KEPT: numbers}))
-
-    def __len__(self) -> int:
-        return self.rows.num_rows
+    schema = sorted_schema(
+        b"1", pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()), pa.field("distance", pa.float32())
+    )
+    what = "clusters"
 
     @cached_property
     def kept(self) -> dict[int, int]:
@@ -57,17 +54,130 @@ class Clusters:
 
     def coarse(self, uids: pa.Array) -> np.ndarray:
         """Return the coarse cluster of each image, -1 where it has none."""
-        found = rows_of(self.rows, exact_numbers(uids))
+        found = self.find(uids)
         return np.where(found < 0, -1, self.rows["coarse"].to_numpy()[found])
 
-    def of(self, uids: pa.Array) -> pa.RecordBatch:
-        """Return `coarse`, `fine` and `distance` of each image, null where there is none."""
-        found = rows_of(self.rows, exact_numbers(uids))
-        coarse, fine, distance = (self.rows[name].to_numpy()[found] for name in CLUSTERED.names[len(KEY) :])
-        is_none = found < 0
-        columns = {
-            "coarse": pa.array(coarse, mask=is_none),
-            "fine": pa.array(fine, mask=is_none | (fine < 0)),
-            "distance": pa.array(distance, mask=is_none | np.isnan(distance)),
-        }
-        return pa.RecordBatch.from_pydict(columns)
+
+@dataclass(frozen=True)
+class Clustered:
+    """Clusters, and how many of the images that a run counted have none."""
+
+    clusters: Clusters
+    images: int
+    without: int
+
+
+def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
+    """Write the clusters of the run's images to one file, and count the images that have none.
+
+    Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
+    and those that give an image no cluster, or two different ones.
+    """
+    path, given, counted = Path(path), [*map(str, tables)], _Counted()
+    names, table = ", ".join(given), ImageTable.find([*map(_table_in, given)], EXPECTED, "coarse")
+    keys = pa.schema(KEY)
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        work, number = Path(folder), _number(table, run)
+        spread = (
+            in_parts(_rows(table), Clusters.schema, number, work / "rows"),
+            in_parts(_keys(pool_files(run)), keys, number, work / "pool"),
+            in_parts(_keys(curated_files(run)), keys, number, work / "kept"),
+        )
+        joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in zip(*spread, strict=True))
+        rows = mapped(joined, Clusters.schema, work)
+        if not rows.num_rows:
+            raise InputError(f"none of the rows of {names} is of an image of {run.path}")
+        kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
+        save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT: kept}))
+    return Clustered(Clusters.open(path), counted.images, counted.without)
+
+
+@dataclass
+class _Counted:
+    """What the parts of a run are found to have."""
+
+    images: int = 0
+    without: int = 0
+    kept: Counter[int] = field(default_factory=Counter)
+
+    def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
+        """Return the rows of the images of the pool, and count these and the kept ones; `rows` are sorted."""
+        found = rows_of(rows, _numbers(pool))
+        self.images += len(found)
+        self.without += int((found < 0).sum())
+        of_kept = rows_of(rows, _numbers(kept))
+        self.kept.update(rows["coarse"].to_numpy()[of_kept[of_kept >= 0]].tolist())
+        return rows.take(pa.array(np.sort(found[found >= 0])))
+
+
+def _table_in(path: str) -> str:
+    """Return where a folder of clip-cluster has its table, which must be whole; any other path is a table itself."""
+    folder = as_path(path)
+    with reachable(path):
+        facts = read_json(folder / "clusters.json")
+    if facts is None:
+        return path
+    known, prefix = facts.get("checksums", {}), "clusters/"
+    checksums = {name.removeprefix(prefix): each for name, each in known.items() if name.startswith(prefix)}
+    own_files(folder / "clusters", checksums, REMEDY)  # none is missing; each is compared when it is read
+    return str(folder / "clusters")
+
+
+def _number(table: ImageTable, run: Results) -> int:
+    """Return the number of parts that are joined one after the other."""
+    return min(MOST_PARTS, 1 + max(table.bytes // ROW_BYTES, run.counted[1]) // PART_ROWS)
+
+
+def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
+    """Yield the KEY of each image in files."""
+    for file in files:
+        for batch in batches(file, PART_ROWS, ["uid"]):
+            yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
+
+
+def _numbers(keys: pa.Table) -> np.ndarray:
+    return np.stack([column.to_numpy() for column in keys.columns], axis=1)
+
+
+def _rows(table: ImageTable) -> Iterator[pa.RecordBatch]:
+    """Yield all rows of a table in the schema of clusters."""
+    columns = [name for name in OF_NONE if name in table.columns.names]
+    for file in table.files:
+        for batch in table.read(file, columns):
+            known = {name: _column(batch, name, file[0]) for name in columns}
+            values = [
+                known[name] if name in known else pa.repeat(pa.scalar(of_none, kind), len(batch))
+                for (name, of_none), kind in zip(OF_NONE.items(), Clusters.schema.types[len(KEY) :], strict=True)
+            ]
+            keys = [batch[name] for name in KEY_NAMES]
+            yield pa.RecordBatch.from_arrays([*keys, *values], schema=Clusters.schema)
+
+
+def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
+    """Return a column in its type of clusters; refuse what is no cluster or no distance."""
+    kind = Clusters.schema.field(name).type
+    try:
+        column = batch[name].cast(kind)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: the column {name} holds what is no {kind} ({error})") from None
+    if pa.types.is_floating(kind):
+        return column.fill_null(np.nan)
+    if column.null_count or (pc.min(column).as_py() or 0) < 0:
+        wrong = "null" if column.null_count else pc.min(column)
+        raise InputError(f"{path}: a row has {wrong} as {name}; clusters are numbers from 0, leave out images without")
+    return column
+
+
+def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
+    """Return rows in the order of keys, equal ones as they came; refuse one key with different clusters."""
+    ordered, is_repeated = in_order(rows)
+    coarse, fine = (ordered[name].to_numpy() for name in ("coarse", "fine"))
+    wrong = np.flatnonzero(is_repeated[1:] & ((coarse[1:] != coarse[:-1]) | (fine[1:] != fine[:-1])))
+    if len(wrong):
+        one, other = wrong[0], wrong[0] + 1
+        key = "".join(f"{ordered[half][one].as_py() % 2**64:016x}" for half in HALVES)  # the uid, if it is an MD5
+        raise InputError(
+            f"{names} put the image {key} into two clusters, {coarse[one]} and {coarse[other]} (fine {fine[one]} and "
+            f"{fine[other]}); give tables of one clustering"
+        )
+    return ordered

@@ -1,31 +1,43 @@
-"""Find tars, and the images of a run among their samples.
+"""Join images of a run to the samples of tars by uid, for more of both than memory holds.
 
-How the two are joined is in `join`.
+Memory holds one number for each uid of the tars; the images, with any columns, are read once. An image whose number
+agrees is written to a file for its shard. Then whole uids are compared: no answer rests on a number being unique.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.by_uid.join import CANDIDATES, TarUids, join, joined
-from curation.schemas import MATCHED
+from curation.schemas import CANDIDATE, MATCHED
 from curation.tars.damage import require_sound
-from curation.tars.samples import fault_of, samples
+from curation.tars.samples import SAMPLES, fault_of, samples
+from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
+from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.listing import expand
 from runtime.storage.own_files import OwnFile, as_written
 from runtime.storage.parquet import batches
 
 _log = logging.getLogger(__name__)
 BATCH_ROWS = 1 << 16  # matched images in memory at a time
+
+# Training needs no pages: an index has none.
+CANDIDATES = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
 IMAGES = pa.schema([MATCHED.field("uid"), CANDIDATES])  # what is joined of a matched image
+# One row per sample that has a matched image, with what training needs of both.
+ROWS = SAMPLES.append(CANDIDATES)
+# Of an image that may be the sample in `row` of `shard`, because their numbers agree; its own columns come behind.
+FOUND = (pa.field("shard", pa.int32()), pa.field("row", pa.int32()))
 
 
 def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
@@ -64,10 +76,72 @@ def joined_images(
     damaged: dict[str, str] = {}
     uids = TarUids.of(_uids(tars, work, scans, damaged))
     require_sound(damaged, len(tars), most_damaged)
-    for number, found in join(images, columns, uids, len(tars), work):
-        scanned = open_arrow(scans[number]).get_batch(0)
-        yield scanned, joined(scanned, found)
-        scans[number].path.unlink()
+    found = _by_shard(map(uids.find, images), pa.schema([*FOUND, *columns]), len(tars), work / "found")
+    for scan, of_shard in zip(scans, found, strict=True):
+        scanned = open_arrow(scan).get_batch(0)
+        yield scanned, _joined(scanned, of_shard)
+        scan.path.unlink()
+
+
+@dataclass(frozen=True, eq=False)
+class TarUids:
+    """The shard and row of each uid of all tars, in the order of a number drawn for the uid."""
+
+    numbers: np.ndarray  # ascending
+    shards: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, uids_of_shards: Iterable[pa.Array]) -> TarUids:
+        """Return the uids of all shards, given in the order of shards."""
+        drawn = [draws(0, "place", uids) for uids in uids_of_shards]
+        sizes = [len(each) for each in drawn]
+        shards = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        rows = np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in sizes)])
+        numbers = np.concatenate([np.empty(0), *drawn])
+        order = np.argsort(numbers, kind="stable")
+        return cls(numbers[order], shards[order], rows[order])
+
+    def find(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return FOUND and the image's columns for each sample that an image may be: none, one, or several."""
+        sought = draws(0, "place", batch.column("uid"))
+        first = np.searchsorted(self.numbers, sought)
+        number = np.searchsorted(self.numbers, sought, "right") - first
+        image = np.repeat(np.arange(len(sought)), number)
+        found = np.arange(len(image)) + np.repeat(first - np.cumsum(number) + number, number)
+        columns = [self.shards[found], self.rows[found], *batch.take(pa.array(image)).columns]
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*FOUND, *batch.schema]))
+
+
+def _by_shard(found: Iterable[pa.RecordBatch], schema: pa.Schema, shards: int, work: Path) -> Iterator[pa.Table]:
+    """Yield the found rows of each shard, sorted, in the order of shards; memory holds a part of neighbouring ones."""
+    parts = min(MOST_PARTS, shards)
+    part_of = partial(_part_of, shards=shards)
+    part_of_shard = part_of(np.arange(shards), parts)
+    for part, rows in enumerate(in_parts(found, schema, parts, work, part_of)):
+        rows = rows.sort_by([("shard", "ascending"), ("row", "ascending")])
+        for shard in np.flatnonzero(part_of_shard == part):
+            begin, end = np.searchsorted(rows["shard"].to_numpy(), [shard, shard + 1])
+            yield rows.slice(begin, end - begin)
+    work.rmdir()
+
+
+def _part_of(shard: np.ndarray, parts: int, shards: int) -> np.ndarray:
+    return shard * parts // shards
+
+
+def _joined(samples: pa.RecordBatch, found: pa.Table) -> pa.Table:
+    """Return the samples of one shard that have an image, in their order, with the other columns of the image."""
+    found = found.filter(pc.equal(pc.take(samples["uid"], found["row"]), found["uid"]))
+    rows = found["row"].to_numpy()
+    repeated = rows[1:][np.diff(rows) == 0]
+    if len(repeated):
+        uid = samples["uid"][int(repeated[0])]
+        raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
+    table = pa.Table.from_batches([samples.take(rows)])
+    for field in found.drop_columns([*(field.name for field in FOUND), "uid"]).schema:
+        table = table.append_column(field, found[field.name])
+    return table
 
 
 def _uids(tars: list[Path], work: Path, scans: list[OwnFile], damaged: dict[str, str]) -> Iterator[pa.Array]:

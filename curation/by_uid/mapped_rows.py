@@ -2,39 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.whole import read_json, whole, write_json
 
-KEY = (pa.field("high", pa.int64()), pa.field("low", pa.int64()))  # of `exact_numbers`
 CHECKSUM = "crc32"  # in the JSON file beside rows: that of the file with the rows
+HALVES = ("high", "low")  # the columns of the key, as in `exact_numbers`
+Opened = TypeVar("Opened", bound="MappedRows")
 
 
-def open_rows(path: str | PathLike[str], schema: pa.Schema, what: str) -> tuple[pa.RecordBatch, str]:
-    """Map rows into memory; return them, and the checksum of the file.
+def sorted_schema(version: bytes, *values: pa.Field) -> pa.Schema:
+    """Return the schema of a kind of rows: their key, and some values."""
+    return pa.schema([*(pa.field(half, pa.int64()) for half in HALVES), *values], {b"version": version})
 
-    A file that holds no `what`, or another version of the schema, or is damaged, is refused.
+
+@dataclass(frozen=True, eq=False)
+class MappedRows:
+    """A row of each of many images, in the order of their keys.
+
+    Nothing in a row is null. What is not known is NaN, an empty text, or a number below 0.
     """
-    path, version, remedy = Path(path), schema.metadata[b"version"], f"build them again with curation.{what}.build"
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give a file of {what}, or {remedy}")
-    facts = read_json(facts_path(path)) or {}
-    if not isinstance(facts.get(CHECKSUM), str):
-        why = f"{facts_path(path).name} beside it is {'damaged' if facts_path(path).exists() else 'missing'}"
-        raise InputError(f"{path} holds no {what} that can be checked: {why}; copy both files, or {remedy}")
-    file = OwnFile(path, facts[CHECKSUM], remedy)
-    reader = open_arrow(file)
-    found = reader.schema.metadata or {}
-    if reader.num_record_batches != 1 or not reader.schema.equals(schema) or found.get(b"version") != version:
-        raise InputError(f"{path} holds no {what} of version {version.decode()}; {remedy}")
-    return reader.get_batch(0), str(file.checksum)
+
+    schema: ClassVar[pa.Schema]
+    what: ClassVar[str]  # also the name of the public module that builds them
+
+    rows: pa.RecordBatch
+    digest: str
+    path: str
+
+    def __reduce__(self) -> tuple:
+        return type(self).open, (self.path,)  # another process maps the file, too
+
+    @classmethod
+    def open(cls: type[Opened], path: str | PathLike[str]) -> Opened:
+        """Map rows into memory; refuse a file that holds none, or those of another version, or is damaged."""
+        file = Path(path)
+        remedy = f"build them again with curation.{cls.what}.build"
+        if not file.exists():
+            raise InputError(f"{file} does not exist; give a file of {cls.what}, or {remedy}")
+        facts = read_json(facts_path(file)) or {}
+        if not isinstance(facts.get(CHECKSUM), str):
+            why = f"{facts_path(file).name} beside it is {'damaged' if facts_path(file).exists() else 'missing'}"
+            raise InputError(f"{file} holds no {cls.what} that can be checked: {why}; copy both files, or {remedy}")
+        reader, version = open_arrow(OwnFile(file, facts[CHECKSUM], remedy)), cls.schema.metadata[b"version"]
+        found = reader.schema.metadata or {}
+        if reader.num_record_batches != 1 or not reader.schema.equals(cls.schema) or found.get(b"version") != version:
+            raise InputError(f"{file} holds no {cls.what} of version {version.decode()}; {remedy}")
+        return cls(reader.get_batch(0), facts[CHECKSUM], str(path))
+
+    def __len__(self) -> int:
+        return self.rows.num_rows
+
+    def find(self, uids: pa.Array) -> np.ndarray:
+        """Return the row of each image, -1 where it has none."""
+        return rows_of(self.rows, exact_numbers(uids))
+
+    def of(self, uids: pa.Array, names: Sequence[str] = ()) -> pa.RecordBatch:
+        """Return some values of each image, or all, null where they are not known."""
+        found = self.find(uids)
+        rows = pa.array(found, mask=found < 0)
+        names = names or self.schema.names[len(HALVES) :]
+        return pa.RecordBatch.from_arrays([_known(self.rows[name].take(rows)) for name in names], names=[*names])
 
 
 def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
@@ -53,8 +93,8 @@ def facts_path(path: Path) -> Path:
 
 
 def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
-    """Return the row of each of `exact_numbers`, -1 where it has none; `rows` begin with KEY and are in its order."""
-    high, low = (rows[field.name].to_numpy() for field in KEY)
+    """Return the row of each of `exact_numbers`, -1 where it has none; `rows` are sorted by their HALVES."""
+    high, low = (rows[half].to_numpy() for half in HALVES)
     at = np.searchsorted(high, keys[:, 0])
     found, sought = np.full(len(at), -1), np.arange(len(at))
     while len(sought):  # more than once only where the first halves of keys are equal
@@ -65,3 +105,28 @@ def rows_of(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
         sought = sought[~is_same]
         at[sought] += 1
     return found
+
+
+def in_order(rows: pa.Table, *first: np.ndarray) -> tuple[pa.RecordBatch, np.ndarray]:
+    """Return rows in the order of their keys, and whether each has the key of the row before.
+
+    Rows of one key come in the order of the numbers `first`, or else as they came.
+    """
+    high, low = (rows[half].to_numpy() for half in HALVES)
+    order = np.lexsort((*first, low, high))
+    high, low = high[order], low[order]
+    is_repeated = np.zeros(len(order), bool)
+    is_repeated[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    columns = [column.combine_chunks() for column in rows.take(pa.array(order)).columns]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema), is_repeated
+
+
+def _known(values: pa.Array) -> pa.Array:
+    """Return values in the types of a table, null where they are not known."""
+    if pa.types.is_floating(values.type):
+        is_known = pc.invert(pc.is_nan(values))
+    elif pa.types.is_large_string(values.type):
+        is_known, values = pc.not_equal(values, ""), values.cast(pa.string())
+    else:
+        is_known = pc.greater_equal(values, 0)
+    return pc.if_else(is_known, values, pa.scalar(None, values.type))

@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
-from curation.by_uid.tables import KEY
+from curation.by_uid.tables import KEY, key_columns
 from curation.images.tasks import MATCHED_ROW_GROUP
-from runtime.arrow.uid_keys import exact_numbers
 from runtime.spark import collected, over
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
@@ -48,11 +47,6 @@ def by_file(rows: DataFrame, files: int) -> DataFrame:
 def summed(counted: DataFrame) -> Tallies:
     """Return the sums of whole numbers that tasks tallied of each file: the driver gets no more rows than names."""
     return collected(counted.groupBy("name", "language").agg(expr("sum(value) as value")))
-
-
-def key_columns(uids: pa.Array) -> list[pa.Array]:
-    """Return the columns of KEY of these uids."""
-    return [pa.array(numbers) for numbers in exact_numbers(uids).T.copy()]
 
 
 class RowStream:

@@ -50,8 +50,11 @@ class ImageTable:
     columns: pa.Schema
 
     @classmethod
-    def find(cls, paths: Paths, expected: str = EXPECTED) -> ImageTable:
-        """Return the table in files, folders, globs or URLs; InputError where there is none, or no uid and no url."""
+    def find(cls, paths: Paths, expected: str = EXPECTED, column: str | None = None) -> ImageTable:
+        """Return the table in files, folders, globs or URLs.
+
+        InputError where there is none, or one without uid and url, or without this column.
+        """
         given = [*map(str, paths)]
         name = ", ".join(map(hidden, given))
         files = tuple(file for path in given for file in parquet_files(path, expected))
@@ -63,6 +66,8 @@ class ImageTable:
             raise InputError(
                 f"{files[0][0]} has the columns {', '.join(schema.names)}; a table of images has `uid`, or `url`"
             )
+        if column not in (None, *schema.names):
+            raise InputError(f"{name} has the columns {', '.join(schema.names)}; expected {expected}")
         kind = min(known, key=IDENTITIES.index)
         return cls(name, files, known[kind], kind == "uid", _plain(schema))
 
@@ -78,13 +83,23 @@ class ImageTable:
                 batch = batch.filter(pc.is_valid(batch[self.identity]))
                 identity = batch[self.identity]
                 names = (uid_bytes(identity) if self.is_uid else identity).cast(pa.string())
-                keys = exact_numbers(names if self.is_uid else uids(names))
+                keys = key_columns(names if self.is_uid else uids(names))
                 values = [_cast(batch[name], schema.field(name).type, file[0], name) for name in columns]
-                yield pa.RecordBatch.from_arrays([*map(pa.array, keys.T.copy()), *values], schema=schema)
+                yield pa.RecordBatch.from_arrays([*keys, *values], schema=schema)
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files, as far as it is known."""
+        return sum(version.size or 0 for _, version in self.files)
 
     def row_schema(self, columns: Sequence[str]) -> pa.Schema:
         """Return the schema of what `read` yields."""
         return pa.schema([*KEY, *(self.columns.field(name) for name in columns)])
+
+
+def key_columns(uids: pa.Array) -> list[pa.Array]:
+    """Return the columns of KEY of these uids."""
+    return [pa.array(numbers) for numbers in exact_numbers(uids).T.copy()]
 
 
 @contextmanager

@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from curation.by_uid.rows import key_columns
-from curation.by_uid.tables import KEY, ImageTable, opened
+from curation.by_uid.tables import KEY, ImageTable, key_columns, opened
 from curation.kernels import clusters as kernels
 from runtime.draws import draws
 from runtime.errors import InputError

@@ -11,7 +11,7 @@ from curation.commands.arguments import Parser
 from curation.export.card import About
 from curation.export.experts import ByCluster
 from curation.export.forms import FORMS, Given, export
-from curation.online.draw import CaptionDraw
+from curation.online.config import CaptionDraw
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say

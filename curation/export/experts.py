@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.cluster_tables import Clustered, build
-from curation.online.experts import Expert
+from curation.by_uid.clusters import Clustered, build
+from curation.online.config import Expert
 from curation.report.numbers import counted, percent
 from curation.run.results import Results
 from runtime.errors import InputError

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from curation.by_uid.caption_tables import Captioned, build
+from curation.by_uid.captions import Captioned, build
 from curation.by_uid.joined_tars import tars_at
 from curation.export.card import About
 from curation.export.datacomp import write_subset
@@ -22,7 +22,7 @@ from curation.export.list_names import names_of
 from curation.export.loaders import Lists, write_loaders
 from curation.export.metaclip import write_languages, write_shards
 from curation.export.webdataset import Texts, write_tars
-from curation.online.draw import CaptionDraw
+from curation.online.config import CaptionDraw
 from curation.report.numbers import counted
 from curation.run.finished import curated_files, matched_files, open_local
 from curation.run.results import Results

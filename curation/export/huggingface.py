@@ -46,7 +46,7 @@ class Rows:
         batch = self.selection.filter(require(batch, CURATED))
         columns = list(batch.columns)
         if self.captions:
-            columns += self.captions.values(batch["uid"]).columns
+            columns += self.captions.of(batch["uid"]).columns
         if self.selection.found:
             clusters = self.selection.found.clusters.of(batch["uid"])
             columns += [clusters[field.name] for field in CLUSTER]

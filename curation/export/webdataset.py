@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from curation.by_uid.captions import Captions
 from curation.by_uid.joined_tars import joined_images
-from curation.online.draw import CaptionDraw
+from curation.online.config import CaptionDraw
 from curation.schemas import CURATED
 from curation.tars.headers import members
 from curation.tars.samples import by_key, image_of, mapped
@@ -48,12 +48,6 @@ class Texts:
         for file in self.files:
             for batch in batches(file, BATCH_ROWS, PAIRS.names):
                 yield batch if self.takes is None else batch.filter(pa.array(self.takes(batch["uid"])))
-
-    def captions_of(self, uids: pa.Array) -> pa.Array:
-        """Return the caption that stands for the text of each image, null where the text stays."""
-        if self.captions is None:
-            return pa.nulls(len(uids), pa.string())
-        return self.captions.instead(uids, self.draw.drawn(uids))
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ def write_tar(job: Job) -> tuple[int, int]:
 def _jobs(tars: list[Path], texts: Texts, folder: Path, work: Path) -> Iterator[Job]:
     """Yield a job for each tar, once its texts are written to a file in `work`."""
     for number, (_, rows) in enumerate(joined_images(tars, texts.pairs(), PAIRS, work)):
-        captions = texts.captions_of(rows["uid"].combine_chunks())
+        captions = texts.draw.of(texts.captions, rows["uid"].combine_chunks())
         rows = rows.select(["offset", "text"]).append_column("caption", captions)
         path = work / f"{number}.texts"
         with pa.ipc.new_file(str(path), rows.schema) as file:

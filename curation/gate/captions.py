@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
-from curation.by_uid.caption_rows import ROWS, CaptionTable
+from curation.by_uid.captions import ROWS, caption_rows
 from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of, summed
-from curation.by_uid.tables import KEY_NAMES
+from curation.by_uid.tables import KEY_NAMES, ImageTable
 from curation.gate.captioning import BEST, CaptionMatching, write_captioned
 from curation.run.tasks import TURNS, MatchPlan
 from runtime.errors import InputError
@@ -35,12 +35,12 @@ _READ = 1 << 20  # bytes at a time
 class Captioning:
     """A table of captions, and how they are matched."""
 
-    table: CaptionTable
+    table: ImageTable
     digest: str  # of the bytes of its files
     plan: MatchPlan
 
     @classmethod
-    def of(cls, spark: SparkSession, table: CaptionTable, plan: MatchPlan) -> Captioning:
+    def of(cls, spark: SparkSession, table: ImageTable, plan: MatchPlan) -> Captioning:
         """Return a captioning by a table, whose files are read for their digest."""
         digests = run(spark, list(enumerate(table.files)), _digest, TURNS).beginning("")
         return cls(table, blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest(), plan)
@@ -77,7 +77,7 @@ def match_captions(spark: SparkSession, captioning: Captioning, files: Sequence[
     return summed(map_batches(by_file(known, len(files)), write, SCHEMA))
 
 
-def _best(spark: SparkSession, table: CaptionTable) -> DataFrame:
+def _best(spark: SparkSession, table: ImageTable) -> DataFrame:
     """Return KEY and the best `caption` of each image of a table."""
     schema = pa.schema([*PLACE, *ROWS])
     rows = over(spark, list(enumerate(table.files)), partial(_read, table=table), schema)
@@ -85,10 +85,10 @@ def _best(spark: SparkSession, table: CaptionTable) -> DataFrame:
     return rows.groupBy(*KEY_NAMES).agg(expr(best))
 
 
-def _read(numbered: File, table: CaptionTable) -> Iterator[pa.RecordBatch]:
+def _read(numbered: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
     number, file = numbered
     row = 0
-    for batch in table.read(file):
+    for batch in caption_rows(table, file):
         places = [pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows), pa.array(range(row, row + batch.num_rows))]
         yield pa.RecordBatch.from_arrays([*places, *batch.columns], schema=pa.schema([*PLACE, *ROWS]))
         row += batch.num_rows

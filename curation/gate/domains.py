@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import expr
 
-from curation.by_uid.rows import RowStream, by_file, images_of, key_columns
-from curation.by_uid.tables import KEY, KEY_NAMES
+from curation.by_uid.rows import RowStream, by_file, images_of
+from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gate.passing import tally_texts
 from curation.images.tasks import MATCHED_ROW_GROUP

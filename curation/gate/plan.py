@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.by_uid.caption_rows import CaptionTable
+from curation.by_uid.captions import find_captions
 from curation.by_uid.tables import ImageTable, Paths
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
@@ -132,7 +132,7 @@ class GatePlan:
     evaluation: EvaluationSets | None = None
     evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
-    captions: CaptionTable | None = None  # they take the place of alt texts
+    captions: ImageTable | None = None  # they take the place of alt texts
 
     @classmethod
     def find(cls, options: GateOptions) -> GatePlan:
@@ -148,7 +148,7 @@ class GatePlan:
             policy=Policy.parse(options.policy),
             evaluation=_evaluation(options),
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
-            captions=CaptionTable.find(options.captions) if options.captions else None,
+            captions=find_captions(options.captions) if options.captions else None,
         )
         plan.require_comparable()
         if plan.keep is not None:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
-from curation.online.building import build
-from curation.online.config import OnlineConfig, World
-from curation.online.experts import Expert
-from curation.online.index import Index
+from curation.online.config import Expert, OnlineConfig, World
+from curation.online.index import Index, build
 
 if TYPE_CHECKING:
     from curation.online.dataset import BalancedDataset

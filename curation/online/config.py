@@ -1,13 +1,83 @@
-"""The numbers of online balancing, and the rank of a process among those that train together."""
+"""The numbers of online balancing: what an epoch keeps, whose images an expert trains on, and the rank of a process.
+
+Experts are after MoDE (2404.16030), where each learns from one coarse cluster of the data.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from curation.online.experts import Expert
-from runtime.errors import InputError, require_share
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.by_uid.captions import Captions
+from curation.by_uid.clusters import Clusters
+from runtime.draws import draws
+from runtime.errors import InputError, ParameterError, require_integer, require_share
+
+
+@dataclass(frozen=True)
+class Expert:
+    """All images of some coarse clusters, and images of the others as outsiders, each with the probability `chance`.
+
+    `outsiders` is their expected share among the images that the run kept. Images without a cluster are left out.
+    """
+
+    clusters: Clusters
+    coarse: tuple[int, ...]
+    outsiders: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_share("outsiders", self.outsiders)
+        require_integer("seed", self.seed)
+        if not self.coarse:
+            raise InputError("an expert has no cluster; give the number of one at least")
+        kept = self.clusters.kept
+        empty = [cluster for cluster in self.coarse if not kept.get(cluster)]
+        if empty:
+            known = ", ".join(str(cluster) for cluster, images in sorted(kept.items()) if images)
+            raise InputError(f"the run kept no image of cluster {empty[0]}; it kept images of {known or 'none'}")
+        own, others = self._kept
+        if self.outsiders * (own + others) > others:
+            most = f"{others / (own + others):.4g}"
+            raise ParameterError(
+                f"is {self.outsiders}; of the images that the run kept, {most} are of other clusters", "outsiders"
+            )
+
+    @property
+    def chance(self) -> float:
+        """The probability with which an image of another cluster is taken: s·I / ((1 - s)·O).
+
+        I and O are the numbers of images that the run kept of the expert's clusters and of others, s is the share.
+        """
+        own, others = self._kept
+        return self.outsiders * own / ((1 - self.outsiders) * others) if self.outsiders else 0.0
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What tells this expert from another, as JSON has it."""
+        chosen = sorted(map(int, {*self.coarse}))
+        return {"clusters": self.clusters.digest, "coarse": chosen, "outsiders": self.outsiders, "seed": self.seed}
+
+    def takes(self, uids: pa.Array) -> np.ndarray:
+        """Return whether the expert trains on each image, as bools."""
+        coarse = self.clusters.coarse(uids)
+        is_own = np.isin(coarse, self.coarse)
+        if not self.outsiders:
+            return is_own
+        return is_own | (coarse >= 0) & (draws(self.seed, "outsider", uids) < self.chance)
+
+    @cached_property
+    def _kept(self) -> tuple[int, int]:
+        kept = self.clusters.kept
+        own = sum(kept[cluster] for cluster in {*self.coarse})
+        return own, sum(kept.values()) - own
 
 
 @dataclass(frozen=True)
@@ -32,6 +102,26 @@ class OnlineConfig:
 
 
 @dataclass(frozen=True)
+class CaptionDraw:
+    """Which captions stand for the texts of their images: a share of them, drawn by seed, epoch and uid."""
+
+    ratio: float = OnlineConfig.caption_ratio
+    seed: int = OnlineConfig.seed
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        require_share("caption_ratio", self.ratio)
+        require_integer("epoch", self.epoch, 0)
+
+    def of(self, captions: Captions | None, uids: pa.Array) -> pa.Array:
+        """Return the caption that stands for the text of each image, null where the text stays."""
+        if captions is None:
+            return pa.nulls(len(uids), pa.string())
+        is_drawn = draws(self.seed, purpose("caption", self.epoch), uids) < self.ratio
+        return pc.if_else(pa.array(is_drawn), captions.of(uids, ["caption"])["caption"], pa.scalar(None, pa.string()))
+
+
+@dataclass(frozen=True)
 class World:
     """One of the processes that train together."""
 
@@ -51,3 +141,8 @@ class World:
         if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
         return cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+
+
+def purpose(name: str, epoch: int) -> str:
+    """Return the purpose of an epoch's draws; in epoch 0, that of a run of curate."""
+    return f"{name} in epoch {epoch}" if epoch else name

@@ -16,9 +16,8 @@ import numpy as np
 from curation.balancing.counts import EntryCounts, counts_file
 from curation.by_uid.captions import Captions
 from curation.online.config import OnlineConfig, World
-from curation.online.draw import order_of_blocks
+from curation.online.draw import Epoch, order_of_blocks, read
 from curation.online.index import Index
-from curation.online.read import Epoch, read
 from runtime.errors import InputError
 from runtime.packages import missing
 from runtime.storage.parquet import read_table
@@ -132,8 +131,7 @@ class BalancedDataset(IterableDataset):
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
 
     def _drawn(self, epoch: int) -> Epoch:
-        config = self.config
-        return Epoch(self.index, self.rates, config.seed, epoch, self.captions, config.caption_ratio, config.expert)
+        return Epoch(self.index, self.rates, self.config, epoch, self.captions)
 
     def _layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""

@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation import online  # noqa: E402
-from curation.online.read import Epoch  # noqa: E402
+from curation.online.config import OnlineConfig  # noqa: E402
+from curation.online.draw import Epoch  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 
 ENTRIES = 1000
@@ -145,9 +146,9 @@ def bench(folder: Path, passed: int, runs: int) -> None:
     took = time.perf_counter() - start
     print(f"index of {index.samples:,} images in {took:.2f} s: {1e6 * took / index.samples:.1f} µs an image")
     paths = [str(index.tar(shard)) for shard in range(len(index.shards))]
-    Epoch(index, np.ones(ENTRIES, np.float32), 0, 0).sizes()  # compiles
+    Epoch(index, np.ones(ENTRIES, np.float32), OnlineConfig(), 0).sizes()  # compiles
     start = time.perf_counter()
-    kept = Epoch(index, np.full(ENTRIES, RATE, np.float32), 0, 0).sizes().sum()
+    kept = Epoch(index, np.full(ENTRIES, RATE, np.float32), OnlineConfig(), 0).sizes().sum()
     took = time.perf_counter() - start
     print(f"an epoch is drawn in {1e9 * took / index.matched:.0f} ns an image; kept {kept / index.samples:.1%}")
     for name, decode, cold in (("raw", False, False), ("decoded", True, False), ("raw cold", False, True)):

@@ -13,8 +13,9 @@ import pyarrow as pa
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.by_uid.captions import CAPTIONS, Captions  # noqa: E402
-from curation.by_uid.join import ROWS  # noqa: E402
+from curation.by_uid.captions import Captions  # noqa: E402
+from curation.by_uid.joined_tars import ROWS  # noqa: E402
+from curation.by_uid.mapped_rows import save_rows  # noqa: E402
 from runtime.storage import own_files  # noqa: E402
 from runtime.storage.arrays import open_arrow  # noqa: E402
 
@@ -38,7 +39,7 @@ def captions(folder: Path) -> Path:
     chance, path = np.random.default_rng(0), folder / "captions.arrow"
     keys = [np.sort(chance.integers(-(2**63), 2**63 - 1, IMAGES)), chance.integers(-(2**63), 2**63 - 1, IMAGES)]
     texts = [pa.array([text] * IMAGES, pa.large_string()) for text in (TEXT, "m")]
-    Captions.save(path, pa.RecordBatch.from_arrays([*keys, texts[0], np.zeros(IMAGES), texts[1]], schema=CAPTIONS))
+    save_rows(path, pa.RecordBatch.from_arrays([*keys, texts[0], np.zeros(IMAGES), texts[1]], schema=Captions.schema))
     return path
 
 

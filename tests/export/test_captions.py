@@ -21,6 +21,10 @@ def table(path, rows: list[dict]) -> str:
     return str(path)
 
 
+def captions_of(captions: Captions, uids) -> list[str | None]:
+    return captions.of(pa.array(uids, pa.string()))["caption"].to_pylist()
+
+
 @pytest.fixture
 def captioned(run, tmp_path) -> str:
     """Captions of two thirds of the images, in an order that is drawn, and of others."""
@@ -38,18 +42,18 @@ def test_each_image_finds_its_own_caption_whatever_the_order(run, captioned, tmp
     found = module.build([captioned], Results.open(run.path), tmp_path / "store")
     uids = [row["uid"] for row in run.images] + ["x", "f" * 32]
     expected = [f"説明 {uid}" if uid[:1] != "x" and int(uid, 16) % 3 else None for uid in uids[:-1]] + [None]
-    assert found.captions.of(pa.array(uids)).to_pylist() == expected
+    assert captions_of(found.captions, uids) == expected
     assert (found.images, found.without) == (60, expected[:60].count(None))
-    assert found.captions.of(pa.array([], pa.string())).to_pylist() == []
-    assert found.captions.of(pa.array(uids).slice(7, 9)).to_pylist() == expected[7:16]
-    assert pickle.loads(pickle.dumps(found.captions)).of(pa.array(uids)).to_pylist() == expected
+    assert captions_of(found.captions, []) == []
+    assert found.captions.of(pa.array(uids).slice(7, 9))["caption"].to_pylist() == expected[7:16]
+    assert captions_of(pickle.loads(pickle.dumps(found.captions)), uids) == expected
 
 
 def test_keys_with_equal_halves_are_told_apart(run, tmp_path):
     uids = [f"{'a' * 16}{number:016x}" for number in range(6)] + [run.images[0]["uid"]]
     path = table(tmp_path / "t.parquet", [{"uid": uid, "caption": uid} for uid in uids if uid[-1] != "3"])
     found = module.build([path], Results.open(run.path), tmp_path / "store").captions
-    assert found.of(pa.array(uids)).to_pylist() == [None if uid[-1] == "3" else uid for uid in uids]
+    assert captions_of(found, uids) == [None if uid[-1] == "3" else uid for uid in uids]
 
 
 def test_of_several_captions_the_best_is_taken_or_the_first(run, tmp_path):
@@ -59,7 +63,7 @@ def test_of_several_captions_the_best_is_taken_or_the_first(run, tmp_path):
     for columns, expected in ((["uid", "caption", "score"], "best"), (["uid", "caption"], "first")):
         path = table(tmp_path / "t.parquet", [{name: row[name] for name in columns} for row in scored])
         found = module.build([path], Results.open(run.path), tmp_path / "store")
-        assert found.captions.of(pa.array([uid])).to_pylist() == [expected]
+        assert captions_of(found.captions, [uid]) == [expected]
 
 
 def test_a_table_that_is_sorted_in_parts_gives_the_same_captions(run, tmp_path):
@@ -76,21 +80,21 @@ def test_a_table_that_is_sorted_in_parts_gives_the_same_captions(run, tmp_path):
     best = {}
     for row in rows:
         best[row["uid"]] = max(best.get(row["uid"], row), row, key=lambda each: each["score"])
-    assert whole.of(sought).to_pylist() == [best[uid]["caption"] if uid in best else None for uid in sought.to_pylist()]
+    assert captions_of(whole, sought) == [best[uid]["caption"] if uid in best else None for uid in sought.to_pylist()]
     for captions in others:
         assert captions.digest == whole.digest
-        assert captions.values(sought).equals(whole.values(sought))
+        assert captions.of(sought).equals(whole.of(sought))
 
 
 def test_score_and_source_stand_beside_a_caption_where_the_table_has_them(run, tmp_path):
     uid, other = (pa.array([row["uid"]]) for row in run.images[:2])
     rows = [{"uid": uid[0].as_py(), "caption": " a\ndog ", "score": 1, "source": "model 1"}]
     found = module.build([table(tmp_path / "t.parquet", rows)], Results.open(run.path), tmp_path / "store").captions
-    assert found.values(uid).to_pylist() == [{"caption": "a dog", "score": 1.0, "source": "model 1"}]
-    assert found.values(other).to_pylist() == [dict.fromkeys(("caption", "score", "source"))]
+    assert found.of(uid).to_pylist() == [{"caption": "a dog", "score": 1.0, "source": "model 1"}]
+    assert found.of(other).to_pylist() == [dict.fromkeys(("caption", "score", "source"))]
     rows = [{name: row[name] for name in ("uid", "caption")} for row in rows]
     found = module.build([table(tmp_path / "t.parquet", rows)], Results.open(run.path), tmp_path / "store").captions
-    assert found.values(uid).to_pylist() == [{"caption": "a dog", "score": None, "source": None}]
+    assert found.of(uid).to_pylist() == [{"caption": "a dog", "score": None, "source": None}]
 
 
 @pytest.mark.parametrize(

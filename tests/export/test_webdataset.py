@@ -15,7 +15,7 @@ from curation.exclusion import Exclusion
 from curation.export.card import About
 from curation.export.forms import Given, export
 from curation.export.removal import remove
-from curation.online.draw import CaptionDraw
+from curation.online.config import CaptionDraw
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
 from tests.support.finished_run import image

@@ -18,7 +18,7 @@ import pytest
 from curation.commands import export as job
 from curation.export.card import About
 from curation.export.forms import Given, export
-from curation.online.draw import CaptionDraw
+from curation.online.config import CaptionDraw
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image

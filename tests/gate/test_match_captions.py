@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.by_uid.caption_rows import CaptionTable
+from curation.by_uid.captions import caption_rows, find_captions
 from curation.gate.captioning import CaptionMatching, captioned
 from curation.gate.plan import GateOptions, GatePlan
 from curation.schemas import CURATED, MATCHED
@@ -98,7 +98,7 @@ def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(spark, tmp_path):
 def test_rows_of_a_table_are_clean_and_have_a_score(tmp_path):
     rows = [{"uid": "a", "caption": caption, "score": 1} for caption in WORDS]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
-    table = CaptionTable.find([str(tmp_path / "t.parquet")])
-    (batch,) = table.read(table.files[0])
+    table = find_captions([str(tmp_path / "t.parquet")])
+    (batch,) = caption_rows(table, table.files[0])
     assert batch["caption"].to_pylist() == [_cleaned(text) for text in WORDS if text and text.strip()]
     assert batch["score"].to_pylist() == [1.0] * batch.num_rows

@@ -8,7 +8,7 @@ import pytest
 from curation import Results, captions, online
 from curation.export.card import About
 from curation.export.forms import Given, export
-from curation.online.draw import CaptionDraw
+from curation.online.config import CaptionDraw
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 

@@ -7,8 +7,8 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.online.draw import CaptionDraw
-from curation.online.read import Epoch, read
+from curation.online.config import CaptionDraw
+from curation.online.draw import Epoch, read
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
@@ -30,9 +30,10 @@ def captions(made, tmp_path_factory):
 
 def test_a_caption_stands_for_the_text_as_the_draw_for_seed_epoch_and_uid_says(made, captions):
     captioned = {row["uid"] for row in made.images[::2]}
+    config = online.OnlineConfig(5, caption_ratio=RATIO)
     for number in (0, 3):
-        kept = Epoch(made.index, made.rates, 5, number, captions, RATIO).kept(range(21))
-        plain = Epoch(made.index, made.rates, 5, number).kept(range(21))
+        kept = Epoch(made.index, made.rates, config, number, captions).kept(range(21))
+        plain = Epoch(made.index, made.rates, config, number).kept(range(21))
         assert kept.drop_columns("caption").equals(plain.drop_columns("caption"))
         purpose = f"caption in epoch {number}" if number else "caption"
         expected = {uid for uid in captioned if naive_draw(5, purpose, uid) < RATIO}
@@ -48,8 +49,8 @@ def test_a_caption_stands_for_the_text_as_the_draw_for_seed_epoch_and_uid_says(m
 
 def test_over_many_epochs_the_ratio_of_captions_is_the_one_asked_for(made, captions):
     uids = pa.array([row["uid"] for row in made.images])
-    draws = [CaptionDraw(RATIO, 1, epoch).drawn(uids) for epoch in range(200)]
-    drawn = sum(len(uids) - captions.instead(uids, each).null_count for each in draws)
+    draws = [CaptionDraw(RATIO, 1, epoch) for epoch in range(200)]
+    drawn = sum(len(uids) - draw.of(captions, uids).null_count for draw in draws)
     expected = 200 * len(captions) * RATIO
     assert abs(drawn - expected) < 4 * np.sqrt(expected * (1 - RATIO))
 

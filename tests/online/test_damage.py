@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.by_uid.captions import CAPTIONS, Captions
+from curation.by_uid.captions import Captions
 from curation.by_uid.joined_tars import joined_images
-from curation.by_uid.mapped_rows import CHECKSUM, KEY, facts_path, save_rows
+from curation.by_uid.mapped_rows import CHECKSUM, facts_path, save_rows
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.key_parts import in_parts
@@ -83,7 +83,7 @@ def test_no_flipped_bit_ends_the_process_even_where_the_checksum_is_that_of_the_
 def test_offsets_outside_of_a_column_are_refused(tmp_path, offsets):
     path, caption = tmp_path / "captions.arrow", pa.array(["a dog"], pa.large_string())
     columns = [pa.array([0]), pa.array([0]), caption, pa.array([0.5]), pa.array(["m"], pa.large_string())]
-    save_rows(path, pa.RecordBatch.from_arrays(columns, schema=CAPTIONS))
+    save_rows(path, pa.RecordBatch.from_arrays(columns, schema=Captions.schema))
     whole, right = path.read_bytes(), np.array([0, 5]).tobytes()
     assert whole.count(right) == 1
     path.write_bytes(whole.replace(right, np.array(offsets).tobytes()))
@@ -95,7 +95,7 @@ def test_offsets_outside_of_a_column_are_refused(tmp_path, offsets):
 
 
 def test_a_file_that_is_damaged_while_a_table_is_sorted_is_refused(tmp_path):
-    rows = pa.record_batch([np.arange(-(2**62), 2**62, 2**57), np.arange(64)], schema=pa.schema(KEY))
+    rows = pa.record_batch([np.arange(-(2**62), 2**62, 2**57), np.arange(64)], names=["high", "low"])
     parts = in_parts([rows], rows.schema, 4, tmp_path)
     next(parts)
     flip(tmp_path / "2.arrow", random.Random(0))
@@ -105,10 +105,11 @@ def test_a_file_that_is_damaged_while_a_table_is_sorted_is_refused(tmp_path):
 
 def test_a_file_that_is_damaged_while_tars_are_joined_is_refused(made, tmp_path):
     tars = sorted((made.folder / "tars").iterdir())
-    for name in ("1.scanned", "found1.arrow"):
-        (tmp_path / name).mkdir()
-        joined = joined_images(tars, [batch(made.images)], MATCHED, tmp_path / name)
+    for name in ("1.scanned", "1.arrow"):
+        work = tmp_path / name
+        work.mkdir()
+        joined = joined_images(tars, [batch(made.images)], MATCHED, work)
         next(joined)
-        flip(tmp_path / name / name, random.Random(0))
+        flip(next(work.rglob(name)), random.Random(0))
         with pytest.raises(InputError, match=rf"{name} is damaged \(its checksum differs\); run the same"):
             list(joined)

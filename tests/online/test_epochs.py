@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from curation.balancing.sampling import sample_batch
-from curation.online.draw import draw, order_of_blocks
-from curation.online.read import Epoch
+from curation.online.config import OnlineConfig
+from curation.online.draw import Epoch, draw, order_of_blocks
 from tests.naive.online import naive_epoch
 from tests.support.online_run import batch, images, nasty
 
@@ -19,14 +19,14 @@ def test_an_epoch_keeps_what_the_definition_says_of_every_slice(start, length):
     rates = np.array([0.2, 0.5, 0.3, 0.05, 0.7])
     part, rows = batch(nasty()).slice(start, length), nasty()[start : start + length]
     for seed, epoch in ((0, 0), (0, 1), (7, 12)):
-        drawn = draw(part, rates, seed, epoch)
+        drawn = draw(part, rates, OnlineConfig(seed), epoch)
         found = list(zip(part.column("uid").take(drawn.rows).to_pylist(), drawn.texts.to_pylist(), strict=True))
         assert found == naive_epoch(rows, rates.tolist(), seed, epoch)
 
 
 def test_epoch_0_keeps_the_pairs_of_the_curated_manifest():
     rows, rates = batch(images(500)), np.array([0.2, 0.5, 0.3, 0.05, 0.7])
-    drawn, curated = draw(rows, rates, 3, 0), sample_batch(rows, rates, 3)
+    drawn, curated = draw(rows, rates, OnlineConfig(3), 0), sample_batch(rows, rates, 3)
     assert rows.column("uid").take(drawn.rows).equals(curated["uid"])
     assert drawn.texts.equals(curated["text"])
     assert drawn.probability.tolist() == curated["probability"].to_pylist()
@@ -44,7 +44,7 @@ def seen(made):
     """How often 200 epochs kept each (uid, text)."""
     counter = Counter()
     for number in range(EPOCHS):
-        kept = Epoch(made.index, made.rates, 5, number).kept(range(21))
+        kept = Epoch(made.index, made.rates, OnlineConfig(5), number).kept(range(21))
         counter.update(zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True))
     return counter
 

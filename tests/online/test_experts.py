@@ -12,8 +12,8 @@ import pytest
 
 from curation import clusters as module
 from curation import online
-from curation.online.experts import Expert
-from curation.online.read import Epoch
+from curation.online.config import Expert, OnlineConfig
+from curation.online.draw import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_takes
@@ -77,7 +77,8 @@ def test_a_larger_share_keeps_the_outsiders_of_a_smaller_one(clusters, kept):
 def test_an_epoch_keeps_the_images_of_the_expert_and_no_others(made, clusters, number):
     expert = Expert(clusters, (0, 2), 0.15)
     plain, of_expert = (
-        Epoch(made.index, made.rates, 5, number, expert=each).kept(range(21)).to_pylist() for each in (None, expert)
+        Epoch(made.index, made.rates, OnlineConfig(5, expert=each), number).kept(range(21)).to_pylist()
+        for each in (None, expert)
     )
     uids = pa.array([row["uid"] for row in plain])
     expected = [row for row, is_taken in zip(plain, expert.takes(uids), strict=True) if is_taken]
@@ -86,7 +87,7 @@ def test_an_epoch_keeps_the_images_of_the_expert_and_no_others(made, clusters, n
 
 
 def test_sizes_are_those_of_what_an_epoch_keeps(made, clusters):
-    epoch = Epoch(made.index, made.rates, 5, 2, expert=Expert(clusters, (1,), 0.3))
+    epoch = Epoch(made.index, made.rates, OnlineConfig(5, expert=Expert(clusters, (1,), 0.3)), 2)
     assert epoch.sizes().tolist() == [len(epoch.kept([block])) for block in range(21)]
 
 
@@ -94,7 +95,8 @@ def test_over_epochs_and_seeds_outsiders_have_the_share_asked_for(made, clusters
     rates = pq.read_table(made.folder / "run" / "counts.parquet")["rate"].to_numpy()
     own = outsiders = 0
     for number in range(1, 40):
-        epoch = Epoch(made.index, rates, 0, number, expert=Expert(clusters, (0,), 0.25, seed=number))
+        config = OnlineConfig(expert=Expert(clusters, (0,), 0.25, seed=number))
+        epoch = Epoch(made.index, rates, config, number)
         is_own = [coarse[uid] == 0 for uid in epoch.kept(range(21))["uid"].to_pylist()]
         own, outsiders = own + sum(is_own), outsiders + len(is_own) - sum(is_own)
     # The tars lack some images, and the numbers of kept images are those of one sample.

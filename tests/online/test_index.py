@@ -1,11 +1,13 @@
 """Tars are read as the standard library reads them, and joined with the matched images of a run."""
 
+import json
+
 import numpy as np
 import pytest
 
 from curation import online
-from curation.by_uid import join
-from curation.online.read import Epoch
+from curation.by_uid import joined_tars
+from curation.online.draw import Epoch
 from curation.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
@@ -40,7 +42,7 @@ def test_the_index_counts_images_and_those_that_are_matched(made):
 
 
 def test_uids_are_compared_whole_where_their_numbers_agree(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(join, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
+    monkeypatch.setattr(joined_tars, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
     other = online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
     for shard in range(3):
         assert other.rows(shard).read_all().equals(made.index.rows(shard).read_all())
@@ -64,7 +66,7 @@ def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
     write_tar(tmp_path / "b.tar", [])
     index = online.build(tmp_path, tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (3, 0)
-    assert Epoch(index, np.ones(5), 0, 0).kept([]).num_rows == 0
+    assert Epoch(index, np.ones(5), online.OnlineConfig(), 0).kept([]).num_rows == 0
 
 
 def test_after_a_gate_only_the_images_that_passed_are_in_the_index(tmp_path):
@@ -73,7 +75,8 @@ def test_after_a_gate_only_the_images_that_passed_are_in_the_index(tmp_path):
     (tmp_path / "passed" / "matched").rename(tmp_path / "run" / "gated")
     write_tar(tmp_path / "a.tar", images(6))
     assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before").matched == 6
-    (tmp_path / "run" / "run.json").write_text('{"rows": {"gated": 4}}')
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(facts | {"rows": facts["rows"] | {"gated": 4}}))
     index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (6, 4)
     with pytest.raises(InputError, match="another index"):

@@ -16,8 +16,9 @@ from curation.exclusion import Exclusion
 from curation.export.card import About
 from curation.export.forms import export
 from curation.export.removal import remove
+from curation.online.config import OnlineConfig
 from curation.online.dataset import read_rates
-from curation.online.read import Epoch
+from curation.online.draw import Epoch
 from curation.run.results import Results
 from curation.run.verify import verify
 from runtime.console import sentence_for
@@ -144,7 +145,7 @@ def online_epoch(folder: Path) -> object:
     """Return what an epoch of training keeps, of a folder with an index, its tars, and a run."""
     index = online.Index.open(folder / "index", folder / "tars")
     rates = read_rates(folder / "run" / "counts.parquet", index.metadata)
-    return Epoch(index, rates, 0, 1).kept(range(int(index.first_blocks[-1]))).to_pylist()
+    return Epoch(index, rates, OnlineConfig(), 1).kept(range(int(index.first_blocks[-1]))).to_pylist()
 
 
 def bytes_of(folder: Path, without: Iterable[str] = ()) -> dict[str, str]:

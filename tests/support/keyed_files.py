@@ -30,7 +30,7 @@ def write_keyed_files(folder: Path) -> list[str]:
 
 def captions_of(folder: Path, uids: list[str]) -> object:
     opened = Captions.open(folder / "captions.arrow")
-    return len(opened), opened.values(pa.array(uids)).to_pylist()
+    return len(opened), opened.of(pa.array(uids)).to_pylist()
 
 
 def clusters_of(folder: Path, uids: list[str]) -> object:
