@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.dictionary import TAIL, count_of_kind, find_entries
+from curation.kernels.fasttext.dictionary import TAIL, find_entries
+from curation.kernels.fasttext.rows import CENTROIDS, Rows
 from runtime.errors import InputError
 
 _POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
 MAGIC = 793712314
 HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
 MOST_NGRAM = 64  # characters, or words: models have 2 to 6; time grows with the square
-CENTROIDS = 256  # of each part of a quantised row: a code is one byte
 _LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # negative sampling, softmax, one against all
 
 
@@ -55,45 +55,14 @@ class Header:
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Words, labels, and the buckets that pruning kept, as (bucket, rank) pairs."""
+    """Words, labels, and the buckets that pruning kept."""
 
     words: int
     labels: int
     kept: int  # -1: the model was not pruned
     entries: np.ndarray  # int64: where each entry begins, words first, and where the last one ends
-    pairs: int  # where the pairs begin
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A matrix of float32."""
-
-    rows: int
-    columns: int
-    values: int  # where the numbers begin
-
-
-@dataclass(frozen=True)
-class Quantiser:
-    """Centroids by which a row is stored as one byte for each of its parts."""
-
-    columns: int
-    parts: int
-    size: int  # numbers in a part
-    last: int  # numbers in the last part
-    centroids: int  # where they begin
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A matrix whose rows are codes of centroids, and perhaps a norm by which each row is multiplied."""
-
-    rows: int
-    columns: int
-    codes: int  # where they begin
-    quantiser: Quantiser
-    norm_codes: int | None  # where they begin
-    norms: Quantiser | None
+    buckets: np.ndarray  # int32: those that are kept
+    ranks: np.ndarray  # int32: of the row of each, behind those of the words
 
 
 @dataclass(frozen=True)
@@ -104,8 +73,8 @@ class ModelFile:
     content: mmap.mmap
     header: Header
     dictionary: Dictionary
-    inputs: Dense | Quantised  # a row for each word and for each bucket that is kept
-    outputs: Dense | Quantised  # a row for each label, or for each inner node of the tree
+    inputs: Rows  # one for each word and for each bucket that is kept
+    outputs: Rows  # one for each label, or for each inner node of the tree
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> ModelFile:
@@ -146,13 +115,27 @@ class ModelFile:
         begin, end = self.dictionary.entries[i : i + 2].tolist()
         return Entry(self.content[begin : end - TAIL], *struct.unpack_from("<qb", self.content, end - TAIL + 1))
 
-    def count_of_kind(self, kind: int, first: int, stop: int) -> int:
-        """Return how many of the entries from `first` to `stop` are of a kind."""
-        return count_of_kind(self.array(0, "u1", len(self.content)), self.dictionary.entries, first, stop, kind)
+    def kinds(self) -> np.ndarray:
+        """Return the kind of each entry, words first."""
+        return self.bytes[self.dictionary.entries[1:] - 1]
 
-    def array(self, position: int, dtype: str, *shape: int) -> np.ndarray:
-        """Return the numbers from `position` on, not copied: the file stays open as long as they are used."""
-        return np.frombuffer(self.content, dtype, int(np.prod(shape, dtype=np.int64)), position).reshape(shape)
+    @property
+    def bytes(self) -> np.ndarray:
+        """The bytes of the file, uint8, not copied: it stays open as long as they are used."""
+        return np.frombuffer(self.content, np.uint8)
+
+
+def decoded(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of all rows, float32, and the factor of each row."""
+    factors = rows.norms[rows.norm_codes] if len(rows.norm_codes) else np.ones(rows.rows, np.float32)
+    if not rows.parts:
+        return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), factors
+    codes, numbers = rows.content.reshape(rows.rows, rows.parts), np.empty((rows.rows, rows.width), np.float32)
+    for begin in range(0, rows.width, rows.part):
+        stop = min(begin + rows.part, rows.width)
+        table = rows.centroids[CENTROIDS * begin : CENTROIDS * stop].reshape(CENTROIDS, stop - begin)
+        numbers[:, begin:stop] = table[codes[:, begin // rows.part]]
+    return numbers, factors
 
 
 def _damaged(path: str | PathLike[str]) -> InputError:
@@ -166,28 +149,28 @@ class _Damage(Exception):
 class _Cursor:
     """A position in a file's bytes that is never moved past their end."""
 
-    def __init__(self, content: mmap.mmap, position: int = 0):
-        self.content = content
-        self.position = position
+    def __init__(self, content: mmap.mmap):
+        self.bytes = np.frombuffer(content, np.uint8)
+        self.position = 0
 
-    def skip(self, size: int) -> int:
-        """Pass over so many bytes; return where they begin."""
+    def skip(self, size: int) -> np.ndarray:
+        """Pass over so many bytes, and return them."""
         begin = self.position
-        if size < 0 or begin + size > len(self.content):
+        if size < 0 or begin + size > len(self.bytes):
             raise _Damage
         self.position += size
-        return begin
+        return self.bytes[begin : self.position]
 
     def read(self, layout: str) -> tuple:
         """Return the next values, packed as `struct` describes them, little-endian."""
-        return struct.unpack_from(f"<{layout}", self.content, self.skip(struct.calcsize(f"<{layout}")))
+        return struct.unpack(f"<{layout}", self.skip(struct.calcsize(f"<{layout}")).data)
 
     def entries(self, count: int) -> np.ndarray:
         """Return where each of the next entries of the dictionary begins, and where the last one ends."""
-        if TAIL * count > len(self.content) - self.position:
+        if TAIL * count > len(self.bytes) - self.position:
             raise _Damage
         found = np.empty(count + 1, np.int64)
-        if not find_entries(np.frombuffer(self.content, np.uint8), self.position, found):
+        if not find_entries(self.bytes, self.position, found):
             raise _Damage
         self.position = int(found[-1])
         return found
@@ -212,7 +195,7 @@ def _walk(path: str, content: mmap.mmap) -> ModelFile | None:
     (quantised_output,) = file.read("?")
     outputs = _read_quantised(file) if quantised and quantised_output else _read_dense(file)
     rows = dictionary.words + (buckets if dictionary.kept < 0 else dictionary.kept)
-    if inputs.rows < rows or inputs.columns != width or (outputs.rows, outputs.columns) != (dictionary.labels, width):
+    if inputs.rows < rows or inputs.width != width or (outputs.rows, outputs.width) != (dictionary.labels, width):
         raise _Damage
     return ModelFile(path, content, header, dictionary, inputs, outputs)
 
@@ -222,31 +205,32 @@ def _read_dictionary(file: _Cursor) -> Dictionary:
     if words < 0 or labels < 1 or size != words + labels:
         raise _Damage
     entries = file.entries(size)
-    pairs = file.skip(8 * max(kept, 0))
-    ranks = np.frombuffer(file.content[pairs : file.position], "<i4")[1::2]  # behind the bucket of each
+    buckets, ranks = file.skip(8 * max(kept, 0)).view("<i4").reshape(-1, 2).T
     if ((ranks < 0) | (ranks >= kept)).any():
         raise _Damage
-    return Dictionary(words, labels, kept, entries, pairs)
+    return Dictionary(words, labels, kept, entries, buckets, ranks)
 
 
-def _read_dense(file: _Cursor) -> Dense:
+def _read_dense(file: _Cursor) -> Rows:
     rows, columns = file.read("qq")
-    return Dense(rows, columns, file.skip(4 * rows * columns))
+    nothing = np.empty(0, np.float32)
+    return Rows(rows, columns, file.skip(4 * rows * columns), 0, 1, nothing, file.skip(0), nothing)
 
 
-def _read_quantised(file: _Cursor) -> Quantised:
+def _read_quantised(file: _Cursor) -> Rows:
     with_norms, rows, columns, size = file.read("?qqi")
     codes = file.skip(size)
-    quantiser = _read_quantiser(file, columns)
-    if size != rows * quantiser.parts:
+    parts, part, centroids = _read_quantiser(file, columns)
+    if size != rows * parts:
         raise _Damage
-    if not with_norms:
-        return Quantised(rows, columns, codes, quantiser, None, None)
-    return Quantised(rows, columns, codes, quantiser, file.skip(rows), _read_quantiser(file, 1))
+    norm_codes = file.skip(rows if with_norms else 0)
+    norms = _read_quantiser(file, 1)[2] if with_norms else np.empty(0, np.float32)
+    return Rows(rows, columns, codes, parts, part, centroids, norm_codes, norms)
 
 
-def _read_quantiser(file: _Cursor, columns: int) -> Quantiser:
+def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
+    """Return the number of parts, the numbers in each but the last, and the centroids of all parts."""
     dimension, parts, size, last = file.read("iiii")
     if dimension != columns or size < 1 or not 1 <= last <= size or (parts - 1) * size + last != dimension:
         raise _Damage
-    return Quantiser(columns, parts, size, last, file.skip(4 * CENTROIDS * dimension))
+    return parts, size, file.skip(4 * CENTROIDS * dimension).view("<f4").astype(np.float32)

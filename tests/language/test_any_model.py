@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from curation.language import any_model
-from curation.language.any_model import AnyModel
+from curation.language import engines
+from curation.language.engines import AnyModel, FastText
 from curation.language.fasttext_file import ModelFile
-from curation.language.identify import FastText, Identifier, default_model
+from curation.language.identify import Identifier, default_model
 from metadata.languages import OTHER
 from runtime.errors import InputError
 from tests.naive.language_model import NaiveModel
@@ -111,7 +111,7 @@ def test_a_megabyte_is_read_like_any_text(directory, word_ngrams):
 
 
 def test_words_beyond_what_the_table_holds_are_answered_alike(monkeypatch, directory):
-    monkeypatch.setattr(any_model, "_MOST_WORDS", 1)  # so it has room for those that are read at a time
+    monkeypatch.setattr(engines, "_MOST_WORDS", 1)  # so it has room for those that are read at a time
     engine, oracle = opened(model_bytes(SMALL), directory)
     chance = random.Random(2)
     words = ["".join(chance.choices("abdegointzé犬", k=chance.randint(1, 40))) for _ in range(500)] + WORDS
@@ -130,7 +130,7 @@ def test_threads_that_share_a_model_take_turns_with_its_table(monkeypatch, small
         inside.pop()
         return 0
 
-    monkeypatch.setattr(any_model, "predict", watched)
+    monkeypatch.setattr(engines.any_model, "predict", watched)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(small[0].predict, [pa.array(["dog"])] * 8))
     assert most == [1] * 8
@@ -177,7 +177,9 @@ def test_a_model_that_contradicts_itself_is_refused(tmp_path, changed):
 def test_a_text_whose_vectors_are_damaged_is_refused(directory, value):
     content = model_bytes(replace(SMALL, longest=0))
     model, _ = opened(content, directory)
-    position = model._model.rows.dense + 4 * SMALL.width  # of the first word behind the end of sentence
+    position = (
+        content.index(model._model.rows.content.tobytes()) + 4 * SMALL.width
+    )  # of the first word behind the end of sentence
     damaged, _ = opened(content[:position] + np.float32(value).tobytes() + content[position + 4 :], directory)
     assert answers(damaged, ["犬"]) == answers(model, ["犬"])
     with pytest.raises(InputError, match="holds damaged vectors; download it again"):

@@ -15,11 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.inputs import files
-from curation.kernels.fasttext.word_rows import are_bytes, learn, slot_of
-from curation.kernels.trie.symbols import HASHED
-from curation.language import fasttext_engine
-from curation.language.fasttext_engine import LanguageModel
-from curation.language.identify import FastText, Identifier, default_model
+from curation.kernels.fasttext.word_rows import remember, slot_of
+from curation.kernels.trie.keys import HASHED, same_bytes
+from curation.language import engines
+from curation.language.engines import FastText, LanguageModel
+from curation.language.identify import Identifier, default_model
 from tests.naive.language_model import NaiveModel, fnv
 from tests.support.language_models import COUNTS, SOFTMAX, TREE, WORDS, Layout, model_bytes
 from tests.support.odd_texts import BYTES, TEXTS
@@ -133,7 +133,7 @@ def test_a_megabyte_is_read_like_any_text():
 
 
 def test_words_beyond_what_the_table_holds_are_answered_alike(monkeypatch, tmp_path):
-    monkeypatch.setattr(fasttext_engine, "_SLOTS", 64)
+    monkeypatch.setattr(engines, "_SLOTS", 64)
     path = written(ftz(), tmp_path)
     model, oracle = LanguageModel.open(path), FastText(path)
     chance = random.Random(2)
@@ -146,12 +146,12 @@ def test_words_of_one_key_are_told_apart_by_their_bytes():
     data, key = np.frombuffer(b"internationalisation.Internationalisation", np.uint8), (5, HASHED | 20)
     slots, letters, used = np.zeros((8, 4), np.int64), np.zeros(99, np.uint8), np.zeros(3, np.int64)
     first = slot_of(slots, letters, data, 0, 20, *key)
-    learn(slots, letters, used, first, data, 0, 20, *key, 3)
+    remember(slots, letters, used, first, data, 0, 20, *key, 3)
     second = slot_of(slots, letters, data, 21, 20, *key)
     assert second != first
     assert slots[second].tolist() == [0] * 4
     assert slot_of(slots, letters, data, 0, 20, *key) == first
-    assert not are_bytes(letters, 0, data, 21, 20)
+    assert not same_bytes(data, 21, letters, 0, 20)
 
 
 def test_threads_that_share_a_model_take_turns_with_its_table(monkeypatch, small):
@@ -164,7 +164,7 @@ def test_threads_that_share_a_model_take_turns_with_its_table(monkeypatch, small
         sleep(0.01)
         inside.pop()
 
-    monkeypatch.setattr(fasttext_engine, "predict", watched)
+    monkeypatch.setattr(engines.language_id, "predict", watched)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(small[0].predict, [pa.array(["dog"])] * 8))
     assert most == [1] * 8

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
-from curation.language.any_model import AnyModel
+from curation.language.engines import AnyModel, FastText
 from curation.language.fasttext_file import ModelFile
-from curation.language.identify import FastText
 from tests.support.language_models import COUNTS, NEGATIVE_SAMPLING, ONE_VS_ALL, SOFTMAX, TREE, WORDS, Layout
 
 MANY = {f"l{i}": 10 for i in range(40)}

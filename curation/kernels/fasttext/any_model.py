@@ -1,6 +1,6 @@
 """Predict labels and scores for the UTF-8 bytes of many texts, as any fastText model does.
 
-A text's vector is the sum of its words' sums, most of which are remembered (`word_sums`). fastText adds row by row
+A text's vector is the sum of its words' sums, most of which are remembered (`WordSums`). fastText adds row by row
 instead, so numbers differ in the last digits. The vectors of 64 texts are multiplied by the output matrix
 (`products`), and a label is chosen (`losses`). Where another label is so near that rounding may decide, the text is
 summed and decided once more in the order of fastText. So labels are always those of fastText.
@@ -10,20 +10,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.language_id import AT_ONCE, BEGIN, HIGH, LOW, SIZE, read_words
+from curation.kernels.fasttext.language_id import (
+    AT_ONCE,
+    BEGIN,
+    END_HIGH,
+    END_LOW,
+    HIGH,
+    LOW,
+    SIZE,
+    read_words,
+    separates,
+)
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
 from curation.kernels.fasttext.ngrams import Sums, add_end, add_word, add_word_ngrams, clear
 from curation.kernels.fasttext.products import multiply
 from curation.kernels.fasttext.rows import add_vector
-from curation.kernels.fasttext.word_rows import LONGEST
-from curation.kernels.fasttext.word_sums import add_up, forget_if_full, sum_of_word
+from curation.kernels.fasttext.word_rows import LONGEST, remember, slot_of
+from curation.kernels.trie.keys import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch
 
 UNKNOWN = -1  # instead of a label: the model knows no part of the text
 TILE = 64  # texts whose vectors are multiplied together
 _ROUNDING = 2.0**-24  # of a float32, as a share of it
-_END = (60, 47, 115, 62)  # </s>
 
 
 class Output(NamedTuple):
@@ -35,6 +44,20 @@ class Output(NamedTuple):
     scales: np.ndarray  # likewise
     longest: float  # the length of the longest row, times its scale
     tree: Tree
+
+
+class WordSums(NamedTuple):
+    """The table of words: the sum of the rows of each word that a text has held, as most words have come before.
+
+    Sum 0 is that of the end of sentence. Behind the sums that are remembered there is one for each word read at a time,
+    for words that are too long to be remembered.
+    """
+
+    slots: np.ndarray  # int64 [2^k, 4]: a word's key as in `kernels.trie.keys`, the number of its sum, its first letter
+    letters: np.ndarray  # uint8: the bytes of the words whose key does not hold them
+    hashes: np.ndarray  # int64: the hash of each word, -1 for a label
+    used: np.ndarray  # int64 [2]: the numbers of sums and of letters
+    sums: Sums
 
 
 class Scratch(NamedTuple):
@@ -70,6 +93,34 @@ def divide(texts, count):
 
 
 @lean
+def forget_if_full(table, most):
+    """Forget all words, unless as many as are read at a time fit into a table that holds `most`."""
+    if table.used[0] + AT_ONCE > most or table.used[1] + AT_ONCE * LONGEST > len(table.letters):
+        for slot in range(len(table.slots)):
+            table.slots[slot, 1] = 0
+        table.used[0], table.used[1] = 1, 0
+
+
+@lean
+def sum_of_word(model, data, word, table):
+    """Return the number of the sum of a word (begin, size, key) that the table may hold; a new one is added to it."""
+    begin, size, low, high = word
+    slots, used = table.slots, table.used
+    slot = slot_of(slots, table.letters, data, begin, size, low, high)
+    if slots[slot, 1] == 0:
+        add_up(model, data, begin, size, table, used[0])
+        remember(slots, table.letters, used, slot, data, begin, size, low, high, used[0])
+    return slots[slot, 2]
+
+
+@lean
+def add_up(model, data, begin, size, table, number):
+    """Make sum `number` that of the word data[begin:begin + size]."""
+    clear(table.sums, number)
+    table.hashes[number] = add_word(model, data, begin, begin + size, table.sums, number)
+
+
+@lean
 def find_sums(model, data, table, scratch, count):
     """scratch.numbers[word] = the number of the sum of each of the words that were read, 0 for the end of a text."""
     found = scratch.words
@@ -88,18 +139,9 @@ def find_sums(model, data, table, scratch, count):
 @inline
 def word_end(data, i, end):
     """Return where the word that begins at i ends."""
-    while i < end and not (data[i] == 32 or 9 <= data[i] <= 13 or data[i] == 0):
+    while i < end and not separates(data[i]):
         i += 1
     return i
-
-
-@inline
-def is_end(data, i, end):
-    """Return whether data[i:end] is `</s>`, which ends a text."""
-    alike = end - i == len(_END)
-    for k in range(len(_END)):
-        alike = alike and data[i + k] == _END[k]
-    return alike
 
 
 @lean
@@ -107,7 +149,7 @@ def sum_in_order(model, data, i, end, scratch, text):
     """Make sum `text` the sum of all rows of the text data[i:end], in the order of fastText."""
     clear(scratch.texts, text)
     count, stop = 0, word_end(data, i, end)
-    while i < end and not is_end(data, i, stop):
+    while i < end and key_of_bytes(data, i, stop - i) != (END_LOW, END_HIGH):
         if stop > i:
             hashed = add_word(model, data, i, stop, scratch.texts, text)
             if model.words.word_ngrams > 1 and hashed >= 0:

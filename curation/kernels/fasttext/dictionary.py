@@ -6,20 +6,29 @@ come first. `entries` int64 [number of entries + 1] holds where each begins and 
 
 import numpy as np
 
+from curation.kernels.trie.keys import same_bytes
 from runtime.kernels import inline, kernel
-from runtime.kernels.machine import product
+from runtime.kernels.machine import load_word, product
 
 TAIL = 10  # bytes of an entry behind its name
-_FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
+FNV_START, _FNV_FACTOR, LOWEST_32 = 2166136261, 16777619, 0xFFFFFFFF
+OPEN, CLOSE = ord("<"), ord(">")  # around a word whose n-grams are hashed
+_LABEL = int.from_bytes(b"__label_", "little")
+
+
+@inline
+def hash_on(hashed, byte):
+    """Return the FNV-1a hash of one byte more, in the lowest 32 bits; fastText takes the byte as signed."""
+    return product(hashed ^ np.int64(np.int8(byte)), _FNV_FACTOR)
 
 
 @inline
 def hash_of(data, begin, end):
-    """Return the FNV-1a hash of data[begin:end] in the lowest 32 bits; fastText takes a byte as signed."""
-    hashed = _FNV_START
+    """Return the FNV-1a hash of data[begin:end] as 32 bits."""
+    hashed = FNV_START
     for i in range(begin, end):
-        hashed = product(hashed ^ np.int64(np.int8(data[i])), _FNV_FACTOR)
-    return hashed & _32_BITS
+        hashed = hash_on(hashed, data[i])
+    return hashed & LOWEST_32
 
 
 @kernel
@@ -32,15 +41,6 @@ def find_entries(content, position, entries):
         position += TAIL
     entries[-1] = position
     return position <= len(content)
-
-
-@kernel
-def count_of_kind(content, entries, first, stop, kind):
-    """Return how many of entries[first:stop] are of a kind."""
-    count = 0
-    for entry in range(first, stop):
-        count += content[entries[entry + 1] - 1] == kind
-    return count
 
 
 @kernel
@@ -59,10 +59,7 @@ def slot_of_name(content, entries, slots, data, begin, size, hashed):
     while slots[slot] >= 0:
         entry = entries[slots[slot]]
         if entries[slots[slot] + 1] - TAIL - entry == size:
-            alike = 0
-            while alike < size and content[entry + alike] == data[begin + alike]:
-                alike += 1
-            if alike == size:
+            if same_bytes(content, entry, data, begin, size):
                 break
         slot = (slot + 1) & (len(slots) - 1)
     return slot
@@ -73,3 +70,9 @@ def number_of(content, entries, slots, name):
     """Return the number of the entry of that name, -1 where there is none, and the hash of the name."""
     hashed = hash_of(name, 0, len(name))
     return np.int64(slots[slot_of_name(content, entries, slots, name, 0, len(name), hashed)]), hashed
+
+
+@inline
+def is_label(data, begin, size):
+    """Return whether the word begins with `__label__`, and so has no rows."""
+    return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from curation.kernels.fasttext.vectors import dot
+from curation.kernels.fasttext.rows import dot
 from runtime.kernels import inline
 
 _EPSILON = 1e-5

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
-from curation.kernels.fasttext.vectors import WIDTH, add_rows, copy_four, prefetch_row, prefetch_slot
+from curation.kernels.fasttext.rows import WIDTH, add_rows
 from curation.kernels.fasttext.word_rows import (
     LONGEST,
     MOST_IDS,
@@ -21,21 +21,28 @@ from curation.kernels.fasttext.word_rows import (
     slot_of,
     slot_of_new,
 )
-from curation.kernels.trie.symbols import key_of_bytes
+from curation.kernels.trie.keys import key_of_bytes
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import lowest, trailing_zeros, without_lowest
-from runtime.kernels.masks import separator_mask
+from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lowest
+from runtime.kernels.masks import copy_window, separator_mask
 
 AT_ONCE = 128  # words; their rows fit into the first cache
 BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # of a word: its bytes, its key, and where its rows end among those found
 _WINDOW = 64  # bytes that are read at a time, at most 32 words and the end of a text
+_COPIED = 32  # ids of rows in 64 bytes
 _LONG = 1 << 14  # bytes of words that the table does not hold; after so many no more are read
-_END_LOW, _END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of the end of sentence
+END_LOW, END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of the end of sentence
 
 
 def most_rows(longest: int) -> int:
     """Return the most rows that can be found at once, if the longest text has so many bytes."""
     return AT_ONCE * MOST_IDS + 3 * (_LONG + longest)
+
+
+@inline
+def separates(byte):
+    """Return whether a byte separates words."""
+    return byte == 32 or 9 <= byte <= 13 or byte == 0
 
 
 @inline
@@ -47,8 +54,7 @@ def word_ends(data, i, end):
         mask = separator_mask(data, i) & lowest(size)
     else:
         for k in range(size):
-            byte = data[i + k]
-            mask |= np.int64(byte == 32 or 9 <= byte <= 13 or byte == 0) << k
+            mask |= np.int64(separates(data[i + k])) << k
     return mask if size == _WINDOW else mask | 1 << size
 
 
@@ -69,10 +75,10 @@ def read_words(offsets, data, slots, place, words):
             size = stop - begin
             if size > 0:
                 low, high = key_of_bytes(data, begin, size)
-                if low == _END_LOW and high == _END_HIGH:
+                if low == END_LOW and high == END_HIGH:
                     i = end
                     break
-                prefetch_slot(slots, first_slot(slots, low, high))
+                prefetch(slots, 4 * first_slot(slots, low, high))
                 words[count, BEGIN], words[count, SIZE], words[count, LOW], words[count, HIGH] = begin, size, low, high
                 count += 1
                 long += size if size > LONGEST else 0
@@ -105,8 +111,8 @@ def find_rows(data, kept, before, table, words, count, found):
             if slots[slot, 1] == 0:
                 slot = slot_of_new(table, data, begin, size, low, high, kept, before)
             first, number = slots[slot, 2] >> 16, slots[slot, 2] & 0xFFFF
-            copy_four(ids, first, found, rows)  # mostly these are all
-            for k in range(4, number):
+            copy_window(ids, first, found, rows)  # mostly these are all
+            for k in range(_COPIED, number):
                 found[rows + k] = ids[first + k]
             rows += number
         words[word, STOP] = rows
@@ -143,7 +149,7 @@ def predict(offsets, data, model, table, scratch, labels, scores):
         place, count = read_words(offsets, data, table[0], place, words)
         last = find_rows(data, kept, before, table, words, count, found)
         for k in range(last):
-            prefetch_row(rows, np.int64(found[k]))
+            prefetch(rows, WIDTH * np.int64(found[k]))
         first = 0
         for word in range(count):
             if words[word, SIZE] == 0:

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
-from curation.kernels.fasttext.rows import LANES
+from curation.kernels.fasttext.rows import LANES, row_of
 from runtime.kernels import inline, lean
 
 DAMAGED = -2
@@ -27,13 +27,16 @@ _MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no number
 # A score that may be wrong by more is computed once more. Scores really were wrong by less than a 1500th of what they
 # may be, so they are within 0.00001 of fastText's.
 _MOST_SHIFT = 0.01
-_LEAST_POWER = -87.0  # exp of less is no normal float32
+_LEAST_POWER = np.float32(-87.0)  # exp of less is no normal float32
 
 _NUMBER, _WORD, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_NUMBER, LANES)
-# exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5, from the seventh to the first (Taylor's).
-_TERMS = [math.log(2) ** k / math.factorial(k) for k in range(7, -1, -1)]
-_SHIFT = 1.5 * 2**23  # added to a number it leaves the nearest integer in the lowest bits
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+# exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5 (Taylor's).
+_TERM_0, _TERM_1, _TERM_2, _TERM_3, _TERM_4, _TERM_5, _TERM_6, _TERM_7 = (
+    np.float32(math.log(2) ** k / math.factorial(k)) for k in range(8)
+)
+_PER_HALVING = np.float32(1 / math.log(2))
+_SHIFT = np.float32(1.5 * 2**23)  # added to a number it leaves the nearest integer in the lowest bits
 
 
 class Tree(NamedTuple):
@@ -42,22 +45,6 @@ class Tree(NamedTuple):
     children: np.ndarray  # as in `label_tree`
     depth: int  # the most inner nodes on a path
     waiting: tuple  # scratch memory, as in `label_tree`
-
-
-def _lanes(value):
-    return ir.Constant(_VECTOR, [np.float32(value).item()] * LANES)
-
-
-def _for_each_vector(context, builder, array_type, array, row):
-    """Yield the loop over the vectors of a row, with the vector."""
-    matrix = context.make_array(array_type)(context, builder, array)
-    columns = cgutils.unpack_tuple(builder, matrix.shape)[1]
-    begin = builder.gep(matrix.data, [builder.mul(row, columns)])
-    return cgutils.for_range_slice(builder, ir.Constant(_WORD, 0), columns, ir.Constant(_WORD, LANES)), begin
-
-
-def _load(builder, begin, k):
-    return builder.load(builder.bitcast(builder.gep(begin, [k]), _VECTOR.as_pointer()), align=4)
 
 
 def _larger(builder, a, b):
@@ -69,10 +56,12 @@ def best_two(typingctx, products, row):
     """Return the largest and the second largest number of products[row], whose length is a multiple of LANES."""
 
     def generate(context, builder, signature, args):
-        first, second = (cgutils.alloca_once_value(builder, _lanes(-np.inf)) for _ in range(2))
-        loop, begin = _for_each_vector(context, builder, signature.args[0], *args)
-        with loop as (k, _):
-            value, best = _load(builder, begin, k), builder.load(first)
+        least, zero = ir.Constant(_VECTOR, [-np.inf] * LANES), ir.Constant(_WORD, 0)
+        first, second = (cgutils.alloca_once_value(builder, least) for _ in range(2))
+        begin, columns = row_of(context, builder, signature.args[0], *args)
+        with cgutils.for_range_slice(builder, zero, columns, ir.Constant(_WORD, LANES)) as (k, _):
+            place = builder.bitcast(builder.gep(begin, [k]), _VECTOR.as_pointer())
+            value, best = builder.load(place, align=4), builder.load(first)
             more = builder.fcmp_ordered(">", value, best)
             loser = builder.select(more, best, value)
             builder.store(builder.select(more, value, best), first)
@@ -90,38 +79,20 @@ def best_two(typingctx, products, row):
     return types.UniTuple(types.float32, 2)(products, types.int64), generate
 
 
-@intrinsic
-def raise_powers(typingctx, products, row, best):
+@inline
+def raise_powers(products, row, best):
     """Replace each of products[row] by exp(product - best).
 
     The relative error is 0.0000003, and 0.0000001 for each unit below the best: small where the power is not.
     """
-
-    def generate(context, builder, signature, args):
-        products, row, best = args
-        best = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), best, ir.Constant(_NUMBER, 0))
-        best = builder.shuffle_vector(best, best, ir.Constant(_INTEGERS, [0] * LANES))
-        loop, begin = _for_each_vector(context, builder, signature.args[0], products, row)
-        with loop as (k, _):
-            power = builder.fsub(_load(builder, begin, k), best)
-            low = builder.fcmp_ordered("<", power, _lanes(_LEAST_POWER))
-            power = builder.select(low, _lanes(_LEAST_POWER), power)
-            place = builder.bitcast(builder.gep(begin, [k]), _VECTOR.as_pointer())
-            builder.store(_exp(builder, power), place, align=4)
-        return context.get_dummy_value()
-
-    return types.none(products, types.int64, types.float32), generate
-
-
-def _exp(builder, power):
-    halvings = builder.fmul(power, _lanes(1 / math.log(2)))
-    shifted = builder.fadd(halvings, _lanes(_SHIFT))
-    rest = builder.fsub(halvings, builder.fsub(shifted, _lanes(_SHIFT)))
-    value = _lanes(_TERMS[0])
-    for term in _TERMS[1:]:
-        value = builder.fadd(builder.fmul(value, rest), _lanes(term))
-    exponent = builder.shl(builder.bitcast(shifted, _INTEGERS), ir.Constant(_INTEGERS, [23] * LANES))
-    return builder.bitcast(builder.add(builder.bitcast(value, _INTEGERS), exponent), _VECTOR)
+    for k in range(products.shape[1]):
+        halvings = max(products[row, k] - best, _LEAST_POWER) * _PER_HALVING
+        shifted = halvings + _SHIFT
+        rest = halvings - (shifted - _SHIFT)
+        value = ((_TERM_7 * rest + _TERM_6) * rest + _TERM_5) * rest + _TERM_4
+        value = (((value * rest + _TERM_3) * rest + _TERM_2) * rest + _TERM_1) * rest + _TERM_0
+        bits = np.float32(value).view(np.int32) + (np.float32(shifted).view(np.int32) << 23)
+        products[row, k] = np.int32(bits).view(np.float32)
 
 
 @inline
@@ -195,17 +166,6 @@ def likeliest_of_binary(products, text, labels, error):
 
 
 @inline
-def binary_in_order(products, text, labels):
-    """Return label and score: of negative sampling, or of one against all."""
-    chosen, best = -1, np.int64(-2)
-    for label in range(labels):
-        step = step_of(products[text, label])
-        if step >= best:
-            chosen, best = label, step
-    return chosen, score_of_step(best)
-
-
-@inline
 def likeliest_of_tree(tree, products, text, error):
     """Return label and score, and whether the label is certain."""
     near = NEAR - 2 * tree.depth * error
@@ -249,4 +209,5 @@ def label_in_order(loss, tree, products, text, labels):
         return tree_in_order(tree, products, text)
     if loss == SOFTMAX:
         return softmax_in_order(products, text, labels)
-    return binary_in_order(products, text, labels)
+    label, score, _ = likeliest_of_binary(products, text, labels, np.float32(0.0))
+    return label, score

@@ -8,21 +8,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.fasttext.dictionary import hash_of, slot_of_name
+from curation.kernels.fasttext.dictionary import (
+    CLOSE,
+    FNV_START,
+    LOWEST_32,
+    OPEN,
+    hash_of,
+    hash_on,
+    is_label,
+    slot_of_name,
+)
 from curation.kernels.fasttext.rows import Rows, add_row, prefetch_dense
-from curation.kernels.fasttext.word_rows import is_label
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import ones, product
 
 AHEAD = 32  # rows that are asked for before the first of them is added
-_FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
 _WORDS_FACTOR = 116049371
-_OPEN, _CLOSE = ord("<"), ord(">")
 
 
 class Words(NamedTuple):
     """A model's dictionary and buckets."""
 
+    content: np.ndarray  # uint8: the file
     entries: np.ndarray  # as `dictionary` describes it
     slots: np.ndarray  # likewise
     known: int  # words, which come before the labels
@@ -91,8 +98,8 @@ def ask_for(model, row, count, sums, i):
 def byte_at(data, begin, end, i):
     """Return byte i of `<` + data[begin:end] + `>`."""
     if i == 0:
-        return _OPEN
-    return np.int64(data[begin + i - 1]) if i <= end - begin else _CLOSE
+        return OPEN
+    return np.int64(data[begin + i - 1]) if i <= end - begin else CLOSE
 
 
 @lean
@@ -106,26 +113,26 @@ def add_ngrams(model, data, begin, end, count, sums, i):
     for first in range(size if words.longest > 0 else 0):
         if byte_at(data, begin, end, first) & 0xC0 == 0x80:
             continue
-        hashed, k = _FNV_START, first
+        hashed, k = FNV_START, first
         for length in range(1, words.longest + 1):
             if k == size:
                 break
-            hashed = product(hashed ^ np.int64(np.int8(byte_at(data, begin, end, k))), _FNV_FACTOR)
+            hashed = hash_on(hashed, byte_at(data, begin, end, k))
             k += 1
             while k < size and byte_at(data, begin, end, k) & 0xC0 == 0x80:
-                hashed = product(hashed ^ np.int64(np.int8(byte_at(data, begin, end, k))), _FNV_FACTOR)
+                hashed = hash_on(hashed, byte_at(data, begin, end, k))
                 k += 1
             if length >= words.shortest and not (length == 1 and (first == 0 or k == size)):
-                count = ask_for(model, row_of_bucket(words, hashed & _32_BITS), count, sums, i)
+                count = ask_for(model, row_of_bucket(words, hashed & LOWEST_32), count, sums, i)
     add_waiting(model, count, sums, i)
 
 
 @lean
 def add_word(model, data, begin, end, sums, i):
     """Add the rows of the word data[begin:end] to sums i; return its hash, or -1 for a label, which has no rows."""
-    words, content = model.words, model.rows.content
+    words = model.words
     hashed = hash_of(data, begin, end)
-    slot = slot_of_name(content, words.entries, words.slots, data, begin, end - begin, hashed)
+    slot = slot_of_name(words.content, words.entries, words.slots, data, begin, end - begin, hashed)
     entry = np.int64(words.slots[slot])
     if entry >= words.known or (entry < 0 and is_label(data, begin, end - begin)):
         return -1

@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from curation.kernels.fasttext.rows import LANES
+from curation.kernels.fasttext.rows import LANES, row_of
 from runtime.kernels import lean
 from runtime.kernels.machine import pointer
 
@@ -32,12 +32,10 @@ def multiply_block(typingctx, vectors, text, outputs, block, width, products):
 
     def generate(context, builder, signature, args):
         vectors, text, outputs, block, width, products = args
-        types_ = signature.args
-        stride, line = _columns(context, builder, types_[0], vectors), _columns(context, builder, types_[5], products)
         rows = [builder.add(text, ir.Constant(_WORD, t)) for t in range(ABREAST)]
-        begins = [_address(context, builder, types_[0], vectors, builder.mul(row, stride)) for row in rows]
+        begins = [row_of(context, builder, signature.args[0], vectors, row)[0] for row in rows]
         size = builder.mul(width, ir.Constant(_WORD, BLOCK))
-        weights = _address(context, builder, types_[2], outputs, builder.mul(block, size))
+        weights = pointer(context, builder, signature.args[2], outputs, builder.mul(block, size), _FLOAT)
         zero = ir.Constant(_VECTOR, [0.0] * LANES)
         sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(BLOCK // LANES)] for _ in rows]
         with cgutils.for_range(builder, width) as loop:
@@ -51,20 +49,12 @@ def multiply_block(typingctx, vectors, text, outputs, block, width, products):
                     builder.store(builder.fadd(builder.load(sum_), term), sum_)
         place = builder.mul(block, ir.Constant(_WORD, BLOCK))
         for row, row_sums in zip(rows, sums, strict=True):
-            target = _address(context, builder, types_[5], products, builder.add(builder.mul(row, line), place))
+            target, _ = row_of(context, builder, signature.args[5], products, row)
             for part, sum_ in enumerate(row_sums):
-                builder.store(builder.load(sum_), _vector_at(builder, target, ir.Constant(_WORD, 0), part), align=4)
+                builder.store(builder.load(sum_), _vector_at(builder, target, place, part), align=4)
         return context.get_dummy_value()
 
     return types.none(vectors, types.int64, outputs, types.int64, types.int64, products), generate
-
-
-def _columns(context, builder, array_type, array):
-    return cgutils.unpack_tuple(builder, context.make_array(array_type)(context, builder, array).shape)[1]
-
-
-def _address(context, builder, array_type, array, i):
-    return pointer(context, builder, array_type, array, i, _FLOAT)
 
 
 def _vector_at(builder, begin, i, part):

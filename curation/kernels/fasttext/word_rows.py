@@ -8,36 +8,28 @@ have come before. A table is six arrays:
   their number, and where its bytes begin;
 - `ids` uint16: the rows of all words;
 - `letters` uint8: the bytes of the words whose key does not hold them;
-- `used` int64 [3]: the numbers of words, ids and letters;
+- `used` int64 [3]: the numbers of words, letters and ids;
 - `slots` and `used` once more, as they are with the dictionary alone.
 """
 
 import numpy as np
 
-from curation.kernels.trie.symbols import HASHED, key_of_bytes
+from curation.kernels.fasttext.dictionary import CLOSE, FNV_START, LOWEST_32, OPEN, hash_on, is_label
+from curation.kernels.trie.keys import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import load_word, ones, product
+from runtime.kernels.machine import ones, product
 
 BUCKETS = 2_000_000  # into which n-grams are hashed
 LONGEST = 63  # bytes of a word that the table may hold; longer words hardly come twice
 MOST_IDS = 3 * LONGEST + 1  # rows of such a word
 
-_FNV_START, _FNV_FACTOR, _32_BITS = 2166136261, 16777619, 0xFFFFFFFF
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
-_OPEN, _CLOSE = ord("<"), ord(">")
-_LABEL = int.from_bytes(b"__label_", "little")
-
-
-@inline
-def hash_on(hashed, byte):
-    """Return the FNV-1a hash of one byte more, in the lowest 32 bits; fastText takes the byte as signed."""
-    return product(hashed ^ np.int64(np.int8(byte)), _FNV_FACTOR)
 
 
 @inline
 def bucket_of(hashed, kept):
     """Return the bucket of an n-gram; -1 where the model did not keep it."""
-    bucket = (hashed & _32_BITS) % BUCKETS
+    bucket = (hashed & LOWEST_32) % BUCKETS
     return bucket if kept[bucket >> 6] >> (bucket & 63) & 1 else -1
 
 
@@ -58,7 +50,7 @@ def add_ngrams(data, begin, end, kept, before, ids, count):
     byte. The n-grams that end at one character are hashed together. Those that begin at one character wait until the
     longest of them is hashed.
     """
-    one, two, three = hash_on(_FNV_START, _OPEN), 0, 0  # hashes of the last character, the last two, the last three
+    one, two, three = hash_on(FNV_START, OPEN), 0, 0  # hashes of the last character, the last two, the last three
     pair, last_pair, triple = -1, -1, -1  # buckets: of the pair before the last, the last pair, the last triple
     i = begin
     while i < end and data[i] & 0xC0 == 0x80:  # bytes that are not UTF-8 may begin so
@@ -66,8 +58,8 @@ def add_ngrams(data, begin, end, kept, before, ids, count):
         i += 1
     characters = 1
     while i <= end:
-        byte = np.int64(data[i]) if i < end else _CLOSE
-        own, one, two, three = hash_on(_FNV_START, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
+        byte = np.int64(data[i]) if i < end else CLOSE
+        own, one, two, three = hash_on(FNV_START, byte), hash_on(one, byte), hash_on(two, byte), hash_on(three, byte)
         i += 1
         while i < end and data[i] & 0xC0 == 0x80:
             byte = np.int64(data[i])
@@ -88,12 +80,6 @@ def add_ngrams(data, begin, end, kept, before, ids, count):
 
 
 @inline
-def is_label(data, begin, size):
-    """Return whether the word begins with `__label__`, and so has no rows."""
-    return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
-
-
-@inline
 def first_slot(slots, low, high):
     """Return where the search for a key begins."""
     return product(low ^ product(high, _FACTOR), _FACTOR) >> 32 & (len(slots) - 1)
@@ -105,32 +91,24 @@ def slot_of(slots, letters, data, begin, size, low, high):
     slot = first_slot(slots, low, high)
     while slots[slot, 1] != 0:
         if slots[slot, 0] == low and slots[slot, 1] == high:
-            if high < HASHED or are_bytes(letters, slots[slot, 3], data, begin, size):
+            if high < HASHED or same_bytes(data, begin, letters, slots[slot, 3], size):
                 break
         slot = (slot + 1) & (len(slots) - 1)
     return slot
 
 
 @inline
-def are_bytes(letters, place, data, begin, size):
-    """Return whether data[begin:begin + size] are the letters from `place` on."""
-    alike = 0
-    while alike < size and letters[place + alike] == data[begin + alike]:
-        alike += 1
-    return alike == size
-
-
-@inline
 def slot_of_new(table, data, begin, size, low, high, kept, before):
     """Return the slot of a word that the table does not hold, after putting it there; a full table forgets first."""
     slots, ids, letters, used, first_slots, first_used = table
-    if 2 * used[0] >= len(slots) or used[1] + MOST_IDS > len(ids) or used[2] + LONGEST > len(letters):
+    if 2 * used[0] >= len(slots) or used[1] + LONGEST > len(letters) or used[2] + MOST_IDS > len(ids):
         forget(slots, used, first_slots, first_used)
     slot = slot_of(slots, letters, data, begin, size, low, high)
-    stop = used[1]
+    stop = used[2]
     if not is_label(data, begin, size):
         stop = add_ngrams(data, begin, begin + size, kept, before, ids, stop)
-    learn(slots, letters, used, slot, data, begin, size, low, high, stop)
+    remember(slots, letters, used, slot, data, begin, size, low, high, used[2] << 16 | (stop - used[2]))
+    used[2] = stop
     return slot
 
 
@@ -145,16 +123,14 @@ def forget(slots, used, first_slots, first_used):
 
 
 @inline
-def learn(slots, letters, used, slot, data, begin, size, low, high, stop):
-    """Put a word into its free slot; its rows are the ids up to `stop` that no other word uses."""
-    slots[slot, 0], slots[slot, 1] = low, high
-    slots[slot, 2], slots[slot, 3] = used[1] << 16 | (stop - used[1]), used[2]
+def remember(slots, letters, used, slot, data, begin, size, low, high, value):
+    """Put a word and a value into its free slot; `used` begins with the numbers of words and letters."""
+    slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, value, used[1]
     used[0] += 1
-    used[1] = stop
     if high >= HASHED:
         for i in range(size):
-            letters[used[2] + i] = data[begin + i]
-        used[2] += size
+            letters[used[1] + i] = data[begin + i]
+        used[1] += size
 
 
 @lean
@@ -165,7 +141,8 @@ def learn_dictionary(offsets, data, kept, before, table):
         begin, size = offsets[word], offsets[word + 1] - offsets[word]
         low, high = key_of_bytes(data, begin, size)
         slot = slot_of(slots, letters, data, begin, size, low, high)
-        ids[used[1]] = word
-        stop = add_ngrams(data, begin, begin + size, kept, before, ids, used[1] + 1)
-        learn(slots, letters, used, slot, data, begin, size, low, high, stop)
+        ids[used[2]] = word
+        stop = add_ngrams(data, begin, begin + size, kept, before, ids, used[2] + 1)
+        remember(slots, letters, used, slot, data, begin, size, low, high, used[2] << 16 | (stop - used[2]))
+        used[2] = stop
     forget(first_slots, first_used, slots, used)

@@ -97,3 +97,12 @@ def low_key_of_character(character):
         return low | 0xE0 | character >> 12, 3
     low = (0x80 | character & 0x3F) << 24 | (0x80 | character >> 6 & 0x3F) << 16
     return low | (0x80 | character >> 12 & 0x3F) << 8 | 0xF0 | character >> 18, 4
+
+
+@inline
+def same_bytes(data, begin, other, place, size):
+    """Return whether data[begin:begin + size] are the bytes of `other` from `place` on."""
+    alike = 0
+    while alike < size and data[begin + alike] == other[place + alike]:
+        alike += 1
+    return alike == size

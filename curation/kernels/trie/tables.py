@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.trie.keys import HASHED, MOST_BYTES
+from curation.kernels.trie.keys import HASHED, MOST_BYTES, same_bytes
 from runtime.kernels import inline
 from runtime.kernels.machine import half_word, matches, product, trailing_zeros
 
@@ -134,15 +134,6 @@ def find_hashed(low, high, data, begin, vocabulary, pool):
         if slot == WORDS:
             bucket, slot = next_bucket(bucket, vocabulary), 0
     return bucket, slot
-
-
-@inline
-def same_bytes(data, begin, pool, place, size):
-    """Return whether data[begin:begin + size] are the bytes of the pool from `place` on."""
-    alike = 0
-    while alike < size and data[begin + alike] == pool[place + alike]:
-        alike += 1
-    return alike == size
 
 
 @inline

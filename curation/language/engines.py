@@ -1,0 +1,206 @@
+"""Predict with fastText models: the three engines behind `Identifier`, which give the same labels.
+
+`LanguageModel` is for models of lid.176.ftz's shape, more than ten times as fast as fastText and with its scores;
+`AnyModel` for others, with scores up to rounding; `FastText` is fastText itself, for what is left. The parts of a file
+are read in `model_parts`; the kernels that predict are `kernels.fasttext.language_id` and `kernels.fasttext.any_model`.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.kernels.fasttext import any_model, language_id
+from curation.kernels.fasttext.any_model import TILE, UNKNOWN, Output, Scratch, WordSums
+from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
+from curation.kernels.fasttext.losses import DAMAGED
+from curation.kernels.fasttext.ngrams import AHEAD, Model, Sums, add_end
+from curation.kernels.fasttext.rows import LANES, WIDTH
+from curation.kernels.fasttext.word_rows import LONGEST, MOST_IDS, learn_dictionary
+from curation.language.fasttext_file import ModelFile
+from curation.language.model_parts import ModelArrays, read_arrays, read_output, read_words, waiting
+from metadata.languages import OTHER
+from runtime.arrow.buffers import string_buffers
+from runtime.errors import InputError
+
+Answers = tuple[pa.DictionaryArray, pa.FloatArray]  # the likeliest label of each text, and its score
+
+_SLOTS = 1 << 16  # of the table of words of LanguageModel: two megabytes; at most half of them are used
+_IDS, _LETTERS = 8, 16  # for which that table has room, for each word
+_MEMORY = 64 << 20  # bytes of the sums of words of AnyModel; those that come again and again stay in the cache
+_MOST_WORDS = 1 << 16  # of which sums are remembered
+_LETTERS_OF_SUM = 24  # for which there is room, for each word
+_UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model knows no part
+
+
+class LanguageModel:
+    """A fastText model of lid.176.ftz's shape, and the words that it has met."""
+
+    def __init__(self, arrays: ModelArrays) -> None:
+        names = [label.decode("utf-8", "replace") for label in arrays.labels]
+        self._labels = pa.array(names, pa.string())
+        self._model = arrays.rows, arrays.kept, arrays.before, arrays.children, arrays.weights
+        self._table = _table_of_rows(arrays)
+        self._waiting = waiting(len(arrays.children))
+        self._lock = Lock()  # each call writes the table of words
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> LanguageModel | None:
+        """Return the model of a fastText file; None where the file is of another shape. A damaged file is refused."""
+        return cls.of(ModelFile.open(path))
+
+    @classmethod
+    def of(cls, model: ModelFile) -> LanguageModel | None:
+        """Return the model of a file; None where the file is of another shape."""
+        arrays = read_arrays(model)
+        return cls(arrays) if arrays else None
+
+    def predict(self, texts: pa.Array) -> Answers:
+        """Return the likeliest label of each text and its score; null gives null."""
+        strings, longest, labels, scores = _prepared(texts)
+        words, found = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
+        scratch = words, found, np.empty(WIDTH, np.float32), self._waiting
+        with self._lock:
+            language_id.predict(*strings, self._model, self._table, scratch, labels, scores)
+        return _answers(texts, labels, scores, self._labels)
+
+
+class AnyModel:
+    """A fastText model with labels, and the words that it has met."""
+
+    def __init__(self, path: str, labels: list[str], model: Model, output: Output) -> None:
+        self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())
+        self._model, self._output = model, output
+        self._table = _table_of_sums(self._model)
+        self._lock = Lock()  # each call writes the table of words
+        self.summed_twice = 0  # texts of which another label was near
+
+    @classmethod
+    def of(cls, model: ModelFile) -> AnyModel | None:
+        """Return the model of a file; None where only fastText itself can read it."""
+        words, output = read_words(model), read_output(model)
+        if words is None or output is None:
+            return None
+        model.load()
+        labels = [label.text for label in model.labels()]
+        return cls(model.path, labels, Model(words, model.inputs, np.empty(AHEAD, np.int64)), output)
+
+    def predict(self, texts: pa.Array) -> Answers:
+        """Return the likeliest label of each text and its score; null gives null.
+
+        A text of which the model knows no part is `other`, with score 0.
+        """
+        strings, longest, labels, scores = _prepared(texts)
+        state = self._model, self._table, self._output, self._scratch(longest)
+        with self._lock:
+            self.summed_twice += any_model.predict(*strings, *state, labels, scores)
+        if (labels == DAMAGED).any():
+            raise InputError(f"{self._path} holds damaged vectors; download it again")
+        labels[labels == UNKNOWN] = len(self._labels) - 1
+        return _answers(texts, labels, scores, self._labels)
+
+    def _scratch(self, longest: int) -> Scratch:
+        outputs = self._output.outputs
+        return Scratch(
+            np.empty((AT_ONCE, 5), np.int64),
+            np.empty(AT_ONCE, np.int64),
+            np.empty(longest // 2 + 2 if self._model.words.word_ngrams > 1 else 0, np.int64),
+            _sums(TILE, self._model.rows.width),
+            np.empty((TILE, outputs.shape[0] * outputs.shape[2]), np.float32),
+            np.empty(TILE, np.int64),
+        )
+
+
+class FastText:
+    """The engine that reads any fastText model: fastText itself."""
+
+    def __init__(self, path: Path) -> None:
+        import fasttext  # only here: most runs use the other engine
+
+        self._path = path
+        try:
+            self._predict: Any = fasttext.load_model(str(path)).f.predict
+        except (ValueError, MemoryError, RuntimeError) as error:
+            raise InputError(f"{path} cannot be loaded by fastText ({error}); download it again") from None
+
+    def predict(self, texts: pa.Array) -> Answers:
+        """Return the likeliest label of each text and its score; null gives null."""
+        texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
+        # The wheels' batch call returns labels without scores, and is no faster than this loop. "replace", since a
+        # label that is not UTF-8 is unknown, not an error.
+        try:
+            found = [
+                (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
+            ]
+        except RuntimeError as error:  # a vector holds NaN
+            raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
+        labels = pa.array([label for _, label in found], pa.string()).dictionary_encode()
+        scores = pa.array(np.array([score for score, _ in found], np.float32))
+        return labels.take(texts.indices), scores.take(texts.indices)
+
+
+def opened_engine(path: Path) -> LanguageModel | AnyModel | FastText:
+    """Return the fastest engine that reads a model as fastText does."""
+    model = ModelFile.open(path)
+    return LanguageModel.of(model) or AnyModel.of(model) or FastText(path)
+
+
+def _prepared(texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int, np.ndarray, np.ndarray]:
+    """Return offsets and bytes of texts, the bytes of the longest, and room for labels and scores."""
+    offsets, data = string_buffers(texts)
+    offsets.flags.writeable = data.flags.writeable = False  # as Arrow's mostly are: one type, so one compilation
+    longest = int(np.diff(offsets).max(initial=0))
+    return (offsets, data), longest, np.empty(len(texts), np.int32), np.empty(len(texts), np.float32)
+
+
+def _answers(texts: pa.Array, labels: np.ndarray, scores: np.ndarray, names: pa.Array) -> Answers:
+    nulls = texts.is_null().to_numpy(zero_copy_only=False) if texts.null_count else None
+    return pa.DictionaryArray.from_arrays(pa.array(labels, mask=nulls), names), pa.array(scores, mask=nulls)
+
+
+def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
+    """Return the table of words that `kernels.fasttext.word_rows` describes, with the dictionary in it."""
+    count = len(arrays.words)
+    slots = max(_SLOTS, 1 << (4 * count).bit_length())
+    table = (
+        np.zeros((slots, 4), np.int64),
+        np.zeros(slots // 2 * _IDS + MOST_IDS * count, np.uint16),
+        np.zeros(slots // 2 * _LETTERS + sum(map(len, arrays.words)), np.uint8),
+        np.zeros(3, np.int64),
+        np.zeros((slots, 4), np.int64),
+        np.zeros(3, np.int64),
+    )
+    offsets = np.cumsum([0, *map(len, arrays.words)])
+    learn_dictionary(offsets, np.frombuffer(b"".join(arrays.words), np.uint8), arrays.kept, arrays.before, table)
+    return table
+
+
+def _sums(count: int, width: int) -> Sums:
+    """Return memory for so many sums; one that was never touched costs none."""
+    return Sums(np.zeros((count, _padded(width)), np.float32), np.zeros(count, np.int64), np.zeros(count))
+
+
+def _padded(width: int) -> int:
+    return -(-width // LANES) * LANES
+
+
+def _table_of_sums(model: Model) -> WordSums:
+    """Return the table of words that `WordSums` describes, with the end of sentence in it."""
+    width = model.rows.width
+    most = max(min(_MEMORY // (4 * _padded(width)), _MOST_WORDS), 2 * AT_ONCE)
+    table = WordSums(
+        np.zeros((1 << (2 * most - 1).bit_length(), 4), np.int64),
+        np.zeros((most + AT_ONCE) * _LETTERS_OF_SUM + AT_ONCE * LONGEST, np.uint8),
+        np.zeros(most + AT_ONCE, np.int64),
+        np.array([1, 0]),
+        _sums(most + AT_ONCE, width),
+    )
+    table.hashes[0] = model.words.end_hash
+    add_end(model, table.sums, 0)
+    return table
