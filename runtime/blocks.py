@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
-from runtime.storage.paths import is_url, ranges, room
+from runtime.storage.paths import is_url, room
 from runtime.storage.whole import whole
 
 ENDING = ".arrows.zst"
@@ -98,12 +98,10 @@ class Store:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._held: dict[int, list[bytes]] = {}
-        self._held_bytes = 0
-        self._written: dict[int, list[tuple[int, int]]] = {}
+        self._places: dict[int, list[tuple[int, int]]] = {}
 
     def __enter__(self) -> Store:
-        self._file = tempfile.TemporaryFile(dir=self._folder)
+        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=self._folder)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,28 +109,17 @@ class Store:
 
     def add(self, bucket: int, data: bytes) -> None:
         """Keep a block."""
-        self._held.setdefault(bucket, []).append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > HELD_BYTES:
-            self._write()
+        begin = self._file.seek(0, os.SEEK_END)
+        with room(self._folder):
+            self._file.write(data)
+            self._file.flush()
+        self._places.setdefault(bucket, []).append((begin, len(data)))
 
     def take(self, bucket: int) -> Iterator[bytes]:
         """Yield the blocks of a bucket, for the only time."""
-        yield from self._held.pop(bucket, [])
-        for begin, size in self._written.pop(bucket, []):
+        for begin, size in self._places.pop(bucket, []):
             self._file.seek(begin)
             yield self._file.read(size)
-
-    def _write(self) -> None:
-        at = self._file.seek(0, os.SEEK_END)
-        with room(self._folder):
-            for bucket, blocks in self._held.items():
-                for data in blocks:
-                    self._file.write(data)
-                    self._written.setdefault(bucket, []).append((at, len(data)))
-                    at += len(data)
-            self._file.flush()
-        self._held, self._held_bytes = {}, 0
 
 
 def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
@@ -157,9 +144,9 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> None
 def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:
     """Yield the blocks of a file, which must be whole, and its rows of this schema, or of any if it is None."""
     try:
-        with ranges(path) as read:
-            yield from _in_sequence(_frames(read), schema)
-    except (ValueError, pa.ArrowException, OSError) as error:
+        with path.open("rb", buffering=READ_BYTES) as file:
+            yield from _in_sequence(_frames(file), schema)
+    except (ValueError, pa.ArrowException, OSError, MemoryError) as error:
         if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise  # the file may be whole, and the server busy or forbidding
         raise InputError(f"{path} is damaged ({error}); delete it and its .json, and run again") from None
@@ -183,7 +170,9 @@ def _passed(frame: Block, before: int) -> int:
 
 def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[Block]:
     """Yield the frames with rows; ValueError if the first has another schema, or the last does not say all are here."""
-    last = next(frames)
+    last = next(frames, None)
+    if last is None:
+        raise ValueError("it is cut off")
     if schema is not None and last != _packed(schema.serialize()):
         raise ValueError("its columns are others")
     before, passed = 0, _passed(last, 0)
@@ -195,34 +184,17 @@ def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[
         raise ValueError("it is cut off, or its parts are not in sequence")
 
 
-def _frames(read: Callable[[int, int], bytes]) -> Iterator[Block]:
-    """Yield all frames of a file, compared with their checksums."""
-    held, at, is_more = b"", 0, True
-    while is_more:
-        more = read(at, at + READ_BYTES)
-        at += len(more)
-        is_more = len(more) == READ_BYTES
-        held += more
-        begin = 0
-        for block in _blocks_in(held):
-            begin += len(block.data)
-            yield block
-        held = held[begin:]
-    if held or not at:
-        raise ValueError("it is cut off")
-
-
-def _blocks_in(data: bytes) -> Iterator[Block]:
-    """Yield the frames that are whole."""
-    begin = 0
-    while len(data) - begin >= _HEAD.itemsize:
-        head = np.frombuffer(data, _HEAD, 1, begin)[0]
+def _frames(file: IO[bytes]) -> Iterator[Block]:
+    """Yield all frames of a file, compared with their checksums; ValueError if it does not end with one."""
+    while data := file.read(_HEAD.itemsize):
+        if len(data) < _HEAD.itemsize:
+            raise ValueError("it is cut off")
+        head = np.frombuffer(data, _HEAD)[0]
         if head["magic"] != _SKIPPABLE:
             raise ValueError("it is no file of blocks")
-        end = begin + _HEAD.itemsize + int(head["size"])
-        if end > len(data):
-            return
-        if _checksum(head, memoryview(data)[begin + _HEAD.itemsize : end]) != head["checksum"]:
+        packed = file.read(int(head["size"]))
+        if len(packed) < head["size"]:
+            raise ValueError("it is cut off")
+        if _checksum(head, packed) != head["checksum"]:
             raise ValueError("a checksum differs")
-        yield Block.of(data[begin:end])
-        begin = end
+        yield Block.of(data + packed)

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
@@ -106,21 +105,6 @@ def is_full(error: OSError) -> bool:
     return error.errno in FULL or is_short
 
 
-@contextmanager
-def ranges(path: Path) -> Iterator[Callable[[int, int], bytes]]:
-    """Give a function of `begin` and `end` that returns these bytes of a file, or fewer where it ends before."""
-    if is_url(path):
-        yield partial(_fetch, path)
-        return
-    with path.open("rb") as file:
-
-        def read(begin: int, end: int) -> bytes:
-            file.seek(begin)
-            return file.read(end - begin)
-
-        yield read
-
-
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file."""
     return path.fs.cat_file(path.path) if is_url(path) else path.read_bytes()
@@ -179,18 +163,6 @@ def _listed(folder: Url) -> list[tuple[str, str]]:
     own = folder.path.rstrip("/")
     names = [(each["name"].rstrip("/"), each["type"]) for each in found]
     return [(name.rpartition("/")[2], kind) for name, kind in names if name != own]
-
-
-def _fetch(path: Url, begin: int, end: int) -> bytes:
-    if begin == end:
-        return b""
-    try:
-        return path.fs.cat_file(path.path, start=begin, end=end)
-    except OSError as error:
-        answer = getattr(error.__cause__, "response", {}).get("ResponseMetadata", {})
-        if answer.get("HTTPStatusCode") == 416:  # the file ends before
-            return b""
-        raise
 
 
 def _each(do: Callable[[Item], Any], items: list[Item]) -> None:

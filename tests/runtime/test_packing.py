@@ -121,7 +121,7 @@ def of_each(store: Store, buckets: int) -> list[list[bytes]]:
     return [sorted(bytes(data) for data in store.take(bucket)) for bucket in range(buckets)]
 
 
-@pytest.mark.parametrize("held", [0, 100, 1 << 20])
+@pytest.mark.parametrize("held", [1, 100, 1 << 20])
 def test_a_store_gives_the_blocks_of_each_bucket_once(tmp_path, monkeypatch, held):
     monkeypatch.setattr(module, "HELD_BYTES", held)
     random, expected = Random(held), [[] for _ in range(5)]
@@ -148,35 +148,29 @@ def test_a_store_takes_blocks_while_it_gives_others(tmp_path, monkeypatch):
         assert of_each(store, 3)[1:] == [[b"%d%d" % (at, number) for number in range(10)] for at in (1, 2)]
 
 
-def written(folder: Path, monkeypatch, held: int) -> int:
-    """Return the size of the file of a store that is given ten bytes and may hold so many."""
+def is_written(folder: Path, monkeypatch, held: int) -> bool:
+    """Say whether a store has a file that is given ten bytes and may hold so many."""
     monkeypatch.setattr(module, "HELD_BYTES", held)
     with Store(folder) as store:
         for _ in range(10):
             store.add(0, b"x")
-        return store._file.seek(0, 2)
+        return store._file._rolled
 
 
 def test_a_store_writes_what_is_too_much_to_hold_and_leaves_no_file(tmp_path, monkeypatch):
-    assert [written(tmp_path, monkeypatch, held) for held in (0, 4, 10)] == [10, 10, 0]
+    assert [is_written(tmp_path, monkeypatch, held) for held in (1, 4, 10)] == [True, True, False]
     with suppress(KeyError), Store(tmp_path) as store:
         store.add(0, b"x" * 100)
         raise KeyError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_on_a_full_disk_says_so(tmp_path, monkeypatch):
-    class Full:
-        def seek(self, *_):
-            return 0
+@pytest.mark.parametrize("step", ["write", "flush"])
+def test_a_store_on_a_full_disk_says_so(tmp_path, monkeypatch, step):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-        def write(self, _):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        def close(self):
-            pass
-
-    monkeypatch.setattr(module, "HELD_BYTES", 0)
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda dir: Full())
-    with pytest.raises(FullDisk, match=f"no space left in {tmp_path}"), Store(tmp_path) as store:
-        store.add(0, b"x")
+    with Store(tmp_path) as store:
+        monkeypatch.setattr(store._file, step, full)
+        with pytest.raises(FullDisk, match=f"no space left in {tmp_path}"):
+            store.add(0, b"x")

@@ -19,7 +19,7 @@ from runtime.storage import paths
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import PartWriter, batches, first_rows, part_files, read_table, require_rows
-from runtime.storage.paths import as_path, files, is_url, move_files, names, ranges, read_bytes, remove
+from runtime.storage.paths import as_path, files, is_url, move_files, names, read_bytes, remove
 from runtime.storage.whole import read_json, whole, write_json
 
 ROWS = pa.table({"text": [f"犬 {number}" for number in range(1000)], "ids": [list(range(n % 4)) for n in range(1000)]})
@@ -116,13 +116,6 @@ def test_no_file_is_removed_that_a_server_did_not_copy_though_it_said_so(s3_fold
     with pytest.raises(OSError, match="to lacks b, though the server answered that it copied it; nothing was removed"):
         move_files(files(s3_folder / "from"), s3_folder / "to")
     assert names(s3_folder / "from") == {"a", "b"}
-
-
-@pytest.mark.parametrize("span", [(0, 0), (0, 4), (3, 9), (8, 10), (9, 12), (10, 12), (50, 60)])
-def test_ranges_are_those_bytes_that_there_are(folder, span):
-    put(folder / "a", "0123456789")
-    with ranges(folder / "a") as read:
-        assert read(*span) == b"0123456789"[slice(*span)]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": "犬"}'])
