@@ -19,8 +19,7 @@ from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
 from runtime.shipping import require_shared
 from runtime.storage.locks import owned
-from runtime.storage.own_files import checksum_of
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import checksum_of, part_files
 from runtime.storage.paths import remove
 from runtime.storage.whole import Parts
 from runtime.tallies import Tallies

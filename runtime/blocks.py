@@ -101,7 +101,7 @@ class Store:
         self._places: dict[int, list[tuple[int, int]]] = {}
 
     def __enter__(self) -> Store:
-        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=self._folder)
+        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._folder))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ from runtime.caches import cache_folder
 from runtime.draws import draws
 from runtime.progress import advance
 from runtime.storage.own_files import tally
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 SECTIONS = 8  # of a file, sorted one by one; a power of two, so that the product with a draw has the same bits
@@ -67,7 +67,7 @@ def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows
     `lettered` tells which entries have letters.
     """
     tallies = Tallies()
-    with Store(cache_folder()) as store, PartWriter(path, CURATED, row_group_rows) as writer:
+    with Store(cache_folder()) as store, part_writer(path, CURATED, row_group_rows) as writer:
         for block in map(Block.of, blocks):
             store.add(block.bucket, block.data)
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):

@@ -22,7 +22,7 @@ from runtime.errors import InputError
 from runtime.progress import advance
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder, names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
 from runtime.tallies import Tallies
@@ -83,7 +83,7 @@ def embed(span: Span, how: Embedding) -> Tallies:
     # Half precision changes a distance of 1 by 0.0005 at most.
     embedding = pa.field("embedding", pa.list_(pa.float16(), encoder.dimension))
     schema = pa.schema([TEXT.field("uid"), embedding])
-    with PartWriter(how.folder / span.name, schema, _ROW_GROUP) as writer:
+    with part_writer(how.folder / span.name, schema, _ROW_GROUP) as writer:
         for rows in _texts(span, how):
             vectors = encoder.encode(rows["text"].to_pylist()).astype(np.float16)
             column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])

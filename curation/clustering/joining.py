@@ -27,7 +27,7 @@ from curation.schemas import CLUSTERS
 from runtime.shipping import Shipped
 from runtime.spark import SHUFFLED_JOINS, map_batches, over, settings
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches, write_tables
+from runtime.storage.parquet import batches, part_writer, write_tables
 from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
 
@@ -111,7 +111,7 @@ def write_assigned(
     """Write the clusters of a file of embeddings, ASSIGNED rows."""
     number, file = numbered
     path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(Clusters.open), Tallies()
-    with PartWriter(path, ASSIGNED, _ROW_GROUP) as writer:
+    with part_writer(path, ASSIGNED, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
             tallies.add("unusable", rows.unusable)
             columns = map(pa.array, opened.distances(rows.vectors))
@@ -151,7 +151,7 @@ def _write(rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], output: Out
 def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -> Tallies:
     """Write clusters and nearest texts of a file of images, to files of its number."""
     tallies, nearest, path = Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
-    with PartWriter(path, CLUSTERS, _ROW_GROUP) as writer:
+    with part_writer(path, CLUSTERS, _ROW_GROUP) as writer:
         for found, texts in _found(number, file, stream, output):
             fine = found["fine"].to_numpy()
             coarse = output.coarse_of[fine]

@@ -25,7 +25,7 @@ from runtime.shipping import Shipped
 from runtime.spark import over
 from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 from runtime.storage.versions import Version
 from runtime.tallies import Tallies
 
@@ -134,7 +134,7 @@ def write_vectors(
     number, file = numbered
     path, drawn, tallies = folder / f"{number:05d}.parquet", keys.opened(open_array), Tallies()
     schema = _schema(embeddings.dimension)
-    with PartWriter(path, schema, _ROW_GROUP) as writer:
+    with part_writer(path, schema, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
             places = places_of(drawn, *(key.to_numpy() for key in rows.keys))
             found = rows.vectors[places >= 0]

@@ -24,7 +24,7 @@ from curation.schemas import CURATED
 from runtime.arrow.buffers import require
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 
 GROUP_ROWS = 100_000  # of a file that is written anew
 
@@ -95,7 +95,7 @@ def write_folder(run: Results, folder: Path, about: About, rows: Rows = ALL_ROWS
 def _write_rows(file: OwnFile, path: Path, rows: Rows) -> Counter[str]:
     """Write what is written of a file; return the number of rows of each language."""
     kept: Counter[str] = Counter()
-    with PartWriter(path, pa.schema([*CURATED, *rows.columns]), row_group_rows=GROUP_ROWS) as writer:
+    with part_writer(path, pa.schema([*CURATED, *rows.columns]), row_group_rows=GROUP_ROWS) as writer:
         for batch in map(rows.of, batches(file, GROUP_ROWS)):
             writer.write(batch)
             kept.update({row["language"]: row["kept"] for row in kept_by_language(batch).to_pylist()})

@@ -26,7 +26,7 @@ from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 
 PROBABILITIES, ENTRIES, ARRAYS = "text_probabilities", "text_entries", "entry_probabilities"
 NAMES, KEYS = "names.csv", "keys.parquet"
@@ -131,7 +131,7 @@ def _write_arrays(lists: Lists, folder: Path) -> None:
 
 def _write_keys(files: list[OwnFile], path: Path) -> None:
     """Write the uid of each image, and the key that Meta CLIP's own tars have for its URL."""
-    with PartWriter(path, URL_KEYS, row_group_rows=1 << 20) as writer:
+    with part_writer(path, URL_KEYS, row_group_rows=1 << 20) as writer:
         for file in files:
             for batch in batches(file, columns=["uid", "url"]):
                 keys = [sha224(url.encode()).hexdigest()[:KEY_DIGITS] for url in batch["url"].to_pylist()]

@@ -22,7 +22,7 @@ from curation.schemas import CURATED
 from runtime.arrow.buffers import require
 from runtime.storage.output_folders import new_folder
 from runtime.storage.own_files import OwnFile, checksum_of, intact
-from runtime.storage.parquet import PartWriter, batches, row_group_rows
+from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.whole import write_json
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
@@ -60,9 +60,9 @@ def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> Rem
     """Write the kept rows to files of the same names in curated/, and the others to removed.parquet; count these."""
     rows_of_group, removed = row_group_rows(files), Removed()
     (folder / "curated").mkdir()
-    with PartWriter(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
+    with part_writer(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
         for file in files:
-            with PartWriter(folder / "curated" / file.path.name, CURATED, rows_of_group) as kept:
+            with part_writer(folder / "curated" / file.path.name, CURATED, rows_of_group) as kept:
                 for batch in batches(file):
                     rows = require(batch, CURATED)
                     reasons = exclusion.excluded(rows)

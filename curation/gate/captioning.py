@@ -16,7 +16,7 @@ from curation.matching.by_language import Matching
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import parts
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
 
 KIND = "caption"  # of a text that is one
@@ -50,7 +50,7 @@ def write_captioned(file: OwnFile, number: int, best: RowStream, captions: Capti
     `number` is that of the file in BEST.
     """
     tallies, begin, path = Tallies(), 0, folder / file.path.name
-    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):
             rows = best.take(number, begin, begin + batch.num_rows)
             if rows is None or rows.num_rows != batch.num_rows:

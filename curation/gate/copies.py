@@ -31,7 +31,7 @@ from runtime.errors import AGAIN
 from runtime.shuffle import exchange
 from runtime.spark import collected, map_batches, over
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import PartWriter, batches, read_table
+from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.storage.paths import make_folder
 from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
@@ -92,7 +92,7 @@ def _write_marks(marks: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.R
     tallies, rows = Tallies(), RowStream(marks)
     for number in rows.files():
         path = folder / f"{number}.parquet"
-        with PartWriter(path, MARKS, MATCHED_ROW_GROUP) as writer:
+        with part_writer(path, MARKS, MATCHED_ROW_GROUP) as writer:
             for batch in rows.rest_of(number):
                 writer.write(batch)
         tallies.add("copies", writer.rows)
@@ -105,7 +105,7 @@ def _send(item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, 
     file, marks = item
     rows, copy_of = _marks(marks)
     packer, begin, path = Packer(buckets), 0, folder / file.path.name
-    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):
             first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
             is_copy = np.zeros(batch.num_rows, bool)

@@ -20,7 +20,7 @@ from curation.schemas import MATCHED
 from runtime.draws import draws
 from runtime.spark import collected, map_batches, settings
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import SCHEMA, Tallies
 
 PURPOSE = "domain"  # of the draw
@@ -59,7 +59,7 @@ def _write(kept: Iterable[pa.RecordBatch], files: Sequence[OwnFile], folder: Pat
 def _write_kept(file: OwnFile, number: int, kept: RowStream, path: Path) -> Tallies:
     """Write the images of a file whose rows come."""
     tallies, begin = Tallies(), 0
-    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):
             end, stays = begin + batch.num_rows, np.zeros(batch.num_rows, bool)
             taken = kept.take(number, begin, end)

@@ -19,7 +19,7 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
 from runtime.arrow.buffers import parts
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import PartWriter, batches
+from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
 
 # One row an image: a bit of `met` is a condition that holds, one of `found` a table that has the image, one of `sets`
@@ -66,7 +66,7 @@ def write_passing(file: OwnFile, number: int, verdicts: RowStream | None, checks
     `number` is that of the file in VERDICTS; without tables there are none.
     """
     tallies, begin, path = Tallies(), 0, folder / file.path.name
-    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):
             rows = verdicts and verdicts.take(number, begin, begin + batch.num_rows)
             writer.write(passing(batch, Verdicts.of(rows, batch.num_rows), checks, tallies))

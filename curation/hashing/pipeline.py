@@ -27,8 +27,8 @@ from runtime.progress import Progress, advance
 from runtime.shipping import require_shared
 from runtime.spark import run
 from runtime.storage.output_folders import require_apart
-from runtime.storage.own_files import tally
-from runtime.storage.parquet import PartWriter, part_files
+from runtime.storage.own_files import part_files, tally
+from runtime.storage.parquet import part_writer
 from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
@@ -129,7 +129,7 @@ def _row(picture: Picture, pdq: bool) -> dict:
 
 def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
     file, tallies = f"{stamps.name_of(task)}.parquet", Tallies()
-    with PartWriter(stamps.folder / file, HASHED, _ROW_GROUP) as writer:
+    with part_writer(stamps.folder / file, HASHED, _ROW_GROUP) as writer:
         for rows in rows_of(_pictures(task, tallies), pdq):
             advance(rows=rows.num_rows)
             for status, number in Counter(rows["status"].to_pylist()).items():

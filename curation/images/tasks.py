@@ -23,7 +23,7 @@ from runtime.arrow.buffers import parts
 from runtime.blocks import Block, Packer, Store, unpack
 from runtime.caches import cache_folder
 from runtime.storage.own_files import tally
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
@@ -53,7 +53,7 @@ def pack_pairs(
 def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path) -> Tallies:
     """Write the matched images of CANDIDATES batches that state each image once; return all tallies."""
     tallies = Tallies()
-    with PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
             tally_signals(run, tallies)
             writer.write(group(matching.match(run), tallies, unique=True))
@@ -83,7 +83,7 @@ def pack(rows: pa.RecordBatch, packer: Packer, buckets: int) -> Iterator[Block]:
 def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
     """Write the matched images of blocks of pairs, one of these buckets, of so many in all, after the other."""
     tallies = Tallies()
-    with Store(cache_folder()) as store, PartWriter(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with Store(cache_folder()) as store, part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for block in in_buckets(map(Block.of, blocks), number):
             store.add(block.scaled(number), block.data)
         for bucket in buckets:

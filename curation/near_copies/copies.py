@@ -26,8 +26,8 @@ from runtime.errors import AGAIN, InputError
 from runtime.shipping import require_shared
 from runtime.shuffle import exchange
 from runtime.spark import map_batches, rows_in, stored
-from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import PartWriter, batches, part_files
+from runtime.storage.own_files import OwnFile, part_files
+from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
@@ -154,7 +154,7 @@ def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, fo
     keys = keys[in_order(keys)]
     indexed = len(keys) if limit is None else int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
     band = partition // comparison.parts
-    with PartWriter(folder / f"{partition:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
+    with part_writer(folder / f"{partition:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
         for pairs in pairs_in_band(unshuffled(keys), comparison.distance, indexed, band):
             columns = [_binary(keys[side]) for side in pairs.T]
             writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))

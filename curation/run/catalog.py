@@ -26,7 +26,7 @@ from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.spark import map_batches
 from runtime.storage.own_files import content_digest
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.storage.paths import files, make_folder, remove
 from runtime.storage.whole import whole
 
@@ -71,7 +71,7 @@ def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) ->
     """Write one partition into a file; yield its name and size. Strings stay the bytes that they are."""
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
         path = Path(local, "part")
-        with PartWriter(path, schema, ROW_GROUP) as writer:
+        with part_writer(path, schema, ROW_GROUP) as writer:
             for batch in batches:
                 writer.write(pa.RecordBatch.from_arrays(list(map(_binary, batch.columns)), schema=schema))
         if not writer.rows:

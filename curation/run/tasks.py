@@ -44,7 +44,7 @@ from runtime.shuffle import exchange
 from runtime.spark import run
 from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import PartWriter, batches, read_table
+from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
@@ -219,7 +219,7 @@ def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
             advance(rows=batch.num_rows)
             counts.count(parts(batch["candidates"])[0].field("entries"))
     seen, path, tallies = counts.seen(), folder / files[0].path.name, Tallies()
-    with PartWriter(path, SEEN, row_group_rows=1 << 20) as writer:
+    with part_writer(path, SEEN, row_group_rows=1 << 20) as writer:
         writer.write(seen)
     tally(tallies, path, writer.checksum)
     return tallies

@@ -27,7 +27,7 @@ from curation.tars.samples import fault_of
 from runtime.progress import Progress, advance
 from runtime.storage.output_folders import require_apart
 from runtime.storage.own_files import tally
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.storage.paths import is_url, make_folder
 from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
@@ -109,7 +109,7 @@ def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
     file, tallies = stamps.folder / f"{stamps.name_of([source])}.parquet", Tallies()
     if fault := fault_of(first.tar.samples):
         tallies.add(f"{TALLY}{fault}")
-    with PartWriter(file, schema, _ROW_GROUP) as writer:
+    with part_writer(file, schema, _ROW_GROUP) as writer:
         for batch in chain([first], of_tar):
             rows = rows_of(batch, _scores(batch, scorer))
             for status, number in Counter(rows["status"].to_pylist()).items():

@@ -21,8 +21,8 @@ from curation.report.numbers import number
 from curation.run.ledger import Ledger
 from curation.tars.damage import told
 from metadata.languages import language
-from runtime.storage.own_files import OwnFile, checksums_in
-from runtime.storage.parquet import batches, part_files
+from runtime.storage.own_files import OwnFile, checksums_in, part_files
+from runtime.storage.parquet import batches
 
 NAME = "_scores.json"  # readers of Parquet pass over names that begin with _
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from metadata.words import selection
 from runtime.spark import collected, map_batches
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
 
@@ -43,7 +43,7 @@ def write_best(candidates: DataFrame, chosen: Chosen) -> Tallies:
 def _write(batches: Iterable[pa.RecordBatch], chosen: Chosen) -> Iterator[pa.RecordBatch]:
     tally = Tallies()
     for code, parts in groupby(selection.by_language(batches), key=itemgetter(0)):
-        with PartWriter(chosen.folder / chosen.file.format(language=code), CHOSEN, _ROWS) as writer:
+        with part_writer(chosen.folder / chosen.file.format(language=code), CHOSEN, _ROWS) as writer:
             for _, rows in parts:
                 writer.write(rows.select(CHOSEN.names).cast(CHOSEN).slice(0, chosen.taken[code] - writer.rows))
         tally.add(chosen.name, writer.rows, code)

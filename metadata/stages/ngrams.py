@@ -23,7 +23,7 @@ from metadata.wikipedia.files import WikipediaFile
 from metadata.words import counting, ngrams, selection
 from metadata.words.selection import RATED
 from runtime.spark import Batches, collected, map_batches, over, stored
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
 
@@ -124,7 +124,7 @@ def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
 def _count(dump: _Dump, plan: NgramPlan) -> Iterator[pa.RecordBatch]:
     tally: Counter = Counter()
     path = plan.folder / dump.language / f"titles-{dump.position:05}.parquet"
-    with PartWriter(path, TITLES, _TITLE_ROWS) as titles:
+    with part_writer(path, TITLES, _TITLE_ROWS) as titles:
         texts = _texts(articles.articles(dump.file, tally), titles)
         for counted in counting.count_batches(texts, language(dump.language)):
             yield from _ngram_rows(dump.language, counted)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, checksum_of, compared
+from runtime.storage.own_files import OwnFile, checksum_of, compared, refusing
 from runtime.storage.whole import content_of, whole, write_json
 
 REMEDY = "build it again"
@@ -57,17 +57,10 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
     return header, arrays
 
 
-_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
-
-
 def open_arrow(file: OwnFile) -> pa.RecordBatchFileReader:
     """Return the record batches of a local file; a damaged file is refused, once it is looked at in a process."""
-    try:
+    with refusing(file):
         return _mapped(compared(file, _validate))[1]
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        raise file.damaged(error) from None
 
 
 def _mapped(path: Path) -> tuple[pa.Buffer, pa.RecordBatchFileReader]:

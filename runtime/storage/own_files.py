@@ -14,13 +14,15 @@ from hashlib import blake2b
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+import pyarrow as pa
 from isal import isal_zlib as zlib  # its checksums take a quarter of the time
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.paths import files, is_url, room
+from runtime.storage.paths import files, is_outside, is_url, room
 from runtime.tallies import Tallies
 
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
 TALLY = "crc32."  # with the name of a file: how a task says which checksum it wrote
 
 
@@ -54,6 +56,19 @@ def intact(file: OwnFile) -> Iterator[Path]:
         yield local
 
 
+@contextmanager
+def refusing(file: OwnFile) -> Iterator[None]:
+    """Refuse a file in one sentence where a block that reads it finds it damaged or missing."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        if is_url(file.path) and is_outside(error) and not isinstance(error, FileNotFoundError | pa.ArrowException):
+            raise  # the file may be whole, and the server busy or forbidding
+        raise file.damaged(error) from None
+
+
 def compared(file: OwnFile, validate: Callable[[Path], object] | None = None) -> Path:
     """Return the path of a local file, for what maps it into memory: it is compared, and then may be validated.
 
@@ -67,20 +82,25 @@ def compared(file: OwnFile, validate: Callable[[Path], object] | None = None) ->
     return file.path
 
 
+def part_files(directory: Path) -> list[Path]:
+    """Return the whole Parquet files of a folder, in order."""
+    return [path for path in files(directory, ".parquet") if not path.name.startswith((".", "_"))]
+
+
 def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) -> list[OwnFile]:
     """Return the Parquet files of a folder with their checksums, by name; refuse a folder that holds other files.
 
     Where no checksums are known, all Parquet files of the folder are returned.
     """
-    found = {path.name for path in files(folder, ".parquet") if not path.name.startswith((".", "_"))}
+    found = {path.name: path for path in part_files(folder)}
     if checksums is None:
-        return [OwnFile(folder / name, None, remedy) for name in sorted(found)]
-    missing, more = sorted(checksums.keys() - found), sorted(found - checksums.keys())
+        return [OwnFile(path, None, remedy) for path in found.values()]
+    missing, more = sorted(checksums.keys() - found.keys()), sorted(found.keys() - checksums.keys())
     if missing:
         raise OwnFile(folder / missing[0], None, remedy).damaged(FileNotFoundError())
     if more:
         raise InputError(f"{folder / more[0]} is no file of this run; delete it")
-    return [OwnFile(folder / name, checksums[name], remedy) for name in sorted(checksums)]
+    return [OwnFile(path, checksums[name], remedy) for name, path in found.items()]
 
 
 def checksum_of(path: Path) -> str:

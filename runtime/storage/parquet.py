@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,33 +19,20 @@ from pyarrow.parquet import FileMetaData, ParquetFile, ParquetWriter
 from pyarrow.parquet import read_table as read_arrow_table
 
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, checksum_of, intact
-from runtime.storage.paths import AT_ONCE, files, is_outside, is_url
+from runtime.storage.own_files import OwnFile, checksum_of, intact, refusing
+from runtime.storage.paths import AT_ONCE, is_url
 from runtime.storage.whole import whole
-
-_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what it may raise
 
 
 class PartWriter:
-    """Writes batches to one file. It is a context: the file exists after the block, and only if nothing went wrong.
+    """Writes batches to one file, in row groups of one size."""
 
-    Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema, row_group_rows: int):
-        self._path, self._schema, self._row_group_rows = path, schema, row_group_rows
+    def __init__(self, writer: ParquetWriter, row_group_rows: int):
+        self._writer, self._row_group_rows = writer, row_group_rows
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self.rows = 0
         self.checksum = ""  # of the file's bytes, once it is whole
-
-    def __enter__(self) -> PartWriter:
-        with ExitStack() as opened:
-            self._file = opened.enter_context(whole(self._path))
-            self._writer = ParquetWriter(self._file, self._schema, compression="zstd", write_page_checksum=True)
-            opened.push(self._close)
-            self._opened = opened.pop_all()
-        return self
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch of the schema."""
@@ -56,28 +42,31 @@ class PartWriter:
         while self._pending_rows >= self._row_group_rows:
             self._flush(self._row_group_rows)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
-
-    def _close(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None and self._pending_rows:
-                self._flush(self._pending_rows)
-        finally:
-            self._writer.close()
-        if kind is None:
-            self.checksum = checksum_of(self._file)
+    def finish(self) -> None:
+        """Write the rows that fill no row group."""
+        if self._pending_rows:
+            self._flush(self._pending_rows)
 
     def _flush(self, rows: int) -> None:
-        table = pa.Table.from_batches(self._pending, self._schema)
+        table = pa.Table.from_batches(self._pending, self._writer.schema)
         # One chunk a column: page limits would otherwise follow the batches.
         self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=rows)
         rest = table.slice(rows)
         self._pending, self._pending_rows = rest.to_batches(), len(rest)
+
+
+@contextmanager
+def part_writer(path: Path, schema: pa.Schema, row_group_rows: int) -> Iterator[PartWriter]:
+    """Give a writer of one file, which exists after the block, and only if nothing went wrong.
+
+    Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
+    """
+    with whole(path) as file:
+        with ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as parquet:
+            writer = PartWriter(parquet, row_group_rows)
+            yield writer
+            writer.finish()
+        writer.checksum = checksum_of(file)
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
@@ -89,30 +78,12 @@ def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> s
         return checksum_of(file)
 
 
-def part_files(directory: Path) -> list[Path]:
-    """Return the whole Parquet files of a folder, in order."""
-    return [path for path in files(directory, ".parquet") if not path.name.startswith((".", "_"))]
-
-
 def open_parquet(path: Path) -> ParquetFile:
     """Return a Parquet file, opened; of a URL, a row group's columns are fetched together."""
     if is_url(path):
         file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec
         return ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
     return ParquetFile(path, page_checksum_verification=True)
-
-
-@contextmanager
-def refusing(file: OwnFile) -> Iterator[None]:
-    """Refuse a file in one sentence where a block that reads it finds it damaged or missing."""
-    try:
-        yield
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        if is_url(file.path) and is_outside(error) and not isinstance(error, FileNotFoundError | pa.ArrowException):
-            raise  # the file may be whole, and the server busy or forbidding
-        raise file.damaged(error) from None
 
 
 def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -146,12 +117,8 @@ def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
 
 def row_group_rows(files: list[OwnFile]) -> int:
     """Return the size of row groups: that of the largest first one, since only the last of a file has fewer rows."""
-    return max((_first_group_rows(file) for file in files), default=0) or 1
-
-
-def _first_group_rows(file: OwnFile) -> int:
-    metadata = _metadata(file)
-    return metadata.row_group(0).num_rows if metadata.num_row_groups else 0
+    ends = map(_metadata, files)
+    return max((end.row_group(0).num_rows for end in ends if end.num_row_groups), default=0) or 1
 
 
 def rows_of(file: OwnFile) -> int:

@@ -40,7 +40,7 @@ from runtime.arrow.buffers import parts
 from runtime.blocks import ENDING, Packer, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 ROOT = Path(__file__).parent.parent.parent
@@ -189,7 +189,7 @@ def _read_alone(path: Path) -> None:
 
 
 def _write(path: Path, schema: pa.Schema, batches: list[pa.RecordBatch], row_group: int) -> None:
-    with PartWriter(path, schema, row_group) as writer:
+    with part_writer(path, schema, row_group) as writer:
         for batch in batches:
             writer.write(batch)
 

@@ -17,7 +17,7 @@ from curation.export.removal import REMOVED, remove
 from curation.run.results import Results
 from curation.schemas import CURATED
 from metadata import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import part_files
 from tests.naive.exclusion import naive_excluded
 from tests.support.checkout import ROOT, program
 from tests.support.finished_run import finished_run, image

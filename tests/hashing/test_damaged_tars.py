@@ -7,7 +7,7 @@ import pytest
 
 from curation.commands.hash_images import main
 from curation.hashing.pipeline import NAME
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented
 from tests.support.pictures import downloaded_tar
 from tests.support.refusals import refusal

@@ -12,7 +12,7 @@ from curation.hashing.pictures import hash_picture
 from curation.hashing.pipeline import hash_images, rows_of, tasks
 from curation.hashing.sources import find, read
 from runtime.errors import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import part_files
 from runtime.storage.whole import STAMP, write_json
 from tests.support import spark_jobs
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar

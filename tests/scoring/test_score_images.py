@@ -12,7 +12,7 @@ from PIL import Image
 from curation.by_uid.tables import ImageTable
 from curation.scoring.pipeline import Request, score_images
 from runtime.errors import InputError
-from runtime.storage.parquet import part_files
+from runtime.storage.own_files import part_files
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar

@@ -27,7 +27,7 @@ from runtime.blocks import read_blocks
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksum_of, own_files
-from runtime.storage.parquet import PartWriter, read_table
+from runtime.storage.parquet import part_writer, read_table
 from runtime.storage.whole import STAMP, read_json
 from runtime.tallies import Tallies
 from tests.support import flips as by_flips
@@ -170,7 +170,7 @@ def test_damaged_stamps_do_not_count(table, finished, tmp_path):
 def test_counts_of_tasks(table, tmp_path):
     path = tmp_path / "work" / "00000.parquet"
     path.parent.mkdir()
-    with PartWriter(path, SEEN, 100) as writer:
+    with part_writer(path, SEEN, 100) as writer:
         writer.write(pa.record_batch([pa.array(range(999), pa.int32()), pa.array(range(999))], schema=SEEN))
 
     def answer(folder: Path) -> object:

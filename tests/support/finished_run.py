@@ -14,7 +14,7 @@ from curation.config import CurationConfig
 from curation.report.facts import Run
 from curation.schemas import CURATED, MATCHED
 from metadata import Entries
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 LISTS = {"en": ["dog", "cat", "photo", "a"], "ja": ["犬", "猫"], "no": ["hund"]}
@@ -81,7 +81,7 @@ def write_parts(folder: Path, batch: pa.RecordBatch, files: int) -> None:
     folder.mkdir(parents=True)
     bounds = np.linspace(0, batch.num_rows, files + 1).astype(int)
     for number, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
-        with PartWriter(folder / f"{number:05}.parquet", batch.schema, row_group_rows=10) as writer:
+        with part_writer(folder / f"{number:05}.parquet", batch.schema, row_group_rows=10) as writer:
             writer.write(batch.slice(begin, end - begin))
 
 

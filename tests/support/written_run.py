@@ -15,7 +15,7 @@ from curation.schemas import CURATED, MATCHED
 from metadata import Entries
 from runtime.arrow.buffers import parts
 from runtime.storage.own_files import checksums_in, tally
-from runtime.storage.parquet import PartWriter
+from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 DESCRIPTION = {"inputs": [], "columns": {}, "rules": "unicode", "model": {"name": "none", "digest": ""}}
@@ -60,7 +60,7 @@ def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: i
     tallies = Tallies()
     size = -(-batch.num_rows // files)
     for number in range(files):
-        with PartWriter(folder / f"{number:05d}.parquet", schema, 1000) as writer:
+        with part_writer(folder / f"{number:05d}.parquet", schema, 1000) as writer:
             writer.write(batch.slice(number * size, size))
         tally(tallies, Path(f"{number:05d}.parquet"), writer.checksum)
     return tallies

@@ -12,7 +12,7 @@ from metadata import InputError
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, own_files, tally
-from runtime.storage.parquet import PartWriter, batches, read_table, write_tables
+from runtime.storage.parquet import batches, part_writer, read_table, write_tables
 from runtime.storage.whole import content_of, is_exact, read_json, text_of, write_json
 from runtime.tallies import Tallies
 
@@ -21,7 +21,7 @@ TABLE = pa.table({"text": ["犬", None, "a dog"] * 100, "n": list(range(300))})
 
 @pytest.fixture
 def file(tmp_path) -> OwnFile:
-    with PartWriter(tmp_path / "a.parquet", TABLE.schema, 100) as writer:
+    with part_writer(tmp_path / "a.parquet", TABLE.schema, 100) as writer:
         writer.write(TABLE.combine_chunks().to_batches()[0])
     return OwnFile(tmp_path / "a.parquet", writer.checksum, "run again")
 

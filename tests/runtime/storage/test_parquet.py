@@ -7,8 +7,8 @@ import pytest
 
 from metadata import InputError
 from runtime.errors import AGAIN
-from runtime.storage.own_files import own_files
-from runtime.storage.parquet import PartWriter, first_rows, part_files, require_rows
+from runtime.storage.own_files import own_files, part_files
+from runtime.storage.parquet import first_rows, part_writer, require_rows
 
 SCHEMA = pa.schema([("text", pa.string()), ("ids", pa.list_(pa.int32()))])
 
@@ -20,7 +20,7 @@ def table(rows: int) -> pa.Table:
 
 
 def written(path, batches, row_group_rows=100) -> bytes:
-    with PartWriter(path, SCHEMA, row_group_rows) as writer:
+    with part_writer(path, SCHEMA, row_group_rows) as writer:
         for batch in batches:
             writer.write(batch)
     return path.read_bytes()
@@ -41,7 +41,7 @@ def test_no_rows_give_a_file_with_the_schema(tmp_path):
 
 
 def fail_in_the_middle(path):
-    with PartWriter(path, SCHEMA, 100) as writer:
+    with part_writer(path, SCHEMA, 100) as writer:
         writer.write(table(250).to_batches()[0])
         raise RuntimeError("the task dies")
 
@@ -54,7 +54,7 @@ def test_nothing_stays_of_a_file_whose_writer_failed(tmp_path):
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "a.parquet"
-    with PartWriter(path, SCHEMA, 100) as slow:
+    with part_writer(path, SCHEMA, 100) as slow:
         written(path, table(10).to_batches())
         slow.write(table(10).to_batches()[0])
     assert pq.read_table(path).equals(table(10))

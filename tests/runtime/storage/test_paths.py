@@ -17,8 +17,8 @@ from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, own_files
-from runtime.storage.parquet import PartWriter, batches, first_rows, part_files, read_table, require_rows
+from runtime.storage.own_files import OwnFile, own_files, part_files
+from runtime.storage.parquet import batches, first_rows, part_writer, read_table, require_rows
 from runtime.storage.paths import as_path, files, is_url, move_files, names, read_bytes, remove
 from runtime.storage.whole import read_json, whole, write_json
 
@@ -155,7 +155,7 @@ def test_a_throttled_server_is_asked_again_when_writing_as_when_reading(s3_folde
 @pytest.mark.parametrize("rows", [0, 7, 1000])
 def test_parquet_is_written_and_read_alike(folder, tmp_path, rows):
     for path in (folder / "a.parquet", tmp_path / "local.parquet"):
-        with PartWriter(path, ROWS.schema, 100) as writer:
+        with part_writer(path, ROWS.schema, 100) as writer:
             for batch in ROWS.slice(0, rows).to_batches(30):
                 writer.write(batch)
     assert read_bytes(folder / "a.parquet") == (tmp_path / "local.parquet").read_bytes()
@@ -176,7 +176,7 @@ def test_parquet_is_written_and_read_alike(folder, tmp_path, rows):
 def test_a_file_of_s3_is_fetched_once_and_compared_before_a_column_of_it_is_read(s3_folder, s3_server):
     noise = [np.random.default_rng(n).bytes(1000) for n in range(4000)]
     table = pa.table({"a": noise, "b": list(range(4000))})
-    with PartWriter(s3_folder / "a.parquet", table.schema, 1000) as writer:
+    with part_writer(s3_folder / "a.parquet", table.schema, 1000) as writer:
         writer.write(table.combine_chunks().to_batches()[0])
     file = OwnFile(s3_folder / "a.parquet", writer.checksum, "run again")
     s3_server.requests.clear()
@@ -236,7 +236,7 @@ def fill_by_array(folder):
 
 def fill_by_parquet(folder):
     noise = pa.table({"a": [np.random.default_rng(n).bytes(1000) for n in range(1000)]})
-    with PartWriter(folder / "a.parquet", noise.schema, 500) as writer:
+    with part_writer(folder / "a.parquet", noise.schema, 500) as writer:
         writer.write(noise.combine_chunks().to_batches()[0])
 
 
