@@ -1,6 +1,6 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-Reading the files of lists is in `list_files`, searching a list in `sets`.
+Reading the files of lists is in `lists`, searching a list in `sets`.
 """
 
 from __future__ import annotations
@@ -9,33 +9,27 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.kinds import KINDS, Lists, first_bad, flags
-from curation.exclusion.list_files import read_lists
-from curation.exclusion.sets import DomainSet, KeySet, url_keys
+from curation.exclusion.lists import KINDS, first_bad, flags, read_list
+from curation.exclusion.sets import KeySet, domain_keys, url_keys
 from curation.inputs.candidates import tallies
-from runtime.arrow.buffers import string_array
+from runtime.arrow.buffers import string_array, string_buffers
 from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
-VERSION = 1
+VERSION = 2
 REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # a row gets the first that applies
 _NAMES = pa.array(REASONS)
 _HEADER = "exclusion.json"
-_SETS: dict[str, type[KeySet] | type[DomainSet]] = {
-    "uids": KeySet,
-    "urls": KeySet,
-    "domains": DomainSet,
-    "pages": DomainSet,
-}
+_SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # and the kind of value of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +38,15 @@ class Exclusion:
 
     uids: KeySet
     urls: KeySet
-    domains: DomainSet
-    pages: DomainSet
+    domains: KeySet
+    pages: KeySet
     regexes: tuple[str, ...]
     digest: str  # 32 hex digits of what is excluded; files, their order and repetitions do not change it
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
         """Return what the lists in these files exclude; without files, nothing."""
-        return cls._of_lists(read_lists(paths))
+        return cls._of_values(part for path in paths for part in read_list(str(path), "the exclusion list"))
 
     @classmethod
     def of(
@@ -70,20 +64,36 @@ class Exclusion:
         >>> exclusion.excluded(pa.record_batch({"url": urls})).to_pylist()
         ['excluded_domain', 'excluded_regex', None]
         """
-        lists = Lists()
+        given: list[tuple[str, pa.Array]] = []
         for kind, values in zip(KINDS, (uids, urls, domains, pages, regexes), strict=True):
             strings = string_array(values, f"the {kind} list")
             bad = first_bad(kind, strings)
             if bad is not None:
                 raise InputError(f"{strings[bad].as_py()!r} is no {KINDS[kind].expected}")
-            KINDS[kind].gather(lists, strings)
-        return cls._of_lists(lists)
+            given.append((kind, strings))
+        return cls._of_values(given)
 
     @classmethod
-    def _of_lists(cls, lists: Lists) -> Exclusion:
-        sets: dict[str, Any] = {name: kind.of(getattr(lists, name)) for name, kind in _SETS.items()}
-        regexes = tuple(sorted(set(lists.regexes)))
-        return cls(**sets, regexes=regexes, digest=_digest(sets, regexes))
+    def _of_values(cls, given: Iterable[tuple[str, pa.Array]]) -> Exclusion:
+        """Return what values exclude, given many at once with their kind."""
+        values: dict[str, list] = {kind: [] for kind in KINDS}
+        for kind, some in given:
+            values[kind].append(KINDS[kind].form(some))
+        sets, hashed = {}, blake2b(digest_size=16)
+        for name, kind in _SETS.items():
+            if name in ("uids", "urls"):
+                sets[name] = KeySet.of(values[kind])
+                content = [sets[name].keys]
+            else:
+                domains = pa.array(_each_once(values[kind]), pa.large_string())
+                sets[name] = KeySet.of([domain_keys(domains)])
+                content = list(reversed(string_buffers(domains)))
+            hashed.update(f"{name} {len(sets[name])}\n".encode())
+            for part in content:
+                hashed.update(np.ascontiguousarray(part).data)
+        regexes = tuple(_each_once(values["regex"]))
+        hashed.update("\n".join(regexes).encode())
+        return cls(**sets, regexes=regexes, digest=hashed.hexdigest())
 
     def __len__(self) -> int:
         """The number of uids, URLs, domains, pages and patterns, each once."""
@@ -119,8 +129,8 @@ class Exclusion:
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion to a folder, for workers to open; return its path."""
-        parts = [(name, part) for name, kind in _SETS.items() for part in kind.PARTS]
-        arrays = {f"{name}_{part}": getattr(getattr(self, name), part) for name, part in parts}
+        sets = {name: getattr(self, name) for name in _SETS}
+        arrays = {f"{name}_{part}": getattr(each, part) for name, each in sets.items() for part in ("keys", "starts")}
         header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
         save_arrays(Path(directory), _HEADER, header, arrays)
         return str(directory)
@@ -130,9 +140,7 @@ class Exclusion:
         """Map a saved exclusion into memory, which all processes of a machine share; a damaged one is refused."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
-            sets: dict[str, Any] = {
-                name: kind(*(arrays[f"{name}_{part}"] for part in kind.PARTS)) for name, kind in _SETS.items()
-            }
+            sets = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SETS}
             return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
@@ -145,21 +153,15 @@ class Exclusion:
         if len(self.urls):
             yield "excluded_url", self.urls.contains(url_keys(urls))
         if len(self.domains):
-            yield "excluded_domain", self.domains.contains(urls)
+            yield "excluded_domain", self.domains.covers(urls)
         if len(self.pages):
-            yield "excluded_page", self.pages.contains(batch["page_url"])
+            yield "excluded_page", self.pages.covers(batch["page_url"])
         for pattern in self.regexes:
             yield "excluded_regex", flags(pc.match_substring_regex(urls, pattern))
 
 
-def _digest(sets: dict[str, KeySet | DomainSet], regexes: tuple[str, ...]) -> str:
-    hashed = blake2b(digest_size=16)
-    for name, each in sets.items():
-        hashed.update(f"{name} {len(each)}\n".encode())
-        for part in each.CONTENT:
-            hashed.update(np.ascontiguousarray(getattr(each, part)).data)
-    hashed.update("\n".join(regexes).encode())
-    return hashed.hexdigest()
+def _each_once(lists: list[list[str]]) -> list[str]:
+    return sorted(set(chain.from_iterable(lists)))
 
 
 def _keys(batch: pa.RecordBatch) -> np.ndarray:

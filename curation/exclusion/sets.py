@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 from urllib.parse import unquote
 
 import numpy as np
@@ -15,12 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from publicsuffixlist import PublicSuffixList
 
-from curation.kernels.exclusion import LISTED, UNUSUAL, fill_slots, find_hosts, find_keys
+from curation.kernels.exclusion import LISTED, UNUSUAL, find_hosts, find_keys, hash_names
 from runtime.arrow.buffers import string_array, string_buffers
 from runtime.kernels.md5 import free_lanes, md5
 
 _KEYS_IN_BUCKET = 4  # about so many share their first bits: a search ends within one or two lines of the cache
-_SLOTS_FOR_NAME = 4
 _LONGEST_LABEL, _LONGEST_NAME = 63, 253  # characters, of DNS
 # The host that the kernel `host_span` finds, for URLs that are not plain ASCII.
 _HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
@@ -32,9 +30,6 @@ _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 @dataclass(frozen=True, eq=False)
 class KeySet:
     """Keys of 16 bytes, as two uint64 each, ascending; `starts` says where those with the same first bits begin."""
-
-    PARTS: ClassVar = ("keys", "starts")  # the arrays that are saved
-    CONTENT: ClassVar = ("keys",)  # those that the digest covers; the others follow from them
 
     keys: np.ndarray
     starts: np.ndarray
@@ -57,8 +52,26 @@ class KeySet:
     def find(self, keys: np.ndarray) -> np.ndarray:
         """Return the position of each key among those of the set, -1 where it is not there."""
         out = np.empty(len(keys), np.int64)
-        find_keys(self.keys, self.starts, np.uint64(65 - (len(self.starts) - 1).bit_length()), keys, out)
+        find_keys(self.keys, self.starts, self._shift, keys, out)
         return out
+
+    def covers(self, urls: pa.Array) -> np.ndarray:
+        """Return which URLs have a host that is a domain whose key is in the set, or below one; a null has none."""
+        out = self._find_hosts(urls)
+        unusual = np.flatnonzero(out == UNUSUAL)
+        if len(unusual):
+            out[unusual] = self._find_hosts(_respelled(urls.take(pa.array(unusual))))
+        return out == LISTED
+
+    def _find_hosts(self, urls: pa.Array) -> np.ndarray:
+        offsets, data = string_buffers(urls)
+        out = np.empty(len(urls), np.uint8)
+        find_hosts(data, offsets, self.keys, self.starts, self._shift, out)
+        return out
+
+    @property
+    def _shift(self) -> np.uint64:
+        return np.uint64(65 - (len(self.starts) - 1).bit_length())
 
 
 def url_keys(urls: pa.Array) -> np.ndarray:
@@ -69,42 +82,12 @@ def url_keys(urls: pa.Array) -> np.ndarray:
     return words.view(">u8").astype(np.uint64)
 
 
-@dataclass(frozen=True, eq=False)
-class DomainSet:
-    """Domains in the form of `canonical`, as bytes; `slots` is a hash table of their numbers."""
-
-    PARTS: ClassVar = ("names", "bounds", "slots")
-    CONTENT: ClassVar = ("names", "bounds")
-
-    names: np.ndarray
-    bounds: np.ndarray
-    slots: np.ndarray
-
-    @classmethod
-    def of(cls, domains: Iterable[str]) -> DomainSet:
-        """Return the set of these domains, given in the form of `canonical`."""
-        domains = sorted(set(domains))
-        bounds, names = string_buffers(pa.array(domains, pa.large_string()))
-        slots = np.full(1 << (_SLOTS_FOR_NAME * len(domains)).bit_length(), -1, np.int32)
-        fill_slots(names, bounds, slots)
-        return cls(names, bounds, slots)
-
-    def __len__(self) -> int:
-        return len(self.bounds) - 1
-
-    def contains(self, urls: pa.Array) -> np.ndarray:
-        """Return which URLs have a host that is one of the domains or below one; a null has none."""
-        out = self._find(urls)
-        unusual = np.flatnonzero(out == UNUSUAL)
-        if len(unusual):
-            out[unusual] = self._find(_respelled(urls.take(pa.array(unusual))))
-        return out == LISTED
-
-    def _find(self, urls: pa.Array) -> np.ndarray:
-        offsets, data = string_buffers(urls)
-        out = np.empty(len(urls), np.uint8)
-        find_hosts(data, offsets, self.names, self.bounds, self.slots, out)
-        return out
+def domain_keys(domains: pa.Array) -> np.ndarray:
+    """Return the key of each domain, given in the form of `canonical`: a hash of 128 bits."""
+    offsets, data = string_buffers(domains)
+    keys = np.empty((len(domains), 2), np.uint64)
+    hash_names(data, offsets, keys)
+    return keys
 
 
 def canonical(host: str) -> str:
@@ -157,9 +140,7 @@ def is_domain(name: str) -> bool:
 
 
 def _ascii_label(label: str) -> str:
-    if (
-        label.isascii() or len(label) > _LONGEST_LABEL
-    ):  # too long for a name, and Punycode takes the square of the length
+    if label.isascii() or len(label) > _LONGEST_LABEL:  # too long for a name: Punycode takes the square of the length
         return label
     return "xn--" + label.encode("punycode").decode()
 

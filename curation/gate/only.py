@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from curation.by_uid.tables import IDENTITIES, KEY, Paths
-from curation.exclusion.list_files import read_list
+from curation.exclusion.lists import read_list
 from curation.images.uids import uids
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError

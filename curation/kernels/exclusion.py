@@ -1,7 +1,4 @@
-"""Look rows up in exclusion lists: keys of 16 bytes in a sorted array, hosts of URLs by the domains they end in.
-
-Both answers are exact: a hash, or the first bits of a key, only say where to compare the whole.
-"""
+"""Look rows up in exclusion lists: keys of 16 bytes in a sorted array, hosts of URLs by the domains they end in."""
 
 import numpy as np
 
@@ -9,42 +6,43 @@ from runtime.kernels import inline, lean
 
 NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # UNUSUAL: a host that is not spelled in plain ASCII, for the caller to respell
 _COLON, _SLASH, _DOT = (np.uint8(ord(c)) for c in ":/.")
-_BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # of FNV-1a
-
-
-def _table(default, of_characters):
-    """Return an array of the value of each byte."""
-    table = np.array([default(byte) for byte in range(256)], np.uint8)
-    for characters, value in of_characters.items():
-        table[list(characters.encode())] = value
-    return table
-
+_FIRST_BASIS, _SECOND_BASIS = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15)  # the first of FNV-1a
+_FIRST_PRIME, _SECOND_PRIME = np.uint64(0x100000001B3), np.uint64(0xC2B2AE3D27D4EB4F)
 
 _PLAIN, _STOP, _USER, _PORT, _BRACKET = range(5)  # the role of a byte in the part of a URL that names the host
-_ROLES = _table(lambda byte: _PLAIN, {"/\\?#": _STOP, "@": _USER, ":": _PORT, "]": _BRACKET})
+_ROLES = np.full(256, _PLAIN, np.uint8)
+_ROLES[list(b"/\\?#")], _ROLES[list(b"@:]")] = _STOP, (_USER, _PORT, _BRACKET)
 _FOREIGN = np.uint8(0)
-# Each byte in lower case; 0 for bytes that may spell a host in another way: % and those outside ASCII.
-_LOWER = _table(lambda byte: byte + 32 if 65 <= byte <= 90 else byte if byte < 128 else 0, {"%": 0})
+# Each byte in lower case; _FOREIGN for bytes that may spell a host in another way: % and those outside ASCII.
+_LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8).copy()
+_LOWER[128:] = _LOWER[ord("%")] = _FOREIGN
+
+
+@inline
+def place_among(keys, low, high, first, second):
+    """Return the position of the key (first, second) in keys[low:high, 0:2], which ascend; -1 if it is not there."""
+    end = high
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle, 0] < first or (keys[middle, 0] == first and keys[middle, 1] < second):
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and keys[low, 0] == first and keys[low, 1] == second else -1
+
+
+@inline
+def place_of(keys, starts, shift, first, second):
+    """Return the position of a key; those whose first `64 - shift` bits are b are keys[starts[b]:starts[b + 1]]."""
+    bucket = np.int64(first >> shift)
+    return place_among(keys, starts[bucket], starts[bucket + 1], first, second)
 
 
 @lean
 def find_keys(keys, starts, shift, wanted, out):
-    """out[row] = the position of wanted[row, 0:2] in keys[:, 0:2], all uint64; -1 where it is not there.
-
-    Keys ascend; those whose first `64 - shift` bits are b are keys[starts[b]:starts[b + 1]].
-    """
+    """out[row] = the position of wanted[row, 0:2] in keys[:, 0:2], all uint64; -1 where it is not there."""
     for row in range(len(out)):
-        first, second = wanted[row, 0], wanted[row, 1]
-        bucket = np.int64(first >> shift)
-        low, high = starts[bucket], starts[bucket + 1]
-        end = high
-        while low < high:
-            middle = (low + high) >> 1
-            if keys[middle, 0] < first or (keys[middle, 0] == first and keys[middle, 1] < second):
-                low = middle + 1
-            else:
-                high = middle
-        out[row] = low if low < end and keys[low, 0] == first and keys[low, 1] == second else -1
+        out[row] = place_of(keys, starts, shift, wanted[row, 0], wanted[row, 1])
 
 
 @inline
@@ -76,61 +74,38 @@ def host_span(data, begin, end):
 
 
 @inline
-def hashed_with(hashed, byte):
-    return (hashed ^ np.uint64(byte)) * _PRIME
-
-
-@inline
-def equals(data, begin, end, name, first, last):
-    """Return whether data[begin:end], in lower case, is name[first:last]."""
-    if end - begin != last - first:
-        return False
-    for k in range(end - begin):
-        if _LOWER[data[begin + k]] != name[first + k]:
-            return False
-    return True
-
-
-@inline
-def slot_of(data, begin, end, hashed, names, bounds, slots):
-    """Return the slot of the name data[begin:end], or the free slot (-1) where it would be if it is not listed."""
-    mask = len(slots) - 1
-    slot = np.int64(hashed ^ (hashed >> np.uint64(32))) & mask
-    while slots[slot] >= 0:
-        number = slots[slot]
-        if equals(data, begin, end, names, bounds[number], bounds[number + 1]):
-            break
-        slot = (slot + 1) & mask
-    return slot
+def hashed_with(first, second, byte):
+    """Return the key of a name, or the end of one, as two uint64, after the byte before it."""
+    return (first ^ np.uint64(byte)) * _FIRST_PRIME, (second ^ np.uint64(byte)) * _SECOND_PRIME
 
 
 @lean
-def fill_slots(names, bounds, slots):
-    """slots[a hash of each name, read from its end, or the next that is free] = its number; -1 elsewhere.
-
-    Names are lower-case bytes, names[bounds[k]:bounds[k + 1]], each once; slots are a power of two, some of them free.
-    """
-    for number in range(len(bounds) - 1):
-        hashed = _BASIS
+def hash_names(names, bounds, out):
+    """out[k, 0:2] = the key of the name names[bounds[k]:bounds[k + 1]], in lower case, read from its end."""
+    for number in range(len(out)):
+        first, second = _FIRST_BASIS, _SECOND_BASIS
         for i in range(bounds[number + 1] - 1, bounds[number] - 1, -1):
-            hashed = hashed_with(hashed, names[i])
-        slots[slot_of(names, bounds[number], bounds[number + 1], hashed, names, bounds, slots)] = number
+            first, second = hashed_with(first, second, names[i])
+        out[number, 0], out[number, 1] = first, second
 
 
 @lean
-def find_hosts(data, offsets, names, bounds, slots, out):
-    """out[row] = LISTED where the host of the URL data[offsets[row]:offsets[row + 1]] is a name or ends in .name."""
+def find_hosts(data, offsets, keys, starts, shift, out):
+    """out[row] = LISTED where the host of the URL data[offsets[row]:offsets[row + 1]] is a name or ends in .name.
+
+    Names are given by their keys, as to `find_keys`.
+    """
     for row in range(len(out)):
         begin, end = host_span(data, offsets[row], offsets[row + 1])
-        hashed, found = _BASIS, NOT_LISTED
+        first, second, found = _FIRST_BASIS, _SECOND_BASIS, NOT_LISTED
         for i in range(end - 1, begin - 1, -1):
             byte = _LOWER[data[i]]
             if byte == _FOREIGN:
                 found = UNUSUAL
                 break
-            hashed = hashed_with(hashed, byte)
+            first, second = hashed_with(first, second, byte)
             if i == begin or data[i - 1] == _DOT:
-                if slots[slot_of(data, i, end, hashed, names, bounds, slots)] >= 0:
+                if place_of(keys, starts, shift, first, second) >= 0:
                     found = LISTED
                     break
         out[row] = found

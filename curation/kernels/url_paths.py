@@ -1,7 +1,10 @@
 """Read the paths of URLs: their words, and the names of files, with %-escapes undone."""
 
+from string import hexdigits
+
 import numpy as np
 
+from curation.kernels.exclusion import place_among
 from runtime.kernels import inline, lean
 
 _SLASH, _COLON, _QUERY, _FRAGMENT, _PERCENT, _POINT = (np.uint8(ord(character)) for character in "/:?#%.")
@@ -10,29 +13,12 @@ _NOTHING = np.uint64(0)
 _OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
 
 
-def _classes():
-    classes = np.zeros(256, np.uint8)
-    classes[ord("a") : ord("z") + 1] = _LOWER
-    classes[ord("A") : ord("Z") + 1] = _UPPER
-    classes[128:] = _LOWER
-    return classes
-
-
-def _digits():
-    """Return the value of each hexadecimal digit, 16 for other bytes."""
-    digits = np.full(256, 16, np.uint8)
-    for value, characters in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
-        digits[[ord(character) for character in characters]] = value
-    return digits
-
-
-def _lower():
-    lower = np.arange(256, dtype=np.uint8)
-    lower[ord("A") : ord("Z") + 1] += 32
-    return lower
-
-
-_CLASSES, _DIGITS, LOWERED = _classes(), _digits(), _lower()
+_BYTES = bytes(range(256))
+LOWERED = np.frombuffer(_BYTES.lower(), np.uint8)
+_DIGITS = np.array([int(chr(byte), 16) if byte in hexdigits.encode() else 16 for byte in _BYTES], np.uint8)  # 16: none
+_CLASSES = np.full(256, _OTHER, np.uint8)
+_CLASSES[ord("A") : ord("Z") + 1] = _UPPER
+_CLASSES[ord("a") : ord("z") + 1] = _CLASSES[128:] = _LOWER
 
 
 @inline
@@ -72,16 +58,7 @@ def path_of(data, begin, end):
 @inline
 def is_listed(words, high, low, size):
     """Return whether a word of `size` bytes is in words[:, 0:2], which ascend."""
-    if size == 0 or size > 16:
-        return False
-    first, last = 0, len(words)
-    while first < last:
-        middle = (first + last) >> 1
-        if words[middle, 0] < high or (words[middle, 0] == high and words[middle, 1] < low):
-            first = middle + 1
-        else:
-            last = middle
-    return first < len(words) and words[first, 0] == high and words[first, 1] == low
+    return 0 < size <= 16 and place_among(words, 0, len(words), high, low) >= 0
 
 
 @inline

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.exclusion.kinds import KINDS
+from curation.exclusion.lists import KINDS
 from curation.inputs.tables import value_files
 from metadata import InputError
 from tests.support.exclusions import LISTED, UID, URL, reasons, written

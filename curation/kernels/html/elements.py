@@ -1,36 +1,12 @@
 """Find the images, bases, metas and language of a page in one pass over its tokens.
 
-No tree is built: a tree may be as deep as the page is long, and the time for it the square of that.
+No tree is built: a tree may be as deep as the page is long, and the time for it the square of that. Frames say which
+parts of a page are in templates, in SVG, in MathML, or in HTML within these. A frame is the number of its tag's name.
+Closing looks at the frames only, not at what else is open in them.
 """
 
-from curation.kernels.html.names import (
-    BASE,
-    CHARSET,
-    COLOR,
-    CONTENT,
-    FACE,
-    FONT,
-    HREF,
-    HTML,
-    IS_BREAKOUT,
-    IS_RAW,
-    KIND,
-    LANG,
-    MATH,
-    META,
-    PLAINTEXT,
-    SCRIPT,
-    SIZE,
-    SRC,
-    SVG,
-    TAG_NAMES,
-    TEMPLATE,
-    WANTED_KINDS,
-    number_of,
-)
-from curation.kernels.html.nesting import after_end, html_depth, in_foreign, is_foreign
-from curation.kernels.html.skipping import after_other, end_of_script, end_of_text
-from curation.kernels.html.tags import NO_ELEMENT, after_name, read_attributes
+from curation.kernels.html import names
+from curation.kernels.html.tags import NO_ELEMENT, after_name, after_other, end_of_raw, read_attributes
 from runtime.kernels import lean
 from runtime.kernels.machine import byte_at
 
@@ -51,11 +27,11 @@ def find_elements(data, end, frames, elements):
         is_end = byte_at(data, i + 1) == _SLASH
         begin = i + 1 + is_end
         if begin >= end or not ord("a") <= byte_at(data, begin) | 32 <= ord("z"):
-            i = after_other(data, i, end, depth > 0 and frames[depth - 1] != TEMPLATE)
+            i = after_other(data, i, end, depth > 0 and frames[depth - 1] != names.TEMPLATE)
             continue
         stop = after_name(data, begin, end)
-        tag = number_of(data, begin, stop, TAG_NAMES)
-        is_wanted = tag >= 0 and not is_end and (WANTED_KINDS[tag] >= 0 or tag == FONT)
+        tag = names.number_of(data, begin, stop, names.TAG_NAMES)
+        is_wanted = tag >= 0 and not is_end and (names.WANTED_KINDS[tag] >= 0 or tag == names.FONT)
         i, closes = read_attributes(data, stop, end, elements, count if is_wanted else NO_ELEMENT)
         if i < 0 or tag < 0:
             continue
@@ -63,18 +39,18 @@ def find_elements(data, end, frames, elements):
             depth, templates = after_end(frames, depth, tag, templates)
             continue
         if is_foreign(frames, depth):
-            if not IS_BREAKOUT[tag] and not (tag == FONT and is_styled(elements[count])):
+            if not names.IS_BREAKOUT[tag] and not (tag == names.FONT and is_styled(elements[count])):
                 depth = depth if closes else in_foreign(frames, depth, tag)
                 continue
             depth = html_depth(frames, depth)
-        if tag == TEMPLATE or ((tag == SVG or tag == MATH) and not closes):
+        if tag == names.TEMPLATE or ((tag == names.SVG or tag == names.MATH) and not closes):
             frames[depth] = tag
             depth += 1
-            templates += tag == TEMPLATE
-        elif IS_RAW[tag]:
-            i = after_text(data, begin, stop, i, end, tag)
-        elif is_wanted and templates == 0 and is_kept(elements[count], WANTED_KINDS[tag]):
-            elements[count, KIND] = WANTED_KINDS[tag]
+            templates += tag == names.TEMPLATE
+        elif names.IS_RAW[tag]:
+            i = end if tag == names.PLAINTEXT else end_of_raw(data, begin, stop, i, end, tag == names.SCRIPT)
+        elif is_wanted and templates == 0 and is_kept(elements[count], names.WANTED_KINDS[tag]):
+            elements[count, names.KIND] = names.WANTED_KINDS[tag]
             count += 1
     return count
 
@@ -82,22 +58,55 @@ def find_elements(data, end, frames, elements):
 @lean
 def is_styled(element):
     """Return whether a <font> has an attribute that tells it from a font of SVG."""
-    return element[COLOR] >= 0 or element[FACE] >= 0 or element[SIZE] >= 0
+    return element[names.COLOR] >= 0 or element[names.FACE] >= 0 or element[names.SIZE] >= 0
 
 
 @lean
 def is_kept(element, kind):
     """Return whether an element of this kind has what it is wanted for."""
-    if kind == META:
-        return element[CONTENT] >= 0 or element[CHARSET] >= 0
-    if kind == HTML:
-        return element[LANG] >= 0
-    return kind >= 0 and element[HREF if kind == BASE else SRC] >= 0
+    if kind == names.META:
+        return element[names.CONTENT] >= 0 or element[names.CHARSET] >= 0
+    if kind == names.HTML:
+        return element[names.LANG] >= 0
+    return kind >= 0 and element[names.HREF if kind == names.BASE else names.SRC] >= 0
 
 
 @lean
-def after_text(data, begin, stop, i, end, tag):
-    """Return where the text ends that begins at data[i] in the raw element `tag`, whose name is data[begin:stop]."""
-    if tag == PLAINTEXT:
-        return end
-    return end_of_script(data, begin, stop, i, end) if tag == SCRIPT else end_of_text(data, begin, stop, i, end)
+def is_foreign(frames, depth):
+    """Return whether frames[:depth] end in SVG or MathML."""
+    return depth > 0 and (frames[depth - 1] == names.SVG or frames[depth - 1] == names.MATH)
+
+
+@lean
+def html_depth(frames, depth):
+    """Return how many of frames[:depth] are left when the SVG and MathML in which they end are closed."""
+    while is_foreign(frames, depth):
+        depth -= 1
+    return depth
+
+
+@lean
+def in_foreign(frames, depth, tag):
+    """Return the depth after the start of a tag in SVG or MathML that does not end these."""
+    top = frames[depth - 1]
+    if tag == top or names.IS_POINT[int(top == names.MATH), tag]:
+        frames[depth] = tag
+        depth += 1
+    return depth
+
+
+@lean
+def after_end(frames, depth, tag, templates):
+    """Return the depth and the number of templates after the end tag of `tag`."""
+    top = frames[depth - 1] if depth else -1
+    if tag == names.TEMPLATE and templates:
+        while frames[depth - 1] != names.TEMPLATE:
+            depth -= 1
+        return depth - 1, templates - 1
+    if is_foreign(frames, depth) and (tag == names.P or tag == names.BR):
+        return html_depth(frames, depth), templates
+    if tag == top:
+        return depth - 1, templates
+    if depth > 1 and top != names.TEMPLATE and is_foreign(frames, depth - 1) and tag == frames[depth - 2]:
+        return depth - 2, templates  # </svg> where a <title> in it is open
+    return depth, templates

@@ -1,12 +1,26 @@
-"""Read tags: where a name and each attribute begin and end, as the HTML standard's tokenizer has it."""
+"""Read tags, and skip what is none, as the HTML standard's tokenizer has it.
 
-from curation.kernels.html.names import ATTRIBUTE_COLUMNS, ATTRIBUTE_NAMES, number_of
+Of a tag: where its name and each attribute begin and end. Of comments, CDATA sections and the text of raw elements:
+where they end.
+"""
+
+import numpy as np
+
+from curation.kernels.html.names import ATTRIBUTE_COLUMNS, ATTRIBUTE_NAMES, lower, number_of
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
-_SPACE, _SLASH, _EQUALS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=>\"'")
+_SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
 _TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
+_DASH, _BANG, _QUESTION = (ord(character) for character in "-!?")
 NO_ELEMENT = -1  # instead of a row: the values are not wanted
+
+
+def _bytes(text):
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+_COMMENT, _CDATA, _CDATA_END, _TAG_END = map(_bytes, ("--", "[CDATA[", "]]>", ">"))
 
 
 @inline
@@ -78,3 +92,82 @@ def read_value(data, i, end):
     while i < end and not is_space(byte_at(data, i)) and byte_at(data, i) != _GREATER:
         i += 1
     return i, begin, i
+
+
+@lean
+def says(data, i, end, text):
+    """Return whether data[i:end] begins with the bytes of `text`."""
+    k = 0
+    while k < len(text) and i + k < end and byte_at(data, i + k) == text[k]:
+        k += 1
+    return k == len(text)
+
+
+@lean
+def after_other(data, i, end, may_be_cdata):
+    """Return the place behind what begins with the < at data[i] and is no tag: a comment, or a character of text."""
+    after = byte_at(data, i + 1)
+    if after == _BANG and says(data, i + 2, end, _COMMENT):
+        return after_comment(data, i + 2 + len(_COMMENT), end)
+    if after == _BANG and may_be_cdata and says(data, i + 2, end, _CDATA):
+        return after_text(data, i + 2 + len(_CDATA), end, _CDATA_END)
+    is_comment = after == _BANG or after == _SLASH or after == _QUESTION
+    return after_text(data, i + 2, end, _TAG_END) if is_comment else i + 1
+
+
+@lean
+def after_comment(data, i, end):
+    """Return the place behind the comment whose text begins at data[i]."""
+    if i < end and byte_at(data, i) == _GREATER:
+        return i + 1
+    if i + 1 < end and byte_at(data, i) == _DASH and byte_at(data, i + 1) == _GREATER:
+        return i + 2
+    while i + 2 < end:
+        if byte_at(data, i) == _DASH and byte_at(data, i + 1) == _DASH:
+            if byte_at(data, i + 2) == _GREATER:
+                return i + 3
+            if i + 3 < end and byte_at(data, i + 2) == _BANG and byte_at(data, i + 3) == _GREATER:
+                return i + 4
+        i += 1
+    return end
+
+
+@lean
+def after_text(data, i, end, text):
+    """Return the place behind the next `text` from data[i] on, the end if there is none."""
+    while i < end and not says(data, i, end, text):
+        i += 1
+    return min(i + len(text), end)
+
+
+@lean
+def is_name(data, i, end, begin, stop):
+    """Return whether the name at data[i] is data[begin:stop], in any case, and ends there."""
+    k = 0
+    while begin + k < stop and i + k < end and lower(byte_at(data, i + k)) == lower(byte_at(data, begin + k)):
+        k += 1
+    return begin + k == stop and i + k < end and ends_name(byte_at(data, i + k))
+
+
+@lean
+def end_of_raw(data, begin, stop, i, end, is_script):
+    """Return where the end tag of the raw element begins whose name is data[begin:stop] and whose text begins at i.
+
+    In a comment in a script, another script hides its own end tag.
+    """
+    in_comment, in_script = False, False
+    while i + 1 < end:
+        byte, after = byte_at(data, i), byte_at(data, i + 1)
+        if byte == _LESS and after == _SLASH and is_name(data, i + 2, end, begin, stop):
+            if not in_script:
+                return i
+            in_script = False
+        elif is_script and byte == _LESS and after == _BANG and not in_comment and says(data, i + 2, end, _COMMENT):
+            in_comment = True
+            i += 1
+        elif in_comment and byte == _LESS and not in_script and is_name(data, i + 1, end, begin, stop):
+            in_script = True
+        elif in_comment and byte == _DASH and after == _DASH and i + 2 < end and byte_at(data, i + 2) == _GREATER:
+            in_comment, in_script = False, False
+        i += 1
+    return end

@@ -1,34 +1,23 @@
-"""Read the links of the usual form: strings, the path first, nothing between tokens, no escapes but of slashes.
+"""Read links of the usual form, and skip what is not needed, by the stops alone.
 
-The stops show where their names and values are, four stops for each pair. A link that is odd in any way is left to
-`links`.
+A usual link is of strings, the path first, nothing between tokens, no escapes but of slashes: four stops show where
+each name and value is. Nearly all of a WAT file is skipped: members of strings, and whole objects of lists. JSON that
+is odd in any way is left to `links`, which looks at each token.
 """
 
 import numpy as np
 
-from curation.kernels.wat.names import (
-    IMAGE_COLUMNS,
-    IMAGE_LINKS,
-    IS_IMAGE,
-    LINK,
-    LINK_URL,
-    NO_TEXT,
-    OTHER,
-    PATH,
-    RECORD,
-    SAID,
-    TEXTS,
-    URL,
-    meaning,
-)
-from curation.kernels.wat.tokens import QUOTE
+from curation.kernels.wat import names
+from curation.kernels.wat.tokens import ANY, QUOTE, after_space, string_end
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word
 
+_COMMA, _OPEN, _CLOSE = (ord(character) for character in ",{}")
 _IMAGE, _ESCAPED_IMAGE = (int.from_bytes(path, "little") for path in (b"IMG@/src", b"IMG@\\/sr"))
 _BEGINS_LINK, _NEXT_LINK, _PATH_FOLLOWS = (int.from_bytes(w, "little") for w in (b'{"path":', b'"},{"pat', b'"path":"'))
-_NEXT_MEMBER, _STRING_FOLLOWS, _PATH_NAME = (int.from_bytes(word, "little") for word in (b'","', b'":"', b'path"'))
-_3_BYTES, _5_BYTES = (1 << 24) - 1, (1 << 40) - 1
+_NEXT_MEMBER, _STRING_FOLLOWS = (int.from_bytes(word, "little") for word in (b'","', b'":"'))
+_PATH_NAME, _WHOLE_PATH_NAME = (int.from_bytes(word, "little") for word in (b'path"', b'"path"'))
+_3_BYTES, _5_BYTES, _6_BYTES = (1 << 24) - 1, (1 << 40) - 1, (1 << 48) - 1
 
 
 @lean
@@ -69,15 +58,15 @@ def after_members(data, stops, last):
 @inline
 def read_image(data, stops, last, image):
     """Fill the row of an image as far as its members are plain; return the stop behind the last, and what is seen."""
-    seen = IS_IMAGE
+    seen = names.IS_IMAGE
     while load_word(data, stops[last]) & _3_BYTES == _NEXT_MEMBER:
         name_end = np.int64(stops[last + 2])
-        of = meaning(data, np.int64(stops[last + 1]) + 1, name_end, LINK)
-        if of == PATH or (of != OTHER and seen >> of & 1) or not is_plain_member(data, stops, last):
+        of = names.meaning(data, np.int64(stops[last + 1]) + 1, name_end, names.LINK)
+        if of == names.PATH or (of != names.OTHER and seen >> of & 1) or not is_plain_member(data, stops, last):
             break
-        if of != OTHER:
+        if of != names.OTHER:
             seen |= 1 << of
-            column = URL + 2 * (of - LINK_URL)
+            column = names.URL + 2 * (of - names.LINK_URL)
             image[column], image[column + 1] = name_end + 3, stops[last + 4]
         last += 4
     return last, seen
@@ -100,16 +89,52 @@ def is_image(data, begin, end):
 @inline
 def clear_image(record, images, row):
     """Make a row that of an image without anything."""
-    images[row, RECORD] = record
-    images[row, URL] = images[row, URL + 1] = 0
-    for column in range(TEXTS, IMAGE_COLUMNS):
+    images[row, names.RECORD] = record
+    images[row, names.URL] = images[row, names.URL + 1] = 0
+    for column in range(names.TEXTS, names.IMAGE_COLUMNS):
         images[row, column] = -1
 
 
 @inline
 def close_link(seen, page):
     """Count a link that is an image, in `page`; return 1 if it has a text, else 0."""
-    image, said = seen & IS_IMAGE != 0, seen & SAID != 0
-    page[IMAGE_LINKS] += image
-    page[NO_TEXT] += image and not said
+    image, said = seen & names.IS_IMAGE != 0, seen & names.SAID != 0
+    page[names.IMAGE_LINKS] += image
+    page[names.NO_TEXT] += image and not said
     return np.int64(image and said)
+
+
+@lean
+def after_objects(data, i, stops, at):
+    """Return the place behind the objects that follow in a list, as long as they are of strings.
+
+    The last object of a list is left, as is any that may be unsound. With the place comes a stop before it.
+    """
+    while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
+        behind, last = after_strings(data, i, stops, at, True)
+        if behind < 0 or byte_at(data, behind) != _CLOSE or byte_at(data, behind + 1) != _COMMA:
+            break
+        i, at = after_space(data, behind + 2), last
+    return i, at
+
+
+@lean
+def after_strings(data, i, stops, at, fresh):
+    """Return the place behind the members that follow in an object, as long as they are strings and none is `path`.
+
+    A comma is before each; `fresh`: before the first is the brace, and it may be `path`. With the place comes a stop
+    before it.
+    """
+    while i >= 0 and (fresh or byte_at(data, i) == _COMMA) and byte_at(data, i + 1) == QUOTE:
+        while stops[at] <= i:
+            at += 1
+        name_end, last = np.int64(stops[at + 1]), at + 3
+        is_path = load_word(data, i + 1) & _6_BYTES == _WHOLE_PATH_NAME and not fresh
+        if is_path or load_word(data, name_end) & _3_BYTES != _STRING_FOLLOWS:
+            break
+        if byte_at(data, stops[last]) != QUOTE:
+            last = string_end(data, name_end + 3, ANY, stops, last)
+            if last < 0:
+                break
+        i, at, fresh = np.int64(stops[last]) + 1, last, False
+    return after_space(data, i), at

@@ -7,34 +7,9 @@ is left to the slow path in `curation.inputs.crawl`, which can refuse it with a 
 
 import numpy as np
 
-from curation.kernels.wat.compact import clear_image, close_link, is_image, read_links
-from curation.kernels.wat.names import (
-    BASE,
-    BASE_HREF,
-    FIELDS,
-    HEADER,
-    HEADERS,
-    IMAGE_LINKS,
-    IS_IMAGE,
-    LINK,
-    LINK_URL,
-    LINKS,
-    META_LIST,
-    METAS,
-    NEEDED,
-    OF_LINK,
-    OTHER,
-    OTHER_LIST,
-    PAGE,
-    PATH,
-    READ,
-    ROOT,
-    TARGET,
-    URL,
-    meaning,
-)
-from curation.kernels.wat.signals import find_metas, may_signal
-from curation.kernels.wat.skipping import after_objects, after_strings
+from curation.kernels.wat import names
+from curation.kernels.wat.compact import after_objects, after_strings, clear_image, close_link, is_image, read_links
+from curation.kernels.wat.pages import mark_signals
 from curation.kernels.wat.tokens import ANY, PLAIN, QUOTE, WHOLE, after_space, find_stops, scalar_end, string_end
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
@@ -55,26 +30,18 @@ def scan(data, begins, ends, stack, stops, pages, images):
     count = np.int64(0)  # a plain 0 is a type of its own, for which Numba would compile `scan_record` once more
     for record in range(len(begins)):
         begin, end = begins[record], ends[record]
-        pages[record, PAGE:IMAGE_LINKS] = -1
-        pages[record, IMAGE_LINKS:] = 0
-        pages[record, READ] = 1
+        pages[record, names.PAGE : names.IMAGE_LINKS] = -1
+        pages[record, names.IMAGE_LINKS :] = 0
+        pages[record, names.READ] = 1
         if find_bytes(data, begin, end, _IMG, 4) < 0:
             continue
         find_stops(data, begin, end, stops)
         found, rows = scan_record(data, begin, record, stack, stops, pages[record], images, count)
-        pages[record, READ] = found == end
+        pages[record, names.READ] = found == end
         if found == end:
             count = rows
             mark_signals(data, stops, pages[record])
     return count
-
-
-@inline
-def mark_signals(data, stops, page):
-    """Leave of the headers and metas of a page those that may hold signals."""
-    if not may_signal(data, page[HEADERS], page[HEADERS + 1]):
-        page[HEADERS] = -1
-    page[METAS], page[METAS + 1] = find_metas(data, page[METAS], page[METAS + 1], stops)
 
 
 @lean
@@ -84,35 +51,36 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
     `role` is what the container is that is read, `of` what the value to come is, `seen` has a bit for each meaning.
     `at` is a stop that is not behind the place that is read.
     """
-    at, depth, role, of, seen = np.int64(0), 0, np.int64(OTHER_LIST), np.int64(ROOT), np.int64(0)
+    at, depth, role, of, seen = np.int64(0), 0, np.int64(names.OTHER_LIST), np.int64(names.ROOT), np.int64(0)
     i = after_space(data, begin)
     while i >= 0:
-        if of == LINK:
+        if of == names.LINK:
             i, at, count = read_links(data, i, stops, at, record, page, images, count)
-        elif role <= META_LIST and of != ROOT:
+        elif role <= names.META_LIST and of != names.ROOT:
             i, at = after_objects(data, i, stops, at)
         fresh = opens(byte_at(data, i), of) and depth < DEEPEST
         if fresh:
             stack[depth], role = role, container(byte_at(data, i), of)
             depth += 1
             seen |= 1 << role
-            if role == META_LIST or role == FIELDS:
-                page[HEADERS if role == FIELDS else METAS] = i
-            if role == LINK:
-                seen &= ~OF_LINK
+            if role == names.META_LIST or role == names.FIELDS:
+                page[names.HEADERS if role == names.FIELDS else names.METAS] = i
+            if role == names.LINK:
+                seen &= ~names.OF_LINK
                 clear_image(record, images, count)
             i = after_space(data, i + 1)
         else:
             i, at, seen = read_leaf(data, i, stops, at, of, seen, page, images, count)
-            if role == OTHER or role == FIELDS or (role == LINK and seen & (1 << PATH | IS_IMAGE) == 1 << PATH):
+            is_other_link = role == names.LINK and seen & (1 << names.PATH | names.IS_IMAGE) == 1 << names.PATH
+            if is_other_link or role == names.OTHER or role == names.FIELDS:
                 i, at = after_strings(data, i, stops, at, False)
         while i >= 0 and byte_at(data, i) == closing(role):
-            count += close_link(seen, page) if role == LINK else 0
-            if role == META_LIST or role == FIELDS:
-                page[(HEADERS if role == FIELDS else METAS) + 1] = i + 1
+            count += close_link(seen, page) if role == names.LINK else 0
+            if role == names.META_LIST or role == names.FIELDS:
+                page[(names.HEADERS if role == names.FIELDS else names.METAS) + 1] = i + 1
             depth -= 1
             if depth == 0:
-                return (i + 1 if seen & NEEDED == NEEDED else -1), count
+                return (i + 1 if seen & names.NEEDED == names.NEEDED else -1), count
             role, fresh = stack[depth], False
             i = after_space(data, i + 1)
         if i >= 0:
@@ -123,21 +91,21 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
 @inline
 def opens(byte, of):
     """Return whether the byte begins the container that a value should be; any is a value without meaning."""
-    return (byte == _OPEN and OTHER <= of <= HEADER) or (
-        byte == _OPEN_LIST and (of == OTHER or of == META_LIST or of == LINKS)
+    return (byte == _OPEN and names.OTHER <= of <= names.HEADER) or (
+        byte == _OPEN_LIST and (of == names.OTHER or of == names.META_LIST or of == names.LINKS)
     )
 
 
 @inline
 def container(byte, of):
     """Return what the container is that `byte` opens."""
-    return OTHER_LIST if byte == _OPEN_LIST and of == OTHER else of
+    return names.OTHER_LIST if byte == _OPEN_LIST and of == names.OTHER else of
 
 
 @inline
 def closing(role):
     """Return the byte that ends a container."""
-    return _CLOSE if role >= OTHER else _CLOSE_LIST
+    return _CLOSE if role >= names.OTHER else _CLOSE_LIST
 
 
 @lean
@@ -150,15 +118,16 @@ def read_name(data, i, stops, at, role, seen, fresh):
         if byte_at(data, i) != _COMMA:
             return -1, at, 0
         i = after_space(data, i + 1)
-    if role < OTHER:
-        return i, at, (LINK if role == LINKS else OTHER)
-    last = string_end(data, i + 1, PLAIN if role != OTHER else ANY, stops, at) if byte_at(data, i) == QUOTE else -1
+    if role < names.OTHER:
+        return i, at, (names.LINK if role == names.LINKS else names.OTHER)
+    kind = ANY if role == names.OTHER else PLAIN
+    last = string_end(data, i + 1, kind, stops, at) if byte_at(data, i) == QUOTE else -1
     if last < 0:
         return -1, at, 0
     end = stops[last]
-    of = meaning(data, i + 1, end, role) if role != OTHER else OTHER
+    of = names.meaning(data, i + 1, end, role) if role != names.OTHER else names.OTHER
     i = after_space(data, end + 1)
-    if byte_at(data, i) != _COLON or (of != OTHER and seen >> of & 1):
+    if byte_at(data, i) != _COLON or (of != names.OTHER and seen >> of & 1):
         return -1, last, 0
     return after_space(data, i + 1), last, of
 
@@ -167,22 +136,22 @@ def read_name(data, i, stops, at, role, seen, fresh):
 def read_leaf(data, i, stops, at, of, seen, page, images, count):
     """Return the place behind a value that is no container, or -1, a stop before it, and what is seen then."""
     if byte_at(data, i) != QUOTE:
-        return after_space(data, scalar_end(data, i)) if of == OTHER else -1, at, seen
-    if of < PATH and of != OTHER:
+        return after_space(data, scalar_end(data, i)) if of == names.OTHER else -1, at, seen
+    if of < names.PATH and of != names.OTHER:
         return -1, at, seen
-    kind = ANY if of == OTHER else PLAIN if of == PATH else WHOLE
+    kind = ANY if of == names.OTHER else PLAIN if of == names.PATH else WHOLE
     last = string_end(data, i + 1, kind, stops, at)
     if last < 0:
         return -1, at, seen
     end = np.int64(stops[last])
-    if of != OTHER:
+    if of != names.OTHER:
         seen |= 1 << of
-        if of == PATH:
-            seen |= IS_IMAGE if is_image(data, i + 1, end) else 0
-        elif of <= TARGET:
-            column = BASE if of == BASE_HREF else PAGE
+        if of == names.PATH:
+            seen |= names.IS_IMAGE if is_image(data, i + 1, end) else 0
+        elif of <= names.TARGET:
+            column = names.BASE if of == names.BASE_HREF else names.PAGE
             page[column], page[column + 1] = i + 1, end
         else:
-            column = URL + 2 * (of - LINK_URL)
+            column = names.URL + 2 * (of - names.LINK_URL)
             images[count, column], images[count, column + 1] = i + 1, end
     return after_space(data, end + 1), last, seen

@@ -1,18 +1,28 @@
-"""Read the URLs of plain pages, and from each what its relative links begin with.
+"""Read what records say of their pages: the URLs of plain ones, and whether headers and metas may hold signals.
 
-`Links` in `curation.inputs.crawl.links` says which URLs are plain.
+`Links` in `curation.inputs.crawl.links` says which URLs are plain: what relative links begin with can be read off them.
+Signals are found by the bytes with which they begin, and read by `curation.inputs.crawl.wat_by_parser`.
 """
 
 import numpy as np
 
 from curation.kernels.cleaning import HTTP
-from curation.kernels.wat.names import BASE, IMAGE_LINKS, PAGE, READ
+from curation.kernels.wat.compact import after_strings
+from curation.kernels.wat.names import BASE, HEADERS, IMAGE_LINKS, METAS, PAGE, READ
 from curation.kernels.wat.texts import PREFIXED, unescape
+from curation.kernels.wat.tokens import QUOTE, after_space
 from runtime.kernels import inline, lean
-from runtime.kernels.machine import byte_at, load_word
+from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros, without_lowest
+from runtime.kernels.masks import WINDOW, places_of_letters, places_of_two
 
-_SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH = (ord(character) for character in "/.:?#;-")
-_OPEN, _CLOSE, _QUOTE, _SPACE, _DELETE = (ord(character) for character in '<>" \x7f')
+_SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH, _COMMA = (ord(character) for character in "/.:?#;-,")
+_LESS, _GREATER, _OPEN, _CLOSE, _SPACE, _DELETE = (ord(character) for character in "<>{} \x7f")
+_NOAI, _NOIM, _NOIN, _NONE, _TDM = (
+    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"none", b"tdm-")
+)
+_ESCAPE = int.from_bytes(b"\\u00", "little")
+_SMALL = 0x20202020  # makes letters small
+_4_BYTES = (1 << 32) - 1
 
 
 @lean
@@ -41,7 +51,7 @@ def read_pages(data, pages, modes, urls, url_ends, prefixes):
 @inline
 def is_bracket(byte):
     """Return whether the byte is one of those that old files put around a URL."""
-    return byte == _OPEN or byte == _CLOSE
+    return byte == _LESS or byte == _GREATER
 
 
 @inline
@@ -86,4 +96,48 @@ def is_of_path(byte):
 @inline
 def is_of_query(byte):
     """Return whether the byte may be in the query of a plain URL."""
-    return _SPACE < byte < _DELETE and byte != _QUOTE and byte != _HASH
+    return _SPACE < byte < _DELETE and byte != QUOTE and byte != _HASH
+
+
+@inline
+def mark_signals(data, stops, page):
+    """Leave of the headers and metas of a page those that may hold signals."""
+    if not may_signal(data, page[HEADERS], page[HEADERS + 1]):
+        page[HEADERS] = -1
+    page[METAS], page[METAS + 1] = find_metas(data, page[METAS], page[METAS + 1], stops)
+
+
+@lean
+def may_signal(data, begin, end):
+    """Return whether data[begin:end] may hold a signal: the beginning of one, or an escape, which may be any letter."""
+    for i in range(begin, end, WINDOW):
+        places = places_of_letters(data, i, _NOAI) | places_of_letters(data, i, _TDM) | places_of_two(data, i, _ESCAPE)
+        places &= lowest(min(end - i, 64))
+        while places != 0:
+            word = load_word(data, i + trailing_zeros(places)) & _4_BYTES
+            small = word | _SMALL
+            if word == _ESCAPE or small == _NOAI or small == _NOIM or small == _NOIN or small == _NONE or small == _TDM:
+                return True
+            places = without_lowest(places)
+    return False
+
+
+@lean
+def find_metas(data, begin, end, stops):
+    """Return where the objects of the list data[begin:end] that may hold a signal begin and end, with all between them.
+
+    -1 twice if none may; the bounds of all that is in the list, if it holds more than objects of strings.
+    """
+    if not may_signal(data, begin, end):
+        return np.int64(-1), np.int64(-1)
+    i, at, first, last = np.int64(begin + 1), np.int64(0), np.int64(-1), np.int64(-1)
+    while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
+        behind, at = after_strings(data, i, stops, at, True)
+        if behind < 0 or byte_at(data, behind) != _CLOSE:
+            break
+        if may_signal(data, i, behind):
+            first, last = i if first < 0 else first, behind + 1
+        i = after_space(data, behind + 1)
+        if byte_at(data, i) == _COMMA:
+            i = after_space(data, i + 1)
+    return (first, last) if i == end - 1 else (np.int64(begin + 1), np.int64(end - 1))

@@ -1,24 +1,81 @@
-"""Read files of exclusion lists: lines of text, or tables with a column of uids or URLs.
+"""Read exclusion lists: lines of text, or tables with a column of uids or URLs.
 
 A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from os import PathLike
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.kinds import KINDS, Lists, first_bad, flags
+from curation.exclusion.sets import canonical, is_domain, url_keys
+from curation.inputs.cleaning import HTTP_URL
 from curation.inputs.tables.columns import RECOGNISED
 from curation.inputs.tables.value_files import is_table, opened, table_batches, text_lines
+from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError
 
+
+@dataclass(frozen=True)
+class Kind:
+    """A check of values, the form in which they are gathered, and what a bad value should have been."""
+
+    is_right: Callable[[pa.Array], np.ndarray]
+    form: Callable[[pa.Array], np.ndarray | Sequence[str]]
+    expected: str
+
+
+def flags(values: pa.Array) -> np.ndarray:
+    """Return an Arrow array of truth values as NumPy's; a null is false."""
+    return values.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def first_bad(kind: str, values: pa.Array) -> int | None:
+    """Return the position of the first value that is none of a kind of KINDS, or None where all are."""
+    bad = ~KINDS[kind].is_right(values)
+    return int(bad.argmax()) if bad.any() else None
+
+
+def refusal(pattern: str) -> str | None:
+    """Return why RE2 refuses a regular expression, or None."""
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        return str(error)
+    return None
+
+
+def _each(is_right: Callable[[str], bool]) -> Callable[[pa.Array], np.ndarray]:
+    return lambda values: np.array([is_right(value) for value in values.to_pylist()], bool)
+
+
+def _canonical(values: pa.Array) -> list[str]:
+    return [canonical(value) for value in values.to_pylist()]
+
+
+_is_domain = _each(lambda value: is_domain(canonical(value)))
+_DOMAIN = "domain; give one such as example.org, which covers its subdomains, and patterns behind regex:"
+KINDS = {
+    "uid": Kind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "uid; give one behind uid:"),
+    "url": Kind(
+        lambda values: flags(pc.match_substring_regex(values, HTTP_URL)),
+        url_keys,
+        "URL of the web; give it as the manifest has it, with http:// or https://",
+    ),
+    "domain": Kind(_is_domain, _canonical, _DOMAIN),
+    "page": Kind(_is_domain, _canonical, _DOMAIN),
+    "regex": Kind(
+        _each(lambda value: value != "" and refusal(value) is None),
+        pa.Array.to_pylist,
+        "regular expression of RE2; mend it (https://github.com/google/re2/wiki/Syntax)",
+    ),
+}
 _SHOWN = 80  # characters of a bad line that a refusal shows
 
 # A line without `kind:` is of the first kind whose form it has.
@@ -32,15 +89,6 @@ _NO_FORM = (
     f"say what it is by {', '.join(f'{kind}:' for kind in KINDS)}"
 )
 _KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[kind]}
-
-
-def read_lists(paths: Iterable[str | PathLike[str]]) -> Lists:
-    """Return the values of all files; a file that cannot be read, or a bad line, is refused."""
-    lists = Lists()
-    for path in map(str, paths):
-        for kind, values in read_list(path, "the exclusion list"):
-            KINDS[kind].gather(lists, values)
-    return lists
 
 
 def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
