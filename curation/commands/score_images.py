@@ -5,15 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
-from importlib.util import find_spec
 
+from curation.run.claims import Filled
 from curation.scoring.config import PRECISIONS, ScoringConfig
 from curation.scoring.pipeline import Request, score_images
-from curation.scoring.summary import Scores, table
+from curation.scoring.summary import table
 from runtime.arguments import Parser, absolute
 from runtime.console import command
-from runtime.errors import InputError
-from runtime.packages import missing
+from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
@@ -27,16 +26,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         say(table(run(args)))
 
 
-def run(args: Namespace) -> Scores:
+def run(args: Namespace) -> Filled:
     """Score images as the values of a command line say."""
-    for package in PACKAGES:
-        if find_spec(package) is None:
-            raise InputError(missing(package, "score"))
+    require_packages(PACKAGES, "score")
     config = ScoringConfig(**{each.name: getattr(args, each.name) for each in fields(ScoringConfig)})
     request = Request(args.input, args.output, args.run, args.overwrite)
     progress = ConsoleProgress()
     with progress.stage(f"load {args.model}"):
-        from curation.scoring.torch_scorer import open_scorer
+        from curation.scoring.scorer import open_scorer
 
         scorer = open_scorer(args.model, args.pretrained, config)
     return score_images(request, scorer, progress)

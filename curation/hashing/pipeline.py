@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.hashing.pictures import TOO_LARGE, hash_picture
-from curation.hashing.sources import PICTURE, TAR, Picture, Source, find, read
+from curation.hashing.picture_hashes import hash_picture
 from curation.inputs.files import Input
-from curation.run.claims import Claim, claimed
-from curation.run.ledger import Stamps
+from curation.run.claims import Claim, Filled, fill, statuses, write_part
+from curation.run.ledger import Ledger, Stamps
 from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
+from curation.tars.pictures import TOO_LARGE
+from curation.tars.sources import PICTURE, TAR, Picture, Source, find, read
 from runtime.arrow.batching import gather
-from runtime.errors import InputError
-from runtime.packages import missing_package
-from runtime.progress import Progress, advance
+from runtime.packages import require_packages
+from runtime.progress import Progress
 from runtime.shipping import require_shared
 from runtime.spark import run
 from runtime.storage.output_folders import require_apart
-from runtime.storage.own_files import part_files, tally
-from runtime.storage.parquet import part_writer
-from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
 # One row per picture. Hashes are bytes in the order of their hexadecimal form.
@@ -47,25 +42,17 @@ HASHED = pa.schema(
     ]
 )
 VERSION = 2  # 1 had no phash_mirrored
-NAME = "_hashes.json"  # readers of Parquet pass over names that begin with _
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
 _BATCH = 1000  # rows
-_ROW_GROUP = 50_000
 
 
 @dataclass(frozen=True)
-class Hashes:
-    """The folder of hashes, and what _hashes.json says of them."""
+class Hashes(Filled):
+    """The folder of hashes, in files of HASHED rows, and what _hashes.json says of them."""
 
-    path: Path
     tars: int
     damaged: dict[str, str]  # what is wrong with tars that were read up to their damage, by path
     statuses: dict[str, int]  # pictures
-
-    @property
-    def files(self) -> list[Path]:
-        """The Parquet files, of HASHED rows."""
-        return part_files(self.path)
 
 
 def hash_images(
@@ -84,27 +71,26 @@ def hash_images(
     InputError for what cannot be used, and for tars most of which are damaged.
     """
     progress = progress or Progress()
-    _require_packages(pdq)
+    require_packages(("PIL", "pdqhash") if pdq else ("PIL",))
     found = find(inputs)
     require_apart(output, [*inputs, *(each.path for each in found)])
+
+    def make(ledger: Ledger, _: Path) -> None:
+        with progress.stage("start Spark"):
+            session = spark() if callable(spark) else spark
+        require_shared(session, ledger.stamps.folder)
+        with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
+            run(session, tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
+
+    def describe(ledger: Ledger) -> dict[str, Any]:
+        tars = sum(each.format == TAR for each in found)
+        return {"tars": tars, "damaged": ledger.said_of_inputs(TALLY), "statuses": statuses(ledger)}
+
     claim = Claim("hashes", "pictures", {"version": VERSION, "pdq": pdq})
-    with claimed(output, claim, overwrite) as claimed_folder:
-        folder, ledger = claimed_folder.folder, claimed_folder.ledger(found)
-        if ledger.missing:
-            with progress.stage("start Spark"):
-                session = spark() if callable(spark) else spark
-            require_shared(session, folder)
-            with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
-                run(session, tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
-            ledger = claimed_folder.ledger(found)
-            if ledger.missing:
-                raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
-        ledger.prune()
-        statuses = {status: int(number) for status, number in ledger.tallies().beginning("status.").items()}
-        tars, damaged = sum(each.format == TAR for each in found), ledger.said_of_inputs(TALLY)
-        write_json(folder / NAME, {"tars": tars, "damaged": damaged, "statuses": statuses})
-    require_sound(damaged, tars, MOST)
-    return Hashes(folder, tars, damaged, statuses)
+    filled = fill(output, claim, found, make, describe, overwrite)
+    hashes = Hashes(filled.path, filled.facts, **filled.facts)
+    require_sound(hashes.damaged, hashes.tars, MOST)
+    return hashes
 
 
 def tasks(sources: Iterable[Input]) -> list[list[Source]]:
@@ -128,15 +114,8 @@ def _row(picture: Picture, pdq: bool) -> dict:
 
 
 def _hash(task: list[Source], stamps: Stamps, pdq: bool) -> Tallies:
-    file, tallies = f"{stamps.name_of(task)}.parquet", Tallies()
-    with part_writer(stamps.folder / file, HASHED, _ROW_GROUP) as writer:
-        for rows in rows_of(_pictures(task, tallies), pdq):
-            advance(rows=rows.num_rows)
-            for status, number in Counter(rows["status"].to_pylist()).items():
-                tallies.add(f"status.{status}", number)
-            writer.write(rows)
-    tally(tallies, stamps.folder / file, writer.checksum)
-    stamps.write(task, [file], tallies)
+    tallies = Tallies()
+    write_part(stamps, task, rows_of(_pictures(task, tallies), pdq), HASHED, tallies)
     return Tallies()
 
 
@@ -147,9 +126,3 @@ def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
             yield from read(source)
         except DamagedTar as damage:
             tallies.add(f"{TALLY}{damage}")
-
-
-def _require_packages(pdq: bool) -> None:
-    for package in ("PIL", "pdqhash") if pdq else ("PIL",):
-        if find_spec(package) is None:
-            raise InputError(missing_package(package) or package)

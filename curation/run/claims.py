@@ -1,24 +1,34 @@
-"""Claim a folder with a file for each input for one run, and say which inputs have their file.
+"""Fill a folder with a file for each input: claimed for one run, and gone on with after a run that broke off.
 
-Hashes and scores of pictures lie in such folders. The same call goes on after a run that broke off.
+Hashes and scores of pictures are in such folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from curation.inputs.files import Input
-from curation.run.ledger import Ledger
+from curation.run.ledger import Ledger, Stamps
 from runtime.errors import InputError
-from runtime.storage import output_folders
+from runtime.progress import advance
 from runtime.storage.locks import WORK, is_free
+from runtime.storage.output_folders import claimed
+from runtime.storage.own_files import part_files, tally
+from runtime.storage.parquet import part_writer
 from runtime.storage.paths import names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.tallies import Tallies
+
+STATUS = "status."  # before the status of rows: the name of a tally
+ROW_GROUP = 50_000
 
 
 @dataclass(frozen=True)
@@ -29,36 +39,85 @@ class Claim:
     of_what: str  # pictures
     description: dict
 
+    @property
+    def facts_name(self) -> str:
+        """The name of the JSON file that says what was found; readers of Parquet pass over names that begin with _."""
+        return f"_{self.called}.json"
 
-@dataclass(frozen=True)
-class Claimed:
-    """A folder that belongs to this run alone; `work` in it is for temporary files."""
-
-    folder: Path
-    work: Path
-    claim: Claim
-
-    def ledger(self, inputs: Sequence[Input]) -> Ledger:
-        """Return what is done and what is not; refuse a folder with files of other inputs."""
-        ledger = Ledger.open(self.folder, self.claim.description, list(inputs))
+    def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
+        """Return what is done in a folder and what is not; refuse one with files of other inputs."""
+        ledger = Ledger.open(folder, self.description, list(inputs))
         paths = {each.path for each in inputs}
         others = {each["path"] for stamp in ledger.stamps.read().values() for each in stamp.inputs} - paths
         if others:
             raise InputError(
-                f"output {self.folder} also holds {self.claim.called} of {min(others)}, which is not among the "
-                "inputs; give another folder, or --overwrite this"
+                f"output {folder} also holds {self.called} of {min(others)}, which is not among the inputs; give "
+                "another folder, or --overwrite this"
             )
         return ledger
 
 
-@contextmanager
-def claimed(output: str | PathLike[str], claim: Claim, overwrite: bool) -> Iterator[Claimed]:
-    """Give the output folder to this run alone; refuse one that holds something else, or empty it of such files."""
-    with output_folders.claimed(output, partial(_require_like, claim=claim, overwrite=overwrite)) as parts:
-        for name in names(parts.folder) - {WORK} if overwrite else ():
-            remove(parts.folder / name)
-        write_json(parts.folder / STAMP, claim.description)
-        yield Claimed(parts.folder, parts.work, claim)
+@dataclass(frozen=True)
+class Filled:
+    """A folder that has the file of each input, and what its JSON file says of them."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def files(self) -> list[Path]:
+        """The Parquet files."""
+        return part_files(self.path)
+
+
+def fill(
+    output: str | PathLike[str],
+    claim: Claim,
+    inputs: Sequence[Input],
+    make: Callable[[Ledger, Path], object],
+    describe: Callable[[Ledger], dict[str, Any]],
+    overwrite: bool = False,
+) -> Filled:
+    """Let `make` write the files of the inputs that a folder lacks, and `describe` say what is in all of them.
+
+    `make` is given a folder for temporary files, too. A folder that holds something else is refused, and one that holds
+    such files is emptied with `overwrite`.
+    """
+    with claimed(output, partial(_require_like, claim=claim, overwrite=overwrite)) as parts:
+        folder = parts.folder
+        for name in names(folder) - {WORK} if overwrite else ():
+            remove(folder / name)
+        write_json(folder / STAMP, claim.description)
+        ledger = claim.ledger(folder, inputs)
+        if ledger.missing:
+            make(ledger, parts.work)
+            ledger = claim.ledger(folder, inputs)
+        if ledger.missing:
+            raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
+        ledger.prune()
+        facts = describe(ledger)
+        write_json(folder / claim.facts_name, facts)
+    return Filled(folder, facts)
+
+
+def write_part(
+    stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, tallies: Tallies
+) -> None:
+    """Write the rows of a task's inputs, and then its stamp with the tallies, which get how many have which status."""
+    path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
+    with part_writer(path, schema, ROW_GROUP) as writer:
+        for batch in rows:
+            for status, number in Counter(batch["status"].to_pylist()).items():
+                tallies.add(f"{STATUS}{status}", number)
+            writer.write(batch)
+            advance(rows=batch.num_rows)
+    tally(tallies, path, writer.checksum)
+    stamps.write(inputs, [path.name], tallies)
+
+
+def statuses(ledger: Ledger) -> dict[str, int]:
+    """Return how many rows have which status."""
+    return {status: int(number) for status, number in ledger.tallies().beginning(STATUS).items()}
 
 
 def _require_like(folder: Path, claim: Claim, overwrite: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,29 +10,45 @@ from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from curation.hashing.pictures import OK, strict_about_size
+import numpy as np
+import pyarrow as pa
+
 from curation.inputs.files import Input
-from curation.run.claims import Claim, Claimed, claimed
-from curation.run.ledger import Stamps
+from curation.run.claims import Claim, Filled, fill, write_part
+from curation.run.ledger import Ledger, Stamps
 from curation.run.results import Results
-from curation.scoring.decoding import Batch, batches, threads
-from curation.scoring.rows import SCORED, SCORED_OF_RUN, rows_of
+from curation.scoring.reading import Batch, Tar, batches, find, matched, threads, with_own_texts, with_texts_of
 from curation.scoring.scorer import Scorer
-from curation.scoring.summary import NAME, Scores, summary
-from curation.scoring.texts import Tar, find, matched, with_own_texts, with_texts_of
+from curation.scoring.summary import summary
 from curation.tars.damage import MOST, TALLY, require_sound
+from curation.tars.pictures import OK, strict_about_size
 from curation.tars.samples import fault_of
 from runtime.progress import Progress, advance
 from runtime.storage.output_folders import require_apart
-from runtime.storage.own_files import tally
-from runtime.storage.parquet import part_writer
 from runtime.storage.paths import is_url, make_folder
-from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
 VERSION = 1
-_ROW_GROUP = 50_000
+NOT_FINITE = "not_finite"  # half precision can overflow; and to Spark a NaN is above every cut
+# One row per image of a tar, in its order.
+SCORED = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("key", pa.string()),  # of the sample in its tar
+        pa.field("clip_score", pa.float32()),  # cosine of image and text, the highest where there are several texts
+        pa.field("status", pa.string()),  # ok, or the reason why there is no score
+    ]
+)
+# With the texts of a run, where an image may have several.
+SCORED_OF_RUN = pa.schema(
+    [
+        *SCORED,
+        pa.field("language", pa.string()),  # of the text with the highest score
+        pa.field("scores", pa.list_(pa.float32())),  # of each text, in the order of `candidates` in matched/
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class Request:
     overwrite: bool = False
 
 
-def score_images(request: Request, scorer: Scorer, progress: Progress | None = None) -> Scores:
+def score_images(request: Request, scorer: Scorer, progress: Progress | None = None) -> Filled:
     """Write the scores of all images, a file for each tar; InputError for what cannot be used.
 
     The same call goes on after a run that broke off, and scores only what was added. A damaged tar is read up to its
@@ -56,20 +71,21 @@ def score_images(request: Request, scorer: Scorer, progress: Progress | None = N
     tars, run = find(request.inputs), None if request.texts is None else Results.open(request.texts)
     given = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
     require_apart(request.output, given)
-    with claimed(request.output, _claim(scorer, run), request.overwrite) as claim:
-        ledger = claim.ledger(tars)
-        if ledger.missing:
-            with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
-                advance(total=len(ledger.missing))
-                with _texts(ledger.missing, run, claim) as with_texts:
-                    _score(with_texts, scorer, ledger.stamps)
-            ledger = claim.ledger(tars)
-        ledger.prune()
-        facts = claim.claim.description | scorer.ran_on | {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
-        facts |= summary(ledger)
-        write_json(claim.folder / NAME, facts)
-    require_sound(facts["damaged"], len(tars), MOST)
-    return Scores(claim.folder, facts)
+    claim = _claim(scorer, run)
+
+    def make(ledger: Ledger, work: Path) -> None:
+        with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
+            advance(total=len(ledger.missing))
+            with _texts(ledger.missing, run, work) as with_texts:
+                _score(with_texts, scorer, ledger.stamps)
+
+    def describe(ledger: Ledger) -> dict[str, Any]:
+        damaged = {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
+        return claim.description | scorer.ran_on | damaged | summary(ledger)
+
+    scores = fill(request.output, claim, tars, make, describe, request.overwrite)
+    require_sound(scores.facts["damaged"], len(tars), MOST)
+    return scores
 
 
 def _claim(scorer: Scorer, run: Results | None) -> Claim:
@@ -84,14 +100,14 @@ def _digest(run: Results) -> str:
 
 
 @contextmanager
-def _texts(tars: Sequence[Input], run: Results | None, claim: Claimed) -> Iterator[Iterator[Tar]]:
-    """Give the tars with their texts; what is joined lies beside the output meanwhile, or on this machine."""
+def _texts(tars: Sequence[Input], run: Results | None, work: Path) -> Iterator[Iterator[Tar]]:
+    """Give the tars with their texts; what is joined is in `work` meanwhile, or on this machine if that is a URL."""
     if run is None:
         yield with_own_texts(tars)
         return
-    beside = None if is_url(claim.work) else make_folder(claim.work)
-    with TemporaryDirectory(dir=beside, prefix="clip-curation-") as work:
-        yield with_texts_of(run, tars, Path(work))
+    beside = None if is_url(work) else make_folder(work)
+    with TemporaryDirectory(dir=beside, prefix="clip-curation-") as folder:
+        yield with_texts_of(run, tars, Path(folder))
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
@@ -104,20 +120,15 @@ def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
 
 
 def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
-    first = next(of_tar)
-    source, schema = first.tar.source, SCORED if first.tar.languages is None else SCORED_OF_RUN
-    file, tallies = stamps.folder / f"{stamps.name_of([source])}.parquet", Tallies()
+    first, tallies = next(of_tar), Tallies()
     if fault := fault_of(first.tar.samples):
         tallies.add(f"{TALLY}{fault}")
-    with part_writer(file, schema, _ROW_GROUP) as writer:
-        for batch in chain([first], of_tar):
-            rows = rows_of(batch, _scores(batch, scorer))
-            for status, number in Counter(rows["status"].to_pylist()).items():
-                tallies.add(f"status.{status}", number)
-            writer.write(rows)
-            advance(rows=rows.num_rows)
-    tally(tallies, file, writer.checksum)
-    stamps.write([source], [file.name], tallies)
+    rows = (rows_of(batch, _scores(batch, scorer)) for batch in chain([first], of_tar))
+    write_part(stamps, [first.tar.source], rows, _schema(first.tar), tallies)
+
+
+def _schema(tar: Tar) -> pa.Schema:
+    return SCORED if tar.languages is None else SCORED_OF_RUN
 
 
 def _scores(batch: Batch, scorer: Scorer) -> list:
@@ -126,3 +137,27 @@ def _scores(batch: Batch, scorer: Scorer) -> list:
         return []
     texts = [batch.tar.texts[batch.begin + number] for number in seen]
     return scorer.scores([batch.images[number].seen for number in seen], texts)
+
+
+def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
+    """Return the rows of a batch, given the scores of the texts of each image that could be decoded."""
+    samples = batch.tar.samples.slice(batch.begin, len(batch.images))
+    seen, rows = iter(scores), []
+    for number, (uid, key) in enumerate(zip(*(samples[name].to_pylist() for name in ("uid", "key")), strict=True)):
+        status = batch.images[number].status
+        row: dict[str, Any] = {"uid": uid, "key": key, "status": status}
+        if status == OK:
+            languages = batch.tar.languages[batch.begin + number] if batch.tar.languages else None
+            row |= _of_image(next(seen), languages)
+        rows.append(row)
+    return pa.RecordBatch.from_pylist(rows, schema=_schema(batch.tar))
+
+
+def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]:
+    """Return what is said of an image whose texts have these scores and languages."""
+    finite = np.isfinite(scores)
+    if not finite.any():
+        return {"status": NOT_FINITE}
+    best = int(np.where(finite, scores, -np.inf).argmax())
+    all_scores = pa.array(scores, pa.float32(), mask=~finite).to_pylist()
+    return {"clip_score": scores[best], "scores": all_scores, "language": languages[best] if languages else None}

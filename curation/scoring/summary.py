@@ -7,40 +7,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.hashing.pictures import OK
 from curation.report.console import aligned
 from curation.report.numbers import number
+from curation.run.claims import Filled, statuses
 from curation.run.ledger import Ledger
 from curation.tars.damage import told
+from curation.tars.pictures import OK
 from metadata.languages import language
-from runtime.storage.own_files import OwnFile, checksums_in, part_files
+from runtime.storage.own_files import OwnFile, checksums_in
 from runtime.storage.parquet import batches
 
-NAME = "_scores.json"  # readers of Parquet pass over names that begin with _
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 LANGUAGES = 12  # that the console shows
 _STEPS = 10_000  # of a score, from 0 to 1
-
-
-@dataclass(frozen=True)
-class Scores:
-    """A folder of scores, and what _scores.json says of them."""
-
-    path: Path
-    facts: dict[str, Any]
-
-    @property
-    def files(self) -> list[Path]:
-        """The Parquet files."""
-        return part_files(self.path)
 
 
 class Histogram:
@@ -68,7 +53,6 @@ class Histogram:
 
 def summary(ledger: Ledger) -> dict[str, Any]:
     """Return how many images have which status, and the figures of their scores, by language where it is known."""
-    tallies = ledger.tallies()
     whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
     for rows in _rows(ledger):
         whole.add(_scored(rows))
@@ -76,11 +60,10 @@ def summary(ledger: Ledger) -> dict[str, Any]:
             by_language[code].add(_scored(rows.filter(pc.equal(rows["language"], code))))
     found = {code: by_language[code].facts() for code in sorted(by_language)}
     languages = dict(sorted(found.items(), key=lambda item: -item[1]["images"]))
-    statuses = {status: int(each) for status, each in tallies.beginning("status.").items()}
-    return {"statuses": statuses, "scores": whole.facts(), "languages": languages}
+    return {"statuses": statuses(ledger), "scores": whole.facts(), "languages": languages}
 
 
-def table(scores: Scores) -> str:
+def table(scores: Filled) -> str:
     """Return what a person is told: how many images have a score, quantiles, and where they are."""
     facts = scores.facts
     reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)

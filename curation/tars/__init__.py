@@ -1,1 +1,1 @@
-"""Read and write img2dataset's tars."""
+"""Read and write img2dataset's tars, and decode pictures."""

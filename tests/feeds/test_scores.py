@@ -179,7 +179,7 @@ def test_a_model_that_lacks_weights_or_texts_is_refused(models, tmp_path, capsys
 
 
 def test_names_of_the_family_are_known(models):
-    from curation.scoring.open_clip_models import known_models
+    from curation.scoring.models import known_models
 
     known = known_models()
     assert "metaclip_400m" in known["ViT-B-32-quickgelu"]
@@ -190,7 +190,7 @@ def test_names_of_the_family_are_known(models):
 
 def test_memory_that_is_used_up_ends_with_a_sentence(models, tmp_path, capsys, monkeypatch):
     torch = needed("torch")
-    from curation.scoring.torch_scorer import TorchScorer
+    from curation.scoring.scorer import TorchScorer
 
     def full(self, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
@@ -203,7 +203,7 @@ def test_memory_that_is_used_up_ends_with_a_sentence(models, tmp_path, capsys, m
 
 
 def test_an_image_of_several_texts_has_the_score_of_each(models, tmp_path):
-    from curation.scoring.torch_scorer import open_scorer
+    from curation.scoring.scorer import open_scorer
 
     scorer = open_scorer(str(models["open_clip"]), None, ScoringConfig(batch_size=2))
     prepared = [scorer.prepare(picture(seed)) for seed in range(3)]

@@ -9,7 +9,7 @@ import pytest
 
 from curation.exclusion.sets import url_keys
 from curation.gate.evaluation import EvaluationSets
-from curation.hashing.pictures import hash_picture
+from curation.hashing.picture_hashes import hash_picture
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_sets
 from tests.support.evaluation_tables import found, random_pictures, write_set

@@ -6,7 +6,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands.hash_images import main
-from curation.hashing.pipeline import NAME
 from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented
 from tests.support.pictures import downloaded_tar
@@ -34,7 +33,7 @@ def cut(path, size: int) -> None:
 
 
 def facts(tmp_path) -> dict:
-    return json.loads((tmp_path / "hashes" / NAME).read_text("utf-8"))
+    return json.loads((tmp_path / "hashes" / "_hashes.json").read_text("utf-8"))
 
 
 def uids(tmp_path) -> list[str]:
@@ -48,7 +47,7 @@ def test_the_pictures_before_the_damage_are_hashed_and_the_tar_is_named(images, 
     fault = "is cut: it ends inside of '000000007.txt'; download it again or leave it out"
     assert facts(tmp_path)["damaged"] == {str(images / "2.tar"): fault}
     assert (facts(tmp_path)["tars"], facts(tmp_path)["statuses"]) == (4, {"ok": 10})
-    require_documented(facts(tmp_path), NAME)
+    require_documented(facts(tmp_path), "_hashes.json")
     said = capsys.readouterr().err.splitlines()
     assert said[-4:] == [
         "10 pictures hashed; without a hash: none",

@@ -8,9 +8,9 @@ import pytest
 import curation
 from curation.commands.hash_images import main
 from curation.hashing import pipeline as module
-from curation.hashing.pictures import hash_picture
+from curation.hashing.picture_hashes import hash_picture
 from curation.hashing.pipeline import hash_images, rows_of, tasks
-from curation.hashing.sources import find, read
+from curation.tars.sources import find, read
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files
 from runtime.storage.whole import STAMP, write_json
@@ -58,7 +58,7 @@ def test_a_picture_of_a_folder_has_its_path_below_it_as_uid(tmp_path):
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     downloaded_tar(tmp_path / "0.tar", range(1))
     (tmp_path / "a.jpg").write_bytes(stored(picture()))
-    monkeypatch.setattr("curation.hashing.sources.MOST_BYTES", 100)
+    monkeypatch.setattr("curation.tars.sources.MOST_BYTES", 100)
     assert {(row["status"], row["sha256"]) for row in rows(tmp_path).values()} == {("too_large", None)}
 
 
@@ -86,10 +86,10 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
     ):
         arguments = ("--input", tmp_path / inputs, "--output", tmp_path / output)
         assert sentence in refusal(capsys, main, *arguments)
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     arguments = ("--input", tmp_path / "images", "--output", tmp_path / "out")
     assert "PIL is not installed: pip install 'pillow>=" in refusal(capsys, main, *arguments)
-    monkeypatch.setattr(module, "find_spec", lambda name: name == "PIL" or None)
+    monkeypatch.setattr("runtime.packages.find_spec", lambda name: name == "PIL" or None)
     assert "pdqhash is not installed: pip install pdqhash" in refusal(capsys, main, *arguments, "--pdq")
 
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 import pyarrow.parquet as pq
 import pytest
 
-from curation.hashing.pictures import OK, hash_picture
+from curation.hashing.picture_hashes import hash_picture
+from curation.tars.pictures import OK
 from tests.support.photographs import COPIES
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, TABLE, make_pictures, served
 

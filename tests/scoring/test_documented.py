@@ -2,9 +2,7 @@
 
 import json
 
-from curation.scoring.pipeline import Request, score_images
-from curation.scoring.rows import SCORED_OF_RUN
-from curation.scoring.summary import NAME
+from curation.scoring.pipeline import SCORED_OF_RUN, Request, score_images
 from tests.docs.test_docs import columns, documented_columns, require_documented
 from tests.support.finished_run import finished_run, image
 from tests.support.pictures import picture, stored, write_tar
@@ -20,4 +18,4 @@ def test_the_columns_and_fields_are_those_of_the_reference(tmp_path):
     scorer.made_by |= {"library": "open_clip", "pretrained": None, "weights": "0", "precision": "fp32"}
     scorer.ran_on |= {"batch_size": 4, "versions": {"torch": "2.5"}}
     score_images(Request([str(tmp_path / "0.tar")], tmp_path / "scores", run.path), scorer)
-    require_documented(json.loads((tmp_path / "scores" / NAME).read_text("utf-8")), NAME)
+    require_documented(json.loads((tmp_path / "scores" / "_scores.json").read_text("utf-8")), "_scores.json")

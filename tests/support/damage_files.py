@@ -15,12 +15,11 @@ from pathlib import Path
 from types import FrameType
 
 from curation.commands.hash_images import main as clip_hash
-from curation.hashing.pictures import hash_picture
-from curation.hashing.pipeline import NAME
-from curation.hashing.sources import find, read
+from curation.hashing.picture_hashes import hash_picture
 from curation.scoring.pipeline import Request, score_images
 from curation.tars.damage import DamagedTar
 from curation.tars.samples import fault_of, samples, texts
+from curation.tars.sources import find, read
 from tests.support.online_run import FORMATS, images, write_tar
 from tests.support.pictures import downloaded_tar, picture, stored
 from tests.support.plain_scorer import PlainScorer
@@ -120,7 +119,7 @@ def run_over(folder: Path, first: int, stop: int) -> None:
         (folder / "images" / f"{seed}.tar").write_bytes(damaged(whole, random.Random(seed)))
     with without_spark():
         clip_hash(["--input", str(folder / "images"), "--output", str(folder / "hashes")])
-    facts = json.loads((folder / "hashes" / NAME).read_bytes())
+    facts = json.loads((folder / "hashes" / "_hashes.json").read_bytes())
     scored = score_images(Request([str(folder / "images")], folder / "scores"), PlainScorer()).facts
     assert facts["damaged"] == scored["damaged"]
     assert facts["damaged"]

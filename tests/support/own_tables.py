@@ -10,11 +10,12 @@ from curation.clustering import embedding
 from curation.clustering.vectors import Embeddings
 from curation.gate.evaluation import EvaluationSets
 from curation.hashing import pipeline as hashing
-from curation.hashing.sources import find
-from curation.run.claims import Claim, claimed
+from curation.run.claims import Claim, fill
 from curation.run.finished import matched_files
+from curation.run.ledger import Ledger
 from curation.run.results import Results
 from curation.scoring.pipeline import Request, score_images
+from curation.tars.sources import find
 from runtime.shipping import Shipped
 from runtime.storage.parquet import rows_of as number_of
 from tests.support.pictures import downloaded_tar
@@ -24,9 +25,12 @@ from tests.support.plain_scorer import PlainScorer
 def write_hashes(tars: Path, folder: Path) -> None:
     """Write the hashes of the pictures in tars, as clip-hash does, without Spark."""
     sources = find([str(tars)])
-    with claimed(folder, Claim("hashes", "pictures", {"version": 1, "pdq": False}), overwrite=False) as claim:
-        for task in hashing.tasks(sources):
-            hashing._hash(task, claim.ledger(sources).stamps, pdq=False)
+
+    def make(ledger: Ledger, _: Path) -> None:
+        for task in hashing.tasks(ledger.missing):
+            hashing._hash(task, ledger.stamps, pdq=False)
+
+    fill(folder, Claim("hashes", "pictures", {"version": 1, "pdq": False}), sources, make, lambda ledger: {})
 
 
 def write_scores(tars: Path, folder: Path) -> None:

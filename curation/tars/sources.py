@@ -17,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
 
-from curation.hashing.pictures import MOST_BYTES
 from curation.inputs.files import Input
 from curation.tars.headers import Member, members
+from curation.tars.pictures import MOST_BYTES
 from curation.tars.samples import by_key, identity, mapped, readable
 from runtime.caches import cache_folder
 from runtime.errors import InputError, require_several

@@ -1,4 +1,4 @@
-"""Hash one picture, given as the bytes of its file, or name the reason why it has no hash.
+"""Decode one picture, given as the bytes of its file, or name the reason why it cannot be decoded.
 
 Pixels are taken as they are stored: EXIF orientation is left alone, as img2dataset and the loaders of training do. Of
 several frames the first one counts. What is transparent shows white, and of 16 bits the upper 8 count.
@@ -12,16 +12,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from hashlib import sha256
-from importlib import import_module
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
-
-from curation.hashing.phash import SIDE, phash
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,15 +45,6 @@ class Decoded(Generic[Seen]):
     width: int | None = None
     height: int | None = None
     seen: Seen | None = None
-
-
-def hash_picture(data: bytes, with_pdq: bool = False) -> dict[str, Any]:
-    """Return width, height, sha256, hashes and status of a picture; what cannot be known is None."""
-    with strict_about_size():
-        found = decoded(data, partial(_hashes, with_pdq=with_pdq))
-    hashes = dict.fromkeys(("phash", "phash_mirrored", "pdq"))
-    row = {"width": found.width, "height": found.height, **hashes, "status": found.status}
-    return row | {"sha256": sha256(data).hexdigest()} | (found.seen or {})
 
 
 def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
@@ -99,19 +86,6 @@ def flattened(image: Image.Image) -> Image.Image:
     white = Image.new("RGB", image.size, "white")
     white.paste(coloured, mask=coloured.getchannel("A"))
     return white
-
-
-def _hashes(image: Image.Image, with_pdq: bool) -> dict[str, bytes | None]:
-    from PIL import Image
-
-    flat = flattened(image)
-    small = np.asarray(flat.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-    return {"phash": phash(small), "phash_mirrored": phash(small[:, ::-1]), "pdq": _pdq(flat) if with_pdq else None}
-
-
-def _pdq(flat: Image.Image) -> bytes:
-    bits, _ = import_module("pdqhash").compute(np.asarray(flat.convert("RGB")))
-    return np.packbits(bits.astype(bool)).tobytes()
 
 
 @lru_cache(maxsize=1)
