@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+
+import pyarrow as pa
 
 from runtime import terminal
 
@@ -21,50 +23,24 @@ _LOOK_EVERY = 0.5  # seconds
 _LINE_EVERY = 30.0  # seconds between lines where none can be written over
 
 
-class HasRows(Protocol):
-    """A batch of rows."""
-
-    @property
-    def num_rows(self) -> int: ...
-
-
-Batch = TypeVar("Batch", bound=HasRows)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Items and rows that are done, of how many items."""
-
-    done: int = 0
-    rows: int = 0
-    total: int = 0
-
-    def __add__(self, other: Figures) -> Figures:
-        return Figures(self.done + other.done, self.rows + other.rows, self.total + other.total)
-
-    def __sub__(self, other: Figures) -> Figures:
-        return Figures(self.done - other.done, self.rows - other.rows, self.total - other.total)
-
-
-_advanced = Figures()  # in this process
+_advanced: Counter[str] = Counter()  # in this process
 
 
 def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
     """Count items and rows that are done; `total` more items are to be done."""
-    global _advanced
-    _advanced += Figures(done, rows, total)
+    _advanced.update(done=done, rows=rows, total=total)
 
 
-def counted(batches: Iterable[Batch]) -> Iterator[Batch]:
+def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield batches, and count their rows."""
     for batch in batches:
         advance(rows=batch.num_rows)
         yield batch
 
 
-def advanced() -> Figures:
+def advanced() -> Counter[str]:
     """Return all that this process has counted."""
-    return _advanced
+    return _advanced.copy()
 
 
 @dataclass
@@ -75,15 +51,15 @@ class Stage:
     unit: str = "files"
     begin: float = field(default_factory=time.monotonic)
     seconds: float | None = None  # once it is over
-    _sources: list[Callable[[], Figures]] = field(default_factory=list)
+    _sources: list[Callable[[], Counter[str]]] = field(default_factory=list)
 
-    def follow(self, source: Callable[[], Figures]) -> None:
+    def follow(self, source: Callable[[], Counter[str]]) -> None:
         """Add to the figures of this stage what `source` returns whenever it is asked."""
         self._sources.append(source)
 
-    def figures(self) -> Figures:
+    def figures(self) -> Counter[str]:
         """Return what is done so far."""
-        return sum((source() for source in self._sources), Figures())
+        return sum((source() for source in self._sources), Counter())
 
     def end(self) -> None:
         """Keep the figures and the time as they are now."""
@@ -93,11 +69,11 @@ class Stage:
     def __str__(self) -> str:
         figures, passed = self.figures(), self.seconds or time.monotonic() - self.begin
         parts = [f"{passed:.0f} s" if self.seconds is None else f"{passed:.1f} s"]
-        if figures.rows:
-            speed = f", {figures.rows / max(passed, 1e-9):,.0f} rows/s" if passed >= 1 else ""
-            parts.insert(0, f"{figures.rows:,} rows{speed}")
-        if figures.total and self.seconds is None:
-            parts.insert(0, f"{min(figures.done, figures.total):,}/{figures.total:,} {self.unit}")
+        if figures["rows"]:
+            speed = f", {figures['rows'] / max(passed, 1e-9):,.0f} rows/s" if passed >= 1 else ""
+            parts.insert(0, f"{figures['rows']:,} rows{speed}")
+        if figures["total"] and self.seconds is None:
+            parts.insert(0, f"{min(figures['done'], figures['total']):,}/{figures['total']:,} {self.unit}")
         return f"{self.title}: {', '.join(parts)}"
 
 
@@ -134,7 +110,13 @@ class Progress:
     def times(self) -> list[dict]:
         """Return title, seconds, items and rows of each stage that is over."""
         return [
-            {"stage": stage.title, "seconds": round(stage.seconds or 0.0, 3), **_counts(stage)}
+            {
+                "stage": stage.title,
+                "seconds": round(stage.seconds or 0.0, 3),
+                "unit": stage.unit,
+                "items": stage.figures()["done"],
+                "rows": stage.figures()["rows"],
+            }
             for stage in self._stages
         ]
 
@@ -172,8 +154,3 @@ def _watch(stage: Stage, over: threading.Event) -> None:
         if terminal.is_live() or now - shown > _LINE_EVERY:
             terminal.show(str(stage))
             shown = now
-
-
-def _counts(stage: Stage) -> dict:
-    figures = stage.figures()
-    return {"unit": stage.unit, "items": figures.done, "rows": figures.rows}

@@ -11,7 +11,6 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from os import PathLike
@@ -26,7 +25,7 @@ from pyspark.sql import SparkSession
 
 from runtime.caches import cache_folder
 from runtime.errors import AGAIN, InputError
-from runtime.storage import locks
+from runtime.storage.locks import alone
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.storage.whole import whole
@@ -179,7 +178,9 @@ def unpacked(tar: Path, cache: Path) -> Path:
     """Return the folder in `cache` with the content of a tar; the first process unpacks it while the others wait."""
     copy = cache / tar.stem
     if not _use(copy):
-        with _locked(cache):
+        with alone(cache / ".lock") as is_alone:
+            if not is_alone:
+                raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
             if not _use(copy):
                 _clean(cache)
                 _unpack(tar, copy)
@@ -201,18 +202,6 @@ def _use(copy: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-@contextmanager
-def _locked(cache: Path) -> Iterator[None]:
-    """Keep the other processes of this machine out of the block; the system ends a lock with its process."""
-    lock = locks.take(cache / ".lock", wait=True)
-    if lock is None:
-        raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _unpack(tar: Path, copy: Path) -> None:

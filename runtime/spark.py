@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +23,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from runtime.errors import without_secrets
-from runtime.progress import Figures, advanced, current
+from runtime.progress import advanced, current
 from runtime.redaction import known, learn
 from runtime.tallies import Tallies
 
@@ -47,16 +48,16 @@ def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
             spark.conf.set(name, value)
 
 
-def follow(spark: SparkSession, items: list) -> Accumulator[Figures]:
+def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
     """Return what workers count into, for items that are about to be done in the current stage."""
-    counter = spark.sparkContext.accumulator(Figures(), _Sums())
-    total = Figures(total=sum(map(size, items)))
+    counter = spark.sparkContext.accumulator(Counter(), _Sums())
+    total = Counter(total=sum(map(size, items)))
     current().follow(lambda: total + counter.value)
     return counter
 
 
 @contextmanager
-def counting(item: object, counter: Accumulator[Figures]) -> Iterator[None]:
+def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]:
     """Count an item that the block does, and what it advances, in a worker.
 
     Spark shows and stores the trace of an error, so that says no secret of a URL.
@@ -69,7 +70,7 @@ def counting(item: object, counter: Accumulator[Figures]) -> Iterator[None]:
         if shown is error:
             raise
         raise shown from None
-    counter.add(advanced() - before + Figures(done=size(item)))
+    counter.add(advanced() - before + Counter(done=size(item)))
 
 
 def size(item: object) -> int:
@@ -153,9 +154,9 @@ def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulat
                 yield from function(items[number])
 
 
-class _Sums(AccumulatorParam[Figures]):
-    def zero(self, value: Figures) -> Figures:
-        return Figures()
+class _Sums(AccumulatorParam[Counter[str]]):
+    def zero(self, value: Counter[str]) -> Counter[str]:
+        return Counter()
 
-    def addInPlace(self, value1: Figures, value2: Figures) -> Figures:
+    def addInPlace(self, value1: Counter[str], value2: Counter[str]) -> Counter[str]:
         return value1 + value2

@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 
 import llvmlite.binding
 import numba
@@ -24,7 +25,8 @@ import numba
 from runtime.caches import require_safe
 from runtime.kernels.hashes import siphash
 from runtime.progress import Progress, advance
-from runtime.storage import locks
+from runtime.storage.locks import alone
+from runtime.storage.paths import make_folder
 
 _log = logging.getLogger(__name__)
 # With -I nothing is imported from the folder where the command runs; a package there may have the name of one of ours.
@@ -50,14 +52,14 @@ def compile_kernels(calls: Sequence[Call], seconds: float, progress: Progress | 
         return
     cores = min(_cores(), len(calls))
     title = f"compile kernels, once per machine (about {seconds / cores:.0f} s)"
-    with _alone(marker), (progress or Progress()).stage(title, "groups"):
+    with alone(marker.parent / "compiling"), (progress or Progress()).stage(title, "groups"):
         if not marker.exists() and _run(calls):
             with suppress(OSError):
                 marker.touch()
 
 
 def _marker(calls: Sequence[Call]) -> Path | None:
-    """Return the file that says that all is compiled; None where Numba caches nothing."""
+    """Return the file that says that all is compiled; None where Numba can cache nothing."""
     cache = _cache_folder()
     if not cache:
         return None
@@ -66,7 +68,9 @@ def _marker(calls: Sequence[Call]) -> Path | None:
         digest.update(f"{part}\n".encode())
     for name, source in sorted(_sources(calls)):
         digest.update(f"{name} {len(source)}\n".encode() + source)
-    return Path(cache, f"compiled-{digest.hexdigest()[:16]}")
+    with suppress(OSError):
+        return make_folder(Path(cache)) / f"compiled-{digest.hexdigest()[:16]}"
+    return None
 
 
 def _cache_folder() -> str | None:
@@ -107,7 +111,7 @@ def _run(calls: Sequence[Call]) -> bool:
 def _call_all(names: list[str]) -> None:
     """Call functions by their names, in a process per core, and print the name of each that is done."""
     for name in names:
-        importlib.import_module(name.partition(":")[0])  # once for all processes
+        resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with context.Pool(min(_cores(), len(names))) as pool:
         for name in pool.imap_unordered(_call, names, chunksize=1):
@@ -115,23 +119,8 @@ def _call_all(names: list[str]) -> None:
 
 
 def _call(name: str) -> str:
-    module, _, function = name.partition(":")
-    getattr(importlib.import_module(module), function)()
+    resolve_name(name)()
     return name
-
-
-@contextmanager
-def _alone(marker: Path) -> Iterator[None]:
-    """Keep other processes of this machine waiting; without file locks all go on."""
-    lock = None
-    with suppress(OSError):
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        lock = locks.take(marker.parent / "compiling", wait=True)
-    try:
-        yield
-    finally:
-        if lock:
-            lock.release()
 
 
 def _name(call: Call) -> str:

@@ -27,7 +27,7 @@ from curation.run.ledger import Ledger
 from curation.run.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
 from runtime import interrupts
 from runtime.errors import AGAIN
-from runtime.storage.locks import LOCK, TOKEN, WORK, Lock, Token, disown, own
+from runtime.storage.locks import LOCK, TOKEN, WORK, Owner, own
 from runtime.storage.output_folders import usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import first_rows
@@ -48,14 +48,14 @@ class Output:
     path: Path
     description: dict  # what matched/ depends on: inputs, digests, parameters
     artefacts: Path  # a local folder for what the driver makes for workers
-    owner: Lock | Token
+    owner: Owner
     checksums: dict[str, str] = field(default_factory=dict)  # of the files of results, filled as they are finished
 
     @classmethod
     def claim(cls, path: str | PathLike[str], description: dict, overwrite: bool = False) -> Output:
         """Return the folder, made if need be; one that holds another run is refused, or emptied with `overwrite`.
 
-        So is a local one into which another run is writing; a URL is taken over (`ownership`).
+        So is a local one into which another run is writing; a URL is taken over (`locks`).
         """
         description = json.loads(json.dumps(description))
         with usable(path) as folder:
@@ -213,7 +213,7 @@ class Output:
             return
         _clear_work(work)
         remove(work / CLAIM)
-        disown(self.path, self.owner)
+        self.owner.end()
 
 
 def _clear(path: Path) -> None:

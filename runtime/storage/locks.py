@@ -56,57 +56,61 @@ TRIES = 100
 _RUN = re.compile(r"[0-9a-f]{32}")
 
 
-class Lock:
-    """The right to write into a local folder, held by this process until `release`."""
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Let one process of this machine at a time do the block; False where the file system of `path` has no locks."""
+    lock = take(path, wait=True)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            lock.release()
 
-    def __init__(self, work: Path, lock: UnixFileLock):
-        self.work = work / uuid4().hex
-        self._lock: UnixFileLock | None = lock
+
+class Owner:
+    """The right to write into a folder: a lock of this process, or a token that another run may put its own over."""
+
+    def __init__(self, folder: Path, lock: UnixFileLock | None):
+        self._folder, self._lock = folder / WORK, lock
+        self._token = {"run": uuid4().hex}
+        self.work = self._folder / self._token["run"]
+        if lock is None:
+            write_json(make_folder(self._folder) / TOKEN, self._token)
 
     def require(self) -> None:
-        """Do nothing: a lock cannot be taken away."""
+        """Refuse to go on where another run has taken over."""
+        if self._lock is None and read_json(self._folder / TOKEN) != self._token:
+            raise InputError(
+                f"another run has taken over {self._folder.parent}, so this one ends; give each its own folder"
+            )
 
     def release(self) -> None:
         """Let another run have the folder."""
         if self._lock is not None:
             self._lock.release()
-            self._lock = None
+
+    def end(self) -> None:
+        """Remove what this run has not finished, last what keeps other runs out; let them have the folder."""
+        remove(self.work)
+        with suppress(InputError):
+            self.require()
+            remove(self._folder / (LOCK if self._lock else TOKEN))
+        self.release()
+        if not is_url(self._folder):
+            with suppress(OSError):  # another run has begun, or something is left for the next one
+                self._folder.rmdir()
 
 
-class Token:
-    """The right to write into a folder until another run takes it."""
-
-    def __init__(self, work: Path):
-        self._token = {"run": uuid4().hex}
-        self._path = work / TOKEN
-        self.work = work / self._token["run"]
-        write_json(self._path, self._token)
-
-    def require(self) -> None:
-        """Refuse to go on where another run has taken over."""
-        if read_json(self._path) != self._token:
-            raise InputError(
-                f"another run has taken over {self._path.parent.parent}, so this one ends; give each its own folder"
-            )
-
-    def release(self) -> None:
-        """Do nothing: the next run takes over."""
-
-
-def own(folder: Path, wait: bool = False) -> Lock | Token:
+def own(folder: Path, wait: bool = False) -> Owner:
     """Return the right to write into `folder`, which is made if need be.
 
     InputError where another process has the lock; with `wait` it is taken once it is free.
     """
-    work = folder / WORK
-    if is_url(work):
-        return Token(work)
-    lock = _locked(folder, wait)
-    return Lock(work, lock) if lock else Token(make_folder(work))
+    return Owner(folder, None if is_url(folder) else _locked(folder, wait))
 
 
 @contextmanager
-def owned(folder: Path, wait: bool = False) -> Iterator[Lock | Token]:
+def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
     """Let no other run write into a folder during the block; what is unfinished is removed at its end."""
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = own(folder, wait)
@@ -115,22 +119,10 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Lock | Token]:
         yield owner
         owner.require()
     finally:
-        disown(folder, owner)
+        owner.end()
         if is_new:
             with suppress(OSError):  # it holds something
                 folder.rmdir()
-
-
-def disown(folder: Path, owner: Lock | Token) -> None:
-    """Remove what a run has not finished in a folder, last what keeps other runs out; let them have it."""
-    remove(owner.work)
-    with suppress(InputError):
-        owner.require()
-        remove(folder / WORK / (LOCK if isinstance(owner, Lock) else TOKEN))
-    owner.release()
-    if not is_url(folder):
-        with suppress(OSError):  # another run has begun, or something is left for the next one
-            (folder / WORK).rmdir()
 
 
 def remove_runs(work: Path) -> None:

@@ -1,12 +1,13 @@
 """Progress: what a stage counts, what is shown of it, and how long it took."""
 
 import time
+from collections import Counter
 
 import pyarrow as pa
 import pytest
 
 from runtime import progress
-from runtime.progress import ConsoleProgress, Figures, Progress, advance, counted, current
+from runtime.progress import ConsoleProgress, Progress, advance, counted, current
 
 
 @pytest.fixture
@@ -51,11 +52,11 @@ def test_a_stage_that_fails_has_no_last_line(capsys):
 def test_a_stage_adds_what_it_follows():
     silent = Progress()
     with silent.stage("read"):
-        current().follow(lambda: Figures(done=1, rows=4, total=2))
-        current().follow(lambda: Figures(done=2, rows=1, total=2))
+        current().follow(lambda: Counter(done=1, rows=4, total=2))
+        current().follow(lambda: Counter(done=2, rows=1, total=2))
         advance(rows=1)
-        assert current().figures() == Figures(done=3, rows=6, total=4)
-    current().follow(lambda: Figures(done=1))  # outside of any stage nobody looks
+        assert current().figures() == Counter(done=3, rows=6, total=4)
+    current().follow(lambda: Counter(done=1))  # outside of any stage nobody looks
     assert silent.times()[0]["items"] == 3
 
 
