@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
@@ -16,11 +15,11 @@ from pyspark.sql import functions as F
 
 from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language
-from metadata.stages.best import Chosen, write_best
-from metadata.stages.ranks import Ranked, ranked
+from metadata.stages.choosing import Chosen, Percentile, percentiles, write_best
 from metadata.wikipedia import articles, page_titles
 from metadata.wikipedia.files import WikipediaFile
-from metadata.words import counting, ngrams, selection
+from metadata.words import ngrams, selection
+from metadata.words.counting import COUNTS, count_batches
 from metadata.words.selection import RATED
 from runtime.spark import Batches, collected, map_batches, over, stored
 from runtime.storage.parquet import PartWriter, part_writer
@@ -29,9 +28,11 @@ from runtime.tallies import Tallies
 
 TITLES = pa.schema([("title", pa.string())])  # of articles
 # A word has null instead of a second word; a tally has null instead of the first, then its name, then its value.
-NGRAMS = pa.schema([("language", pa.string()), *counting.BIGRAMS])
-# Entry, count and PMI of a pair; the PMI as an integer of the same order.
-MUTUAL = pa.schema([("language", pa.string()), ("entry", pa.string()), ("count", pa.float64()), ("value", pa.int64())])
+NGRAMS = pa.schema([("language", pa.string()), *COUNTS])
+# Entry, count and PMI of a pair.
+MUTUAL = pa.schema(
+    [("language", pa.string()), ("entry", pa.string()), ("count", pa.float64()), ("value", pa.float64())]
+)
 
 _TITLE_ROWS = 1 << 16  # of a row group
 _BATCH_ROWS = 1 << 14
@@ -44,10 +45,6 @@ class NgramPlan:
     config: MetadataConfig
     folder: Path
     work: Path
-
-    def chosen(self, name: str, taken: Mapping[str, int]) -> Chosen:
-        """Return the entries of that name, so many of each language, and where they go."""
-        return Chosen(name, taken, self.folder, f"{{language}}/{name}.parquet")
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def ngram_entries(spark: SparkSession, files: Mapping[str, list[WikipediaFile]],
     found = collected(map_batches(words, partial(_figures, plan=plan), TALLIES))
     unigrams = _write_unigrams(words, found, plan)
     mutual = stored(_mutual(counts, words, found.by_language("sum"), plan), plan.work / "mutual")
-    pairs = ranked(mutual, partial(ngrams.percentile_ranks, percent=plan.config.pmi_percentile))
+    pairs = percentiles(mutual, plan.config.pmi_percentile)
     bigrams = _write_bigrams(mutual, pairs, unigrams.by_language("unigrams"), plan)
     read = collected(counts.where("first is null").selectExpr("second as name", "language", "count as value"))
     for code in files:
@@ -89,7 +86,9 @@ def _write_unigrams(words: DataFrame, found: Tallies, plan: NgramPlan) -> Tallie
     rules = {code: selection.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
     best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
-    return write_best(map_batches(words, best, RATED), plan.chosen("unigrams", taken))
+    return write_best(
+        map_batches(words, best, RATED), Chosen("unigrams", taken, plan.folder, "{language}/unigrams.parquet")
+    )
 
 
 def _mutual(counts: DataFrame, words: DataFrame, totals: Mapping[str, float], plan: NgramPlan) -> DataFrame:
@@ -102,17 +101,18 @@ def _mutual(counts: DataFrame, words: DataFrame, totals: Mapping[str, float], pl
 
 
 def _write_bigrams(
-    mutual: DataFrame, pairs: Mapping[str, Ranked], unigrams: Mapping[str, float], plan: NgramPlan
+    mutual: DataFrame, pairs: Mapping[str, Percentile], unigrams: Mapping[str, float], plan: NgramPlan
 ) -> Tallies:
     taken = {code: selection.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
-    scored = partial(_scored, floors=_floors(pairs, plan.config), config=plan.config)
+    floors = {code: found.value for code, found in pairs.items()}
+    scored = partial(_scored, floors=floors, config=plan.config)
     best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
     # With a space between its words a pair is an entry of its own. Without one, 中 + 国人 is 中国 + 人.
     spaced = F.col("language").isin([code for code in pairs if language(code).spaced])
     alike = map_batches(mutual.where(~spaced), scored, RATED).groupBy("language", "entry").agg(F.max("score"))
     candidates = map_batches(mutual.where(spaced), partial(_best_scored, scored=scored, best=best), RATED)
     candidates = candidates.union(map_batches(alike.toDF(*RATED.names), best, RATED))
-    return write_best(candidates, plan.chosen("bigrams", taken))
+    return write_best(candidates, Chosen("bigrams", taken, plan.folder, "{language}/bigrams.parquet"))
 
 
 def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:
@@ -126,12 +126,9 @@ def _count(dump: _Dump, plan: NgramPlan) -> Iterator[pa.RecordBatch]:
     path = plan.folder / dump.language / f"titles-{dump.position:05}.parquet"
     with part_writer(path, TITLES, _TITLE_ROWS) as titles:
         texts = _texts(articles.articles(dump.file, tally), titles)
-        for counted in counting.count_batches(texts, language(dump.language)):
-            yield from _ngram_rows(dump.language, counted)
-    names, values = pa.array([*tally], pa.string()), pa.array([*tally.values()], pa.int64())
-    yield from _ngram_rows(
-        dump.language, pa.table([pa.nulls(len(tally), pa.string()), names, values], counting.BIGRAMS)
-    )
+        for counted in count_batches(texts, language(dump.language)):
+            yield from _rows(dump.language, counted)
+    yield from _rows(dump.language, pa.table([pa.nulls(len(tally), pa.string()), [*tally], [*tally.values()]], COUNTS))
 
 
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
@@ -141,13 +138,9 @@ def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa
         yield batch["text"]
 
 
-def _ngram_rows(code: str, counted: pa.Table) -> list[pa.RecordBatch]:
-    """Return words or pairs of a language as rows of NGRAMS."""
-    if counted.schema == counting.UNIGRAMS:
-        counted = counted.rename_columns(["first", "count"]).add_column(
-            1, "second", pa.nulls(len(counted), pa.string())
-        )
-    return counted.add_column(0, "language", pa.repeat(code, len(counted))).cast(NGRAMS).to_batches(_BATCH_ROWS)
+def _rows(code: str, counts: pa.Table) -> list[pa.RecordBatch]:
+    """Return counts of a language as rows of NGRAMS."""
+    return counts.add_column(0, "language", pa.repeat(code, len(counts))).cast(NGRAMS).to_batches(_BATCH_ROWS)
 
 
 def _figures(batches: Iterable[pa.RecordBatch], plan: NgramPlan) -> Iterator[pa.RecordBatch]:
@@ -157,32 +150,20 @@ def _figures(batches: Iterable[pa.RecordBatch], plan: NgramPlan) -> Iterator[pa.
 
 def _informed(batches: Iterable[pa.RecordBatch], totals: Mapping[str, float]) -> Iterator[pa.RecordBatch]:
     for code, rows in selection.by_language(batches):
-        counts, first, second = (np.asarray(rows[name], float) for name in ("count", "first_count", "second_count"))
-        mutual = ngrams.information(counts, first, second, np.full(len(counts), totals[code]))
+        counts = rows["count"].cast(pa.float64())
+        mutual = ngrams.information(counts, rows["first_count"], rows["second_count"], totals[code])
         entries = ngrams.joined(rows["first"], rows["second"], language(code))
-        columns = [rows["language"], entries, pa.array(counts), pa.array(ngrams.ordered(mutual))]
-        yield pa.RecordBatch.from_arrays(columns, schema=MUTUAL)
+        yield pa.RecordBatch.from_arrays([rows["language"], entries, counts, mutual], schema=MUTUAL)
 
 
 def _best_scored(batches: Iterator[pa.RecordBatch], scored: Batches, best: Batches) -> Iterator[pa.RecordBatch]:
     yield from best(scored(batches))
 
 
-def _floors(pairs: Mapping[str, Ranked], config: MetadataConfig) -> dict[str, float]:
-    """Return PMI_30% of each language."""
-    floors = {}
-    for code, found in pairs.items():
-        low, high = ngrams.ordered(np.array(found.values, np.int64)).tolist()
-        floors[code] = ngrams.percentile((low, high), found.number, config.pmi_percentile)
-    return floors
-
-
 def _scored(
     batches: Iterable[pa.RecordBatch], floors: Mapping[str, float], config: MetadataConfig
 ) -> Iterator[pa.RecordBatch]:
     for code, rows in selection.by_language(batches):
-        counts, values = (rows[name].to_numpy() for name in ("count", "value"))
-        floor = np.full(rows.num_rows, floors[code])
-        found = pa.array(ngrams.scores(counts, ngrams.ordered(values), floor, config))
+        found = ngrams.scores(rows["count"], rows["value"], floors[code], config)
         scored = pa.RecordBatch.from_arrays([rows["language"], rows["entry"], found], schema=RATED)
-        yield scored.filter(pc.invert(pc.is_nan(found)))
+        yield scored.filter(pc.is_valid(found))

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
-from metadata.stages.best import Chosen, write_best
+from metadata.stages.choosing import Chosen, write_best
 from metadata.wikipedia import pageviews
 from metadata.words import selection
 from metadata.words.selection import RATED

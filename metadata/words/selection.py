@@ -85,12 +85,17 @@ def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: i
 
     The best of these are the best of all; how many others are among them depends on the order of rows.
     """
-    floors = {code: _Floor(most) for code, most in taken.items()}
+    best = {code: np.empty(0) for code in taken}
+    least = {code: -np.inf if most else np.inf for code, most in taken.items()}
     for code, rows in by_language(batches):
-        rows = rows.filter(pa.array(floors[code].passes(_values(rows))))
+        rows = rows.filter(pc.greater_equal(rows["score"], least[code]))
         rows = rows.filter(can_be_entry(rows["entry"], longest))
         if rows.num_rows:
-            floors[code].raise_by(_values(rows))
+            values = np.concatenate([best[code], rows["score"]])
+            if len(values) >= taken[code]:
+                values = np.partition(values, -taken[code])[-taken[code] :]
+                least[code] = values[0]
+            best[code] = values
             yield rows
 
 
@@ -106,28 +111,6 @@ def can_be_entry(entries: pa.Array, longest: int) -> pa.Array:
     """Return of each string whether it can be an entry: it is neither null, empty, pure punctuation nor too long."""
     short = pc.less_equal(pc.utf8_length(entries), longest)
     return pc.fill_null(pc.and_not(short, pc.match_substring_regex(entries, _PUNCTUATION)), False)
-
-
-class _Floor:
-    """The value that a row must have, given the rows before, to be among the best `most`."""
-
-    def __init__(self, most: int):
-        self._most, self._values, self._number = most, [np.empty(0)], 0
-        self._floor = -np.inf if most else np.inf
-
-    def passes(self, values: np.ndarray) -> np.ndarray:
-        return values >= self._floor
-
-    def raise_by(self, values: np.ndarray) -> None:
-        self._values.append(values)
-        self._number += len(values)
-        if self._number >= 2 * self._most:
-            best = np.partition(np.concatenate(self._values), -self._most)[-self._most :]
-            self._values, self._number, self._floor = [best], len(best), best[0]
-
-
-def _values(rows: pa.RecordBatch) -> np.ndarray:
-    return rows["score"].to_numpy(zero_copy_only=False)
 
 
 def _part(rows: int, share: float) -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from metadata.languages import language
-from metadata.rules.normal_form import readable
-from metadata.words.ngrams import count
-from metadata.words.segment import ICU_VERSION, segment
+from metadata.rules.text import normalise
+from metadata.words.counting import count_batches
+from metadata.words.segment import ICU_VERSION, icu, segment
 
 # Letters of made-up words; what ICU's dictionaries make of them takes it longer than real text.
 ALPHABETS = {
@@ -71,12 +71,14 @@ def speed(work, texts: list[str], repeats: int = 3) -> float:
 def compare(code: str, texts: list[str]):
     """Print the speed of the whole and of its parts; the first run compiles."""
     spoken = language(code)
-    count(pa.array(texts[:1]), spoken)
-    whole = speed(lambda texts: count(pa.array(texts), spoken), texts)
+    list(count_batches([pa.array(texts[:1])], spoken))
+    whole = speed(lambda texts: list(count_batches([pa.array(texts)], spoken)), texts)
     words = speed(lambda texts: segment("\n".join(texts), code), texts)
-    normal = speed(lambda texts: readable("\n".join(texts)), texts)
+    normal = speed(lambda texts: list(map(normalise, "\n".join(texts).split("\n"))), texts)
+    pieces = speed(lambda texts: list(icu("\n".join(texts))), texts)
     plain = speed(character_loop, texts, repeats=1)
-    print(f"{code}  count {whole:6.1f}  of which words {words:6.1f}, normal form {normal:6.1f}  loop {plain:5.2f}")
+    parts = f"words {words:6.1f}, normal form {normal:6.1f}, ICU {pieces:6.1f}"
+    print(f"{code}  count {whole:6.1f}  of which {parts}  loop {plain:5.2f}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.stages import ngrams
-from metadata.stages.ranks import ranked
-from metadata.words.ngrams import ordered, percentile_ranks
+from metadata.stages.choosing import Percentile, percentiles
 from runtime.spark import over
 
 pytestmark = [pytest.mark.soak, pytest.mark.spark]
@@ -29,7 +28,7 @@ def pairs(begin: int) -> Iterator[pa.RecordBatch]:
     for some in np.array_split(numbers, len(numbers) // BATCH):
         entries = [f"{number:0100} {number:099}" for number in some.tolist()]
         counts, mutual = (some % 1000 + 1).astype(float), (some % 7).astype(float)
-        columns = [pa.repeat("en", len(some)), entries, counts, ordered(mutual)]
+        columns = [pa.repeat("en", len(some)), entries, counts, mutual]
         yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=ngrams.MUTUAL)
 
 
@@ -45,8 +44,8 @@ def test_the_best_of_pairs_whose_entries_have_more_than_two_gigabytes(spark, tmp
     (tmp_path / "en").mkdir()
     plan = ngrams.NgramPlan(MetadataConfig(), tmp_path, tmp_path / "work")
     mutual = over(spark, list(range(TASKS)), pairs, ngrams.MUTUAL)
-    found = ranked(mutual, lambda number: percentile_ranks(number, 30))
-    assert (found["en"].number, ordered(np.array(found["en"].values)).tolist()) == (ROWS, [2.0, 2.0])
+    found = percentiles(mutual, 30)
+    assert found == {"en": Percentile(ROWS, 2.0)}
     ngrams._write_bigrams(mutual, found, {"en": 250_000}, plan)
     entries = pq.read_table(tmp_path / "en/bigrams.parquet")["entry"].to_pylist()
     assert len(entries) == 100_000

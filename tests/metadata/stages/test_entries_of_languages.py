@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,8 +11,8 @@ from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
+from metadata.stages.choosing import percentiles
 from metadata.stages.ngrams import NgramPlan, ngram_entries
-from metadata.stages.ranks import ranked
 from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wikipedia.files import WikipediaFile
 from runtime.storage.own_files import OwnFile
@@ -95,22 +96,20 @@ def test_entries_do_not_depend_on_files_or_partitions(spark, tmp_path):
     assert all(results[0].values())
 
 
-@pytest.mark.parametrize("few", [0, 10, 10**6])
-def test_values_at_ranks_are_those_of_the_sorted_rows(spark, few):
-    chance = random.Random(few)
+@pytest.mark.parametrize("percent", [0, 30, 33.3, 100])
+def test_percentiles_are_those_of_numpy_to_the_last_bit(spark, percent):
+    chance = random.Random(percent)
     numbers = {
-        "a": [chance.randint(-(2**63), 2**63 - 1) for _ in range(500)],
-        "b": [chance.choice([-1, 0, 2**40, 2**40 + 1]) for _ in range(500)],
-        "c": [2**63 - 1, -(2**63)],
-        "d": [5],
+        "a": [chance.gauss(0, 20) for _ in range(500)],
+        "b": [chance.choice([-1.0, 0.0, 2.0, 2.0 + 2**-52]) for _ in range(500)],
+        "c": [1e9, -1e9],
+        "d": [5.0],
     }
     rows = spark.createDataFrame(
         [(code, value) for code, own in numbers.items() for value in own], ["language", "value"]
     )
-    found = ranked(rows, lambda number: [number // 3, number - 1], few)
-    assert {code: (each.number, each.values) for code, each in found.items()} == {
-        code: (len(own), [sorted(own)[len(own) // 3], sorted(own)[-1]]) for code, own in numbers.items()
-    }
+    found = {code: (each.number, each.value) for code, each in percentiles(rows, percent).items()}
+    assert found == {code: (len(own), float(np.percentile(own, percent))) for code, own in numbers.items()}
 
 
 def titles_of(spark, folder: Path, lines: list[str], articles: dict[str, list[str]], **numbers):

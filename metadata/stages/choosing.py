@@ -1,0 +1,112 @@
+"""Choose among the rows of each language: find a percentile of their values exactly, write the best of them to a file.
+
+No task holds all rows of a language, and neither does the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from metadata.words.selection import by_language
+from runtime.spark import collected, map_batches
+from runtime.storage.parquet import part_writer
+from runtime.tallies import SCHEMA as TALLIES
+from runtime.tallies import Tallies
+
+CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
+
+FINENESS = 256  # ranges to a unit of the values, by which rows are counted first
+
+_ROWS = 1 << 20  # of a row group
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """A percentile of so many values."""
+
+    number: int
+    value: float
+
+
+def percentiles(rows: DataFrame, percent: float) -> dict[str, Percentile]:
+    """Return a percentile of the float64 column `value`, as NumPy computes it, by the column `language`.
+
+    Rows are counted by narrow ranges of values first, and by values only in the ranges that hold its two neighbours.
+    """
+    ranges = F.floor(F.col("value") * FINENESS)
+    numbers, before, holding = {}, {}, []
+    for code, keys, ends in _counted(rows, ranges):
+        numbers[code] = int(ends[-1])
+        first, last = np.searchsorted(ends, percentile_ranks(numbers[code], percent), side="right").tolist()
+        before[code] = ends[first - 1] if first else 0
+        holding += [(code, key) for key in {*keys[[first, last]].tolist()}]
+    wanted = rows.sparkSession.createDataFrame(holding, "language string, range long")
+    within = rows.withColumn("range", ranges).join(F.broadcast(wanted), ["language", "range"], "left_semi")
+    found = {}
+    for code, values, ends in _counted(within, F.col("value")):
+        ranks = percentile_ranks(numbers[code], percent) - before[code]
+        low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
+        found[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
+    return found
+
+
+def _counted(rows: DataFrame, key: Column) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each language with the keys of its rows in order, and how many rows have one of the keys up to there."""
+    counts = rows.groupBy("language", key.alias("key")).count().toArrow().sort_by("key")
+    for code, own in by_language([counts]):
+        yield code, own["key"].to_numpy(), np.cumsum(own["count"])
+
+
+def percentile_ranks(number: int, percent: float) -> np.ndarray:
+    """Return the ranks from 0 of the two neighbours between which a percentile of so many values is."""
+    low = int((number - 1) * (percent / 100))
+    return np.array([low, min(low + 1, number - 1)])
+
+
+def percentile(neighbours: tuple[float, float], number: int, percent: float) -> float:
+    """Return the percentile of so many values on the straight line between its neighbours, as NumPy computes it.
+
+    >>> values = [1.0, 2.0, 4.0, 8.0]
+    >>> low, high = (values[rank] for rank in percentile_ranks(4, 30))
+    >>> bool(percentile((low, high), 4, 30) == np.percentile(values, 30))
+    True
+    """
+    (low, high), place = neighbours, (number - 1) * (percent / 100)
+    share = place - int(place)
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The number of rows that are taken of each language, and the file for them, with {language} in its name."""
+
+    name: str
+    taken: Mapping[str, int]
+    folder: Path
+    file: str
+
+
+def write_best(candidates: DataFrame, chosen: Chosen) -> Tallies:
+    """Write the best rows of RATED of each language, by score and then by entry; return how many by `chosen.name`."""
+    in_order = candidates.repartition("language").sortWithinPartitions("language", F.desc("score"), "entry")
+    return collected(map_batches(in_order, partial(_write, chosen=chosen), TALLIES))
+
+
+def _write(batches: Iterable[pa.RecordBatch], chosen: Chosen) -> Iterator[pa.RecordBatch]:
+    tally = Tallies()
+    for code, parts in groupby(by_language(batches), key=itemgetter(0)):
+        with part_writer(chosen.folder / chosen.file.format(language=code), CHOSEN, _ROWS) as writer:
+            for _, rows in parts:
+                writer.write(rows.select(CHOSEN.names).cast(CHOSEN).slice(0, chosen.taken[code] - writer.rows))
+        tally.add(chosen.name, writer.rows, code)
+    yield tally.batch()
