@@ -3,43 +3,56 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace, _ArgumentGroup
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
 
-from curation.commands.arguments import Parser
-from curation.export.card import About
-from curation.export.experts import ByCluster
-from curation.export.forms import FORMS, Given, export
-from curation.online.config import CaptionDraw
+from curation.export.forms import ByCluster, Form, export, forms
+from runtime.arguments import Parser, flag
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
 
+# Flags of all forms, and what is said where a form does not take them.
+SHARED = {
+    "tars": "tars are for the formats {takers}; {form} is written without them",
+    "captions": "captions are for the formats {takers}; {form} has none",
+    "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
-    args = parse(argv)
     with command("export"):
-        about = {field.name: getattr(args, field.name) for field in fields(About)}
-        if args.format != "huggingface" and any(about.values()):
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name, value in about.items() if value)
-            raise InputError(f"{flags} would be said on a dataset card; --format {args.format} writes none")
-        clusters = ByCluster(args.clusters, args.expert, args.outsiders, args.seed)
-        draw = CaptionDraw(args.caption_ratio, args.seed, args.epoch)
-        given = Given(args.tars, args.names, args.captions, draw, clusters)
-        say(export(args.run, args.output, args.format, About(**about), args.workers, args.overwrite, given))
+        known = forms()
+        args = parse(argv, known)
+        say(export(args.run, args.output, asked(args, known), args.overwrite))
 
 
-def parse(argv: Sequence[str] | None = None) -> Namespace:
+def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
+    """Return the form that a command line asks for; refuse what that form does not take."""
+    if args.workers < 1:
+        raise InputError(f"the number of workers is {args.workers}; it must be at least 1")
+    given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
+    takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
+    taken = takes[args.format]
+    for name, sentence in SHARED.items():
+        if getattr(args, name) and name not in taken:
+            takers = " and ".join(form for form in known if name in takes[form])
+            raise InputError(sentence.format(takers=takers, form=args.format))
+    for form, defaults in takes.items():
+        own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed", "workers")]
+        if flags := [flag(name) for name in own if given[name] != defaults[name]]:
+            raise InputError(known[form].elsewhere.format(flags=", ".join(flags), form=args.format))
+    return known[args.format](**{name: given[name] for name in taken})
+
+
+def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace:
     """Return the values of the command line."""
-    parser = Parser(
-        "Write a finished run of curate for other programs: DataComp's file of uids; a folder for Hugging "
-        "Face with data, card and Croissant; counts, probabilities and texts for a loader that balances as it reads; "
-        "tars of the curated pairs.",
-    )
+    written = "; ".join(form.writes for form in known.values())
+    parser = Parser(f"Write a finished run of curate for other programs: {written}.")
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
-    parser.add_argument("--format", required=True, choices=tuple(FORMS), help="the form to write")
+    parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
     parser.add_argument(
@@ -50,14 +63,23 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         help="processes that write texts, for metaclip, or tars, for webdataset (default: %(default)s)",
     )
     _add_tables(parser)
-    names = parser.add_argument_group("other names of languages, for metaclip")
-    names.add_argument(
-        "--names",
-        metavar="FILE",
-        help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries and its threshold",
+    group = parser.add_argument_group("what is drawn")
+    group.add_argument(
+        "--outsiders",
+        type=float,
+        default=ByCluster.outsiders,
+        metavar="SHARE",
+        help="expected share of images of other clusters than those of --expert, from 0 to 1 (default: %(default)s)",
     )
-    _add_draws(parser.add_argument_group("what is drawn: captions in place of texts, and outsiders of an expert"))
-    _add_about(parser.add_argument_group("the dataset card, for huggingface; what is not given is left out"))
+    group.add_argument(
+        "--seed",
+        type=int,
+        default=ByCluster.seed,
+        metavar="N",
+        help="another seed draws others (default: %(default)s)",
+    )
+    for form in known.values():
+        form.add_flags(parser)
     return parser.parse_args(argv)
 
 
@@ -93,42 +115,3 @@ def _add_tables(parser: Parser) -> None:
         metavar="CLUSTER",
         help="write the images of these coarse clusters alone, of --clusters; not for metaclip without tars",
     )
-
-
-def _add_draws(group: _ArgumentGroup) -> None:
-    group.add_argument(
-        "--caption-ratio",
-        type=float,
-        default=CaptionDraw.ratio,
-        metavar="SHARE",
-        help="of the samples with a caption, those whose txt it is, for webdataset (default: %(default)s)",
-    )
-    group.add_argument(
-        "--epoch",
-        type=int,
-        default=CaptionDraw.epoch,
-        metavar="N",
-        help="of the draw of captions, as of the online loader (default: %(default)s)",
-    )
-    group.add_argument(
-        "--outsiders",
-        type=float,
-        default=ByCluster.outsiders,
-        metavar="SHARE",
-        help="expected share of images of other clusters than those of --expert, from 0 to 1 (default: %(default)s)",
-    )
-    group.add_argument(
-        "--seed",
-        type=int,
-        default=CaptionDraw.seed,
-        metavar="N",
-        help="another seed draws others (default: %(default)s)",
-    )
-
-
-def _add_about(group: _ArgumentGroup) -> None:
-    group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
-    group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
-    group.add_argument("--dataset-version", metavar="VERSION", help="such as 1.0.0")
-    group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")
-    group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")

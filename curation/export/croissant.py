@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.export.card import DATA, ENTRIES, About, description
 from curation.schemas import COUNTS, CURATED
 
+DATA_FOLDER, ENTRIES_FOLDER = "data", "entries"  # of the dataset
+DATA, ENTRIES = f"{DATA_FOLDER}/*.parquet", f"{ENTRIES_FOLDER}/*.parquet"
 VERSION = "http://mlcommons.org/croissant/1.1"
 PARQUET = "application/x-parquet"
 
@@ -101,21 +102,15 @@ def with_columns(fields: Sequence[pa.Field]) -> tuple[RecordSet, ...]:
 
 
 def croissant(
-    facts: dict[str, Any], about: About, name: str, folder: Path, record_sets: tuple[RecordSet, ...] = RECORD_SETS
+    name: str, description: str, stated: dict[str, str | None], folder: Path, record_sets: tuple[RecordSet, ...]
 ) -> dict[str, Any]:
-    """Return the content of croissant.json for the files in `folder`, given the content of run.json."""
-    stated = {
-        "license": about.license,
-        "version": about.dataset_version,
-        "datePublished": about.date,
-        "citeAs": about.cite,
-    }
+    """Return the content of croissant.json for the files in `folder`; what is None is not stated."""
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": VERSION,
         "name": name,
-        "description": description(facts),
+        "description": description,
         **{key: value for key, value in stated.items() if value},
         "distribution": [*_file_objects(folder), *map(_file_set, record_sets)],
         "recordSet": [_record_set(each) for each in record_sets],

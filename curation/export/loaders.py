@@ -1,16 +1,20 @@
 """Write a run for the two loaders of Meta CLIP, which read one JSON for each tar of images.
 
 The first keeps a drawn text with the probability beside it (version 1.2). The second has the ids of entries beside each
-text, and an array of probabilities for each list of entries (worldwide). Keys are those of the tar, in its order.
+text, and an array of probabilities for each list of entries (worldwide). Keys are those of the tar, in its order. Entry
+ids are a language's own, from 0: positions in its list of entries.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import csv
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha224
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,9 +23,8 @@ import pyarrow as pa
 
 from curation.balancing.sampling import keep_probability
 from curation.by_uid.joined_tars import joined_tars
-from curation.export.experts import EVERYTHING, Selection
-from curation.export.list_names import ListName, write_names
-from curation.export.metaclip import local_ids, of_list
+from curation.export.forms import Selection
+from curation.run.finished import matched_files
 from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
@@ -33,57 +36,92 @@ NAMES, KEYS = "names.csv", "keys.parquet"
 FOLDER_TARS = 2_000  # the folder of a tar is named by its number minus its number mod 2,000
 KEY_DIGITS = 24  # of the SHA-224 of a URL, in hex: the keys of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
+COLUMNS = ("language", "name", "t")  # of the table of names
 Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
+_NAME = re.compile(r"[\w.-]+")  # of a part of a file's name
 
 
 @dataclass(frozen=True)
-class Lists:
-    """The lists of entries of a run, under the names that the second loader knows them by."""
+class ListName:
+    """The name of a language's list of entries, and what its threshold is called: a number, or such as `20k`."""
 
-    rates: np.ndarray
-    ids: dict[str, slice]
-    one_list: str | None
-    names: dict[str, ListName]
-
-    @classmethod
-    def of(cls, run: Results, names: dict[str, ListName]) -> Lists:
-        """Return the lists of a run under these names."""
-        return cls(run.rates, run.languages, run.one_list, names)
+    name: str
+    t: str
 
 
 def write_loaders(
-    lists: Lists, files: list[OwnFile], tars: list[Path], folder: Path, selection: Selection = EVERYTHING
+    run: Results, tars: list[Path], names: dict[str, ListName], selection: Selection, folder: Path
 ) -> int:
     """Write the JSON of each tar for both loaders, the arrays, names.csv and keys.parquet; return the samples.
 
     Samples that are not selected have no texts.
     """
-    paths = [_json_of(tar) for tar in tars]
-    _require_distinct(paths)
-    _write_arrays(lists, folder)
-    write_names(lists.names, folder / NAMES)
+    paths, files, written = [_json_of(tar) for tar in tars], matched_files(run), 0
+    _write_arrays(run, names, folder)
+    _write_names(names, folder / NAMES)
     _write_keys(files, folder / KEYS)
-    work, written = folder / "work", 0
-    work.mkdir()
-    for path, (samples, rows) in zip(paths, joined_tars(tars, files, work), strict=True):
-        written += _write_tar(of_samples(samples, selection.filter(rows), lists), folder, path)
-    work.rmdir()
+    with TemporaryDirectory(dir=folder) as work:
+        for path, (samples, rows) in zip(paths, joined_tars(tars, files, Path(work)), strict=True):
+            written += _write_tar(of_samples(samples, selection.filter(rows), run, names), folder, path)
     return written
 
 
-def of_samples(samples: pa.RecordBatch, rows: pa.Table, lists: Lists) -> Iterator[Sample]:
+def of_samples(
+    samples: pa.RecordBatch, rows: pa.Table, run: Results, names: Mapping[str, ListName]
+) -> Iterator[Sample]:
     """Yield all SAMPLES of a tar with the texts that its ROWS give them; a sample without a row has none."""
     texts, offsets = parts(rows["candidates"].combine_chunks())
-    probability = keep_probability(texts.field("entries"), lists.rates).tolist()
-    of_lists = of_list(texts, lists.one_list)
-    ids = local_ids(of_lists, lists.ids).to_pylist()
-    names = [lists.names[code].name if code in lists.names else code for code in of_lists.field("language").to_pylist()]
+    probability = keep_probability(texts.field("entries"), run.rates).tolist()
+    of_lists = of_list(texts, run.one_list)
+    ids = local_ids(of_lists, run.languages).to_pylist()
+    called = [names[code].name if code in names else code for code in of_lists.field("language").to_pylist()]
     text = texts.field("text").to_pylist()
     bounds = dict(zip(rows["offset"].to_pylist(), zip(offsets, offsets[1:], strict=False), strict=True))
     for key, offset in zip(samples["key"].to_pylist(), samples["offset"].to_pylist(), strict=True):
         own = slice(*bounds.get(offset, (0, 0)))
         with_probability = [list(each) for each in zip(text[own], probability[own], strict=True)]
-        yield key, with_probability, [list(each) for each in zip(text[own], names[own], ids[own], strict=True)]
+        yield key, with_probability, [list(each) for each in zip(text[own], called[own], ids[own], strict=True)]
+
+
+def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
+    """Return the entries of each text as positions in its language's list; refuse entries of another language."""
+    ids, offsets = parts(texts.field("entries"))
+    codes = texts.field("language").dictionary_encode()
+    slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last
+    of_text = codes.indices.fill_null(len(slices) - 1).to_numpy()
+    of_id = np.repeat(of_text, np.diff(offsets))
+    starts, stops = (np.array([getattr(ids, end) for ids in slices], np.int64) for end in ("start", "stop"))
+    values = ids.to_numpy(zero_copy_only=False).astype(np.int64)
+    wrong = np.flatnonzero((values < starts[of_id]) | (values >= stops[of_id]))
+    if len(wrong):
+        raise InputError(
+            f"entry {values[wrong[0]]} is none of its text's language; matched/ and counts.parquet are of two runs"
+        )
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values - starts[of_id], pa.int32()))
+
+
+def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
+    """Return texts whose language is that of the list their entries are of; `one_list` where all share one."""
+    if one_list is None:
+        return texts
+    columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
+    return pa.StructArray.from_arrays([*columns.values(), texts.field("entries")], [*columns, "entries"])
+
+
+def names_of(run: Results, table: str | Path | None = None) -> dict[str, ListName]:
+    """Return the name of each list of a run: that of the table, a CSV of language, name and t, or else our own."""
+    own = {code: ListName(code, str(run.facts["languages"][code]["t"])) for code in run.languages}
+    for code, given in (_read(Path(table)) if table else {}).items():
+        if code not in own:
+            raise InputError(f"{table} names {code}, of which the run has no entries; it has {', '.join(own)}")
+        own[code] = ListName(given["name"] or own[code].name, given["t"] or own[code].t)
+    _require_usable(own)
+    return own
+
+
+def member(number: int, key: str, value: Any) -> bytes:
+    """Return a member of a JSON object, in a line of its own; `number` is that of those before it."""
+    return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
 def _json_of(tar: Path) -> Path:
@@ -98,35 +136,33 @@ def _json_of(tar: Path) -> Path:
     return Path(str(number - number % FOLDER_TARS), f"{tar.stem}.json")
 
 
-def _require_distinct(paths: list[Path]) -> None:
-    path, number = Counter(paths).most_common(1)[0]
-    if number > 1:
-        raise InputError(f"{number} tars are called {path.stem}.tar; give tars of one download")
-
-
 def _write_tar(samples: Iterator[Sample], folder: Path, path: Path) -> int:
     """Write both JSON files of a tar, a sample a line; return the number of samples."""
     paths, number = [folder / loader / path for loader in (PROBABILITIES, ENTRIES)], 0
     for each in paths:
         each.parent.mkdir(parents=True, exist_ok=True)
     with paths[0].open("wb") as first, paths[1].open("wb") as second:
-        for number, (key, *texts) in enumerate(samples, start=1):
-            for file, of_sample in zip((first, second), texts, strict=True):
-                file.write(_line(key, of_sample, is_first=number == 1))
+        for key, with_probability, with_entries in samples:
+            first.write(member(number, key, with_probability))
+            second.write(member(number, key, with_entries))
+            number += 1
         for file in (first, second):
             file.write(b"\n}\n" if number else b"{}\n")
     return number
 
 
-def _line(key: str, texts: Any, is_first: bool) -> bytes:
-    return b"%b\n%b: %b" % (b"{" if is_first else b",", orjson.dumps(key), orjson.dumps(texts))
-
-
-def _write_arrays(lists: Lists, folder: Path) -> None:
+def _write_arrays(run: Results, names: Mapping[str, ListName], folder: Path) -> None:
     (folder / ARRAYS).mkdir()
-    for code, ids in lists.ids.items():
-        name = lists.names[code]
-        np.save(folder / ARRAYS / f"{name.t}_{name.name}.npy", lists.rates[ids].astype(np.float32))
+    for code, ids in run.languages.items():
+        name = names[code]
+        np.save(folder / ARRAYS / f"{name.t}_{name.name}.npy", run.rates[ids].astype(np.float32))
+
+
+def _write_names(names: dict[str, ListName], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows((code, each.name, each.t) for code, each in names.items())
 
 
 def _write_keys(files: list[OwnFile], path: Path) -> None:
@@ -136,3 +172,22 @@ def _write_keys(files: list[OwnFile], path: Path) -> None:
             for batch in batches(file, columns=["uid", "url"]):
                 keys = [sha224(url.encode()).hexdigest()[:KEY_DIGITS] for url in batch["url"].to_pylist()]
                 writer.write(pa.RecordBatch.from_arrays([batch["uid"], pa.array(keys, pa.string())], schema=URL_KEYS))
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of a table of names, by language."""
+    try:
+        rows = [*csv.DictReader(StringIO(path.read_text("utf-8-sig")), restval="", strict=True)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a CSV of names ({error})") from None
+    if rows and not set(rows[0]) <= set(COLUMNS) or any("language" not in row for row in rows):
+        raise InputError(f"{path} has the columns {', '.join(map(str, rows[0]))}; give {', '.join(COLUMNS)}")
+    return {row["language"]: {"name": row.get("name", ""), "t": row.get("t", "")} for row in rows}
+
+
+def _require_usable(names: dict[str, ListName]) -> None:
+    unfit = next((part for each in names.values() for part in (each.name, each.t) if not _NAME.fullmatch(part)), None)
+    if unfit is not None:
+        raise InputError(f"{unfit!r} cannot be part of a file's name; give letters, digits, '.', '_' and '-'")
+    if len({each.name for each in names.values()}) < len(names):
+        raise InputError("two languages have one name; a loader tells lists by their names: give each its own")

@@ -1,19 +1,24 @@
-"""Write a run for a loader that balances as it reads: counts and probabilities by language, texts with their entries.
+"""The form `metaclip`: counts and probabilities by language, texts with their entries, for a loader that balances.
 
-Entry ids here are a language's own, from 0: positions in its list of entries, its counts and its probabilities. Names
-are those of Algorithm 1 in "Demystifying CLIP Data".
+Entry ids are a language's own, from 0: positions in its list of entries, its counts and its probabilities. Names are
+those of Algorithm 1 in "Demystifying CLIP Data". With tars the files of Meta CLIP's own `loaders` are written instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
+from curation.export.forms import ALL, ByCluster, Form, distinct_tars, processes, selected
+from curation.export.loaders import local_ids, member, names_of, of_list, write_loaders
+from curation.report.numbers import counted
+from curation.run.finished import matched_files
 from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
@@ -24,14 +29,63 @@ from runtime.storage.whole import write_json
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 
 
-def write_languages(run: Results, folder: Path) -> None:
-    """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
-    for name in (METADATA, COUNTS, PROBABILITIES):
-        (folder / name).mkdir()
-    for code, ids in run.languages.items():
-        write_json(folder / METADATA / f"{code}.json", run.entries(code)["entry"].to_pylist())
-        np.save(folder / COUNTS / f"{code}.npy", run.counts[ids])
-        np.save(folder / PROBABILITIES / f"{code}.npy", run.rates[ids])
+@dataclass(frozen=True)
+class MetaClip(Form):
+    """Entries, counts, probabilities and texts; or, with tars, a JSON for each of them."""
+
+    tars: Sequence[str | Path] = ()
+    names: str | Path | None = None
+    clusters: ByCluster = ALL
+    workers: int = 1
+
+    writes = "counts, probabilities and texts for a loader that balances as it reads"
+    elsewhere = "names are for what metaclip writes of tars; give the tars, too"
+
+    def __post_init__(self) -> None:
+        if self.names and not self.tars:
+            raise InputError(self.elsewhere)
+        if self.clusters.tables and not self.tars:
+            raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
+        self.clusters.require_choice("metaclip")
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flag of a table of names."""
+        group = parser.add_argument_group("other names of languages, for metaclip")
+        group.add_argument(
+            "--names",
+            metavar="FILE",
+            help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries and its threshold",
+        )
+
+    def write(self, run: Results, folder: Path) -> str:
+        """Write the files of a loader, or those of both of Meta CLIP's own."""
+        if self.tars:
+            return self._write_loaders(run, folder)
+        _write_languages(run, folder)
+        texts, shards = self._write_shards(run, folder)
+        languages = counted(len(run.languages), "language")
+        return f"{counted(texts, 'text')} in {counted(shards, 'shard')} and the entries of {languages}"
+
+    def _write_loaders(self, run: Results, folder: Path) -> str:
+        tars, names = distinct_tars(self.tars), names_of(run, self.names)
+        with selected(run, folder, self.clusters) as selection:
+            samples = write_loaders(run, tars, names, selection, folder)
+        return f"{counted(samples, 'sample')} of {counted(len(tars), 'tar')} for both loaders{selection}"
+
+    def _write_shards(self, run: Results, folder: Path) -> tuple[int, int]:
+        """Write a shard for each file of matched images, and index.json; return the numbers of texts and of shards."""
+        files = matched_files(run)
+        (folder / SHARDS).mkdir()
+        paths = [folder / SHARDS / f"{file.path.stem}.json" for file in files]
+        with processes(min(self.workers, len(files))) as spread:
+            write = partial(write_shard, languages=run.languages, one_list=run.one_list)
+            written = [*spread(write, files, paths)]
+        shards = {path.stem: {"images": n, "texts": t} for path, (n, t) in zip(paths, written, strict=True)}
+        sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
+        index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
+        write_json(folder / "index.json", index)
+        return sum(texts for _, texts in written), len(files)
 
 
 def write_shard(
@@ -43,55 +97,22 @@ def write_shard(
     """
     images = texts = 0
     with path.open("wb") as out:
-        out.write(b"{")
         for batch in batches(file, columns=["uid", "candidates"]):
             for uid, of_image in _images(batch, languages, one_list):
-                out.write(b"%b\n%b: %b" % (b"," if images else b"", orjson.dumps(uid), orjson.dumps(of_image)))
+                out.write(member(images, uid, of_image))
                 images, texts = images + 1, texts + len(of_image)
-        out.write(b"\n}\n")
+        out.write(b"\n}\n" if images else b"{\n}\n")
     return images, texts
 
 
-def write_shards(
-    run: Results, files: list[OwnFile], folder: Path, spread: Callable[..., Iterable[tuple[int, int]]] = map
-) -> dict:
-    """Write a shard for each file of matched images, and index.json about them; return the content of index.json.
-
-    `spread` is `map`, or maps a function over files in several processes.
-    """
-    (folder / SHARDS).mkdir()
-    paths = [folder / SHARDS / f"{file.path.stem}.json" for file in files]
-    written = spread(partial(write_shard, languages=run.languages, one_list=run.one_list), files, paths)
-    shards = {path.stem: {"images": n, "texts": t} for path, (n, t) in zip(paths, written, strict=True)}
-    sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
-    index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
-    write_json(folder / "index.json", index)
-    return index
-
-
-def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
-    """Return the entries of each text as positions in its language's list; refuse entries of another language."""
-    ids, offsets = parts(texts.field("entries"))
-    codes = texts.field("language").dictionary_encode()
-    slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last
-    of_text = codes.indices.fill_null(len(slices) - 1).to_numpy()
-    of_id = np.repeat(of_text, np.diff(offsets))
-    starts, stops = (np.array([getattr(ids, end) for ids in slices], np.int64) for end in ("start", "stop"))
-    values = ids.to_numpy(zero_copy_only=False).astype(np.int64)
-    wrong = np.flatnonzero((values < starts[of_id]) | (values >= stops[of_id]))
-    if len(wrong):
-        raise InputError(
-            f"entry {values[wrong[0]]} is none of its text's language; matched/ and counts.parquet are of two runs"
-        )
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values - starts[of_id], pa.int32()))
-
-
-def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
-    """Return texts whose language is that of the list their entries are of; `one_list` where all share one."""
-    if one_list is None:
-        return texts
-    columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
-    return pa.StructArray.from_arrays([*columns.values(), texts.field("entries")], [*columns, "entries"])
+def _write_languages(run: Results, folder: Path) -> None:
+    """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
+    for name in (METADATA, COUNTS, PROBABILITIES):
+        (folder / name).mkdir()
+    for code, ids in run.languages.items():
+        write_json(folder / METADATA / f"{code}.json", run.entries(code)["entry"].to_pylist())
+        np.save(folder / COUNTS / f"{code}.npy", run.counts[ids])
+        np.save(folder / PROBABILITIES / f"{code}.npy", run.rates[ids])
 
 
 def _images(

@@ -1,4 +1,4 @@
-"""Write the tars of a download anew, with a run's curated pairs alone: for trainers that read the member `txt`.
+"""The form `webdataset`: the tars of a download anew, with a run's curated pairs alone, for trainers that read `txt`.
 
 `txt` is the curated text. Of the samples that are drawn it is the caption of the image, and the curated text stands
 beside it as `alt.txt`. All other members keep their names and bytes.
@@ -7,17 +7,32 @@ beside it as `alt.txt`. All other members keep their names and bytes.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.captions import Captions
 from curation.by_uid.joined_tars import joined_images
+from curation.export.forms import (
+    ALL,
+    ByCluster,
+    Form,
+    Selection,
+    captioned,
+    distinct_tars,
+    lack,
+    processes,
+    selected,
+)
 from curation.online.config import CaptionDraw
+from curation.report.numbers import counted
+from curation.run.finished import curated_files
+from curation.run.results import Results
 from curation.schemas import CURATED
 from curation.tars.headers import members
 from curation.tars.samples import by_key, image_of, mapped
@@ -31,97 +46,117 @@ TEXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these a
 SIZES = "sizes.json"  # in which open_clip looks for the number of samples of each tar
 BATCH_ROWS = 1 << 16  # curated rows in memory at a time
 PAIRS = pa.schema([CURATED.field("uid"), CURATED.field("text")])
-Takes = Callable[[pa.Array], np.ndarray]  # of uids: bool[uid], which images are written
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Where the texts of samples come from: curated files, a choice of their images, and captions that are drawn."""
+class WebDataset(Form):
+    """A tar of the curated pairs for each tar that is given, and sizes.json."""
 
-    files: list[OwnFile]
-    takes: Takes | None = None  # None: all images
-    captions: Captions | None = None
-    draw: CaptionDraw = CaptionDraw()
+    tars: Sequence[str | Path] = ()
+    captions: Sequence[str | Path] = ()
+    caption_ratio: float = CaptionDraw.ratio
+    epoch: int = CaptionDraw.epoch
+    seed: int = CaptionDraw.seed
+    clusters: ByCluster = ALL
+    workers: int = 1
 
-    def pairs(self) -> Iterator[pa.RecordBatch]:
-        """Yield the PAIRS that are written."""
-        for file in self.files:
-            for batch in batches(file, BATCH_ROWS, PAIRS.names):
-                yield batch if self.takes is None else batch.filter(pa.array(self.takes(batch["uid"])))
+    writes = "tars of the curated pairs"
+    elsewhere = "captions are drawn for webdataset alone; give captions, or no ratio and epoch"
+
+    def __post_init__(self) -> None:
+        if not self.tars:
+            raise InputError("the format webdataset is written of tars; give those of img2dataset")
+        if not self.captions and (self.caption_ratio, self.epoch) != (CaptionDraw.ratio, CaptionDraw.epoch):
+            raise InputError(self.elsewhere)
+        _ = self._draw  # its numbers are checked
+        self.clusters.require_choice("webdataset")
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flags of the draw of captions."""
+        group = parser.add_argument_group("captions in place of texts, for webdataset")
+        group.add_argument(
+            "--caption-ratio",
+            type=float,
+            default=cls.caption_ratio,
+            metavar="SHARE",
+            help="of the samples with a caption, those whose txt it is, for webdataset (default: %(default)s)",
+        )
+        group.add_argument(
+            "--epoch",
+            type=int,
+            default=cls.epoch,
+            metavar="N",
+            help="of the draw of captions, as of the online loader (default: %(default)s)",
+        )
+
+    def write(self, run: Results, folder: Path) -> str:
+        """Write the tars."""
+        tars = distinct_tars(self.tars)
+        with ExitStack() as stack:
+            found = stack.enter_context(captioned(run, folder, self.captions))
+            selection = stack.enter_context(selected(run, folder, self.clusters))
+            spread = stack.enter_context(processes(min(self.workers, len(tars))))
+            work = Path(stack.enter_context(TemporaryDirectory(dir=folder)))
+            joined = joined_images(tars, _pairs(run, selection), PAIRS, work)
+            texts = _texts(joined, partial(self._draw.of, found.captions if found else None), work)
+            written = [*spread(partial(write_tar, folder=folder), tars, texts)]
+        sizes = {tar.name: samples for tar, (samples, _) in zip(tars, written, strict=True)}
+        (folder / SIZES).write_text(json.dumps(sizes, indent=1) + "\n", "utf-8")
+        samples, captions = (sum(each) for each in zip(*written, strict=True))
+        if not samples:
+            raise InputError(
+                f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{selection}; give "
+                "tars of a download of its curated/ or matched/"
+            )
+        drawn = f" with {counted(captions, 'caption')} as txt ({lack(found)})" if found else ""
+        return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{selection}"
+
+    @property
+    def _draw(self) -> CaptionDraw:
+        return CaptionDraw(self.caption_ratio, self.seed, self.epoch)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A tar to be written: of which one, with which texts, and under which path."""
+def write_tar(tar: Path, texts: OwnFile, folder: Path) -> tuple[int, int]:
+    """Write the samples of a tar that have a text; return their number, and that of captions.
 
-    tar: Path
-    texts: OwnFile
-    to: Path
-
-
-def write_tars(
-    tars: list[Path], texts: Texts, folder: Path, spread: Callable[..., Iterable[tuple[int, int]]] = map
-) -> tuple[int, int]:
-    """Write a tar for each of `tars`, and sizes.json; return the number of samples, and of captions that are `txt`.
-
-    `spread` is `map`, or maps a function over jobs in several processes.
+    The file of texts is removed.
     """
-    _require_distinct(tars)
-    work = folder / "work"
-    work.mkdir()
-    written = [*spread(write_tar, _jobs(tars, texts, folder, work))]
-    work.rmdir()
-    sizes = {tar.name: samples for tar, (samples, _) in zip(tars, written, strict=True)}
-    (folder / SIZES).write_text(json.dumps(sizes, indent=1) + "\n", "utf-8")
-    samples, captions = (sum(each) for each in zip(*written, strict=True))
-    return samples, captions
-
-
-def write_tar(job: Job) -> tuple[int, int]:
-    """Write the samples of a tar that have a text; return their number, and that of captions."""
-    rows = _take(job.texts)
-    texts = {offset: (text, caption) for offset, text, caption in zip(*rows.to_pydict().values(), strict=True)}
-    with (
-        job.tar.open("rb") as file,
-        mapped(file) as data,
-        writing(job.to) as out,
-    ):
+    rows = open_arrow(texts).read_all()
+    texts.path.unlink()
+    members_of = {offset: _members(*each) for offset, *each in zip(*rows.to_pydict().values(), strict=True)}
+    with tar.open("rb") as file, mapped(file) as data, writing(folder / tar.name) as out:
         for key, files in by_key(members(data)):
             image = image_of(files)
-            if image is None or files[image].offset not in texts:
+            if image is None or files[image].offset not in members_of:
                 continue
             for extension, member in files.items():
                 if extension not in (TEXT, ALT):
                     out.add(member.name, data[member.offset : member.offset + member.size])
-            for extension, text in _members(*texts[files[image].offset]):
+            for extension, text in members_of[files[image].offset]:
                 out.add(f"{key}.{extension}", text.encode())
     return rows.num_rows, rows.num_rows - rows["caption"].null_count
 
 
-def _jobs(tars: list[Path], texts: Texts, folder: Path, work: Path) -> Iterator[Job]:
-    """Yield a job for each tar, once its texts are written to a file in `work`."""
-    for number, (_, rows) in enumerate(joined_images(tars, texts.pairs(), PAIRS, work)):
-        captions = texts.draw.of(texts.captions, rows["uid"].combine_chunks())
-        rows = rows.select(["offset", "text"]).append_column("caption", captions)
+def _pairs(run: Results, selection: Selection) -> Iterator[pa.RecordBatch]:
+    """Yield the PAIRS that are written."""
+    for file in curated_files(run):
+        yield from map(selection.filter, batches(file, BATCH_ROWS, PAIRS.names))
+
+
+def _texts(
+    joined: Iterable[tuple[pa.RecordBatch, pa.Table]], captions: Callable[[pa.Array], pa.Array], work: Path
+) -> Iterator[OwnFile]:
+    """Yield a file in `work` of the texts of each tar, and of the captions that stand for them."""
+    for number, (_, rows) in enumerate(joined):
+        drawn = captions(rows["uid"].combine_chunks())
+        rows = rows.select(["offset", "text"]).append_column("caption", drawn)
         path = work / f"{number}.texts"
         with pa.ipc.new_file(str(path), rows.schema) as file:
             file.write_table(rows)
-        yield Job(tars[number], as_written(path), folder / tars[number].name)
-
-
-def _take(file: OwnFile) -> pa.Table:
-    """Return the rows in a file, and remove it."""
-    rows = open_arrow(file).read_all()
-    file.path.unlink()
-    return rows
+        yield as_written(path)
 
 
 def _members(text: str, caption: str | None) -> list[tuple[str, str]]:
     """Return the extensions and contents of the texts of a sample."""
     return [(TEXT, text)] if caption is None else [(TEXT, caption), (ALT, text)]
-
-
-def _require_distinct(tars: list[Path]) -> None:
-    name, number = Counter(tar.name for tar in tars).most_common(1)[0]
-    if number > 1:
-        raise InputError(f"{number} tars are called {name}; give tars of one download")

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.export.card import About  # noqa: E402
-from curation.export.forms import Given, export  # noqa: E402
+from curation.export.forms import export  # noqa: E402
+from curation.export.webdataset import WebDataset  # noqa: E402
 from curation.schemas import CURATED  # noqa: E402
 
 TARS, SAMPLES, IMAGE_BYTES, TURNS = 4, 5000, 20_000, 3
@@ -56,7 +56,7 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def ours(folder: Path, to: Path) -> None:
-    export(folder / "run", to, "webdataset", About(), given=Given([folder / "images"]))
+    export(folder / "run", to, WebDataset([folder / "images"]))
 
 
 def plain(folder: Path, to: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from curation.commands.export import main
 from curation.exclusion import Exclusion
-from curation.export.experts import ByCluster
+from curation.export.forms import ByCluster
 from curation.export.removal import remove
 from curation.schemas import CURATED
 from runtime.errors import InputError

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from curation.export.card import About, card
 from curation.export.forms import export
+from curation.export.huggingface import HuggingFace, card
+from curation.export.metaclip import MetaClip
 from curation.run.results import Results
 from tests.support.downloaded import matched
 from tests.support.finished_run import write_parts
@@ -18,8 +19,8 @@ def test_texts_counts_and_probabilities_are_of_the_images_that_passed(run, tmp_p
     write_parts(run.path / name, matched(there), files=2)
     facts["rows"] |= {name: len(there)}
     (run.path / "run.json").write_text(json.dumps(facts), "utf-8")
-    export(run.path, tmp_path / "out", "metaclip", About())
+    export(run.path, tmp_path / "out", MetaClip())
     shards = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "out" / "texts").iterdir())]
     assert [uid for shard in shards for uid in shard] == [row["uid"] for row in there]
     assert sum(batch.num_rows for batch in Results.open(run.path).matched()) == len(there)
-    assert f"with a matching text: 60; of these downloaded: {len(there)}; kept" in card(facts, About(), "Pairs")
+    assert f"with a matching text: 60; of these downloaded: {len(there)}; kept" in card(facts, HuggingFace(), "Pairs")

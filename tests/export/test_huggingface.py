@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.counts import EntryCounts
-from curation.export.card import ISO_639, About, card, size_category
 from curation.export.croissant import RECORD_SETS
 from curation.export.forms import export
+from curation.export.huggingface import ISO_639, HuggingFace, card, size_category
 from curation.run.results import Results
 from metadata import Entries, InputError
 from metadata.languages import LANGUAGES
@@ -43,8 +43,8 @@ def test_sizes_have_the_words_of_hugging_face(rows, category):
 
 def test_the_card_has_what_was_stated_and_leaves_out_the_rest(run):
     facts = Results.open(run.path).facts
-    bare = card(facts, About(), "pairs")
-    stated = card(facts, About(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
+    bare = card(facts, HuggingFace(), "pairs")
+    stated = card(facts, HuggingFace(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
     assert "license" not in bare
     assert "Citation" not in bare
     assert 'license: "cc-by-4.0"\n' in stated
@@ -53,14 +53,14 @@ def test_the_card_has_what_was_stated_and_leaves_out_the_rest(run):
 
 
 def test_a_name_that_looks_like_markdown_is_shown_as_it_is(run):
-    written = card(Results.open(run.path).facts, About(), "a [b](c)\n# <script>*d*</script> e_f")
+    written = card(Results.open(run.path).facts, HuggingFace(), "a [b](c)\n# <script>*d*</script> e_f")
     title, pretty = r"# a \[b\](c) # \<script\>\*d\*\</script\> e\_f", r'"a [b](c)\n# <script>*d*</script> e_f"'
     assert f"\n{title}\n\n" in written
     assert f"pretty_name: {pretty}\n" in written
 
 
 def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
-    assert 'language: ["en", "ja", "no"]\n' in card(Results.open(run.path).facts, About(), "pairs")
+    assert 'language: ["en", "ja", "no"]\n' in card(Results.open(run.path).facts, HuggingFace(), "pairs")
     tags = [ISO_639.get(language.code, language.code) for language in LANGUAGES]
     assert set(ISO_639) <= {language.code for language in LANGUAGES}
     assert [tag for tag in tags if tag and not re.fullmatch(r"[a-z]{2,3}", tag)] == []
@@ -70,7 +70,7 @@ def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
 @pytest.mark.parametrize("date", ["yesterday", "2026-13-01", "20261125", "2026-1-5"])
 def test_a_date_that_is_none_is_refused(date):
     with pytest.raises(InputError, match=f"the date is '{date}'"):
-        About(date=date)
+        HuggingFace(date=date)
 
 
 @pytest.mark.parametrize("records", RECORD_SETS)
@@ -82,13 +82,13 @@ def test_every_column_is_described(records):
 
 
 def test_data_and_entries_are_linked_not_copied(run, tmp_path):
-    export(run.path, tmp_path / "out", "huggingface", About())
+    export(run.path, tmp_path / "out", HuggingFace())
     assert (tmp_path / "out" / "data" / "00000.parquet").samefile(run.path / "curated" / "00000.parquet")
     assert (tmp_path / "out" / "entries" / "entries.parquet").samefile(run.path / "counts.parquet")
 
 
 def test_the_entries_of_a_pair_can_be_looked_up_by_their_ids(run, tmp_path):
-    export(run.path, tmp_path / "out", "huggingface", About())
+    export(run.path, tmp_path / "out", HuggingFace())
     entries = pq.read_table(tmp_path / "out" / "entries").to_pylist()
     assert [entry["id"] for entry in entries] == list(range(len(entries)))
     assert [entry["entry"] for entry in entries] == [entry for listed in LISTS.values() for entry in listed]
@@ -99,7 +99,7 @@ def test_the_entries_of_a_pair_can_be_looked_up_by_their_ids(run, tmp_path):
 
 
 def test_the_card_has_a_configuration_for_the_pairs_and_one_for_the_entries(run, tmp_path):
-    export(run.path, tmp_path / "out", "huggingface", About())
+    export(run.path, tmp_path / "out", HuggingFace())
     (line,) = re.findall("^configs: (.*)$", (tmp_path / "out" / "README.md").read_text("utf-8"), re.MULTILINE)
     paths = {config["config_name"]: config["data_files"][0]["path"] for config in json.loads(line)}
     assert paths == {"default": "data/*.parquet", "entries": "entries/*.parquet"}
@@ -107,7 +107,7 @@ def test_the_card_has_a_configuration_for_the_pairs_and_one_for_the_entries(run,
 
 
 def test_croissant_names_every_file_with_its_digest(run, tmp_path):
-    export(run.path, tmp_path / "out", "huggingface", About())
+    export(run.path, tmp_path / "out", HuggingFace())
     described = json.loads((tmp_path / "out" / "croissant.json").read_text("utf-8"))
     digests = {each["contentUrl"]: each["sha256"] for each in described["distribution"] if "sha256" in each}
     files = sorted((tmp_path / "out").rglob("*.parquet"))
@@ -120,18 +120,18 @@ def test_croissant_names_every_file_with_its_digest(run, tmp_path):
 def test_a_manifest_with_rows_missing_is_refused(run, tmp_path):
     (run.path / "curated" / "00001.parquet").unlink()
     with pytest.raises(InputError, match=r"curated holds \d+ images, \d+ were written"):
-        export(run.path, tmp_path / "out", "huggingface", About())
+        export(run.path, tmp_path / "out", HuggingFace())
 
 
 def test_counts_of_another_run_are_refused(run, tmp_path):
     entries = Entries.build({"en": ["other"]})
     EntryCounts.zeros(1, entries.digest).save(str(run.path / "counts.parquet"), entries)
     with pytest.raises(InputError, match=r"counts.parquet and the run.json beside it are of two runs"):
-        export(run.path, tmp_path / "out", "huggingface", About())
+        export(run.path, tmp_path / "out", HuggingFace())
 
 
 def test_a_run_without_counts_is_refused(run, tmp_path):
     (run.path / "counts.parquet").unlink()
     with pytest.raises(InputError, match=r"no counts at .*counts.parquet"):
-        export(run.path, tmp_path / "out", "huggingface", About())
+        export(run.path, tmp_path / "out", HuggingFace())
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.export.forms import About, export
+from curation.export.forms import export
+from curation.export.huggingface import HuggingFace
 from curation.export.removal import REMOVED, remove
 from curation.run.results import Results
 from curation.schemas import CURATED
@@ -126,7 +127,7 @@ def test_what_went_is_a_list_that_takes_the_same_out_again(run, tmp_path):
 def test_a_manifest_with_rows_removed_is_a_finished_run_for_other_programs(run, tmp_path):
     remove(run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
     assert Results.open(tmp_path / "new").kept().num_rows == facts(tmp_path / "new")["rows"]["kept"]
-    export(tmp_path / "new", tmp_path / "card", "huggingface", About())
+    export(tmp_path / "new", tmp_path / "card", HuggingFace())
     assert (
         f"{facts(tmp_path / 'new')['rows']['kept']:,} image-text pairs" in (tmp_path / "card" / "README.md").read_text()
     )

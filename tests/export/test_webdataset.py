@@ -12,10 +12,9 @@ import pytest
 
 from curation.commands.export import main
 from curation.exclusion import Exclusion
-from curation.export.card import About
-from curation.export.forms import Given, export
+from curation.export.forms import export
 from curation.export.removal import remove
-from curation.online.config import CaptionDraw
+from curation.export.webdataset import WebDataset
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
 from tests.support.finished_run import image
@@ -67,7 +66,7 @@ def naive_samples(tar: Path, texts: dict[str, str], captions: dict[str, str]) ->
 
 
 def written(run, tars, to: Path, workers: int = 1, **given) -> str:
-    return export(run.path, to, "webdataset", About(), workers, given=Given([tars], **given))
+    return export(run.path, to, WebDataset([tars], workers=workers, **given))
 
 
 def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, tars, tmp_path):
@@ -99,14 +98,14 @@ def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, ca
 
 def test_the_same_samples_give_the_same_bytes_whoever_writes_them(run, tars, captions, tmp_path):
     for workers in (1, 2):
-        written(run, tars, tmp_path / f"out{workers}", workers, captions=[captions], draw=CaptionDraw(RATIO))
+        written(run, tars, tmp_path / f"out{workers}", workers, captions=[captions], caption_ratio=RATIO)
     for path in (tmp_path / "out1").iterdir():
         assert path.read_bytes() == (tmp_path / "out2" / path.name).read_bytes()
 
 
 def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, captions, tmp_path):
     written(run, tars, tmp_path / "plain")
-    written(run, tars, tmp_path / "first", captions=[captions], draw=CaptionDraw(1.0))
+    written(run, tars, tmp_path / "first", captions=[captions], caption_ratio=1.0)
     written(run, tmp_path / "first", tmp_path / "again")
     for path in (tmp_path / "plain").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
@@ -116,9 +115,7 @@ def test_a_manifest_that_images_were_removed_from_is_written_with_captions_too(r
     removed = run.kept[0]["uid"]
     (tmp_path / "opt-outs.txt").write_text(f"{removed}\n")
     remove(run.path, Exclusion.read([str(tmp_path / "opt-outs.txt")]), tmp_path / "less")
-    sentence = export(
-        tmp_path / "less", tmp_path / "out", "webdataset", About(), given=Given([tars], captions=[captions])
-    )
+    sentence = export(tmp_path / "less", tmp_path / "out", WebDataset([tars], captions=[captions]))
     left = len(run.kept) - 1
     assert sentence.startswith(f"{left} samples in 3 tars with ")
     assert f" of {left} images have no caption" in sentence
@@ -164,8 +161,7 @@ def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog)
         ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
         ({"tars": "twice"}, "2 tars are called 00000.tar; give tars of one download"),
         ({"tars": "compressed"}, "is no uncompressed tar"),
-        ({"tars": "images", "draw": CaptionDraw(0.5)}, "captions are drawn for webdataset alone; give captions"),
-        ({"tars": "images", "names": "t.csv"}, "names are for what metaclip writes"),
+        ({"tars": "images", "caption_ratio": 0.5}, "captions are drawn for webdataset alone; give captions"),
     ],
 )
 def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
@@ -179,10 +175,10 @@ def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
         folder = tmp_path / given["tars"]
         given = given | {"tars": sorted(folder.glob("*/*.tar")) or [folder]}
     with pytest.raises(InputError, match=fault):
-        export(run.path, tmp_path / "out", "webdataset", About(), given=Given(**given))
+        export(run.path, tmp_path / "out", WebDataset(**given))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_ratio_that_is_no_share_is_refused():
     with pytest.raises(InputError, match="caption_ratio"):
-        CaptionDraw(1.5)
+        WebDataset(["images"], ["captions.parquet"], caption_ratio=1.5)

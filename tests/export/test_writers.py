@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.export.forms import About, export
+from curation.export.datacomp import DataComp
+from curation.export.forms import export
 from curation.export.removal import remove
 from metadata import InputError
 from runtime.storage.locks import own, owned
@@ -17,7 +18,7 @@ from tests.support.checkout import ROOT
 PROGRAM = """
 import sys
 from curation.exclusion import Exclusion
-from curation.export.forms import About, export
+from curation.export.forms import export, forms
 from curation.export.removal import remove
 from metadata import InputError
 kind, source, to = sys.argv[1:]
@@ -26,7 +27,7 @@ try:
     if kind == "remove":
         remove(source, Exclusion.of(domains=["nowhere.example"]), to)
     else:
-        export(source, to, kind, About(), overwrite=True)
+        export(source, to, forms()[kind](), overwrite=True)
 except InputError as error:
     print(error)
     raise SystemExit(2)
@@ -71,7 +72,7 @@ def test_two_that_begin_at_once_leave_what_one_of_them_makes(run, tmp_path, kind
 def test_a_folder_into_which_a_run_is_writing_is_refused(run, tmp_path, overwrite):
     with owned(tmp_path / "out"):
         with pytest.raises(InputError, match="another run is writing to"):
-            export(run.path, tmp_path / "out", "datacomp", About(), overwrite=overwrite)
+            export(run.path, tmp_path / "out", DataComp(), overwrite=overwrite)
         with pytest.raises(InputError, match="another run is writing to"):
             remove(run.path, Exclusion.of(), tmp_path / "out")
     assert names(tmp_path) == {"run"}
@@ -82,6 +83,6 @@ def test_what_a_killed_export_left_is_in_no_ones_way(run, tmp_path):
     half = tmp_path / ".out.partial" / "out"
     half.mkdir(parents=True)
     (half / "uids.npy").write_bytes(b"half")
-    export(run.path, tmp_path / "out", "datacomp", About())
+    export(run.path, tmp_path / "out", DataComp())
     assert names(tmp_path / "out") == {"uids.npy"}
     assert names(tmp_path) == {"run", "out"}

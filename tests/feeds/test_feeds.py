@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands import export as job
-from curation.export.card import About
-from curation.export.forms import Given, export
-from curation.online.config import CaptionDraw
+from curation.export.forms import export
+from curation.export.huggingface import HuggingFace
+from curation.export.webdataset import WebDataset
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image
@@ -30,7 +30,7 @@ from tests.support.training import arguments
 PAGE = ROOT / "docs" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
 JPEG = b"\xff\xd8\xff"
-ABOUT = About("Pairs é", "cc-by-4.0", "1.0.0", "2026-11-25", "Ada: Pairs, 2026")
+ABOUT = HuggingFace("Pairs é", "cc-by-4.0", "1.0.0", "2026-11-25", "Ada: Pairs, 2026")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def run(tmp_path):
 @pytest.fixture
 def published(run, tmp_path) -> Path:
     """The run as a folder for Hugging Face."""
-    export(run.path, tmp_path / "pairs", "huggingface", ABOUT)
+    export(run.path, tmp_path / "pairs", ABOUT)
     return tmp_path / "pairs"
 
 
@@ -181,8 +181,8 @@ def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloade
     paths = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
     curated = submit("jobs/curate.py", *paths, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 20)
     assert curated.returncode == 0, curated.stderr
-    given = Given([download("matched")], captions=[str(tmp_path / "captions.parquet")], draw=CaptionDraw(0.5))
-    export(tmp_path / "out", tmp_path / "tars", "webdataset", ABOUT, given=given)
+    form = WebDataset([download("matched")], [str(tmp_path / "captions.parquet")], caption_ratio=0.5)
+    export(tmp_path / "out", tmp_path / "tars", form)
     sizes = json.loads((tmp_path / "tars" / "sizes.json").read_text("utf-8"))
     args = arguments(train_data=str(tmp_path / "tars" / "00000.tar"), train_num_samples=None)
     args.batch_size = 2

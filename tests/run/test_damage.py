@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from curation.commands.verify import main
-from curation.export.card import About
 from curation.export.forms import export
+from curation.export.metaclip import MetaClip
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import PAIRS, SAMPLED, STATED
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     flip(run / "matched" / "00000.parquet", random.Random(0))
     with pytest.raises(InputError, match=r"00000.parquet is damaged \(.*\); delete \S*matched and run the same"):
-        export(run, tmp_path / "new", "metaclip", About())
+        export(run, tmp_path / "new", MetaClip())
     assert not (tmp_path / "new").exists()
 
 

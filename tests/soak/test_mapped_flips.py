@@ -16,8 +16,9 @@ import pytest
 from curation import clusters
 from curation.clustering.training import Clusters
 from curation.exclusion import Exclusion
-from curation.export.card import About
+from curation.export.datacomp import DataComp
 from curation.export.forms import export
+from curation.export.huggingface import HuggingFace
 from curation.export.removal import remove
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
@@ -122,8 +123,8 @@ def test_a_manifest_without_what_was_removed(tmp_path, checked):
     def answer(folder: Path) -> object:
         made = tmp_path / "made"
         shutil.rmtree(made, ignore_errors=True)
-        export(folder, made / "huggingface", "huggingface", About(dataset_name="run"))
-        export(folder, made / "datacomp", "datacomp", About(dataset_name="run"))
+        export(folder, made / "huggingface", HuggingFace(dataset_name="run"))
+        export(folder, made / "datacomp", DataComp())
         remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
         found = Results.open(folder)
         return found.counts.tolist(), found.kept().to_pylist(), by_flips.bytes_of(made, without=("run.json",))

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from curation import online
 from curation.exclusion import Exclusion
-from curation.export.card import About
 from curation.export.forms import export
+from curation.export.huggingface import HuggingFace
+from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
 from curation.online.config import OnlineConfig
 from curation.online.dataset import read_rates
@@ -134,8 +135,8 @@ def everything(folder: Path) -> object:
     images = pa.Table.from_batches(run.matched(None)).to_pylist(), run.examples(range(len(run.counts)), None)
     made = folder.parent / "made"
     shutil.rmtree(made, ignore_errors=True)
-    for form in ("huggingface", "metaclip"):
-        export(folder, made / form, form, About(dataset_name="run"))
+    for name, form in (("huggingface", HuggingFace("run")), ("metaclip", MetaClip())):
+        export(folder, made / name, form)
     remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
     written = bytes_of(made, without=("run.json",))
     return figures, images, run.facts["rows"], written

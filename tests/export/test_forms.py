@@ -1,0 +1,79 @@
+"""A form of another installed package is listed in the help, takes flags, and writes a folder."""
+
+import pytest
+
+from curation.commands.export import main
+from curation.export.forms import FORMS, forms
+from tests.support.installed import install
+from tests.support.refusals import refusal
+
+CODE = """
+from dataclasses import dataclass
+from curation.export.forms import ALL, ByCluster, Form, selected
+from curation.run.finished import curated_files
+from runtime.storage.parquet import batches
+
+@dataclass(frozen=True)
+class Urls(Form):
+    clusters: ByCluster = ALL
+    ending: str = "txt"
+    writes = "a list of URLs"
+
+    @classmethod
+    def add_flags(cls, parser):
+        group = parser.add_argument_group("lists, for urls")
+        group.add_argument("--ending", default=cls.ending, help="of the names of lists")
+
+    def write(self, run, folder):
+        with selected(run, folder, self.clusters) as selection:
+            for file in curated_files(run):
+                with (folder / f"{file.path.stem}.{self.ending}").open("w", encoding="utf-8") as out:
+                    for batch in batches(file):
+                        out.writelines(f"{url}\\n" for url in selection.filter(batch)["url"].to_pylist())
+        return "lists"
+"""
+
+
+@pytest.fixture
+def urls(monkeypatch, tmp_path):
+    entry_points = "[clip_curation.export_forms]\nurls = form_of_urls:Urls\n"
+    install(monkeypatch, tmp_path / "site", "form_of_urls", CODE, entry_points)
+
+
+def test_the_forms_of_this_project_are_those_of_its_table():
+    assert list(forms()) == list(FORMS) == ["datacomp", "huggingface", "metaclip", "webdataset"]
+
+
+def test_the_help_lists_a_form_of_another_package_and_its_flags(urls, capsys):
+    for flag, shown in (("--help", "webdataset,urls}"), ("--help", "; a list of URLs."), ("--help-all", "--ending")):
+        with pytest.raises(SystemExit):
+            main([flag])
+        assert shown in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_form_of_another_package_writes_a_file_for_each_of_the_run(urls, run, tmp_path, capsys):
+    main([str(run.path), "--output", str(tmp_path / "out"), "--format", "urls", "--ending", "urls"])
+    written = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in written] == ["00000.urls", "00001.urls"]
+    lines = "".join(path.read_text("utf-8") for path in written).splitlines()
+    assert lines == [row["url"] for row in run.kept]
+    assert capsys.readouterr().err == f"lists in {tmp_path / 'out'}\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "flags", "fault"),
+    [
+        ("urls", ["--tars", "x"], "tars are for the formats metaclip and webdataset; urls is written without them"),
+        ("urls", ["--license", "mit"], "--license would be said on a dataset card; --format urls writes none"),
+        ("datacomp", ["--ending", "csv"], "--ending cannot be given with --format datacomp"),
+    ],
+)
+def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys, form, flags, fault):
+    sentence = refusal(capsys, main, run.path, "--output", tmp_path / "out", "--format", form, *flags)
+    assert sentence == f"export: {fault}"
+
+
+def test_a_form_that_cannot_be_imported_is_named(monkeypatch, run, tmp_path, capsys):
+    install(monkeypatch, tmp_path / "site", "form_of_none", "", "[clip_curation.export_forms]\nx = form_of_none:X\n")
+    sentence = refusal(capsys, main, run.path, "--output", tmp_path / "out", "--format", "datacomp")
+    assert "the package form_of_none has form_of_none:X as x" in sentence
