@@ -23,7 +23,7 @@ from curation.gate.passing import tally_texts
 from curation.gate.plan import Pictures
 from curation.images.tasks import MATCHED_ROW_GROUP, pack, pairs_of, write_images
 from curation.near_copies.copies import copies_of, equal_copies
-from curation.near_copies.hash_columns import hash_binaries
+from curation.near_copies.words import hash_binaries
 from curation.run.tasks import group_buckets
 from curation.schemas import MATCHED
 from runtime.blocks import Block, Packer

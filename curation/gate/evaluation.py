@@ -20,8 +20,7 @@ from curation.by_uid.tables import ROWS, opened, parquet_files
 from curation.exclusion.sets import url_keys
 from curation.gate.evaluation_keys import HashesOfSets, KeysOfSets
 from curation.inputs.tables.columns import RECOGNISED
-from curation.near_copies.hash_columns import hash_words, is_plain
-from curation.near_copies.words import WORD_BITS, require_distance
+from curation.near_copies.words import WORD_BITS, hash_words, is_plain, require_distance
 from runtime.arrow.buffers import Strings, string_array
 from runtime.arrow.uid_keys import uid_numbers
 from runtime.errors import InputError

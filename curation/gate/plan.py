@@ -16,8 +16,7 @@ from curation.gate.evaluation_texts import EvaluationTexts
 from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.gate.only import UidList
 from curation.gate.policies import Policy
-from curation.near_copies.hash_columns import hash_bits
-from curation.near_copies.words import HASH_BITS, MOST_SHARE, require_distance
+from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_bits, require_distance
 from runtime.errors import InputError, require_several
 from runtime.redaction import hidden
 

@@ -55,15 +55,6 @@ def unshuffle(keys, out):
         out[row, 0] = unmixed(keys[row, 0]) ^ mixed_rest(keys, row)
 
 
-@kernel
-def count_ones(words, out):
-    """out[bit] = number of hashes in which the bit is set."""
-    out[:] = 0
-    for row in range(len(words)):
-        for bit in range(len(out)):
-            out[bit] += np.int64((words[row, bit >> 6] >> (U(bit) & SIXTY_THREE)) & ONE)
-
-
 @inline
 def value_of(words, row, places):
     """Return the number that the bits at `places` spell, the first one lowest."""
@@ -181,13 +172,3 @@ def find_leaders(later, earlier, copies, number, out):
             number += 1
             out[pair] = True
     return number
-
-
-@kernel
-def count_bits(words, out):
-    """out[row] = number of bits that are set in a hash."""
-    for row in range(len(words)):
-        found = np.int64(0)
-        for word in range(words.shape[1]):
-            found += ones(np.int64(words[row, word]))
-        out[row] = found

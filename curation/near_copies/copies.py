@@ -1,8 +1,11 @@
 """Find the near copies among the hashes of all images, on Spark: image -> the image that stays for it.
 
 Equal hashes are one row before any are compared. Then each distinct hash travels to k + 1 tasks by the value of each of
-its bands, packed; pairs within the distance come back, and one task sweeps over them in order. What is found, and why
-in rounds, is in `images.near_copies`.
+its bands, packed; pairs within the distance come back, and one task sweeps over them in order.
+
+Hashes have an order, that of their shuffled keys. A *leader* has no leader before it within the distance; any other
+hash is a *copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its
+leader, and neither the order of rows nor their partitions change anything. DESIGN.md says why, and why in rounds.
 """
 
 from __future__ import annotations
@@ -14,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.near_copies.leaders import Leaders, near_copies, pairs_in_band, shares
-from curation.near_copies.words import band_of, bytes_of, in_order, require_distance, shuffled, unshuffled, words_of
+from curation.kernels.near_copies import find_leaders
+from curation.near_copies.index import pairs_in_band
+from curation.near_copies.words import band_of, bytes_of, in_order, require_distance, shuffled, unshuffled, words_in
 from runtime.blocks import Block, Packer, unpack
 from runtime.errors import AGAIN, InputError
 from runtime.shipping import require_shared
@@ -34,6 +37,8 @@ from runtime.warming import compile_kernels
 
 PARTITION_HASHES = 1 << 20  # that a task compares, where the values of a band are enough to part them
 SENT_HASHES = 1 << 17  # at a time
+FIRST_SHARE = 256  # of all hashes, those that are the first of so many are compared with all others in a first round
+ONE_ROUND = 1 << 14  # hashes that are compared in one round
 _ROW_GROUP = 1 << 17
 _KEYED = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.binary())])
 _PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
@@ -83,8 +88,33 @@ def equal_copies(hashes: DataFrame) -> DataFrame:
 
 def compare_some() -> None:
     """Find copies among a few hashes, so that Numba compiles the kernels."""
-    near_copies(np.arange(4, dtype=np.uint64)[:, None], 1)
-    near_copies(np.arange(16, dtype=np.uint64).reshape(4, 4), 1)
+    for words in (1, 4):
+        hashes = np.zeros((4, words), np.uint64)
+        hashes[:, 0] = np.arange(4)
+        keys = shuffled(hashes)
+        for later, earlier in (pairs.T for pairs in pairs_in_band(unshuffled(keys), 1, len(keys), band=1)):
+            Leaders(words).of(keys[later], keys[earlier])
+
+
+def shares(number: int) -> tuple[int, ...]:
+    """Return, for each round, the share of the undecided hashes that is compared with all of them, as a divisor."""
+    return (1,) if number <= ONE_ROUND else (FIRST_SHARE, 1)
+
+
+class Leaders:
+    """The sweep over pairs in the order of (later, earlier), batch after batch: which earlier hash leads the later."""
+
+    def __init__(self, words: int):
+        self._copies, self._number = np.empty((1024, words), np.uint64), 0
+
+    def of(self, later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+        """Return whether each pair names a copy and its leader; rows of uint64 that compare as the hashes do."""
+        if self._number + len(later) > len(self._copies):
+            more = max(len(later), len(self._copies))
+            self._copies = np.concatenate([self._copies, np.empty((more, self._copies.shape[1]), np.uint64)])
+        out = np.empty(len(later), bool)
+        self._number = find_leaders(later, earlier, self._copies, self._number, out)
+        return out
 
 
 def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> DataFrame:
@@ -171,13 +201,12 @@ def _led(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
 
 def _words(column: pa.Array, bits: int) -> np.ndarray:
     """Return the hashes or keys of a column as rows of uint64; refuse those of another size."""
-    column = column.cast(pa.large_binary())
-    if not len(column):
-        return np.empty((0, bits // 64), np.uint64)
-    if not pc.all(pc.equal(pc.binary_length(column), bits // 8)).as_py():
-        raise InputError(f"a hash has not {bits} bits; give the hashes of one kind, as binaries of {bits // 8} bytes")
-    begin = np.frombuffer(column.buffers()[1], np.int64, 1, column.offset * 8)[0]
-    return words_of(memoryview(column.buffers()[2])[begin : begin + len(column) * bits // 8], bits)
+    try:
+        fixed = column.cast(pa.binary(bits // 8))
+    except pa.ArrowException:
+        expected = f"give the hashes of one kind, as binaries of {bits // 8} bytes"
+        raise InputError(f"a hash has not {bits} bits; {expected}") from None
+    return words_in(fixed)
 
 
 def _binary(words: np.ndarray) -> pa.Array:

@@ -1,4 +1,7 @@
-"""Tables of perceptual hashes in which others within some bits are looked up. DESIGN.md says why no pair is missed."""
+"""Find pairs of near hashes: bands of bits that they share, and tables in which others are looked up.
+
+DESIGN.md says why no pair is missed.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from math import comb
 import numpy as np
 
 from curation.kernels import near_copies as kernels
-from curation.near_copies.words import WORD_BITS
+from curation.near_copies.words import WORD_BITS, band_bits, band_of
 
 INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables each
 PAIRS = 1 << 20  # found before they are handed on
@@ -100,12 +103,37 @@ class Index:
 def _most_varied(words: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """Return bits, those first that tell most hashes apart, as far as a sample of them shows."""
     some = words[:: -(-len(words) // _SEEN)]
-    counts = np.empty(WORD_BITS * words.shape[1], np.int64)
-    kernels.count_ones(some, counts)
-    return bits[np.argsort(abs(2 * counts[bits] - len(some)), kind="stable")]
+    ones = np.unpackbits(some.astype("<u8").view(np.uint8), axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
+    return bits[np.argsort(abs(2 * ones[bits] - len(some)), kind="stable")]
 
 
 def _mask(places: np.ndarray, bits: int) -> np.ndarray:
     is_set = np.zeros(bits, np.uint8)
     is_set[places] = 1
     return np.packbits(is_set, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def pairs_in_band(words: np.ndarray, k: int, indexed: int, band: int) -> Iterator[np.ndarray]:
+    """Yield pairs of distinct hashes within `k` bits that share this band, and none before it, each once.
+
+    A pair is the positions of the later and the earlier hash, and the earlier one is among the first `indexed`.
+    """
+    values = band_of(words, band, k)
+    order = np.argsort(values, kind="stable")
+    bounds = np.append(np.flatnonzero(np.diff(values[order], prepend=-1)), len(order))
+    for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        rows = order[begin:end]
+        own = int(np.searchsorted(rows, indexed))
+        if own and len(rows) > 1:
+            for pairs in _pairs_in_group(words[rows], k, own, band):
+                yield rows[pairs]
+
+
+def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Iterator[np.ndarray]:
+    """Yield pairs of hashes that share a band, some of the index and some of the pairs at a time."""
+    bits = WORD_BITS * words.shape[1]
+    free = np.setdiff1d(np.arange(bits), band_bits(band, k, bits))
+    before = [band_bits(other, k, bits) for other in range(band)]
+    for begin in range(0, indexed, INDEXED):
+        index = Index.of(words, range(begin, min(begin + INDEXED, indexed)), free, k)
+        yield from index.pairs(words, k, begin + 1, before)

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.hashing.picture_hashes import hash_picture  # noqa: E402
-from curation.near_copies.leaders import near_copies  # noqa: E402
 from curation.near_copies.words import bytes_of, words_of  # noqa: E402
+from tests.support.near_copies import near_copies  # noqa: E402
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
 

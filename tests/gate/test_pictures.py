@@ -9,11 +9,11 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.gate.plan import GateOptions, GatePlan, SameImage
-from curation.near_copies.leaders import near_copies
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
 from tests.support.finished_run import candidate, image
 from tests.support.gates import gated
+from tests.support.near_copies import near_copies
 
 
 def pictured(number: int, chance: random.Random) -> tuple[list[dict], dict[str, int | None]]:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from curation.near_copies import copies as module
 from curation.near_copies import index
-from curation.near_copies import leaders as module
-from curation.near_copies.leaders import near_copies, pairs_within
-from curation.near_copies.words import band_of, shuffled, unshuffled
+from curation.near_copies.words import band_of, require_distance, shuffled, unshuffled
 from runtime.errors import InputError
 from tests.naive.near_copies import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in
+from tests.support.near_copies import near_copies, pairs_within
 
 WIDTHS = pytest.mark.parametrize("words", [1, 4])
 
@@ -39,7 +39,7 @@ def test_pairs_are_of_the_indexed_hashes_and_all_others():
 
 def test_pairs_are_the_same_where_tables_and_results_come_in_parts(monkeypatch):
     expected = sorted(pairs_of(HASHES["one cluster"], 6))
-    monkeypatch.setattr(module, "INDEXED", 37)
+    monkeypatch.setattr(index, "INDEXED", 37)
     monkeypatch.setattr(index, "PAIRS", 5)
     assert sorted(pairs_of(HASHES["one cluster"], 6)) == expected
 
@@ -111,4 +111,4 @@ def test_hashes_within_the_distance_share_a_band(words):
 @pytest.mark.parametrize(("k", "words"), [(-1, 1), (17, 1), (65, 4), (True, 1), (1.0, 1), (3, 2)])
 def test_a_distance_that_means_no_copy_is_refused(k, words):
     with pytest.raises(InputError, match="distance|bits"):
-        near_copies(np.zeros((1, words), np.uint64), k)
+        require_distance(k, 64 * words)

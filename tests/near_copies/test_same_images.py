@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from curation.near_copies.copies import copies_of
-from curation.near_copies.leaders import ONE_ROUND, near_copies
+from curation.near_copies.copies import ONE_ROUND, copies_of
 from curation.near_copies.words import words_of
 from runtime.errors import InputError
 from runtime.session import session
+from tests.support.near_copies import near_copies
 
 pytestmark = pytest.mark.spark
 COPIES = 5000  # of one picture

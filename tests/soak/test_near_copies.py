@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from curation.gate.evaluation_keys import HashesOfSets
-from curation.near_copies.leaders import pairs_within
 from curation.near_copies.words import words_of
 from tests.naive.near_copies import naive_pairs
+from tests.support.near_copies import pairs_within
 
 pytestmark = pytest.mark.soak
 RANDOM = np.random.default_rng(0)
