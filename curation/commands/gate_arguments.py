@@ -92,3 +92,11 @@ def add_gate(group: _ActionsContainer) -> None:
         help="balance an image by its caption: the caption's language and entries take the place of the alt texts'; an "
         "image without a caption keeps its alt texts",
     )
+    group.add_argument(
+        "--gate-step",
+        dest="steps",
+        nargs="+",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="steps of the gate that other installed packages bring, as docs/extending.md says; they come last",
+    )

@@ -1,62 +1,72 @@
-"""Replace the alt texts of images by their captions, so that captions are balanced: the first step of the gate."""
+"""The step `captions`: captions take the place of alt texts, so that they are balanced.
+
+The language of a caption and its entries are found as those of an alt text are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
 
 from curation.by_uid.captions import ROWS, caption_rows
-from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of, summed
+from curation.by_uid.rows import PLACE, keys_of
 from curation.by_uid.tables import KEY_NAMES, ImageTable
-from curation.gate.captioning import BEST, CaptionMatching, write_captioned
+from curation.config import CurationConfig
+from curation.gate.plan import GatePlan
+from curation.gate.rewriting import require_rows_of, rewritten, tally_languages
+from curation.gate.steps import Step, removed
+from curation.inputs.limits import shorter
+from curation.matching.by_language import Matching
+from curation.run.hooks import Context
 from curation.run.tasks import TURNS, MatchPlan
+from curation.schemas import CANDIDATE, MATCHED
+from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.spark import map_batches, over, run
+from runtime.spark import over, run
 from runtime.storage.listing import ListedFile
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
 from runtime.storage.versions import Version
-from runtime.tallies import SCHEMA, Tallies
+from runtime.tallies import Tallies
 
 File = tuple[int, tuple[str, Version]]  # of a table, with its number
+KIND = "caption"  # of a text that is one
+TITLE = "an entry in the caption"  # of an image that has one
 _READ = 1 << 20  # bytes at a time
 
 
 @dataclass(frozen=True)
-class Captioning:
-    """A table of captions, and how they are matched."""
+class Captions(Step):
+    """A table of captions. Images without a caption keep their alt texts; those whose caption has no entry go."""
 
     table: ImageTable
-    digest: str  # of the bytes of its files
-    plan: MatchPlan
+    digest: str = ""  # of the bytes of its files, once they were read
 
-    @classmethod
-    def of(cls, spark: SparkSession, table: ImageTable, plan: MatchPlan) -> Captioning:
-        """Return a captioning by a table, whose files are read for their digest."""
-        digests = run(spark, list(enumerate(table.files)), _digest, TURNS).beginning("")
-        return cls(table, blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest(), plan)
+    def prepare(self, context: Context) -> Captions:
+        """Read the files of the table for their digest."""
+        context.match_plan()  # a stage of its own
+        with context.progress.stage("read captions"):
+            digests = run(context.spark, list(enumerate(self.table.files)), _digest, TURNS).beginning("")
+        return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
 
-    def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return what run.json says of the captions, given what matching them counted."""
-        table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
-        return {
-            "table": {"name": table.name, "files": len(table.files), "bytes": table.bytes, "digest": self.digest},
-            "images": counted["captioned"],
-            "without": counted["without"],
-            "cut": counted["cut"],
-            "languages": {code: {"captions": captions[code], "matched": matched.get(code, 0)} for code in captions},
-        }
+    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+        """Write the images with their captions; tally `texts` by language as those that go less those that come."""
+        best = _best(context.spark, self.table)
+        known = keys_of(context.spark, images).join(best, KEY_NAMES, "left").select("file", "row", "caption")
+        return rewritten(known, images, Captioner(context.match_plan()), folder)
 
-    def require_some(self, counted: Tallies) -> None:
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse captions of other images, and captions of which none contains an entry."""
         if not counted["captioned"]:
             raise InputError(
@@ -66,15 +76,66 @@ class Captioning:
         if not counted["passed"]:
             raise InputError(f"every matched image has a caption in {self.table.name}, and no entry is in any of them")
 
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return the table, and how many images have a caption of each language."""
+        table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
+        facts = {
+            "table": {"name": table.name, "files": len(table.files), "bytes": table.bytes, "digest": self.digest},
+            "images": counted["captioned"],
+            "without": counted["without"],
+            "cut": counted["cut"],
+            "languages": {code: {"captions": captions[code], "matched": matched.get(code, 0)} for code in captions},
+        }
+        return {"conditions": [removed(TITLE, counted)], "captions": facts}
 
-def match_captions(spark: SparkSession, captioning: Captioning, files: Sequence[OwnFile], folder: Path) -> Tallies:
-    """Write the images of all files, with captions for alt texts, to files of the same names; return what was counted.
 
-    Images without a caption keep their alt texts; those whose caption contains no entry are left out.
-    """
-    known = keys_of(spark, files).join(_best(spark, captioning.table), KEY_NAMES, "left").select(*BEST.names)
-    write = partial(_write, files=list(files), plan=captioning.plan, folder=folder)
-    return summed(map_batches(by_file(known, len(files)), write, SCHEMA))
+def step(spark: SparkSession, plan: GatePlan) -> Captions | None:
+    """Return the step where captions are asked for."""
+    return Captions(plan.captions) if plan.captions else None
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """Gives the images of a batch their captions, in a task."""
+
+    plan: MatchPlan
+
+    @cached_property
+    def matching(self) -> Matching:
+        """What finds language and entries, opened in the process that asks."""
+        return self.plan.open()
+
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: int, tallies: Tallies
+    ) -> pa.RecordBatch:
+        """Return MATCHED images whose one text is the caption, where the row has one."""
+        best = require_rows_of(batch, rows)["caption"]
+        texts, offsets = parts(batch["candidates"])
+        has = best.is_valid().to_numpy(zero_copy_only=False)
+        found = self.find(best.drop_null(), tallies)
+        is_matched = pc.greater(pc.list_value_length(found.field("entries")), 0).to_numpy(zero_copy_only=False)
+        stays = ~has
+        stays[has] = is_matched
+        for name, images in (("captioned", has), ("without", ~has), ("removed", ~stays)):
+            tallies.add(name, int(images.sum()))
+        tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
+        tally_languages(found.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
+        begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
+        candidates = _lists(_joined(texts, found), begins, np.where(has, 1, np.diff(offsets))[stays])
+        place = batch.schema.get_field_index("candidates")
+        return batch.filter(pa.array(stays)).set_column(place, MATCHED.field("candidates"), candidates)
+
+    def find(self, captions: pa.Array, tallies: Tallies) -> pa.StructArray:
+        """Return captions as CANDIDATEs; tally those that are cut, all by language, and those with an entry."""
+        texts, cut = shorter(captions, self.plan.max_text_length)
+        found = self.matching.find(texts)
+        tallies.add("cut", cut)
+        languages, is_matched = found["language"], pc.greater(pc.list_value_length(found["entries"]), 0)
+        tally_languages(languages, "captions", tallies)
+        tally_languages(languages.filter(is_matched), "matched", tallies)
+        of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
+        columns = of_caption | dict(zip(found.schema.names, found.columns, strict=True))
+        return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
 
 
 def _best(spark: SparkSession, table: ImageTable) -> DataFrame:
@@ -108,10 +169,15 @@ def _digest(numbered: File) -> Tallies:
     return tallies
 
 
-def _write(
-    rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], plan: MatchPlan, folder: Path
-) -> Iterator[pa.RecordBatch]:
-    """Write the images of each file whose BEST captions come; yield what was counted."""
-    best, captions = RowStream(rows), CaptionMatching(plan.open(), plan.max_text_length)
-    for number in best.files():
-        yield write_captioned(files[number], number, best, captions, folder).batch()
+def _joined(texts: pa.StructArray, more: pa.StructArray) -> pa.StructArray:
+    columns = [
+        pa.concat_arrays([each.field(field.name).cast(field.type) for each in (texts, more)]) for field in CANDIDATE
+    ]
+    return pa.StructArray.from_arrays(columns, fields=list(CANDIDATE))
+
+
+def _lists(texts: pa.StructArray, begins: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
+    """Return lists of so many texts each, from where each begins."""
+    offsets = np.append(0, np.cumsum(lengths))
+    taken = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts.take(pa.array(taken)))

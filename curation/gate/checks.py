@@ -1,57 +1,148 @@
-"""The checks of the gate in the task that reads a file: conditions and rules, and their answers for each batch."""
+"""The one list of what is asked of an image or of a text: it gives titles, bits and tallies; and its side in tasks.
+
+What fails a check is counted three times: where it fails, where no other check does, and where it is the first.
+The first check that a text fails counts in images that stay.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
+from curation.gate.rewriting import counted, require_rows_of, tally_languages, tally_texts
+from curation.run.hooks import Context
+from curation.schemas import MATCHED
 from runtime.arrow.buffers import parts
+from runtime.storage.own_files import OwnFile
+from runtime.tallies import Tallies
 
-TEXT_LEFT = "a text is left"  # the last condition where there are rules over texts
-ImageRule = Callable[[pa.RecordBatch], np.ndarray]  # of a MATCHED batch: bool[image], which ones must go
-# Of the texts of all images, the number of each one's image, and the MATCHED batch: bool[text], which ones must go.
-TextRule = Callable[[pa.StructArray, np.ndarray, pa.RecordBatch], np.ndarray]
+TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
+# One row an image: a bit of `met` is a condition that holds, one of `found` a table that has the image, one of `sets`
+# an evaluation set that has it, one of `differing` a table in which rows of the image differ. `status` is that of its
+# download, where one was given.
+VERDICTS = pa.schema(
+    [
+        pa.field("file", pa.int32()),
+        pa.field("row", pa.int64()),
+        pa.field("met", pa.int64()),
+        pa.field("found", pa.int64()),
+        pa.field("sets", pa.int64()),
+        pa.field("status", pa.string()),
+        pa.field("differing", pa.int64()),
+    ]
+)
+# Of a MATCHED batch and what tables say of its images: bool[image], which ones must go. Of texts: of those of all
+# images, the number of each one's image, and the MATCHED batch: bool[text].
+Rule = Callable[..., np.ndarray]
+
+
+def _not_made(*_: object) -> np.ndarray:
+    raise TypeError("the rule of this check is made of images first")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is asked of images or, `of_texts`, of each text; `make` gives its rule where that needs images."""
+
+    title: str
+    rule: Rule = _not_made
+    of_texts: bool = False
+    make: Callable[[Context, Sequence[OwnFile]], Rule] | None = None
+
+    def made(self, context: Context, images: Sequence[OwnFile]) -> Check:
+        """Return the check with its rule."""
+        return self if self.make is None else replace(self, rule=self.make(context, images), make=None)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What tables say of the images of a batch, as numpy columns; without tables, nothing."""
+
+    met: np.ndarray
+    found: np.ndarray
+    sets: np.ndarray
+    status: pa.Array
+    differing: np.ndarray
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> Verdicts:
+        """Return the verdicts in VERDICTS rows, one for each image of a batch; None where there are no tables."""
+        if rows is None:
+            none = np.zeros(batch.num_rows, np.int64)
+            return cls(none, none, none, pa.nulls(batch.num_rows, pa.string()), none)
+        met, found, sets, differing = (rows[name].to_numpy() for name in ("met", "found", "sets", "differing"))
+        return cls(met, found, sets, rows["status"], differing)
 
 
 @dataclass(frozen=True)
 class Checks:
-    """So many conditions over so many tables, evaluation sets that tables tell of, and rules for images and texts."""
+    """The list, in its order, and so many tables whose verdicts come."""
 
-    conditions: int
-    tables: int
-    sets: int = 0
+    checks: tuple[Check, ...]
+    tables: int = 0
     known: Callable[[pa.RecordBatch], np.ndarray] | None = None  # the sets that have the URL of each image, as bits
-    image_rules: Sequence[ImageRule] = ()
-    text_rules: Sequence[TextRule] = ()
+
+    @cached_property
+    def of_images(self) -> list[Check]:
+        """The checks that an image itself fails or passes."""
+        return [check for check in self.checks if not check.of_texts]
+
+    @cached_property
+    def of_texts(self) -> list[Check]:
+        """The checks of texts."""
+        return [check for check in self.checks if check.of_texts]
 
     @property
-    def images(self) -> int:
-        """The number of conditions that an image itself fails or meets, rather than all of its texts."""
-        return self.conditions + len(self.image_rules) + self.sets
+    def titles(self) -> list[str]:
+        """What is asked of images, in words; the last one that a text is left, where anything is asked of texts."""
+        return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
 
-    def failed(self, batch: pa.RecordBatch, met: np.ndarray, sets: np.ndarray) -> Failures:
-        """Return what fails in a MATCHED batch, given the conditions that are met, and the sets that images are in."""
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: int, tallies: Tallies
+    ) -> pa.RecordBatch:
+        """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
+        verdicts = Verdicts.of(batch, require_rows_of(batch, rows) if self.tables else None)
+        self._tally_tables(batch, verdicts, tallies)
+        if self.known is not None:
+            verdicts = replace(verdicts, sets=verdicts.sets | self.known(batch).astype(np.int64))
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        by_text = _columns([rule(texts, image, batch) for rule in self.text_rules], len(texts))
-        by_image = [*~bits(met, self.conditions).T, *(rule(batch) for rule in self.image_rules)]
-        by_image += [*bits(sets if self.known is None else sets | self.known(batch).astype(np.int64), self.sets).T]
-        if self.text_rules:
-            left = np.bincount(image[~by_text.any(axis=1)], minlength=batch.num_rows)
-            by_image.append(left == 0)
-        return Failures(_columns(by_image, batch.num_rows), by_text, image)
+        by_text = _columns([check.rule(texts, image, batch) for check in self.of_texts], len(texts))
+        by_image = [check.rule(batch, verdicts) for check in self.of_images]
+        if not self.of_texts:
+            failed = _columns(by_image, batch.num_rows)
+            self._tally_images(batch, failed, tallies)
+            return batch.filter(pa.array(~np.any(failed, axis=1)))
+        stays = ~by_text.any(axis=1)
+        left = np.bincount(image[stays], minlength=batch.num_rows)
+        failed = _columns([*by_image, left == 0], batch.num_rows)
+        self._tally_images(batch, failed, tallies)
+        _tally_texts(texts.field("language"), by_text, np.any(failed[:, :-1], axis=1)[image], tallies)
+        place, lists = batch.schema.get_field_index("candidates"), _lists(texts.filter(pa.array(stays)), left)
+        batch = batch.set_column(place, MATCHED.field("candidates"), lists)
+        return batch.filter(pa.array(~np.any(failed, axis=1)))
 
+    def _tally_tables(self, batch: pa.RecordBatch, verdicts: Verdicts, tallies: Tallies) -> None:
+        """Tally the images in each table, those of which rows differ there with the first one, and of each status."""
+        found, differing = bits(verdicts.found, self.tables), bits(verdicts.differing, self.tables)
+        for table in range(self.tables):
+            tallies.add(f"found.{table}", int(found[:, table].sum()))
+            several = np.flatnonzero(differing[:, table])
+            if len(several):
+                if not tallies[f"differing.{table}"]:
+                    tallies.add(f"differing_uid.{table}.{batch['uid'][several[0]]}")
+                tallies.add(f"differing.{table}", len(several))
+        for status, images in counted(verdicts.status):
+            tallies.add(f"status.{status}", images)
 
-@dataclass(frozen=True)
-class Failures:
-    """The conditions that images fail, and the rules that their texts fail."""
-
-    images: np.ndarray  # bool[image, condition]; the last one that a text is left, where there are rules
-    texts: np.ndarray  # bool[text, rule]
-    image_of_text: np.ndarray  # the number of each text's image
+    def _tally_images(self, batch: pa.RecordBatch, failed: np.ndarray, tallies: Tallies) -> None:
+        _tally(failed, first := _first(failed), "", tallies)
+        for number in range(len(self.of_images)):
+            tally_texts(batch, first[:, number], f"texts.{number}", tallies)
 
 
 def bits(numbers: np.ndarray, count: int) -> np.ndarray:
@@ -59,5 +150,29 @@ def bits(numbers: np.ndarray, count: int) -> np.ndarray:
     return (numbers[:, None] >> np.arange(count)[None, :] & 1).astype(bool)
 
 
+def _tally_texts(languages: pa.Array, failed: np.ndarray, of_others: np.ndarray, tallies: Tallies) -> None:
+    """Tally what is removed of the texts of images that pass all checks but the last, that a text is left."""
+    first = _first(failed) & ~of_others[:, None]
+    _tally(failed, first, "rule.", tallies)
+    for number in range(failed.shape[1]):
+        tally_languages(languages.filter(pa.array(first[:, number])), f"rule.texts.{number}", tallies)
+
+
+def _tally(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
+    alone = failed & (failed.sum(axis=1) == 1)[:, None]
+    for name, chosen in (("failed", failed), ("alone", alone), ("removed", first)):
+        for number, count in enumerate(chosen.sum(axis=0).tolist()):
+            tallies.add(f"{prefix}{name}.{number}", count)
+
+
+def _first(failed: np.ndarray) -> np.ndarray:
+    return failed & (np.cumsum(failed, axis=1) == 1)
+
+
 def _columns(columns: list[np.ndarray], rows: int) -> np.ndarray:
     return np.column_stack(columns) if columns else np.zeros((rows, 0), bool)
+
+
+def _lists(texts: pa.StructArray, counts: np.ndarray) -> pa.ListArray:
+    """Return lists of so many texts each."""
+    return pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(counts)), pa.int32()), texts)

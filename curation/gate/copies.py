@@ -1,4 +1,4 @@
-"""Bring the copies of a picture together: one image stays, and gets the texts of all, combined as those of one URL are.
+"""The step `copies`: of the images of a picture one stays, and gets the texts of all, combined as those of one URL are.
 
 Which images are copies is found by hashes alone (`near_copies.copies`). Then each file gives up its copies, which
 travel to the image that stays for them, packed; all other images stay in files of their names.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +19,17 @@ from pyspark.sql import DataFrame, SparkSession
 
 from curation.by_uid.comparable import comparable, comparable_type
 from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of
-from curation.by_uid.tables import KEY, KEY_NAMES
-from curation.gate.passing import tally_texts
-from curation.gate.plan import Pictures
+from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable
+from curation.gate.rewriting import tally_texts
+from curation.gate.steps import Step, removed
 from curation.images.tasks import MATCHED_ROW_GROUP, pack, pairs_of, write_images
 from curation.near_copies.copies import copies_of, equal_copies
-from curation.near_copies.words import hash_binaries
+from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_binaries, hash_bits, require_distance
+from curation.run.hooks import Context
 from curation.run.tasks import group_buckets
 from curation.schemas import MATCHED
 from runtime.blocks import Block, Packer
-from runtime.errors import AGAIN
+from runtime.errors import AGAIN, InputError
 from runtime.shuffle import exchange
 from runtime.spark import collected, map_batches, over
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
@@ -36,36 +38,92 @@ from runtime.storage.paths import make_folder
 from runtime.storage.versions import Version
 from runtime.tallies import SCHEMA, Tallies
 
+if TYPE_CHECKING:
+    from curation.gate.plan import GatePlan
+
 MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 TEXTS_OF_COPY = 2  # about so many travel with a copy
 
 
 @dataclass(frozen=True)
-class Merging:
-    """Which images show the same picture, how many texts stay with one, and where to work: a folder of all machines."""
+class SameImage:
+    """The column that tells the copies of a picture, and in how many bits it may differ; None: in nothing."""
+
+    column: str
+    distance: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SameImage:
+        """Return what `--same-image` asks for.
+
+        >>> SameImage.parse("sha256"), SameImage.parse("phash:4")
+        (SameImage(column='sha256', distance=None), SameImage(column='phash', distance=4))
+        """
+        column, colon, number = text.partition(":")
+        most = max(HASH_BITS) // MOST_SHARE
+        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
+            raise InputError(
+                f"--same-image is {text!r}; give a column, as sha256, or one with the number of bits in which copies "
+                "differ at most, as phash:4"
+            )
+        return cls(column, int(number) if colon and int(number) else None)
+
+    def __str__(self) -> str:
+        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The column of a table that tells which images show the same picture."""
+
+    table: ImageTable
+    same: SameImage
+    bits: int | None = None  # of the hashes, where these may differ
+
+    @classmethod
+    def find(cls, table: ImageTable, same: SameImage) -> Pictures:
+        """Return the column of a table; InputError for one whose hashes cannot be within the distance."""
+        if same.distance is None:
+            return cls(table, same)
+        column = same.column
+        bits = hash_bits((batch[column] for file in table.files for batch in table.read(file, [column])), column)
+        require_distance(same.distance, bits)
+        return cls(table, same, bits)
+
+
+@dataclass(frozen=True)
+class Copies(Step):
+    """Which images show the same picture: one of them stays."""
 
     pictures: Pictures
-    max_texts: int
-    work: Path
+
+    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+        """Write each picture once; tally the texts of copies that do not stay."""
+        spark, work = context.spark, context.output.artefacts / "copies"
+        folder_of_marks = make_folder(work / "marks")
+        write_marks = partial(_write_marks, folder=folder_of_marks)
+        copies = _copies(spark, images, self.pictures, work)
+        marked = collected(map_batches(by_file(copies, len(images)), write_marks, SCHEMA))
+        marks = {int(file.path.stem): file for file in own_files(folder_of_marks, checksums_in(marked), AGAIN)}
+        number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
+        send = partial(_send, buckets=number, folder=folder)
+        most = context.config.max_texts
+        receive = partial(_receive, number=number, partitions=partitions, max_texts=most, folder=folder)
+        return exchange(spark, [(file, marks.get(n)) for n, file in enumerate(images)], send, receive, partitions)
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return how many copies were removed."""
+        return {"conditions": [removed(f"one image of a picture, by {self.pictures.same}", counted)]}
 
 
-def merge_copies(spark: SparkSession, merging: Merging, files: Sequence[OwnFile], folder: Path) -> Tallies:
-    """Write the images of all files, each picture once, to a folder; return what was counted."""
-    copies = _copies(spark, files, merging)
-    folder_of_marks = make_folder(merging.work / "marks")
-    write_marks = partial(_write_marks, folder=folder_of_marks)
-    marked = collected(map_batches(by_file(copies, len(files)), write_marks, SCHEMA))
-    marks = {int(file.path.stem): file for file in own_files(folder_of_marks, checksums_in(marked), AGAIN)}
-    number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
-    send = partial(_send, buckets=number, folder=folder)
-    receive = partial(_receive, number=number, partitions=partitions, max_texts=merging.max_texts, folder=folder)
-    return exchange(spark, [(file, marks.get(n)) for n, file in enumerate(files)], send, receive, partitions)
+def step(spark: SparkSession, plan: GatePlan) -> Copies | None:
+    """Return the step where copies are asked for."""
+    return Copies(plan.pictures) if plan.pictures else None
 
 
-def _copies(spark: SparkSession, files: Sequence[OwnFile], merging: Merging) -> DataFrame:
+def _copies(spark: SparkSession, files: Sequence[OwnFile], pictures: Pictures, work: Path) -> DataFrame:
     """Return MARKS of all images that have a copy, also of those that stay."""
-    pictures, images = merging.pictures, keys_of(spark, files, with_uids=True)
-    table, same = pictures.table, pictures.same
+    images, table, same = keys_of(spark, files, with_uids=True), pictures.table, pictures.same
     (value,) = table.row_schema([same.column]).remove(0).remove(0)
     kind = comparable_type(value.type) if same.distance is None else pa.binary()
     schema = pa.schema([*KEY, pa.field("hash", kind)])
@@ -74,7 +132,7 @@ def _copies(spark: SparkSession, files: Sequence[OwnFile], merging: Merging) -> 
     if same.distance is None or pictures.bits is None:
         copies = equal_copies(hashes)
     else:
-        copies = copies_of(hashes, same.distance, merging.work / "hashes", pictures.bits)
+        copies = copies_of(hashes, same.distance, work / "hashes", pictures.bits)
     return images.join(copies, "uid").select(*MARKS.names)
 
 

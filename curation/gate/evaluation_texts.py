@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -16,12 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.exclusion.sets import KeySet, url_keys
+from curation.gate.checks import Rule
 from curation.inputs.cleaning import clean_array
 from curation.inputs.tables.columns import RECOGNISED, recognised
 from curation.inputs.tables.value_files import is_table, opened, table_batches, text_lines
+from curation.run.hooks import Context
 from runtime.arrow.buffers import Strings, string_array
 from runtime.errors import InputError
+from runtime.shipping import Shipped, ship
 from runtime.storage.arrays import open_arrays, save_arrays
+from runtime.storage.own_files import OwnFile
 
 VERSION = 1
 _HEADER = "evaluation_texts.json"
@@ -80,6 +84,17 @@ class EvaluationTexts:
             return cls(KeySet(arrays["keys"], arrays["starts"]), header["digest"])
         except KeyError as error:
             raise InputError(f"{directory} holds no whole evaluation texts ({error}): build them again") from None
+
+
+def find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
+    """Return the rule that removes these texts."""
+    texts.save(folder := context.output.artefacts / "evaluation_texts")
+    return partial(is_of_evaluation, known=ship(context.spark, folder))
+
+
+def is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
+    """Return which texts are among those of evaluation sets."""
+    return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
 def _read(path: str) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +17,8 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BooleanType, DoubleType, FloatType
 
-from curation.gate.expression_text import NOT_OF_ONE, names_a_day_of_the_run
+from curation.by_uid.comparable import comparable_schema
+from curation.gate.expression_text import NOT_OF_ONE, names_a_day_of_the_run, require_columns
 from runtime.errors import InputError
 from runtime.spark import settings
 
@@ -56,6 +57,25 @@ class Condition:
     def shown(self) -> str:
         """The condition as a person reads it."""
         return self.title or self.text
+
+
+def checked(
+    spark: SparkSession, expression: str, tables: Sequence[pa.Schema], names: Mapping[str, Sequence[str]]
+) -> list[Condition]:
+    """Return the conditions of an expression over the columns of tables, in the form that is evaluated.
+
+    `names` has those of each table, as users call it. InputError for what cannot be evaluated of one image alone.
+    """
+    found = []
+    with lenient(spark):
+        for condition in conditions(spark, expression):
+            require_columns(condition.columns, names)
+            wanted = set(map(str.lower, condition.columns))
+            fields = [field for columns in tables for field in columns if field.name.lower() in wanted]
+            schema = comparable_schema(pa.schema(fields))
+            require_boolean(spark, condition, schema)
+            found.append(nan_is_null(spark, condition, schema))
+    return found
 
 
 def conditions(spark: SparkSession, expression: str) -> list[Condition]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.crawl.page_signals import SIGNALS
+from curation.gate.rule import IMAGES, Rule, numbered
+from curation.inputs.crawl.page_signals import DATA_NOAI, SIGNALS, TDM_RESERVATION
 from curation.kernels.url_paths import find_url_words
 from runtime.arrow.buffers import string_buffers
 
@@ -47,3 +48,21 @@ def url_words() -> tuple[str, ...]:
 def _keys() -> np.ndarray:
     words = sorted(word.encode().rjust(_LONGEST_WORD, b"\0") for word in url_words())
     return np.frombuffer(b"".join(words), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _signal(name: str, signal: str, removes: str) -> Rule:
+    return Rule(name, IMAGES, removes, partial(has_signal, name=signal), is_recommended=True)
+
+
+_SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
+_URL_WORDS = "images with a word such as logo, icon or banner in the path of their URL"
+ROWS = (
+    _signal("noai", "noai", "images of pages that state `noai` to robots"),
+    _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
+    _signal(
+        "tdm_reservation", TDM_RESERVATION, "images of pages that reserve text and data mining (`tdm-reservation: 1`)"
+    ),
+    _signal("data_noai", DATA_NOAI, "images whose element has the attribute `data-noai`"),
+    Rule("url_words", IMAGES, _URL_WORDS, has_url_word, is_recommended=True),
+    numbered(Rule("min_stated_size", IMAGES, _SIZE, is_stated_small), (2, 10_000), recommended=64),
+)

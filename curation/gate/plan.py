@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from curation.by_uid.captions import find_captions
 from curation.by_uid.tables import ImageTable, Paths
+from curation.gate.copies import Pictures, SameImage
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
 from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.gate.only import UidList
 from curation.gate.policies import Policy
-from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_bits, require_distance
+from curation.gate.steps import Gate, named
 from runtime.errors import InputError, require_several
 from runtime.redaction import hidden
-
-if TYPE_CHECKING:
-    from curation.gate.gate import Gate
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
@@ -47,6 +44,7 @@ class GateOptions:
     same_image: a column of images or status, as sha256 or phash:4: one image of those that are alike in it stays.
     captions: a table of captions, by uid or url.
     match_captions: balance images by their captions; by alt texts where there is none.
+    steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
     """
 
     status: Paths = ()
@@ -60,9 +58,10 @@ class GateOptions:
     same_image: str | None = None
     captions: Paths = ()
     match_captions: bool = False
+    steps: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("status", "only", "images", "policy", "decontaminate", "decontaminate_texts", "captions"):
+        for name in ("status", "only", "images", "policy", "decontaminate", "decontaminate_texts", "captions", "steps"):
             require_several(name, getattr(self, name))
         for table in self.images:
             require_several("each table of images", table)
@@ -70,52 +69,6 @@ class GateOptions:
     def find(self) -> GatePlan:
         """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
         return GatePlan.find(self)
-
-
-@dataclass(frozen=True)
-class SameImage:
-    """The column that tells the copies of a picture, and in how many bits it may differ; None: in nothing."""
-
-    column: str
-    distance: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> SameImage:
-        """Return what `--same-image` asks for.
-
-        >>> SameImage.parse("sha256"), SameImage.parse("phash:4")
-        (SameImage(column='sha256', distance=None), SameImage(column='phash', distance=4))
-        """
-        column, colon, number = text.partition(":")
-        most = max(HASH_BITS) // MOST_SHARE
-        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
-            raise InputError(
-                f"--same-image is {text!r}; give a column, as sha256, or one with the number of bits in which copies "
-                "differ at most, as phash:4"
-            )
-        return cls(column, int(number) if colon and int(number) else None)
-
-    def __str__(self) -> str:
-        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The column of a table that tells which images show the same picture."""
-
-    table: ImageTable
-    same: SameImage
-    bits: int | None = None  # of the hashes, where these may differ
-
-    @classmethod
-    def find(cls, table: ImageTable, same: SameImage) -> Pictures:
-        """Return the column of a table; InputError for one whose hashes cannot be within the distance."""
-        if same.distance is None:
-            return cls(table, same)
-        column = same.column
-        bits = hash_bits((batch[column] for file in table.files for batch in table.read(file, [column])), column)
-        require_distance(same.distance, bits)
-        return cls(table, same, bits)
 
 
 @dataclass(frozen=True)
@@ -132,6 +85,7 @@ class GatePlan:
     evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
     captions: ImageTable | None = None  # they take the place of alt texts
+    named: Mapping[str, str] = field(default_factory=dict)  # steps of other packages, with their values
 
     @classmethod
     def find(cls, options: GateOptions) -> GatePlan:
@@ -148,6 +102,7 @@ class GatePlan:
             evaluation=_evaluation(options),
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
             captions=find_captions(options.captions) if options.captions else None,
+            named=named(options.steps),
         )
         plan.require_comparable()
         if plan.keep is not None:
@@ -158,7 +113,7 @@ class GatePlan:
         return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
 
     def __bool__(self) -> bool:
-        return self.asks or self.captions is not None
+        return self.asks or self.captions is not None or bool(self.named)
 
     @property
     def asks(self) -> bool:
@@ -167,8 +122,6 @@ class GatePlan:
 
     def open(self, spark: SparkSession) -> Gate:
         """Return the gate, whose expression is checked."""
-        from curation.gate.gate import Gate  # noqa: PLC0415
-
         return Gate.open(spark, self)
 
     def require_comparable(self) -> None:
@@ -226,16 +179,6 @@ class GatePlan:
                 "and phash of downloaded pictures"
             )
         return found[0]
-
-
-def require_success(statuses: Mapping[str, int]) -> None:
-    """Refuse a download without any matched image, given the number of matched images by status."""
-    if not statuses.get(SUCCESS):
-        counts = ", ".join(f"{images:,} {status}" for status, images in statuses.items()) or "there is none"
-        raise InputError(
-            f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, with "
-            "`uid` among --save_additional_columns where the input brought its own uids"
-        )
 
 
 def _require_use(options: GateOptions) -> None:

@@ -1,83 +1,28 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES is the table of all rules. What a rule looks at is in `image_rules` and `text_rules`; rules about all images of a
-run together have no check here.
+RULES is the table of all rules: the rows stand beside the checks, in `image_rules` and `text_rules`. Rules about all
+images of a run together have no check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from curation.gate import image_rules, text_rules
-from curation.inputs.crawl.page_signals import DATA_NOAI, TDM_RESERVATION
+from curation.gate.rule import RUN, Rule, numbered
 from runtime.errors import InputError
 
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends
-IMAGES, TEXTS, RUN = "images", "texts", "run"
 _MOST = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A row of the table: what a rule removes, `N` being its number.
-
-    `check` of a rule over IMAGES gets a MATCHED batch, and returns which images it removes. Of one over TEXTS it gets
-    their structs, the row of each one's image and the batch, and returns which texts it removes.
-    """
-
-    name: str
-    scope: str
-    removes: str
-    check: Callable[..., np.ndarray] | None = None
-    numbers: tuple[int, int] | None = None  # the least and the most; None: it takes no number
-    is_recommended: bool = False
-    recommended: int | None = None  # its number then
-
-    @property
-    def form(self) -> str:
-        """The rule as it is given."""
-        return self.name if self.numbers is None else f"{self.name}:N"
-
-
-def _signal(name: str, signal: str, removes: str) -> Rule:
-    return Rule(name, IMAGES, removes, partial(image_rules.has_signal, name=signal), is_recommended=True)
-
-
-def _kind(kind: str, removes: str) -> Rule:
-    return Rule(kind, TEXTS, removes, partial(text_rules.is_of_kind, kind=kind), is_recommended=True)
-
-
-def _numbered(row: Rule, numbers: tuple[int, int], recommended: int | None = None) -> Rule:
-    """Return a rule that takes a number from the first to the last of `numbers`."""
-    is_recommended = recommended is not None
-    return replace(row, numbers=numbers, recommended=recommended, is_recommended=is_recommended)
-
-
-_SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
-_WORDS = "texts of fewer than N words; where words have no spaces between them, two characters are one"
-_URL_WORDS = "images with a word such as logo, icon or banner in the path of their URL"
-_EQUALS_URL = "texts that repeat the URL of their image, or the name of its file"
-_ROWS = (
-    _signal("noai", "noai", "images of pages that state `noai` to robots"),
-    _signal("noimageai", "noimageai", "images of pages that state `noimageai` to robots"),
-    _signal(
-        "tdm_reservation", TDM_RESERVATION, "images of pages that reserve text and data mining (`tdm-reservation: 1`)"
-    ),
-    _signal("data_noai", DATA_NOAI, "images whose element has the attribute `data-noai`"),
-    Rule("url_words", IMAGES, _URL_WORDS, image_rules.has_url_word, is_recommended=True),
-    _numbered(Rule("min_stated_size", IMAGES, _SIZE, image_rules.is_stated_small), (2, 10_000), recommended=64),
-    _numbered(Rule("min_words", TEXTS, _WORDS, text_rules.has_few_words), (2, 1_000), recommended=2),
-    _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
-    _kind("address", "texts that are a URL, a domain or an e-mail address"),
-    _kind("html", "texts with remnants of HTML, such as tags and `&nbsp;`"),
-    Rule("equals_url", TEXTS, _EQUALS_URL, text_rules.equals_url, is_recommended=True),
-    _numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
-    _numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
+_OF_RUN = (
+    numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
+    numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
 )
+_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *_OF_RUN)
 RULES = {rule.name: rule for rule in _ROWS}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
 
@@ -12,21 +13,63 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.by_uid.comparable import comparable, comparable_schema
-from curation.by_uid.rows import by_file, keys_of
-from curation.by_uid.tables import KEY_NAMES
-from curation.gate.gate import Gate
-from curation.gate.plan import FAILED, FOUND, NO_STATUS, NOT_TRIED, ROW, STATUS, SUCCESS, Table
+from curation.by_uid.rows import keys_of
+from curation.by_uid.tables import KEY_NAMES, ImageTable
+from curation.gate.expressions import Condition
+from curation.gate.plan import (
+    EVALUATION_COLUMNS,
+    FAILED,
+    FOUND,
+    NO_STATUS,
+    NOT_TRIED,
+    ROW,
+    STATUS,
+    SUCCESS,
+    GatePlan,
+    Table,
+)
 from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 
 
-def verdicts(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, sets: DataFrame | None) -> DataFrame:
-    """Return VERDICTS of the images in all files, in their order, one partition for some files.
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of tables: the conditions, in the order of their bits, and the columns that they name."""
+
+    plan: GatePlan
+    conditions: Sequence[Condition]
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """The tables that are joined."""
+        return self.plan.tables
+
+    @property
+    def columns(self) -> Iterator[list[str]]:
+        """The columns of each table that conditions ask for."""
+        needed = {column.lower() for condition in self.conditions for column in condition.columns}
+        for _, columns in self.plan.columns:
+            yield [name for name in columns.names if name.lower() in needed]
+
+    @property
+    def compared(self) -> Iterator[list[str]]:
+        """The columns of each table by uid that anything asks for; none of one by URL, which may have a row a text."""
+        plan = self.plan
+        same = [(plan.pictures.table, plan.pictures.same.column)] if plan.pictures else []
+        hashes = EVALUATION_COLUMNS if plan.evaluation else ()
+        asked = [*same, *((table, name) for name in hashes for table in plan.tables_with(name))]
+        for table, columns in zip(self.tables, self.columns, strict=True):
+            names = dict.fromkeys([*columns, *(name for own, name in asked if own is table)])
+            yield [*names] if isinstance(table, ImageTable) and table.is_uid else []
+
+
+def verdicts(spark: SparkSession, files: Sequence[OwnFile], asked: Asked, sets: DataFrame | None) -> DataFrame:
+    """Return VERDICTS of the images in all files.
 
     `sets` has KEY and `sets` of images that evaluation sets have. Of several rows of an image the one that meets the
     most conditions counts: of several tries, one that succeeded.
     """
-    hashes = [f"{ROW}{number}" for number in range(len(gate.tables))]
+    hashes = [f"{ROW}{number}" for number in range(len(asked.tables))]
     differing = _sum([f"if(min({name}) < max({name}), {1 << number}L, 0L)" for number, name in enumerate(hashes)])
     best = (
         "max(struct(bit_count(met) as number, met)).met as met",
@@ -34,16 +77,16 @@ def verdicts(spark: SparkSession, files: Sequence[OwnFile], gate: Gate, sets: Da
         "min(status) as status",
         f"{differing} as differing",
     )
-    rows = _joined(spark, gate).selectExpr(*KEY_NAMES, *_facts(gate), *hashes)
+    rows = _joined(spark, asked).selectExpr(*KEY_NAMES, *_facts(asked), *hashes)
     of_tables = rows.groupBy(*KEY_NAMES).agg(*map(expr, best))
     known = keys_of(spark, files).join(of_tables, KEY_NAMES, "left")
     known = known.selectExpr("*", "0L as sets") if sets is None else known.join(sets, KEY_NAMES, "left")
-    return by_file(known.selectExpr("file", "row", *_of_images(spark, gate)), len(files))
+    return known.selectExpr("file", "row", *_of_images(spark, asked))
 
 
-def _joined(spark: SparkSession, gate: Gate) -> DataFrame:
+def _joined(spark: SparkSession, asked: Asked) -> DataFrame:
     """Return the rows of all tables, those of an image side by side."""
-    tables = zip(gate.tables, gate.columns, gate.compared, strict=True)
+    tables = zip(asked.tables, asked.columns, asked.compared, strict=True)
     frames = [_rows_of(spark, *table, number) for number, table in enumerate(tables)]
     return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
 
@@ -71,25 +114,25 @@ def _hash(columns: Sequence[pa.Field]) -> str:
     return f"if({says_nothing}, null, xxhash64({', '.join([*hashed, *nulls])}))"
 
 
-def _facts(gate: Gate) -> list[str]:
+def _facts(asked: Asked) -> list[str]:
     """Return the expressions of `met`, `found` and `status` over a row of all tables."""
-    met = [f"if({condition.evaluated}, {1 << number}L, 0L)" for number, condition in enumerate(gate.conditions)]
-    found = [f"if({FOUND}{number}, {1 << number}L, 0L)" for number in range(len(gate.tables))]
+    met = [f"if({condition.evaluated}, {1 << number}L, 0L)" for number, condition in enumerate(asked.conditions)]
+    found = [f"if({FOUND}{number}, {1 << number}L, 0L)" for number in range(len(asked.tables))]
     # The smallest of several: an empty string, which stands for success, comes before all others.
     named = f"if({STATUS} = '{SUCCESS}', '', coalesce(cast({STATUS} as string), '{NO_STATUS}'))"
-    status = f"if({FOUND}0, {named}, null)" if gate.is_download else "null"
+    status = f"if({FOUND}0, {named}, null)" if asked.plan.results else "null"
     return [f"{_sum(met)} as met", f"{_sum(found)} as found", f"cast({status} as string) as status"]
 
 
-def _of_images(spark: SparkSession, gate: Gate) -> list[str]:
+def _of_images(spark: SparkSession, asked: Asked) -> list[str]:
     """Return the expressions of what is known of a matched image; of one that is in no table all columns are null."""
-    tables = zip(gate.tables, gate.columns, strict=True)
+    tables = zip(asked.tables, asked.columns, strict=True)
     fields = {name: kind for table, columns in tables for name, kind in _sql_types(table.row_schema(columns)).items()}
     nulls = [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in fields.items()]
-    nulls += [f"cast(null as boolean) as {FOUND}{number}" for number in range(len(gate.tables))]
-    ((met,),) = spark.range(1).selectExpr(*nulls).selectExpr(_facts(gate)[0]).collect()
+    nulls += [f"cast(null as boolean) as {FOUND}{number}" for number in range(len(asked.tables))]
+    ((met,),) = spark.range(1).selectExpr(*nulls).selectExpr(_facts(asked)[0]).collect()
     tried = f"coalesce(if(status = '', '{SUCCESS}', status), '{NOT_TRIED}')"
-    status = tried if gate.is_download else "status"
+    status = tried if asked.plan.results else "status"
     return [
         f"coalesce(met, {met}L) as met",
         "coalesce(found, 0L) as found",

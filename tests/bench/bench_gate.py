@@ -112,8 +112,8 @@ def run(part: str, folder: Path) -> None:
     """Pass the gate once; for `main`."""
     from types import SimpleNamespace
 
-    from curation.gate.gate import Gate
-    from curation.gate.stage import pass_gate
+    from curation.run.hooks import Context
+    from runtime.progress import Progress
     from runtime.session import session
     from runtime.storage.own_files import own_files
     from runtime.storage.whole import Parts
@@ -121,8 +121,9 @@ def run(part: str, folder: Path) -> None:
     spark = session("bench")
     (folder / "artefacts").mkdir(exist_ok=True)
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")
-    gate = Gate.open(spark, GatePlan.find(options_of(part, folder)))
-    _, counted = pass_gate(spark, own_files(folder / "matched", None, ""), gate, CurationConfig(), output)
+    gate = GatePlan.find(options_of(part, folder)).open(spark)
+    context = Context(spark, CurationConfig(), output, Progress(), NotImplemented)
+    _, counted = gate.let_pass(own_files(folder / "matched", None, ""), context)
     print(f"passed {counted.last['passed']}")
 
 

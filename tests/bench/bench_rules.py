@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from curation.gate.evaluation_keys import HashesOfSets  # noqa: E402
 from curation.gate.evaluation_texts import EvaluationTexts  # noqa: E402
-from curation.gate.policies import IMAGES, Policy  # noqa: E402
+from curation.gate.policies import Policy  # noqa: E402
+from curation.gate.rule import IMAGES  # noqa: E402
 from curation.inputs import files  # noqa: E402
 
 TRIES = 3

@@ -109,7 +109,7 @@ def test_columns_that_differ_in_case_alone_are_refused_where_one_is_asked_for(sp
         InputError, match="may be score or Score of .*, which Spark SQL does not tell apart; rename one"
     ):
         opened_gate(spark, [table], keep)
-    assert opened_gate(spark, [table], "width > 1").conditions
+    assert opened_gate(spark, [table], "width > 1").asked.conditions
 
 
 OF_MANY_ROWS = [

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.gate import Gate, Gated
+from curation.gate.conditions import step
 from curation.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
+from runtime.tallies import Tallies
 from tests.support.finished_run import image
 from tests.support.gates import gated
 
@@ -49,7 +50,7 @@ def test_images_of_evaluation_sets_are_removed_and_counted_by_set(spark, tmp_pat
     for files in (1, 5):
         rows, counted = gated(spark, tmp_path / "gates", images, options, files)
         assert rows == [row for number, row in enumerate(images) if number not in of_flowers | of_pets]
-        failed = {each["text"]: each["failed"] for each in counted.of_gate()["conditions"]}
+        failed = {each["text"]: each["failed"] for each in counted.facts()["gate"]["conditions"]}
         assert failed == {
             "not in evaluation set flowers": len(of_flowers),
             "not in evaluation set pets.parquet": len(of_pets),
@@ -72,7 +73,7 @@ def test_without_tables_images_are_found_by_their_urls_and_texts_by_themselves(s
         if number != 3
     ]
     assert rows == [row for row in left if row["candidates"]]
-    facts = counted.of_gate()
+    facts = counted.facts()["gate"]
     assert [each["text"] for each in facts["conditions"]] == ["not in evaluation set eval.parquet", "a text is left"]
     (texts,) = facts["texts"]
     every = [text["text"] for row in images for text in row["candidates"]]
@@ -88,7 +89,7 @@ def test_a_set_of_before_mirror_images_were_hashed_is_named_where_pictures_are_c
         pq.write_table(pa.table(columns), tmp_path / name / "a.parquet")
     sets = [tmp_path / "flowers", tmp_path / "pets"]
     plan = GatePlan.find(GateOptions(images=[[tmp_path / "hashes.parquet"]], decontaminate=sets))
-    facts = Gated(Gate(plan, [])).of_gate()
+    facts = step(None, plan).facts(Tallies())
     assert facts.get("unmirrored", {}) == unmirrored
 
 

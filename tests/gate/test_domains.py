@@ -5,8 +5,10 @@ import random
 import pyarrow as pa
 import pytest
 
+from curation.config import CurationConfig
 from curation.exclusion.sets import hosts, registered_domain
-from curation.gate.domains import PURPOSE, cap_domains
+from curation.gate.domains import PURPOSE, Domains
+from curation.run.hooks import Context
 from curation.schemas import MATCHED
 from runtime.draws import draws
 from runtime.storage.own_files import own_files
@@ -20,7 +22,8 @@ HOSTS = ("a.example", "A.EXAMPLE", "www.a.example", "münchen.example", "xn--mnc
 def capped(spark, folder, images: list[dict], most: int, seed: int, files: int) -> list[dict]:
     write_parts(folder / "in", pa.RecordBatch.from_pylist(images, MATCHED), files)
     (folder / "out").mkdir()
-    counted = cap_domains(spark, most, seed, own_files(folder / "in", None, ""), folder / "out")
+    context = Context(spark, CurationConfig(seed=seed), NotImplemented, NotImplemented, NotImplemented)
+    counted = Domains(most).write(own_files(folder / "in", None, ""), folder / "out", context)
     rows = [row for file in own_files(folder / "out", None, "") for row in read_table(file).to_pylist()]
     assert counted["passed"] == len(rows)
     assert counted["removed"] == len(images) - len(rows)

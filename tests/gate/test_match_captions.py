@@ -1,13 +1,14 @@
 """With --match-captions an image is balanced by its caption, as a naive twin says; without one, by its alt texts."""
 
 from random import Random
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from curation.by_uid.captions import caption_rows, find_captions
-from curation.gate.captioning import CaptionMatching, captioned
+from curation.gate.captions import Captioner
 from curation.gate.plan import GateOptions, GatePlan
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
@@ -37,9 +38,11 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     rows = captions_of(images, chance)
     expected, counts = naive_captioned(images, rows, find, MOST)
     batch = pa.RecordBatch.from_pylist([image(99), *images, image(98)], MATCHED).slice(1, len(images))
-    best = pa.array([_cleaned(naive_best(rows, row["uid"])) for row in images], pa.string())
-    tallies = Tallies()
-    found = captioned(batch, best, CaptionMatching(matching(), MOST), tallies)
+    best = pa.record_batch(
+        {"caption": pa.array([_cleaned(naive_best(rows, row["uid"])) for row in images], pa.string())}
+    )
+    tallies, captioned = Tallies(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
+    found = captioned(batch, best, 0, tallies)
     assert found.schema == MATCHED
     assert found.to_pylist() == expected
     assert tallies["captioned"] == counts["images"] > 20
@@ -50,7 +53,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     after = [text["language"] for row in expected for text in row["candidates"]]
     for code, texts in tallies.by_language("texts").items():
         assert texts == before.count(code) - after.count(code)
-    assert captioned(batch.slice(0, 0), best.slice(0, 0), CaptionMatching(matching(), MOST), Tallies()).num_rows == 0
+    assert captioned(batch.slice(0, 0), best.slice(0, 0), 0, Tallies()).num_rows == 0
 
 
 def _cleaned(caption: str | None) -> str | None:

@@ -30,7 +30,7 @@ def test_images_stay_that_a_list_of_any_kind_names(spark, tmp_path, images):
     options = GateOptions(only=[str(tmp_path / "*.txt"), *map(str, sorted(tmp_path.glob("*[tz]*.??*")))])
     rows, counted = gated(spark, tmp_path / "gates", images, options)
     assert rows == images[1:7]
-    (condition,) = counted.of_gate()["conditions"]
+    (condition,) = counted.facts()["gate"]["conditions"]
     assert condition["text"].startswith("in ")
     assert condition["failed"] == condition["removed"] == condition["alone"] == 2
 
@@ -42,7 +42,7 @@ def test_lists_and_conditions_must_both_hold(spark, tmp_path, images):
     options = GateOptions(only=[str(tmp_path / "only.txt")], images=[[str(tmp_path / "t.parquet")]], keep="n >= 2")
     rows, counted = gated(spark, tmp_path / "gates", images, options)
     assert rows == images[2:4]
-    assert [(each["failed"], each["alone"]) for each in counted.of_gate()["conditions"]] == [(4, 4), (2, 2)]
+    assert [(each["failed"], each["alone"]) for each in counted.facts()["gate"]["conditions"]] == [(4, 4), (2, 2)]
 
 
 @pytest.mark.spark

@@ -87,7 +87,7 @@ def test_only_images_that_pass_are_copies_of_one_another(spark, tmp_path):
     options = GateOptions(images=[[str(tmp_path / "t.parquet")]], keep="score > 0", same_image="sha256")
     rows, counted = gated(spark, tmp_path / "gates", images, options)
     assert [row["uid"] for row in by_uid(rows)] == [uids[1], *uids[3:]]
-    facts = counted.of_gate()["conditions"]
+    facts = counted.facts()["gate"]["conditions"]
     assert [(each["text"], each["removed"]) for each in facts] == [
         ("score > 0", 1),
         ("one image of a picture, by sha256", 1),

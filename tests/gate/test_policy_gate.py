@@ -49,7 +49,7 @@ def test_a_policy_removes_what_its_rules_say_in_any_order(spark, tmp_path):
         options, config = GateOptions(policy=policy), CurationConfig(seed=7)
         rows, counted = gated(spark, tmp_path / "gates", images, options, files, config)
         assert rows == capped
-        facts = counted.of_gate()
+        facts = counted.facts()["gate"]
         removed = {each["text"]: each["removed"] for each in facts["conditions"]}
         assert [*removed] == ["url_words", "a text is left", "at most 30 images of a registered domain"]
         assert removed["url_words"] == sum("logo" in row["url"] for row in images)

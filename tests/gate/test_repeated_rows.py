@@ -39,7 +39,7 @@ def test_a_table_of_several_rows_an_image_is_refused_above_the_limit_and_warned_
         gated(spark, tmp_path / "gates", IMAGES, options)
     rows, counted = gated(spark, tmp_path / "gates", IMAGES, options, config=CurationConfig(max_shared_uids=0.25))
     assert rows == IMAGES
-    gate = counted.of_gate()
+    gate = counted.facts()["gate"]
     assert gate["tables"] == [{"name": given, "found": 8, "differing": 2, "example": IMAGES[0]["uid"]}]
     (warning,) = warnings(finished()[0].run_json() | {"gate": gate, "languages": {}})
     assert f"{given} (2 images, such as {IMAGES[0]['uid']})" in str(warning)
@@ -56,7 +56,7 @@ def test_only_columns_that_are_asked_for_are_compared_by_conditions_copies_and_e
         (GateOptions(images=[[given]], decontaminate=[pictures], decontaminate_within=0), 3),
     ):
         _, counted = gated(spark, tmp_path / "gates", IMAGES, options, config=ANY)
-        assert counted.of_gate()["tables"][0].get("differing", 0) == differing
+        assert counted.facts()["gate"]["tables"][0].get("differing", 0) == differing
 
 
 def test_tries_that_failed_and_rows_of_nulls_are_no_other_rows_but_nulls_beside_values_are(spark, tmp_path):
@@ -71,7 +71,7 @@ def test_tries_that_failed_and_rows_of_nulls_are_no_other_rows_but_nulls_beside_
     _, counted = gated(
         spark, tmp_path / "gates", IMAGES, GateOptions(images=[[given]], keep="a > 0 OR b > 0"), config=ANY
     )
-    assert counted.of_gate()["tables"][0]["differing"] == 1
+    assert counted.facts()["gate"]["tables"][0]["differing"] == 1
 
 
 def test_rows_of_a_table_by_url_are_those_of_its_texts_and_are_not_compared(spark, tmp_path):
@@ -88,4 +88,4 @@ def test_columns_of_lists_structs_and_maps_are_compared(spark, tmp_path):
     given = repeated(tmp_path / "t.parquet", pairs=pairs, lists=lists)
     for keep, differing in (("pairs['a'] >= 0", 0), ("size(lists) > 1", 3)):
         _, counted = gated(spark, tmp_path / "gates", IMAGES, GateOptions(images=[[given]], keep=keep), config=ANY)
-        assert counted.of_gate()["tables"][0].get("differing", 0) == differing
+        assert counted.facts()["gate"]["tables"][0].get("differing", 0) == differing

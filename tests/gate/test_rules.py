@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from curation.gate.image_rules import url_words
-from curation.gate.policies import IMAGES, TEXTS, Policy
+from curation.gate.policies import Policy
+from curation.gate.rule import IMAGES, TEXTS
 from runtime.arrow.buffers import parts
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.stated_images import batch, image

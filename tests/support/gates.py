@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.gate.gate import Gate, Gated
+from curation.gate.conditions import Conditions, step
 from curation.gate.plan import GateOptions, GatePlan
+from curation.gate.steps import Gated
 from curation.run.hooks import Context
 from curation.schemas import MATCHED
 from runtime.progress import Progress
@@ -25,7 +26,7 @@ def gated(
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
     write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
-    opened = Gate.open(spark, GatePlan.find(options))
+    opened = GatePlan.find(options).open(spark)
     (place / "artefacts").mkdir()
     output = SimpleNamespace(parts=Parts(place, place / "work"), artefacts=place / "artefacts")
     context = Context(spark, config or CurationConfig(), output, Progress(), NotImplemented)
@@ -34,9 +35,9 @@ def gated(
     return [row for file in files for row in read_table(file).to_pylist()], counted
 
 
-def opened_gate(spark, tables: list[str], keep: str) -> Gate:
-    """Return the gate of a condition over some tables."""
-    return Gate.open(spark, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
+def opened_gate(spark, tables: list[str], keep: str) -> Conditions:
+    """Return the step of a condition over some tables."""
+    return step(spark, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
 
 
 def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:

@@ -1,10 +1,9 @@
-"""Find evaluation sets among matched images: pictures by the hashes in tables, URLs and texts as images are read."""
+"""Find the pictures of evaluation sets among matched images: by the hashes in tables on Spark, by URL in tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,8 @@ from pyspark.sql.functions import expr
 
 from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable
 from curation.gate.evaluation import EvaluationSets
-from curation.gate.evaluation_texts import EvaluationTexts
 from curation.gate.plan import EVALUATION_COLUMNS, GatePlan
-from runtime.shipping import Shipped, ship
+from runtime.shipping import Shipped
 from runtime.spark import over
 from runtime.storage.versions import Version
 
@@ -24,12 +22,6 @@ _FINDERS: dict[str, Callable[[EvaluationSets, pa.Array], np.ndarray]] = {
     "sha256": EvaluationSets.by_sha256,
     "phash": EvaluationSets.by_phash,
 }
-
-
-def shipped(spark: SparkSession, found: EvaluationSets | EvaluationTexts, folder: Path) -> Shipped:
-    """Save sets or texts for workers to open."""
-    found.save(folder)
-    return ship(spark, folder)
 
 
 def sets_by_hash(spark: SparkSession, plan: GatePlan, sets: Shipped) -> DataFrame | None:
@@ -43,11 +35,6 @@ def sets_by_hash(spark: SparkSession, plan: GatePlan, sets: Shipped) -> DataFram
 def known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
     """Return the sets that have the URL of each image of a MATCHED batch."""
     return sets.opened(EvaluationSets.open).known(batch)
-
-
-def is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:
-    """Return which texts are among those of evaluation sets."""
-    return known.opened(EvaluationTexts.open).fails(texts.field("text"))
 
 
 def _found(spark: SparkSession, table: ImageTable, column: str, sets: Shipped) -> DataFrame:

@@ -1,0 +1,176 @@
+"""The step `conditions`: what is asked of one image or one text at a time, from tables, rules and evaluation sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.config import CurationConfig
+from curation.gate.checks import Check, Checks, Rule, Verdicts
+from curation.gate.evaluation_frames import known_sets, sets_by_hash
+from curation.gate.evaluation_texts import find_texts
+from curation.gate.expressions import Condition, checked, lenient
+from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
+from curation.gate.policies import RULES
+from curation.gate.rewriting import rewrite, rewritten
+from curation.gate.rule import IMAGES, TEXTS
+from curation.gate.steps import COUNTS, Step
+from curation.gate.text_rules import find_repeated
+from curation.gate.verdicts import Asked, verdicts
+from curation.inputs.limits import rounded_up
+from curation.run.hooks import Context
+from runtime.errors import InputError
+from runtime.shipping import ship
+from runtime.spark import run
+from runtime.storage.own_files import OwnFile
+from runtime.tallies import Tallies
+
+DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
+
+
+@dataclass(frozen=True)
+class Conditions(Step):
+    """What tables are asked for, and the checks of it and of all else."""
+
+    asked: Asked
+    checks: tuple[Check, ...]
+
+    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+        """Write the images that pass all checks to files of the same names."""
+        spark, plan, work = context.spark, self.asked.plan, context.output.artefacts
+        sets = ship(spark, Path(plan.evaluation.save(work / "evaluation"))) if plan.evaluation else None
+        made = tuple(check.made(context, images) for check in self.checks)
+        checks = Checks(made, len(plan.tables), partial(known_sets, sets=sets) if sets else None)
+        if not plan.tables:
+            return run(spark, list(images), partial(rewrite, change=checks, folder=folder))
+        with lenient(spark):
+            of_sets = sets_by_hash(spark, plan, sets) if sets else None
+            return rewritten(verdicts(spark, images, self.asked, of_sets), images, checks, folder)
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse a download without matched images, tables of other images, and what lets nothing pass."""
+        if self.asked.plan.results:
+            require_success(_statuses(counted))
+        for number, table in enumerate(self.asked.plan.tables):
+            if not counted[f"found.{number}"]:
+                raise InputError(
+                    f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
+                    "give a table with the column uid of matched/, or url"
+                )
+        if not counted["passed"]:
+            failed = (f"{each['failed']:,} {each['text']}" for each in self._of_images(counted))
+            raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
+        self._require_own_rows(counted, config.max_shared_uids)
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return the tables, what each check removed, and what a download says."""
+        plan, texts = self.asked.plan, Checks(self.checks).of_texts
+        tables = [{"name": table.name, **_of_table(number, counted)} for number, table in enumerate(plan.tables)]
+        facts: dict[str, Any] = {"tables": tables, "conditions": [*self._of_images(counted)]}
+        facts["texts"] = [_counts(check.title, counted, number, "rule.") for number, check in enumerate(texts)]
+        if unmirrored := _unmirrored(plan):
+            facts["unmirrored"] = unmirrored
+        if plan.folders:
+            facts["downloads"] = {"folders": list(plan.folders), "images": _statuses(counted)}
+        return facts
+
+    def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
+        for number, title in enumerate(Checks(self.checks).titles):
+            yield _counts(title, counted, number)
+
+    def _require_own_rows(self, counted: Tallies, limit: float) -> None:
+        """Refuse a table in which rows of too many images differ in columns that are asked for."""
+        for number, (table, columns) in enumerate(zip(self.asked.plan.tables, self.asked.compared, strict=True)):
+            found = _of_table(number, counted)
+            differing = found.get("differing", 0)
+            if differing > limit * found["found"]:
+                raise InputError(
+                    f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
+                    f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
+                    f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+                    f"{rounded_up(differing / found['found'])}"
+                )
+
+
+def step(spark: SparkSession, plan: GatePlan) -> Conditions | None:
+    """Return the step where anything is asked besides captions; InputError for what Spark cannot evaluate."""
+    if not plan.asks:
+        return None
+    found = [DOWNLOADED] if plan.results else []
+    if plan.only:
+        found.append(Condition(f"{FOUND}{plan.tables.index(plan.only)}", (), f"in {plan.only.name}"))
+    if plan.keep is not None:
+        found += checked(spark, plan.keep, [columns for _, columns in plan.columns], plan.column_names)
+    return Conditions(Asked(plan, found), tuple(_checks(plan, found)))
+
+
+def require_success(statuses: Mapping[str, int]) -> None:
+    """Refuse a download without any matched image, given the number of matched images by status."""
+    if not statuses.get(SUCCESS):
+        counts = ", ".join(f"{images:,} {status}" for status, images in statuses.items()) or "there is none"
+        raise InputError(
+            f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, with "
+            "`uid` among --save_additional_columns where the input brought its own uids"
+        )
+
+
+def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
+    """Yield what is asked: first of images, in the order of their bits, then of texts."""
+    for bit, condition in enumerate(found):
+        yield Check(condition.shown, partial(_is_unmet, bit=bit))
+    for rule in plan.policy.over(IMAGES):
+        yield Check(str(rule), partial(_of_batch, rule=rule.fails))
+    for bit, name in enumerate(plan.evaluation.names if plan.evaluation else ()):
+        yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
+    for rule in plan.policy.rules:
+        if rule.rule.scope == TEXTS:
+            yield Check(str(rule), rule.fails, of_texts=True)
+        elif rule.rule is RULES["max_images_per_text"] and plan.images_per_text:
+            yield Check(str(rule), of_texts=True, make=partial(find_repeated, most=plan.images_per_text))
+    if texts := plan.evaluation_texts:
+        yield Check("no text of an evaluation set", of_texts=True, make=partial(find_texts, texts=texts))
+
+
+def _is_unmet(batch: pa.RecordBatch, verdicts: Verdicts, bit: int) -> np.ndarray:
+    return verdicts.met >> bit & 1 == 0
+
+
+def _is_in_set(batch: pa.RecordBatch, verdicts: Verdicts, bit: int) -> np.ndarray:
+    return verdicts.sets >> bit & 1 == 1
+
+
+def _of_batch(batch: pa.RecordBatch, verdicts: Verdicts, rule: Rule) -> np.ndarray:
+    return rule(batch)
+
+
+def _statuses(counted: Tallies) -> dict[str, int]:
+    """Return the number of matched images by the status of their download."""
+    return {status: int(images) for status, images in counted.beginning("status.").items()}
+
+
+def _unmirrored(plan: GatePlan) -> dict[str, int]:
+    """Return the number of pictures of each evaluation set whose mirror image has no pHash, and is not compared."""
+    sets = plan.evaluation.sets if plan.evaluation and plan.tables_with("phash") else ()
+    return {each.name: each.unmirrored for each in sets if each.unmirrored}
+
+
+def _of_table(number: int, counted: Tallies) -> dict[str, Any]:
+    """Return how many images a table has, and how many have rows that differ, with an example where there are."""
+    differing = counted[f"differing.{number}"]
+    examples = counted.beginning(f"differing_uid.{number}.")
+    return {"found": counted[f"found.{number}"]} | (
+        {"differing": differing, "example": min(examples)} if differing else {}
+    )
+
+
+def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict[str, Any]:
+    """Return what was counted of a check."""
+    counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
+    return {"text": title} | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}

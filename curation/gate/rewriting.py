@@ -1,0 +1,77 @@
+"""Write files of matched images anew, batch by batch, as a step of the gate changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from curation.by_uid.rows import RowStream, by_file, summed
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.schemas import MATCHED
+from runtime.arrow.buffers import parts
+from runtime.spark import map_batches
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import batches, part_writer
+from runtime.tallies import SCHEMA, Tallies
+
+# What a step makes of a MATCHED batch, given the rows about its images, the number of the first of these in the file,
+# and the tallies to add to. The rows are None where a step has none.
+Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, int, Tallies], pa.RecordBatch]
+
+
+def rewritten(rows: DataFrame, images: Sequence[OwnFile], change: Change, folder: Path) -> Tallies:
+    """Write all files anew, each in the task to which Spark brings the rows about its images (PLACE and others)."""
+    write = partial(_write_each, images=list(images), change=change, folder=folder)
+    return summed(map_batches(by_file(rows, len(images)), write, SCHEMA))
+
+
+def rewrite(file: OwnFile, change: Change, folder: Path, number: int = 0, rows: RowStream | None = None) -> Tallies:
+    """Write a file anew to one of its name in `folder`; `number` is that of the file in the rows."""
+    tallies, begin, path = Tallies(), 0, folder / file.path.name
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+        for batch in batches(file, MATCHED_ROW_GROUP):
+            end = begin + batch.num_rows
+            writer.write(change(batch, rows and rows.take(number, begin, end), begin, tallies))
+            begin = end
+    tallies.add("passed", writer.rows)
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def require_rows_of(batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> pa.RecordBatch:
+    """Return rows that are one for each image of a batch."""
+    if rows is None or rows.num_rows != batch.num_rows:
+        raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
+    return rows
+
+
+def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
+    """Tally the texts of some images of a MATCHED batch by language."""
+    texts, offsets = parts(batch["candidates"])
+    tally_languages(texts.field("language").filter(pa.array(np.repeat(images, np.diff(offsets)))), name, tallies)
+
+
+def tally_languages(languages: pa.Array, name: str, tallies: Tallies, sign: int = 1) -> None:
+    """Tally texts, or texts less, given the language of each."""
+    for language, number in counted(languages):
+        tallies.add(name, sign * number, language)
+
+
+def counted(strings: pa.Array) -> list[tuple[str, int]]:
+    """Return each string that is not null, and how often it is there."""
+    counts = pc.value_counts(strings.drop_null())
+    return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _write_each(
+    rows: Iterable[pa.RecordBatch], images: Sequence[OwnFile], change: Change, folder: Path
+) -> Iterator[pa.RecordBatch]:
+    stream = RowStream(rows)
+    for number in stream.files():
+        yield rewrite(images[number], change, folder, number, stream).batch()

@@ -1,0 +1,38 @@
+"""A rule of a policy: a row of the tables in `image_rules`, `text_rules` and `policies`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+IMAGES, TEXTS, RUN = "images", "texts", "run"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the table: what a rule removes, `N` being its number.
+
+    `check` of a rule over IMAGES gets a MATCHED batch, and returns which images it removes. Of one over TEXTS it gets
+    their structs, the row of each one's image and the batch, and returns which texts it removes.
+    """
+
+    name: str
+    scope: str
+    removes: str
+    check: Callable[..., np.ndarray] | None = None
+    numbers: tuple[int, int] | None = None  # the least and the most; None: it takes no number
+    is_recommended: bool = False
+    recommended: int | None = None  # its number then
+
+    @property
+    def form(self) -> str:
+        """The rule as it is given."""
+        return self.name if self.numbers is None else f"{self.name}:N"
+
+
+def numbered(row: Rule, numbers: tuple[int, int], recommended: int | None = None) -> Rule:
+    """Return a rule that takes a number from the first to the last of `numbers`."""
+    is_recommended = recommended is not None
+    return replace(row, numbers=numbers, recommended=recommended, is_recommended=is_recommended)

@@ -1,0 +1,124 @@
+"""The steps of the gate, in their order, and the gate that takes them: each reads the files of the one before.
+
+A step of another installed package hangs on the entry point GROUP. A user asks for it by `--gate-step NAME=VALUE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import SparkSession
+
+from curation.config import CurationConfig
+from curation.run.hooks import Context
+from runtime.console import AGAIN
+from runtime.errors import InputError
+from runtime.hooks import hooks
+from runtime.spark import SHUFFLED_JOINS, settings
+from runtime.storage.own_files import OwnFile, checksums_in, own_files
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.gate.plan import GatePlan
+
+GROUP = "clip_curation.gate_steps"
+LAST = "gated"  # the name of the folder that the last step writes
+# Of each step a function that gives it, asked of a plan, or None: `step(spark, plan)`. The order is always this one.
+OF_FLAGS = {
+    "captions": "curation.gate.captions:step",
+    "conditions": "curation.gate.conditions:step",
+    "copies": "curation.gate.copies:step",
+    "domains": "curation.gate.domains:step",
+}
+NAMED: dict[str, str] = {}  # steps of this package that have no flags: `plan.named` has the value of each
+COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a condition; that fail no other; fail it first
+
+
+class Step:
+    """A step of the gate, with all that is asked of it."""
+
+    def prepare(self, context: Context) -> Step:
+        """Return the step once what it needs besides images was read."""
+        return self
+
+    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+        """Write the images that stay to files in `folder`; tally `passed` and the checksum of each file."""
+        raise NotImplementedError
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse what cannot be meant, given what was counted."""
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return what run.json says of the step: lists are added to those of the steps before."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Gated:
+    """The steps that a gate took, and what each counted."""
+
+    steps: Mapping[str, Step]
+    counted: Mapping[str, Tallies]
+
+    @property
+    def last(self) -> Tallies:
+        """What the last step counted."""
+        return [*self.counted.values()][-1]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what run.json says: `gate`, and `downloads` where a download was asked for."""
+        gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
+        for name, step in self.steps.items():
+            for key, value in step.facts(self.counted[name]).items():
+                gate[key] = gate[key] + value if key in gate else value
+        downloads = gate.pop("downloads", None)
+        return {"gate": gate} | ({"downloads": downloads} if downloads else {})
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is asked of the images of a run, checked, by step."""
+
+    steps: Mapping[str, Step]
+
+    @classmethod
+    def open(cls, spark: SparkSession, plan: GatePlan) -> Gate:
+        """Return the steps that are asked for; InputError for an expression that cannot be evaluated."""
+        asked = {name: step(spark, plan) for name, step in hooks(GROUP, OF_FLAGS | NAMED).items()}
+        return cls({name: step for name, step in asked.items() if step is not None})
+
+    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
+        """Write the images that pass to the part LAST of the output, begun anew; return its files."""
+        steps = {name: step.prepare(context) for name, step in self.steps.items()}
+        counted: dict[str, Tallies] = {}
+        with context.progress.stage("gate images"):
+            for name, step in steps.items():
+                folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
+                with settings(context.spark, SHUFFLED_JOINS):
+                    counted[name] = step.write(images, folder, context)
+                step.require(counted[name], context.config)
+                images = own_files(folder, checksums_in(counted[name]), AGAIN)
+        return list(images), Gated(steps, counted)
+
+
+def named(asked: Sequence[str]) -> dict[str, str]:
+    """Return the values of steps that are asked for by name; InputError for a name that nothing hangs on.
+
+    >>> named([])
+    {}
+    """
+    values = {name: value for name, _, value in (each.partition("=") for each in asked)}
+    known = hooks(GROUP, OF_FLAGS | NAMED).keys() - OF_FLAGS.keys() if asked else set()
+    if unknown := values.keys() - known:
+        others = ", ".join(sorted(known)) or "none"
+        raise InputError(f"--gate-step {min(unknown)} is no step of the gate; installed are: {others}")
+    return values
+
+
+def removed(title: str, counted: Tallies) -> dict[str, Any]:
+    """Return what a step removed that looks only at images which the steps before it left: they fail nothing else."""
+    texts = {code: number for code, number in counted.by_language("texts").items() if number}
+    return {"text": title} | dict.fromkeys(COUNTS, counted["removed"]) | {"removed_texts": texts}

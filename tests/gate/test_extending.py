@@ -1,0 +1,54 @@
+"""The parts of docs/extending.md, installed as another package, take part in a run."""
+
+import re
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.gate.plan import GateOptions
+from runtime.errors import InputError
+from tests.support.captions import rows_of, run
+from tests.support.checkout import ROOT
+from tests.support.installed import install
+
+POINTS = "[clip_curation.gate_steps]\nsecure = my_parts:step\n[clip_curation.observers]\nlengths = my_parts:find\n"
+
+
+@pytest.fixture
+def parts(monkeypatch, tmp_path):
+    page = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    code = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    install(monkeypatch, tmp_path / "installed", "my_parts", code, POINTS)
+    yield tmp_path / "installed" / "my_parts.py"
+    sys.modules.pop("my_parts", None)
+
+
+@pytest.mark.spark
+def test_a_step_and_an_observer_of_another_package_take_part(spark, tmp_path, parts):
+    spark.sparkContext.addPyFile(str(parts))  # for workers, as if it were installed there
+    schemes = ["http", "https", "https"]
+    urls = [f"{schemes[number % 3]}://a.example/{number}.jpg" for number in range(60)]
+    pq.write_table(
+        pa.table({"url": urls, "text": [f"a photo of a dog {number}" for number in range(60)]}),
+        tmp_path / "pairs.parquet",
+    )
+    results = run(spark, tmp_path, steps=["secure"])
+    matched, gated = (rows_of(tmp_path / "run" / part) for part in ("matched", "gated"))
+    assert gated == [row for row in matched if row["url"].startswith("https:")]
+    assert len(gated) == 40
+    (condition,) = results.facts["gate"]["conditions"]
+    assert (condition["text"], condition["removed"], condition["removed_texts"]) == (
+        "an address with https",
+        20,
+        {"en": 20},
+    )
+    texts = pq.read_table(tmp_path / "run" / "curated", columns=["text"])["text"].to_pylist()
+    assert results.facts["lengths"] == {"mean": sum(map(len, texts)) / len(texts)}
+    assert '<h2 id="lengths">Lengths of texts</h2>' in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_step_that_is_not_installed_is_refused(parts):
+    with pytest.raises(InputError, match="--gate-step glow is no step of the gate; installed are: secure"):
+        GateOptions(steps=["glow=2"]).find()
