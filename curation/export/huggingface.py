@@ -8,57 +8,35 @@ import re
 import shutil
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
 from curation.by_uid.captions import Captions
-from curation.export.croissant import (
-    BESIDE_COLUMNS,
-    CAPTION,
-    CLUSTER,
-    DATA,
-    DATA_FOLDER,
-    ENTRIES,
-    ENTRIES_FOLDER,
-    croissant,
-    with_columns,
-)
+from curation.export.card import card, croissant
 from curation.export.forms import ALL, EVERYTHING, ByCluster, Form, Selection, captioned, lack, of_clusters, selected
-from curation.report.numbers import counted, number
+from curation.report.numbers import counted
 from curation.run.finished import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
-from metadata.languages import language
 from runtime.arrow.buffers import require
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.parquet import batches, part_writer
 
 GROUP_ROWS = 100_000  # of a file that is written anew
-SHOWN = 50  # languages in the card's table
-
-# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
-ISO_639 = {
-    "als": "gsw",
-    "bat_smg": "sgs",
-    "bh": "bho",
-    "cbk_zam": "cbk",
-    "eml": "egl",
-    "fiu_vro": "vro",
-    "map_bms": None,
-    "other": None,
-    "roa_rup": "rup",
-    "roa_tara": None,
-    "zh_min_nan": "nan",
-}
+CAPTION = (
+    pa.field("caption", pa.string()),
+    pa.field("caption_score", pa.float64()),
+    pa.field("caption_source", pa.string()),
+)
+CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
 
 
 @dataclass(frozen=True)
@@ -110,27 +88,20 @@ class HuggingFace(Form):
         if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
         files = curated_files(run)
-        for name in (DATA_FOLDER, ENTRIES_FOLDER):
+        for name in ("data", "entries"):
             (folder / name).mkdir()
         kept: Counter[str] = Counter()
         for file in files:
             if rows.columns:
-                kept += _write_rows(file, folder / DATA_FOLDER / file.path.name, rows)
+                kept += _write_rows(file, folder / "data" / file.path.name, rows)
             else:
                 with intact(file) as path:
-                    _link(path, folder / DATA_FOLDER / path.name)
-        _link(counts, folder / ENTRIES_FOLDER / "entries.parquet")
-        name = self.dataset_name or run.path.resolve().name
-        facts, more = rows.facts(run, kept), {field.name: BESIDE_COLUMNS[field.name] for field in rows.columns}
-        stated = {
-            "license": self.license,
-            "version": self.dataset_version,
-            "datePublished": self.date,
-            "citeAs": self.cite,
-        }
-        described = croissant(name, description(facts), stated, folder, with_columns(rows.columns))
+                    _link(path, folder / "data" / path.name)
+        _link(counts, folder / "entries" / "entries.parquet")
+        name, facts = self.dataset_name or run.path.resolve().name, rows.facts(run, kept)
+        described = croissant(facts, self, name, folder, rows.columns)
         (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        (folder / "README.md").write_text(card(facts, self, name, more), "utf-8")
+        (folder / "README.md").write_text(card(facts, self, name, rows.columns), "utf-8")
         return len(files)
 
 
@@ -153,8 +124,7 @@ class Rows:
         if self.captions:
             columns += self.captions.of(batch["uid"]).columns
         if self.selection.found:
-            clusters = self.selection.found.clusters.of(batch["uid"])
-            columns += [clusters[field.name] for field in CLUSTER]
+            columns += self.selection.found.clusters.of(batch["uid"], [field.name for field in CLUSTER]).columns
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*CURATED, *self.columns]))
 
     def facts(self, run: Results, kept: Counter[str]) -> dict[str, Any]:
@@ -164,95 +134,6 @@ class Rows:
         languages = {code: row | {"kept": kept[code]} for code, row in run.facts["languages"].items()}
         rows = run.facts["rows"] | {"kept": kept.total()}
         return run.facts | {"rows": rows, "languages": languages, "part": of_clusters(self.selection.expert)}
-
-
-def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Mapping[str, str] | None = None) -> str:
-    """Return the content of README.md, given the content of run.json; `columns` are further ones, and their meaning."""
-    codes = _kept_languages(facts)
-    of_english = facts["languages"].get("en")
-    templates = Environment(
-        loader=PackageLoader("curation.export"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Strings are quoted as in JSON, or Norwegian's `no` would be read as false.
-    templates.filters.update(json=lambda value: json.dumps(value, ensure_ascii=False), number=number, escaped=_escaped)
-    return templates.get_template("card.md").render(
-        facts=facts,
-        head=_head(facts, about, name),
-        name=name,
-        description=description(facts),
-        columns=columns or {},
-        past_gate=_past_gate(facts),
-        part=f" of {facts['part']}" if "part" in facts else "",
-        english_threshold=number(of_english["t"]) if of_english else "(none)",
-        languages=[(language(code).name, code, facts["languages"][code]) for code in codes[:SHOWN]],
-        more_languages=len(codes) - SHOWN,
-        cite=about.cite,
-    )
-
-
-def description(facts: dict[str, Any]) -> str:
-    """Return one sentence about the kept pairs, given the content of run.json."""
-    rows, codes = facts["rows"], _kept_languages(facts)
-    return (
-        f"{rows['kept']:,} image-text pairs in {len(codes)} languages, balanced over metadata entries "
-        f"from {rows['images']:,} images of the web: image URLs and alt texts, without the images."
-    )
-
-
-def size_category(rows: int) -> str:
-    """Return Hugging Face's word for a number of rows.
-
-    >>> size_category(999), size_category(5_000_000)
-    ('n<1K', '1M<n<10M')
-    """
-    bounds = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
-    reached = sum(rows >= 10 ** (3 + power) for power in range(len(bounds)))
-    if reached == 0:
-        return "n<1K"
-    return f"{bounds[reached - 1]}<n<{bounds[reached]}" if reached < len(bounds) else "n>1T"
-
-
-def _head(facts: dict[str, Any], about: HuggingFace, name: str) -> dict[str, Any]:
-    """Return the members of the card's head."""
-    tags = [ISO_639.get(code, code) for code in _kept_languages(facts)]
-    return {
-        "pretty_name": name,
-        "license": about.license,
-        "language": sorted({tag for tag in tags if tag}),
-        "multilinguality": ["multilingual" if len(tags) > 1 else "monolingual"],
-        "size_categories": [size_category(facts["rows"]["kept"])],
-        "task_categories": ["zero-shot-image-classification"],
-        "tags": ["clip", "image-text"],
-        "configs": [_config("default", DATA), _config("entries", ENTRIES)],
-    }
-
-
-def _config(name: str, path: str) -> dict[str, Any]:
-    return {"config_name": name, "data_files": [{"split": "train", "path": path}]}
-
-
-def _past_gate(facts: dict[str, Any]) -> str:
-    """Say how many images passed the gate; nothing without one."""
-    passed = facts["rows"].get("gated", facts["rows"].get("existing"))  # the latter of earlier versions
-    if passed is None:
-        return ""
-    conditions = [f"`{condition['text']}`" for condition in facts.get("gate", {}).get("conditions", [])]
-    how = f"meet {' and '.join(conditions)}" if conditions else "downloaded"
-    return f"; of these {how}: {passed:,}"
-
-
-def _kept_languages(facts: dict[str, Any]) -> list[str]:
-    """Return the languages of the kept texts, the one with the most texts first."""
-    kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
-    return sorted(kept, key=lambda code: (-kept[code], code))
-
-
-def _escaped(text: str) -> str:
-    """Return a text that stands in a line of Markdown as it is: the name of a folder may look like a link."""
-    return re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", " ".join(text.split()))
 
 
 def _write_rows(file: OwnFile, path: Path, rows: Rows) -> Counter[str]:

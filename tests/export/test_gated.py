@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from curation.export.card import card
 from curation.export.forms import export
-from curation.export.huggingface import HuggingFace, card
+from curation.export.huggingface import HuggingFace
 from curation.export.metaclip import MetaClip
 from curation.run.results import Results
 from tests.support.downloaded import matched

@@ -1,0 +1,138 @@
+"""Describe a dataset, from templates: README.md, the dataset card of Hugging Face, and Croissant 1.1 metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from curation.report.numbers import number
+from metadata.languages import language
+
+if TYPE_CHECKING:
+    from curation.export.huggingface import HuggingFace
+
+# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; None if they have none.
+ISO_639 = {
+    "als": "gsw",
+    "bat_smg": "sgs",
+    "bh": "bho",
+    "cbk_zam": "cbk",
+    "eml": "egl",
+    "fiu_vro": "vro",
+    "map_bms": None,
+    "other": None,
+    "roa_rup": "rup",
+    "roa_tara": None,
+    "zh_min_nan": "nan",
+}
+
+
+# Of the columns beside those of the manifest.
+MEANINGS = {
+    "caption": "A caption of the image, made by a model; null if there is none.",
+    "caption_score": "The score of the caption, as the table of captions gives it; null if it gives none.",
+    "caption_source": "What wrote the caption, as the table of captions says; null if it does not say.",
+    "coarse": "The coarse cluster of the image; null if there is none.",
+    "fine": "The fine cluster of the image; null if there is none.",
+}
+
+
+def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence[pa.Field] = ()) -> str:
+    """Return the content of README.md, given the content of run.json; `columns` are further ones."""
+    codes, rows = _kept_languages(facts), facts["rows"]
+    return _rendered(
+        "card.md",
+        facts={"part": None} | facts,
+        about=about,
+        name=name,
+        description=description(facts),
+        codes=codes,
+        tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
+        size=size_category(rows["kept"]),
+        columns=columns,
+        passed=rows.get("gated", rows.get("existing")),  # the latter of earlier versions
+        conditions=[f"`{condition['text']}`" for condition in facts.get("gate", {}).get("conditions", [])],
+        language=language,
+    )
+
+
+def croissant(
+    facts: dict[str, Any], about: HuggingFace, name: str, folder: Path, columns: Sequence[pa.Field] = ()
+) -> dict[str, Any]:
+    """Return the content of croissant.json for the files in `folder`, given the content of run.json."""
+    files = sorted(folder.glob("data/*.parquet")) + sorted(folder.glob("entries/*.parquet"))
+    with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
+        digests = list(threads.map(_sha256, files))
+    rendered = _rendered(
+        "croissant.json",
+        name=name,
+        description=description(facts),
+        stated={
+            "license": about.license,
+            "version": about.dataset_version,
+            "datePublished": about.date,
+            "citeAs": about.cite,
+        },
+        digests=dict(zip((file.relative_to(folder).as_posix() for file in files), digests, strict=True)),
+        columns=columns,
+    )
+    return json.loads(rendered)
+
+
+def description(facts: dict[str, Any]) -> str:
+    """Return one sentence about the kept pairs, given the content of run.json."""
+    rows, codes = facts["rows"], _kept_languages(facts)
+    return (
+        f"{rows['kept']:,} image-text pairs in {len(codes)} languages, balanced over metadata entries "
+        f"from {rows['images']:,} images of the web: image URLs and alt texts, without the images."
+    )
+
+
+def size_category(rows: int) -> str:
+    """Return Hugging Face's word for a number of rows.
+
+    >>> size_category(999), size_category(5_000_000)
+    ('n<1K', '1M<n<10M')
+    """
+    bounds = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+    reached = sum(rows >= 10 ** (3 + power) for power in range(len(bounds)))
+    if reached == 0:
+        return "n<1K"
+    return f"{bounds[reached - 1]}<n<{bounds[reached]}" if reached < len(bounds) else "n>1T"
+
+
+def _rendered(template: str, **values: Any) -> str:
+    templates = Environment(
+        loader=PackageLoader("curation.export"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
+    templates.globals["meanings"] = MEANINGS
+    templates.filters.update(json=lambda value: json.dumps(value, ensure_ascii=False), number=number, escaped=_escaped)
+    return templates.get_template(template).render(values)
+
+
+def _kept_languages(facts: dict[str, Any]) -> list[str]:
+    """Return the languages of the kept texts, the one with the most texts first."""
+    kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
+    return sorted(kept, key=lambda code: (-kept[code], code))
+
+
+def _escaped(text: str) -> str:
+    """Return a text that stands in a line of Markdown as it is: the name of a folder may look like a link."""
+    return re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", " ".join(text.split()))
+
+
+def _sha256(file: Path) -> str:
+    digest = sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
