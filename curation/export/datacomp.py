@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from curation.export.forms import ALL, EVERYTHING, ByCluster, Form, Selection, selected
 from curation.report.numbers import counted
 from curation.run.finished import curated_files
 from curation.run.results import Results
-from runtime.arrow.uid_keys import hex_keys, save_sorted
+from runtime.arrow.uid_keys import hex_numbers
+from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
+HALVES = pa.schema([pa.field("first", pa.uint64()), pa.field("last", pa.uint64())])
+BATCH_ROWS = 1 << 18  # cut into 256 parts at a time
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,34 @@ class DataComp(Form):
 
 
 def write_subset(files: Iterable[OwnFile], path: Path, selection: Selection = EVERYTHING) -> int:
-    """Write the uids in Parquet files as DataComp's subset file; return the number of uids."""
-    uids = (selection.filter(batch)["uid"] for file in files for batch in batches(file, columns=["uid"]))
-    return save_sorted(map(hex_keys, uids), path, _pairs)
+    """Write the uids in Parquet files as DataComp's subset file; return the number of uids.
+
+    Memory holds the uids that begin with one byte: a 256th of them where they are MD5 or otherwise spread.
+    """
+    rows = 0
+    with TemporaryDirectory(dir=path.parent) as work, path.open("wb") as out:
+        _write_header(out, rows)  # which has as many bytes for any number of rows
+        for part in in_parts(_halves(files, selection), HALVES, MOST_PARTS, Path(work), _first_byte):
+            first, last = (column.to_numpy() for column in part.columns)
+            order = np.lexsort((last, first))
+            np.stack([first[order], last[order]], axis=1).tofile(out)
+            rows += len(order)
+        out.seek(0)
+        _write_header(out, rows)
+    return rows
 
 
-def _pairs(keys: np.ndarray) -> np.ndarray:
-    return keys.view(">u8").astype("u8").view(SUBSET)
+def _halves(files: Iterable[OwnFile], selection: Selection) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        for batch in batches(file, BATCH_ROWS, ["uid"]):
+            numbers = hex_numbers(selection.filter(batch)["uid"])
+            yield pa.RecordBatch.from_arrays([*map(pa.array, numbers.T.copy())], schema=HALVES)
+
+
+def _first_byte(first: np.ndarray, parts: int) -> np.ndarray:
+    return first >> np.uint64(56)
+
+
+def _write_header(out: BinaryIO, rows: int) -> None:
+    descr = np.lib.format.dtype_to_descr(SUBSET)
+    np.lib.format.write_array_header_1_0(out, {"descr": descr, "fortran_order": False, "shape": (rows,)})
