@@ -16,7 +16,7 @@ from publicsuffixlist import PublicSuffixList
 
 from curation.kernels.exclusion import LISTED, UNUSUAL, find_hosts, find_keys, hash_names
 from runtime.arrow.buffers import string_array, string_buffers
-from runtime.kernels.md5 import free_lanes, md5
+from runtime.kernels.md5 import md5
 
 _KEYS_IN_BUCKET = 4  # about so many share their first bits: a search ends within one or two lines of the cache
 _LONGEST_LABEL, _LONGEST_NAME = 63, 253  # characters, of DNS
@@ -78,7 +78,7 @@ def url_keys(urls: pa.Array) -> np.ndarray:
     """Return the key of each URL: its MD5, which is also the uid of an image without one of its own."""
     offsets, data = string_buffers(string_array(urls, "urls"))
     words = np.empty((len(urls), 4), np.uint32)
-    md5(data, offsets, free_lanes(), words)
+    md5(data, offsets, words)
     return words.view(">u8").astype(np.uint64)
 
 

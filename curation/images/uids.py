@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from runtime.arrow.buffers import string_array, string_buffers
 from runtime.errors import InputError
 from runtime.kernels.hashes import xxhash
-from runtime.kernels.md5 import free_lanes, hex_digits, md5
+from runtime.kernels.md5 import hex_digits, md5
 
 SEED = 42  # of Spark's xxhash64
 _DIGITS = 32  # of a uid
@@ -53,7 +53,7 @@ def _digests(values: pa.Array) -> pa.StringArray:
         raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
     offsets, data = string_buffers(values)
     words, digits = np.empty((rows, 4), np.uint32), np.empty(rows * 4, np.uint64)
-    md5(data, offsets, free_lanes(), words)
+    md5(data, offsets, words)
     hex_digits(words.reshape(-1), digits)
     ends = np.arange(rows + 1, dtype=np.int32) * np.int32(_DIGITS)
     array = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))

@@ -1,16 +1,15 @@
 """MD5 (RFC 1321) of many strings at once, each in a lane of the processor's vectors of 32-bit words.
 
 A step of MD5 waits for the one before, so one string leaves most of the processor idle. Sixteen strings go through
-the steps together; where one ends, the next takes its lane, so strings of any lengths may follow each other.
+the steps together, until the longest of them ends.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
-from runtime.kernels import inline, kernel, lean
+from runtime.kernels import inline, kernel
 from runtime.kernels.machine import HALF, at, instruction, load_word, lowest
 
 LANES = 16
@@ -80,79 +79,44 @@ def compress(builder, blocks, states):
         builder.store(builder.add(old, new), address, align=4)
 
 
-class Lanes(NamedTuple):
-    """What each lane is at: the row whose string it takes, or -1, and the next byte of that, block and hash."""
-
-    rows: np.ndarray
-    places: np.ndarray
-    blocks: np.ndarray  # blocks[lane] = eight int64
-    states: np.ndarray  # states[0:4, lane], uint32
-
-
-def free_lanes() -> Lanes:
-    """Return lanes that have no row yet."""
-    rows, places = np.full(LANES, -1, np.int64), np.zeros(LANES, np.int64)
-    return Lanes(rows, places, np.zeros((LANES, 8), np.int64), np.zeros((4, LANES), np.uint32))
-
-
-@inline
-def copy_end(data, i, left, blocks, lane):
-    """Fill blocks[lane] with the `left` bytes from data[i] on, none if it is negative, and with zeros."""
-    if i + _BLOCK <= len(data):
-        for k in range(8):
-            own = min(max(left - 8 * k, 0), 8)
-            blocks[lane, k] = load_word(data, i + 8 * k) & lowest(8 * own)
-        return
-    for k in range(8):
-        blocks[lane, k] = 0
-    for k in range(left):
-        blocks[lane, k >> 3] |= np.int64(data[i + k]) << 8 * (k & 7)
-
-
 @inline
 def fill_block(data, i, begin, stop, blocks, lane):
     """Fill blocks[lane] with the 64 bytes from data[i] on, of the string data[begin:stop] and what pads it."""
     left = stop - i
-    if left >= _BLOCK:
+    if i + _BLOCK <= len(data):
         for k in range(8):
-            blocks[lane, k] = load_word(data, i + 8 * k)
-        return
-    copy_end(data, i, left, blocks, lane)
-    if left >= 0:
+            blocks[lane, k] = load_word(data, i + 8 * k) & lowest(8 * min(max(left - 8 * k, 0), 8))
+    else:
+        blocks[lane] = 0
+        for k in range(left):
+            blocks[lane, k >> 3] |= np.int64(data[i + k]) << 8 * (k & 7)
+    if 0 <= left < _BLOCK:
         blocks[lane, left >> 3] |= _END << 8 * (left & 7)
     if left + _PADDING <= _BLOCK:
         blocks[lane, 7] = 8 * (stop - begin)
 
 
-@inline
-def take_row(row, begin, lanes, lane):
-    lanes.rows[lane], lanes.places[lane] = row, begin
-    lanes.states[0, lane], lanes.states[1, lane], lanes.states[2, lane], lanes.states[3, lane] = _A, _B, _C, _D
-
-
-@lean
-def md5(data, offsets, lanes, out):
+@kernel
+def md5(data, offsets, out):
     """out[row, 0:4] = MD5 of the bytes data[offsets[row]:offsets[row + 1]], as four uint32, the first digits lowest."""
-    taken, running = 0, 0
-    while True:
-        for lane in range(LANES):
-            row = lanes.rows[lane]
-            if row >= 0 and lanes.places[lane] >= offsets[row + 1] + _PADDING:
-                for k in range(4):
-                    out[row, k] = lanes.states[k, lane]
-                lanes.rows[lane] = -1
-                running -= 1
-            if lanes.rows[lane] < 0 and taken < len(out):
-                take_row(taken, offsets[taken], lanes, lane)
-                taken += 1
-                running += 1
-            row, i = lanes.rows[lane], lanes.places[lane]
-            if row >= 0:
-                fill_block(data, i, offsets[row], offsets[row + 1], lanes.blocks, lane)
-                lanes.places[lane] = i + _BLOCK
-        if running == 0:
-            return
-        compress(lanes.blocks, lanes.states)
+    blocks, states = np.empty((LANES, 8), np.int64), np.empty((4, LANES), np.uint32)
+    for first in range(0, len(out), LANES):
+        rows = min(LANES, len(out) - first)
+        states[0], states[1], states[2], states[3] = _A, _B, _C, _D
+        taken, running = 0, True
+        while running:
+            running = False
+            for lane in range(rows):
+                begin, stop = offsets[first + lane], offsets[first + lane + 1]
+                fill_block(data, begin + taken, begin, stop, blocks, lane)
+            compress(blocks, states)
+            taken += _BLOCK
+            for lane in range(rows):
+                needed = offsets[first + lane + 1] - offsets[first + lane] + _PADDING
+                running |= needed > taken
+                if taken - _BLOCK < needed <= taken:
+                    for k in range(4):
+                        out[first + lane, k] = states[k, lane]
 
 
 @kernel
