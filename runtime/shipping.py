@@ -1,13 +1,13 @@
-"""Bring artefacts to the workers of any session, packed into tars for machines that do not share the driver's disk.
+"""Bring artefacts to the workers of any session, packed for machines that do not share the driver's disk.
 
-A tar is named by a digest of its content, so that a copy, which each machine unpacks once, serves every later job too.
+An archive is named by a digest of its content, so that a copy, which each machine unpacks once, serves every later
+job, too.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +18,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 from uuid import uuid4
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import pyarrow as pa
 from pyspark import SparkFiles
@@ -30,7 +31,7 @@ from runtime.storage.own_files import OwnFile, checksum_of, compared, content_di
 from runtime.storage.paths import as_path, is_url, make_folder
 from runtime.storage.whole import whole
 
-ENDING = ".packed"  # not .tar: Spark would unpack that beside it, where `metadata/` hides the package of that name
+ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
 _PARTIAL = ".partial"
 NAMED = 3  # machines that a sentence names
@@ -42,14 +43,14 @@ class Shipped:
     """An artefact, a folder or a file, that workers open wherever they run."""
 
     source: Path  # on the driver's disk
-    tar: str | None = None  # as Spark ships it; None where workers open the source itself
+    packed: str | None = None  # as Spark ships it; None where workers open the source itself
     checksum: str | None = None  # of a file; in folders the files that are mapped have their own
 
     def path(self) -> Path:
         """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
-        if self.tar is None:
+        if self.packed is None:
             return compared(OwnFile(self.source, self.checksum, AGAIN))
-        return self._in(unpacked(Path(SparkFiles.get(self.tar)), cache_folder()))
+        return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
 
     def opened(self, open: Callable[[Path], Any]) -> Any:
         """Return what `open` makes of it, in a worker; a process opens it once."""
@@ -62,15 +63,15 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Placed(Shipped):
-    """An artefact that lies, packed, where all machines see it: `tar` is its path or URL."""
+    """An artefact that lies, packed, where all machines see it: `packed` is its path or URL."""
 
     def path(self) -> Path:
         """Return its path on this machine, in a worker; each machine unpacks it once."""
-        tar = as_path(str(self.tar))
+        packed = as_path(str(self.packed))
         try:
-            copy = unpacked(tar, cache_folder())
+            copy = unpacked(packed, cache_folder())
         except FileNotFoundError as error:
-            raise InputError(f"{tar} is not seen by {gethostname()}; {SHARED}") from error
+            raise InputError(f"{packed} is not seen by {gethostname()}; {SHARED}") from error
         return self._in(copy)
 
 
@@ -97,9 +98,9 @@ def ship(spark: SparkSession, source: Path) -> Shipped:
     if is_local(spark):
         return _opened_itself(source)
     # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
-    tar = pack(source, Path(SparkFiles.getRootDirectory()))
-    spark.sparkContext.addFile(str(tar))
-    return Shipped(source, tar.name, _checksum(source))
+    packed = pack(source, Path(SparkFiles.getRootDirectory()))
+    spark.sparkContext.addFile(str(packed))
+    return Shipped(source, packed.name, _checksum(source))
 
 
 def _opened_itself(source: Path) -> Shipped:
@@ -153,46 +154,42 @@ def _blind_hosts(batches: Iterable[pa.RecordBatch], token: str) -> Iterator[pa.R
 
 
 def pack(artefact: Path, folder: Path) -> Path:
-    """Return a tar in `folder` of a file, or of a folder with all that is in it."""
+    """Return an archive in `folder` of a file, or of all files of a folder; the same content gives the same bytes."""
     partial = folder / f"{uuid4().hex}{_PARTIAL}"
+    files = [artefact] if artefact.is_file() else sorted(path for path in artefact.rglob("*") if path.is_file())
     try:
-        with tarfile.open(partial, mode="w|", dereference=True) as tar:
-            tar.add(artefact, arcname=artefact.name, filter=_only_content)
+        with ZipFile(partial, "w") as archive:
+            for path in files:
+                member = ZipInfo(path.relative_to(artefact.parent).as_posix())  # as of 1980, with no rights of its own
+                with path.open("rb") as file, archive.open(member, "w", force_zip64=True) as packed:
+                    shutil.copyfileobj(file, packed, 1 << 20)
         return partial.replace(folder / f"{artefact.stem}-{content_digest(partial)}{ENDING}")
     finally:
         partial.unlink(missing_ok=True)
 
 
 def put(artefact: Path, folder: Path) -> Path:
-    """Pack an artefact into a shared folder, or to a URL, unless it is there; return the path of its tar."""
+    """Pack an artefact into a shared folder, or to a URL, unless it is there; return the path of its archive."""
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-        tar = pack(artefact, Path(local))
-        to = folder / tar.name
+        packed = pack(artefact, Path(local))
+        to = folder / packed.name
         if not to.exists():
             with whole(to) as partial:
-                shutil.move(tar, partial)
+                shutil.move(packed, partial)
     return to
 
 
-def unpacked(tar: Path, cache: Path) -> Path:
-    """Return the folder in `cache` with the content of a tar; the first process unpacks it while the others wait."""
-    copy = cache / tar.stem
+def unpacked(packed: Path, cache: Path) -> Path:
+    """Return the folder in `cache` with what is packed; the first process unpacks it while the others wait."""
+    copy = cache / packed.stem
     if not _use(copy):
         with alone(cache / ".lock") as is_alone:
             if not is_alone:
                 raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
             if not _use(copy):
                 _clean(cache)
-                _unpack(tar, copy)
+                _unpack(packed, copy)
     return copy
-
-
-def _only_content(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out the owner and the time of a member: the same content gives the same tar."""
-    member.uid = member.gid = member.mtime = 0
-    member.uname = member.gname = ""
-    member.mode = 0o755 if member.isdir() else 0o644
-    return member
 
 
 def _use(copy: Path) -> bool:
@@ -204,27 +201,18 @@ def _use(copy: Path) -> bool:
     return True
 
 
-def _unpack(tar: Path, copy: Path) -> None:
+def _unpack(packed: Path, copy: Path) -> None:
     partial = copy.with_name(f"{uuid4().hex}{_PARTIAL}")
     try:
-        if not tar.stem.endswith(content_digest(tar)):  # tarfile takes a tar that is cut off for a shorter one
-            raise tarfile.TarError("its content has another digest than its name")
-        with tar.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as members:
-            members.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
-            members.extractall(partial, members=map(_only_below, members))  # Python 3.11.2, for one, has no filters
+        if not packed.stem.endswith(content_digest(packed)):
+            raise BadZipFile("its content has another digest than its name")
+        with packed.open("rb") as file, ZipFile(file) as archive:
+            archive.extractall(partial)  # as files and folders below it, whatever the names of the members
         partial.replace(copy)
-    except tarfile.TarError as error:
-        raise OwnFile(tar, None, "delete it, and run the same command again").damaged(error) from error
+    except BadZipFile as error:
+        raise OwnFile(packed, None, "delete it, and run the same command again").damaged(error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _only_below(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Refuse a member that `pack` never makes: a link, a device, or a path that leads out of the folder."""
-    is_outside = member.name.startswith("/") or ".." in member.name.split("/")
-    if is_outside or not (member.isreg() or member.isdir()):
-        raise tarfile.TarError(f"it holds {member.name!r}, which is no file or folder below it")
-    return member
 
 
 def _clean(cache: Path) -> None:
