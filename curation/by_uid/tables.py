@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from curation.by_uid.comparable import plain_type
 from curation.images.uids import uids
-from curation.inputs.tables.arrow_rows import uid_bytes
 from curation.inputs.tables.columns import recognised
+from curation.inputs.tables.parquet import uid_bytes
 from curation.run.recorded import recorded
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError

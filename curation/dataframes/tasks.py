@@ -15,7 +15,7 @@ from curation.dataframes.in_order import images_in_order
 from curation.images import combine
 from curation.images.tasks import keyed, runs, without_tallies
 from curation.inputs import candidates
-from curation.inputs.tables.arrow_rows import from_batch
+from curation.inputs.tables.parquet import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, PAIRS, SAMPLED

@@ -6,10 +6,13 @@ counts once. FIRST_BAD is no count: it is the number of a line.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from curation.inputs.cleaning import clean_array, is_web
+from curation.inputs.tables.languages import count_unknown
 from curation.schemas import CANDIDATES
 from runtime.arrow.batching import gather
 
@@ -17,6 +20,12 @@ ROWS = 8192  # rows of one batch: a few MB
 BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
 
 FIRST_BAD = "first_bad_line"  # among the tallies of one file: the line of its first bad record, from 1
+KIND = "text"  # of a text whose kind the table does not state
+CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
+    "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
+    "dropped.not_http": lambda batch: is_web(batch["url"]),
+    "dropped.empty_text": lambda batch: pc.is_valid(batch["text"]),
+}
 
 Row = tuple[str | int | None, ...]
 
@@ -37,23 +46,57 @@ def tallies(tally: Counter[str]) -> pa.RecordBatch:
     return candidates({"text": names, "tally": pa.array([count for _, count in counted], pa.int64())})
 
 
+def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates in rows of a table, which have these fields, and count the other rows."""
+    names = list(fields)
+    for columns in columns_of(rows, tally):
+        yield from from_columns(dict(zip(names, columns, strict=True)), tally)
+
+
+def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that have a web address and a text, if any, and count the others by the first thing amiss.
+
+    Texts are cleaned as those of pages are; all else is used as it is. Of the languages that are stated, those that
+    are not known are counted, too.
+    """
+    columns = {field: _without_empty(array) for field, array in columns.items()}
+    columns["text"] = _without_empty(clean_array(columns["text"]))
+    kinds = pa.repeat(KIND, len(columns["text"]))
+    columns["kind"] = pc.coalesce(columns["kind"], kinds) if "kind" in columns else kinds
+    batch = candidates(columns)
+    for reason, is_right in CHECKS.items():
+        right = is_right(batch)
+        if right.true_count < batch.num_rows:
+            tally[reason] += batch.num_rows - right.true_count
+            batch = batch.filter(right)
+    tally["pairs"] += batch.num_rows
+    if "language" in columns:
+        count_unknown(batch["language"], tally)
+    if batch.num_rows:
+        yield batch
+
+
 def columns_of(
     rows: Iterable[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None
 ) -> Iterator[list[pa.Array]]:
-    """Yield the columns of `rows`, for ROWS rows at a time; for fewer where these have BYTES, and for the last."""
+    """Yield the columns of `rows`, strings without `types`; rows that UTF-8 cannot hold are left out and counted.
+
+    They come for ROWS rows at a time; for fewer where these have BYTES, and for the last.
+    """
     for gathered in gather(rows, _characters, BYTES, ROWS):
-        yield arrays_of(gathered, tally, types)
+        kinds = types or [pa.string()] * len(gathered[0])
+        try:
+            columns = [pa.array(values, kind) for values, kind in zip(zip(*gathered, strict=True), kinds, strict=True)]
+        except UnicodeEncodeError:  # lone surrogates: legal in JSON, not in UTF-8; also bytes that were no UTF-8
+            kept = [row for row in gathered if all(map(_is_unicode, row))]
+            tally["dropped.bad_utf8"] += len(gathered) - len(kept)
+            columns = [pa.array([row[i] for row in kept], kind) for i, kind in enumerate(kinds)]
+        yield columns
 
 
-def arrays_of(rows: list[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None) -> list[pa.Array]:
-    """Return the columns of `rows`, strings without `types`; rows that UTF-8 cannot hold are left out and counted."""
-    types = types or [pa.string()] * len(rows[0])
-    try:
-        return [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), types, strict=True)]
-    except UnicodeEncodeError:  # lone surrogates: legal in JSON, not in UTF-8; also bytes that were no UTF-8
-        kept = [row for row in rows if all(map(_is_unicode, row))]
-        tally["dropped.bad_utf8"] += len(rows) - len(kept)
-        return [pa.array([row[i] for row in kept], kind) for i, kind in enumerate(types)]
+def _without_empty(array: pa.Array) -> pa.Array:
+    empty = pc.equal(array, "")
+    return pc.if_else(empty, pa.scalar(None, pa.string()), array) if empty.true_count else array
 
 
 def _characters(row: Row) -> int:

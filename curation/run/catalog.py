@@ -18,8 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from curation.inputs import files as inputs
 from curation.inputs.files import Input
-from curation.inputs.tables.arrow_rows import as_bytes
 from curation.inputs.tables.columns import FLAG, TableOptions
+from curation.inputs.tables.parquet import as_bytes
 from curation.inputs.tables.references import PREFIX, folder_of
 from curation.run.frame_columns import pair_columns, selected
 from runtime.errors import InputError

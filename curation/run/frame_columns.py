@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
-from curation.inputs.tables.arrow_rows import string_columns
 from curation.inputs.tables.columns import TableOptions, named_columns
+from curation.inputs.tables.parquet import string_columns
 from runtime.errors import InputError
 
 

@@ -17,7 +17,7 @@ from curation.images.combine import combine, group
 from curation.images.tasks import keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
-from curation.inputs.crawl import html_elements
+from curation.inputs.crawl import html_pages
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
@@ -55,7 +55,7 @@ def read_wat() -> None:
 
 def read_page() -> None:
     """Read the images of a page of HTML."""
-    html_elements.elements(b"<img src=/a.jpg alt=x>")
+    html_pages.elements(b"<img src=/a.jpg alt=x>")
 
 
 def read_table() -> None:

@@ -1,16 +1,27 @@
 """Find the encoding of a page as the HTML standard does, and decode the page.
 
 What counts, in this order: the byte order mark, the header, a `<meta>`, an XML declaration, that the bytes are UTF-8,
-and last what they look like (`detection`). Labels are those of the Encoding Standard, by webencodings.
+and last what their texts look like. Labels are those of the Encoding Standard, by webencodings.
 """
 
 import codecs
 import re
 from collections.abc import Iterable
 
+import chardet
 from webencodings import lookup
 
-from curation.inputs.crawl.detection import OTHERWISE, looks_like
+from runtime.arrow.batching import gather
+
+ENOUGH = 16 << 10  # bytes of texts: more change the answer hardly ever
+CANDIDATES = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
+    *("iso8859-2", "koi8-r", "koi8-u", "cp932", "euc-jp", "gb18030", "big5hkscs", "cp949"),
+)
+_LABELS = {"cp932": "shift_jis", "cp949": "euc-kr", "cp874": "windows-874", "big5hkscs": "big5"}  # of the standard
+OTHERWISE = "windows-1252"  # as browsers in most languages
+
+_PIECE = re.compile(rb"[^<>=\"'\r\n]+")  # of text, and of markup as little as can be
 
 UTF_8, USER_DEFINED, REPLACEMENT = "utf-8", "x-user-defined", "replacement"
 _BOMS = {b"\xef\xbb\xbf": UTF_8, b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
@@ -77,3 +88,13 @@ def _charset(text: str) -> str | None:
 def _name(label: str) -> str | None:
     encoding = lookup(label)
     return encoding.name if encoding else None
+
+
+def looks_like(page: bytes) -> str:
+    """Return a label of the encoding that most likely makes texts of the page's bytes that are no ASCII."""
+    odd = (piece[0] for piece in _PIECE.finditer(page) if not piece[0].isascii())
+    pieces = next(gather(odd, len, ENOUGH), [])
+    texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
+    found = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
+    name = (found["encoding"] or OTHERWISE).lower()
+    return _LABELS.get(name, name)

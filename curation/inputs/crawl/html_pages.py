@@ -1,14 +1,20 @@
-"""Unpack HTTP responses, and find the images in their HTML."""
+"""Unpack HTTP responses, and find the images in their HTML.
+
+A page is read by a kernel (`kernels.html`) as bytes of UTF-8, or of any encoding that writes ASCII as it is.
+"""
 
 import io
 import re
 import zlib
+from html.entities import html5
 from typing import NamedTuple
 
+import numpy as np
 from fastwarc.stream_io import BrotliReader
 
 from curation.inputs.crawl import encodings
-from curation.inputs.crawl.html_elements import Element, elements
+from curation.kernels.html.elements import find_elements
+from curation.kernels.html.names import ATTRIBUTES, COLUMNS, KIND, VALUES, WANTED
 
 MAX_HEAD = 256 << 10  # bytes of the head of a response, as in browsers
 MAX_CODINGS = 5  # of a body, one around the other, as in curl
@@ -17,6 +23,11 @@ MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
+_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(ATTRIBUTES)]
+_REFERENCE = re.compile(r"&(?:#[xX]([0-9A-Fa-f]+);?|#([0-9]+);?|([A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=])))")
+_MOST_DIGITS = 7  # of a reference by number
+# Numbers that mean bytes of windows-1252; those without a character there mean themselves.
+_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -79,6 +90,13 @@ def _unpack_brotli(body: bytes) -> bytes:
 _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _unpack_brotli}
 
 
+class Element(NamedTuple):
+    """An element: `img`, `image`, `base`, `meta` or `html`; the values of those of its attributes that matter."""
+
+    tag: str
+    attributes: dict[str, str]
+
+
 class Html(NamedTuple):
     """What counts of a page: the attributes are those of each `<img>` that has a src and of each `<meta>`."""
 
@@ -108,3 +126,44 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
         if encoding == encodings.UTF_8:
             return found
     return elements(page if encoding == encodings.UTF_8 else encodings.decode(page, encoding).encode())
+
+
+def elements(page: bytes) -> list[Element]:
+    """Return the elements of a page, in their order, those in templates left out."""
+    frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
+    rows = np.empty((len(page) // 9 + 2, COLUMNS), np.int32)
+    count = find_elements(np.frombuffer(page, np.uint8), len(page), frames, rows)
+    return [Element(WANTED[row[KIND]], _attributes(page, row)) for row in rows[:count].tolist()]
+
+
+def _attributes(page: bytes, row: list[int]) -> dict[str, str]:
+    return {name: _value(page[row[k] : row[k + 1]]) for name, k in _SPANS if row[k] >= 0}
+
+
+def _value(raw: bytes) -> str:
+    value = raw.decode("utf-8", "replace")
+    if "\r" in value or "\0" in value:
+        value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    return unescape(value) if "&" in value else value
+
+
+def unescape(value: str) -> str:
+    """Return the value of an attribute with its character references resolved, as the HTML standard reads them.
+
+    `html.unescape` is for text: it takes the `&copy` of `?a=1&copy=2` for a sign.
+
+    >>> unescape("?a=1&copy=2&lt=3 &copy; &eacute &#8364; &#x80; &#0;")
+    '?a=1&copy=2&lt=3 © é € € �'
+    """
+    return _REFERENCE.sub(_character, value)
+
+
+def _character(found: re.Match[str]) -> str:
+    hexadecimal, decimal, name, semicolon = found.groups()
+    if name:
+        return html5.get(name + semicolon, found[0])
+    digits = (hexadecimal or decimal).lstrip("0")
+    code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= _MOST_DIGITS else 0
+    if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
+        return "\ufffd"
+    return _WINDOWS.get(code) or chr(code)

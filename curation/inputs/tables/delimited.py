@@ -1,36 +1,38 @@
-"""Read CSV and TSV, with or without a header, in the dialect that is given or that their first rows show."""
+"""Read CSV and TSV, with or without a header, in the dialect that is given or that their first rows show.
+
+A quote that breaks rows costs no other row: it means nothing in its line.
+"""
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from operator import itemgetter
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from curation.inputs.candidates import FIRST_BAD, tallies
+from curation.inputs.candidates import FIRST_BAD, from_rows, tallies
 from curation.inputs.cleaning import HTTP_URL
-from curation.inputs.tables.candidate_rows import from_rows
 from curation.inputs.tables.columns import Glance, TableOptions, named_columns
-from curation.inputs.tables.delimited_rows import Fields, Rows
-from curation.inputs.tables.dialects import DIALECTS, Dialect, dialect_of, first_lines
-from curation.inputs.tables.lines import lines
+from curation.inputs.tables.dialects import DIALECTS, ESCAPED, PLAIN, Dialect, dialect_of, first_lines
+from curation.inputs.tables.lines import LONGEST_LINE, lines
 from runtime.errors import InputError
 
+Fields = list[str] | None  # of a row; None for a broken one
 _WEB = re.compile(HTTP_URL)
+_QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # the first in a quoted field, the second not
 
 
 def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in a file, unpacked, and its tallies."""
     tally = Counter(files=1)
-    rows, _ = _opened(lines(file, tally), path, options)
-    first = next((row for row in rows if row is not None), None)
+    rows, first, columns = _opened(file, path, options, tally)
     if first is not None:
-        columns = _columns(first, options, path)
-        rows.expect(len(first), lambda row: _WEB.match(row[columns["url"]]) is not None)
+        rows.width, rows.is_pair = len(first), lambda row: _WEB.match(row[columns["url"]]) is not None
         data = chain([first], rows) if options.numbers else rows
         wanted = itemgetter(*columns.values())  # at least two, so that it returns a tuple
         yield from from_rows(columns, map(wanted, _of_width(data, rows, tally)), tally)
@@ -40,24 +42,26 @@ def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.Record
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file, unpacked, without the columns that are needed, or without any row; return its dialect."""
     tally: Counter[str] = Counter()
-    rows, dialect = _opened(lines(file, tally), path, options)
-    first = next((row for row in rows if row is not None), None)
-    if first is not None:
-        _columns(first, options, path)
-    elif options.numbers is None:
+    rows, first, _ = _opened(file, path, options, tally)
+    if first is None and options.numbers is None:
         what = "has no line that can be read" if tally else "is empty"
         raise InputError(f"{path} {what}; expected a line that names the columns, and rows of URL and text")
-    return Glance(dialect=dialect.name)
+    return Glance(dialect=rows.dialect.name)
 
 
-def _opened(text: Iterator[str], path: str, options: TableOptions) -> tuple[Rows, Dialect]:
-    """Return the rows of lines, and their dialect."""
+def _opened(
+    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]
+) -> tuple[Rows, Fields, dict[str, int]]:
+    """Return the rows of a file behind the first that is not broken, that one, and the position of each field in it."""
+    text = lines(file, tally)
     if options.dialect is not None:
         dialect = DIALECTS[options.dialect]
     else:
         begin = first_lines(text)
         dialect, text = dialect_of(begin, path, lambda rows: _worth(rows, options, path)), chain(begin, text)
-    return Rows(text, dialect), dialect
+    rows = Rows(text, dialect)
+    first = next((row for row in rows if row is not None), None)
+    return rows, first, {} if first is None else _columns(first, options, path)
 
 
 def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
@@ -95,3 +99,93 @@ def _of_width(data: Iterable[Fields], rows: Rows, tally: Counter[str]) -> Iterat
         else:
             tally["dropped.bad_row"] += 1
             tally.setdefault(FIRST_BAD, rows.line + tally["dropped.long_line"])
+
+
+class Rows:
+    """The rows of lines that are not blank; `line` is the number of the one with which the last row began, from 1."""
+
+    def __init__(self, text: Iterable[str], dialect: Dialect):
+        self.dialect = dialect
+        self.line = 0
+        self.width: int | None = None  # fields of a row, once they are known
+        self.is_pair: Callable[[list[str]], bool] = lambda row: False  # likewise: whether a row of this width is one
+        self._text = iter(text)
+        self._own: list[str] = []  # lines of the row that is read
+        self._again: list[str] = []  # a line that was read for another row
+        self._left = LONGEST_LINE  # characters that the row may still have
+        self._rows = self._plain() if dialect.quotes == PLAIN else self._quoted()
+
+    def __iter__(self) -> Iterator[Fields]:
+        return self._rows
+
+    def _plain(self) -> Iterator[Fields]:
+        for number, line in enumerate(self._text, 1):
+            if line.strip():
+                self.line = number
+                yield self.dialect.plain_row(line)
+
+    def _quoted(self) -> Iterator[Fields]:
+        reader, begin = self._reader(), 1
+        while True:
+            begin += len(self._own)
+            self.line, self._own, self._left = begin, [], LONGEST_LINE
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:  # also a quote that never ends: at csv's limit for one field, 128 KB
+                if len(self._own) > 1:  # the line that broke the row begins the next one
+                    self._again.append(self._own.pop())
+                yield from self._alone()
+                reader = self._reader()
+                continue
+            if len(self._own) > 1 and all(map(self._is_plain_pair, self._own)):  # from one stray quote to another
+                yield from self._alone()
+            elif row:
+                yield row
+
+    def _reader(self) -> Iterator[list[str]]:
+        delimiter, escape = self.dialect.delimiter, "\\" if self.dialect.quotes == ESCAPED else None
+        text = iter(self._next_line, None)
+        return csv.reader(text, delimiter=delimiter, escapechar=escape, doublequote=escape is None, strict=True)
+
+    def _next_line(self) -> str | None:
+        line = self._again.pop() if self._again else next(self._text, None)
+        if line is None:
+            return None
+        self._own.append(line)
+        self._left -= len(line)
+        if self._left < 0:
+            raise csv.Error("a row without end")
+        is_escaped = self.dialect.quotes == ESCAPED and "\\" in line
+        return _escaped(line, len(self._own) > 1) if is_escaped else line
+
+    def _alone(self) -> Iterator[Fields]:
+        """Yield a row for each of the lines, in which quotes have no partner."""
+        for number, line in enumerate(self._own, self.line):
+            if line.strip():
+                self.line = number
+                yield self._of_line(line)
+
+    def _of_line(self, line: str) -> Fields:
+        plain = self.dialect.plain_row(line)
+        if len(plain) == self.width:
+            return plain
+        try:
+            row = next(csv.reader([line], delimiter=self.dialect.delimiter))
+        except csv.Error:
+            return None
+        return row if self.width in (None, len(row)) else None
+
+    def _is_plain_pair(self, line: str) -> bool:
+        row = self.dialect.plain_row(line)
+        return len(row) == self.width and self.is_pair(row)
+
+
+def _escaped(line: str, is_inside: bool) -> str:
+    """Return a line with backslashes outside of quoted fields doubled: Spark writes these as they are.
+
+    `is_inside`: the line begins in a quoted field.
+    """
+    begin = '"' * is_inside
+    return _QUOTED_OR_BACKSLASH.sub(lambda found: found[1] or "\\\\", begin + line)[len(begin) :]

@@ -16,6 +16,7 @@ from itertools import product
 import pyarrow.csv as pa_csv
 
 from curation.inputs.tables.lines import unpacked_name
+from runtime.arrow.batching import gather
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
 QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
@@ -62,13 +63,7 @@ DIALECTS = {
 
 def first_lines(text: Iterator[str]) -> list[str]:
     """Take lines from `text` up to SAMPLE characters, or one more."""
-    taken, left = [], SAMPLE
-    for line in text:
-        taken.append(line)
-        left -= len(line)
-        if left <= 0:
-            break
-    return taken
+    return next(gather(text, len, SAMPLE), [])
 
 
 def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]], int]) -> Dialect:
@@ -91,7 +86,7 @@ def _quotes(text: str, delimiter: str) -> str:
     """Return what quotes mean.
 
     Between tabs they mean nothing, unless more fields need their quotes than have stray ones, or half of the lines have
-    some around a field. Between commas a quote that means nothing does no harm (`delimited_rows`).
+    some around a field. Between commas a quote that means nothing does no harm (`delimited.Rows`).
     """
     if '"' not in text or (delimiter != "\t" and r"\"" not in text):
         return PLAIN if delimiter == "\t" else QUOTED

@@ -9,8 +9,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, FIRST_BAD, tallies
-from curation.inputs.tables.candidate_rows import from_rows
+from curation.inputs.candidates import BYTES, FIRST_BAD, from_rows, tallies
 from curation.inputs.tables.columns import Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import lines
 from runtime.arrow.batching import gather

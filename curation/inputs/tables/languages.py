@@ -32,11 +32,7 @@ def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
 def unknown_labels(stated: pa.Array) -> Counter[str]:
     """Return the number of rows of each label that is not known, cut to LONGEST characters."""
     found: Counter[str] = Counter()
-    labels = stated.dictionary_encode()
-    unknown = [number for number, label in enumerate(labels.dictionary.to_pylist()) if label and not of_stated(label)]
-    if unknown:
-        rows = pc.value_counts(labels.indices.drop_null())
-        counts = dict(zip(rows.field("values").to_pylist(), rows.field("counts").to_pylist(), strict=True))
-        for number in unknown:
-            found[labels.dictionary[number].as_py()[:LONGEST]] += counts[number]
+    for each in pc.value_counts(stated.drop_null()).to_pylist():
+        if each["values"] and not of_stated(each["values"]):
+            found[each["values"][:LONGEST]] += each["counts"]
     return found

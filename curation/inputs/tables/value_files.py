@@ -11,15 +11,14 @@ from itertools import chain
 from typing import BinaryIO
 
 import fsspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from curation.inputs.tables.arrow_rows import uid_bytes
-from curation.inputs.tables.delimited_rows import Rows
+from curation.inputs.tables.delimited import Rows
 from curation.inputs.tables.dialects import dialect_of, first_lines
 from curation.inputs.tables.lines import lines, unpack
+from curation.inputs.tables.parquet import uid_bytes
 from runtime.errors import InputError
 from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import name_of
@@ -57,7 +56,8 @@ def text_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, pa.Array]]:
         if end:
             text, rest = rest + whole + end, after
             _require_utf8(text, number, path)
-            yield number, _lines(text)
+            cut = pc.split_pattern(pa.array([text[: -len(end)]], pa.large_string()), end.decode())
+            yield number, pc.utf8_trim_whitespace(cut.flatten())
             number += text.count(b"\n")
         else:
             rest += data
@@ -78,12 +78,6 @@ def _require_utf8(text: bytes, number: int, path: str) -> None:
     except UnicodeDecodeError as error:
         line = number + text.count(b"\n", 0, error.start)
         raise InputError(f"{path}, line {line}: byte {text[error.start]:#x} is not UTF-8; save it as UTF-8") from None
-
-
-def _lines(text: bytes) -> pa.Array:
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
-    offsets = pa.py_buffer(np.append(0, ends).astype(np.int64))
-    return pc.utf8_trim_whitespace(pa.LargeStringArray.from_buffers(len(ends), offsets, pa.py_buffer(text)))
 
 
 def _ending(path: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.crawl import encodings
-from curation.inputs.crawl.detection import ENOUGH
+from curation.inputs.crawl.encodings import ENOUGH
 from tests.support.crawl_records import dropped, of_warc, warc
 
 FILLER = "<meta name=x content='" + "y" * 3000 + "'>"

@@ -6,7 +6,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from curation.inputs.crawl import html_pages
-from curation.inputs.crawl.html_elements import elements
+from curation.inputs.crawl.html_pages import elements
 
 NAMES = ("src", "alt", "title", "data-image-title")
 

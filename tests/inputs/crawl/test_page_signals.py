@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.inputs.crawl.html_elements import elements
+from curation.inputs.crawl.html_pages import elements
 from curation.inputs.crawl.page_signals import SIGNALS, image_signals
 from tests.support.crawl_records import read_back, warc
 
