@@ -19,9 +19,9 @@ from runtime.kernels.masks import SLACK
 MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
 GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 
-_FIELDS = rb"(?:(?:WARC-(?!Type)[A-Za-z-]+|Content-Type): [!-~].*\r\n)*"
-_LENGTH = rb"Content-Length: (?P<length>[1-9][0-9]{0,7})\r\n"
-_HEAD = re.compile(rb"WARC/1\.[01]\r\nWARC-Type: (?P<kind>[a-z]+)\r\n" + _FIELDS + _LENGTH + _FIELDS + rb"\r\n")
+_FIELD = rb"(?:(?!WARC-Type|Content-Length)[!-~].*\r\n)*"
+_LENGTH = rb"Content-Length: ([1-9][0-9]{0,7})\r\n"
+_HEAD = re.compile(rb"WARC/1\.[01]\r\nWARC-Type: ([a-z]+)\r\n" + _FIELD + _LENGTH + _FIELD + rb"\r\n")
 _LINE_ENDS = b"\r\n\r\n"  # behind a block
 
 
@@ -73,9 +73,9 @@ def _usual(member: Member) -> tuple[bytes, memoryview] | None:
     if isinstance(member, Stream):
         return None
     head = _HEAD.match(member)
-    if head is None or member[head.end() + int(head["length"]) :] != _LINE_ENDS:
+    if head is None or head.end() + int(head[2]) + len(_LINE_ENDS) != len(member) or not member.endswith(_LINE_ENDS):
         return None
-    return head["kind"], memoryview(member)[head.end() : -len(_LINE_ENDS)]
+    return head[1], memoryview(member)[head.end() : -len(_LINE_ENDS)]
 
 
 def _parsed(member: Member, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:

@@ -5,7 +5,7 @@ Kernels read about two megabytes of records at a time. Anything unusual is left 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -97,7 +97,8 @@ class _Group:
         self._tally["pages"] += int(known.sum())
         self._tally["image_links"] += int(pages[known, names.IMAGE_LINKS].sum())
         self._tally["dropped.no_text"] += int(pages[known, names.NO_TEXT].sum())
-        urls = _changed(_strings(ends, data, len(pages)), others, odd_urls)
+        every, urls = np.ones(len(pages), bool), _strings(ends, data, len(pages))
+        urls = _changed(urls, others, pa.array(odd_urls, pa.string()), every)
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
 
     def _read_page(self, record: int, prefixes: bytearray) -> str | None:
@@ -120,7 +121,8 @@ class _Group:
         """Return the signals of each page with images, int32[record]."""
         signals = np.zeros(len(self._pages), np.int32)
         spans = self._pages[:, names.HEADERS : names.METAS + 2]
-        for record in np.flatnonzero((spans >= 0).any(1) & (self._modes != texts.LEFT_OUT)).tolist():
+        held = (spans[:, 0] >= 0) | (spans[:, 2] >= 0)
+        for record in np.flatnonzero(held & (self._modes != texts.LEFT_OUT)).tolist():
             headers, headers_end, metas, metas_end = spans[record].tolist()
             fields = wat_by_parser.json_of(self._joined[headers:headers_end]) if headers >= 0 else None
             objects = wat_by_parser.json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
@@ -162,18 +164,21 @@ class _Group:
 
     def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray) -> pa.RecordBatch:
         """Return the pairs that `_write` began, finished: texts are clean, and links resolved."""
-        cleaned = clean_array(written)
-        kept = pc.not_equal(cleaned, "").to_numpy(zero_copy_only=False)
+        kept = np.ones(len(rows), bool)
+        odd = np.flatnonzero(rows[:, texts.ROW_ODD_TEXT])
+        cleaned = clean_array(written.take(pa.array(odd)))
+        kept[odd] = pc.not_equal(cleaned, "")
         self._tally["dropped.empty_text"] += int(np.count_nonzero(~kept))
-        odd = np.flatnonzero(rows[:, texts.ROW_ODD_LINK] * kept)
-        records, links = rows[odd, texts.ROW_RECORD].tolist(), urls.take(pa.array(odd)).to_pylist()
+        unresolved = np.flatnonzero(rows[:, texts.ROW_ODD_LINK] * kept)
+        records, links = rows[unresolved, texts.ROW_RECORD].tolist(), urls.take(pa.array(unresolved)).to_pylist()
         resolved = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
         self._tally.update(reason for _, reason in resolved if reason)
-        kept[odd] = [url is not None for url, _ in resolved]
-        records, kinds = rows[:, texts.ROW_RECORD], _KINDS.take(pa.array(rows[:, texts.ROW_KIND]))
-        pages, signals = self._urls.take(pa.array(records)), pa.array(self._signals[records])
-        batch = page_pairs(_changed(urls, odd, [url for url, _ in resolved]), cleaned, kinds, pages, signals)
-        return batch if kept.all() else batch.filter(pa.array(kept))
+        kept[unresolved] = [url is not None for url, _ in resolved]
+        urls = _changed(urls, unresolved, pa.array([url for url, _ in resolved], pa.string()), kept)
+        rows, written = rows[kept], _changed(written, odd, cleaned, kept)
+        kinds = _KINDS.take(pa.array(rows[:, texts.ROW_KIND]))
+        pages = self._urls.take(pa.array(rows[:, texts.ROW_RECORD]))
+        return page_pairs(urls, written, kinds, pages, pa.array(self._signals[rows[:, texts.ROW_RECORD]]))
 
     def _links_of(self, record: int) -> Links:
         if record not in self._links:
@@ -181,13 +186,13 @@ class _Group:
         return self._links[record]
 
 
-def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None]) -> pa.Array:
-    """Return the strings with new values at some positions."""
-    if not len(at):
+def _changed(strings: pa.Array, at: np.ndarray, values: pa.Array, kept: np.ndarray) -> pa.Array:
+    """Return the strings that are kept, those at some positions with new values."""
+    if not len(at) and kept.all():
         return strings
-    changes = np.zeros(len(strings), bool)
-    changes[at] = True
-    return pc.replace_with_mask(strings, pa.array(changes), pa.array(values, pa.string()))
+    positions = np.arange(len(strings))
+    positions[at] = np.arange(len(strings), len(strings) + len(at))
+    return pa.concat_arrays([strings, values]).take(pa.array(positions[kept]))
 
 
 def _strings(ends: np.ndarray, data: np.ndarray, count: int) -> pa.StringArray:

@@ -1,6 +1,6 @@
 """Write rows of URL and text from the spans that `links` found: undo escapes, resolve plain links, trim texts.
 
-Other links are marked for the caller, who also cleans the texts.
+Links and texts that need more than that are marked for the caller.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from runtime.kernels.masks import WINDOW, backslashes, copy_window
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
 PREFIXES = 6  # columns of `bounds`: where the prefixes begin and end that links of a page may have
 
-# Columns of `rows`: the record, the kind of text, and whether the URL is a link that the caller has to resolve.
-ROW_RECORD, ROW_KIND, ROW_ODD_LINK, ROW_COLUMNS = 0, 1, 2, 3
+# Columns of `rows`: the record, the kind of text, whether the caller has to resolve the link and to clean the text.
+ROW_RECORD, ROW_KIND, ROW_ODD_LINK, ROW_ODD_TEXT, ROW_COLUMNS = 0, 1, 2, 3, 4
 
 # Reasons that are counted.
 EMPTY_TEXTS, EMPTY_URLS, OTHER_SCHEMES, REASONS = 0, 1, 2, 3
@@ -55,13 +55,14 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
             if end == written:
                 counts[EMPTY_TEXTS] += 1
                 continue
-            if way >= _EMPTY and not is_odd(texts, written, end):  # an odd text may be empty when it is clean
+            odd = is_odd(texts, written, end)
+            if way >= _EMPTY and not odd:  # an odd text may be empty when it is clean
                 counts[EMPTY_URLS if way == _EMPTY else OTHER_SCHEMES] += 1
                 continue
             used = write_url(prefixes, bounds, record, way, link, size, urls, used)
             written = end
             rows[count, ROW_RECORD], rows[count, ROW_KIND] = record, kind
-            rows[count, ROW_ODD_LINK] = way >= _BY_LOOKING
+            rows[count, ROW_ODD_LINK], rows[count, ROW_ODD_TEXT] = way >= _BY_LOOKING, odd
             count += 1
             url_ends[count], text_ends[count] = used, written
     return count
