@@ -19,7 +19,7 @@ from metadata.entries import Entries
 from metadata.languages import language
 from metadata.merge import NUMBERS, Merged, Source, merge
 from metadata.sources import Sources
-from metadata.wikipedia import file_tallies
+from metadata.wikipedia import articles
 from metadata.wordnet import formats
 from metadata.words.segment import ICU_VERSION
 from runtime.arrow.batching import gather
@@ -142,7 +142,7 @@ class Build:
             "missing": sorted(set(sources.wanted or []) - {each.language for each in merged}),
             "dropped": {each.language: _listed(each.dropped) for each in merged if each.dropped},
             "wordnet": dict(sorted(tally.items())),
-            "wikipedia": {code: file_tallies.summed(self._tally(_ngrams(code))) for code in sources.counted},
+            "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
             "excerpts": self._excerpts() if sources.pageviews else [],
@@ -158,7 +158,7 @@ class Build:
     def _without_articles(self) -> list[str]:
         """Return the paths of the Wikipedia files in which no article was found, and warn of them."""
         tallies = [self._tally(_ngrams(code)) for code in self.sources.counted]
-        paths = [path for tally in tallies for path in file_tallies.without_articles(tally)]
+        paths = [path for tally in tallies for path in articles.without_articles(tally)]
         if paths:
             log.warning("no article was found in %s", ", ".join(paths))
         return paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,16 @@ from metadata.config import BIGRAM_SCORES, MetadataConfig
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
+from metadata.download.transfer import Result
 from metadata.entry_lists import read_lists
+from metadata.languages import language
 from metadata.rules.text import RULES
 from metadata.sources import Sources
-from metadata.summary import listing, table
 from runtime.arguments import Group, Parser, absolute
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
+from runtime.redaction import redacted
 from runtime.session import session
 from runtime.storage.output_folders import require_apart
 from runtime.storage.whole import content_of
@@ -29,6 +31,8 @@ from runtime.terminal import say
 
 log = logging.getLogger("metadata")
 
+COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")  # of the printed table
+_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 DOWNLOADS = "downloads"  # a folder in the output
 
 
@@ -180,3 +184,44 @@ def _add_numbers(group: Group) -> None:
         ("--english-title-views", "least views of an English title"),
     ):
         group.add_argument(flag, type=int, metavar="N", help=meaning)
+
+
+def table(facts: dict) -> str:
+    """Return the entries of each language by source as lines, given the content of metadata.json."""
+    counts: dict[str, dict[str, int]] = facts["sources"]
+    names = [name for name in COLUMNS if any(name in own for own in counts.values())]
+    total = {code: sum(own.values()) for code, own in counts.items()}
+    rows = [["language", "entries", *names]]
+    for code in sorted(total, key=lambda code: (-total[code], code)):
+        own = [counts[code].get(name, 0) for name in names]
+        rows.append([f"{language(code).name} ({code})", *(f"{count:,}" for count in (total[code], *own))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
+    missing = [f"no source has entries of {language(code).name} ({code})" for code in facts["missing"]]
+    return "\n".join(["  ".join(line) for line in lines] + missing)
+
+
+def listing(results: Iterable[Result]) -> list[str]:
+    """Return a line per download, and one of their sum."""
+    results = list(results)
+    lines = [
+        f"{readable(each.size):>9}  {each.outcome:7}  "
+        + (each.reason or f"{each.download.path}  {redacted(each.download.url)}")
+        for each in results
+    ]
+    known = sum(each.size or 0 for each in results)
+    unknown = sum(each.size is None for each in results)
+    more = f", {unknown} of unknown size" if unknown else ""
+    return [*lines, f"{readable(known):>9}  in {len(results)} files{more}"]
+
+
+def readable(size: int | None) -> str:
+    """Return a number of bytes for people, in decimal units as disks are sold.
+
+    >>> readable(0), readable(1_500), readable(22_500_000_000), readable(None)
+    ('0 B', '1.5 kB', '22.5 GB', '?')
+    """
+    if size is None:
+        return "?"
+    number, unit = next(((number, unit) for number, unit in _UNITS if size >= 0.99995 * number), (1, ""))
+    return f"{size / number:.1f} {unit}" if unit else f"{size} B"

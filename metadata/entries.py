@@ -16,15 +16,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metadata import schemas
 from metadata.languages import LANGUAGES, OTHER, language
-from metadata.rules.letters import have_letters
-from runtime.arrow.buffers import require
+from metadata.rules.characters import have_letters
+from runtime.arrow.buffers import one_array, require, string_buffers
 from runtime.errors import InputError, require_several
 from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
 from runtime.storage.whole import content_of, read_json, whole, write_json
+
+# One row per entry, in the order of ids.
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int32()),
+        pa.field("language", pa.string()),
+        pa.field("entry", pa.string()),
+        pa.field("sources", pa.list_(pa.string())),
+        pa.field("score", pa.float64()),
+    ]
+)
 
 VERSION = 1  # of the saved form
 ENTRIES, FACTS = "entries.parquet", "metadata.json"
@@ -35,7 +45,7 @@ MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays o
 
 @dataclass(frozen=True)
 class Entries:
-    """All entries; `table` has the columns of schemas.ENTRIES, and `languages` maps each code to its slice of ids."""
+    """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids."""
 
     table: pa.Table
     languages: dict[str, slice]
@@ -55,7 +65,7 @@ class Entries:
         if not rows:
             raise InputError("there are no entries; give those of at least one language")
         table = pa.concat_tables(rows)
-        sources = pa.array([[source]], schemas.ENTRIES.field("sources").type).take(pa.repeat(0, len(table)))
+        sources = pa.array([[source]], SCHEMA.field("sources").type).take(pa.repeat(0, len(table)))
         return cls.of_table(
             table.append_column("sources", sources).append_column("score", pa.nulls(len(table), pa.float64()))
         )
@@ -66,7 +76,7 @@ class Entries:
         if len(table) > np.iinfo(np.int32).max:
             raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
-        table = require(table, schemas.ENTRIES)
+        table = require(table, SCHEMA)
         _require_room(table["entry"])
         table = table.combine_chunks()
         runs = pc.run_end_encode(table["language"].combine_chunks()) if len(table) else None
@@ -85,7 +95,7 @@ class Entries:
     @cached_property
     def strings(self) -> pa.Array:
         """The entries themselves, at their ids."""
-        return _one_chunk(self.table["entry"])
+        return one_array(self.table["entry"])
 
     @cached_property
     def lettered(self) -> np.ndarray:
@@ -165,7 +175,7 @@ class Entries:
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
         try:
-            entries = cls.of_table(require(table, schemas.ENTRIES).drop_columns("id"))
+            entries = cls.of_table(require(table, SCHEMA).drop_columns("id"))
         except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
             raise InputError(f"{directory / 'entries.parquet'} is damaged ({error}): build it again") from None
         if entries.digest != digest:
@@ -184,18 +194,10 @@ def entries_file(directory: Path) -> OwnFile:
 
 def digest_of(strings: pa.Array) -> str:
     """Return 32 hex digits that change with any of the strings or their order."""
-    strings = strings.cast(pa.large_string())
-    hashed = blake2b(np.diff(_offsets(strings)).tobytes(), digest_size=16)
-    offsets, data = _offsets(strings), strings.buffers()[2]
-    if data is not None:
-        hashed.update(memoryview(data)[offsets[0] : offsets[-1]])
+    offsets, data = string_buffers(strings)
+    hashed = blake2b(np.diff(offsets).tobytes(), digest_size=16)
+    hashed.update(data[offsets[0] : offsets[-1]].data)
     return hashed.hexdigest()
-
-
-def _offsets(strings: pa.LargeStringArray) -> np.ndarray:
-    if len(strings) == 0:
-        return np.zeros(1, np.int64)
-    return np.frombuffer(strings.buffers()[1], np.int64, len(strings) + 1, strings.offset * 8)
 
 
 def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
@@ -223,7 +225,3 @@ def _require_room(entries: pa.Array | pa.ChunkedArray) -> None:
     size = pc.sum(pc.binary_length(entries)).as_py() or 0
     if size > MOST_BYTES:
         raise InputError(f"the entries have {size:,} bytes together, more than {MOST_BYTES:,}; leave some out")
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

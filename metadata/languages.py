@@ -53,11 +53,12 @@ class Language:
 
 
 def _read() -> tuple[Language, ...]:
-    scripts = {row["code"]: tuple(row["scripts"].split()) for row in _rows("scripts.csv")}
-    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in _rows("languages.csv"))
+    scripts = {row["code"]: tuple(row["scripts"].split()) for row in rows("scripts.csv")}
+    return tuple(_of_row(row, scripts.get(row["code"], ())) for row in rows("languages.csv"))
 
 
-def _rows(table: str) -> csv.DictReader:
+def rows(table: str) -> csv.DictReader:
+    """Return the rows of a table in this package."""
     return csv.DictReader(files("metadata").joinpath(table).read_text("utf-8").splitlines())
 
 
@@ -160,7 +161,7 @@ def key(name: str) -> str:
 @cache
 def _stated_names() -> dict[str, Language]:
     """Return the languages by all keys of their names, and by their own names as they are: Mon is not `mon`."""
-    others = {row["name"]: _BY_CODE[row["code"]] for row in _rows("language_names.csv")}
+    others = {row["name"]: _BY_CODE[row["code"]] for row in rows("language_names.csv")}
     labels = {key(label): language for label, language in _BY_LABEL.items()}
     return others | labels | {language.name: language for language in LANGUAGES}
 

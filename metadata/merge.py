@@ -5,7 +5,6 @@ The first source that brings an entry owns its position and score; all that brin
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -14,13 +13,10 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from metadata.config import MetadataConfig
+from metadata.entries import SCHEMA
 from metadata.rules.characters import symbols
-from metadata.rules.text import META_SPACES, META_WRAPPED, meta_entry, normalise
-from metadata.schemas import ENTRIES
+from metadata.rules.text import meta_can_match, meta_entry, normalise
 from runtime.errors import InputError
-
-_MARK = f"[{re.escape(META_WRAPPED)}]"
-_UNFINDABLE = re.compile(rf"[{META_SPACES}]|[^ ]{_MARK}|{_MARK}[^ ]|{_MARK} {_MARK}")
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
 
@@ -60,7 +56,7 @@ class Merged:
             "sources": list(self.sources.values()),
             "score": list(self.scores.values()),
         }
-        return pa.table({name: pa.array(values, ENTRIES.field(name).type) for name, values in columns.items()})
+        return pa.table({name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()})
 
     def by_source(self) -> dict[str, int]:
         """Return how many entries each source owns."""
@@ -117,11 +113,7 @@ def _has_symbols(entry: str) -> bool:
 
 
 def _fits_padded_text(entry: str) -> bool:
-    """Return whether some text, padded as the `meta` rules do, can hold the entry.
-
-    Each wrapped mark of such a text has spaces of its own on both sides, and no other white space is left.
-    """
-    return not _UNFINDABLE.search(meta_entry(entry))
+    return meta_can_match(meta_entry(entry))
 
 
 _MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}

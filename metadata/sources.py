@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from metadata.languages import LANGUAGES, language, of_wikipedia
-from metadata.wikipedia import articles, files, pageview_files
+from metadata.wikipedia import articles, files
+from metadata.wikipedia import pageviews as views
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wordnet import formats
 from metadata.wordnet.formats import WordnetFile
@@ -45,7 +46,7 @@ class Sources:
         return cls(
             wordnets=formats.find(wordnet),
             wikipedias=files.find(wikipedia, wikipedia_code),
-            pageviews=pageview_files.find(pageviews),
+            pageviews=views.find(pageviews),
             lists=lists or {},
             wanted=languages,
         )

@@ -23,7 +23,7 @@ def find_marks(offsets, data, marks, out):
 def find_foreign(offsets, data, pages, bits, written, foreign):
     """Set foreign[text] to whether the text has letters and none of their bits is among written[text].
 
-    `pages` and `bits` are those of metadata.rules.scripts.
+    `pages` and `bits` are those of metadata.rules.characters.
     """
     for text in range(len(foreign)):
         i, end, seen = offsets[text], offsets[text + 1], 0

@@ -16,7 +16,7 @@ from curation.kernels.texts import find_foreign
 from curation.language.identify import code_of_label
 from curation.language.text_kinds import KINDS, text_kinds
 from metadata.languages import LANGUAGES, OTHER, of_label
-from metadata.rules.scripts import letter_table
+from metadata.rules.characters import letter_table
 from runtime.arrow.buffers import string_buffers
 
 SCRIPTS = tuple(sorted({script for language in LANGUAGES for script in language.scripts}))

@@ -1,4 +1,4 @@
-"""Classify characters for the `unicode` rules, by a table made from `unicodedata` and `regex`.
+"""Classify characters for the `unicode` rules, and know letters and their scripts, by `unicodedata` and `regex`.
 
 `symbols` is the plain reading; kernels read the same table, cut into pages, in `CharacterTable`.
 """
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import regex
 
 from metadata.rules.text import REMAPPED, normalise
@@ -17,6 +19,10 @@ SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 
 SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 UNNORMALISED = 255  # in CharacterTable.order, where combining classes end at 240
+MOST = 62  # scripts that a table tells apart
+# A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
+_ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
+_LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
 _ALL = "".join(map(chr, range(0x110000)))
 _HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and finals that join the syllable before
 
@@ -124,3 +130,41 @@ def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
     pages = np.argsort(by_appearance)[inverse.ravel()].astype(np.int16)
     kept = first[by_appearance]
     return pages, *(values.reshape(-1, 256)[kept].ravel() for values in properties)
+
+
+@lru_cache(maxsize=1)
+def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return page numbers (int16), and the bit of each letter's script (int64): 1 << k for the k-th of `scripts`.
+
+    The bit of code point `c` is at `pages[c >> 8] << 8 | c & 255`; 1 << MOST stands for all scripts that are not asked
+    for. It is 0 for what is no letter, and for letters of no one script, such as the Japanese sign of length.
+    """
+    numbers = np.zeros(0x110000, np.int32)
+    numbers[_letters(r"[^\p{Script=Common}\p{Script=Inherited}]")] = MOST + 1
+    for number, script in enumerate(scripts):
+        numbers[_letters(rf"\p{{Script={script}}}")] = number + 1
+    pages, in_pages = paged(numbers)
+    bits = np.where(in_pages > 0, np.left_shift(1, np.maximum(in_pages - 1, 0), dtype=np.int64), 0)
+    for array in (pages, bits):
+        array.flags.writeable = False  # like Arrow's buffers: Numba compiles once
+    return pages, bits
+
+
+def _letters(pattern: str) -> np.ndarray:
+    """Return the code points of the letters that match."""
+    found = "".join(regex.findall(f"{pattern}+", _all_letters()))
+    return np.frombuffer(found.encode("utf-32-le"), np.uint32)
+
+
+@lru_cache(maxsize=1)
+def _all_letters() -> str:
+    return "".join(regex.findall(r"\p{L}+", _ALL))
+
+
+def have_letters(entries: pa.Array) -> np.ndarray:
+    """Return whether each entry has two letters, or one character of a script without spaces.
+
+    >>> have_letters(pa.array(["dog", "2034", "b", "b 12 c", "犬", "개", "+"])).tolist()
+    [True, False, False, True, True, True, False]
+    """
+    return pc.match_substring_regex(entries, f"(?s){_LETTERED}").to_numpy(zero_copy_only=False)

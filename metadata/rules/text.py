@@ -17,10 +17,12 @@ _REMAPPED = regex.compile(f"[{REMAPPED}]")
 _SIGNS = str.maketrans(REMAPPED, "  ''''")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
 
-META_WRAPPED = ",.;:?!`"
-META_SPACES = "\t\n\r"
-_META_SPACING = str.maketrans({mark: f" {mark} " for mark in META_WRAPPED} | dict.fromkeys(META_SPACES, " "))
-_META_IMPOSSIBLE = regex.compile(rf"[{META_SPACES}]|[^ ][{META_WRAPPED}]|[{META_WRAPPED}][^ ]", regex.DOTALL)
+_META_WRAPPED = ",.;:?!`"
+_META_SPACES = "\t\n\r"
+_META_SPACING = str.maketrans({mark: f" {mark} " for mark in _META_WRAPPED} | dict.fromkeys(_META_SPACES, " "))
+_MARK = f"[{_META_WRAPPED}]"
+# Each mark has spaces of its own on both sides, so two of them stand between two marks.
+_META_IMPOSSIBLE = regex.compile(rf"[{_META_SPACES}]|[^ ]{_MARK}|{_MARK}[^ ]|{_MARK} {_MARK}", regex.DOTALL)
 # What needs no space beside it under `meta`: ASCII and CJK punctuation, ideographs and radicals, and the blocks of
 # Thai, Lao, Myanmar, Khmer and Tibetan. Kana are not among them.
 _META_OPEN = regex.compile(

@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language
 from metadata.stages.choosing import Chosen, Percentile, percentiles, write_best
-from metadata.wikipedia import articles, page_titles
+from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
+from metadata.wikipedia.titles import spaced
 from metadata.words import ngrams, selection
 from metadata.words.counting import COUNTS, count_batches
 from metadata.words.selection import RATED
@@ -134,7 +135,7 @@ def _count(dump: _Dump, plan: NgramPlan) -> Iterator[pa.RecordBatch]:
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
     """Yield the texts of articles, and write their titles as those of page views are spelled."""
     for batch in batches:
-        titles.write(pa.RecordBatch.from_arrays([page_titles.spaced(batch["title"])], schema=TITLES))
+        titles.write(pa.RecordBatch.from_arrays([spaced(batch["title"])], schema=TITLES))
         yield batch["text"]
 
 

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
 from metadata.stages.choosing import Chosen, write_best
-from metadata.wikipedia import pageviews
+from metadata.wikipedia.pageviews import views
 from metadata.words import selection
 from metadata.words.selection import RATED
 from runtime.spark import collected, map_batches, over, stored
@@ -101,7 +101,7 @@ def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
 
 def _read_titles(path: str, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
     tally: Counter = Counter()
-    for batch in pageviews.titles(path, tally, plan.namespaces):
+    for batch in views(path, tally, plan.namespaces):
         codes = batch["wikipedia"].dictionary_encode()
         known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
         wanted = pa.array([code if code in plan.languages else None for code in known], pa.string())

@@ -1,17 +1,19 @@
-"""Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`."""
+"""Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`.
+
+What is left out is counted under its reason. Tallies of tasks are added up by name, and several tasks read the spans of
+a dump: so what counts once a file has the path in its name, `file TAB what TAB path`.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import fsspec
 import pyarrow as pa
 
-from metadata.wikipedia import file_tallies
-from metadata.wikipedia.contents import COLUMNS
 from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacked, xml_pages
-from metadata.wikipedia.files import WikipediaFile
-from metadata.wikipedia.namespaces import Namespaces
+from metadata.wikipedia.files import COLUMNS, WikipediaFile
+from metadata.wikipedia.titles import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
 from runtime.redaction import with_secrets
 from runtime.storage.bounded_parquet import BoundedParquet
@@ -21,6 +23,7 @@ BATCH_ROWS = 1_000
 BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's own limit is 2 MiB a page, so what is longer is no article
 
+_OF_FILE = "file\t"
 _ARTICLE = "0"  # the namespace
 _HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
 # #REDIRECT [[…]], in any language: dumps before 2010 say no more
@@ -31,10 +34,10 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
     """Yield the articles of `file` as batches of ARTICLES; what is left out is counted in `tally` under its reason.
 
     A file or span that ends early, or is damaged, yields the articles before. What counts once a file is counted with
-    its path (`file_tallies`).
+    its path.
     """
-    file_tallies.count_reading(tally, file.path)
-    file_tallies.count(tally, file.path, "conflicts.language", file.conflict)
+    _count(tally, file.path, "read")  # a file, or a span of one
+    _count(tally, file.path, "conflicts.language", file.conflict)
     before = {what: tally[what] for what in ("pages", "articles")}
     for rows in _chunks(_articles(file, tally)):
         titles, texts = zip(*rows, strict=True)
@@ -42,7 +45,43 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
             [pa.array([file.wikipedia] * len(rows)), pa.array(titles), pa.array(texts)], schema=ARTICLES
         )
     for what, number in before.items():
-        file_tallies.count(tally, file.path, what, tally[what] - number)
+        _count(tally, file.path, what, tally[what] - number)
+
+
+def summed(tally: Mapping[str, int]) -> dict[str, int]:
+    """Return a tally in which each fault and conflict counts once a file, and with the number of files.
+
+    >>> summed({"pages": 0, "file\\tread\\ta.xml": 2, "file\\tdropped.corrupt\\ta.xml": 2})
+    {'pages': 0, 'files': 1, 'dropped.corrupt': 1, 'dropped.no_pages': 1}
+    """
+    found: Counter = Counter({name: number for name, number in tally.items() if not name.startswith(_OF_FILE)})
+    of_files = _by_file(tally)
+    for facts in of_files.values():
+        found["files"] += 1
+        found.update({what: 1 for what in facts if "." in what})
+        if not facts["pages"]:
+            found["dropped.no_pages"] += 1
+    return dict(found)
+
+
+def without_articles(tally: Mapping[str, int]) -> list[str]:
+    """Return the paths of the files in which no article was found, in order."""
+    return sorted(path for path, facts in _by_file(tally).items() if not facts["articles"])
+
+
+def _by_file(tally: Mapping[str, int]) -> dict[str, Counter]:
+    files: dict[str, Counter] = {}
+    for name, number in tally.items():
+        if name.startswith(_OF_FILE):
+            _, what, path = name.split("\t", 2)
+            files.setdefault(path, Counter())[what] += number
+    return files
+
+
+def _count(tally: Counter, path: str, what: str, number: int = 1) -> None:
+    """Count `number` of something in the file at `path`."""
+    if number:
+        tally[f"{_OF_FILE}{what}\t{path}"] += number
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
@@ -82,7 +121,7 @@ def _until_cut(file: WikipediaFile, tally: Counter) -> Iterator[Page]:
     try:
         yield from _READERS[file.kind](file, tally)
     except CutError as cut:
-        file_tallies.count(tally, file.path, f"dropped.{cut.reason}")
+        _count(tally, file.path, f"dropped.{cut.reason}")
 
 
 def _reason(page: Page, file: WikipediaFile, known: Namespaces) -> str | None:

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import fsspec
 import orjson
 
-from metadata.wikipedia.multistream import Section, Span
+from metadata.wikipedia.forms import Section, Span
 from runtime.redaction import with_secrets
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -62,7 +62,19 @@ class CutError(Exception):
 
 def unpacked(path: str, span: Span | None = None) -> Iterator[bytes]:
     """Yield the content of a file or a span, as UTF-8, unpacked by its ending; CutError where it is cut or damaged."""
-    return _as_utf8(_unpacked(path, span))
+    return _as_utf8(pieces(path, span))
+
+
+def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a file or a span, unpacked by its ending; CutError where it is cut or damaged."""
+    reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
+    system, inner = fsspec.url_to_fs(with_secrets(path))
+    how = {"block_size": READ_AHEAD} if span else {"compression": "infer"} if reader is _plain else {}
+    with system.open(inner, "rb", **how) as file:
+        try:
+            yield from reader(cast(BinaryIO, Section(file, span)) if span else file)
+        except EOFError:
+            raise CutError("truncated") from None
 
 
 def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[Page]:
@@ -88,16 +100,6 @@ def first_source(chunks: Iterable[bytes]) -> dict | None:
     """Return the first page of a Cirrus search dump, or None if there is none among the first lines."""
     head = (line for _, line in zip(range(10), _lines(chunks), strict=False))
     return next((source for line in head if (source := _json(line)) and "title" in source and "text" in source), None)
-
-
-def _unpacked(path: str, span: Span | None) -> Iterator[bytes]:
-    reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
-    system, inner = fsspec.url_to_fs(with_secrets(path))
-    with system.open(inner, "rb", **({"block_size": READ_AHEAD} if span else {})) as file:
-        try:
-            yield from reader(cast(BinaryIO, Section(file, span)) if span else file)
-        except EOFError:
-            raise CutError("truncated") from None
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:

@@ -6,18 +6,41 @@ URLs). Heads come last because pages exported by hand, as Special:Export does, c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from metadata.languages import of_wikipedia
-from metadata.wikipedia import multistream
-from metadata.wikipedia.contents import look, refuse_project
-from metadata.wikipedia.forms import one_form
-from metadata.wikipedia.multistream import Span
-from metadata.wikipedia.names import code_in_path, is_sought, kind_of, known, project_in_path
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metadata.languages import is_wikipedia, of_wikipedia
+from metadata.wikipedia import forms
+from metadata.wikipedia.dumps import CHUNK, CutError, first_source, unpacked
+from metadata.wikipedia.forms import Span
+from metadata.wikipedia.names import (
+    code_in_path,
+    is_other_project,
+    is_sought,
+    kind_of,
+    known,
+    project_in_address,
+    project_in_path,
+)
 from runtime.errors import InputError
+from runtime.redaction import with_secrets
+from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import expand
 
+COLUMNS = ("title", "text")
+LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together
+# The first of these that a table has names the Wikipedia of each row.
+LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
+
+_DBNAME = re.compile(r"<dbname>\s*([a-z0-9_]+)\s*</dbname>")
+_BASE = re.compile(r"<base>([^<]*)</base>")
+_HOST = re.compile(r"//([a-z-]+)\.(?:m\.)?wikipedia\.org\b")
+_NAMESPACE = re.compile(r'<namespace\b[^>]*\bkey="(-?\d+)"[^>]*>([^<]+)</namespace>')
 _EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
 
 
@@ -34,6 +57,16 @@ class WikipediaFile:
     span: Span | None = None  # of a multistream dump: the part of the file that is read
 
 
+@dataclass(frozen=True)
+class _Content:
+    """The Wikipedia and the namespaces that the content of a file names."""
+
+    wikipedia: str | None = None
+    namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
+    column: str | None = None
+    codes: tuple[str, ...] = ()  # the values in that column
+
+
 def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFile]:
     """Return the files that `paths` are or hold, each once; with `language`, all are of that Wikipedia.
 
@@ -44,7 +77,7 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
         of_wikipedia(language)
     described: list[WikipediaFile] = []
     faults: dict[str, str] = {}
-    for file in one_form(_files(map(str, paths), faults)):
+    for file in forms.one_form(_files(map(str, paths), faults)):
         try:
             described += _described(file, language)
         except InputError as error:
@@ -75,7 +108,7 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
             continue
         if not (found and found.files):
             faults[path] = "no file or folder is there, or an empty one"
-        elif found.is_file and multistream.is_index(path):
+        elif found.is_file and forms.is_index(path):
             indexes.append(path)  # as `dumps/*` means them, too
         elif sought := [(name, version.size or 0) for name, version in found.files if found.is_file or is_sought(name)]:
             files.update(sorted(sought))
@@ -90,8 +123,8 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
     kind = kind_of(path)
     if kind is None:
         raise InputError("of no known kind")
-    refuse_project(project_in_path(path))
-    content = look(path, kind)
+    _refuse_project(project_in_path(path))
+    content = _LOOKS[kind](path)
     named = known(language or "") or code_in_path(path)
     if named is None and content.column:
         for code in content.codes:
@@ -106,5 +139,89 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
 
 def _in_spans(file: WikipediaFile) -> list[WikipediaFile]:
     """Return the file once for each of its spans; once, where it is read as a whole."""
-    spans = multistream.spans(file.path) if file.kind == "xml" else []
+    spans = forms.spans(file.path) if file.kind == "xml" else []
     return [replace(file, span=span) for span in spans] or [file]
+
+
+def _refuse_project(project: str | None) -> None:
+    """Refuse a file of another project than Wikipedia."""
+    if project:
+        raise InputError(f"of {project}, another project")
+
+
+def _look_into_xml(path: str) -> _Content:
+    head = _head(path)
+    if head.strip() and "<mediawiki" not in head and "<page>" not in head:
+        raise InputError(f"no MediaWiki dump: it begins {head.strip()[:60]!r}")
+    siteinfo = head.partition("</siteinfo>")[0].partition("<page>")[0]
+    named, base = _DBNAME.search(siteinfo), _BASE.search(siteinfo)
+    database = named[1] if named else ""
+    _refuse_project(database if is_other_project(database) else project_in_address(base[1] if base else ""))
+    found = _HOST.search(siteinfo)
+    code = database.removesuffix("wiki") if database.endswith("wiki") else found[1] if found else ""
+    names = tuple((int(key), name.strip()) for key, name in _NAMESPACE.findall(siteinfo))
+    return _Content(known(code), names)
+
+
+def _head(path: str) -> str:
+    """Return the beginning of a dump, up to its first page; the end of a cut one is missed, and counted, in `dumps`."""
+    head = b""
+    try:
+        for chunk in unpacked(path):
+            head += chunk
+            if b"<page>" in head or len(head) >= CHUNK:
+                break
+    except CutError as cut:
+        if cut.reason == "corrupt" and not head:
+            raise InputError("not packed as its ending says, or damaged: fetch it again") from None
+    return head.decode(errors="replace")
+
+
+def _look_into_cirrus(path: str) -> _Content:
+    try:
+        source = first_source(unpacked(path))
+    except CutError as cut:
+        raise InputError(f"{cut.reason} at its beginning: fetch it again") from None
+    if source is None:
+        raise InputError("no Cirrus search dump: no page with title and text at its beginning")
+    database = str(source.get("wiki"))
+    _refuse_project(database if is_other_project(database) else None)
+    return _Content(known(database.removesuffix("wiki")) or known(str(source.get("language"))))
+
+
+def _look_into_parquet(path: str) -> _Content:
+    try:
+        with fsspec.open(with_secrets(path), "rb") as file:
+            table = BoundedParquet(file)
+            names = table.schema.names
+            if missing := [name for name in COLUMNS if name not in names]:
+                raise InputError(f"it lacks the columns {missing}, and has {names}")
+            address = _first_address(table) if "url" in names else ""
+            _refuse_project(project_in_address(address))
+            column = next((name for name in LANGUAGE_COLUMNS if name in names), None)
+            codes = _codes(table, column) if column else ()
+            found = _HOST.search(address)
+            return _Content(known(found[1]) if found else None, column=column, codes=codes)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"no Parquet: {error}; fetch it again") from None
+
+
+def _codes(table: BoundedParquet, column: str) -> tuple[str, ...]:
+    values = {value for batch in table.batches([column], LOOKED_AT) for value in pc.unique(batch[column]).to_pylist()}
+    if strange := sorted(str(value) for value in values if not is_wikipedia(str(value))):
+        raise InputError(
+            f"its column {column} holds {strange[:3]}, no Wikipedia: mend it, or give --wikipedia-code for the file"
+        )
+    return tuple(sorted({str(value).replace("-", "_") for value in values}))
+
+
+def _first_address(table: BoundedParquet) -> str:
+    first = next(table.batches(["url"], 1), None)
+    return str(first["url"][0]) if first else ""
+
+
+_LOOKS: dict[str, Callable[[str], _Content]] = {
+    "xml": _look_into_xml,
+    "cirrus": _look_into_cirrus,
+    "parquet": _look_into_parquet,
+}

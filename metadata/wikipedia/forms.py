@@ -1,6 +1,11 @@
-"""Choose one form of each dump among the files: its numbered parts or the whole one, plain or multistream.
+"""Choose one form of each dump, and cut a multistream dump into spans of whole bz2 streams.
 
-Each form holds all articles, so a second one would count them twice.
+A dump is published whole and in numbered parts, plain and multistream. Each form holds all articles, so a second one
+would count them twice.
+
+A line of a multistream dump's index is `offset:page id:title`. Each offset is that of a stream of a hundred pages; the
+stream before the first one holds the dump's head. A span starts where a stream starts, so it can be unpacked without
+the bytes before it.
 """
 
 from __future__ import annotations
@@ -8,10 +13,16 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import BinaryIO, cast
 
-from metadata.wikipedia import multistream
+import fsspec
+from fsspec import AbstractFileSystem
+
+from runtime.redaction import with_secrets
 
 log = logging.getLogger("metadata.wikipedia")
 
@@ -19,7 +30,7 @@ WHOLE_SHARE = 0.8  # of the largest form's bytes; a form of fewer lacks parts: s
 
 _NAME = re.compile(r"([a-z_]+wiki-(?:\d{8}|latest))-pages-articles(-multistream)?(\d*)\.xml(?:-p\d+p\d+)?(?:\.\w+)?")
 # Files whose names begin alike hold different articles of one dump: pages-articles, content_current, Cirrus.
-_DUMP = re.compile(
+_DAY = re.compile(
     r"(([a-z_]+wiki)(?:-(?:\d{8}|latest)-pages-articles|-\d{4}-\d\d-\d\d(?=-p\d)|-\d{8}-cirrussearch|_content-\d{8}(?=-\d)))"
 )
 # The forms of a dump, the best first: what is cut into most tasks.
@@ -31,6 +42,14 @@ _INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = (
     "the whole dump",
 )
 _ORDER = (_INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN)
+
+SPAN_BYTES = 64 << 20  # of a packed dump: a task of some 20 seconds, and 320 of them for 20 GB
+LONG_TASK = 1 << 30  # bytes of a packed dump; one that is longer should not be one task
+
+_DUMP = re.compile(r"(.*-multistream)(\d*)\.xml(-p\d+p\d+)?(\.bz2)")
+_INDEX = re.compile(r".*-multistream-index\d*\.txt(-p\d+p\d+)?(\.bz2)?")
+_STREAM_START = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # a stream's first block, or its end where it has none
+_STREAM_BYTES = 10
 
 
 def one_form(files: Mapping[str, int]) -> list[str]:
@@ -51,7 +70,7 @@ def one_form(files: Mapping[str, int]) -> list[str]:
 def _warn_of_several(paths: list[str]) -> None:
     """Warn of Wikipedias of which there are dumps of several days or kinds: each of them holds all articles."""
     dumps: dict[str, set[str]] = defaultdict(set)
-    for found in filter(None, (_DUMP.match(PurePosixPath(path).name) for path in paths)):
+    for found in filter(None, (_DAY.match(PurePosixPath(path).name) for path in paths)):
         dumps[found[2]].add(found[1])
     for wiki, names in sorted(dumps.items()):
         if len(names) > 1:
@@ -63,7 +82,7 @@ def _form(path: str, multi: bool, numbered: bool) -> str:
         return _STREAM_PARTS if multi else _PARTS
     if not multi:
         return _PLAIN
-    return _INDEXED if multistream.has_index(path) else _STREAM
+    return _INDEXED if _index_beside(path) else _STREAM
 
 
 def _left_out(dump: str, forms: Mapping[str, list[str]], files: Mapping[str, int]) -> list[str]:
@@ -74,3 +93,122 @@ def _left_out(dump: str, forms: Mapping[str, list[str]], files: Mapping[str, int
     verb = "are" if whole[0] in (_PARTS, _STREAM_PARTS) else "is"
     log.info("%s is given more than once: %s %s read, not %s", dump, whole[0], verb, " nor ".join(others))
     return [path for form in others for path in forms[form]]
+
+
+@dataclass(frozen=True)
+class Span:
+    """The packed bytes of a dump from `start` up to `end`: whole bz2 streams."""
+
+    start: int
+    end: int
+    last: bool = False  # of the dump
+
+
+class Section:
+    """A file that ends at the end of a span."""
+
+    def __init__(self, file: BinaryIO, span: Span):
+        self._file, self._rest = file, span.end - span.start
+        file.seek(span.start)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`; none at the end of the span."""
+        found = self._file.read(min(size, self._rest))
+        self._rest -= len(found)
+        return found
+
+
+class _MisfitError(Exception):
+    """The index is not that of the dump."""
+
+
+def is_index(path: str) -> bool:
+    """Return whether a file is the index of a multistream dump, by its name."""
+    return _INDEX.fullmatch(path.rpartition("/")[2]) is not None
+
+
+def index_path(dump: str) -> str | None:
+    """Return the path that the index of a dump has; None for a dump that is not multistream.
+
+    >>> index_path("a/enwiki-20240101-pages-articles-multistream1.xml-p1p41242.bz2")
+    'a/enwiki-20240101-pages-articles-multistream-index1.txt-p1p41242.bz2'
+    """
+    folder, slash, name = dump.rpartition("/")
+    found = _DUMP.fullmatch(name)
+    return f"{folder}{slash}{found[1]}-index{found[2]}.txt{found[3] or ''}{found[4]}" if found else None
+
+
+def spans(dump: str) -> list[Span]:
+    """Return the spans of a dump; none for one that is read as a whole: it is small, or has no index that fits it."""
+    if not dump.lower().endswith(".bz2"):
+        return []
+    system, inner = fsspec.url_to_fs(with_secrets(dump))
+    size = system.size(inner) or 0
+    if size < 2 * SPAN_BYTES:
+        return []
+    index = _index_beside(dump)
+    if index is None:
+        if size > LONG_TASK:
+            log.warning("%s has %.1f GB and is read by one task; %s", dump, size / 1e9, _advice(dump))
+        return []
+    try:
+        starts = [0, *_starts(index, size)]
+        _check_streams(system, inner, starts)
+    except (_MisfitError, OSError, EOFError, ValueError) as error:
+        fault = "does not fit it" if isinstance(error, _MisfitError) else "cannot be used"
+        log.warning("%s is read by one task, as its index %s %s (%s); fetch both again", dump, index, fault, error)
+        return []
+    return [Span(start, end, last=end == size) for start, end in pairwise([*starts, size])]
+
+
+def _advice(dump: str) -> str:
+    if index_path(dump):
+        return "fetch its index (…-multistream-index.txt.bz2) into the same folder, by which it is cut into many tasks"
+    return "fetch the dump in its numbered parts, or the multistream dump with its index, which make many tasks"
+
+
+def _index_beside(dump: str) -> str | None:
+    """Return the path of the index, packed or not, if there is one."""
+    packed = index_path(dump)
+    names = [packed, packed.removesuffix(".bz2")] if packed else []
+    return next((name for name in names if _exists(name)), None)
+
+
+def _exists(path: str) -> bool:
+    system, inner = fsspec.url_to_fs(with_secrets(path))
+    return cast(bool, system.exists(inner))
+
+
+def _starts(index: str, size: int) -> list[int]:
+    """Return where spans after the first one start: at the first stream that is SPAN_BYTES behind the start before."""
+    starts: list[int] = []
+    last = 0
+    for offset in _offsets(index):
+        if offset <= last or offset >= size:
+            raise _MisfitError(f"offset {offset:,} after {last:,}, and the dump has {size:,} bytes")
+        if offset >= (starts[-1] if starts else 0) + SPAN_BYTES:
+            starts.append(offset)
+        last = offset
+    return starts
+
+
+def _offsets(index: str) -> Iterator[int]:
+    """Yield each offset once; the lines of its pages follow one another."""
+    before = b""
+    with fsspec.open(with_secrets(index), "rb", compression="infer") as lines:
+        for line in lines:
+            if before and line.startswith(before):
+                continue
+            offset, colon, _ = line.partition(b":")
+            if not (colon and offset.isdigit()):
+                raise _MisfitError(f"the line {line[:60]!r} has no offset")
+            yield int(offset)
+            before = offset + colon
+
+
+def _check_streams(system: AbstractFileSystem, inner: str, starts: list[int]) -> None:
+    with system.open(inner, "rb", block_size=1 << 12) as file:
+        for start in starts:
+            file.seek(start)
+            if not _STREAM_START.fullmatch(file.read(_STREAM_BYTES)):
+                raise _MisfitError(f"no bz2 stream starts at byte {start:,}")

@@ -1,4 +1,8 @@
-"""Recognise files of Wikipedias by name and folder: whether one is, of which kind, and of which Wikipedia."""
+"""Recognise files of Wikipedias by name and folder: whether one is, of which kind, and of which Wikipedia.
+
+Files of Wikimedia's other projects are never read as a Wikipedia. Their databases are called `enwiktionary` or
+`commonswiki`; dumps have that name in their own, and in their heads.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import re
 from pathlib import PurePosixPath
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia import projects
 
 _PACKED = r"(\.(gz|bz2|xz))?"
 _KINDS = {  # of a file, by its name
@@ -25,6 +28,20 @@ _FILE_CODE = re.compile(r"([a-z][a-z_]*?)wiki(?![a-z])")  # enwiki-20240101-…,
 _FOLDER_CODE = re.compile(
     r"(?:\d{8}\.|(?:wikipedia|wiki|language|lang|index_name)=)?([a-z]+?(?:[_-][a-z]+)*?)(?:wiki(?:_content)?)?"
 )
+
+_FAMILIES = "wikibooks wikimedia wikinews wikiquote wikisource wikiversity wikivoyage wiktionary".split()
+# Databases `…wiki` that are no Wikipedia's.
+WIKIS = (
+    "advisory apiportal commons donate foundation incubator labs labtest login mediawiki meta nostalgia outreach "
+    "quality sources species strategy ten test test2 testcommons testwikidata thankyou usability vote wikidata "
+    "wikifunctions wikimania wikitech"
+).split()
+_DATABASE = rf"[a-z_]+(?:{'|'.join(_FAMILIES)})|(?:{'|'.join(WIKIS)})wiki|wikimania\d{{4}}wiki"
+_NAMED = re.compile(_DATABASE)
+_NAME = re.compile(rf"({_DATABASE})(?![a-z0-9])")
+_FOLDER = re.compile(rf"(?:index_name=)?({_DATABASE})(?:_content|_general)?")
+_SITES = "mediawiki wikibooks wikidata wikifunctions wikimedia wikinews wikiquote wikisource wikiversity wikivoyage"
+_ADDRESS = re.compile(rf"//((?:[a-z0-9-]+\.)*(?:{'|'.join([*_SITES.split(), 'wiktionary'])})\.org)\b")
 
 
 def kind_of(path: str) -> str | None:
@@ -62,9 +79,44 @@ def project_in_path(path: str) -> str | None:
     by_name = _FILE_CODE.match(name)
     if by_name and known(by_name[1]):
         return None
-    return projects.in_file_name(name) or projects.in_folders(path)
+    return _project_in_name(name) or _project_in_folders(path)
 
 
 def known(code: str) -> str | None:
     """Return a Wikipedia's code as languages.csv has it, None for another one."""
     return code.replace("-", "_") if is_wikipedia(code) else None
+
+
+def is_other_project(database: str) -> bool:
+    """Return whether a database is that of another project than Wikipedia.
+
+    >>> is_other_project("enwiktionary"), is_other_project("commonswiki"), is_other_project("enwiki")
+    (True, True, False)
+    """
+    return _NAMED.fullmatch(database) is not None
+
+
+def _project_in_name(name: str) -> str | None:
+    """Return the database of another project by which a file's name begins, or None."""
+    found = _NAME.match(name.lower())
+    return found[1] if found else None
+
+
+def _project_in_folders(path: str) -> str | None:
+    """Return the database of another project after which one of the two folders above a file is called, or None.
+
+    >>> _project_in_folders("dumps/enwiktionary/20240101/pages.xml"), _project_in_folders("dumps/en/pages.xml")
+    ('enwiktionary', None)
+    """
+    folders = [folder.name for folder in list(PurePosixPath(path.replace("\\", "/")).parents)[:2]]
+    return next((found[1] for folder in folders if (found := _FOLDER.fullmatch(folder))), None)
+
+
+def project_in_address(address: str) -> str | None:
+    """Return the host of another project in an address, or None.
+
+    >>> project_in_address("https://en.wiktionary.org/wiki/dog"), project_in_address("https://en.wikipedia.org/wiki/Dog")
+    ('en.wiktionary.org', None)
+    """
+    found = _ADDRESS.search(address)
+    return found[1] if found else None

@@ -1,12 +1,14 @@
-"""Read page-view files into rows of Wikipedia, title and views: one row per line kept, nothing is added up.
+"""Find page-view files, and read them into rows of Wikipedia, title and views: one row per line kept.
 
-Lines that are left out are counted by reason. The titles among them are judged in `page_titles`.
+A line is of the hourly files, `project title views bytes`, or of the daily complete ones, `wiki title page_id access
+views hourly`: the number of its fields decides. Lines that are left out are counted by reason. The titles among them
+are judged in `titles`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -14,49 +16,126 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia import page_titles
-from metadata.wikipedia.namespaces import Namespaces
-from metadata.wikipedia.pageview_files import VIEWS_FIELD, blocks
+from metadata.wikipedia import titles
+from metadata.wikipedia.dumps import CutError, pieces
+from metadata.wikipedia.titles import Namespaces
+from runtime.errors import InputError
+from runtime.storage.listing import expand
 
-TITLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
+VIEWS = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 
+BLOCK = 16 << 20  # bytes of lines that are read together: some 400,000 lines
+HEAD = 64 << 10  # bytes of the lines by which a page-view file is recognised
+NAMED = 10  # files in a sentence
+
+_EXPECTED = (
+    "expected lines `project title views bytes` or `wiki title page_id access views hourly`, as dumps.wikimedia.org "
+    "publishes them"
+)
+_VIEWS_FIELD = {4: 2, 6: 4}  # number of a line's fields → position of the one with the views
 _SITES = {"": 4, "m": 4, "zero": 4, "wikipedia": 6}  # en, en.m (mobile), en.zero (Wikipedia Zero) → fields of a line
-_VIEWS = "^[0-9]{1,9}$"  # more than 999,999,999 is no count: all Wikipedias together have fewer a day
+_COUNT = "^[0-9]{1,9}$"  # more than 999,999,999 is no count: all Wikipedias together have fewer a day
 
 
-def titles(
+def find(paths: Iterable[str]) -> list[str]:
+    """Return the page-view files that paths, folders and globs mean, in order; other files are refused."""
+    found = sorted({file for path in paths for file in _files(path)})
+    others = [path for path in found if not _has_pageviews(path)]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        raise InputError(f"no page views at the beginning of {', '.join(others[:NAMED])}{more}; {_EXPECTED}")
+    return found
+
+
+def views(
     path: str, tally: Counter, namespaces: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of TITLES that the page-view file at `path` holds; count its lines and what is dropped in `tally`.
+    """Yield the rows of VIEWS that the page-view file at `path` holds; count its lines and what is dropped in `tally`.
 
     `namespaces` names more namespaces of a Wikipedia code, as a dump's siteinfo does.
     """
     known = Namespaces(namespaces)
     counts: Counter = Counter()
-    for block in blocks(path, counts):
+    for block in _blocks(path, counts):
         batch = _read_block(block, known, counts)
         if batch.num_rows:
             yield batch
     tally.update(counts)
 
 
+def _files(path: str) -> list[str]:
+    try:
+        found = expand(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"page views at {path} cannot be looked up: {error}") from error
+    files = [file for file in found.paths if not file.endswith(".partial")] if found else []
+    if not files:
+        raise InputError(f"there are no page views at {path}; give files, folders or globs of them")
+    return files
+
+
+def _has_pageviews(path: str) -> bool:
+    """Return whether a line of page views is at the beginning of a file; one without any line passes, too."""
+    head = b""
+    try:
+        for piece in _pieces(path, Counter()):
+            head += piece
+            if len(head) >= HEAD:
+                break
+    except InputError as error:
+        if getattr(error.__cause__, "errno", None) or isinstance(error.__cause__, ImportError):
+            raise
+        return False
+    return not head or any(map(_is_pageview, head.split(b"\n")))
+
+
+def _is_pageview(line: bytes) -> bool:
+    fields = line.split(b" ")
+    return len(fields) in _VIEWS_FIELD and fields[_VIEWS_FIELD[len(fields)]].isdigit()
+
+
+def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
+    """Yield the bytes of the file in blocks of whole lines; a file that breaks off keeps what came before."""
+    parts, size = [], 0
+    for piece in _pieces(path, counts):
+        parts.append(piece)
+        size += len(piece)
+        if size >= BLOCK and b"\n" in piece:
+            lines, _, rest = b"".join(parts).rpartition(b"\n")
+            yield lines + b"\n"
+            parts, size = [rest], len(rest)
+    if last := b"".join(parts):
+        yield last if last.endswith(b"\n") else last + b"\n"
+
+
+def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
+    """Yield the content in pieces, and count under a reason that the file breaks off."""
+    begun = False
+    try:
+        for piece in pieces(path):
+            begun = True
+            yield piece
+    except (CutError, OSError, ValueError, ImportError) as error:
+        if not begun or getattr(error, "errno", None):  # a disk or server that fails sets errno, damaged data do not
+            raise InputError(f"{path} cannot be read ({error}); expected a page-view file") from error
+        counts["dropped.rest_of_file"] += 1
+
+
 def _read_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBatch:
     rows = _with_wikipedia(_fields(block, counts), counts)
-    rows = _kept(rows, pc.match_substring_regex(rows["views"], _VIEWS), "views", counts)
+    rows = _kept(rows, pc.match_substring_regex(rows["views"], _COUNT), "views", counts)
     rows = rows.set_column(2, "views", rows["views"].cast(pa.string()).cast(pa.int64()))
     rows = _kept(rows, pc.greater(rows["views"], 0), "views", counts)
-    rows = rows.set_column(1, "title", page_titles.unescaped(rows["title"]))
-    rows = _kept(rows, page_titles.decodes(rows["title"]), "encoding", counts)
-    rows = rows.set_column(1, "title", page_titles.spaced(rows["title"]))
-    rows = _kept(rows, pc.invert(page_titles.is_mojibake(rows["title"])), "mojibake", counts)
-    rows = _kept(rows, pc.invert(page_titles.is_illegal(rows["title"])), "title", counts)
-    rows = _kept(rows, pc.invert(page_titles.has_url(rows["title"])), "url", counts)
-    rows = _kept(rows, pc.invert(page_titles.is_main_page(rows["wikipedia"], rows["title"])), "main_page", counts)
-    rows = _kept(
-        rows, pc.invert(page_titles.is_in_namespace(rows["wikipedia"], rows["title"], known)), "namespace", counts
-    )
+    rows = rows.set_column(1, "title", titles.unescaped(rows["title"]))
+    rows = _kept(rows, titles.decodes(rows["title"]), "encoding", counts)
+    rows = rows.set_column(1, "title", titles.spaced(rows["title"]))
+    rows = _kept(rows, pc.invert(titles.is_mojibake(rows["title"])), "mojibake", counts)
+    rows = _kept(rows, pc.invert(titles.is_illegal(rows["title"])), "title", counts)
+    rows = _kept(rows, pc.invert(titles.has_url(rows["title"])), "url", counts)
+    rows = _kept(rows, pc.invert(titles.is_main_page(rows["wikipedia"], rows["title"])), "main_page", counts)
+    rows = _kept(rows, pc.invert(titles.is_in_namespace(rows["wikipedia"], rows["title"], known)), "namespace", counts)
     counts["titles"] += rows.num_rows
-    return rows.cast(TITLES)
+    return rows.cast(VIEWS)
 
 
 def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
@@ -66,9 +145,9 @@ def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
     starts = np.concatenate(([0], ends[:-1] + 1))
     first = np.searchsorted(spaces, starts)  # the line's first space
     fields = np.searchsorted(spaces, ends) - first + 1
-    rows = np.flatnonzero(np.isin(fields, list(VIEWS_FIELD)))
+    rows = np.flatnonzero(np.isin(fields, list(_VIEWS_FIELD)))
     starts, first, fields = starts[rows], first[rows], fields[rows]
-    views = first + np.select([fields == each for each in VIEWS_FIELD], list(VIEWS_FIELD.values()))
+    views = first + np.select([fields == each for each in _VIEWS_FIELD], list(_VIEWS_FIELD.values()))
     counts["lines"] += len(ends)
     if len(rows) < len(ends):
         counts["dropped.fields"] += len(ends) - len(rows)
@@ -103,9 +182,9 @@ def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
     codes = pa.array([each and each[0] for each in known], pa.string()).take(projects.indices)
     fields = pa.array([each and each[1] for each in known], pa.int64()).take(projects.indices)
     agrees = pc.equal(rows["fields"], fields)
-    rows = pa.RecordBatch.from_arrays([codes, rows["title"], rows["views"], agrees], names=[*TITLES.names, "agrees"])
+    rows = pa.RecordBatch.from_arrays([codes, rows["title"], rows["views"], agrees], names=[*VIEWS.names, "agrees"])
     rows = _kept(rows, codes.is_valid(), "other_project", counts)
-    return _kept(rows, rows["agrees"], "fields", counts).select(TITLES.names)
+    return _kept(rows, rows["agrees"], "fields", counts).select(VIEWS.names)
 
 
 @lru_cache(maxsize=10_000)

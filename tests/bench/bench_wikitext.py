@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 from metadata.wikipedia import wikitext
 from metadata.wikipedia.dumps import unpacked, xml_pages
-from metadata.wikipedia.templates import without_blocks
+from metadata.wikipedia.wikitext import without_blocks
 
 MARKUP = (
     r"\|thumb|\}\}|\{\{|<ref|&nbsp;|__[A-Z]+__|\[\[|\]\]|colspan|\{\||\|\}|''|style=|<[a-z/][^<>]*>|https?:"

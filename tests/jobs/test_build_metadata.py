@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import Entries, commands
-from metadata.schemas import ENTRIES
+from metadata.entries import SCHEMA
 from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP
@@ -79,7 +79,7 @@ def of_source(folder: Path, code: str, source: str) -> set[str]:
 @pytest.mark.spark
 def test_the_output_is_what_the_format_says(whole):
     table = pq.read_table(whole / "entries.parquet")
-    assert table.schema.equals(ENTRIES)
+    assert table.schema.equals(SCHEMA)
     assert table["id"].to_pylist() == list(range(len(table)))
     assert Entries.open(whole).digest == facts(whole)["digest"]
     assert set(facts(whole)["languages"]) == set(LANGUAGES)

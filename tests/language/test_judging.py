@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from curation.language.identify import Identifier
 from curation.language.judging import SCRIPTS, LanguageRules, is_foreign, judge
 from metadata.languages import LANGUAGES, language, of_label
-from metadata.rules.scripts import MOST
+from metadata.rules.characters import MOST
 from tests.naive.judging import naive_is_foreign, naive_judge
 from tests.support.checkout import ROOT
 from tests.support.cldr_scripts import scripts_csv

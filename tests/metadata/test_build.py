@@ -13,7 +13,7 @@ from metadata.config import MetadataConfig
 from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
-from metadata.wikipedia.multistream import Span
+from metadata.wikipedia.forms import Span
 from metadata.wordnet import formats
 from runtime.storage.whole import Parts
 from tests.support import dumps as pages

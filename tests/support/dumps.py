@@ -4,7 +4,7 @@ import bz2
 from collections import Counter
 from pathlib import Path
 
-from metadata.wikipedia import articles, file_tallies
+from metadata.wikipedia import articles
 from metadata.wikipedia.files import find
 
 SITEINFO = (
@@ -36,7 +36,7 @@ def write(path, content, pack=None):
 def read(files):
     tally = Counter()
     rows = [row for file in files for batch in articles.articles(file, tally) for row in batch.to_pylist()]
-    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], file_tallies.summed(tally)
+    return [(row["wikipedia"], row["title"], row["text"]) for row in rows], articles.summed(tally)
 
 
 def articles_of(paths, language=None):

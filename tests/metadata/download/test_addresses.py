@@ -5,10 +5,10 @@ import io
 import pytest
 import requests
 
+from metadata.commands import listing
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch
 from metadata.download.planned import Download, Published
-from metadata.summary import listing
 from runtime.errors import InputError
 from tests.support.downloads import one, visible
 from tests.support.http_server import Answer

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from metadata.commands import listing
 from metadata.download import client, transfer
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch
 from metadata.download.planned import Download
-from metadata.summary import listing
 from runtime.errors import InputError
 from runtime.progress import advanced
 from runtime.storage import locks

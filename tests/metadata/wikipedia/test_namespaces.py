@@ -3,7 +3,7 @@
 import pytest
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia.namespaces import _MAIN_PAGES, _NAMES, Namespaces, is_main_page
+from metadata.wikipedia.titles import _MAIN_PAGES, _NAMES, Namespaces, _is_main_page_of
 from tests.naive.titles import MAIN_PAGES, NAMESPACES
 
 
@@ -65,8 +65,8 @@ def test_names_that_are_added_count_in_their_wikipedia_only():
     ("wikipedia", "title"), [("en", "Main Page"), ("sw", "Mwanzo"), ("fa", "صفحهٔ اصلی"), ("guw", "Main Page")]
 )
 def test_a_main_page_is_known_in_its_own_wikipedia(wikipedia, title):
-    assert is_main_page(wikipedia, title)
-    assert is_main_page("fr", title) == (title == "Main Page")
+    assert _is_main_page_of(wikipedia, title)
+    assert _is_main_page_of("fr", title) == (title == "Main Page")
 
 
 def test_the_table_names_wikipedias_of_the_language_table_only():
@@ -76,4 +76,4 @@ def test_the_table_names_wikipedias_of_the_language_table_only():
 def test_the_table_holds_what_the_naive_twin_knows():
     known = Namespaces()
     assert all(known.hold(code or "simple", name) for code, names in NAMESPACES.items() for name in names)
-    assert all(is_main_page(code or "simple", title) for code, titles in MAIN_PAGES.items() for title in titles)
+    assert all(_is_main_page_of(code or "simple", title) for code, titles in MAIN_PAGES.items() for title in titles)

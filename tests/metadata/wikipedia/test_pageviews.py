@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from metadata import InputError
-from metadata.wikipedia import pageview_files
-from metadata.wikipedia.pageviews import TITLES, titles
+from metadata.wikipedia import pageviews
+from metadata.wikipedia.pageviews import VIEWS, views
 from tests.naive.titles import naive_titles
 
 
@@ -29,8 +29,8 @@ def read(tmp_path):
 
 def _rows(path, namespaces=None):
     tally = Counter()
-    batches = list(titles(path, tally, namespaces))
-    assert all(batch.schema == TITLES and batch.num_rows for batch in batches)
+    batches = list(views(path, tally, namespaces))
+    assert all(batch.schema == VIEWS and batch.num_rows for batch in batches)
     return [tuple(row.values()) for batch in batches for row in batch.to_pylist()], tally
 
 
@@ -204,7 +204,7 @@ def test_a_file_that_breaks_off_keeps_what_came_before_and_counts_the_rest(tmp_p
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name):
     (tmp_path / "text.gz").write_bytes(b"not gzip")
     with pytest.raises(InputError, match=f"{name} .*expected"):
-        list(titles(str(tmp_path / name), Counter()))
+        list(views(str(tmp_path / name), Counter()))
 
 
 def test_files_of_another_kind_are_refused_together_by_their_first_lines(tmp_path):
@@ -213,14 +213,14 @@ def test_files_of_another_kind_are_refused_together_by_their_first_lines(tmp_pat
     (tmp_path / "c.bz2").write_bytes(bz2.compress(b"en Dog many 0\n"))
     (tmp_path / "d.gz").write_bytes(gzip.compress(b"en Dog 5 0\n"))
     with pytest.raises(InputError, match=r"a\.gz, \S+b\.txt, \S+c\.bz2; expected"):
-        pageview_files.find([str(tmp_path)])
+        pageviews.find([str(tmp_path)])
 
 
 def test_of_many_files_of_another_kind_some_are_named(tmp_path):
     for number in range(12):
         (tmp_path / f"{number:02}.txt").write_text("no page views")
     with pytest.raises(InputError, match=r"09\.txt and 2 more; expected"):
-        pageview_files.find([str(tmp_path)])
+        pageviews.find([str(tmp_path)])
 
 
 @pytest.mark.parametrize(
@@ -236,13 +236,13 @@ def test_of_many_files_of_another_kind_some_are_named(tmp_path):
 def test_a_file_of_page_views_is_recognised_by_a_line_at_its_beginning(tmp_path, content):
     path = tmp_path / "views"
     path.write_bytes(content)
-    assert pageview_files.find([str(tmp_path)]) == [str(path)]
+    assert pageviews.find([str(tmp_path)]) == [str(path)]
 
 
 def test_a_compressed_file_that_breaks_off_is_recognised_too(tmp_path):
     lines = b"".join(f"en Title_{random.Random(i).random()} {i + 1} 0\n".encode() for i in range(1_000))
     (tmp_path / "views.gz").write_bytes(gzip.compress(lines)[:-1_000])
-    assert len(pageview_files.find([str(tmp_path)])) == 1
+    assert len(pageviews.find([str(tmp_path)])) == 1
 
 
 def _nasty_lines(count: int) -> list[bytes]:
@@ -286,7 +286,7 @@ def _nasty_lines(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize("block", [40, 1000, 1 << 24])
 def test_nasty_lines_give_what_the_naive_twin_gives_however_the_file_is_cut(read, monkeypatch, block):
-    monkeypatch.setattr(pageview_files, "BLOCK", block)
+    monkeypatch.setattr(pageviews, "BLOCK", block)
     lines = _nasty_lines(4_000)
     rows, tally = read(*lines, name="views.gz")
     expected, reasons = naive_titles(b"".join(line + b"\n" for line in lines))
@@ -317,4 +317,4 @@ def test_the_daily_excerpt_is_read_whole_but_for_the_line_that_breaks_off(shared
 
 
 def test_a_batch_is_of_the_stated_columns():
-    assert TITLES == pa.schema({"wikipedia": pa.string(), "title": pa.string(), "views": pa.int64()})
+    assert VIEWS == pa.schema({"wikipedia": pa.string(), "title": pa.string(), "views": pa.int64()})

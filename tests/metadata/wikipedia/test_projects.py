@@ -9,7 +9,7 @@ import pytest
 
 from metadata.languages import is_wikipedia
 from metadata.wikipedia.files import find
-from metadata.wikipedia.projects import WIKIS
+from metadata.wikipedia.names import WIKIS
 from runtime.errors import InputError
 from tests.support.dumps import dump, page, write
 

@@ -1,8 +1,13 @@
-"""Decode the titles of page views, and recognise those that can be no article's."""
+"""Decode titles, and recognise those that can be no article's: by namespaces, main pages, and signs of faults.
+
+In namespaces.csv the row `*` holds the canonical English names, which work in every Wikipedia; small Wikipedias share a
+row with the large one whose names theirs fall back on. A dump's siteinfo knows more, so its names can be added.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -10,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metadata.wikipedia import namespaces
-from metadata.wikipedia.namespaces import MAIN_PAGES, Namespaces
+from metadata.languages import is_wikipedia, rows
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
 # What MediaWiki allows in no title; an escape left after decoding was escaped twice.
@@ -25,6 +29,63 @@ _URL = (
     r"(?i)(?:https?|ftp):/|(?:^|[^\p{L}\p{N}.])www\.[\p{L}\p{N}]|"
     rf"[\p{{L}}\p{{N}}-]{{2}}\.(?:{'|'.join(_DOMAINS)})/"
 )
+
+_EVERYWHERE = "*"
+
+# Links to sister projects; with the codes of Wikipedias, no title can begin with one and a colon.
+_INTERWIKI = frozenset(
+    "b c commons d foundation m meta mw n q s species v voy w wikibooks wikidata wikinews wikipedia wikiquote "
+    "wikisource wikispecies wikiversity wikivoyage wikt wiktionary wmf".split()
+)
+
+
+def _by_wikipedia(column: str) -> dict[str, frozenset[str]]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for row in rows("wikipedia/namespaces.csv"):
+        for code in row["wikipedia"].split():
+            names[code].update(_folded(row[column].split("|")))
+    return {code: frozenset(named | names[_EVERYWHERE]) for code, named in names.items()}
+
+
+def _folded(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(folded(name) for name in names if name)
+
+
+def folded(name: str) -> str:
+    """Return `name` as MediaWiki compares namespaces: case and the kind of space do not count.
+
+    >>> folded("User_Talk")
+    'user talk'
+    """
+    return " ".join(name.replace("_", " ").split()).casefold()
+
+
+_NAMES = _by_wikipedia("namespaces")
+_MAIN_PAGES = _by_wikipedia("main_pages")
+MAIN_PAGES = frozenset(
+    title for row in rows("wikipedia/namespaces.csv") for title in row["main_pages"].split("|") if title
+)
+
+
+class Namespaces:
+    """The namespaces of every Wikipedia: the table's, and those that `more` adds to a code (from a dump's siteinfo).
+
+    >>> Namespaces().hold("de", "Datei"), Namespaces().hold("de", "Star Trek")
+    (True, False)
+    """
+
+    def __init__(self, more: Mapping[str, Collection[str]] | None = None):
+        self._more = {code.replace("-", "_"): _folded(names) for code, names in (more or {}).items()}
+
+    def hold(self, wikipedia: str, prefix: str) -> bool:
+        """Return whether a title of `wikipedia` that begins with `prefix` and a colon is no article's."""
+        known = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
+        return any(folded(prefix) in names for names in known) or is_wikipedia(prefix.lower())
+
+
+def _is_main_page_of(wikipedia: str, title: str) -> bool:
+    """Return whether `title` is that of the main page of `wikipedia`."""
+    return folded(title) in _MAIN_PAGES.get(wikipedia, _MAIN_PAGES[_EVERYWHERE])
 
 
 def unescaped(titles: pa.Array) -> pa.Array:
@@ -67,7 +128,7 @@ def has_url(titles: pa.Array) -> pa.Array:
 def is_main_page(wikipedias: pa.Array, titles: pa.Array) -> pa.Array:
     """Return of each title whether it is that of its Wikipedia's main page."""
     candidates = pc.is_in(titles, pa.array(sorted(MAIN_PAGES)))
-    return _where(candidates, namespaces.is_main_page, wikipedias, titles)
+    return _where(candidates, _is_main_page_of, wikipedias, titles)
 
 
 def is_in_namespace(wikipedias: pa.Array, titles: pa.Array, known: Namespaces) -> pa.Array:
