@@ -64,7 +64,7 @@ def test_progress_counts_the_bytes_of_resumed_files_once(server, tmp_path, manne
     body = BODY * 5
     one(server, tmp_path, manners, file(body, sent=700_000), file(body, sent=3_000_000), file(body), checksum_of=body)
     counted = advanced() - before
-    assert (counted.done, counted.total) == (5, 5)  # MB
+    assert (counted["done"], counted["total"]) == (5, 5)  # MB
 
 
 def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(server, tmp_path, manners, monkeypatch):
