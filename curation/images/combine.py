@@ -4,15 +4,13 @@
 whole. So a logo with five million alts takes no more memory than any other image.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE
 from curation.inputs.limits import SHARED, SHARED_UIDS
-from curation.kernels.images import differs_from_last, rank_texts, smallest
+from curation.kernels.images import differs_from_last, smallest
 from curation.language.judging import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
@@ -23,32 +21,30 @@ DUPLICATE = "dropped.duplicate_text"
 OVER_LIMIT = "dropped.text_over_limit"
 SEVERAL_URLS = 1 << 30  # the bit of `signals` by which pairs carry that; no signal of a page, and not in matched/
 SHOWN_CHARACTERS = 200  # of a uid or URL in an example
-ORDER = ("key", "uid", "hash", "text", "kind", "given", "page_language")  # of rows; the first of equal texts stays
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return KEYED rows or PAIRS in ORDER, each text of an image once and at most `max_texts` of them.
+    """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
 
-    Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
+    They are in the order of key, uid, hash, text, kind, given and page_language; of equal texts the first stays. Rows
+    over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
     smallest page_url of its text, the smallest url and all signals of its image, and the largest width and height that
     are stated.
     """
     order, new_image, new_text = _ordered(rows)
     rows = _marked(rows, order, new_image, tallies)
-    rank = np.empty(len(order), np.int64)
-    rank_texts(new_image, new_text, rank)
     texts = np.flatnonzero(new_text)
-    copies = _sums(rows["copies"].to_numpy()[order], texts)
-    stays = rank[texts] < max_texts
+    images, of_texts = np.append(np.flatnonzero(new_image), len(order)), np.append(texts, len(order))
+    image_of_text = np.cumsum(new_image)[texts] - 1
+    rank = np.arange(len(texts)) - np.flatnonzero(new_image[texts])[image_of_text]  # among the texts of the image
+    copies, stays = _reduced(np.add, rows["copies"].to_numpy()[order].astype(np.int64), of_texts), rank < max_texts
     tallies.add(OVER_LIMIT, int(copies[~stays].sum()))
 
-    image_of_text = np.cumsum(new_image)[texts[stays]] - 1
-    images = np.append(np.flatnonzero(new_image), len(order))
     kept = pa.array(order[texts[stays]])
     columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}
-    columns["page_url"] = _smallest(rows["page_url"], order, np.append(texts, len(order)), np.flatnonzero(stays))
+    columns["page_url"] = _smallest(rows["page_url"], order, of_texts, np.flatnonzero(stays))
     for name, of_image in OF_IMAGE.items():
-        columns[name] = of_image(rows[name], order, images, image_of_text)
+        columns[name] = of_image(rows[name], order, images, image_of_text[stays])
     columns["copies"] = pa.array(copies[stays], pa.int32())
     return pa.RecordBatch.from_arrays([columns[name] for name in rows.schema.names], schema=rows.schema)
 
@@ -69,8 +65,8 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
         rows = _with_signals(rows, signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
-    for reason, texts in _counts(rows["undetermined"]):
-        tallies.add(f"undetermined.{reason}", texts)
+    for each in pc.value_counts(rows["undetermined"].drop_null()).to_pylist():
+        tallies.add(f"undetermined.{each['values']}", each["counts"])
     if asked := _in_page_language(rows):
         tallies.add("page_language", asked)
     _tally_languages(rows, found, tallies)
@@ -105,7 +101,7 @@ def _with_signals(rows: pa.RecordBatch, signals: np.ndarray) -> pa.RecordBatch:
 
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the positions of rows in ORDER, and whether each begins a new image and a new text."""
+    """Return the positions of rows in their order, and whether each begins a new image and a new text."""
     order = _order_by_numbers(rows)
     new_image, new_text, is_exact = _begins(rows, order)
     if not is_exact:
@@ -115,7 +111,7 @@ def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the ORDER of rows, if no two uids have one key and no two texts of an image one hash."""
+    """Return the order of rows, if no two uids have one key and no two texts of an image one hash."""
     keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
     shared = ~_differs(keys[order])
@@ -159,12 +155,9 @@ def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
 
 
 def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the ORDER of rows by the strings themselves: chances of 2^-64 need it."""
-    columns = {name: rows[name] for name in ORDER}
-    columns["given"] = pc.fill_null(columns["given"], "")  # none comes first; no input gives an empty one
-    columns["page_language"] = _none_last(columns["page_language"])
-    order = pc.sort_indices(pa.table(columns), sort_keys=[(name, "ascending") for name in ORDER])
-    return order.to_numpy().astype(np.int64)
+    """Return the order of rows by the strings themselves, too: chances of 2^-64 need it."""
+    uids, texts = _ranks(rows["uid"]), _ranks(rows["text"])
+    return np.lexsort((_preference(rows), texts, rows["hash"].to_numpy(), uids, rows["key"].to_numpy()))
 
 
 def _differs(values: np.ndarray) -> np.ndarray:
@@ -183,11 +176,6 @@ def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> n
     differs = differs.copy()
     differs[alike] = found
     return differs
-
-
-def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the sum of the values from each start to the next."""
-    return np.add.reduceat(values, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
 
 
 def _smallest(column: pa.Array, order: np.ndarray, bounds: np.ndarray, images: np.ndarray) -> pa.Array:
@@ -230,10 +218,6 @@ OF_IMAGE = {
     "stated_height": _largest,
 }
 OF_TEXT = ("page_url", "copies")  # the smallest and the sum of all rows of a text
-
-
-def _counts(reasons: pa.Array) -> Iterator[tuple[str, int]]:
-    return ((each["values"], each["counts"]) for each in pc.value_counts(reasons.drop_null()).to_pylist())
 
 
 def _in_page_language(rows: pa.RecordBatch) -> int:

@@ -1,21 +1,9 @@
-"""Bring the texts of each image together: rank them, compare them, find the smallest string."""
+"""Compare the strings of images: each with the one before, and all of an image for the smallest."""
 
 import numpy as np
 
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import load_word
-
-
-@kernel
-def rank_texts(new_image, new_text, out):
-    """out[row] = number of the row's text among the distinct texts of its image, from 0; rows come sorted."""
-    rank = 0
-    for row in range(len(out)):
-        if new_image[row]:
-            rank = 0
-        elif new_text[row]:
-            rank += 1
-        out[row] = rank
 
 
 @inline

@@ -21,7 +21,7 @@ from curation.kernels.fasttext.any_model import TILE, UNKNOWN, Output, Scratch, 
 from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
 from curation.kernels.fasttext.losses import DAMAGED
 from curation.kernels.fasttext.ngrams import AHEAD, Model, Sums, add_end
-from curation.kernels.fasttext.rows import LANES, WIDTH
+from curation.kernels.fasttext.rows import LANES
 from curation.kernels.fasttext.word_rows import LONGEST, MOST_IDS, learn_dictionary
 from curation.language.fasttext_file import ModelFile
 from curation.language.model_parts import ModelArrays, read_arrays, read_output, read_words, waiting
@@ -65,7 +65,7 @@ class LanguageModel:
         """Return the likeliest label of each text and its score; null gives null."""
         strings, longest, labels, scores = _prepared(texts)
         words, found = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
-        scratch = words, found, np.empty(WIDTH, np.float32), self._waiting
+        scratch = words, found, np.empty(LANES, np.float32), self._waiting
         with self._lock:
             language_id.predict(*strings, self._model, self._table, scratch, labels, scores)
         return _answers(texts, labels, scores, self._labels)
@@ -106,13 +106,13 @@ class AnyModel:
         return _answers(texts, labels, scores, self._labels)
 
     def _scratch(self, longest: int) -> Scratch:
-        outputs = self._output.outputs
+        blocks, _, labels = self._output.outputs.shape
         return Scratch(
             np.empty((AT_ONCE, 5), np.int64),
             np.empty(AT_ONCE, np.int64),
             np.empty(longest // 2 + 2 if self._model.words.word_ngrams > 1 else 0, np.int64),
             _sums(TILE, self._model.rows.width),
-            np.empty((TILE, outputs.shape[0] * outputs.shape[2]), np.float32),
+            np.empty((TILE, blocks * labels), np.float32),
             np.empty(TILE, np.int64),
         )
 

@@ -126,16 +126,15 @@ class ModelFile:
 
 
 def decoded(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of all rows, float32, and the factor of each row."""
-    factors = rows.norms[rows.norm_codes] if len(rows.norm_codes) else np.ones(rows.rows, np.float32)
+    """Return the numbers of all rows, float32, and the factor of each row; no factors where rows have no norms."""
     if not rows.parts:
-        return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), factors
+        return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), rows.norms
     codes, numbers = rows.content.reshape(rows.rows, rows.parts), np.empty((rows.rows, rows.width), np.float32)
     for begin in range(0, rows.width, rows.part):
         stop = min(begin + rows.part, rows.width)
         table = rows.centroids[CENTROIDS * begin : CENTROIDS * stop].reshape(CENTROIDS, stop - begin)
         numbers[:, begin:stop] = table[codes[:, begin // rows.part]]
-    return numbers, factors
+    return numbers, rows.norms[rows.norm_codes] if len(rows.norm_codes) else rows.norms
 
 
 def _damaged(path: str | PathLike[str]) -> InputError:

@@ -19,14 +19,14 @@ from curation.kernels.fasttext.label_tree import MOST_LEVELS
 from curation.kernels.fasttext.losses import TREE, Tree
 from curation.kernels.fasttext.ngrams import Words
 from curation.kernels.fasttext.products import BLOCK
-from curation.kernels.fasttext.rows import WIDTH
+from curation.kernels.fasttext.rows import LANES
 from curation.kernels.fasttext.word_rows import BUCKETS, LONGEST
 from curation.language.fasttext_file import HIERARCHICAL_SOFTMAX, SUPERVISED, Entry, Header, ModelFile, decoded
 
 _VERSION = 12  # models of 11 are read in another way
 _HEADER = Header(
     version=_VERSION,
-    width=WIDTH,
+    width=LANES,
     word_ngrams=1,
     loss=HIERARCHICAL_SOFTMAX,
     kind=SUPERVISED,
@@ -75,8 +75,8 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
     if not np.isfinite(rows).all():
         return None
     rows[len(words) :] = rows[len(words) :][ranks]
-    weights[: len(labels)], weights[len(labels) :] = 0, decoded(model.outputs)[0][:-1]
     kept, before = _bitmap(buckets, BUCKETS, len(words))
+    weights[: len(labels)], weights[len(labels) :] = 0, decoded(model.outputs)[0][:-1]
     children = _huffman_tree([label.occurrences for label in labels])
     return ModelArrays(_names(words), _names(labels), rows, kept, before, children, weights)
 
@@ -113,7 +113,7 @@ def _aligned(count: int) -> np.ndarray:
     """Return an array of rows of which each is one line of the cache."""
     memory = np.empty(count * _LINE + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
-    return memory[start : start + count * _LINE].view(np.float32).reshape(count, WIDTH)
+    return memory[start : start + count * _LINE].view(np.float32).reshape(count, LANES)
 
 
 def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
@@ -183,7 +183,8 @@ def read_output(model: ModelFile) -> Output | None:
         return None
     model.require(bool((np.abs(weights) < _LARGEST).all()))
     with np.errstate(invalid="ignore"):
-        longest = float((np.sqrt((weights.astype(np.float64) ** 2).sum(axis=1)) * np.abs(scales)).max())
+        lengths = np.sqrt((weights.astype(np.float64) ** 2).sum(axis=1))
+        longest = float((lengths * np.abs(scales) if len(scales) else lengths).max())
     blocks = np.zeros((-(-labels // BLOCK) * BLOCK, weights.shape[1]), np.float32)
     blocks[:labels] = weights
     blocks = np.ascontiguousarray(blocks.reshape(-1, BLOCK, weights.shape[1]).transpose(0, 2, 1))
@@ -203,4 +204,5 @@ def _tree(model: ModelFile) -> Tree | None:
 
 
 def waiting(nodes: int) -> tuple[np.ndarray, ...]:
+    """Return scratch memory for a search in a tree of so many nodes, as `kernels.fasttext.label_tree` describes it."""
     return tuple(np.empty(nodes, dtype) for dtype in ("i8", "f8", "f4", "f4"))

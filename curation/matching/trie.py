@@ -1,40 +1,71 @@
-"""Build the trie of a list of entries."""
+"""Build the trie of a list of entries: number symbols and nodes, and put them into the two hash tables."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from curation.kernels.trie import building
 from curation.kernels.trie.keys import HASHED, MOST_BYTES
-from curation.kernels.trie.tables import EDGES, LINE, NUMBER, WORDS, Trie
+from curation.kernels.trie.tables import (
+    EDGES,
+    FOLLOWS,
+    LINE,
+    NUMBER,
+    OPENS,
+    SHARED,
+    WORDS,
+    Trie,
+    put_edges,
+    put_words,
+)
 from curation.matching.symbols import Reader, Symbols, read_entries
 from runtime.errors import InputError
 
 LOAD = 0.5  # share of a hash table that is used; fuller tables are smaller, and slower where a key is missing
 MANY = 10_000  # symbols from which on a table of all characters of three bytes is not too large
 HINT_BITS = 16  # for each edge: of the pairs that are no edge, one in sixteen is taken for one
+_ROOT = 1
+
+
+class Vocabulary(NamedTuple):
+    """The distinct symbols by first appearance, from 1 on; 0 is the end of an entry."""
+
+    numbers: np.ndarray  # int64: of each symbol that was read
+    lows: np.ndarray  # int64: of the key of each distinct symbol
+    highs: np.ndarray  # int64, with the place in the pool
+    pool: np.ndarray  # uint8: the bytes of those that are hashed
+
+
+class Paths(NamedTuple):
+    """The nodes of a trie, from the root on; the child of an edge is two behind its place."""
+
+    edges: np.ndarray  # int64: the parent's number << 32 | the symbol's
+    ends: np.ndarray  # int64: the node where each entry ends
 
 
 def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Reader) -> Trie:
     """Return the trie of `entries`, which stand at `positions` (int64) of a list of `size` entries."""
     data, symbols = read_entries(reader, entries)
     _require_sizes(symbols, size)
-    vocabulary, pool, numbers, distinct = _vocabulary(data, symbols)
-    edges, terminal, same, nodes = _paths(numbers, symbols.bounds, positions, size)
-    node_codes, symbol_codes = np.zeros(nodes + 1, np.int64), np.zeros(distinct + 1, np.int64)
-    all_nodes = building.renumber_nodes(terminal[: nodes + 1], same, size, node_codes)
-    building.mark_nodes(edges, node_codes, symbol_codes)
-    building.renumber_symbols(edges, node_codes, all_nodes, symbol_codes)
+    vocabulary = _vocabulary(data, symbols)
+    paths = _paths(vocabulary.numbers, symbols.bounds)
+    terminal, same = _terminals(paths, positions, size)
+    nodes, node_codes, symbol_codes = _codes(paths, terminal, same, len(vocabulary.lows))
 
-    final_vocabulary = _table(distinct, WORDS)
+    words = _table(len(vocabulary.lows) - 1, WORDS)
     characters = np.zeros(0x10000 if _are_many_characters(symbols) else 0, np.uint32)
-    building.renumber_vocabulary(vocabulary, symbol_codes, final_vocabulary, characters)
-    count = _edges_below_root(edges)
-    final_edges, hints = _table(count, EDGES), np.zeros(HINT_BITS * count // 8 + 1, np.uint8)
-    building.renumber_edges(edges, node_codes, symbol_codes, final_edges, hints)
+    put_words(vocabulary.lows, vocabulary.highs, symbol_codes, words, characters)
+    below = paths.edges >> 32 > _ROOT
+    parents, symbols_of_edges = paths.edges[below] >> 32, paths.edges[below] & NUMBER
+    keys = (node_codes[parents] & NUMBER) << 32 | symbol_codes[symbols_of_edges] & NUMBER
+    edges, hints = _table(len(keys), EDGES), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
+    put_edges(keys, node_codes[2:][below], edges, hints)
     depth = int(np.diff(symbols.bounds).max(initial=1)) - 1
-    sizes = np.array([all_nodes, size, depth])
     repeated = same if (same >= 0).any() else same[:0]
-    return Trie(final_vocabulary, pool, final_edges, hints, repeated, sizes, characters, np.zeros(0, np.uint8))
+    sizes = np.array([nodes, size, depth])
+    return Trie(words, vocabulary.pool, edges, hints, repeated, sizes, characters, np.zeros(0, np.uint8))
 
 
 def _require_sizes(symbols: Symbols, size: int) -> None:
@@ -46,35 +77,74 @@ def _require_sizes(symbols: Symbols, size: int) -> None:
         )
 
 
-def _vocabulary(data: np.ndarray, symbols: Symbols) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Return the vocabulary by first appearance, its pool, each symbol's number, and how many are distinct."""
-    vocabulary = _table(symbols.size, WORDS)
-    pool = np.empty(len(data), np.uint8)
-    numbers = np.empty(symbols.size, np.int64)
-    distinct, used = building.number_symbols(
-        data, symbols.lows, symbols.highs, symbols.begins, symbols.size, vocabulary, pool, numbers
+def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
+    """Return the vocabulary; no number rests on a hash."""
+    keys = np.zeros((symbols.size + 1, 2), np.int64)  # that of an end comes first
+    keys[1:, 0], keys[1:, 1] = symbols.lows[: symbols.size], symbols.highs[: symbols.size]
+    hashed = np.flatnonzero(keys[:, 1] >= HASHED)
+    begins = symbols.begins[hashed - 1]
+    bounds = np.stack((begins, begins + (keys[hashed, 1] & MOST_BYTES)), axis=1).ravel()
+    slices = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     )
-    return vocabulary, pool[:used].copy(), numbers, distinct
+    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # without what is between
+    exact = keys.copy()
+    exact[hashed, 0] = words.indices.to_numpy()
+    distinct = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(exact), [None, pa.py_buffer(exact)])
+    numbers = distinct.dictionary_encode().indices.to_numpy().astype(np.int64)
+    first = np.empty(numbers.max() + 1, np.int64)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    offsets, pool = np.frombuffer(words.dictionary.buffers()[1], np.int64), words.dictionary.buffers()[2]
+    keys[hashed, 1] |= offsets[exact[hashed, 0]] << 24
+    return Vocabulary(numbers[1:], keys[first, 0], keys[first, 1], np.frombuffer(pool, np.uint8).copy())
 
 
-def _paths(
-    numbers: np.ndarray, bounds: np.ndarray, positions: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Return edges, the entry of each node, the next entry with the same symbols, and the number of nodes."""
-    edges = _table(len(numbers), EDGES)
-    terminal = np.full(len(numbers) + 2, -1, np.int64)
-    same = np.full(size, -1, np.int32)
-    nodes = building.insert_entries(numbers, bounds, positions, edges, terminal, same)
-    return edges, terminal, same, nodes
+def _paths(numbers: np.ndarray, bounds: np.ndarray) -> Paths:
+    """Return the nodes to which the symbols of all entries lead, level by level."""
+    lengths, ends = np.diff(bounds) - 1, np.full(len(bounds) - 1, _ROOT)
+    edges, last, level = [np.empty(0, np.int64)], _ROOT, 0
+    going = np.flatnonzero(lengths)
+    while len(going):
+        found, children = np.unique(ends[going] << 32 | numbers[bounds[going] + level], return_inverse=True)
+        edges.append(found)
+        ends[going] = last + 1 + children
+        last, level = last + len(found), level + 1
+        going = going[lengths[going] > level]
+    return Paths(np.concatenate(edges), ends)
+
+
+def _terminals(paths: Paths, positions: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the position of the first entry that ends at each node, or -1, and of the next one for each entry."""
+    terminal, same = np.full(len(paths.edges) + 2, -1), np.full(size, -1, np.int32)
+    order = np.argsort(paths.ends, kind="stable")
+    order = order[paths.ends[order] > _ROOT]  # entries with a symbol
+    is_first = np.diff(paths.ends[order], prepend=_ROOT) != 0
+    terminal[paths.ends[order[is_first]]] = positions[order[is_first]]
+    again = np.flatnonzero(~is_first)
+    same[positions[order[again - 1]]] = positions[order[again]]
+    return terminal, same
+
+
+def _codes(paths: Paths, terminal: np.ndarray, same: np.ndarray, symbols: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the highest number of a node, and the codes of nodes and of so many symbols, as `Trie` has them."""
+    parents, symbols_of_edges = paths.edges >> 32, paths.edges & NUMBER
+    below = parents > _ROOT
+    ends, inner = np.flatnonzero(terminal >= 0), np.flatnonzero(terminal[2:] < 0) + 2
+    node_codes, symbol_codes = np.zeros(len(terminal), np.int64), np.zeros(symbols, np.int64)
+    node_codes[ends] = terminal[ends] + 1 | np.where(same[terminal[ends]] >= 0, SHARED, 0)
+    node_codes[inner] = len(same) + 1 + np.arange(len(inner))
+    node_codes[parents[below]] |= OPENS
+    symbol_codes[symbols_of_edges[below]] |= FOLLOWS
+    symbol_codes[symbols_of_edges[~below]] |= node_codes[2:][~below]
+    others = np.flatnonzero(symbol_codes[1:] & NUMBER == 0) + 1
+    nodes = len(same) + len(inner)
+    symbol_codes[others] |= nodes + 1 + np.arange(len(others))
+    return nodes, node_codes, symbol_codes
 
 
 def _are_many_characters(symbols: Symbols) -> bool:
     """Return whether the symbols are mostly of three bytes, as those of Chinese, Japanese and Thai are."""
     return symbols.size > MANY and int((symbols.highs[: symbols.size] == 4 << 56).sum()) * 2 > symbols.size
-
-
-def _edges_below_root(edges: np.ndarray) -> int:
-    return int((edges.reshape(-1, LINE)[:, :EDGES] >> 32 > 1).sum())
 
 
 def _table(keys: int, bucket: int) -> np.ndarray:

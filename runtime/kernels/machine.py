@@ -17,13 +17,13 @@ _LINE = ir.VectorType(WORD, 8)
 _IDS = ir.VectorType(HALF, 32)
 
 
-def instruction(results):
+def instruction(results, of=types.int64):
     """Return the decorator of a function that emits an instruction, which kernels then call without its first argument.
 
     The function gets LLVM's builder and its arguments: int64, and of arrays the addresses of their first elements. It
-    returns an int64, or as many of them as `results` says; 0 for nothing.
+    returns a value of the type `of`, or as many of them as `results` says; 0 for nothing.
     """
-    result = {0: types.none, 1: types.int64}.get(results) or types.UniTuple(types.int64, results)
+    result = {0: types.none, 1: of}.get(results) or types.UniTuple(of, results)
 
     def decorated(emit):
         def typed(typingctx, *given):

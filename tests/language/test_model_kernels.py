@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.fasttext.dictionary import find_entries, index_entries, number_of
-from curation.kernels.fasttext.losses import best_two, raise_powers
+from curation.kernels.fasttext.losses import best_two_of_row, raise_powers
 from curation.kernels.fasttext.products import ABREAST, BLOCK, multiply
 from runtime.kernels import kernel
 from tests.naive.model_kernels import naive_best_two, naive_entries, naive_powers, naive_products
@@ -16,7 +16,7 @@ NAMES = st.lists(st.binary(max_size=5).map(lambda name: name.replace(b"\0", b"")
 
 @kernel
 def best_two_of(products, row):
-    return best_two(products, row)
+    return best_two_of_row(products, row)
 
 
 @kernel

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
-from curation.kernels.fasttext.rows import WIDTH, add_rows
+from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.fasttext.word_rows import (
     LONGEST,
     MOST_IDS,
@@ -123,7 +123,7 @@ def find_rows(data, kept, before, table, words, count, found):
 def label_of_sum(children, weights, total, number, waiting):
     """Return label and score of a text, whose `number` rows sum up to `total`."""
     scale = np.float32(1.0 / np.float64(number))
-    for k in range(WIDTH):
+    for k in range(LANES):
         total[k] *= scale
     label, score, near = likeliest(children, weights, total, NEAR, waiting)
     if near:
@@ -143,13 +143,13 @@ def predict(offsets, data, model, table, scratch, labels, scores):
     words, found, total, waiting = scratch
     place = (np.int64(0), offsets[0], offsets[0])
     text, number = 0, np.int64(0)
-    for k in range(WIDTH):
+    for k in range(LANES):
         total[k] = 0
     while text < len(labels):
         place, count = read_words(offsets, data, table[0], place, words)
         last = find_rows(data, kept, before, table, words, count, found)
         for k in range(last):
-            prefetch(rows, WIDTH * np.int64(found[k]))
+            prefetch(rows, LANES * np.int64(found[k]))
         first = 0
         for word in range(count):
             if words[word, SIZE] == 0:
@@ -158,7 +158,7 @@ def predict(offsets, data, model, table, scratch, labels, scores):
                 labels[text], scores[text] = label_of_sum(children, weights, total, number + stop - first, waiting)
                 text += 1
                 first, number = stop, 0
-                for k in range(WIDTH):
+                for k in range(LANES):
                     total[k] = 0
         add_rows(rows, found, first, last, total)
         number += last - first

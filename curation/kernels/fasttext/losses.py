@@ -12,11 +12,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from curation.kernels.fasttext.label_tree import NEAR, likeliest, likeliest_in_order
-from curation.kernels.fasttext.rows import LANES, row_of
+from curation.kernels.fasttext.rows import FLOAT, LANES, VECTOR
 from runtime.kernels import inline, lean
+from runtime.kernels.machine import HALF, WORD, at, instruction
 
 DAMAGED = -2
 TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
@@ -29,8 +29,6 @@ _MOST_ERROR = 1e20  # beyond it no product is certain, and some may be no number
 _MOST_SHIFT = 0.01
 _LEAST_POWER = np.float32(-87.0)  # exp of less is no normal float32
 
-_NUMBER, _WORD, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_VECTOR = ir.VectorType(_FLOAT, LANES)
 # exp(x) = 2^n 2^f: the terms of 2^f for f from -0.5 to 0.5 (Taylor's).
 _TERM_0, _TERM_1, _TERM_2, _TERM_3, _TERM_4, _TERM_5, _TERM_6, _TERM_7 = (
     np.float32(math.log(2) ** k / math.factorial(k)) for k in range(8)
@@ -47,36 +45,38 @@ class Tree(NamedTuple):
     waiting: tuple  # scratch memory, as in `label_tree`
 
 
-def _larger(builder, a, b):
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+@instruction(results=2, of=types.float32)
+def best_two(builder, products, begin, size):
+    """Return the largest and the second largest number of products[begin:begin + size]; size is a multiple of LANES."""
+    least = ir.Constant(VECTOR, [-np.inf] * LANES)
+    first, second = (cgutils.alloca_once_value(builder, least) for _ in range(2))
+    end, step = builder.add(begin, size), ir.Constant(WORD, LANES)
+    with cgutils.for_range_slice(builder, begin, end, step) as (k, _):
+        value = builder.load(at(builder, products, k, VECTOR), align=4)
+        best, runner_up = _first_two(builder, builder.load(first), builder.load(second), value)
+        builder.store(best, first)
+        builder.store(runner_up, second)
+    best, runner_up = (ir.Constant(FLOAT, -np.inf) for _ in range(2))
+    for lanes in (builder.load(first), builder.load(second)):
+        for lane in range(LANES):
+            value = builder.extract_element(lanes, ir.Constant(HALF, lane))
+            best, runner_up = _first_two(builder, best, runner_up, value)
+    return best, runner_up
 
 
-@intrinsic
-def best_two(typingctx, products, row):
-    """Return the largest and the second largest number of products[row], whose length is a multiple of LANES."""
+def _first_two(builder, best, runner_up, value):
+    """Return the two largest of three numbers, or vectors of numbers, of which the first is not below the second."""
+    more = builder.fcmp_ordered(">", value, best)
+    loser = builder.select(more, best, value)
+    larger = builder.select(builder.fcmp_ordered(">", loser, runner_up), loser, runner_up)
+    return builder.select(more, value, best), larger
 
-    def generate(context, builder, signature, args):
-        least, zero = ir.Constant(_VECTOR, [-np.inf] * LANES), ir.Constant(_WORD, 0)
-        first, second = (cgutils.alloca_once_value(builder, least) for _ in range(2))
-        begin, columns = row_of(context, builder, signature.args[0], *args)
-        with cgutils.for_range_slice(builder, zero, columns, ir.Constant(_WORD, LANES)) as (k, _):
-            place = builder.bitcast(builder.gep(begin, [k]), _VECTOR.as_pointer())
-            value, best = builder.load(place, align=4), builder.load(first)
-            more = builder.fcmp_ordered(">", value, best)
-            loser = builder.select(more, best, value)
-            builder.store(builder.select(more, value, best), first)
-            builder.store(_larger(builder, loser, builder.load(second)), second)
-        best, runner_up = (ir.Constant(_FLOAT, -np.inf) for _ in range(2))
-        for lane in range(2 * LANES):
-            lanes = builder.load(first if lane < LANES else second)
-            value = builder.extract_element(lanes, ir.Constant(_NUMBER, lane % LANES))
-            more = builder.fcmp_ordered(">", value, best)
-            loser = builder.select(more, best, value)
-            best = builder.select(more, value, best)
-            runner_up = _larger(builder, loser, runner_up)
-        return context.make_tuple(builder, signature.return_type, [best, runner_up])
 
-    return types.UniTuple(types.float32, 2)(products, types.int64), generate
+@inline
+def best_two_of_row(products, row):
+    """Return the largest and the second largest number of products[row]."""
+    columns = products.shape[1]
+    return best_two(products, row * columns, columns)
 
 
 @inline
@@ -86,7 +86,7 @@ def raise_powers(products, row, best):
     The relative error is 0.0000003, and 0.0000001 for each unit below the best: small where the power is not.
     """
     for k in range(products.shape[1]):
-        halvings = max(products[row, k] - best, _LEAST_POWER) * _PER_HALVING
+        halvings = max(np.float32(products[row, k] - best), _LEAST_POWER) * _PER_HALVING
         shifted = halvings + _SHIFT
         rest = halvings - (shifted - _SHIFT)
         value = ((_TERM_7 * rest + _TERM_6) * rest + _TERM_5) * rest + _TERM_4
@@ -101,7 +101,7 @@ def likeliest_of_softmax(products, text, labels, error):
 
     These are added one after the other as in fastText, which so loses up to 0.00001 of two thousand small ones.
     """
-    best, second = best_two(products, text)
+    best, second = best_two_of_row(products, text)
     label = 0
     while products[text, label] != best:
         label += 1
@@ -153,7 +153,7 @@ def score_of_step(step):
 @inline
 def likeliest_of_binary(products, text, labels, error):
     """Return label and score, and whether the label is certain: of negative sampling, or of one against all."""
-    best, _ = best_two(products, text)
+    best, _ = best_two_of_row(products, text)
     step = step_of(best)
     label, certain = -1, True
     for k in range(labels):
@@ -171,17 +171,14 @@ def likeliest_of_tree(tree, products, text, error):
     near = NEAR - 2 * tree.depth * error
     if not near > 0:
         return 0, np.float32(0.0), False
-    children = tree.children
-    labels = len(children) // 2 + 1
-    label, score, is_near = likeliest(children, products[text], labels, near, tree.waiting)
+    label, score, is_near = likeliest(tree.children, products[text], len(tree.children) // 2 + 1, near, tree.waiting)
     return label, np.float32(math.exp(score)), not is_near
 
 
 @inline
 def tree_in_order(tree, products, text):
     """Return label and score."""
-    labels = len(tree.children) // 2 + 1
-    label, score = likeliest_in_order(tree.children, products[text], labels, tree.waiting)
+    label, score = likeliest_in_order(tree.children, products[text], len(tree.children) // 2 + 1, tree.waiting)
     return label, np.float32(math.exp(score))
 
 

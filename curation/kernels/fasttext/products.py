@@ -7,81 +7,55 @@ whatever texts stand beside it.
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from curation.kernels.fasttext.rows import LANES, row_of
+from curation.kernels.fasttext.rows import FLOAT, LANES, VECTOR
 from runtime.kernels import lean
-from runtime.kernels.machine import pointer
+from runtime.kernels.machine import WORD, at, every, instruction
 
 ABREAST = 4  # texts that are multiplied at once
 BLOCK = 2 * LANES  # labels likewise; their products and those of the texts fit into the processor's registers
-
-_NUMBER, _WORD, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+_PARTS = BLOCK // LANES
 
 
-@intrinsic
-def multiply_block(typingctx, vectors, text, outputs, block, width, products):
+@instruction(results=0)
+def multiply_block(builder, vectors, text, stride, outputs, block, width, products, line):
     """Fill products[text:text + ABREAST, block * BLOCK:(block + 1) * BLOCK].
 
-    `vectors` float32 [texts, padded width], `outputs` float32 [blocks, width, BLOCK], `products` float32 [texts,
-    blocks * BLOCK].
+    `vectors` float32 [texts, stride], `outputs` float32 [blocks, width, BLOCK], `products` float32 [texts, line].
     """
-
-    def generate(context, builder, signature, args):
-        vectors, text, outputs, block, width, products = args
-        rows = [builder.add(text, ir.Constant(_WORD, t)) for t in range(ABREAST)]
-        begins = [row_of(context, builder, signature.args[0], vectors, row)[0] for row in rows]
-        size = builder.mul(width, ir.Constant(_WORD, BLOCK))
-        weights = pointer(context, builder, signature.args[2], outputs, builder.mul(block, size), _FLOAT)
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
-        sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(BLOCK // LANES)] for _ in rows]
-        with cgutils.for_range(builder, width) as loop:
-            first = builder.mul(loop.index, ir.Constant(_WORD, BLOCK))
-            columns = [_vector_at(builder, weights, first, part) for part in range(BLOCK // LANES)]
-            columns = [builder.load(column, align=4) for column in columns]
-            for begin, row_sums in zip(begins, sums, strict=True):
-                number = _splat(builder, builder.load(builder.gep(begin, [loop.index])))
-                for sum_, column in zip(row_sums, columns, strict=True):
-                    term = builder.fmul(number, column)
-                    builder.store(builder.fadd(builder.load(sum_), term), sum_)
-        place = builder.mul(block, ir.Constant(_WORD, BLOCK))
-        for row, row_sums in zip(rows, sums, strict=True):
-            target, _ = row_of(context, builder, signature.args[5], products, row)
-            for part, sum_ in enumerate(row_sums):
-                builder.store(builder.load(sum_), _vector_at(builder, target, place, part), align=4)
-        return context.get_dummy_value()
-
-    return types.none(vectors, types.int64, outputs, types.int64, types.int64, products), generate
-
-
-def _vector_at(builder, begin, i, part):
-    """Return the address of the vector that is `part` vectors behind number i."""
-    place = builder.add(i, ir.Constant(_WORD, part * LANES))
-    return builder.bitcast(builder.gep(begin, [place]), _VECTOR.as_pointer())
-
-
-def _splat(builder, number):
-    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.Constant(_NUMBER, 0))
-    lanes = ir.Constant(ir.VectorType(_NUMBER, LANES), [0] * LANES)
-    return builder.shuffle_vector(one, one, lanes)
+    rows = [builder.add(text, ir.Constant(WORD, t)) for t in range(ABREAST)]
+    begins = [at(builder, vectors, builder.mul(row, stride), FLOAT) for row in rows]
+    weights = at(builder, outputs, builder.mul(block, builder.mul(width, ir.Constant(WORD, BLOCK))), FLOAT)
+    zero = ir.Constant(VECTOR, [0.0] * LANES)
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(_PARTS)] for _ in rows]
+    with cgutils.for_range(builder, width) as loop:
+        first = at(builder, weights, builder.mul(loop.index, ir.Constant(WORD, BLOCK)), FLOAT)
+        columns = [builder.load(at(builder, first, part * LANES, VECTOR), align=4) for part in range(_PARTS)]
+        for begin, row_sums in zip(begins, sums, strict=True):
+            number = every(builder, VECTOR, builder.load(at(builder, begin, loop.index, FLOAT)))
+            for sum_, column in zip(row_sums, columns, strict=True):
+                builder.store(builder.fadd(builder.load(sum_), builder.fmul(number, column)), sum_)
+    place = builder.mul(block, ir.Constant(WORD, BLOCK))
+    for row, row_sums in zip(rows, sums, strict=True):
+        target = at(builder, products, builder.add(builder.mul(row, line), place), FLOAT)
+        for part, sum_ in enumerate(row_sums):
+            builder.store(builder.load(sum_), at(builder, target, part * LANES, VECTOR), align=4)
 
 
 @lean
 def multiply(vectors, count, outputs, scales, labels, products):
     """products[text, label] = the product of a text's vector and a label's, for the first `count` texts.
 
-    `scales` float32 has a factor for each label, and 0 for those that fill up the last block; their products become
-    minus infinity. `products` has room for a multiple of ABREAST texts.
+    `scales` float32 has a factor for each label, or is empty. The products of what fills up the last block become minus
+    infinity. `products` has room for a multiple of ABREAST texts.
     """
     blocks, width, _ = outputs.shape
     for block in range(blocks):
         for text in range(0, count, ABREAST):
-            multiply_block(vectors, text, outputs, block, width, products)
+            multiply_block(vectors, text, vectors.shape[1], outputs, block, width, products, products.shape[1])
     for text in range(count):
-        for label in range(labels):
+        for label in range(labels if len(scales) != 0 else 0):
             products[text, label] *= scales[label]
         for label in range(labels, blocks * BLOCK):
             products[text, label] = -np.inf

@@ -1,4 +1,4 @@
-"""Look into the two hash tables of a trie over symbols: its vocabulary and its edges.
+"""Fill, and look into, the two hash tables of a trie over symbols: its vocabulary and its edges.
 
 A number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a walk
 needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up to
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curation.kernels.trie.keys import HASHED, MOST_BYTES, same_bytes
-from runtime.kernels import inline
+from curation.kernels.trie.keys import HASHED, MOST_BYTES, same_bytes, three_bytes
+from runtime.kernels import inline, kernel
 from runtime.kernels.machine import half_word, matches, product, trailing_zeros
 
 NUMBER = (1 << 29) - 1  # the bits of a code that are the number
@@ -140,3 +140,38 @@ def find_hashed(low, high, data, begin, vocabulary, pool):
 def code_at(table, bucket, keys, slot):
     """Return the code in a slot of a bucket whose codes begin after `keys` integers."""
     return table[bucket + keys + (slot >> 1)] >> (32 * (slot & 1)) & LOW_HALF
+
+
+@kernel
+def put_words(lows, highs, codes, table, characters):
+    """Put keys that differ, or whose bytes do, into an empty vocabulary, and those of three bytes into `characters`.
+
+    The first key is none: it is that of an end.
+    """
+    for i in range(1, len(lows)):
+        low, high = lows[i], highs[i]
+        hashed = high & (HASHED | MOST_BYTES) if high >= HASHED else high  # without the place
+        bucket, slot = bucket_of_word(low, hashed, table), 0
+        while table[bucket + 2 * slot + 1] != 0:
+            slot += 1
+            if slot == WORDS:
+                bucket, slot = next_bucket(bucket, table), 0
+        table[bucket + 2 * slot], table[bucket + 2 * slot + 1] = low, high
+        table[bucket + 2 * WORDS + (slot >> 1)] |= codes[i] << (32 * (slot & 1))
+        if high == 4 << 56 and low & 0xF0 == 0xE0 and len(characters) != 0:
+            characters[three_bytes(low)] = codes[i]
+
+
+@kernel
+def put_edges(keys, codes, table, hints):
+    """Put the keys of edges, which all differ, and the codes of their children into an empty table; set their hints."""
+    for i in range(len(keys)):
+        bit = hint_of_mixed(mixed_edge(keys[i]), hints)
+        hints[bit >> 3] |= 1 << (bit & 7)
+        bucket, slot = bucket_of_edge(keys[i], table), 0
+        while table[bucket + slot] != 0:
+            slot += 1
+            if slot == EDGES:
+                bucket, slot = next_bucket(bucket, table), 0
+        table[bucket + slot] = keys[i]
+        table[bucket + EDGES + (slot >> 1)] |= codes[i] << (32 * (slot & 1))
