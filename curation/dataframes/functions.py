@@ -28,7 +28,7 @@ from curation.inputs.tables.columns import FIELD
 from curation.language.identify import Identifier
 from curation.matching.finders import INDEX, save_matchers
 from curation.run import warm
-from curation.run.frame_columns import pair_columns, require_columns, selected
+from curation.run.catalog import pair_columns, require_columns, selected
 from curation.run.request import entries_for
 from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED

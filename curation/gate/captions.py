@@ -28,7 +28,8 @@ from curation.gate.steps import Step, removed
 from curation.inputs.limits import shorter
 from curation.matching.by_language import Matching
 from curation.run.hooks import Context
-from curation.run.tasks import TURNS, MatchPlan
+from curation.run.sizes import TURNS
+from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError

@@ -26,7 +26,7 @@ from curation.images.tasks import MATCHED_ROW_GROUP, pack, pairs_of, write_image
 from curation.near_copies.copies import copies_of, equal_copies
 from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_binaries, hash_bits, require_distance
 from curation.run.hooks import Context
-from curation.run.tasks import group_buckets
+from curation.run.sizes import group_buckets
 from curation.schemas import MATCHED
 from runtime.blocks import Block, Packer
 from runtime.errors import AGAIN, InputError

@@ -1,4 +1,4 @@
-"""Copy tables of Spark's catalog into Parquet files that a run reads as its inputs.
+"""Tables of Spark: their columns of pairs, and copies of those of a catalog, which a run reads as its inputs.
 
 A copy is named by its content, so a table that has not changed gives the same inputs in every run.
 """
@@ -8,20 +8,21 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 from pyspark import TaskContext
-from pyspark.errors import PySparkException
+from pyspark.errors import PySparkException, PySparkTypeError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructField, StructType
 
-from curation.inputs import files as inputs
-from curation.inputs.files import Input
-from curation.inputs.tables.columns import FLAG, TableOptions
-from curation.inputs.tables.parquet import as_bytes
+from curation.inputs.files import Input, checked
+from curation.inputs.tables.columns import FLAG, TableOptions, named_columns
+from curation.inputs.tables.parquet import as_bytes, string_columns
 from curation.inputs.tables.references import PREFIX, folder_of
-from curation.run.frame_columns import pair_columns, selected
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.spark import map_batches
@@ -49,7 +50,7 @@ def copy(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -
     found = (
         Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
     )
-    return [part for each in found for part in inputs.checked(each, columns)]
+    return [part for each in found for part in checked(each, columns)]
 
 
 def _opened(spark: SparkSession, table: str) -> DataFrame:
@@ -91,3 +92,41 @@ def _binary(array: pa.Array) -> pa.Array:
 def _partition() -> int:
     context = TaskContext.get()
     return context.partitionId() if context else 0
+
+
+def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str) -> dict[str, str]:
+    """Return the column of each field of candidates; refuse a table, called `name`, without them or with other types.
+
+    `naming` is how the refusal tells a user to name a column.
+    """
+    wanted = set(named_columns(frame.columns, options, name, naming).values())
+    fields = [_arrow_field(each, name) for each in frame.schema.fields if each.name in wanted]
+    return string_columns(pa.schema(fields), options, name, naming)
+
+
+def selected(frame: DataFrame, columns: Iterable[tuple[str, str]]) -> DataFrame:
+    """Return these columns, each a pair of its new name and its own, by position.
+
+    By name Spark takes url and URL for one column, and a dot in a name for the member of a struct.
+    """
+    numbers = {name: number for number, name in enumerate(frame.columns)}
+    numbered = frame.toDF(*(f"c{number}" for number in range(len(numbers))))
+    return numbered.selectExpr(*(f"c{numbers[own]} as `{new}`" for new, own in columns))
+
+
+def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
+    """Refuse a DataFrame without the columns that the function `maker` gives it."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InputError(
+            f"the DataFrame has no column {' and '.join(missing)}; it has {', '.join(frame.columns) or 'none'}: "
+            f"give what curation.dataframes.{maker} returned"
+        )
+
+
+def _arrow_field(field: StructField, name: str) -> pa.Field:
+    kind = field.dataType.simpleString()
+    if "timestamp" not in kind:  # for which pyspark asks for a time zone, and not in all versions
+        with suppress(PySparkTypeError):
+            return to_arrow_schema(StructType([field])).field(0)
+    raise InputError(f"column {field.name} of {name} holds {kind}; expected strings: name another column")

@@ -33,6 +33,7 @@ from curation.run.folder import Output
 from curation.run.hooks import Context, Gate, Gated, Observation
 from curation.run.ledger import Ledger
 from curation.run.request import Request
+from curation.run.sizes import pair_buckets
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.shipping import Shipped, require_shared, ship
@@ -161,7 +162,7 @@ class Steps:
         plan = self._match_plan
         ledger = self.output.ledger(inputs, unique)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
-            buckets = 0 if unique else tasks.pair_buckets(inputs)
+            buckets = 0 if unique else pair_buckets(inputs)
             tasks.match(self.spark, ledger, self.request.options.columns, plan, buckets)
         ledger = self.output.ledger(inputs, unique)
         _require_stamps(ledger, self.output)

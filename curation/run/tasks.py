@@ -1,4 +1,4 @@
-"""The stages as lists of tasks for Spark.
+"""The steps of a run as lists of tasks for Spark.
 
 Spark starts the tasks, tries them again, collects their tallies, and moves packed rows from task to task
 (`runtime.shuffle`).
@@ -6,7 +6,7 @@ Spark starts the tasks, tries them again, collects their tallies, and moves pack
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,9 @@ from curation.balancing.counts import SEEN, EntryCounts
 from curation.balancing.sampling import expected_size
 from curation.config import CurationConfig, Engine
 from curation.exclusion import Exclusion
-from curation.images import tasks as pairs
-from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.inputs import files as inputs
+from curation.images.tasks import MATCHED_ROW_GROUP, in_buckets, pack_pairs, write_images, write_unique
 from curation.inputs import limits
-from curation.inputs.formats import BY_NAME
+from curation.inputs.files import Input, read
 from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules
@@ -32,6 +30,7 @@ from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import warm
 from curation.run.ledger import TASK_BYTES, Ledger, Stamps
+from curation.run.sizes import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets, pairs_in, spread
 from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules.text import Rules
@@ -48,17 +47,10 @@ from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
-BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
-MOST_BUCKETS = 1 << 13  # of a file of pairs, where a task could not hold enough rows for larger blocks
-BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a task takes several
-TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
-FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
-TURNS = 4  # tasks a core behind matching, whose items take less than a second each
-
 
 @dataclass(frozen=True)
 class Artefacts:
-    """What the workers of the matching stage open."""
+    """What the workers that match open."""
 
     entries: Shipped  # as matchers; for the engine `ahocorasick` as metadata
     model: Shipped
@@ -68,7 +60,7 @@ class Artefacts:
 
 @dataclass(frozen=True)
 class MatchPlan:
-    """What the workers of the matching stage need."""
+    """What the workers that match need."""
 
     artefacts: Artefacts
     matcher: Engine
@@ -114,19 +106,19 @@ class Sampling:
 
 
 def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
-    """Stage 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
+    """Step 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
 
     The tallies of what was read and matched are in the ledger.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     missing = ledger.missing
-    pair_bytes = sum(each.size for each in missing) / max(1.0, sum(map(_pairs_in, missing)))
+    pair_bytes = sum(each.size for each in missing) / max(1.0, sum(map(pairs_in, missing)))
     task_bytes = max(TASK_BYTES, BLOCK_ROWS * buckets * pair_bytes)
     return run(spark, ledger.tasks(spark.sparkContext.defaultParallelism, task_bytes), task)
 
 
 def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
-    """Stage 2: the matched images, one row each."""
+    """Step 2: the matched images, one row each."""
     rows, cores = ledger.tallies()["rows"], spark.sparkContext.defaultParallelism
     number, partitions = group_buckets(rows)
     files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
@@ -136,8 +128,12 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
 
 
 def count(spark: SparkSession, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
-    """Stage 3: the number of texts that contain each entry."""
-    written = run(spark, _spread(spark, files), partial(_count, entries=len(entries), folder=folder))
+    """Step 3: the number of texts that contain each entry."""
+    written = run(
+        spark,
+        spread(files, spark.sparkContext.defaultParallelism),
+        partial(_count, entries=len(entries), folder=folder),
+    )
     counts = EntryCounts.zeros(len(entries), entries.digest)
     for file in own_files(folder, checksums_in(written), AGAIN):
         counts.add_seen(read_table(file))
@@ -145,71 +141,41 @@ def count(spark: SparkSession, files: list[OwnFile], entries: Entries, folder: P
 
 
 def expected_sizes(spark: SparkSession, files: list[OwnFile], rates: Shipped) -> Tallies:
-    """Stage 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
+    """Step 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
     return run(spark, files, partial(_expected_sizes, rates=rates), TURNS)
 
 
 def sample(spark: SparkSession, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
-    """Stages 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
+    """Steps 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
     send = partial(_sample, sampling=sampling)
     receive = partial(_write_curated, sampling=sampling, folder=folder, row_group_rows=row_group_rows)
     return exchange(spark, files, send, receive, sampling.files)
 
 
-def buckets_for(rows: float, bucket_rows: int) -> int:
-    """Return the smallest power of two of buckets that makes them about `bucket_rows` large, or smaller.
-
-    >>> buckets_for(1_000_000, 1 << 18)
-    4
-    """
-    return 1 << max(0, int(-(-rows // bucket_rows)) - 1).bit_length()
-
-
-def pair_buckets(files: list[inputs.Input]) -> int:
-    """Return the buckets for the files of pairs, judged by the size of all inputs; rather too many than too few."""
-    return min(MOST_BUCKETS, 2 * buckets_for(sum(map(_pairs_in, files)), BUCKET_ROWS))
-
-
-def group_buckets(rows: float) -> tuple[int, int]:
-    """Return the number of buckets in which so many pairs are grouped, and that of the tasks which take them in turn.
-
-    >>> group_buckets(1e6), group_buckets(5e7), group_buckets(1e9), group_buckets(1e11)
-    ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
-    """
-    number = buckets_for(rows, BUCKET_ROWS)
-    tasks = max(min(number, FEW_TASKS), buckets_for(rows, TASK_ROWS))
-    return number, min(tasks, MOST_BUCKETS)
-
-
-def _pairs_in(file: inputs.Input) -> float:
-    """Return about how many pairs a file has, judged by its size."""
-    return file.size / BY_NAME[file.format].pair_bytes
-
-
-def _match(task: list[inputs.Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     name = stamps.name_of(task)
-    read = (batch for source in task for batch in limits.tally_damage(inputs.read(source, columns), source.path))
-    found = plan.candidates(counted(read))
+    batches_read = (each for source in task for each in limits.tally_damage(read(source, columns), source.path))
+    found = plan.candidates(counted(batches_read))
     if buckets:
         file, tallies = f"{name}{ENDING}", Tallies()
-        blocks = pairs.pack_pairs(found, plan.open(), plan.max_texts, buckets, tallies)
+        blocks = pack_pairs(found, plan.open(), plan.max_texts, buckets, tallies)
         write_blocks(stamps.folder / file, PAIRS, blocks)
     else:
         file = f"{name}.parquet"
-        tallies = pairs.write_unique(found, plan.open(), stamps.folder / file)
+        tallies = write_unique(found, plan.open(), stamps.folder / file)
     stamps.write(task, [file], tallies)
     return Tallies()
 
 
 def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:
-    return pairs.in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions)
+    return in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions)
 
 
 def _group(
     partition: int, blocks: Iterator[bytes], number: int, partitions: int, max_texts: int, folder: Path
 ) -> Tallies:
     buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
-    return pairs.write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
+    return write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
 
 
 def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
@@ -248,15 +214,6 @@ def _write_curated(
 
 def _sampled(file: OwnFile) -> Iterator[pa.RecordBatch]:
     return batches(file, MATCHED_ROW_GROUP, SAMPLED.names)
-
-
-def _spread(spark: SparkSession, items: list) -> list[list]:
-    """Return the items in as many lists as make use of all cores."""
-    return _chunks(items, -(-len(items) // (2 * spark.sparkContext.defaultParallelism)))
-
-
-def _chunks(items: Sequence, size: int) -> list:
-    return [items[begin : begin + size] for begin in range(0, len(items), max(1, size))]
 
 
 def _without_page_language(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -3,10 +3,10 @@
 import sys
 
 from curation.commands.curate import main
-from curation.run import tasks
+from curation.run import driver, tasks
 
 if __name__ == "__main__":
     buckets, tasks = int(sys.argv.pop(1)), int(sys.argv.pop(1))
-    tasks.pair_buckets = lambda files: buckets
+    driver.pair_buckets = lambda files: buckets
     tasks.group_buckets = lambda rows: (buckets, tasks)
     main()

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import rates_of
-from curation.run.overlap import overlap
+from curation.run.finished import overlap
 from curation.run.results import Results
 from metadata import Entries, InputError
 from tests.naive.results import naive_expected, naive_overlap
