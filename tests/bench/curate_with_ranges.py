@@ -6,7 +6,7 @@ from curation.commands.curate import main
 from curation.run import driver, tasks
 
 if __name__ == "__main__":
-    buckets, tasks = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+    buckets, partitions = int(sys.argv.pop(1)), int(sys.argv.pop(1))
     driver.pair_buckets = lambda files: buckets
-    tasks.group_buckets = lambda rows: (buckets, tasks)
+    tasks.group_buckets = lambda rows: (buckets, partitions)
     main()
