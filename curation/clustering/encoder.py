@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from curation.foreign_models import require_no_code
+from runtime.arrow.batching import gather
 from runtime.errors import InputError
 from runtime.packages import require_packages
 from runtime.storage.own_files import content_digest
@@ -78,18 +80,12 @@ class Encoder:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Yield the rows of texts with the same number of tokens, at most BATCH at once."""
-        tokens = self._tokens(list(texts)) if texts else []
-        order = sorted(range(len(texts)), key=tokens.__getitem__)
-        begin = 0
-        while begin < len(order):
-            alike = [row for row in order[begin : begin + BATCH] if tokens[row] == tokens[order[begin]]]
-            yield alike
-            begin += len(alike)
-
-    def _tokens(self, texts: list[str]) -> list[int]:
-        """Return the number of tokens of each text, as the model cuts it."""
-        found = self._model.tokenizer(texts, truncation=True, max_length=self._model.max_seq_length)
-        return [len(ids) for ids in found["input_ids"]]
+        if not texts:
+            return
+        found = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
+        tokens = [len(ids) for ids in found["input_ids"]]  # as the model cuts a text
+        for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
+            yield from gather(alike, lambda _: 1, BATCH)
 
     def _encoded(self, texts: list[str]) -> np.ndarray:
         filled = texts + [texts[-1]] * (BATCH - len(texts))

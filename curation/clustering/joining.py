@@ -128,7 +128,7 @@ def write_clusters(
 
     Of several embeddings of one image the one nearest to its centre counts.
     """
-    rows = over(spark, list(assigned), _read, ASSIGNED)
+    rows = over(spark, list(assigned), batches, ASSIGNED)
     best = expr("min(struct(distance, fine, coarse_distance)) as best")
     once = rows.groupBy(*KEY_NAMES).agg(best, expr("count(1) - 1 as more"))
     found = keys_of(spark, files).join(once, KEY_NAMES, "inner")
@@ -136,10 +136,6 @@ def write_clusters(
     with settings(spark, SHUFFLED_JOINS):
         write = partial(_write, files=list(files), output=output)
         return summed(map_batches(by_file(placed, len(files)), write, SCHEMA))
-
-
-def _read(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    yield from batches(file)
 
 
 def _write(rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], output: Output) -> Iterator[pa.RecordBatch]:

@@ -133,7 +133,8 @@ def write_vectors(
     """Write place and vector of the drawn images in a file of embeddings."""
     number, file = numbered
     path, drawn, tallies = folder / f"{number:05d}.parquet", keys.opened(open_array), Tallies()
-    schema = _schema(embeddings.dimension)
+    vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
+    schema = pa.schema([pa.field("place", pa.int64()), vector])
     with part_writer(path, schema, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
             places = places_of(drawn, *(key.to_numpy() for key in rows.keys))
@@ -180,7 +181,3 @@ def _drawn(file: OwnFile, share: float, seed: int) -> Iterator[pa.RecordBatch]:
         is_drawn = pa.array(draw < share)
         columns = [*key_columns(batch["uid"].filter(is_drawn)), pa.array(draw).filter(is_drawn)]
         yield pa.RecordBatch.from_arrays(columns, schema=DRAWN)
-
-
-def _schema(dimension: int) -> pa.Schema:
-    return pa.schema([pa.field("place", pa.int64()), pa.field("vector", pa.list_(pa.float32(), dimension))])

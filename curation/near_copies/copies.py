@@ -23,7 +23,16 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.kernels.near_copies import find_leaders
 from curation.near_copies.index import pairs_in_band
-from curation.near_copies.words import band_of, bytes_of, in_order, require_distance, shuffled, unshuffled, words_in
+from curation.near_copies.words import (
+    band_of,
+    binaries,
+    bytes_of,
+    in_order,
+    require_distance,
+    shuffled,
+    unshuffled,
+    words_in,
+)
 from runtime.blocks import Block, Packer, unpack
 from runtime.errors import AGAIN, InputError
 from runtime.shipping import require_shared
@@ -43,6 +52,7 @@ _ROW_GROUP = 1 << 17
 _KEYED = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.binary())])
 _PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
 _COPIES = pa.schema([pa.field("key", pa.binary()), pa.field("leader", pa.binary())])
+_SENT = pa.schema([_COPIES.field("key")])
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,7 @@ def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
         for band in range(comparison.distance + 1):
             partitions = band * comparison.parts + band_of(words, band, comparison.distance) % comparison.parts
             order = np.argsort(partitions, kind="stable")
-            rows = pa.RecordBatch.from_arrays([_binary(keys[order])], schema=_sent())
+            rows = pa.RecordBatch.from_arrays([_binary(keys[order])], schema=_SENT)
             yield from packer.add(rows, partitions[order])
     yield from packer.finish()
 
@@ -179,7 +189,7 @@ def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
 def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, folder: Path) -> Tallies:
     """Write the pairs within the distance among the hashes that came to a partition."""
     bits, limit = comparison.bits, comparison.indexed_below
-    received = [_words(unpack(block, _sent())["key"], bits) for block in blocks]
+    received = [_words(unpack(block, _SENT)["key"], bits) for block in blocks]
     keys = np.concatenate([np.empty((0, bits // 64), np.uint64), *received])
     keys = keys[in_order(keys)]
     indexed = len(keys) if limit is None else int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
@@ -210,10 +220,4 @@ def _words(column: pa.Array, bits: int) -> np.ndarray:
 
 
 def _binary(words: np.ndarray) -> pa.Array:
-    size = 8 * words.shape[1]
-    kept = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(words), [None, pa.py_buffer(bytes_of(words))])
-    return kept.cast(pa.binary())
-
-
-def _sent() -> pa.Schema:
-    return pa.schema([_COPIES.field("key")])
+    return binaries(bytes_of(words).ravel(), 8 * words.shape[1])

@@ -99,7 +99,7 @@ def hash_binaries(column: pa.Array, name: str) -> pa.Array:
     """Return hashes as binaries: the bytes that digits spell, or of integers the bytes, the most significant first."""
     if pa.types.is_integer(column.type):
         numbers = column.fill_null(0).to_numpy(zero_copy_only=False).astype(">u8", casting="unsafe")
-        return _with_nulls(column, numbers.tobytes(), 8)
+        return pc.if_else(column.is_valid(), binaries(numbers.tobytes(), 8), None)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _of_digits(column, name)
     if pa.types.is_null(column.type):
@@ -147,13 +147,10 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
     except ValueError:
         raise InputError(f"the column {name} has {known[0].as_py()[:80]!r}; {_EXPECTED}") from None
     size, places = lengths[0] // 2, np.cumsum(column.is_valid().to_numpy(zero_copy_only=False)) - 1
-    return _binaries(data, size).take(pa.array(places, mask=~column.is_valid().to_numpy(zero_copy_only=False)))
+    return binaries(data, size).take(pa.array(places, mask=~column.is_valid().to_numpy(zero_copy_only=False)))
 
 
-def _with_nulls(column: pa.Array, data: bytes, size: int) -> pa.Array:
-    return pc.if_else(column.is_valid(), _binaries(data, size), None)
-
-
-def _binaries(data: bytes, size: int) -> pa.Array:
+def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
+    """Return the binaries of `size` bytes that follow each other in `data`."""
     rows = len(data) // size if size else 0
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pa.py_buffer(data)]).cast(pa.binary())

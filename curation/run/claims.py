@@ -39,11 +39,6 @@ class Claim:
     of_what: str  # pictures
     description: dict
 
-    @property
-    def facts_name(self) -> str:
-        """The name of the JSON file that says what was found; readers of Parquet pass over names that begin with _."""
-        return f"_{self.called}.json"
-
     def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
         """Return what is done in a folder and what is not; refuse one with files of other inputs."""
         ledger = Ledger.open(folder, self.description, list(inputs))
@@ -96,7 +91,7 @@ def fill(
             raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
         ledger.prune()
         facts = describe(ledger)
-        write_json(folder / claim.facts_name, facts)
+        write_json(folder / f"_{claim.called}.json", facts)  # readers of Parquet pass over names that begin with _
     return Filled(folder, facts)
 
 

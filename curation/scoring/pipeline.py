@@ -132,11 +132,9 @@ def _schema(tar: Tar) -> pa.Schema:
 
 
 def _scores(batch: Batch, scorer: Scorer) -> list:
-    seen = [number for number, image in enumerate(batch.images) if image.status == OK]
-    if not seen:
-        return []
+    seen = {number: image.seen for number, image in enumerate(batch.images) if image.seen is not None}
     texts = [batch.tar.texts[batch.begin + number] for number in seen]
-    return scorer.scores([batch.images[number].seen for number in seen], texts)
+    return scorer.scores([*seen.values()], texts) if seen else []
 
 
 def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:

@@ -1,6 +1,6 @@
 """Score images and texts by a model, in PyTorch: the cosine of their embeddings.
 
-A run needs no more of it than a `Scorer`, so that the run itself needs no PyTorch.
+PyTorch is imported where a scorer is opened: what reads this module needs none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from isal import isal_zlib as zlib
@@ -29,22 +29,8 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads so far
 
 
-class Scorer(Protocol):
-    """A model that scores images and texts."""
-
-    config: ScoringConfig
-    made_by: dict[str, Any]  # what scores depend on: the model and its precision
-    ran_on: dict[str, Any]  # device and versions
-
-    def prepare(self, image: Image.Image) -> Any:
-        """Return an image of RGB as the model takes it; called in threads."""
-
-    def scores(self, images: list[Any], texts: list[list[str]]) -> list[np.ndarray]:
-        """Return the scores of the texts of each image, float32."""
-
-
-class TorchScorer:
-    """A model on its device."""
+class Scorer:
+    """A model on its device; `made_by` is what scores depend on, `ran_on` all else."""
 
     def __init__(self, model: Model, checkpoint: Checkpoint, config: ScoringConfig):
         import PIL
@@ -111,13 +97,13 @@ class TorchScorer:
             ) from None
 
 
-def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> TorchScorer:
+def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Scorer:
     """Return the scorer that a name stands for; InputError where it cannot be loaded."""
     device_of(config.device)  # before minutes of loading
     checkpoint = Checkpoint.find(name, pretrained, known_models())
     try:
         with _without_logs():
-            return TorchScorer(checkpoint.load(), checkpoint, config)
+            return Scorer(checkpoint.load(), checkpoint, config)
     except InputError:
         raise
     except Exception as error:  # libraries raise whatever a broken file or a missing network leads them to

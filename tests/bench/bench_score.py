@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from curation.scoring.config import ScoringConfig  # noqa: E402
 from curation.scoring.pipeline import Request, score_images  # noqa: E402
 from curation.scoring.reading import batches, find, threads, with_own_texts  # noqa: E402  # noqa: E402
-from curation.scoring.scorer import TorchScorer, open_scorer  # noqa: E402
+from curation.scoring.scorer import Scorer, open_scorer  # noqa: E402
 from curation.tars.pictures import strict_about_size  # noqa: E402
 from tests.support.clip_models import open_clip_model  # noqa: E402
 from tests.support.photographs import encoded, pictures  # noqa: E402
@@ -46,19 +46,19 @@ def main() -> None:
                     print(f"| {workers} | {name} | {images / seconds:,.0f} | {1000 * used / images:.2f} |", flush=True)
 
 
-def reading(scorer: TorchScorer, work: Path, turn: str) -> int:
+def reading(scorer: Scorer, work: Path, turn: str) -> int:
     """Read members and headers of all tars, without decoding."""
     return sum(tar.samples.num_rows for tar in with_own_texts(find([str(work / "tars")])))
 
 
-def decoding(scorer: TorchScorer, work: Path, turn: str) -> int:
+def decoding(scorer: Scorer, work: Path, turn: str) -> int:
     """Read and decode all images, and scale them as the model takes them."""
     tars = with_own_texts(find([str(work / "tars")]))
     with strict_about_size(), threads(scorer.config.workers) as pool:
         return sum(len(batch.images) for batch in batches(tars, 256, scorer.prepare, pool))
 
 
-def model(scorer: TorchScorer, work: Path, turn: str) -> int:
+def model(scorer: Scorer, work: Path, turn: str) -> int:
     """Score one batch again and again."""
     image, times = scorer.prepare(Image.new("RGB", (256, 200))), 4
     for _ in range(times):
@@ -66,7 +66,7 @@ def model(scorer: TorchScorer, work: Path, turn: str) -> int:
     return 256 * times
 
 
-def whole(scorer: TorchScorer, work: Path, turn: str) -> int:
+def whole(scorer: Scorer, work: Path, turn: str) -> int:
     """Score all images."""
     return score_images(Request([str(work / "tars")], work / f"scores-{turn}"), scorer).facts["scores"]["images"]
 

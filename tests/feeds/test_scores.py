@@ -190,12 +190,12 @@ def test_names_of_the_family_are_known(models):
 
 def test_memory_that_is_used_up_ends_with_a_sentence(models, tmp_path, capsys, monkeypatch):
     torch = needed("torch")
-    from curation.scoring.scorer import TorchScorer
+    from curation.scoring.scorer import Scorer
 
     def full(self, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    monkeypatch.setattr(TorchScorer, "_moved", full)
+    monkeypatch.setattr(Scorer, "_moved", full)
     downloaded_tar(tmp_path / "tars" / "0.tar", range(2))
     given = ["--input", tmp_path / "tars", "--output", tmp_path / "scores", "--model", models["open_clip"]]
     assert "has no memory left for batches of 256; give a smaller --batch-size" in refusal(capsys, main, *given)
