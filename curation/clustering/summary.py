@@ -18,8 +18,7 @@ from curation.clustering.training import Clusters
 from curation.report.bars import Bar
 from curation.report.facts import versions
 from curation.report.numbers import number, percent
-from curation.report.overview import Tile
-from curation.report.rendering import environment
+from curation.report.page import environment
 from metadata.languages import language
 from runtime.storage.own_files import checksum_of
 from runtime.storage.parquet import write_tables
@@ -130,30 +129,15 @@ def write_page(path: Path, facts: dict[str, Any]) -> str:
 def render(facts: dict[str, Any]) -> str:
     """Return the page of the content of clusters.json."""
     template = environment().get_template("clusters.html")
-    sizes = facts["coarse_sizes"]
-    remarks = [f"{percent(size, facts['images'])} of the images" for size in sizes]
     return template.render(
         facts=facts,
-        tiles=_tiles(facts),
-        sizes=[Bar.of(f"cluster {each}", sizes[each], remarks[each], max(sizes)) for each in range(facts["coarse"])],
+        sizes=[
+            Bar(f"cluster {each}", size, f"{percent(size, facts['images'])} of the images")
+            for each, size in enumerate(facts["coarse_sizes"])
+        ],
         named=[_named(facts, each) for each in range(facts["coarse"])],
         languages=_language_rows(facts),
     )
-
-
-def _tiles(facts: dict[str, Any]) -> list[Tile]:
-    """Return the figures at the top."""
-    without = f"{number(facts['without_embedding'])} without embedding"
-    squares = f"{facts['inertia'] / max(facts['images'], 1):.3f}"
-    spans = {
-        kind: f"{each['smallest']:.2f} to {each['largest']:.2f} of equal size"
-        for kind, each in facts["balance"].items()
-    }
-    return [
-        Tile(number(facts["images"]), "images with a cluster", without),
-        *(Tile(number(facts[kind]), f"{kind} clusters", spans[kind]) for kind in (FINE, COARSE)),
-        Tile(squares, "mean squared distance", "to the fine centre, of vectors of length 1"),
-    ]
 
 
 def _named(facts: dict[str, Any], coarse: int) -> str:

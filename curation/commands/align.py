@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from curation.commands.arguments import Parser, add_classes
-from curation.observers.alignment import align, write
-from curation.observers.alignment_drawn import table
+from curation.observers.alignment import align, table, write
 from curation.observers.classes import read_classes
 from curation.run.finished import open_local
 from runtime.console import command

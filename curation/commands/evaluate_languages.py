@@ -18,8 +18,10 @@ from curation.inputs.tables.languages import unknown_labels
 from curation.language.evaluation import evaluate, is_gold
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules
-from curation.report.console import in_one_line
-from curation.report.evaluation import evaluation_lines, evaluation_plot
+from curation.report.console import aligned, in_one_line
+from curation.report.languages import named
+from curation.report.numbers import number, percent
+from curation.report.page import environment
 from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER
 from runtime.arguments import Parser
@@ -29,6 +31,9 @@ from runtime.errors import InputError
 from runtime.storage.paths import as_path, make_folder
 from runtime.storage.whole import whole
 from runtime.terminal import say
+
+LINES = 25  # languages on the console, those with the most texts
+BARS = 60  # languages of the plot
 
 
 def _read_delimited(file: Any, path: str, column: str) -> pa.Table:
@@ -52,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     with command("lid-eval"):
         found = run(args)
-        say(f"{evaluation_lines(found)}\n\ntable: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
+        say(f"{summary(found)}\n\ntable: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
 
 
 def run(args: Namespace) -> pa.Table:
@@ -68,7 +73,7 @@ def run(args: Namespace) -> pa.Table:
     if left_out := len(texts) - usable.true_count:
         say(f"{left_out:,} of {len(texts):,} rows are left out: they have no text or no language")
     if unknown := unknown_labels(languages.filter(usable)):
-        say(f"warning: {in_one_line(str(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
+        say(f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
     found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(config))
     folder = make_folder(as_path(args.output))
     with whole(folder / "languages.parquet") as file:
@@ -76,7 +81,7 @@ def run(args: Namespace) -> pa.Table:
     with whole(folder / "languages.csv") as file:
         csv.write_csv(found, file)
     with whole(folder / "languages.svg") as file:
-        file.write_text(evaluation_plot(found), encoding="utf-8")
+        file.write_text(plot(found), encoding="utf-8")
     return found
 
 
@@ -98,6 +103,29 @@ def read_gold(path: str, text_column: str, language_column: str) -> tuple[pa.Arr
         )
     texts, languages = (one_array(table[name].cast(pa.large_string())) for name in (text_column, language_column))
     return texts, languages
+
+
+def summary(table: pa.Table) -> str:
+    """Return what the console shows of a table of `curation.language.evaluation`."""
+    rows = table.to_pylist()
+    own = [each for each in rows if each["texts"]]
+    lines: list[tuple[str, ...]] = [("language", "texts", "recall", "precision", "share", "found", "mistaken for")]
+    for each in own[:LINES]:
+        recall, precision = (percent(each["right"], each[name]) for name in ("texts", "found"))
+        shares = recall, precision, percent(each["share"]), percent(each["found_share"])
+        lines.append((named(each["language"]), number(each["texts"]), *shares, each["mistaken_for"] or ""))
+    if rest := own[LINES:]:
+        lines.append((f"{len(rest)} more", number(sum(each["texts"] for each in rest)), "", "", "", "", ""))
+    texts, right = (sum(each[name] for each in own) for name in ("texts", "right"))
+    told, true = (sum(each[name] for each in rows if each["language"] != OTHER.code) for name in ("found", "right"))
+    lines.append(("all", number(texts), percent(right, texts), percent(true, told), "", "", ""))
+    return "\n".join(aligned(lines, left=(0, 6)))
+
+
+def plot(table: pa.Table) -> str:
+    """Return an SVG with the recall and precision of the languages with the most texts."""
+    rows = [each for each in table.to_pylist() if each["texts"]]
+    return environment().get_template("evaluation.svg").render(rows=rows[:BARS])
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:

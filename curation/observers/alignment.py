@@ -5,7 +5,7 @@ As an observer of a run, where Spark adds up what tasks count, and of a finished
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.observers.alignment_drawn import drawing, section
 from curation.observers.classes import (
     Alignment,
     Classes,
@@ -24,11 +23,17 @@ from curation.observers.classes import (
     no_counts,
     read_classes,
 )
-from curation.report.facts import Observed
+from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
+from curation.report.console import aligned
+from curation.report.facts import Observed, Section
+from curation.report.languages import named
+from curation.report.numbers import decimal, number, percent
+from curation.report.page import environment
 from curation.run.finished import curated_files, matched_files
 from curation.run.hooks import Observation
 from curation.run.request import Options
 from curation.run.results import Results
+from metadata.languages import language
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
 from runtime.spark import over
@@ -41,6 +46,10 @@ POOL, MANIFEST = "pool", "manifest"
 # Where the sum of a language stands in the counts of classes, of what it is, and what a file adds to it.
 SUMS = pa.schema({"part": pa.string(), "language": pa.string(), "place": pa.int64(), "value": pa.int64()})
 
+HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
+
+LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
+
 
 @dataclass(frozen=True)
 class AlignmentObserver:
@@ -51,14 +60,15 @@ class AlignmentObserver:
     def observe(self, seen: Observation) -> Observed:
         """Count where the files are read."""
         with seen.context.progress.stage("count classes"):
-            parts = [(name, file) for name, files in _parts(seen.images, seen.manifest).items() for file in files]
+            files = {POOL: seen.images, MANIFEST: seen.manifest}
+            parts = [(name, file) for name, own in files.items() for file in own]
             count = partial(_count, classes=self.classes, rules=seen.context.config.rules)
             sums = over(seen.context.spark, parts, count, SUMS)
             rows = sums.groupBy("part", "language", "place").sum("value").collect()
         counts = {name: {code: no_counts(len(each.labels)) for code, each in self.classes} for name in _READERS}
-        for part, language, place, value in rows:
-            counts[part][language][place] = value
-        found = [Alignment.of(code, each, counts[POOL][code], counts[MANIFEST][code]) for code, each in self.classes]
+        for part, code, place, value in rows:
+            counts[part][code][place] = value
+        found = _aligned(self.classes, counts)
         return Observed({each.language: each.json() for each in found}, section(found))
 
 
@@ -71,9 +81,13 @@ def find(options: Options) -> AlignmentObserver | None:
 def align(run: Results, classes: dict[str, Classes]) -> list[Alignment]:
     """Return the alignment of each language in a finished run."""
     finders = finders_of(classes, run.facts["made_from"].get("rules", "unicode"))
-    files = _parts(matched_files(run), curated_files(run))
+    files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
     counts = {name: count_classes(_READERS[name](own), finders) for name, own in files.items()}
-    return [Alignment.of(code, each, counts[POOL][code], counts[MANIFEST][code]) for code, each in classes.items()]
+    return _aligned(classes.items(), counts)
+
+
+def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str, np.ndarray]]) -> list[Alignment]:
+    return [Alignment.of(code, each, counts[POOL][code], counts[MANIFEST][code]) for code, each in classes]
 
 
 def write(found: list[Alignment], folder: Path) -> None:
@@ -101,10 +115,6 @@ def of_manifest(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]
 _READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIFEST: of_manifest}
 
 
-def _parts(pool: list[OwnFile], manifest: list[OwnFile]) -> dict[str, list[OwnFile]]:
-    return {POOL: pool, MANIFEST: manifest}
-
-
 def _count(
     part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules
 ) -> Iterator[pa.RecordBatch]:
@@ -119,3 +129,52 @@ def _count(
 @lru_cache(maxsize=1)
 def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str, Finder]:
     return finders_of(dict(classes), rules)
+
+
+def section(found: Sequence[Alignment]) -> Section:
+    """Return what the report shows: a row for each language, and the charts of those whose classes occur."""
+    template = environment().get_template("alignment.html")
+    html = template.render(headings=HEADINGS, rows=map(_row, found), drawn=charts_of(found))
+    return Section("alignment", "Classes of evaluation sets", html)
+
+
+def table(found: list[Alignment]) -> str:
+    """Return one line a language."""
+    return "\n".join(aligned([HEADINGS, *map(_row, found)]))
+
+
+def drawing(found: list[Alignment]) -> str:
+    """Return an SVG with a chart of each language of which the pool names a class."""
+    return environment().get_template("alignment.svg").render(drawn=charts_of(found))
+
+
+def charts_of(found: Sequence[Alignment]) -> list[Chart]:
+    """Return a chart of each language of which the pool names a class."""
+    return [chart(each) for each in found if each.pool.any()]
+
+
+def chart(found: Alignment) -> Chart:
+    """Return a chart of the texts that name each class, the most frequent first, in the pool and in the manifest."""
+    name = language(found.language).name
+    counts = {"before": found.pool, "after": found.manifest}
+    counts = {line: np.sort(each[each > 0])[::-1] for line, each in counts.items()}
+    x = LogAxis(LEFT, RIGHT, len(counts["before"]))
+    y = LogAxis(BOTTOM, TOP, 1.25 * counts["before"][0])
+    return Chart(
+        f"{name}: texts that name a class, before and after balancing",
+        *(x, y, f"classes of {name} by rank", "texts"),
+        lines={line: points(x, y, np.arange(1, len(each) + 1), each) for line, each in counts.items()},
+        labels=LEGEND,
+    )
+
+
+def _row(found: Alignment) -> tuple[str, ...]:
+    classes = len(found.labels)
+    occurring = [int((each > 0).sum()) for each in (found.pool, found.manifest)]
+    return (
+        named(found.language),
+        number(classes),
+        *(f"{number(each)} ({percent(each, classes)})" for each in occurring),
+        *map(percent, found.naming, found.texts),
+        *(decimal(each, 3) for each in found.divergences()),
+    )

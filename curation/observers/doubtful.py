@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,36 +11,14 @@ import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE
 from curation.report.facts import Observed, Run, Section
-from curation.report.numbers import number, percent
-from curation.report.rendering import environment
+from curation.report.page import environment
 from curation.run.hooks import Observation
 from curation.run.request import Options
-from metadata.languages import language
 from runtime.storage.parquet import batches
 
 FILES = 8  # of the manifest that are searched
 ROWS = 10  # of a language
 LANGUAGES = 60  # those with the most kept rows of a low score
-CHARACTERS = 160  # of a text
-ENTRIES = 6  # of a text
-
-
-@dataclass(frozen=True)
-class DoubtfulRow:
-    """The beginning of a text, its score, and the first of its entries."""
-
-    text: str
-    score: str
-    entries: list[str]
-
-
-@dataclass(frozen=True)
-class DoubtfulRows:
-    """The rows of one language that are shown."""
-
-    language: str
-    remark: str
-    rows: list[DoubtfulRow]
 
 
 class DoubtfulObserver:
@@ -59,8 +36,9 @@ def find(options: Options) -> DoubtfulObserver:
 
 
 def section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section:
-    """Return what the report shows of these rows."""
-    html = environment().get_template("doubtful.html").render(doubtful=doubtful_rows(rows, run))
+    """Return what the report shows of these rows, the languages with the most texts first."""
+    doubtful = [(code, run.language_row(code), rows[code]) for code in run.codes() if code in rows]
+    html = environment().get_template("doubtful.html").render(doubtful=doubtful, entry=run.entries.entry)
     return Section("doubtful-rows", "Doubtful rows", html)
 
 
@@ -82,23 +60,3 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
         if not missing:
             break
     return dict(found)
-
-
-def doubtful_rows(found: dict[str, list[dict[str, Any]]], run: Run) -> list[DoubtfulRows]:
-    """Return what the page shows of these rows, the languages with the most texts first."""
-    of_language = {code: run.language_row(code) for code in run.codes() if code in found}
-    return [
-        DoubtfulRows(language(code).name, _remark(row), [_shown(each, run) for each in found[code]])
-        for code, row in of_language.items()
-    ]
-
-
-def _remark(row: dict[str, Any]) -> str:
-    doubtful, kept = row["kept_doubtful"], row["kept"]
-    return f"{number(doubtful)} of {number(kept)} kept rows, {percent(doubtful, kept)}"
-
-
-def _shown(row: dict[str, Any], run: Run) -> DoubtfulRow:
-    text = row["text"]
-    shown = text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
-    return DoubtfulRow(shown, f"{row['lid_score']:.2f}", [run.entries.entry(id) for id in row["entries"][:ENTRIES]])

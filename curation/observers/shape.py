@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from curation.config import ENGLISH
 from curation.report.facts import Observed, Run, Section
-from curation.report.numbers import percent, quotient
-from curation.report.rendering import environment
+from curation.report.numbers import quotient
+from curation.report.page import environment
 from curation.run.hooks import Observation
 from curation.run.request import Options
 
@@ -24,7 +23,6 @@ PUBLISHED: dict[str, Any] = {
     "matches_a_text": 3.5,
     "top": ["of", "in", "and", "for", "the", "The", "with", "to", "photo", "a"],
 }
-SHOWN = len(PUBLISHED["top"])
 
 
 class ShapeObserver:
@@ -35,7 +33,7 @@ class ShapeObserver:
         shape = shape_of_run(seen.run)
         if not shape:
             return Observed({})
-        html = environment().get_template("shape.html").render(compared=compared(shape))
+        html = environment().get_template("shape.html").render(here=shape, published=PUBLISHED)
         return Observed(shape, Section("shape", "Beside the published pool of 1.6 billion English pairs", html))
 
 
@@ -64,29 +62,3 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
         "matches_above_t": quotient(int(counts[above].sum()), matches),
         "matches_a_text": quotient(matches, texts),
     }
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A figure of the run, and that of the paper."""
-
-    label: str
-    here: str
-    published: str
-
-
-def compared(shape: dict[str, Any]) -> list[Compared]:
-    """Return the figures of a shape beside those of the paper."""
-    shares = {
-        "entries that match no text": "never_matched",
-        "entries in t texts or more": "entries_above_t",
-        "matches with these": "matches_above_t",
-    }
-    rows = [Compared(label, percent(shape[name]), percent(PUBLISHED[name])) for label, name in shares.items()]
-    rows.append(Compared("matches of a matched text", *(_one_digit(of["matches_a_text"]) for of in (shape, PUBLISHED))))
-    rows.append(Compared("most frequent", *(", ".join(of["top"][:SHOWN]) for of in (shape, PUBLISHED))))
-    return rows
-
-
-def _one_digit(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"

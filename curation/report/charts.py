@@ -5,15 +5,17 @@ The macro `chart` of templates/charts.html draws them as SVG.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import floor, log10
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Distribution
-from curation.report.axes import Axis, LogAxis, ShareAxis
 from curation.report.facts import Run
-from curation.report.numbers import number, percent
+from curation.report.numbers import number, percent, short
 from metadata.languages import language
 
 WIDTH, HEIGHT = 420, 298
@@ -23,35 +25,51 @@ PLOTTED = 3  # languages with charts of their own, those with the most matches
 LABELLED = 24  # dots that may get a label
 HALF_LABEL = 62  # half the width of the widest label above the border of the head
 LABEL_ROOM = (26, 11)  # width and height of a label beside a dot
+BY_RANK = "entries by rank, most frequent first"
 
 Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line through points; the style sheet colours it by its name, before or after."""
+class Axis:
+    """An axis from 0 to 100 %, drawn from pixel `begin` to `end`."""
 
-    name: str
-    points: Points
+    begin: float
+    end: float
 
+    def place(self, values: ArrayLike) -> np.ndarray:
+        """Return the pixels of values."""
+        return self.begin + (self.end - self.begin) * np.asarray(values)
 
-@dataclass(frozen=True)
-class Border:
-    """A dashed line between two points, where the border of head and tail is."""
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return pixels with their labels: a tick for each quarter."""
+        return [(float(self.place(quarter / 4)), f"{25 * quarter} %") for quarter in range(5)]
 
 
 @dataclass(frozen=True)
-class Dot:
-    """A dot with a title that shows when one points at it."""
+class LogAxis(Axis):
+    """A logarithmic axis from the decade of `low` to `high`, at least a decade."""
 
-    x: float
-    y: float
-    title: str
+    high: float
+    low: float = 1
+
+    def place(self, values: ArrayLike) -> np.ndarray:
+        """Return the pixels of values."""
+        low, high = self._bounds()
+        return super().place((np.log10(values) - low) / (high - low))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return a tick for each decade; for every second if they are many, and at 2 and 5 too if they are few."""
+        low, high = self._bounds()
+        decades = range(low, floor(high + 1e-9) + 1, 1 + int(high - low) // 7)
+        steps = (1, 2, 5) if high - low < 2 else (1,)
+        values = [step * 10**i for i in decades for step in steps]
+        return [(float(self.place(value)), short(value)) for value in values if log10(value) <= high + 1e-9]
+
+    def _bounds(self) -> tuple[int, float]:
+        """Return the ends as powers of 10."""
+        low = floor(log10(self.low) + 1e-9)
+        return low, max(log10(self.high), low + 1)
 
 
 @dataclass(frozen=True)
@@ -75,10 +93,10 @@ class Chart:
     x_title: str
     y_title: str
     area: Points = field(default_factory=list)
-    borders: list[Border] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
-    dots: list[Dot] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
+    border: Points = field(default_factory=list)  # a dashed line between two points, where head and tail meet
+    lines: Mapping[str, Points] = field(default_factory=dict)  # by name, which the style sheet colours: before, after
+    dots: list[tuple[float, float, str]] = field(default_factory=list)  # with a title for who points at it
+    labels: Sequence[Label] = ()
 
 
 @dataclass(frozen=True)
@@ -113,16 +131,16 @@ def counts_by_rank(ascending: np.ndarray, t: int) -> Chart:
     """
     counts = ascending[::-1]
     ranks = _ranks(len(counts))
-    x = LogAxis(len(counts), LEFT, RIGHT)
-    y = LogAxis(1.25 * max(counts[0], t), BOTTOM, TOP)  # some room above for the label of t
-    across, level = x.place(ranks), float(y.place(t))
-    kept = _points(across, y.place(np.minimum(counts[ranks - 1], t)))
+    x = LogAxis(LEFT, RIGHT, len(counts))
+    y = LogAxis(BOTTOM, TOP, 1.25 * max(counts[0], t))  # some room above for the label of t
+    level = float(y.place(t))
+    kept = points(x, y, ranks, np.minimum(counts[ranks - 1], t))
     return Chart(
         f"Counts of {number(len(counts))} entries by rank; t is {number(t)}",
-        *(x, y, "entries by rank, most frequent first", "count"),
-        area=[(LEFT, BOTTOM), *kept, (float(across[-1]), BOTTOM)],
-        borders=[Border(LEFT, level, RIGHT, level)],
-        lines=[Line("before", _points(across, y.place(counts[ranks - 1])))],
+        *(x, y, BY_RANK, "count"),
+        area=[(LEFT, BOTTOM), *kept, (kept[-1][0], BOTTOM)],
+        border=[(LEFT, level), (RIGHT, level)],
+        lines={"before": points(x, y, ranks, counts[ranks - 1])},
         # At the left, where the line of counts is far above or below.
         labels=[Label(LEFT + 6, level - 5, f"t = {number(t)}", "start", "t")],
     )
@@ -135,21 +153,20 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
     """
     counts = ascending[::-1]
     ranks = _ranks(len(counts))
-    x, y = LogAxis(len(counts), LEFT, RIGHT), ShareAxis(BOTTOM, TOP)
+    x, y = LogAxis(LEFT, RIGHT, len(counts)), Axis(BOTTOM, TOP)
     head = len(counts) - int(np.searchsorted(ascending, t))
-    border = float(x.place(head)) if head else None
-    middle = min(max(border or 0, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
-    return Chart(
+    sums = {"before": np.cumsum(counts), "after": np.cumsum(np.minimum(counts, t))}
+    chart = Chart(
         f"Cumulative share of matches before and after balancing; {number(head)} entries are counted t or more",
-        *(x, y, "entries by rank, most frequent first", "share of matches"),
-        borders=[] if border is None else [Border(border, TOP, border, BOTTOM)],
-        lines=[
-            Line(name, _points(x.place(ranks), y.place(_shares(each)[ranks - 1])))
-            for name, each in (("before", counts), ("after", np.minimum(counts, t)))
-        ],
-        # Above all lines.
-        labels=[] if border is None else [Label(middle, TOP - 7, f"{number(head)} in the head", "middle", "t")],
+        *(x, y, BY_RANK, "share of matches"),
+        lines={name: points(x, y, ranks, each[ranks - 1] / each[-1]) for name, each in sums.items()},
     )
+    if not head:
+        return chart
+    border = float(x.place(head))
+    middle = min(max(border, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
+    above = Label(middle, TOP - 7, f"{number(head)} in the head", "middle", "t")  # all lines
+    return replace(chart, border=[(border, TOP), (border, BOTTOM)], labels=[above])
 
 
 def thresholds(facts: dict[str, Any]) -> Chart | None:
@@ -160,15 +177,17 @@ def thresholds(facts: dict[str, Any]) -> Chart | None:
 
 def threshold_chart(rows: list[tuple[str, int, int]]) -> Chart:
     """Return a chart of t over matches, given (code, matches, t) of each language, those to be labelled first."""
-    matches = [matches for _, matches, _ in rows]
-    x = LogAxis(3 * max(matches), LEFT, RIGHT, low=min(matches))
-    y = LogAxis(2 * max(t for _, _, t in rows), BOTTOM, TOP)
-    places = [(code, float(x.place(matches)), float(y.place(t))) for code, matches, t in rows]
-    titles = [f"{code}: t = {number(t)}, {number(matches)} matches" for code, matches, t in rows]
+    codes, matches, t = zip(*rows, strict=True)
+    x = LogAxis(LEFT, RIGHT, 3 * max(matches), low=min(matches))
+    y = LogAxis(BOTTOM, TOP, 2 * max(t))
+    places = [(code, *place) for code, place in zip(codes, points(x, y, matches, t), strict=True)]
     return Chart(
         "Threshold of each language over its number of matches",
         *(x, y, "matches of the language", "t"),
-        dots=[Dot(a, b, title) for (_, a, b), title in zip(places, titles, strict=True)],
+        dots=[
+            (a, b, f"{code}: t = {number(t)}, {number(matches)} matches")
+            for (_, a, b), (code, matches, t) in zip(places, rows, strict=True)
+        ],
         labels=[Label(a + 6, b + 4, code) for code, a, b in _apart(places)],
     )
 
@@ -189,11 +208,6 @@ def _ranks(entries: int) -> np.ndarray:
     return np.unique(np.geomspace(1, entries, POINTS).round().astype(np.int64))
 
 
-def _shares(counts: np.ndarray) -> np.ndarray:
-    """Return the cumulative share of each count, float64."""
-    sums = np.cumsum(counts)
-    return sums / sums[-1]
-
-
-def _points(x: np.ndarray, y: np.ndarray) -> Points:
-    return list(zip(x.tolist(), y.tolist(), strict=True))
+def points(x: Axis, y: Axis, across: ArrayLike, up: ArrayLike) -> Points:
+    """Return the pixels of values on two axes."""
+    return list(zip(x.place(across).tolist(), y.place(up).tolist(), strict=True))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from curation.report.dropped import dropped
-from curation.report.funnel import funnel
-from curation.report.numbers import number, percent, score
-from metadata.languages import language
+from curation.report.bars import funnel
+from curation.report.languages import KEPT, MEAN_SCORE, SHARE, TAIL_SHARE, TEXTS, T, named, sums
+from curation.report.numbers import number
 
+COLUMNS = {"texts": TEXTS, "matched": SHARE, "mean score": MEAN_SCORE, "t": T, "tail share": TAIL_SHARE, "kept": KEPT}
 LANGUAGES = 7  # shown one by one, those with the most texts
 REASONS = 4  # shown one by one, the most frequent
 NOTE_WIDTH = 100
@@ -21,11 +21,9 @@ _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]
 
 def summary(facts: dict[str, Any]) -> str:
     """Return what the console shows at the end of a run, given the content of run.json."""
-    steps = [(step.label, number(step.value), step.remark) for step in funnel(facts)]
     blocks = [
-        aligned(steps, left=(0, 2)),
-        aligned(_reasons("dropped", dropped(facts))),
-        aligned(_reasons("undetermined", facts["undetermined"])),
+        aligned([(step.label, number(step.value), step.remark) for step in funnel(facts)], left=(0, 2)),
+        *(aligned(_reasons(title, facts[title])) for title in ("dropped", "undetermined")),
         aligned(_languages(facts)),
         [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
         [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH)],
@@ -33,35 +31,22 @@ def summary(facts: dict[str, Any]) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _reasons(title: str, reasons: dict[str, int]) -> list[tuple[str, ...]]:
-    shown, rest = list(reasons.items())[:REASONS], list(reasons.values())[REASONS:]
-    if rest:
-        shown.append((f"{len(rest)} more", sum(rest)))
-    return [(title, ""), *((f"  {reason}", number(value)) for reason, value in shown)] if shown else []
+def _reasons(title: str, counts: dict[str, int]) -> list[tuple[str, ...]]:
+    found = [(reason, value) for reason, value in counts.items() if value]
+    if rest := found[REASONS:]:
+        found[REASONS:] = [(f"{len(rest)} more", sum(value for _, value in rest))]
+    return [(title, ""), *((f"  {reason}", number(value)) for reason, value in found)] if found else []
 
 
 def _languages(facts: dict[str, Any]) -> list[tuple[str, ...]]:
-    seen = [(code, row) for code, row in facts["languages"].items() if row["texts"]]
-    if not seen:
-        return []
-    lines = [_language(code, row) for code, row in seen[:LANGUAGES]]
-    rest = [row for _, row in seen[LANGUAGES:]]
-    if rest:
-        texts, matched, kept = (sum(row[name] for row in rest) for name in ("texts", "matched", "kept"))
-        lines.append((f"{len(rest)} more", number(texts), percent(matched, texts), "", "", "", number(kept)))
-    return [("language", "texts", "matched", "mean score", "t", "tail share", "kept"), *lines]
-
-
-def _language(code: str, row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        f"{language(code).name} ({code})",
-        number(row["texts"]),
-        percent(row["matched"], row["texts"]),
-        score(row["mean_score"]),
-        number(row["t"]),
-        percent(row["tail_share"]),
-        number(row["kept"]),
-    )
+    seen = [(named(code), row) for code, row in facts["languages"].items() if row["texts"]]
+    if rest := [row for _, row in seen[LANGUAGES:]]:
+        seen[LANGUAGES:] = [(f"{len(rest)} more", sums(rest))]
+    lines = [
+        (name, *(column.written(column.value(row)) if column.name in row else "" for column in COLUMNS.values()))
+        for name, row in seen
+    ]
+    return [("language", *COLUMNS), *lines] if lines else []
 
 
 def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:

@@ -103,7 +103,7 @@ class Run:
             "notes": self._notes(),
         }
         facts |= {name: each.facts for name, each in self.observed.items() if each.facts is not None}
-        return facts | {"warnings": [str(warning) for warning in warnings(facts)]}
+        return facts | {"warnings": ["".join(warning) for warning in warnings(facts)]}
 
     def _shared_uids(self) -> dict[str, Any]:
         """Return the number of uids that are of several URLs, and one with two of them; empty without any."""

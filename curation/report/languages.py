@@ -1,51 +1,68 @@
-"""Table of languages: one row per language, with the sums of all."""
+"""Columns of the tables of languages: what the page and the console show of a language's row of run.json."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from curation.report.numbers import number, percent, quotient, score
+from curation.report.numbers import decimal, number, percent, quotient
 from metadata.languages import language
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: its heading, its name in a language's row of run.json, its format and its meaning."""
+    """A column of a table: its heading, its name in a language's row of run.json, its format and its meaning."""
 
     heading: str
     name: str
     written: Callable[[Any], str]
     meaning: str
     is_summed: bool = True
+    whole: str | None = None  # the name of what it is a share of
 
+    def value(self, row: Mapping[str, Any]) -> float | None:
+        """Return the number in the row of a language, or of sums; None where it has none."""
+        return quotient(row[self.name], row[self.whole]) if self.whole else row.get(self.name)
+
+
+TEXTS = Column("texts", "texts", number, "texts of images; repeated texts of the same image are counted once")
+KEPT = Column("kept", "kept", number, "images kept with a text in the language")
+BY_MODEL = Column(
+    "by model",
+    "identified",
+    number,
+    "texts whose language the model identified; the other texts came with their language",
+)
+MEAN_SCORE = Column(
+    "mean score", "mean_score", decimal, "of the model; a low one is a sign of junk such as file names", False
+)
+SHARE = Column("share", "matched", percent, "of texts that are matched", whole="texts")
+T = Column("t", "t", number, "the threshold: an entry with a higher count keeps about t of its texts", False)
+TAIL_SHARE = Column(
+    "tail share", "tail_share", percent, "share of matches with entries whose count is less than t", False
+)
 
 COLUMNS = (
-    Column("texts", "texts", number, "texts of images; repeated texts of the same image are counted once"),
-    Column("kept", "kept", number, "images kept with a text in the language"),
+    TEXTS,
+    KEPT,
     Column("expected", "expected", number, "images kept on average over many seeds"),
-    Column(
-        "by model",
-        "identified",
-        number,
-        "texts whose language the model identified; the other texts came with their language",
-    ),
-    Column("mean score", "mean_score", score, "of the model; a low one is a sign of junk such as file names", False),
+    BY_MODEL,
+    MEAN_SCORE,
     Column("matched", "matched", number, "texts that contain at least one entry"),
-    Column("share", "matched_share", percent, "of texts that are matched", False),
+    SHARE,
     Column("entries", "entries", number, "entries of the language in the metadata"),
     Column("seen", "entries_seen", number, "entries that are in at least one text"),
     Column("matches", "matches", number, "pairs of a text and an entry in it"),
-    Column("t", "t", number, "the threshold: an entry with a higher count keeps about t of its texts", False),
-    Column("tail share", "tail_share", percent, "share of matches with entries whose count is less than t", False),
+    T,
+    TAIL_SHARE,
 )
-
 DOUBTS = (
-    *(column for column in COLUMNS if column.name in ("texts", "identified")),
-    Column("doubtful", "doubtful_share", percent, "of these, with a score below 0.5", False),
+    TEXTS,
+    BY_MODEL,
+    Column("doubtful", "doubtful", percent, "of these, with a score below 0.5", whole="identified"),
     Column("other script", "other_script", number, "texts whose letters are all of scripts of other languages"),
-    *(column for column in COLUMNS if column.name == "kept"),
+    KEPT,
     Column("kept doubtful", "kept_doubtful", number, "images kept with a text whose score is below 0.5"),
     Column(
         "kept by numbers",
@@ -54,53 +71,25 @@ DOUBTS = (
         "images kept with a text in which no entry has two letters: for numbers and single letters alone",
     ),
 )
+SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A number of the table, as it is sorted and as it is shown; an empty cell has no value."""
-
-    value: float | None
-    text: str
+def sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the sums of the columns over the rows of languages."""
+    found = [*rows]
+    return {name: sum(row[name] for row in found) for name in SUMMED}
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of the table, with one cell per column."""
-
-    name: str
-    code: str
-    cells: list[Cell]
+def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, number: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return the languages with the largest numbers of a name, and their rows; none whose number is 0."""
+    found = [(code, row) for code, row in rows if row[name]]
+    return sorted(found, key=lambda each: -each[1][name])[:number]
 
 
-@dataclass(frozen=True)
-class LanguageTable:
-    """The rows of all languages, and the cells with their sums."""
+def named(code: str) -> str:
+    """Return the name and the code of a language.
 
-    columns: tuple[Column, ...]
-    rows: list[Row]
-    sums: list[Cell]
-
-    @classmethod
-    def of(cls, facts: dict[str, Any], columns: tuple[Column, ...] = COLUMNS) -> LanguageTable:
-        """Return the table with these columns, given the content of run.json."""
-        rows = facts["languages"]
-        summed = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed} | {"doubtful"}
-        sums = {name: sum(row[name] for row in rows.values()) for name in summed}
-        named = [Row(language(code).name, code, _cells(row, columns)) for code, row in rows.items()]
-        return cls(columns, named, _cells(sums, columns))
-
-    @classmethod
-    def of_doubts(cls, facts: dict[str, Any]) -> LanguageTable:
-        """Return the table of what is doubtful, of the languages that have texts."""
-        seen = {code: row for code, row in facts["languages"].items() if row["texts"]}
-        return cls.of(facts | {"languages": seen}, DOUBTS)
-
-
-def _cells(row: dict[str, Any], columns: tuple[Column, ...]) -> list[Cell]:
-    row = row | {
-        "matched_share": quotient(row["matched"], row["texts"]),
-        "doubtful_share": quotient(row["doubtful"], row["identified"]),
-    }
-    values = [(row.get(column.name), column.written) for column in columns]
-    return [Cell(value, "" if value is None else written(value)) for value, written in values]
+    >>> named("de")
+    'German (de)'
+    """
+    return f"{language(code).name} ({code})"

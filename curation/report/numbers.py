@@ -38,13 +38,13 @@ def percent(part: float | None, whole: float = 1) -> str:
     return f"{share:.2g} %" if 0 < share < 0.1 else f"{share:.1f} %"
 
 
-def score(value: float | None) -> str:
-    """Return the mean language score of some texts with two decimals; a dash if no text has a score.
+def decimal(value: float | None, digits: int = 2) -> str:
+    """Return a number with some decimals; a dash if it is None.
 
-    >>> score(0.4567), score(None)
-    ('0.46', '–')
+    >>> decimal(0.4567), decimal(3.55, 1), decimal(None)
+    ('0.46', '3.5', '–')
     """
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def short(value: float) -> str:

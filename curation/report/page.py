@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
 from os import PathLike
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from curation.report import charts
-from curation.report.dropped import dropped_bars
-from curation.report.entries import head_and_tail, most_frequent
+from curation.report import bars, charts, languages
 from curation.report.facts import Run
-from curation.report.funnel import funnel_bars
-from curation.report.gate import GateTables
-from curation.report.languages import LanguageTable
-from curation.report.overview import lead, tiles
-from curation.report.parameters import Parameters
-from curation.report.rendering import environment
+from curation.report.numbers import counted, decimal, number, percent
 from curation.report.samples import samples_of
-from curation.report.undetermined import undetermined_bars
-from curation.report.warnings import warnings
+from curation.report.warnings import Quoted, warnings
+from metadata.languages import language
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
 Rows = Sequence[dict[str, Any]]
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates of pages and drawings. What is filled into them is escaped, wherever it comes from."""
+    templates = Environment(
+        loader=PackageLoader("curation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
+    templates.filters.update(largest=languages.largest, named=languages.named, written=written)
+    templates.filters["language"] = lambda code: language(code).name
+    templates.tests["quoted"] = lambda part: isinstance(part, Quoted)
+    templates.globals["charts"] = charts  # sizes in pixels
+    return templates
+
+
+def _sha256(text: str) -> str:
+    """Return the digest of a script as a Content Security Policy names it."""
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def written(value: Any) -> str:
+    """Return the value of a parameter as text.
+
+    >>> written({"rules": "meta", "seed": None})
+    'rules meta, seed –'
+    """
+    if value and isinstance(value, dict):
+        return ", ".join(f"{key} {written(each)}" for key, each in value.items())
+    return "–" if value in (None, {}) else str(value)
 
 
 def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: Rows) -> str:
@@ -42,22 +73,20 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
         environment()
         .get_template("report.html")
         .render(
-            lead=lead(facts),
-            tiles=tiles(facts),
+            facts=facts,
             warnings=warnings(facts),
-            notes=facts["notes"],
-            funnel=funnel_bars(facts),
-            gate=GateTables.of(facts),
-            dropped=dropped_bars(facts),
-            languages=LanguageTable.of(facts),
-            undetermined=undetermined_bars(facts),
+            funnel=bars.funnel(facts),
+            expected=bars.expected(facts),
+            dropped=bars.reasons(facts["dropped"], bars.DROPPED),
+            undetermined=bars.reasons(facts["undetermined"], bars.UNDETERMINED),
+            columns=languages.COLUMNS,
+            doubts=languages.DOUBTS,
+            sums=languages.sums,
             thresholds=charts.thresholds(facts),
             distributions=charts.distributions(run),
-            frequent=most_frequent(facts, rates),
-            head_and_tail=head_and_tail(run, rates),
+            head_and_tail=bars.head_and_tail(run, rates),
+            rates=rates,
             samples=samples_of(rows, run, rates),
-            doubts=LanguageTable.of_doubts(facts),
             sections=[each.section for each in run.observed.values() if each.section],
-            parameters=Parameters.of(facts),
         )
     )

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 
 from curation.report.facts import Run
-from curation.report.numbers import number
 
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # of a text
-SHOWN_ENTRIES = 12  # of a text, those with the highest rates
 
 
 @dataclass(frozen=True)
@@ -32,43 +30,15 @@ class Match:
         """`tail` for an entry that keeps every text, `head` for one that does not; the style sheet colours both."""
         return "tail" if self.rate >= 1 else "head"
 
-    @property
-    def worth(self) -> str:
-        """The count and the rate."""
-        return f"count {number(self.count)}, rate {self.rate:.3g}"
 
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of a text, and the entry that it is, if it is marked."""
-
-    text: str
-    match: Match | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A row of the manifest with the entries in its text, the one with the highest rate first."""
-
-    row: dict[str, Any]
-    pieces: list[Piece]
-    matches: list[Match]
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the text is longer than its pieces."""
-        return len(self.row["text"]) > SHOWN_CHARACTERS
-
-    @property
-    def shown(self) -> list[Match]:
-        """The matches that are listed below the text."""
-        return self.matches[:SHOWN_ENTRIES]
+Piece = tuple[str, Match | None]  # of a text, and the entry that it is, if it is marked
+Sample = tuple[dict[str, Any], list[Piece], list[Match]]  # a row, and the entries in its text
 
 
 def samples_of(rows: Sequence[dict[str, Any]], run: Run, rates: np.ndarray) -> list[Sample]:
     """Return some of the CURATED rows, with `rates` as the rate of each entry."""
     shown = [(row, _matches(row, run, rates)) for row in in_turns(rows)[:SHOWN_ROWS]]
-    return [Sample(row, marked(row["text"], matches), matches) for row, matches in shown]
+    return [(row, marked(row["text"], matches), matches) for row, matches in shown]
 
 
 def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,11 +68,13 @@ def marked(text: str, matches: list[Match]) -> list[Piece]:
         for begin, end in _occurrences(match.entry, shown):
             if all(end <= first or last <= begin for first, last, _ in spans):
                 spans.append((begin, end, match))
-    pieces, position = [], 0
+    pieces: list[Piece] = []
+    position = 0
     for begin, end, match in sorted(spans, key=lambda span: span[0]):
-        pieces += [Piece(shown[position:begin]), Piece(shown[begin:end], match)]
+        pieces += [(shown[position:begin], None), (shown[begin:end], match)]
         position = end
-    return [piece for piece in [*pieces, Piece(shown[position:])] if piece.text]
+    rest = shown[position:] + "…" * (len(text) > SHOWN_CHARACTERS)
+    return [piece for piece in [*pieces, (rest, None)] if piece[0]]
 
 
 def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:

@@ -5,13 +5,12 @@ Each is a sentence or two. The page, the console and run.json show the same ones
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from curation.config import DOUBTFUL_SCORE
-from curation.report.numbers import number, percent
-from curation.report.sentences import Quoted, Sentence, listed
+from curation.report.numbers import counted, number, percent
 from metadata.languages import OTHER, language
 
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why an input was read in part only
@@ -22,6 +21,12 @@ MOST = 0.5  # share of a language's matches that a single entry should not excee
 ENOUGH = 20  # texts or matches that a language needs before it is judged
 LABELS = 5  # of languages that are not known, likewise
 NAMED = 6  # languages or inputs that a warning names
+
+Sentence = tuple[str, ...]  # its parts; those from the crawl or the metadata are `Quoted`
+
+
+class Quoted(str):
+    """Text of the crawl or of the metadata within a warning; the page gives it a writing direction of its own."""
 
 
 @dataclass(frozen=True)
@@ -38,103 +43,86 @@ class Check:
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run, given the other content of run.json."""
-    of_inputs = (
-        _empty(facts["rows"]),
-        _damaged(facts),
-        _passed_over(facts),
-        _unknown_languages(facts),
-        _shared_uids(facts),
-        _differing_rows(facts["gate"]),
-        _unmirrored(facts["gate"]),
-    )
-    of_languages = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
-    return [warning for warning in (*of_inputs, *of_languages) if warning]
+    checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
+    return [
+        *_empty(facts["rows"]),
+        *_of_files(facts),
+        *_of_rows(facts),
+        *_of_gate(facts["gate"]),
+        *filter(None, checked),
+    ]
 
 
-def _empty(rows: dict[str, int]) -> Sentence | None:
+def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the parts of all items, with a comma between two items."""
+    for place, item in enumerate(items):
+        if place:
+            yield ", "
+        yield from item
+
+
+def _empty(rows: dict[str, int]) -> Iterator[Sentence]:
     if rows["kept"]:
-        return None
+        return
     if not rows["texts"]:
-        return Sentence(("Nothing was kept: the inputs hold no text of any image.",))
-    if not rows["matched"]:
-        return Sentence(
-            ("Nothing was kept: no text contains an entry. Are the entries in the languages of the texts?",)
-        )
-    return Sentence(
-        (f"Nothing was kept, although {number(rows['matched'])} images have a match: the thresholds are too low.",)
-    )
+        yield ("Nothing was kept: the inputs hold no text of any image.",)
+    elif not rows["matched"]:
+        yield ("Nothing was kept: no text contains an entry. Are the entries in the languages of the texts?",)
+    else:
+        matched = number(rows["matched"])
+        yield (f"Nothing was kept, although {matched} images have a match: the thresholds are too low.",)
 
 
-def _damaged(facts: dict[str, Any]) -> Sentence | None:
-    damage = sum(facts["dropped"].get(reason, 0) for reason in DAMAGE)
-    if not damage:
-        return None
-    worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
-    return Sentence(
-        (
+def _of_files(facts: dict[str, Any]) -> Iterator[Sentence]:
+    if damage := sum(facts["dropped"].get(reason, 0) for reason in DAMAGE):
+        worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
+        yield (
             f"The input was not read completely: {number(damage)} files or parts of files are damaged, cut off or not "
             "of the kind that their name says. All that could be read was used.",
-            *((" The most damaged: ", *listed(worst), ".") if worst else ()),
+            *((" The most damaged: ", *_listed(worst), ".") if worst else ()),
         )
-    )
+    if kinds := facts["passed_over"].items():
+        counts = ", ".join(counted(count, kind) for kind, count in kinds)
+        yield (f"Not read, because only regular files are inputs: {counts}.",)
 
 
-def _passed_over(facts: dict[str, Any]) -> Sentence | None:
-    kinds = facts["passed_over"]
-    if not kinds:
-        return None
-    counts = ", ".join(f"{number(count)} {kind}{'s' * (count > 1)}" for kind, count in kinds.items())
-    return Sentence((f"Not read, because only regular files are inputs: {counts}.",))
-
-
-def _unknown_languages(facts: dict[str, Any]) -> Sentence | None:
-    unknown = facts.get("unknown_languages")
-    if not unknown:
-        return None
-    return unknown_languages(unknown["rows"], unknown["labels"])
+def _of_rows(facts: dict[str, Any]) -> Iterator[Sentence]:
+    if unknown := facts.get("unknown_languages"):
+        yield unknown_languages(unknown["rows"], unknown["labels"])
+    if shared := facts.get("shared_uids"):
+        yield (
+            f"Uids of the input that are given to several URLs: {number(shared['uids'])}, such as ",
+            Quoted(shared["example"]),
+            ". The images of one such uid became one; with --uid-column none an image is known by its URL.",
+        )
 
 
 def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
     """Return the warning about rows whose stated language is not known, given the most frequent labels."""
-    named = [(Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]]
-    return Sentence(
-        (
-            f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
-            *listed(named),
-            ". Known are BCP 47 tags, English names, and the codes and labels of languages.csv.",
+    return (
+        f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
+        *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]),
+        ". Known are BCP 47 tags, English names, and the codes and labels of languages.csv.",
+    )
+
+
+def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
+    if differing := [table for table in gate.get("tables", []) if table.get("differing")]:
+        named = (
+            (Quoted(table["name"]), f" ({number(table['differing'])} images, such as ", Quoted(table["example"]), ")")
+            for table in differing[:NAMED]
         )
-    )
-
-
-def _shared_uids(facts: dict[str, Any]) -> Sentence | None:
-    shared = facts.get("shared_uids")
-    if not shared:
-        return None
-    before = f"Uids of the input that are given to several URLs: {number(shared['uids'])}, such as "
-    after = ". The images of one such uid became one; with --uid-column none an image is known by its URL."
-    return Sentence((before, Quoted(shared["example"]), after))
-
-
-def _differing_rows(gate: dict[str, Any]) -> Sentence | None:
-    found = [table for table in gate.get("tables", []) if table.get("differing")]
-    if not found:
-        return None
-    named = [
-        (Quoted(table["name"]), f" ({number(table['differing'])} images, such as ", Quoted(table["example"]), ")")
-        for table in found[:NAMED]
-    ]
-    before = "Tables have several rows of an image, with other values: "
-    return Sentence(
-        (before, *listed(named), ". The row that meets the most conditions counted; is each uid one image?")
-    )
-
-
-def _unmirrored(gate: dict[str, Any]) -> Sentence | None:
-    named = [(Quoted(name), f" ({number(pictures)})") for name, pictures in gate.get("unmirrored", {}).items()]
-    if not named:
-        return None
-    before = "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: "
-    return Sentence((before, *listed(named), ". Hash these sets again by clip-hash, with --overwrite."))
+        yield (
+            "Tables have several rows of an image, with other values: ",
+            *_listed(named),
+            ". The row that meets the most conditions counted; is each uid one image?",
+        )
+    if unmirrored := gate.get("unmirrored"):
+        yield (
+            "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: ",
+            *_listed((Quoted(name), f" ({number(pictures)})") for name, pictures in unmirrored.items()),
+            ". Hash these sets again by clip-hash, with --overwrite.",
+        )
 
 
 def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentence | None:
@@ -146,7 +134,7 @@ def _of_languages(languages: dict[str, dict[str, Any]], check: Check) -> Sentenc
         return None
     named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in found[:NAMED]]
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return Sentence((check.before, *listed(named), more + check.after))
+    return (check.before, *_listed(named), more + check.after)
 
 
 def _is_unbalanced(row: dict[str, Any]) -> bool:

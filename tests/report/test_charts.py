@@ -7,18 +7,13 @@ import pytest
 
 from curation.balancing.thresholds import Distribution
 from curation.report import charts
-from curation.report.axes import LogAxis
-from curation.report.rendering import environment
+from curation.report.charts import LogAxis
+from curation.report.page import environment
 from tests.report.runs import HOSTILE, Page
 
 
 def points(chart: charts.Chart, name: str) -> list[tuple[float, float]]:
-    (line,) = [line for line in chart.lines if line.name == name]
-    return line.points
-
-
-def ticks(axis) -> list[tuple[float, str]]:
-    return [(tick.at, tick.label) for tick in axis.ticks()]
+    return chart.lines[name]
 
 
 def svg(chart: charts.Chart) -> str:
@@ -26,19 +21,19 @@ def svg(chart: charts.Chart) -> str:
 
 
 def test_a_logarithmic_axis_gives_each_decade_the_same_room():
-    axis = LogAxis(1_000, 0, 300)
+    axis = LogAxis(0, 300, 1_000)
     assert axis.place(np.array([1, 10, 100, 1_000])).tolist() == [0, 100, 200, 300]
-    assert ticks(axis) == [(0, "1"), (100, "10"), (200, "100"), (300, "1k")]
+    assert axis.ticks() == [(0, "1"), (100, "10"), (200, "100"), (300, "1k")]
 
 
 def test_an_axis_may_begin_at_the_decade_of_its_smallest_value():
-    axis = LogAxis(10_000, 0, 200, low=250)
+    axis = LogAxis(0, 200, 10_000, low=250)
     assert axis.place(1_000) == 100
-    assert [label for _, label in ticks(axis)] == ["100", "1k", "10k"]
+    assert [label for _, label in axis.ticks()] == ["100", "1k", "10k"]
 
 
 def test_an_axis_of_many_decades_labels_some_of_them():
-    assert len(LogAxis(10**15, 0, 300).ticks()) <= 8
+    assert len(LogAxis(0, 300, 10**15).ticks()) <= 8
 
 
 def test_the_lines_of_cumulative_shares_are_those_of_the_definition():
@@ -54,10 +49,10 @@ def test_the_lines_of_cumulative_shares_are_those_of_the_definition():
 
 def test_the_line_of_counts_crosses_that_of_t_where_the_head_ends():
     chart = charts.counts_by_rank(np.arange(1, 101), 30)
-    (level,) = chart.borders
-    border = LogAxis(100, charts.LEFT, charts.RIGHT).place(71)  # the 71 counts from 30 to 100
-    assert level.y1 == level.y2
-    assert all((y <= level.y1 + 1e-9) == (x <= border + 0.1) for x, y in points(chart, "before"))
+    (_, level), (_, same) = chart.border
+    border = LogAxis(charts.LEFT, charts.RIGHT, 100).place(71)  # the 71 counts from 30 to 100
+    assert level == same
+    assert all((y <= level + 1e-9) == (x <= border + 0.1) for x, y in points(chart, "before"))
 
 
 @pytest.mark.parametrize("counts", [[1], [5], [3, 3, 3], [1, 10**12]])

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from itertools import dropwhile, takewhile
 
+from curation.report.bars import DROPPED
 from curation.report.console import summary
-from curation.report.dropped import REASONS
 from metadata.languages import LANGUAGES
 from tests.report.runs import cells, finished, nothing_read, page
 
@@ -60,7 +60,7 @@ def test_undetermined_texts_are_counted_by_reason():
 
 def test_the_summary_of_many_languages_and_reasons_stays_short():
     lists = {language.code: ["x"] for language in LANGUAGES}
-    run, _ = finished(lists, range(len(LANGUAGES)), dropped=[(reason, 5) for reason in REASONS])
+    run, _ = finished(lists, range(len(LANGUAGES)), dropped=[(reason, 5) for reason in DROPPED])
     for language in LANGUAGES:
         run.matched.add("language.texts", 3, language.code)
     run.matched.add("dropped.bad_json", 1)
@@ -71,7 +71,7 @@ def test_the_summary_of_many_languages_and_reasons_stays_short():
     assert len(lines) <= 30
     assert max(map(len, lines)) <= 100
     reasons, languages = ([cell for _, cell in cells(line)] for line in lines if "more" in line)
-    assert reasons == [f"{len(REASONS) - 4} more", f"{5 * (len(REASONS) - 4)}"]
+    assert reasons == [f"{len(DROPPED) - 4} more", f"{5 * (len(DROPPED) - 4)}"]
     assert languages[:2] == [f"{len(LANGUAGES) - 7} more", f"{3 * (len(LANGUAGES) - 7)}"]
 
 

@@ -14,12 +14,12 @@ from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.language.judging import REASONS as UNDETERMINED
-from curation.observers.alignment_drawn import section
+from curation.observers.alignment import section
 from curation.observers.classes import Alignment
-from curation.report.dropped import REASONS
+from curation.report.bars import DROPPED
+from curation.report.bars import UNDETERMINED as MEANINGS
 from curation.report.facts import Observed
 from curation.report.page import render, write_report
-from curation.report.undetermined import MEANINGS
 from tests.report.runs import HOSTILE, Page, finished, page, row
 
 REFERENCES = {"src", "srcset", "action", "data", "background", "xlink:href", "ping", "formaction"}
@@ -130,7 +130,7 @@ def test_every_reason_to_drop_has_an_explanation():
     sources = [path.read_text("utf-8") for path in Path(str(files("curation"))).rglob("*.py")]
     reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
     assert len(reasons) > 10
-    assert reasons | set(EXCLUDED) == set(REASONS)
+    assert reasons | set(EXCLUDED) == set(DROPPED)
 
 
 def test_every_reason_for_which_a_text_is_undetermined_has_a_meaning_and_is_shown():
@@ -144,7 +144,7 @@ def test_every_reason_for_which_a_text_is_undetermined_has_a_meaning_and_is_show
 
 
 def test_every_reason_that_counts_as_damage_has_an_explanation():
-    assert {*limits.BAD_FILES, *limits.BAD_RECORDS} <= set(REASONS)
+    assert {*limits.BAD_FILES, *limits.BAD_RECORDS} <= set(DROPPED)
 
 
 def test_cut_texts_repeated_requests_and_damaged_inputs_are_named():

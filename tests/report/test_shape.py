@@ -1,5 +1,6 @@
 """The shape of the counts stands in run.json, and in the report beside that of the paper."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from curation.balancing.thresholds import Thresholds
 from curation.config import CurationConfig
-from curation.observers.shape import ShapeObserver, compared, shape_of, shape_of_run
+from curation.observers.shape import ShapeObserver, shape_of, shape_of_run
 from curation.run.hooks import Observation
 from tests.report.runs import finished, nothing_read, page, tallies
 
@@ -41,13 +42,10 @@ def test_where_all_texts_are_matched_against_one_list_it_is_that_of_the_list():
 
 def test_the_report_shows_it_beside_that_of_the_paper():
     run, rates = finished()
-    shown = {row.label: (row.here, row.published) for row in compared(shape_of_run(run))}
-    assert shown["entries that match no text"] == ("0.0 %", "22.8 %")
-    assert shown["matches with these"][1] == "94.5 %"
-    assert (
-        "Beside the published pool of 1.6 billion English pairs"
-        in page(replace(run, observed={"shape": observed(run)}), rates).text
-    )
+    text = page(replace(run, observed={"shape": observed(run)}), rates).text
+    shown = text.partition("Beside the published pool of 1.6 billion English pairs")[2]
+    assert "entries that match no text0.0 %22.8 %" in shown
+    assert re.search("matches with these.*94.5 %", shown)
 
 
 @pytest.mark.parametrize("without", ["matches", "English"])
