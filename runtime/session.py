@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -69,7 +70,9 @@ def _started(name: str) -> SparkSession:
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
     builder = builder.config(_REDACTION, f"{SparkConf().get(_REDACTION, _OF_SPARK)}|{_OF_URLS}")
-    with _own_interrupts():
+    # Spark's handler of Ctrl-C would ask a JVM that the same signal is ending, and print the traces.
+    no_signals = SimpleNamespace(SIGINT=signal.SIGINT, signal=lambda number, handler: None)
+    with _replaced(context, "signal", no_signals):
         return builder.getOrCreate()
 
 
@@ -83,37 +86,25 @@ def _ended_with_this() -> Iterator[None]:
             jvms.append(Popen(*arguments, **options))
         return jvms[-1]
 
-    before = java_gateway.Popen
-    java_gateway.Popen = popen  # type: ignore[assignment, misc]
-    try:
-        yield
-    except BaseException:
-        for jvm in jvms:
-            jvm.kill()
-            jvm.wait()
-            SparkContext._gateway = SparkContext._jvm = None  # the next session of this process starts another
-        raise
-    finally:
-        java_gateway.Popen = before  # type: ignore[misc]
+    with _replaced(java_gateway, "Popen", popen):
+        try:
+            yield
+        except BaseException:
+            for jvm in jvms:
+                jvm.kill()
+                jvm.wait()
+                SparkContext._gateway = SparkContext._jvm = None  # the next session of this process starts another
+            raise
 
 
 @contextmanager
-def _own_interrupts() -> Iterator[None]:
-    """Keep Spark from handling Ctrl-C: its handler asks a JVM that the same signal is ending, and prints the traces."""
-
-    class NoSignals:
-        SIGINT = signal.SIGINT
-
-        @staticmethod
-        def signal(number: int, handler: object) -> None:
-            pass
-
-    signals = context.signal
-    context.signal = NoSignals  # type: ignore[assignment]
+def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        context.signal = signals
+        setattr(module, name, before)
 
 
 def _require_spark() -> None:

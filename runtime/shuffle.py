@@ -35,15 +35,9 @@ def exchange(spark: SparkSession, items: list[Any], send: Send, receive: Receive
     numbers = context.parallelize(range(len(items)), max(1, len(items)))
     sent = numbers.flatMap(partial(_send, each=each, counter=follow(spark, items)))
     counter = follow(spark, list(range(partitions)))
-    received = sent.partitionBy(partitions, _partition).mapPartitionsWithIndex(
-        partial(_receive, each=each, counter=counter)
-    )
+    received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(partial(_receive, each=each, counter=counter))
     rows = sorted(received.collect(), key=lambda row: row[0])  # sums of floats must not depend on who was first
     return Tallies(row for _, tallies in rows for row in tallies)
-
-
-def _partition(partition: int) -> int:
-    return partition
 
 
 def _send(number: int, each: Broadcast, counter: Accumulator) -> Iterator[Sent]:

@@ -53,7 +53,8 @@ def show(line: str) -> None:
     with writing():
         if not is_live():
             return say(line)
-        _live_line = line[: _width() - 1]  # a longer one would take a second row, which stays
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        _live_line = line[: width - 1]  # a longer one would take a second row, which stays
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
 
 
@@ -96,10 +97,3 @@ def _clear() -> None:
     if _live_line:
         print("\r\033[K", end="", file=sys.stderr)
         _live_line = ""
-
-
-def _width() -> int:
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80

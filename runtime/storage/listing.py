@@ -9,7 +9,6 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from glob import has_magic
@@ -59,7 +58,10 @@ class ListedFile:
         """Return it opened."""
         size = self.check()
         if isinstance(self._system, LocalFileSystem):
-            return _opened(self.path, lambda: open(self._inner, "rb"))
+            try:
+                return open(self._inner, "rb")
+            except OSError as error:
+                raise OSError(f"{self.path} cannot be opened: {error}") from error
         return cast(BinaryIO, RemoteFile(self.path, self._begin, size, self._failed, reading))
 
     def check(self) -> int | None:
@@ -152,13 +154,6 @@ def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
     return own
 
 
-def _opened(path: str, step: Callable[[], BinaryIO]) -> BinaryIO:
-    try:
-        return step()
-    except OSError as error:
-        raise OSError(f"{path} cannot be opened: {error}") from error
-
-
 @dataclass
 class _Listed:
     """What a file system says of the files that a path stands for; names are its own."""
@@ -193,9 +188,14 @@ def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None
 
 
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
-    """Return what is known of a file, None if there is none; `isfile` of a remote system is False when it is busy."""
-    if isinstance(system, LocalFileSystem):
-        return _local_info(system, inner)
+    """Return what is known of a file, None of a folder and of nothing; InputError for what is no regular file.
+
+    `isfile` of a remote system is False when it is busy.
+    """
+    if isinstance(system, LocalFileSystem) and (not os.path.lexists(inner) or system.isdir(inner)):
+        return None
+    if isinstance(system, LocalFileSystem) and (kind := other_kind(inner)):
+        raise InputError(f"{inner} is a {kind}; expected a regular file, a folder or a glob")
     try:
         info = system.info(inner)
     except FileNotFoundError as error:
@@ -203,16 +203,6 @@ def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
             raise
         return None
     return info if info["type"] == "file" else None
-
-
-def _local_info(system: LocalFileSystem, inner: str) -> Info | None:
-    """Return what is known of a file, None of a folder and of nothing; InputError for what is no regular file."""
-    if not os.path.lexists(inner) or system.isdir(inner):
-        return None
-    kind = other_kind(inner)
-    if kind:
-        raise InputError(f"{inner} is a {kind}; expected a regular file, a folder or a glob")
-    return system.info(inner)
 
 
 def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:

@@ -13,7 +13,7 @@ from pyspark import SparkContext, java_gateway
 from pyspark.core import context
 
 from runtime.errors import InputError
-from runtime.session import _ended_with_this, _own_interrupts, session
+from runtime.session import _ended_with_this, _replaced, session
 from tests.support import spark_archive
 from tests.support.checkout import ROOT
 from tests.support.terminals import on_terminal
@@ -162,9 +162,8 @@ def environment(folder: Path) -> dict:
     return {name: value for name, value in os.environ.items() if name not in spark_archive.environment()} | own
 
 
-def test_spark_does_not_take_over_ctrl_c():
-    before = signal.getsignal(signal.SIGINT)
-    with _own_interrupts():
-        context.signal.signal(context.signal.SIGINT, lambda number, frame: None)
-    assert signal.getsignal(signal.SIGINT) is before
+def test_what_is_replaced_is_back_after_the_block():
+    with suppress(ZeroDivisionError), _replaced(context, "signal", None):
+        assert context.signal is None
+        raise ZeroDivisionError
     assert context.signal is signal
