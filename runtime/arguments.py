@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
@@ -15,12 +15,16 @@ from difflib import get_close_matches
 from io import StringIO
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from runtime.errors import InputError, require_utf8
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 Group = argparse._ArgumentGroup  # of flags in the help
 _OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
 
@@ -121,9 +125,37 @@ class Parser(argparse.ArgumentParser):
         """Take the defaults from the fields of a config, and name them in the help."""
         defaults = {each.name: _default(each) for each in fields(config)}
         for action in self._actions:
-            if defaults.get(action.dest) is not None and action.nargs != 0:  # a switch has no value to name
+            if defaults.get(action.dest) not in (None, []) and action.nargs != 0:  # a switch has no value to name
                 action.help = f"{action.help} (default: %(default)s)"
         self.set_defaults(**defaults)
+
+
+def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[str, str]) -> None:
+    """Add flags, such as `--seed N`, with their help; the field of the config with that name says what each takes.
+
+    A switch is of type bool, one of some words a Literal, and several values a sequence.
+    """
+    hints = get_type_hints(config)
+    for spelled, help in helps.items():
+        flag, _, metavar = spelled.partition(" ")
+        hint = hints[flag[2:].replace("-", "_")]
+        if hint is bool:
+            group.add_argument(flag, action="store_true", help=help)
+            continue
+        alternatives = get_args(hint) or (hint,)  # as in `int | None`
+        group.add_argument(
+            flag,
+            type=next((each for each in (str, int, float) if each in alternatives), str),
+            choices=alternatives if get_origin(hint) is Literal else None,
+            nargs="+" if get_origin(hint) is Sequence else None,
+            metavar=metavar or None,
+            help=help,
+        )
+
+
+def made(config: type[Config], args: argparse.Namespace) -> Config:
+    """Return the config that a command line gives, whose flags are called as its fields."""
+    return config(**{each.name: getattr(args, each.name) for each in fields(config)})
 
 
 class _HelpAll(argparse.Action):
@@ -149,7 +181,8 @@ def integer(text: str) -> int:
 
 
 def _default(field: Field) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
+    value = field.default if field.default_factory is MISSING else field.default_factory()
+    return [*value] if isinstance(value, tuple) else value  # what flags append to
 
 
 def _spelled(action: argparse.Action) -> str:

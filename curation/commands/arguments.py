@@ -1,17 +1,72 @@
-"""Flags of clip-curate and their help; their defaults are those of the config."""
+"""Flags of clip-curate and their help, some of which other commands share; their defaults are those of the configs."""
 
 from __future__ import annotations
 
-from argparse import Namespace, _ActionsContainer
+from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from curation.commands.gate_arguments import add_gate, add_images
-from curation.commands.scores import Scores
-from curation.config import EVIDENCE, FATES, MATCHERS, PAGE_LANGUAGE, THRESHOLDS, CurationConfig
+from curation.config import CurationConfig
+from curation.gate.plan import GateOptions
+from curation.gate.policies import RULES
+from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.dialects import DIALECTS
-from metadata.rules.text import RULES
-from runtime.arguments import Parser, absolute
+from runtime.arguments import Parser, absolute, add_fields
+
+COLUMNS = {
+    "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in a file without header",
+    "--text-column NAME": "column of texts, likewise",
+}
+SIZE = {
+    "--english-threshold T": "t of English: the matches from which on an entry is frequent; each other language gets "
+    "the t at which rare entries hold the same share of its matches as in English",
+    "--target-size N": "images to keep: take the smallest English t that is expected to give them",
+}
+READ = {
+    "--max-text-length N": "characters of a text; longer ones are cut",
+    "--max-bad-files SHARE": "stop where a larger share of the files is damaged",
+    "--max-bad-records SHARE": "stop where a larger share of the records is damaged",
+    "--max-shared-uids SHARE": "stop where more of the uids are given to several URLs, or to rows of --images or "
+    "--status that differ",
+}
+GATE = {
+    "--status FOLDER": "what img2dataset wrote when it downloaded matched/: count and sample the images that exist",
+    "--only LIST": "count and sample only what these files name: uids or URLs, one a line (also .gz, .zst), or "
+    "Parquet, CSV, TSV with a column uid or url",
+    "--policy RULE": "remove what rules name, some of them with a number; `recommended` stands for those with a star: "
+    + ", ".join(f"{rule.form}{'*' * rule.is_recommended}" for rule in RULES.values()),
+    "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
+    "them, are compared by URL, and with the sha256 and phash in --images or --status",
+    "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",
+    "--decontaminate-texts FILE": "remove texts that are prompts or captions of evaluation sets: one a line, or in a "
+    "column text or caption",
+    "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "
+    "in a column of --images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
+    "--captions TABLE": "captions of images, with --match-captions: Parquet files with uid (or url), caption and "
+    "perhaps score",
+    "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "
+    "texts'; an image without a caption keeps its alt texts",
+}
+MATCHING = {
+    "--rules": "what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
+    "--matcher": "the engine; both give the same matches",
+    "--evidence": "what a text needs to be matched: any entry, or one with two letters (or one character of a script "
+    "without spaces): numbers and single letters alone are no proof",
+    "--page-language": "whether a text of a WARC page whose language is doubtful gets the one that `lang` states",
+    "--max-texts N": "texts of one image at most, chosen by hash",
+}
+LANGUAGE = {
+    "--no-language": "what becomes of texts without letters, names of files, addresses and HTML, which are in no "
+    "language",
+    "--wrong-script": "what becomes of a text whose letters are all of scripts that the language of its label is not "
+    "written in",
+}
+ABLATIONS = {
+    "--metadata-of LANGUAGE": "match texts of every language against the entries of this one",
+    "--merge-languages": "match every text against one list of all entries",
+    "--threshold-per-language": "threshold of each language but English: its own, from its tail share, or the same as "
+    "that of English",
+}
 
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
@@ -22,11 +77,21 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     )
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
-    add_gate(parser.add_argument_group("which images stay"))
-    _add_outputs(parser.add_argument_group("what is written"))
-    _add_amounts(parser.add_argument_group("how much is kept"))
-    _add_rules(parser.add_argument_group("how texts are matched"))
-    _add_ablations(parser.add_argument_group("ablations of the papers (docs/ablations.md)"))
+    _add_gate(parser.add_argument_group("which images stay"))
+    written = parser.add_argument_group("what is written")
+    add_classes(written, default=[])
+    add_fields(written, CurationConfig, {"--rows-per-file N": "matched images for each curated file"})
+    share = "tail share of all languages but English, instead of the one that English has at its t"
+    add_fields(parser.add_argument_group("how much is kept"), CurationConfig, {"--tail-share P": share})
+    matching = parser.add_argument_group("how texts are matched")
+    add_fields(matching, CurationConfig, MATCHING)
+    add_language_rules(matching)
+    ablations = parser.add_argument_group("ablations of the papers (docs/ablations.md)")
+    add_fields(ablations, CurationConfig, ABLATIONS)
+    ablations.add_argument(
+        "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
+    )
+    parser.take_defaults(GateOptions)
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
 
@@ -60,37 +125,26 @@ def _add_main(parser: Parser) -> None:
         "again for the same inputs",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
-    parser.add_argument(
-        "--url-column",
-        metavar="NAME",
-        help="column of image URLs, where it is not recognised; a number, from 0, in a file without header",
-    )
-    parser.add_argument("--text-column", metavar="NAME", help="column of texts, likewise")
-    _add_size(parser)
+    add_fields(parser, TableOptions, COLUMNS)
+    add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
+    add_fields(parser, CurationConfig, {"--seed N": "another seed keeps other pairs"})
     add_exclude(parser, default=[])
-    add_images(parser)
-
-
-def _add_size(parser: Parser) -> None:
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument(
-        "--english-threshold",
-        type=int,
-        metavar="T",
-        help="t of English: the matches from which on an entry is frequent; each other language gets the t at which "
-        "rare entries hold the same share of its matches as in English",
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        action="append",
+        metavar="PATH",
+        help="a table of images, by uid or url: Parquet files or folders of scores; give it again for another table",
     )
-    amount.add_argument(
-        "--target-size",
-        type=int,
-        metavar="N",
-        help="images to keep: take the smallest English t that is expected to give them",
+    keep = (
+        "keep the images for which this holds, in Spark SQL over the columns of --images and --status, as "
+        '"least(width, height) >= 200 AND clip_score > 0.28"'
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="another seed keeps other pairs")
+    add_fields(parser, GateOptions, {"--keep EXPRESSION": keep})
 
 
 def _add_inputs(group: _ActionsContainer) -> None:
-    group.add_argument("--sample-files", type=int, metavar="N", help="read N files of the input, chosen by the seed")
+    add_fields(group, CurationConfig, {"--sample-files N": "read N files of the input, chosen by the seed"})
     group.add_argument(
         "--dialect",
         choices=DIALECTS,
@@ -110,16 +164,17 @@ def _add_inputs(group: _ActionsContainer) -> None:
         help="the inputs state each image once: nothing is brought together by image, which is faster",
     )
     group.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
-    group.add_argument("--max-text-length", type=int, metavar="N", help="characters of a text; longer ones are cut")
-    for what in ("files", "records"):
-        group.add_argument(
-            f"--max-bad-{what}", type=float, metavar="SHARE", help=f"stop where a larger share of the {what} is damaged"
-        )
+    add_fields(group, CurationConfig, READ)
+
+
+def _add_gate(group: _ActionsContainer) -> None:
+    add_fields(group, GateOptions, GATE)
     group.add_argument(
-        "--max-shared-uids",
-        type=float,
-        metavar="SHARE",
-        help="stop where more of the uids are given to several URLs, or to rows of --images or --status that differ",
+        "--gate-step",
+        dest="steps",
+        nargs="+",
+        metavar="NAME[=VALUE]",
+        help="steps of the gate that other installed packages bring, as docs/extending.md says; they come last",
     )
 
 
@@ -133,11 +188,6 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
         ".gz, .zst), or Parquet, CSV, TSV with a column uid or url",
         **options,
     )
-
-
-def _add_outputs(group: _ActionsContainer) -> None:
-    add_classes(group, default=[])
-    group.add_argument("--rows-per-file", type=int, metavar="N", help="matched images for each curated file")
 
 
 def add_classes(group: _ActionsContainer, **options: Any) -> None:
@@ -159,70 +209,36 @@ def add_classes(group: _ActionsContainer, **options: Any) -> None:
     )
 
 
-def _add_amounts(group: _ActionsContainer) -> None:
-    group.add_argument(
-        "--tail-share",
-        type=float,
-        metavar="P",
-        help="tail share of all languages but English, instead of the one that English has at its t",
-    )
-
-
-def _add_rules(group: _ActionsContainer) -> None:
-    group.add_argument(
-        "--rules",
-        choices=RULES,
-        help="what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",
-    )
-    group.add_argument("--matcher", choices=MATCHERS, help="the engine; both give the same matches")
-    group.add_argument(
-        "--evidence",
-        choices=EVIDENCE,
-        help="what a text needs to be matched: any entry, or one with two letters (or one character of a script "
-        "without spaces): numbers and single letters alone are no proof",
-    )
-    group.add_argument(
-        "--page-language",
-        choices=PAGE_LANGUAGE,
-        help="whether a text of a WARC page whose language is doubtful gets the one that `lang` states",
-    )
-    group.add_argument("--max-texts", type=int, metavar="N", help="texts of one image at most, chosen by hash")
-    add_language_rules(group)
-
-
 def add_language_rules(group: _ActionsContainer) -> None:
     """Add the flags that decide when a text counts as in the language of its label."""
     group.add_argument(
         "--min-language-score",
-        action=Scores,
+        action=_Scores,
         nargs="+",
         metavar="S",
         help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
     )
-    group.add_argument(
-        "--no-language",
-        choices=FATES,
-        help="what becomes of texts without letters, names of files, addresses and HTML, which are in no language",
-    )
-    group.add_argument(
-        "--wrong-script",
-        choices=FATES,
-        help="what becomes of a text whose letters are all of scripts that the language of its label is not written in",
-    )
+    add_fields(group, CurationConfig, LANGUAGE)
 
 
-def _add_ablations(group: _ActionsContainer) -> None:
-    group.add_argument(
-        "--metadata-of", metavar="LANGUAGE", help="match texts of every language against the entries of this one"
-    )
-    group.add_argument(
-        "--merge-languages", action="store_true", help="match every text against one list of all entries"
-    )
-    group.add_argument(
-        "--threshold-per-language",
-        choices=THRESHOLDS,
-        help="threshold of each language but English: its own, from its tail share, or the same as that of English",
-    )
-    group.add_argument(
-        "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
-    )
+class _Scores(Action):
+    """Stores a number under its own name, and those of `LANGUAGE=NUMBER` by language under its name with an s."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Refuse what is no number."""
+        of_each: dict[str, float] = {}
+        for value in values:
+            code, equals, score = value.rpartition("=")
+            try:
+                number = float(score)
+            except ValueError:
+                raise ArgumentError(
+                    self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
+                ) from None
+            if equals:
+                of_each[code] = number
+            else:
+                setattr(namespace, self.dest, number)
+        setattr(namespace, f"{self.dest}s", of_each)

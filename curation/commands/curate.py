@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import partial
 
 from curation.commands.arguments import parse_curate
@@ -17,6 +16,7 @@ from curation.run.request import Options
 from curation.run.results import Results
 from metadata.entries import Entries
 from metadata.entry_lists import read_lists
+from runtime.arguments import made
 from runtime.console import command
 from runtime.progress import ConsoleProgress
 from runtime.session import session
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> Results:
     """Curate as the values of a command line say."""
-    config, options = config_of(args), options_of(args)
+    config, options = made(CurationConfig, args), options_of(args)
     metadata = args.metadata or Entries.build(read_lists(args.entries))
     return curate(
         partial(session, "curate"),
@@ -47,18 +47,13 @@ def run(args: Namespace) -> Results:
     )
 
 
-def config_of(args: Namespace) -> CurationConfig:
-    """Return the numbers of a command line."""
-    return CurationConfig(**{each.name: getattr(args, each.name) for each in fields(CurationConfig)})
-
-
 def options_of(args: Namespace) -> Options:
     """Return the options of a command line."""
     return Options(
-        columns=TableOptions(args.url_column, args.text_column, args.uid_column, args.dialect),
+        columns=made(TableOptions, args),
         unique_images=args.unique_images,
         exclude=args.exclude,
-        gate=GateOptions(**{each.name: getattr(args, each.name) for each in fields(GateOptions)}),
+        gate=made(GateOptions, args),
         classes=args.classes,
         templates=args.templates,
         model=args.model,

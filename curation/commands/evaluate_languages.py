@@ -24,7 +24,7 @@ from curation.report.numbers import number, percent
 from curation.report.page import environment
 from curation.report.warnings import unknown_languages
 from metadata.languages import OTHER
-from runtime.arguments import Parser
+from runtime.arguments import Parser, made
 from runtime.arrow.buffers import one_array
 from runtime.console import command
 from runtime.errors import InputError
@@ -62,19 +62,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> pa.Table:
     """Evaluate as the values of a command line say; write the table and its plot, and return it."""
-    config = CurationConfig(
-        min_language_score=args.min_language_score,
-        min_language_scores=args.min_language_scores,
-        no_language=args.no_language,
-        wrong_script=args.wrong_script,
-    )
     texts, languages = read_gold(args.gold, args.text_column, args.language_column)
     usable = is_gold(texts, languages)
     if left_out := len(texts) - usable.true_count:
         say(f"{left_out:,} of {len(texts):,} rows are left out: they have no text or no language")
     if unknown := unknown_labels(languages.filter(usable)):
         say(f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
-    found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(config))
+    found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(made(CurationConfig, args)))
     folder = make_folder(as_path(args.output))
     with whole(folder / "languages.parquet") as file:
         parquet.write_table(found, file)

@@ -11,10 +11,12 @@ from s3fs import S3FileSystem
 
 from curation.commands import curate
 from curation.commands.arguments import parse_curate
+from curation.config import CurationConfig
 from curation.run import driver
 from curation.run.folder import Output
 from curation.run.request import Options, Request
 from metadata import Entries, InputError
+from runtime.arguments import made
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 from tests.support.outputs import A, with_inputs_done
@@ -163,7 +165,8 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
     command = ["--input", "commoncrawl:CC-MAIN-2024-10", "--sample-files", "3", "--entries", f"en={words}"]
     asked = [parse_curate([*command, "--output", "out", "--seed", seed]) for seed in "001"]
     requests = [
-        Request.find(curate.config_of(args), args.input, Entries.build({"en": ["dog"]}), Options()) for args in asked
+        Request.find(made(CurationConfig, args), args.input, Entries.build({"en": ["dog"]}), Options())
+        for args in asked
     ]
     one, again, other = ([file.path for file in request.files] for request in requests)
     assert one == again != other

@@ -3,7 +3,8 @@
 import pytest
 
 from curation.commands.arguments import parse_curate
-from curation.commands.curate import config_of
+from curation.config import CurationConfig
+from runtime.arguments import made
 
 COMMAND = ["--input", "a.csv", "--metadata", "m", "--output", "out"]
 
@@ -18,7 +19,8 @@ COMMAND = ["--input", "a.csv", "--metadata", "m", "--output", "out"]
     ],
 )
 def test_scores_of_all_languages_and_of_single_ones_are_told_apart(values, of_all, of_each):
-    config = config_of(parse_curate([*COMMAND, *(["--min-language-score", *values] if values else [])]))
+    args = parse_curate([*COMMAND, *(["--min-language-score", *values] if values else [])])
+    config = made(CurationConfig, args)
     assert (config.min_language_score, config.min_language_scores) == (of_all, of_each)
 
 

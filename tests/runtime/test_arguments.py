@@ -1,12 +1,14 @@
 """Command lines: files of arguments, flags that do not exist, defaults that a config holds."""
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Literal
 
 import pytest
 
-from runtime.arguments import Parser
+from runtime.arguments import Parser, add_fields, made
 from runtime.errors import ParameterError
 
 
@@ -14,6 +16,15 @@ from runtime.errors import ParameterError
 class Config:
     seed: int = 7
     size: int | None = None
+
+
+@dataclass(frozen=True)
+class Fields:
+    share: float | None = None
+    column: str | int | None = None
+    rules: Literal["unicode", "meta"] = "meta"
+    lists: Sequence[str] = ()
+    is_fast: bool = False
 
 
 @pytest.fixture
@@ -180,3 +191,21 @@ def test_a_wrong_parameter_is_told_by_name_or_as_its_user_spells_it():
     assert str(error) == "target_size and tail_share are both given"
     assert error.spelled(str.title) == "Target_Size and Tail_Share are both given"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], Fields(lists=[])),
+        (["--share", "0.5", "--column", "7", "--is-fast"], Fields(0.5, "7", lists=[], is_fast=True)),
+        (["--rules", "unicode", "--lists", "a", "b"], Fields(rules="unicode", lists=["a", "b"])),
+    ],
+)
+def test_a_flag_takes_what_the_field_of_its_name_holds(given, expected):
+    parser = Parser("Make something.", prog="make")
+    helps = {"--share P": "a share", "--column NAME": "a column", "--rules": "some", "--lists FILE": "files"}
+    add_fields(parser, Fields, helps | {"--is-fast": "be fast"})
+    parser.take_defaults(Fields)
+    assert made(Fields, parser.parse_args(given)) == expected
+    assert "--rules {unicode,meta}" in parser.format_help()
+    assert "--lists FILE [FILE ...]" in parser.format_help()
