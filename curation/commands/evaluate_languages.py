@@ -13,8 +13,8 @@ from pyarrow import csv, json, parquet
 
 from curation.commands.arguments import add_language_rules
 from curation.config import CurationConfig
+from curation.inputs.candidates import unknown_labels
 from curation.inputs.tables.dialects import SAMPLE, dialect_of
-from curation.inputs.tables.languages import unknown_labels
 from curation.language.evaluation import evaluate, is_gold
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules

@@ -12,14 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.inputs.cleaning import clean_array, is_web
-from curation.inputs.tables.languages import count_unknown
 from curation.schemas import CANDIDATES
+from metadata.languages import OTHER, of_stated
 from runtime.arrow.batching import gather
+from runtime.tallies import UNKNOWN
 
 ROWS = 8192  # rows of one batch: a few MB
 BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
 
 FIRST_BAD = "first_bad_line"  # among the tallies of one file: the line of its first bad record, from 1
+UNKNOWN_LANGUAGE = f"{UNKNOWN}language."  # before a label: the tally of the rows with it; alone, of all further labels
+MOST = 100  # labels of one file that are counted apart: a column may hold millions, where it is one of texts
+LONGEST = 40  # characters of a label that are kept
 KIND = "text"  # of a text whose kind the table does not state
 CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
     "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
@@ -92,6 +96,31 @@ def columns_of(
             tally["dropped.bad_utf8"] += len(gathered) - len(kept)
             columns = [pa.array([row[i] for row in kept], kind) for i, kind in enumerate(kinds)]
         yield columns
+
+
+def coded(stated: pa.Array) -> pa.StringArray:
+    """Return the code of each language that is stated; labels that are not known mean `other`, null gives null."""
+    labels = stated.dictionary_encode()
+    codes = [None if label is None else (of_stated(label) or OTHER).code for label in labels.dictionary.to_pylist()]
+    return pa.array(codes, pa.string()).take(labels.indices)
+
+
+def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
+    """Count the rows of each label that is not known, as many labels apart as MOST."""
+    for label, rows in unknown_labels(stated).items():
+        name = f"{UNKNOWN_LANGUAGE}{label}"
+        if name not in tally and sum(each.startswith(UNKNOWN_LANGUAGE) for each in tally) >= MOST:
+            name = UNKNOWN_LANGUAGE
+        tally[name] += rows
+
+
+def unknown_labels(stated: pa.Array) -> Counter[str]:
+    """Return the number of rows of each label that is not known, cut to LONGEST characters."""
+    found: Counter[str] = Counter()
+    for each in pc.value_counts(stated.drop_null()).to_pylist():
+        if each["values"] and not of_stated(each["values"]):
+            found[each["values"][:LONGEST]] += each["counts"]
+    return found
 
 
 def _without_empty(array: pa.Array) -> pa.Array:

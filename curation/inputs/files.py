@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import pyarrow as pa
 
 from curation.inputs.candidates import tallies
-from curation.inputs.crawl import commoncrawl
-from curation.inputs.formats import BY_NAME, Format, expected, format_of
+from curation.inputs.formats import Format, expected, format_of, formats
+from curation.inputs.references import crawl_files, is_crawl
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.dialects import DIALECTS
-from curation.inputs.tables.table_folders import TableFolders
+from curation.inputs.tables.table_folders import KindOf, kind_of_table, require_no_table
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -57,8 +58,9 @@ def find(
     """
     options = options or TableOptions()
     _require_one_secret(paths)
-    look = _Look(TableFolders(), {} if passed_over is None else passed_over)
-    files = {file.path: file for path in paths for file in _files(path, look)}
+    kind_of = lru_cache(maxsize=None)(kind_of_table)
+    passed_over = {} if passed_over is None else passed_over
+    files = {file.path: file for path in paths for file in _files(path, kind_of, passed_over)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
         found = pool.map(lambda path: checked(files[path], options), chosen)
@@ -82,7 +84,7 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
 
     InputError if the file is not the one that was found, before or after it is read; OSError if it cannot be read.
     """
-    file, format = _listed(source), BY_NAME[source.format]
+    file, format = _listed(source), formats()[source.format]
     pieces = range(*source.row_groups) if source.row_groups else None
     options = replace(options or TableOptions(), dialect=source.dialect)
     try:
@@ -119,24 +121,16 @@ def _sample(paths: list[str], number: int, seed: int) -> list[str]:
     return sorted(sorted(paths, key=lambda path: (draw[path], path))[:number])
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What is known, while files are listed, of all paths together."""
-
-    tables: TableFolders
-    passed_over: dict[str, str]
-
-
-def _files(path: str, look: _Look) -> list[Input]:
+def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Input]:
     """Return the files that one path, folder, glob, URL or crawl names; none is opened yet."""
-    if commoncrawl.is_reference(path):
-        kind, names = commoncrawl.files(path)
-        return [_input(name, BY_NAME[kind], Version()) for name in names]
+    if is_crawl(path):
+        kind, names = crawl_files(path)
+        return [_input(name, formats()[kind], Version()) for name in names]
     try:
         found = listing.expand(path)
         if found is not None:
-            look.tables.require_none(found)
-            look.passed_over.update(found.passed_over)
+            require_no_table(found, kind_of)
+            passed_over.update(found.passed_over)
     except InputError:
         raise
     except (OSError, ImportError, ValueError) as error:
@@ -172,7 +166,7 @@ def _input(path: str, format: Format, version: Version) -> Input:
 
 def checked(file: Input, options: TableOptions) -> list[Input]:
     """Return `file`, in parts if it is big, after a look at its columns."""
-    format = BY_NAME[file.format]
+    format = formats()[file.format]
     if format.check is None:
         return [file]
     try:

@@ -1,10 +1,12 @@
 """The formats of pairs: a table with one row for each.
 
-A new format is a row here, and a module with its reader and the check of its columns.
+A new format is a row here, and a module with its reader and the check of its columns. Another installed package adds
+one by an entry point of GROUP that names its `Format`.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import delimited, json_lines, parquet
 from curation.inputs.tables.columns import Glance, TableOptions
 from curation.inputs.tables.lines import PACKINGS, plain_name, unpack
+from runtime.hooks import hooks
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
 # Yields the candidates of a file, given opened and with its path, and its tallies. Of a format that is split it takes
@@ -52,7 +55,7 @@ class Format:
         return unpack(file, path) if self.is_packed else file
 
 
-FORMATS = (
+OWN = (
     Format(
         name="wat",
         endings=(".wat.gz",),
@@ -96,8 +99,14 @@ FORMATS = (
         is_packed=True,
     ),
 )
-BY_NAME = {each.name: each for each in FORMATS}
+GROUP = "clip_curation.formats"
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@lru_cache(maxsize=1)
+def formats() -> dict[str, Format]:
+    """Return the formats by name, also those of other installed packages."""
+    return hooks(GROUP, {}) | {each.name: each for each in OWN}
 
 
 def format_of(path: str) -> Format | None:
@@ -107,7 +116,7 @@ def format_of(path: str) -> Format | None:
     'json'
     """
     name = plain_name(path)
-    return next((each for each in FORMATS if name.endswith(_endings(each))), None)
+    return next((each for each in formats().values() if name.endswith(_endings(each))), None)
 
 
 def expected() -> str:
@@ -116,9 +125,9 @@ def expected() -> str:
     >>> expected()
     'expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or .zst)'
     """
-    packed_last = sorted(FORMATS, key=lambda each: each.is_packed)
+    packed_last = sorted(formats().values(), key=lambda each: each.is_packed)
     *most, last = [ending for each in packed_last for ending in each.endings]
-    packed = sum(len(each.endings) for each in FORMATS if each.is_packed)
+    packed = sum(len(each.endings) for each in packed_last if each.is_packed)
     packings = " or ".join(PACKINGS)
     return f"expected {', '.join(most)} or {last} (the last {_NUMBERS[packed]} also with {packings})"
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import ceil
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.inputs.candidates import FIRST_BAD, tallies
-from runtime.arrow.buffers import string_buffers
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 
@@ -53,13 +52,11 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
 
 def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
     """Return texts cut to so many characters, and how many were longer."""
-    is_long = _is_long(texts, length)
-    number = int(is_long.sum())
-    if not number:
+    is_long = pc.greater(pc.utf8_length(texts), length)
+    if not is_long.true_count:
         return texts, 0
-    mask = pa.array(is_long)
-    begins = pc.utf8_slice_codeunits(texts.filter(mask), 0, length)
-    return pc.replace_with_mask(texts, mask, pc.utf8_rtrim_whitespace(begins)), number
+    begins = pc.utf8_slice_codeunits(texts.filter(is_long), 0, length)
+    return pc.replace_with_mask(texts, is_long, pc.utf8_rtrim_whitespace(begins)), is_long.true_count
 
 
 def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
@@ -69,18 +66,13 @@ def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.Re
         if batch["tally"].null_count < batch.num_rows:
             rows = batch.filter(batch["tally"].is_valid())
             counted.update(dict(zip(rows["text"].to_pylist(), rows["tally"].to_pylist(), strict=True)))
-            batch = _without_line(batch)
+            # The number of a line is left out: those of several files must not add up.
+            batch = batch.filter(pc.or_kleene(batch["tally"].is_null(), pc.not_equal(batch["text"], FIRST_BAD)))
         yield batch
     files = sum(counted[f"dropped.{reason}"] for reason in BAD_FILES)
     records = sum(counted[f"dropped.{reason}"] for reason in BAD_RECORDS)
     if files or records > WORTH_NAMING * counted["records"]:
         yield tallies(Counter({DAMAGED + path: files + records, DAMAGED_LINE + path: counted[FIRST_BAD]}))
-
-
-def _without_line(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch without the tally that is the number of a line: those of several files must not add up."""
-    is_line = pc.and_(pc.is_valid(batch["tally"]), pc.equal(batch["text"], FIRST_BAD))
-    return batch.filter(pc.invert(is_line)) if is_line.true_count else batch
 
 
 def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
@@ -124,14 +116,4 @@ def _require_own_uids(read: Tallies, limit: float) -> None:
 
 def rounded_up(share: float) -> float:
     """Return a limit that allows this share, in whole percents."""
-    return min(1.0, np.ceil(share * 100) / 100)
-
-
-def _is_long(texts: pa.Array, length: int) -> np.ndarray:
-    """Return for each text whether it has more characters; where no text has more bytes, none is looked at."""
-    offsets, _ = string_buffers(texts)
-    is_long = np.diff(offsets[: len(texts) + 1]) > length
-    if is_long.any():
-        rows = np.flatnonzero(is_long)
-        is_long[rows] = pc.utf8_length(texts.take(pa.array(rows))).to_numpy() > length
-    return is_long
+    return min(1.0, ceil(share * 100) / 100)

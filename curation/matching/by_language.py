@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.balancing.counts import hold_any
-from curation.inputs.tables.languages import coded
+from curation.inputs.candidates import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.checks import require_rules

@@ -20,7 +20,7 @@ from types import TracebackType
 import numpy as np
 
 from curation.inputs.files import Input
-from curation.inputs.tables.references import FOLDER, tables_in
+from curation.inputs.references import FOLDER, tables_in
 from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.run.ledger import Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curation.inputs.tables.references import input_of, is_table, tables_in
+from curation.inputs.references import input_of, is_table, tables_in
 from curation.run.ledger import STAMP_NAME
 from runtime.errors import InputError
 from runtime.redaction import hidden

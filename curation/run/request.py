@@ -9,10 +9,9 @@ from pathlib import Path
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
 from curation.inputs import files
-from curation.inputs.crawl import commoncrawl
 from curation.inputs.files import Input
+from curation.inputs.references import PREFIX, is_crawl, is_table, table_name
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.references import PREFIX, is_table, table_name
 from curation.language.identify import Identifier
 from curation.run import hooks
 from curation.run.hooks import GateOptions, GatePlan, Observer
@@ -92,7 +91,7 @@ class Request:
 
     def paths(self, inputs: Sequence[str | Path]) -> list[str]:
         """Return the paths among `inputs`, and those of all files that were found."""
-        given = (each for each in map(str, inputs) if not (is_table(each) or commoncrawl.is_reference(each)))
+        given = (each for each in map(str, inputs) if not (is_table(each) or is_crawl(each)))
         return [*given, *(file.path for file in self.files)]
 
     def with_copies(self, copies: list[Input]) -> Request:

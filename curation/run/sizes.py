@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from curation.inputs.files import Input
-from curation.inputs.formats import BY_NAME
+from curation.inputs.formats import formats
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
 MOST_BUCKETS = 1 << 13  # of a file of pairs, where a task could not hold enough rows for larger blocks
@@ -40,7 +40,7 @@ def group_buckets(rows: float) -> tuple[int, int]:
 
 def pairs_in(file: Input) -> float:
     """Return about how many pairs a file has, judged by its size."""
-    return file.size / BY_NAME[file.format].pair_bytes
+    return file.size / formats()[file.format].pair_bytes
 
 
 def spread(items: list, cores: int) -> list[list]:

@@ -9,7 +9,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from curation.inputs.tables.references import FOLDER
+from curation.inputs.references import FOLDER
 from curation.run.ledger import STAMP_NAME, is_stamp
 from curation.run.results import RERUN
 from metadata.entries import ENTRIES, FACTS

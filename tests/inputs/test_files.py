@@ -12,10 +12,11 @@ import pytest
 
 from curation.inputs import files
 from curation.inputs.files import Input, dialects, find, read
-from curation.inputs.formats import FORMATS, expected, format_of
+from curation.inputs.formats import GROUP, OWN, expected, format_of, formats
 from curation.inputs.tables.columns import TableOptions
 from runtime.errors import InputError
 from tests.support.checkout import SHARED
+from tests.support.installed import install
 
 URL = "https://example.org/a.jpg"
 LINE = json.dumps({"url": URL, "text": "x"}) + "\n"
@@ -104,7 +105,7 @@ def test_a_refusal_names_all_endings():
         "expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or"
         " .zst)"
     )
-    assert all(format_of(f"a{ending.upper()}") is each for each in FORMATS for ending in each.endings)
+    assert all(format_of(f"a{ending.upper()}") is each for each in OWN for ending in each.endings)
 
 
 def test_a_packed_file_has_the_format_that_is_in_it():
@@ -224,3 +225,18 @@ def test_real_tables_lose_no_row():
     assert len(texts(find([str(pairs / "wit")], named), named)) == 9980
     numbered = TableOptions(1, 0)
     assert len(texts(find([str(pairs / "cc3m_validation.tsv")], numbered), numbered)) == 15833
+
+
+def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch):
+    code = (
+        "from curation.inputs.formats import Format\n"
+        "from curation.inputs.tables import json_lines\n"
+        "MADE_UP = Format('made_up', ('.pairs',), json_lines.read, json_lines.check, pair_bytes=100)\n"
+    )
+    install(monkeypatch, tmp_path / "site", "made_up", code, f"[{GROUP}]\nmade_up = made_up:MADE_UP\n")
+    formats.cache_clear()
+    (tmp_path / "a.pairs").write_text('{"url": "https://e.org/a.jpg", "text": "x"}\n')
+    (file,) = find([str(tmp_path / "a.pairs")])
+    pairs, _ = read(file)
+    formats.cache_clear()
+    assert (file.format, pairs["text"].to_pylist()) == ("made_up", ["x"])

@@ -5,7 +5,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from curation.inputs.tables.languages import MOST, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
+from curation.inputs.candidates import MOST, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
 from curation.matching.by_language import Matching
 from curation.report.warnings import unknown_languages
 from metadata.entries import Entries

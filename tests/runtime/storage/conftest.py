@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from curation.inputs import files
-from curation.inputs.formats import BY_NAME, FORMATS
+from curation.inputs.formats import formats
 from runtime.storage import remote, retrying
 from tests.support.remote_files import SMALL
 
@@ -14,5 +14,5 @@ from tests.support.remote_files import SMALL
 def short_waits(monkeypatch):
     """Nobody waits, and blocks are small."""
     monkeypatch.setattr(retrying, "FIRST_WAIT", 0.0001)
-    small = {each.name: replace(each, reading=SMALL) for each in FORMATS if each.reading == remote.AHEAD}
-    monkeypatch.setattr(files, "BY_NAME", BY_NAME | small)
+    small = {each.name: replace(each, reading=SMALL) for each in formats().values() if each.reading == remote.AHEAD}
+    monkeypatch.setattr(files, "formats", lambda: formats() | small)

@@ -1,32 +1,40 @@
-"""List the WAT or WARC files of a crawl of Common Crawl, as in `commoncrawl:CC-MAIN-2024-10`."""
+"""Names of inputs that are no paths: of a crawl of Common Crawl, or of a table of Spark's catalog.
+
+As in `commoncrawl:CC-MAIN-2024-10`, which stands for all its WAT or WARC files, and `table:sales.pairs`.
+"""
 
 import gzip
 import os
 import re
 import zlib
+from pathlib import Path
+from urllib.parse import quote, unquote
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile
+from runtime.storage.paths import is_url
 
-PREFIX = "commoncrawl:"
+CRAWL = "commoncrawl:"
 BASE = "https://data.commoncrawl.org"
 BASE_VARIABLE = "COMMON_CRAWL_URL"  # another copy: a mirror, a folder, or s3://commoncrawl
 EXAMPLE = "commoncrawl:CC-MAIN-2024-10"
 _reference = re.compile(r"commoncrawl:(?P<crawl>CC-MAIN-\d{4}(?:-\d{2}|-\d{4})?)(?:/(?P<kind>wat|warc))?")
 _line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # never outside the base
+PREFIX = "table:"
+FOLDER = "tables"  # in the output folder: the copies
 
 
-def is_reference(path: str) -> bool:
+def is_crawl(path: str) -> bool:
     """Say whether a path names a crawl.
 
-    >>> is_reference("commoncrawl:CC-MAIN-2024-10"), is_reference("crawl/a.wat.gz")
+    >>> is_crawl("commoncrawl:CC-MAIN-2024-10"), is_crawl("crawl/a.wat.gz")
     (True, False)
     """
-    return path.startswith(PREFIX)
+    return path.startswith(CRAWL)
 
 
-def files(reference: str, base: str | None = None) -> tuple[str, list[str]]:
+def crawl_files(reference: str, base: str | None = None) -> tuple[str, list[str]]:
     """Return the kind, wat or warc, and the paths of all files of a crawl; only their list is fetched."""
     crawl, kind = _parsed(reference)
     base = (base or os.environ.get(BASE_VARIABLE) or BASE).rstrip("/")
@@ -59,3 +67,46 @@ def _lines(listing: str, crawl: str) -> list[str]:
         ) from error
     except (OSError, EOFError, ImportError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{listing}, the list of the files of {crawl}, cannot be read: {error}") from error
+
+
+def is_table(given: str) -> bool:
+    """Say whether an input names a table.
+
+    >>> is_table("table:web.pairs"), is_table("tables/pairs.parquet")
+    (True, False)
+    """
+    return given.startswith(PREFIX)
+
+
+def table_name(given: str) -> str:
+    """Return the name of the table that an input names."""
+    name = given.removeprefix(PREFIX).strip()
+    if not name:
+        raise InputError(f"{given} names no table; expected one of Spark's catalog, such as table:db.pairs")
+    return name
+
+
+def tables_in(output: Path) -> Path:
+    """Return the folder for copies of tables in an output folder, as workers are told it."""
+    folder = output / FOLDER
+    return folder if is_url(folder) else folder.absolute()
+
+
+def folder_of(table: str) -> str:
+    """Return the name of the folder for the copy of a table.
+
+    >>> folder_of("web.`pairs 2024`")
+    'web.%60pairs%202024%60'
+    """
+    return quote(table, safe="")
+
+
+def input_of(path: str, tables: str) -> str:
+    """Return the input that a file belongs to: the table of which it is a copy in the folder `tables`, or the file.
+
+    >>> input_of("/out/tables/web.pairs/00000-1a.parquet", "/out/tables"), input_of("/data/a.parquet", "/out/tables")
+    ('table:web.pairs', '/data/a.parquet')
+    """
+    folder, _, _ = path.rpartition("/")
+    parent, _, name = folder.rpartition("/")
+    return f"{PREFIX}{unquote(name)}" if parent == tables else path
