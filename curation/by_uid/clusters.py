@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.by_uid.mapped_rows import HALVES, MappedRows, in_order, rows_of, save_rows, sorted_schema
-from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable, Paths, key_columns
+from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns
 from curation.run.finished import curated_files, pool_files
 from curation.run.results import Results
 from runtime.arrow.mapped import mapped
@@ -102,10 +102,9 @@ class _Counted:
 
     def joined(self, rows: pa.RecordBatch, pool: pa.Table, kept: pa.Table) -> pa.RecordBatch:
         """Return the rows of the images of the pool, and count these and the kept ones; `rows` are sorted."""
-        found = rows_of(rows, _numbers(pool))
+        found, of_kept = (rows_of(rows, np.stack([*map(np.asarray, keys.columns)], axis=1)) for keys in (pool, kept))
         self.images += len(found)
         self.without += int((found < 0).sum())
-        of_kept = rows_of(rows, _numbers(kept))
         self.kept.update(rows["coarse"].to_numpy()[of_kept[of_kept >= 0]].tolist())
         return rows.take(pa.array(np.sort(found[found >= 0])))
 
@@ -135,27 +134,20 @@ def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
 
 
-def _numbers(keys: pa.Table) -> np.ndarray:
-    return np.stack([column.to_numpy() for column in keys.columns], axis=1)
-
-
 def _rows(table: ImageTable) -> Iterator[pa.RecordBatch]:
     """Yield all rows of a table in the schema of clusters."""
-    columns = [name for name in OF_NONE if name in table.columns.names]
+    given = [name for name in OF_NONE if name in table.columns.names]
     for file in table.files:
-        for batch in table.read(file, columns):
-            known = {name: _column(batch, name, file[0]) for name in columns}
-            values = [
-                known[name] if name in known else pa.repeat(pa.scalar(of_none, kind), len(batch))
-                for (name, of_none), kind in zip(OF_NONE.items(), Clusters.schema.types[len(KEY) :], strict=True)
-            ]
-            keys = [batch[name] for name in KEY_NAMES]
-            yield pa.RecordBatch.from_arrays([*keys, *values], schema=Clusters.schema)
+        for batch in table.read(file, given):
+            values = [_column(batch, name, file[0]) for name in OF_NONE]
+            yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], *values], schema=Clusters.schema)
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
     """Return a column in its type of clusters; refuse what is no cluster or no distance."""
     kind = Clusters.schema.field(name).type
+    if name not in batch.schema.names:
+        return pa.repeat(pa.scalar(OF_NONE[name], kind), len(batch))
     try:
         column = batch[name].cast(kind)
     except pa.ArrowException as error:

@@ -36,8 +36,7 @@ CANDIDATES = pa.field("candidates", pa.list_(pa.struct([field for field in CANDI
 IMAGES = pa.schema([MATCHED.field("uid"), CANDIDATES])  # what is joined of a matched image
 # One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(CANDIDATES)
-# Of an image that may be the sample in `row` of `shard`, because their numbers agree; its own columns come behind.
-FOUND = (pa.field("shard", pa.int32()), pa.field("row", pa.int32()))
+SAMPLE = pa.field("sample", pa.int64())  # the number of a sample among those of all tars
 
 
 def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
@@ -74,72 +73,70 @@ def joined_images(
     """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
     scans: list[OwnFile] = []
     damaged: dict[str, str] = {}
-    uids = TarUids.of(_uids(tars, work, scans, damaged))
+    drawn = [draws(0, "place", uids) for uids in _uids(tars, work, scans, damaged)]
     require_sound(damaged, len(tars), most_damaged)
-    found = _by_shard(map(uids.find, images), pa.schema([*FOUND, *columns]), len(tars), work / "found")
-    for scan, of_shard in zip(scans, found, strict=True):
+    samples = _Drawn.of(np.concatenate(drawn))
+    begins = np.cumsum([0, *map(len, drawn)])  # the number of the first sample of each tar
+    found = _by_tar(map(samples.find, images), pa.schema([SAMPLE, *columns]), begins, work / "found")
+    for scan, of_tar in zip(scans, found, strict=True):
         scanned = open_arrow(scan).get_batch(0)
-        yield scanned, _joined(scanned, of_shard)
+        yield scanned, _joined(scanned, of_tar)
         scan.path.unlink()
 
 
 @dataclass(frozen=True, eq=False)
-class TarUids:
-    """The shard and row of each uid of all tars, in the order of a number drawn for the uid."""
+class _Drawn:
+    """All samples, in the order of numbers that are drawn for their uids."""
 
     numbers: np.ndarray  # ascending
-    shards: np.ndarray
-    rows: np.ndarray
+    samples: np.ndarray
 
     @classmethod
-    def of(cls, uids_of_shards: Iterable[pa.Array]) -> TarUids:
-        """Return the uids of all shards, given in the order of shards."""
-        drawn = [draws(0, "place", uids) for uids in uids_of_shards]
-        sizes = [len(each) for each in drawn]
-        shards = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        rows = np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in sizes)])
-        numbers = np.concatenate([np.empty(0), *drawn])
+    def of(cls, numbers: np.ndarray) -> _Drawn:
         order = np.argsort(numbers, kind="stable")
-        return cls(numbers[order], shards[order], rows[order])
+        return cls(numbers[order], order)
 
-    def find(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return FOUND and the image's columns for each sample that an image may be: none, one, or several."""
-        sought = draws(0, "place", batch.column("uid"))
+    def find(self, images: pa.RecordBatch) -> pa.RecordBatch:
+        """Return each SAMPLE that an image may be, with the image's columns: none, one, or several for an image."""
+        sought = draws(0, "place", images["uid"])
         first = np.searchsorted(self.numbers, sought)
         number = np.searchsorted(self.numbers, sought, "right") - first
         image = np.repeat(np.arange(len(sought)), number)
         found = np.arange(len(image)) + np.repeat(first - np.cumsum(number) + number, number)
-        columns = [self.shards[found], self.rows[found], *batch.take(pa.array(image)).columns]
-        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*FOUND, *batch.schema]))
+        columns = [self.samples[found], *images.take(pa.array(image)).columns]
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([SAMPLE, *images.schema]))
 
 
-def _by_shard(found: Iterable[pa.RecordBatch], schema: pa.Schema, shards: int, work: Path) -> Iterator[pa.Table]:
-    """Yield the found rows of each shard, sorted, in the order of shards; memory holds a part of neighbouring ones."""
-    parts = min(MOST_PARTS, shards)
-    part_of = partial(_part_of, shards=shards)
-    part_of_shard = part_of(np.arange(shards), parts)
+def _by_tar(found: Iterable[pa.RecordBatch], schema: pa.Schema, begins: np.ndarray, work: Path) -> Iterator[pa.Table]:
+    """Yield the found rows of each tar, sorted, `sample` as a row of that tar; memory holds a part of the tars."""
+    tars = len(begins) - 1
+    parts = min(MOST_PARTS, tars)
+    bounds = [tars * part // parts for part in range(parts + 1)]  # of parts, in tars
+    part_of = partial(_part_of, ends=begins[bounds[1:]])
     for part, rows in enumerate(in_parts(found, schema, parts, work, part_of)):
-        rows = rows.sort_by([("shard", "ascending"), ("row", "ascending")])
-        for shard in np.flatnonzero(part_of_shard == part):
-            begin, end = np.searchsorted(rows["shard"].to_numpy(), [shard, shard + 1])
-            yield rows.slice(begin, end - begin)
+        rows = rows.sort_by("sample")
+        samples = rows["sample"].to_numpy()
+        for tar in range(bounds[part], bounds[part + 1]):
+            begin, end = np.searchsorted(samples, begins[tar : tar + 2])
+            own = pa.array(samples[begin:end] - begins[tar])
+            yield rows.slice(begin, end - begin).set_column(0, SAMPLE, own)
     work.rmdir()
 
 
-def _part_of(shard: np.ndarray, parts: int, shards: int) -> np.ndarray:
-    return shard * parts // shards
+def _part_of(samples: np.ndarray, parts: int, ends: np.ndarray) -> np.ndarray:
+    return np.searchsorted(ends, samples, "right")
 
 
 def _joined(samples: pa.RecordBatch, found: pa.Table) -> pa.Table:
-    """Return the samples of one shard that have an image, in their order, with the other columns of the image."""
-    found = found.filter(pc.equal(pc.take(samples["uid"], found["row"]), found["uid"]))
-    rows = found["row"].to_numpy()
+    """Return the samples of one tar that have an image, in their order, with the other columns of the image."""
+    found = found.filter(pc.equal(pc.take(samples["uid"], found["sample"]), found["uid"]))
+    rows = found["sample"].to_numpy()
     repeated = rows[1:][np.diff(rows) == 0]
     if len(repeated):
         uid = samples["uid"][int(repeated[0])]
         raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
     table = pa.Table.from_batches([samples.take(rows)])
-    for field in found.drop_columns([*(field.name for field in FOUND), "uid"]).schema:
+    for field in found.drop_columns(["sample", "uid"]).schema:
         table = table.append_column(field, found[field.name])
     return table
 
@@ -182,13 +179,5 @@ def _report(without: int, number: int, first: str) -> None:
 def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
     """Yield `uid` and `candidates` of the matched images that have any."""
     for file in files:
-        try:
-            for batch in batches(file, BATCH_ROWS, IMAGES.names):
-                batch = batch.filter(pc.greater(pc.list_value_length(batch.column("candidates")), 0))
-                yield batch.cast(IMAGES)
-        except InputError:
-            raise
-        except (pa.ArrowException, KeyError) as error:
-            raise InputError(
-                f"{file.path} holds no matched images ({error}); give the output folder of curate"
-            ) from None
+        for batch in batches(file, BATCH_ROWS, IMAGES.names):
+            yield batch.filter(pc.greater(pc.list_value_length(batch["candidates"]), 0)).cast(IMAGES)

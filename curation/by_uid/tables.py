@@ -68,8 +68,9 @@ class ImageTable:
             )
         if column not in (None, *schema.names):
             raise InputError(f"{name} has the columns {', '.join(schema.names)}; expected {expected}")
-        kind = min(known, key=IDENTITIES.index)
-        return cls(name, files, known[kind], kind == "uid", _plain(schema))
+        kind, identity = next(iter(known.items()))
+        columns = pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
+        return cls(name, files, identity, kind == "uid", columns)
 
     def read(self, file: tuple[str, Version], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a file that name an image, with its KEY and these columns, in the table's types."""
@@ -141,10 +142,6 @@ def _content(path: str, version: Version) -> Iterator[BinaryIO]:
     own = OwnFile(as_path(with_secrets(path)), version.checksum, DAMAGED)
     with intact(own) if is_url(own.path) else nullcontext(compared(own)) as local, local.open("rb") as file:
         yield file
-
-
-def _plain(columns: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(field.name, plain_type(field.type)) for field in columns])
 
 
 def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:

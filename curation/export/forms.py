@@ -148,6 +148,12 @@ def selected(run: Results, folder: Path, by_cluster: ByCluster) -> Iterator[Sele
         yield Selection(found, expert)
 
 
+def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
+    """Return the content of run.json with other numbers of kept pairs, given by language."""
+    languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
+    return facts | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
+
+
 @contextmanager
 def captioned(run: Results, folder: Path, tables: Sequence[str | Path]) -> Iterator[Captioned | None]:
     """Give the captions of tables, if there are any, in a file that goes when the block ends."""

@@ -20,7 +20,18 @@ from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
 from curation.by_uid.captions import Captions
 from curation.export.card import card, croissant
-from curation.export.forms import ALL, EVERYTHING, ByCluster, Form, Selection, captioned, lack, of_clusters, selected
+from curation.export.forms import (
+    ALL,
+    EVERYTHING,
+    ByCluster,
+    Form,
+    Selection,
+    captioned,
+    lack,
+    of_clusters,
+    selected,
+    with_kept,
+)
 from curation.report.numbers import counted
 from curation.run.finished import curated_files
 from curation.run.results import Results
@@ -131,9 +142,7 @@ class Rows:
         """Return the content of run.json with what is written as kept, by language."""
         if self.selection.expert is None:
             return run.facts
-        languages = {code: row | {"kept": kept[code]} for code, row in run.facts["languages"].items()}
-        rows = run.facts["rows"] | {"kept": kept.total()}
-        return run.facts | {"rows": rows, "languages": languages, "part": of_clusters(self.selection.expert)}
+        return with_kept(run.facts, kept) | {"part": of_clusters(self.selection.expert)}
 
 
 def _write_rows(file: OwnFile, path: Path, rows: Rows) -> Counter[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.exclusion import Exclusion
+from curation.export.forms import with_kept
 from curation.report.facts import versions
 from curation.run.finished import curated_files, open_local
 from curation.run.results import Results
@@ -29,36 +29,21 @@ REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why",
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 
 
-@dataclass
-class Removed:
-    """The number of removed rows, by reason and by language."""
-
-    reasons: Counter = field(default_factory=Counter)
-    languages: Counter = field(default_factory=Counter)
-
-    def add(self, rows: pa.RecordBatch, reasons: pa.Array) -> None:
-        """Count rows that were removed, each with its reason."""
-        self.reasons.update(reasons.to_pylist())
-        self.languages.update(rows["language"].to_pylist())
-
-    @property
-    def rows(self) -> int:
-        """The number of all removed rows."""
-        return self.reasons.total()
-
-
 def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
     """Write the manifest in `source` without what is excluded to a new folder; return a sentence about it."""
     run = open_local(source)
     with new_folder(to, [run.path]) as folder:
-        removed = _write_kept(curated_files(run), exclusion, folder)
-        _write_facts(run, exclusion, removed, folder)
-    return _summary(run.facts["rows"]["kept"], removed, Path(to))
+        reasons, languages = _write_kept(curated_files(run), exclusion, folder)
+        _write_facts(folder, run, _facts(run, exclusion, reasons, languages))
+    return _summary(run.facts["rows"]["kept"], reasons, Path(to))
 
 
-def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> Removed:
-    """Write the kept rows to files of the same names in curated/, and the others to removed.parquet; count these."""
-    rows_of_group, removed = row_group_rows(files), Removed()
+def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> tuple[Counter[str], Counter[str]]:
+    """Write the kept rows to files of the same names in curated/, and the others to removed.parquet.
+
+    Return the numbers of the latter by reason and by language.
+    """
+    rows_of_group, counted, languages = row_group_rows(files), Counter[str](), Counter[str]()
     (folder / "curated").mkdir()
     with part_writer(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
         for file in files:
@@ -70,11 +55,12 @@ def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> Rem
                     excluded, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
                     columns = [excluded["uid"], excluded["url"], reasons]
                     removals.write(pa.RecordBatch.from_arrays(columns, schema=REMOVED))
-                    removed.add(excluded, reasons)
-    return removed
+                    counted.update(reasons.to_pylist())
+                    languages.update(excluded["language"].to_pylist())
+    return counted, languages
 
 
-def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: Path) -> None:
+def _write_facts(folder: Path, run: Results, facts: dict) -> None:
     """Write the files that describe the manifest, run.json last."""
     for file in map(run.file, LEFT_AS_THEY_ARE):
         if file.path.exists():
@@ -82,34 +68,32 @@ def _write_facts(run: Results, exclusion: Exclusion, removed: Removed, folder: P
                 shutil.copyfile(path, folder / path.name)
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     checksums = {path.relative_to(folder).as_posix(): checksum_of(path) for path in written}
-    write_json(folder / "run.json", _facts(run, exclusion, removed) | {"checksums": checksums})
+    write_json(folder / "run.json", facts | {"checksums": checksums})
 
 
-def _facts(run: Results, exclusion: Exclusion, removed: Removed) -> dict:
+def _facts(run: Results, exclusion: Exclusion, reasons: Counter[str], languages: Counter[str]) -> dict:
     """Return the content of run.json: that of the run, with the number kept now and a record of the removal."""
     facts = run.facts
-    rows = facts["rows"] | {"kept": facts["rows"]["kept"] - removed.rows}
-    languages = {
-        code: row | {"kept": row["kept"] - removed.languages[code]} for code, row in facts["languages"].items()
-    }
+    kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
+    kept.subtract(languages)
     removal = {
         "from": blake2b((run.path / "run.json").read_bytes(), digest_size=16).hexdigest(),
         "exclusion": exclusion.digest,
-        "removed": removed.rows,
-        "reasons": dict(sorted(removed.reasons.items())),
+        "removed": reasons.total(),
+        "reasons": dict(sorted(reasons.items())),
         "versions": versions(),
     }
     note = (
-        f"{removed.rows:,} pairs were removed after sampling; all figures but those of what is kept are those "
+        f"{reasons.total():,} pairs were removed after sampling; all figures but those of what is kept are those "
         "before, and so are the probabilities."
     )
     more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
-    return facts | {"rows": rows, "languages": languages} | more
+    return with_kept(facts, kept) | more
 
 
-def _summary(before: int, removed: Removed, to: Path) -> str:
-    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in sorted(removed.reasons.items()))
+def _summary(before: int, removed: Counter[str], to: Path) -> str:
+    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in sorted(removed.items()))
     return (
-        f"removed {removed.rows:,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
+        f"removed {removed.total():,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed.parquet'}"
     )

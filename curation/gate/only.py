@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from curation.by_uid.tables import IDENTITIES, KEY, Paths
+from curation.by_uid.tables import IDENTITIES, KEY, Paths, key_columns
 from curation.exclusion.lists import read_list
 from curation.images.uids import uids
-from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.listing import expand
@@ -37,8 +36,8 @@ class UidList:
         for kind, values in read_list(file, "the list"):
             if len(values) and kind not in IDENTITIES:
                 raise InputError(f"{hidden(file)} names a {kind}, {values[0].as_py()!r}; --only takes uids and URLs")
-            keys = exact_numbers(uids(values) if kind == "url" else values)
-            yield pa.RecordBatch.from_arrays([*map(pa.array, keys.T.copy())], schema=self.row_schema())
+            keys = key_columns(uids(values) if kind == "url" else values)
+            yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
 
     def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
         """Return the schema of what `read` yields."""
