@@ -1,16 +1,18 @@
-"""Name the version of this project, and the command that installs an optional package.
+"""Name the version of this project, the command that installs an optional package, and what hangs on a hook.
 
 The command names the packages themselves: `pip install '.[images]'` would install this project once more, over a
-checkout whose changes should have an effect, and `clip-curation[images]` might find a stranger's.
+checkout whose changes should have an effect, and `clip-curation[images]` might find a stranger's. On a hook hang this
+project's own parts, and those that other installed packages name as entry points.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, requires, version
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
 from importlib.util import find_spec
+from typing import Any
 
 from runtime.errors import InputError
 
@@ -73,3 +75,24 @@ def _packages(extra: str | None) -> list[str]:
         return []
     markers = (each.partition(";")[::2] for each in required)
     return [name.strip() for name, marker in markers if re.search(rf"extra == ['\"]{extra}['\"]", marker)]
+
+
+def hooks(group: str, own: Mapping[str, str]) -> dict[str, Any]:
+    """Return what hangs on the hook `group`, by name: this project's in the order given, then others' by name.
+
+    `own` says where each is, as `module:object`; other packages say so in entry points of the group.
+    """
+    found = {name: EntryPoint(name, where, group).load() for name, where in own.items()}
+    for other in sorted(entry_points(group=group), key=lambda each: each.name):
+        if other.name in found:
+            raise InputError(f"{_named(other)}, a name that is taken; uninstall the package")
+        try:
+            found[other.name] = other.load()
+        except Exception as error:  # whatever another package's module raises as it is imported
+            raise InputError(f"{_named(other)}, which cannot be imported ({error!r}); mend or uninstall it") from error
+    return found
+
+
+def _named(other: EntryPoint) -> str:
+    package = other.dist.name if other.dist else other.module
+    return f"the package {package} has {other.value} as {other.name} in {other.group}"

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow.parquet import ParquetFile
 
 from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, intact
-from runtime.storage.parquet import ParquetFile, open_parquet, write_tables
+from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
 from runtime.storage.whole import read_json
 

@@ -21,8 +21,8 @@ from curation.by_uid.tables import KEY, ImageTable, Paths
 from curation.inputs.cleaning import clean_array
 from curation.run.finished import pool_files
 from curation.run.results import Results
-from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
+from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.parquet import batches
 from runtime.storage.versions import Version

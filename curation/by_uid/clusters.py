@@ -23,8 +23,8 @@ from curation.by_uid.mapped_rows import HALVES, MappedRows, in_order, rows_of, s
 from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns
 from curation.run.finished import curated_files, pool_files
 from curation.run.results import Results
-from runtime.arrow.mapped import mapped
 from runtime.errors import InputError
+from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches

@@ -27,8 +27,8 @@ from curation.report.numbers import counted, percent
 from curation.run.finished import open_local
 from curation.run.results import Results
 from runtime.errors import InputError
-from runtime.hooks import hooks
 from runtime.interrupts import process_pool
+from runtime.packages import hooks
 from runtime.storage.output_folders import new_folder
 
 FORMS = {

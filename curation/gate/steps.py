@@ -16,7 +16,7 @@ from curation.config import CurationConfig
 from curation.run.hooks import Context
 from runtime.console import AGAIN
 from runtime.errors import InputError
-from runtime.hooks import hooks
+from runtime.packages import hooks
 from runtime.spark import SHUFFLED_JOINS, settings
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import Tallies

@@ -15,7 +15,7 @@ from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import delimited, json_lines, parquet
 from curation.inputs.tables.columns import Glance, TableOptions
 from curation.inputs.tables.lines import PACKINGS, plain_name, unpack
-from runtime.hooks import hooks
+from runtime.packages import hooks
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
 # Yields the candidates of a file, given opened and with its path, and its tallies. Of a format that is split it takes

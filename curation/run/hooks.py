@@ -12,7 +12,7 @@ from curation.config import CurationConfig
 from curation.report.facts import Observed, Run
 from curation.run.folder import Output
 from curation.run.tasks import MatchPlan
-from runtime.hooks import hooks
+from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies

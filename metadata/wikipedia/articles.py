@@ -16,7 +16,7 @@ from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.titles import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
 from runtime.redaction import with_secrets
-from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage.parquet import BoundedParquet
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000

@@ -1,33 +1,41 @@
-"""Write Parquet files that are whole under their names, and read these files of our own.
+"""Write Parquet files that are whole under their names; read our own, and those of others in bounded memory.
 
 Workers write row groups of one size: the same rows in the same order give the same bytes, however they come in batches.
-A file is read once the checksum of all its bytes, where one is known (`own_files`), is found right, and with the
-checksums of its pages.
-Files of others are read by `bounded_parquet`.
+A file of ours is read once the checksum of all its bytes, where one is known (`own_files`), is found right, and with
+the checksums of its pages. Row groups and texts of others' files may be of any size (`BoundedParquet`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.parquet import FileMetaData, ParquetFile, ParquetWriter
-from pyarrow.parquet import read_table as read_arrow_table
+import pyarrow.parquet as pq
 
+from runtime.arrow.batching import gather_rows
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, checksum_of, intact, refusing
 from runtime.storage.paths import AT_ONCE, is_url
 from runtime.storage.whole import whole
 
+PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
+FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
+FEW_BYTES = 128 << 20  # of a dictionary page times the rows read at once, as one text may be all of the page
+BATCH_BYTES = 16 << 20  # of a batch, at most about
+_HEAD = 16  # bytes that hold kind and size of a page
+_DICTIONARY = 2
+
 
 class PartWriter:
     """Writes batches to one file, in row groups of one size."""
 
-    def __init__(self, writer: ParquetWriter, row_group_rows: int):
+    def __init__(self, writer: pq.ParquetWriter, row_group_rows: int):
         self._writer, self._row_group_rows = writer, row_group_rows
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
@@ -62,7 +70,7 @@ def part_writer(path: Path, schema: pa.Schema, row_group_rows: int) -> Iterator[
     Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
     """
     with whole(path) as file:
-        with ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as parquet:
+        with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as parquet:
             writer = PartWriter(parquet, row_group_rows)
             yield writer
             writer.finish()
@@ -72,18 +80,18 @@ def part_writer(path: Path, schema: pa.Schema, row_group_rows: int) -> Iterator[
 def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
     """Write tables to a file that is whole under its name; each begins a row group. Return the file's checksum."""
     with whole(path) as file:
-        with ParquetWriter(file, schema, write_page_checksum=True) as writer:
+        with pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
             for table in tables:
                 writer.write_table(table)
         return checksum_of(file)
 
 
-def open_parquet(path: Path) -> ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
     """Return a Parquet file, opened; of a URL, a row group's columns are fetched together."""
     if is_url(path):
         file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec
-        return ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
-    return ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
+    return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -96,7 +104,7 @@ def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None
 def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
     """Return the table in one file, or some columns of it, or the rows for which an expression is true."""
     with refusing(file), intact(file) as path:
-        return read_arrow_table(path, columns=columns, filters=rows, page_checksum_verification=True)
+        return pq.read_table(path, columns=columns, filters=rows, page_checksum_verification=True)
 
 
 def require_rows(files: list[OwnFile], rows: int) -> None:
@@ -126,7 +134,92 @@ def rows_of(file: OwnFile) -> int:
     return _metadata(file).num_rows
 
 
-def _metadata(file: OwnFile) -> FileMetaData:
+def _metadata(file: OwnFile) -> pq.FileMetaData:
     """Return what stands at the end of a file, which is compared with the checksum only when its rows are read."""
     with refusing(file), open_parquet(file.path) as opened:
         return opened.metadata
+
+
+class BoundedParquet:
+    """The table in a file; of its row groups, no more is in memory than is asked for."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        try:
+            self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True)
+        except UnicodeDecodeError as error:  # Arrow makes strings of the names of all columns
+            raise pa.ArrowInvalid(f"the name of a column, {error.object!r}, is not UTF-8; rename it") from None
+        self.schema: pa.Schema = self._table.schema_arrow
+
+    def group_bytes(self) -> list[int]:
+        """Return the compressed size of each row group."""
+        groups = (self._table.metadata.row_group(i) for i in range(self._table.num_row_groups))
+        return [sum(group.column(i).total_compressed_size for i in range(group.num_columns)) for group in groups]
+
+    def batches(
+        self,
+        columns: list[str],
+        rows: int,
+        groups: Iterable[int] | None = None,
+        damaged: Callable[[], None] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of these row groups (None: of all), `rows` and about BATCH_BYTES at most in a batch.
+
+        Where Arrow can make no sense of the file, the rows end and `damaged` is called, if it is given. A disk or
+        network that fails is an error in any case.
+        """
+        groups = range(self._table.num_row_groups) if groups is None else groups
+        few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)
+        if damaged is not None:
+            few = _until_damaged(few, damaged)
+        # Half, as a batch may have one part more than it needs.
+        parts = (part for each in few for part in _parts(each, BATCH_BYTES // 2))
+        yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
+
+    def _few_rows(self, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        rows = self._rows_at_once(self._table.metadata.row_group(group), columns)
+        return self._table.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
+
+    def _rows_at_once(self, group: pq.RowGroupMetaData, columns: list[str]) -> int:
+        chunks = (group.column(i) for i in range(group.num_columns))
+        sizes = [
+            self._dictionary_bytes(chunk)
+            for chunk in chunks
+            if chunk.path_in_schema in columns and chunk.total_uncompressed_size > FEW_BYTES // FEW_ROWS
+        ]
+        return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
+
+    def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
+        """Return the unpacked size of a column chunk's dictionary page, as the page's header has it; 0 without one."""
+        self._file.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
+        head = iter(self._file.read(_HEAD))
+        # Thrift's compact protocol: the first two fields are integers, each behind a byte that says so.
+        (kind_field, kind), (size_field, size) = ((next(head, 0), _zigzag(head)) for _ in range(2))
+        return max(0, size) if (kind_field, size_field, kind) == (0x15, 0x15, _DICTIONARY) else 0
+
+
+def _zigzag(data: Iterator[int]) -> int:
+    value = shift = 0
+    for byte in data:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value >> 1 ^ -(value & 1)
+
+
+def _until_damaged(batches: Iterator[pa.RecordBatch], damaged: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        # Arrow's own OSErrors have neither number nor cause; those of a file that it reads from pass through it.
+        if not isinstance(error, pa.ArrowException) and (error.errno or error.__cause__ or type(error) is not OSError):
+            raise
+        damaged()
+
+
+def _parts(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    """Yield a batch in parts of about `size` bytes."""
+    rows = max(1, batch.num_rows * size // max(1, batch.nbytes))
+    for begin in range(0, batch.num_rows, rows):
+        yield batch.slice(begin, rows)

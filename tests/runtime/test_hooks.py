@@ -1,7 +1,7 @@
 import pytest
 
 from runtime.errors import InputError
-from runtime.hooks import hooks
+from runtime.packages import hooks
 from tests.support.installed import install
 
 GROUP = "clip_curation.made_up"

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.storage import bounded_parquet
-from runtime.storage.bounded_parquet import BoundedParquet
+from runtime.storage import parquet as module
+from runtime.storage.parquet import BoundedParquet
 from tests.support.remote_files import parquet
 
 
@@ -17,7 +17,7 @@ def test_of_a_row_group_only_pieces_of_the_wanted_columns_are_read(tmp_path, mon
     noise = np.random.default_rng(0).bytes(8 << 20)
     column = [noise[i : i + 1000] for i in range(0, len(noise), 1000)]
     pq.write_table(pa.table({"url": column, "text": column, "other": column}), path, row_group_size=1 << 20)
-    monkeypatch.setattr(bounded_parquet, "PIECE", 1 << 16)
+    monkeypatch.setattr(module, "PIECE", 1 << 16)
     with Counting(path) as file:
         rows = sum(batch.num_rows for batch in BoundedParquet(file).batches(["url", "text"], 8192, [0]))
     assert rows == len(column)
@@ -46,7 +46,7 @@ def test_texts_that_a_dictionary_repeats_come_in_small_batches(tmp_path):
         found = BoundedParquet(file).batches(["text"], 8192, [0])
         sizes = [(batch.num_rows, batch.nbytes) for batch in found]
     assert sum(rows for rows, _ in sizes) == 5000
-    assert max(size for _, size in sizes) <= bounded_parquet.BATCH_BYTES
+    assert max(size for _, size in sizes) <= module.BATCH_BYTES
 
 
 @pytest.mark.parametrize("rows", [0, 1, 127, 128, 129, 4000])

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from runtime.arrow.mapped import mapped
+from runtime.storage.arrays import mapped
 
 SCHEMA = pa.schema([("number", pa.int64()), ("text", pa.large_string()), ("score", pa.float64())])
 TEXTS = ["", "a dog", "犬", "", "a much longer text"]
