@@ -83,16 +83,13 @@ def find_url_words(data, offsets, words, out):
         while i < end and not found:
             byte = byte_of(data, i, end)
             kind = _CLASSES[byte]
-            if kind == _OTHER:
+            if kind == _OTHER or (kind == _UPPER and last == _LOWER):
                 found = is_listed(words, high, low, size)
                 high, low, size = _NOTHING, _NOTHING, 0
-            else:
-                if kind == _UPPER and last == _LOWER:
-                    found = is_listed(words, high, low, size)
-                    high, low, size = _NOTHING, _NOTHING, 0
-                elif kind == _LOWER and last == _UPPER and size > 1:
-                    found = is_listed(words, before_high, before_low, size - 1)
-                    high, low, size = _NOTHING, low & _U(255), 1
+            elif kind == _LOWER and last == _UPPER and size > 1:
+                found = is_listed(words, before_high, before_low, size - 1)
+                high, low, size = _NOTHING, low & _U(255), 1
+            if kind != _OTHER:
                 before_high, before_low = high, low
                 high, low = with_byte(high, low, LOWERED[byte])
                 size += 1

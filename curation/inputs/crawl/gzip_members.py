@@ -69,7 +69,6 @@ class _Source:
         self._file = file
         self._data, self._at = b"", 0
         self._searched = np.frombuffer(bytes(SLACK), np.uint8)
-        self._held: list[bytes] = []  # compressed bytes of this member that were inflated, in case it breaks
 
     def more(self) -> bool:
         """Go to where the next member begins; False at the end of the file. Zeros between are padding."""
@@ -113,27 +112,29 @@ class _Source:
                 return len(self._data)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes of the member that begins here; zlib.error where it breaks, EOFError where it is cut."""
+        """Yield the bytes of the member that begins here; zlib.error where it breaks, EOFError where it is cut.
+
+        The source stays at the beginning of a member up to WHOLE until that is read, in case it breaks.
+        """
         inflate = zlib.decompressobj(31)
-        self._held = []
-        size = 0
+        at, size = self._at, 0
         while not inflate.eof:
-            if self._at == len(self._data) and not self._read():
-                raise EOFError
-            packed = self._data[self._at : self._at + PIECE]
-            self._at += len(packed)
-            if size > WHOLE:
-                self._held.clear()
-            self._held.append(packed)
+            if at == len(self._data):
+                at -= self._at
+                if not self._read():
+                    raise EOFError
+            packed = self._data[at : at + PIECE]
             piece = inflate.decompress(packed)
-            self._at -= len(inflate.unused_data)
+            at += len(packed) - len(inflate.unused_data)
             size += len(piece)
+            if size > WHOLE:
+                self._at = at
             yield piece
+        self._at = at
 
     def skip(self) -> bool:
         """Go to the next member that holds a record, after a member broke; False if there is none."""
-        self._set(b"".join((*self._held, self._data[self._at :])))
-        self._at, self._held = 1, []
+        self._at += 1
         while True:
             at = self._data.find(MAGIC, self._at)
             self._at = at if at >= 0 else max(self._at, len(self._data) - len(MAGIC) + 1)
@@ -148,7 +149,7 @@ class _Source:
 
     def _read(self) -> bool:
         """Read on; False at the end of the file."""
-        chunk = self._file.read(CHUNK)
+        chunk = self._file.read(max(CHUNK, (len(self._data) - self._at) // 4))  # what is kept is copied
         if chunk:
             self._set(self._data[self._at :] + chunk)
         return bool(chunk)

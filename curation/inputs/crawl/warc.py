@@ -25,35 +25,31 @@ def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
 def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str]) -> Iterator[Page]:
     """Yield the pages among responses; those that cannot be read are counted."""
     for record, block in responses:
-        try:
-            page = _page(record, block)
-        except _Unreadable as error:
-            tally[str(error)] += 1
-            continue
-        if page and page.images:
+        page = _page(record, block)
+        if isinstance(page, str):
+            tally[page] += 1
+        elif page and page.images:
             yield page
 
 
-def _page(record: WarcRecord, block: bytes) -> Page | None:
-    """Return the page in the block of a response; None where it is no HTML."""
+def _page(record: WarcRecord, block: bytes) -> Page | str | None:
+    """Return the page in the block of a response; why it is dropped; None where it is no HTML."""
     if not block.startswith(b"HTTP/"):
-        if record.is_http:
-            raise _Unreadable("dropped.bad_http")
-        return None
+        return "dropped.bad_http" if record.is_http else None
     stated, body = html_pages.headers(block)
     fields = dict(reversed(stated))  # of a repeated field, the first counts
     if not html_pages.is_html(fields):
         return None
     url = record.headers.get("WARC-Target-URI")
     if not url:
-        raise _Unreadable("dropped.bad_record")
+        return "dropped.bad_record"
     try:
         html = html_pages.unpack(body, fields)
         if len(html) > html_pages.MAX_BYTES:
-            raise _Unreadable("dropped.too_large")
+            return "dropped.too_large"
         parsed = html_pages.parse(html, fields)
     except ValueError:
-        raise _Unreadable("dropped.bad_encoding") from None
+        return "dropped.bad_encoding"
     metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
     images = [_image(attributes, parsed.language) for attributes in parsed.images]
     return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]))
@@ -62,7 +58,3 @@ def _page(record: WarcRecord, block: bytes) -> Page | None:
 def _image(attributes: dict[str, str], page_language: str) -> Image:
     language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
     return Image(attributes["src"], attributes, *image_signals(attributes), language.code if language else None)
-
-
-class _Unreadable(Exception):
-    """A response that is dropped; the text of the error is the name of its tally."""
