@@ -145,7 +145,9 @@ class Build:
             "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
-            "excerpts": self._excerpts() if sources.pageviews else [],
+            "excerpts": [
+                row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt" and sources.pageviews
+            ],
             "inputs": {
                 "wordnet": sorted(file.path for file in sources.wordnets),
                 "wikipedia": sorted({file.path for file in sources.wikipedias}),
@@ -165,14 +167,14 @@ class Build:
 
     def _tally(self, part: str) -> dict[str, int]:
         """Return how much was read for a part, and how much of it was dropped for each reason."""
-        stamp = self.parts.stamp(part)
-        rows = stamp["tallies"] if stamp else []
-        return {row["name"]: int(row["value"]) for row in rows if row["language"] is None}
+        return {row["name"]: int(row["value"]) for row in self._tallies(part) if row["language"] is None}
 
     def _excerpts(self) -> list[str]:
         """Return the languages whose dumps were taken for excerpts when titles were chosen."""
-        stamp = self.parts.stamp(_TITLES)
-        return [row["language"] for row in stamp["tallies"] if row["name"] == "excerpt"] if stamp else []
+        return [row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt"]
+
+    def _tallies(self, part: str) -> list[dict]:
+        return (self.parts.stamp(part) or {}).get("tallies", [])
 
 
 def _ngrams(code: str) -> str:

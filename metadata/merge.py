@@ -16,7 +16,6 @@ from metadata.config import MetadataConfig
 from metadata.entries import SCHEMA
 from metadata.rules.characters import symbols
 from metadata.rules.text import meta_can_match, meta_entry, normalise
-from runtime.errors import InputError
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
 
@@ -28,10 +27,6 @@ class Source:
     name: str
     entries: Sequence[str]
     scores: Sequence[float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.scores is not None and len(self.scores) != len(self.entries):
-            raise InputError(f"source {self.name} has {len(self.entries)} entries and {len(self.scores)} scores")
 
     def rows(self) -> Iterable[tuple[str, float | None]]:
         """Yield each entry with its score."""
@@ -90,13 +85,6 @@ def _unicode_form(entry: str) -> str:
     return " ".join(normalise(entry).split())
 
 
-def _meta_form(entry: str) -> str:
-    return entry.strip()
-
-
-_FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": _meta_form}
-
-
 def _refusal(entry: str, rules: str, longest: int) -> str | None:
     """Return why a string is no entry, or None if it is one."""
     if not entry:
@@ -116,4 +104,6 @@ def _fits_padded_text(entry: str) -> bool:
     return meta_can_match(meta_entry(entry))
 
 
+# By rules: the form in which an entry is found, and whether one can be found at all.
+_FORMS: dict[str, Callable[[str], str]] = {"unicode": _unicode_form, "meta": str.strip}
 _MATCHABLE: dict[str, Callable[[str], bool]] = {"unicode": _has_symbols, "meta": _fits_padded_text}

@@ -70,7 +70,8 @@ class Counting:
             for part in parts.values():
                 build.parts.begin(part.name)
             plan = NgramPlan(build.config, build.parts.work / NGRAMS, work)
-            with self.progress.stage(_title(list(parts.values()))):
+            title = f"words of {len(parts)} languages" if len(parts) > 1 else parts[codes[0]].title
+            with self.progress.stage(title):
                 files = {code: build.sources.wikipedias_of(code) for code in codes}
                 tallies = ngram_entries(spark, files, plan)
             for code, part in parts.items():
@@ -112,7 +113,3 @@ class Counting:
         work.mkdir(parents=True, exist_ok=True)
         require_shared(spark, work)
         return spark
-
-
-def _title(parts: list[Part]) -> str:
-    return parts[0].title if len(parts) == 1 else f"words of {len(parts)} languages"

@@ -23,7 +23,6 @@ from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
 from runtime.storage.retrying import BUSY, TRIES, Waits, try_again
 
-MOST_JOBS = 3  # Wikimedia's limit of connections per address
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
 _WAITS = Waits(first=1.0, longest=60.0)  # between tries where the server names no time
 _LONGEST_WAIT = 3600.0  # seconds; a server that asks for more ends the file's turn
@@ -55,11 +54,9 @@ class Manners:
     """The terms on which servers are asked; Wikimedia wants a contact (URL or e-mail address) in the User-Agent."""
 
     contact: str = ""
-    jobs: int = 2  # files at a time
+    jobs: int = 2  # files at a time; Wikimedia allows 3 connections per address
 
     def __post_init__(self) -> None:
-        if not 1 <= self.jobs <= MOST_JOBS:
-            raise ParameterError(f"is {self.jobs}; servers allow 1 to {MOST_JOBS} connections", "jobs")
         if not (self.contact.isascii() and self.contact.isprintable()):
             raise ParameterError(f"is {self.contact!r}; give a URL or an e-mail address in ASCII", "contact")
 

@@ -58,8 +58,7 @@ def fetch(
     A file has its name only when it is whole and checked; one that was fetched and checked before is kept. A dry run
     writes nothing and asks for sizes. An obstacle to every file (no network, no room) is an InputError.
     """
-    downloads, folder = list(dict.fromkeys(downloads)), Path(directory)
-    _require_places(downloads)
+    downloads, folder = list(downloads), Path(directory)
     with nullcontext() if dry_run else _claimed(folder), closing(Client(manners)) as client:
         return _parallel(lambda download: Transfer(download, folder, client).run(dry_run), downloads, client)
 
@@ -85,13 +84,6 @@ def _parallel(work: Callable[[Item], Found], items: list[Item], client: Client) 
     finally:
         client.stop.set()
         executor.shutdown(cancel_futures=True)
-
-
-def _require_places(downloads: list[Download]) -> None:
-    by_path: dict[str, str] = {}
-    for download in downloads:
-        if by_path.setdefault(download.path, download.url) != download.url:
-            raise InputError(f"{by_path[download.path]} and {download.url} would both be {download.path}; fetch one")
 
 
 @contextmanager

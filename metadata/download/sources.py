@@ -71,8 +71,6 @@ class Snapshot:
     def __post_init__(self) -> None:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
             raise ParameterError(f"is {self.dump!r}; it must be 'latest' or a day such as 20240101", "dump")
-        if unknown := [name for name in self.wordnets if name not in WORDNETS]:
-            raise ParameterError(f"names {', '.join(unknown)}; choose from {', '.join(WORDNETS)}", "wordnets")
         if self.content_current and self.dump == "latest":
             raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
 
@@ -99,10 +97,7 @@ def plan(
     A dump is a listing, whose files `fetch.look_up` finds. `mirror` is the URL of a copy of dumps.wikimedia.org. The
     days and hours that are drawn depend on the seed alone.
     """
-    names = list(sources)
-    unknown = [name for name in names if name not in SOURCES]
-    if unknown or isinstance(sources, str):
-        raise InputError(f"cannot download {unknown or sources!r}; choose from {', '.join(SOURCES)}")
+    names = set(sources)
     codes = None if languages is None else {language(code).code for code in languages}
     chosen = [each for each in LANGUAGES if codes is None or each.code in codes]
     base = require_http(mirror or WIKIMEDIA).rstrip("/")

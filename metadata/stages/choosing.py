@@ -86,27 +86,22 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The number of rows that are taken of each language, and the file for them, with {language} in its name."""
+def write_best(candidates: DataFrame, name: str, taken: Mapping[str, int], path: Path) -> Tallies:
+    """Write the best rows of RATED of each language, by score and then by entry; return how many by `name`.
 
-    name: str
-    taken: Mapping[str, int]
-    folder: Path
-    file: str
-
-
-def write_best(candidates: DataFrame, chosen: Chosen) -> Tallies:
-    """Write the best rows of RATED of each language, by score and then by entry; return how many by `chosen.name`."""
+    `taken` is how many of each language, `path` that of the files, with {language} in it.
+    """
     in_order = candidates.repartition("language").sortWithinPartitions("language", F.desc("score"), "entry")
-    return collected(map_batches(in_order, partial(_write, chosen=chosen), TALLIES))
+    return collected(map_batches(in_order, partial(_write, name=name, taken=taken, path=str(path)), TALLIES))
 
 
-def _write(batches: Iterable[pa.RecordBatch], chosen: Chosen) -> Iterator[pa.RecordBatch]:
+def _write(
+    batches: Iterable[pa.RecordBatch], name: str, taken: Mapping[str, int], path: str
+) -> Iterator[pa.RecordBatch]:
     tally = Tallies()
     for code, parts in groupby(by_language(batches), key=itemgetter(0)):
-        with part_writer(chosen.folder / chosen.file.format(language=code), CHOSEN, _ROWS) as writer:
+        with part_writer(Path(path.replace("{language}", code)), CHOSEN, _ROWS) as writer:
             for _, rows in parts:
-                writer.write(rows.select(CHOSEN.names).cast(CHOSEN).slice(0, chosen.taken[code] - writer.rows))
-        tally.add(chosen.name, writer.rows, code)
+                writer.write(rows.select(CHOSEN.names).cast(CHOSEN).slice(0, taken[code] - writer.rows))
+        tally.add(name, writer.rows, code)
     yield tally.batch()

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from metadata.config import MetadataConfig
 from metadata.languages import LANGUAGES, language
-from metadata.stages.choosing import Chosen, Percentile, percentiles, write_best
+from metadata.stages.choosing import Percentile, percentiles, write_best
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.titles import spaced
@@ -87,9 +87,8 @@ def _write_unigrams(words: DataFrame, found: Tallies, plan: NgramPlan) -> Tallie
     rules = {code: selection.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
     best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
-    return write_best(
-        map_batches(words, best, RATED), Chosen("unigrams", taken, plan.folder, "{language}/unigrams.parquet")
-    )
+    rows = map_batches(words, best, RATED)
+    return write_best(rows, "unigrams", taken, plan.folder / "{language}/unigrams.parquet")
 
 
 def _mutual(counts: DataFrame, words: DataFrame, totals: Mapping[str, float], plan: NgramPlan) -> DataFrame:
@@ -113,7 +112,7 @@ def _write_bigrams(
     alike = map_batches(mutual.where(~spaced), scored, RATED).groupBy("language", "entry").agg(F.max("score"))
     candidates = map_batches(mutual.where(spaced), partial(_best_scored, scored=scored, best=best), RATED)
     candidates = candidates.union(map_batches(alike.toDF(*RATED.names), best, RATED))
-    return write_best(candidates, Chosen("bigrams", taken, plan.folder, "{language}/bigrams.parquet"))
+    return write_best(candidates, "bigrams", taken, plan.folder / "{language}/bigrams.parquet")
 
 
 def _tallies_of(code: str, read: Tallies, written: Tallies) -> Tallies:

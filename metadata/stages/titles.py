@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
-from metadata.stages.choosing import Chosen, write_best
+from metadata.stages.choosing import write_best
 from metadata.wikipedia.pageviews import views
 from metadata.words import selection
 from metadata.words.selection import RATED
@@ -57,14 +57,16 @@ def title_entries(spark: SparkSession, files: list[str], plan: TitlePlan) -> Tal
     """Write the title entries of the plan's languages to files of its folder, one a language; return tallies."""
     summed = _viewed(spark, files, plan).groupBy("language", "title").agg(F.sum("views"), F.max("article"))
     viewed = stored(summed.toDF(*VIEWED.names).where("views > 0 or language is null"), plan.work / "titles")
-    titles = viewed.where("language is not null")
+    titles = viewed.where("language is not null").selectExpr(
+        "language", "title as entry", "cast(views as double) as score", "article"
+    )
     found = collected(map_batches(titles, partial(_figures, plan=plan), TALLIES))
     strict = [code for code in plan.articles if _is_whole(found, code)]
     taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
     kept = titles.where(~F.col("language").isin(strict) | F.col("article"))
-    best = partial(_best, taken=taken, longest=plan.config.longest_entry)
-    chosen = Chosen("titles", taken, plan.folder, "{language}.parquet")
-    written = write_best(map_batches(kept, best, RATED), chosen)
+    best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
+    candidates = map_batches(kept.select(*RATED.names), best, RATED)
+    written = write_best(candidates, "titles", taken, plan.folder / "{language}.parquet")
     read = collected(viewed.where("language is null").selectExpr("title as name", "language", "views as value"))
     return read + written + _judged(found, strict, plan)
 
@@ -127,14 +129,6 @@ def _figures(batches: Iterable[pa.RecordBatch], plan: TitlePlan) -> Iterator[pa.
     tally = Tallies()
     for batch in batches:
         for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
-            for row in selection.figures([_rated(rows)], rules, plan.config.longest_entry).rows():
+            for row in selection.figures([rows], rules, plan.config.longest_entry).rows():
                 tally.add(f"{begin}{row['name']}", row["value"], row["language"])
     yield tally.batch()
-
-
-def _best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
-    yield from selection.best(map(_rated, batches), taken, longest)
-
-
-def _rated(rows: pa.RecordBatch) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([rows["language"], rows["title"], rows["views"].cast(pa.float64())], schema=RATED)

@@ -15,6 +15,7 @@ from metadata.wikipedia.dumps import CutError, Page, cirrus_pages, drop, unpacke
 from metadata.wikipedia.files import COLUMNS, WikipediaFile
 from metadata.wikipedia.titles import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
+from runtime.arrow.batching import gather
 from runtime.redaction import with_secrets
 from runtime.storage.parquet import BoundedParquet
 
@@ -39,7 +40,7 @@ def articles(file: WikipediaFile, tally: Counter) -> Iterator[pa.RecordBatch]:
     _count(tally, file.path, "read")  # a file, or a span of one
     _count(tally, file.path, "conflicts.language", file.conflict)
     before = {what: tally[what] for what in ("pages", "articles")}
-    for rows in _chunks(_articles(file, tally)):
+    for rows in gather(_articles(file, tally), lambda row: len(row[1]), BATCH_CHARACTERS, BATCH_ROWS):
         titles, texts = zip(*rows, strict=True)
         yield pa.RecordBatch.from_arrays(
             [pa.array([file.wikipedia] * len(rows)), pa.array(titles), pa.array(texts)], schema=ARTICLES
@@ -87,19 +88,6 @@ def _count(tally: Counter, path: str, what: str, number: int = 1) -> None:
 def namespaces(file: WikipediaFile) -> list[str]:
     """Return the names of the namespaces in a dump's head, without that of articles."""
     return [name for number, name in file.namespaces if number != 0]
-
-
-def _chunks(rows: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    chunk: list[tuple[str, str]] = []
-    characters = 0
-    for row in rows:
-        chunk.append(row)
-        characters += len(row[1])
-        if len(chunk) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
 
 
 def _articles(file: WikipediaFile, tally: Counter) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +18,7 @@ from metadata.languages import is_wikipedia
 from metadata.wikipedia import titles
 from metadata.wikipedia.dumps import CutError, pieces
 from metadata.wikipedia.titles import Namespaces
+from runtime.arrow.batching import gather
 from runtime.errors import InputError
 from runtime.storage.listing import expand
 
@@ -96,16 +96,13 @@ def _is_pageview(line: bytes) -> bool:
 
 def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
     """Yield the bytes of the file in blocks of whole lines; a file that breaks off keeps what came before."""
-    parts, size = [], 0
-    for piece in _pieces(path, counts):
-        parts.append(piece)
-        size += len(piece)
-        if size >= BLOCK and b"\n" in piece:
-            lines, _, rest = b"".join(parts).rpartition(b"\n")
-            yield lines + b"\n"
-            parts, size = [rest], len(rest)
-    if last := b"".join(parts):
-        yield last if last.endswith(b"\n") else last + b"\n"
+    rest = b""
+    for some in gather(_pieces(path, counts), len, BLOCK):
+        lines, line_feed, rest = b"".join([rest, *some]).rpartition(b"\n")
+        if line_feed:
+            yield lines + line_feed
+    if rest:
+        yield rest + b"\n"
 
 
 def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
@@ -140,32 +137,19 @@ def _read_block(block: bytes, known: Namespaces, counts: Counter) -> pa.RecordBa
 
 def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
     """Return project, title, views (binary) and the number of fields of the lines that have as many as a known form."""
-    characters = np.frombuffer(block, np.uint8)
-    spaces, ends = np.flatnonzero(characters == ord(" ")), np.flatnonzero(characters == ord("\n"))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    first = np.searchsorted(spaces, starts)  # the line's first space
-    fields = np.searchsorted(spaces, ends) - first + 1
-    rows = np.flatnonzero(np.isin(fields, list(_VIEWS_FIELD)))
-    starts, first, fields = starts[rows], first[rows], fields[rows]
-    views = first + np.select([fields == each for each in _VIEWS_FIELD], list(_VIEWS_FIELD.values()))
-    counts["lines"] += len(ends)
-    if len(rows) < len(ends):
-        counts["dropped.fields"] += len(ends) - len(rows)
-    bounds = [(starts, spaces[first]), (spaces[first] + 1, spaces[first + 1]), (spaces[views - 1] + 1, spaces[views])]
-    columns = [*(_slices(block, *each) for each in bounds), pa.array(fields)]
-    return pa.RecordBatch.from_arrays(columns, names=["project", "title", "views", "fields"])
-
-
-def _slices(block: bytes, starts: np.ndarray, ends: np.ndarray) -> pa.Array:
-    """Return block[start:end] of each pair: every other one of the pieces into which the bounds cut the block."""
-    if not len(starts):
-        return pa.array([], pa.binary())
-    bounds = np.empty(2 * len(starts), np.int32)
-    bounds[::2], bounds[1::2] = starts, ends
-    pieces = pa.Array.from_buffers(
-        pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(block)], null_count=0
-    )
-    return pieces.take(pa.array(np.arange(0, len(pieces), 2)))
+    lines = pc.split_pattern(pa.array([block], pa.binary()), b"\n").flatten()[:-1]
+    fields = pc.split_pattern(lines, b" ")
+    number = pc.list_value_length(fields)
+    forms = []
+    for size, views in _VIEWS_FIELD.items():
+        rows = fields.filter(pc.equal(number, size))
+        columns = [pc.list_element(rows, position) for position in (0, 1, views)]
+        forms.append(pa.record_batch([*columns, pa.repeat(size, len(rows))], ["project", "title", "views", "fields"]))
+    found = pa.concat_batches(forms)
+    counts["lines"] += len(lines)
+    if found.num_rows < len(lines):
+        counts["dropped.fields"] += len(lines) - found.num_rows
+    return found
 
 
 def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Counter) -> pa.RecordBatch:

@@ -1,6 +1,7 @@
 """Find wordnet files and read the lemmas in them: a table with one row for each format in which wordnets are published.
 
-A new format is a row of FORMATS and a module with its two functions. `lemmas` cleans what they find in a lemma's field.
+A new format is a row of FORMATS and a module with its two functions, like those in `readers`. `lemmas` cleans what they
+find in a lemma's field.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from posixpath import basename
 
 from metadata.languages import Language
-from metadata.wordnet import lmf, princeton, tab
-from metadata.wordnet.files import EXPECTED, WordnetFile, language_of
+from metadata.wordnet import readers
+from metadata.wordnet.readers import EXPECTED, PARTS, WordnetFile, language_of
 from runtime.errors import InputError
 from runtime.storage.listing import expand
 
@@ -32,9 +33,9 @@ class Format:
 
 
 FORMATS = {
-    "dict": Format(re.compile(r"data\.(noun|verb|adj|adv)"), princeton.codes, princeton.lemmas),
-    "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), tab.codes, tab.lemmas),
-    "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), lmf.codes, lmf.lemmas),
+    "dict": Format(re.compile(r"data\.(noun|verb|adj|adv)"), readers.princeton_codes, readers.princeton_lemmas),
+    "tab": Format(re.compile(r".+\.tab(\.(gz|bz2|xz))?"), readers.tab_codes, readers.tab_lemmas),
+    "lmf": Format(re.compile(r".+\.xml(\.(gz|bz2|xz))?"), readers.lmf_codes, readers.lmf_lemmas),
 }
 _ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
 _UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
@@ -64,8 +65,8 @@ def _of_path(path: str) -> Iterator[WordnetFile]:
     names = {basename(member) for member in inside}
     if not inside:
         raise InputError(f"{path} holds no wordnet; {EXPECTED}")
-    if len(inside) > 1 and 0 < len(princeton.PARTS & names) < len(princeton.PARTS):
-        raise InputError(f"{path} lacks {sorted(princeton.PARTS - names)} of Princeton's dict files; fetch it again")
+    if len(inside) > 1 and 0 < len(PARTS & names) < len(PARTS):
+        raise InputError(f"{path} lacks {sorted(PARTS - names)} of Princeton's dict files; fetch it again")
     for member, form in inside.items():
         yield from (WordnetFile(member, form, language) for language in _languages(member, form))
 

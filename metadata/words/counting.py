@@ -22,10 +22,8 @@ WORDS = 1 << 23  # that are counted together, in some 400 MB beside the batch th
 
 _ROWS = 1 << 16  # of pairs that are written out together
 
-Texts = Iterable[str | None]
 
-
-def count_batches(batches: Iterable[Texts], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
+def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
     """Yield tables of COUNTS that add up to the counts of all texts; a word has null instead of a second one.
 
     A word or pair is in more than one table only if the texts have more than `most` words. A batch has less than 2 GB.
@@ -40,9 +38,8 @@ def count_batches(batches: Iterable[Texts], language: Language, most: int = WORD
         yield from _counted(words)
 
 
-def _words(texts: Texts, language: Language) -> Words:
-    written = texts.to_pylist() if isinstance(texts, pa.Array | pa.ChunkedArray) else texts
-    words = segment("\n".join(filter(None, written)), language.code)
+def _words(texts: pa.Array, language: Language) -> Words:
+    words = segment("\n".join(filter(None, texts.to_pylist())), language.code)
     return Words(words.strings.dictionary_encode(), words.follows)
 
 

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from metadata import InputError
 from metadata.merge import NUMBERS, Source, merge
 from metadata.rules.text import meta_entry, meta_text
 
@@ -41,11 +40,6 @@ def test_a_symbol_that_is_no_punctuation_is_an_entry():
 
 def test_no_sources_give_an_empty_table():
     assert len(merge("en", []).table()) == 0
-
-
-def test_scores_must_be_as_many_as_entries():
-    with pytest.raises(InputError, match="1 entries and 2 scores"):
-        Source("titles", ["a"], [1.0, 2.0])
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 import bz2
 import gzip
 import hashlib
-import io
 import lzma
 import os
-import zipfile
 
 import pytest
 
@@ -73,18 +71,6 @@ def test_without_a_published_checksum_the_one_inside_is_checked(server, tmp_path
     good, bad = fetch([whole, short], tmp_path, manners)
     assert (good.outcome, good.check, bad.outcome) == ("fetched", "its own", "failed")
     assert visible(tmp_path) == [f"whole.{ending}"]
-
-
-def test_the_checksums_inside_a_zip_are_checked(server, tmp_path, manners):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("data.noun", "犬" * 100)
-    body = buffer.getvalue()
-    bad = body.replace("犬犬".encode(), "犬猫".encode(), 1)
-    downloads = [Download(server.serve(f"/{i}", Answer(body=each)), f"{i}.zip") for i, each in enumerate([body, bad])]
-    good, damaged = fetch(downloads, tmp_path, manners)
-    assert (good.outcome, damaged.outcome) == ("fetched", "failed")
-    assert "data.noun" in damaged.reason
 
 
 def test_a_file_that_is_here_and_checked_is_not_asked_for_again(server, tmp_path, manners):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from metadata import InputError
-from metadata.wikipedia import pageviews
+from metadata.wikipedia import dumps, pageviews
 from metadata.wikipedia.pageviews import VIEWS, views
 from tests.naive.titles import naive_titles
 
@@ -53,7 +53,7 @@ def test_a_daily_line_gives_the_days_views_whatever_the_access_and_page_id(read)
 
 def test_both_forms_may_stand_in_one_file(read):
     rows, _ = read("en A1 1 0", "en.wikipedia A2 null desktop 2 A2", "en A3 3 0", name="mixed.gz")
-    assert rows == [("en", "A1", 1), ("en", "A2", 2), ("en", "A3", 3)]
+    assert sorted(rows) == [("en", "A1", 1), ("en", "A2", 2), ("en", "A3", 3)]
 
 
 @pytest.mark.parametrize("project", ["en", "en.m", "en.zero"])
@@ -287,10 +287,11 @@ def _nasty_lines(count: int) -> list[bytes]:
 @pytest.mark.parametrize("block", [40, 1000, 1 << 24])
 def test_nasty_lines_give_what_the_naive_twin_gives_however_the_file_is_cut(read, monkeypatch, block):
     monkeypatch.setattr(pageviews, "BLOCK", block)
+    monkeypatch.setattr(dumps, "CHUNK", block)
     lines = _nasty_lines(4_000)
     rows, tally = read(*lines, name="views.gz")
     expected, reasons = naive_titles(b"".join(line + b"\n" for line in lines))
-    assert rows == expected
+    assert sorted(rows) == sorted(expected)
     assert {key.removeprefix("dropped."): n for key, n in tally.items() if key.startswith("dropped.")} == reasons
     assert len(rows) > 100
     assert len(reasons) == 9
