@@ -5,19 +5,22 @@ As an observer of a run, where Spark adds up what tasks count, and of a finished
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from curation.observers.classes import (
-    Alignment,
+    MANIFEST,
+    POOL,
     Classes,
     Finder,
     Rows,
+    alignment,
     count_classes,
     finders_of,
     no_counts,
@@ -42,10 +45,10 @@ from runtime.storage.parquet import batches
 from runtime.storage.whole import whole, write_json
 
 JSON, PLOT = "alignment.json", "alignment.svg"
-POOL, MANIFEST = "pool", "manifest"
 # Where the sum of a language stands in the counts of classes, of what it is, and what a file adds to it.
 SUMS = pa.schema({"part": pa.string(), "language": pa.string(), "place": pa.int64(), "value": pa.int64()})
 
+Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
 
 LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))
@@ -69,7 +72,7 @@ class AlignmentObserver:
         for part, code, place, value in rows:
             counts[part][code][place] = value
         found = _aligned(self.classes, counts)
-        return Observed({each.language: each.json() for each in found}, section(found))
+        return Observed(found, section(found))
 
 
 def find(options: Options) -> AlignmentObserver | None:
@@ -78,7 +81,7 @@ def find(options: Options) -> AlignmentObserver | None:
     return AlignmentObserver(tuple(classes.items())) if classes else None
 
 
-def align(run: Results, classes: dict[str, Classes]) -> list[Alignment]:
+def align(run: Results, classes: dict[str, Classes]) -> Figures:
     """Return the alignment of each language in a finished run."""
     finders = finders_of(classes, run.facts["made_from"].get("rules", "unicode"))
     files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
@@ -86,13 +89,13 @@ def align(run: Results, classes: dict[str, Classes]) -> list[Alignment]:
     return _aligned(classes.items(), counts)
 
 
-def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str, np.ndarray]]) -> list[Alignment]:
-    return [Alignment.of(code, each, counts[POOL][code], counts[MANIFEST][code]) for code, each in classes]
+def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str, np.ndarray]]) -> Figures:
+    return {code: alignment(each, {part: counts[part][code] for part in counts}) for code, each in classes}
 
 
-def write(found: list[Alignment], folder: Path) -> None:
+def write(found: Figures, folder: Path) -> None:
     """Write alignment.json and alignment.svg into a folder."""
-    write_json(folder / JSON, {"version": 1, "languages": {each.language: each.json() for each in found}})
+    write_json(folder / JSON, {"version": 1, "languages": found})
     with whole(folder / PLOT) as file:
         file.write_text(drawing(found), encoding="utf-8")
 
@@ -131,50 +134,51 @@ def _finders(classes: tuple[tuple[str, Classes], ...], rules: Rules) -> dict[str
     return finders_of(dict(classes), rules)
 
 
-def section(found: Sequence[Alignment]) -> Section:
+def section(found: Figures) -> Section:
     """Return what the report shows: a row for each language, and the charts of those whose classes occur."""
     template = environment().get_template("alignment.html")
-    html = template.render(headings=HEADINGS, rows=map(_row, found), drawn=charts_of(found))
+    html = template.render(headings=HEADINGS, rows=_rows(found), drawn=charts_of(found))
     return Section("alignment", "Classes of evaluation sets", html)
 
 
-def table(found: list[Alignment]) -> str:
+def table(found: Figures) -> str:
     """Return one line a language."""
-    return "\n".join(aligned([HEADINGS, *map(_row, found)]))
+    return "\n".join(aligned([HEADINGS, *_rows(found)]))
 
 
-def drawing(found: list[Alignment]) -> str:
+def drawing(found: Figures) -> str:
     """Return an SVG with a chart of each language of which the pool names a class."""
     return environment().get_template("alignment.svg").render(drawn=charts_of(found))
 
 
-def charts_of(found: Sequence[Alignment]) -> list[Chart]:
-    """Return a chart of each language of which the pool names a class."""
-    return [chart(each) for each in found if each.pool.any()]
+def charts_of(found: Figures) -> list[Chart]:
+    """Return a chart of each language of which the pool names a class.
+
+    It has the texts that name each class, the most frequent first, in the pool and in the manifest.
+    """
+    return [_chart(language(code).name, each["counts"]) for code, each in found.items() if each["found"][POOL]]
 
 
-def chart(found: Alignment) -> Chart:
-    """Return a chart of the texts that name each class, the most frequent first, in the pool and in the manifest."""
-    name = language(found.language).name
-    counts = {"before": found.pool, "after": found.manifest}
-    counts = {line: np.sort(each[each > 0])[::-1] for line, each in counts.items()}
-    x = LogAxis(LEFT, RIGHT, len(counts["before"]))
-    y = LogAxis(BOTTOM, TOP, 1.25 * counts["before"][0])
+def _chart(name: str, counts: list[dict[str, Any]]) -> Chart:
+    lines = {"before": POOL, "after": MANIFEST}
+    ranked = {line: sorted((each[part] for each in counts if each[part]), reverse=True) for line, part in lines.items()}
+    x, y = LogAxis(LEFT, RIGHT, len(ranked["before"])), LogAxis(BOTTOM, TOP, 1.25 * ranked["before"][0])
     return Chart(
         f"{name}: texts that name a class, before and after balancing",
         *(x, y, f"classes of {name} by rank", "texts"),
-        lines={line: points(x, y, np.arange(1, len(each) + 1), each) for line, each in counts.items()},
+        lines={line: points(x, y, np.arange(1, len(each) + 1), each) for line, each in ranked.items()},
         labels=LEGEND,
     )
 
 
-def _row(found: Alignment) -> tuple[str, ...]:
-    classes = len(found.labels)
-    occurring = [int((each > 0).sum()) for each in (found.pool, found.manifest)]
-    return (
-        named(found.language),
-        number(classes),
-        *(f"{number(each)} ({percent(each, classes)})" for each in occurring),
-        *map(percent, found.naming, found.texts),
-        *(decimal(each, 3) for each in found.divergences()),
-    )
+def _rows(found: Figures) -> list[tuple[str, ...]]:
+    return [
+        (
+            named(code),
+            number(each["classes"]),
+            *(f"{number(classes)} ({percent(classes, each['classes'])})" for classes in each["found"].values()),
+            *(percent(each["naming"][part], texts) for part, texts in each["texts"].items()),
+            *(decimal(value, 3) for value in each["divergence"].values()),
+        )
+        for code, each in found.items()
+    ]

@@ -25,6 +25,7 @@ from runtime.errors import InputError
 BETWEEN_NAMES = "|"  # of one class in a line of text; names have commas
 AS_IT_IS = ("{}",)
 FORM = "give a JSON array of names, or of arrays of the names of a class, a JSON object of them, or a class a line"
+POOL, MANIFEST = "pool", "manifest"
 TEXTS, NAMING, CLASSES = 0, 1, 2  # of counts, int64: all texts, those that name a class, from CLASSES on each class's
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
@@ -147,39 +148,19 @@ def divergence(counts: np.ndarray) -> float | None:
     return float((shares * np.log(shares * len(counts))).sum())
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """The classes of one language, and the texts of the pool and of the manifest that name each."""
+def alignment(classes: Classes, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the figures of one language, with the classes in the order of their counts in the pool.
 
-    language: str
-    labels: tuple[str, ...]
-    pool: np.ndarray
-    manifest: np.ndarray
-    texts: tuple[int, int]  # of the language, in pool and manifest
-    naming: tuple[int, int]  # of these, that name a class
-
-    @classmethod
-    def of(cls, language: str, classes: Classes, pool: np.ndarray, manifest: np.ndarray) -> Alignment:
-        """Return the alignment of a language, given what was counted."""
-        texts, naming = ((int(pool[sum_]), int(manifest[sum_])) for sum_ in (TEXTS, NAMING))
-        return cls(language, classes.labels, pool[CLASSES:], manifest[CLASSES:], texts, naming)
-
-    def divergences(self) -> tuple[float | None, float | None]:
-        """Return the divergence in the pool and in the manifest, both over the classes that the pool has."""
-        found = self.pool > 0
-        return divergence(self.pool[found]), divergence(self.manifest[found])
-
-    def json(self) -> dict[str, Any]:
-        """Return all figures, with the classes in the order of their counts in the pool."""
-        before, after = self.divergences()
-        order = np.argsort(-self.pool, kind="stable").tolist()
-        return {
-            "classes": len(self.labels),
-            "texts": dict(zip(("pool", "manifest"), self.texts, strict=True)),
-            "naming": dict(zip(("pool", "manifest"), self.naming, strict=True)),
-            "found": {"pool": int((self.pool > 0).sum()), "manifest": int((self.manifest > 0).sum())},
-            "divergence": {"pool": before, "manifest": after},
-            "counts": [
-                {"class": self.labels[i], "pool": int(self.pool[i]), "manifest": int(self.manifest[i])} for i in order
-            ],
-        }
+    `counts` has what `count_classes` counted in the pool and in the manifest. Both divergences are over the classes
+    that the pool has.
+    """
+    named = {part: each[CLASSES:] for part, each in counts.items()}
+    order = np.argsort(-named[POOL], kind="stable").tolist()
+    return {
+        "classes": len(classes.labels),
+        "texts": {part: int(each[TEXTS]) for part, each in counts.items()},
+        "naming": {part: int(each[NAMING]) for part, each in counts.items()},
+        "found": {part: int((each > 0).sum()) for part, each in named.items()},
+        "divergence": {part: divergence(each[named[POOL] > 0]) for part, each in named.items()},
+        "counts": [{"class": classes.labels[i]} | {part: int(named[part][i]) for part in named} for i in order],
+    }

@@ -15,7 +15,7 @@ from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
 from curation.language.judging import REASONS as UNDETERMINED
 from curation.observers.alignment import section
-from curation.observers.classes import Alignment
+from curation.observers.classes import Classes, alignment
 from curation.report.bars import DROPPED
 from curation.report.bars import UNDETERMINED as MEANINGS
 from curation.report.facts import Observed
@@ -40,9 +40,9 @@ def test_what_stands_in_the_crawl_is_text_and_nothing_else():
 def test_alignment_is_shown_where_classes_are_given():
     run, rates = finished()
     assert not [each for each in page(run, rates).named("h2") if each.get("id") == "alignment"]
-    counts = np.array([90, 5, 0]), np.array([20, 5, 0])
-    aligned = Alignment("en", ("dog", "cat", "cow"), *counts, texts=(200, 50), naming=(94, 25))
-    both = [aligned, replace(aligned, language="ja", pool=counts[0] * 0)]
+    classes = Classes(("dog", "cat", "cow"), ())
+    counts = {"pool": np.array([200, 94, 90, 5, 0]), "manifest": np.array([50, 25, 20, 5, 0])}
+    both = {"en": alignment(classes, counts), "ja": alignment(classes, counts | {"pool": counts["pool"] * 0})}
     shown = page(replace(run, observed={"alignment": Observed(section=section(both))}), rates)
     assert (
         len(shown.named("figure")) == len(page(run, rates).named("figure")) + 1
