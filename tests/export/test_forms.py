@@ -1,47 +1,26 @@
-"""A form of another installed package is listed in the help, takes flags, and writes a folder."""
+"""The form of docs/extending.md, of another installed package, is in the help, takes flags, and writes a folder."""
+
+import re
 
 import pytest
 
 from curation.commands.export import main
 from curation.export.forms import FORMS, forms
+from tests.support.checkout import ROOT
 from tests.support.installed import install
 from tests.support.refusals import refusal
-
-CODE = """
-from dataclasses import dataclass
-from curation.export.forms import ALL, ByCluster, Form, selected
-from curation.run.finished import curated_files
-from runtime.storage.parquet import batches
-
-@dataclass(frozen=True)
-class Urls(Form):
-    clusters: ByCluster = ALL
-    ending: str = "txt"
-    writes = "a list of URLs"
-
-    @classmethod
-    def add_flags(cls, parser):
-        group = parser.add_argument_group("lists, for urls")
-        group.add_argument("--ending", default=cls.ending, help="of the names of lists")
-
-    def write(self, run, folder):
-        with selected(run, folder, self.clusters) as selection:
-            for file in curated_files(run):
-                with (folder / f"{file.path.stem}.{self.ending}").open("w", encoding="utf-8") as out:
-                    for batch in batches(file):
-                        out.writelines(f"{url}\\n" for url in selection.filter(batch)["url"].to_pylist())
-        return "lists"
-"""
 
 
 @pytest.fixture
 def urls(monkeypatch, tmp_path):
+    page = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     entry_points = "[clip_curation.export_forms]\nurls = form_of_urls:Urls\n"
-    install(monkeypatch, tmp_path / "site", "form_of_urls", CODE, entry_points)
+    install(monkeypatch, tmp_path / "site", "form_of_urls", code, entry_points)
 
 
 def test_the_forms_of_this_project_are_those_of_its_table():
-    assert list(forms()) == list(FORMS) == ["datacomp", "huggingface", "metaclip", "webdataset"]
+    assert list(forms()) == list(FORMS)
 
 
 def test_the_help_lists_a_form_of_another_package_and_its_flags(urls, capsys):
