@@ -19,7 +19,7 @@ from metadata.entry_lists import read_lists
 from metadata.languages import language
 from metadata.rules.text import RULES
 from metadata.sources import Sources
-from runtime.arguments import Group, Parser, absolute
+from runtime.arguments import Group, Parser
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
@@ -144,13 +144,7 @@ def _add_main(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print files and sizes, fetch and build nothing")
     parser.add_argument("--languages", nargs="+", metavar="CODE", help="the languages to build (default: all found)")
     parser.add_argument("--rules", choices=RULES, help="how entries will be matched")
-    parser.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the metadata, shared by all machines; what is counted is kept",
-    )
+    parser.add_output("folder of the metadata, shared by all machines; what is counted is kept")
 
 
 def _add_downloads(group: Group) -> None:

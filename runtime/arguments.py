@@ -60,6 +60,14 @@ class Parser(argparse.ArgumentParser):
             help="print the version of this program and exit",
         )
 
+    def add_input(self, help: str) -> None:
+        """Add --input: paths, with what they name on this machine made absolute."""
+        self.add_argument("--input", nargs="+", required=True, type=absolute, metavar="PATH", help=help)
+
+    def add_output(self, help: str) -> None:
+        """Add --output: the folder or URL that the command writes."""
+        self.add_argument("--output", required=True, type=absolute, metavar="DIR", help=help)
+
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in a line of a file.
 

@@ -61,12 +61,8 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "fine and coarse cluster and distance, the centres, and a page of nearest texts, sizes and languages.",
     )
     parser.add_argument("run", metavar="RUN", type=absolute, help="output folder of clip-curate")
-    parser.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again",
+    parser.add_output(
+        "folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again"
     )
     parser.add_argument("--fine", type=int, metavar="N", help="fine clusters")
     parser.add_argument("--coarse", type=int, metavar="N", help="coarse clusters, of the fine centres")

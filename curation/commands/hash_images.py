@@ -9,7 +9,7 @@ from functools import partial
 from curation.hashing.pipeline import Hashes, hash_images
 from curation.tars.damage import told
 from curation.tars.pictures import OK
-from runtime.arguments import Parser, absolute
+from runtime.arguments import Parser
 from runtime.console import command
 from runtime.progress import ConsoleProgress
 from runtime.session import session
@@ -50,20 +50,9 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "of pictures, such as an evaluation set. Broken pictures are counted by reason, and damaged tars are read up "
         "to their damage."
     )
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        required=True,
-        type=absolute,
-        metavar="PATH",
-        help="tars or pictures: files, folders with all below them, globs or URLs",
-    )
-    parser.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the hashes, which all machines share, or a URL; what is in it for the same inputs stays",
+    parser.add_input("tars or pictures: files, folders with all below them, globs or URLs")
+    parser.add_output(
+        "folder of the hashes, which all machines share, or a URL; what is in it for the same inputs stays"
     )
     parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
     parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")

@@ -45,14 +45,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "Write how well each image of img2dataset's tars fits its text: the cosine similarity that a CLIP model gives "
         "them. `clip-curate --images DIR --keep 'clip_score >= 0.25'` then balances the pairs above a cut."
     )
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        required=True,
-        type=absolute,
-        metavar="PATH",
-        help="tars of img2dataset on this machine: files, folders with tars directly in them, or globs",
-    )
+    parser.add_input("tars of img2dataset on this machine: files, folders with tars directly in them, or globs")
     parser.add_argument(
         "--model",
         required=True,
@@ -71,13 +64,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         help="output folder of clip-curate: score each text that it matched to an image; the highest score counts "
         "(default: the text in the tar)",
     )
-    parser.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the scores, one file a tar; tars that are in it from the same model stay",
-    )
+    parser.add_output("folder of the scores, one file a tar; tars that are in it from the same model stay")
     parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
     _add_running(parser)
     parser.take_defaults(ScoringConfig)
