@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from metadata.entry_lists import read_lists
 from metadata.languages import language
 from metadata.rules.text import RULES
 from metadata.sources import Sources
-from runtime.arguments import Group, Parser
+from runtime.arguments import Group, Parser, made
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> None:
     """Fetch what is asked for, build the entries of all languages, and print how many each source gave."""
-    config = MetadataConfig(**{field.name: getattr(args, field.name) for field in fields(MetadataConfig)})
+    config = made(MetadataConfig, args)
     output = require_output(Path(args.output))
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews], except_in=[DOWNLOADS])
     fetched = fetch_sources(args, output)

@@ -6,10 +6,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from curation.commands.arguments import Parser, add_classes
+from curation.commands.arguments import add_classes
 from curation.observers.alignment import align, table, write
 from curation.observers.classes import read_classes
 from curation.run.finished import open_local
+from runtime.arguments import Parser
 from runtime.console import command
 from runtime.storage.output_folders import new_folder
 from runtime.terminal import say

@@ -11,7 +11,7 @@ from curation.gate.plan import GateOptions
 from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.dialects import DIALECTS
-from runtime.arguments import Parser, absolute, add_fields
+from runtime.arguments import Parser, add_fields
 
 COLUMNS = {
     "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in a file without header",
@@ -116,12 +116,8 @@ def _add_main(parser: Parser) -> None:
         metavar="LANGUAGE=FILE",
         help="lists of entries, as they are: a JSON array or one per line",
     )
-    parser.add_argument(
-        "--output",
-        required=True,
-        type=absolute,
-        metavar="DIR",
-        help="folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
+    parser.add_output(
+        "folder of the results, which all machines share, or s3://bucket/name or the like; matched/ in it is used "
         "again for the same inputs",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields
 
 from curation.run.claims import Filled
 from curation.scoring.config import PRECISIONS, ScoringConfig
 from curation.scoring.pipeline import Request, score_images
 from curation.scoring.summary import table
-from runtime.arguments import Parser, absolute
+from runtime.arguments import Parser, absolute, made
 from runtime.console import command
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress
@@ -29,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> Filled:
     """Score images as the values of a command line say."""
     require_packages(PACKAGES, "score")
-    config = ScoringConfig(**{each.name: getattr(args, each.name) for each in fields(ScoringConfig)})
+    config = made(ScoringConfig, args)
     request = Request(args.input, args.output, args.run, args.overwrite)
     progress = ConsoleProgress()
     with progress.stage(f"load {args.model}"):

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from curation.balancing.thresholds import Distribution
 from curation.report.facts import Run
-from curation.report.numbers import number, percent, short
-from metadata.languages import language
+from curation.report.languages import largest
+from curation.report.numbers import number, short
 
 WIDTH, HEIGHT = 420, 298
 LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # of the area between the axes
@@ -99,29 +99,14 @@ class Chart:
     labels: Sequence[Label] = ()
 
 
-@dataclass(frozen=True)
-class LanguageCharts:
-    """The charts of one language."""
-
-    language: str
-    remark: str
-    charts: tuple[Chart, ...]
-
-
-def distributions(run: Run) -> list[LanguageCharts]:
-    """Return the charts of the languages with the most matches."""
+def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, Chart]]]:
+    """Return code, distribution, t and the charts of the languages with the most matches."""
     all_of = {code: Distribution.of(run.counts.values[ids]) for code, ids in run.entries.languages.items()}
-    largest = sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]
-    return [_of_language(code, all_of[code], run.thresholds.of_language[code]) for code in largest]
-
-
-def _of_language(code: str, distribution: Distribution, t: int) -> LanguageCharts:
-    ascending = distribution.ascending
-    remark = (
-        f"{number(len(ascending))} entries seen, {number(distribution.total)} matches, "
-        f"tail share {percent(distribution.tail_share(t))}"
-    )
-    return LanguageCharts(language(code).name, remark, (counts_by_rank(ascending, t), cumulative_share(ascending, t)))
+    found = []
+    for code in sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]:
+        ascending, t = all_of[code].ascending, run.thresholds.of_language[code]
+        found.append((code, all_of[code], t, (counts_by_rank(ascending, t), cumulative_share(ascending, t))))
+    return found
 
 
 def counts_by_rank(ascending: np.ndarray, t: int) -> Chart:
@@ -169,24 +154,23 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
     return replace(chart, border=[(border, TOP), (border, BOTTOM)], labels=[above])
 
 
-def thresholds(facts: dict[str, Any]) -> Chart | None:
-    """Return a chart of t over the number of matches of each language; None if no text has a match."""
-    rows = [(code, row["matches"], row["t"]) for code, row in facts["languages"].items() if row["matches"]]
-    return threshold_chart(sorted(rows, key=lambda row: -row[1])) if rows else None
+def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
+    """Return a chart of t over the number of matches of each language; None if no text has a match.
 
-
-def threshold_chart(rows: list[tuple[str, int, int]]) -> Chart:
-    """Return a chart of t over matches, given (code, matches, t) of each language, those to be labelled first."""
-    codes, matches, t = zip(*rows, strict=True)
-    x = LogAxis(LEFT, RIGHT, 3 * max(matches), low=min(matches))
-    y = LogAxis(BOTTOM, TOP, 2 * max(t))
-    places = [(code, *place) for code, place in zip(codes, points(x, y, matches, t), strict=True)]
+    Those with the most matches are labelled first. `languages` has their rows of run.json.
+    """
+    rows = largest(languages.items(), "matches", len(languages))
+    if not rows:
+        return None
+    x = LogAxis(LEFT, RIGHT, 3 * rows[0][1]["matches"], low=rows[-1][1]["matches"])
+    y = LogAxis(BOTTOM, TOP, 2 * max(row["t"] for _, row in rows))
+    places = [(code, float(x.place(row["matches"])), float(y.place(row["t"]))) for code, row in rows]
     return Chart(
         "Threshold of each language over its number of matches",
         *(x, y, "matches of the language", "t"),
         dots=[
-            (a, b, f"{code}: t = {number(t)}, {number(matches)} matches")
-            for (_, a, b), (code, matches, t) in zip(places, rows, strict=True)
+            (a, b, f"{code}: t = {number(row['t'])}, {number(row['matches'])} matches")
+            for (code, a, b), (_, row) in zip(places, rows, strict=True)
         ],
         labels=[Label(a + 6, b + 4, code) for code, a, b in _apart(places)],
     )

@@ -82,7 +82,7 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
             columns=languages.COLUMNS,
             doubts=languages.DOUBTS,
             sums=languages.sums,
-            thresholds=charts.thresholds(facts),
+            thresholds=charts.thresholds(facts["languages"]),
             distributions=charts.distributions(run),
             head_and_tail=bars.head_and_tail(run, rates),
             rates=rates,

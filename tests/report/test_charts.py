@@ -16,6 +16,10 @@ def points(chart: charts.Chart, name: str) -> list[tuple[float, float]]:
     return chart.lines[name]
 
 
+def thresholds(languages: dict[str, tuple[int, int]]) -> charts.Chart:
+    return charts.thresholds({code: {"matches": matches, "t": t} for code, (matches, t) in languages.items()})
+
+
 def svg(chart: charts.Chart) -> str:
     return str(environment().get_template("charts.html").module.chart(chart))
 
@@ -66,7 +70,7 @@ def test_charts_of_any_counts_stay_between_their_axes(counts, t):
 
 
 def test_the_chart_of_thresholds_has_a_dot_for_each_language_and_labels_that_do_not_meet():
-    chart = charts.threshold_chart([("en", 9_000, 20), ("de", 8_900, 20), ("ja", 100, 3)])
+    chart = thresholds({"ja": (100, 3), "en": (9_000, 20), "de": (8_900, 20), "da": (0, 1)})
     assert len(chart.dots) == 3
     assert [label.text for label in chart.labels] == ["en", "ja"]
 
@@ -83,7 +87,7 @@ def test_the_svg_has_all_shapes_of_the_chart_in_pixels_of_one_decimal():
 
 
 def test_labels_and_titles_of_the_svg_are_text_and_nothing_else():
-    read = Page(svg(charts.threshold_chart([(HOSTILE, 9_000, 20)])))
+    read = Page(svg(thresholds({HOSTILE: (9_000, 20)})))
     assert read.text.count(HOSTILE) == 2
     assert {name for name, _ in read.elements} <= {"svg", "title", "line", "text", "circle"}
     assert read.open == []

@@ -13,11 +13,10 @@ import pytest
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
-from curation.language.judging import REASONS as UNDETERMINED
+from curation.language.judging import REASONS as JUDGED
 from curation.observers.alignment import section
 from curation.observers.classes import Classes, alignment
-from curation.report.bars import DROPPED
-from curation.report.bars import UNDETERMINED as MEANINGS
+from curation.report.bars import DROPPED, UNDETERMINED
 from curation.report.facts import Observed
 from curation.report.page import render, write_report
 from tests.report.runs import HOSTILE, Page, finished, page, row
@@ -134,11 +133,11 @@ def test_every_reason_to_drop_has_an_explanation():
 
 
 def test_every_reason_for_which_a_text_is_undetermined_has_a_meaning_and_is_shown():
-    assert set(MEANINGS) == set(UNDETERMINED)
+    assert set(UNDETERMINED) == set(JUDGED)
     run, rates = finished()
     run.matched.add("undetermined.script", 1_734)
     text = page(run, rates).text
-    assert MEANINGS["script"] in text
+    assert UNDETERMINED["script"] in text
     assert "1,734" in text
     assert "Undetermined texts" not in page(*finished()).text
 
