@@ -24,6 +24,10 @@ from runtime.errors import InputError
 
 _OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders that end with an executor or a job
 OTHERS = stat.S_IWGRP | stat.S_IWOTH  # rights to write
+_REMEDY = "name another folder in NUMBA_CACHE_DIR"
+_NAME = "clip-curation"
+_config: Any = numba.config  # its names are made as it is imported
+_faults: list[str] = []  # of folders that were not used
 
 
 def own_folder(folder: Path, remedy: str) -> Path:
@@ -52,12 +56,6 @@ def cache_folder() -> Path:
     while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
         disk = disk.parent
     return own_folder(disk / f"clip-curation-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS")
-
-
-_REMEDY = "name another folder in NUMBA_CACHE_DIR"
-_NAME = "clip-curation"
-_config: Any = numba.config  # its names are made as it is imported
-_faults: list[str] = []  # of folders that were not used
 
 
 def cached(**options: Any) -> Callable[[Callable], Any]:

@@ -24,6 +24,34 @@ from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.packages import missing_package
 from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
+BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
+BAD_INPUT, FAILED = 2, 1  # exit statuses
+_OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
+_MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/cluster.md)"
+_TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
+_KNOWN = [
+    (r"FullDisk: (?P<sentence>[^\n]*)", "{sentence}"),
+    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
+     "{module} is not installed in the Python of the workers; docs/cluster.md says how to bring it there"),
+    (r"Python in worker has different version: (?P<worker>[\d.]+) than that in driver: (?P<driver>[\d.]+)",
+     "workers run Python {worker} and the driver runs {driver}; name a Python {driver} of all machines in "
+     "PYSPARK_PYTHON"),
+    (r'Cannot run program "(?P<python>[^"]+)"',
+     "workers cannot run {python}; name the Python of their machines in PYSPARK_PYTHON"),
+    (r"JAVA_GATEWAY_EXITED",
+     "Spark's Java did not start; install Java 17 or later, or set JAVA_HOME to one"),
+    (r"(No space left on device|Disk quota exceeded)",
+     f"a disk is full: make room in the output folder or on the disks of workers (spark.local.dir), and {AGAIN}"),
+    (r"\[Errno 30\] [^\n']*'(?P<path>[^'\n]+)'", f"workers cannot write {{path}}, a read-only file system; {AGAIN}"),
+    (r"PermissionError: \[Errno 13\] [^\n']*'(?P<path>[^'\n]+)'",
+     f"the user that runs the workers may not read or write {{path}}; {AGAIN}"),
+    (_TASK + r"ExecutorLostFailure \(.*?\) Reason: (?P<reason>[^\n]*)",
+     f"one task was lost with its executor {{times}} times, at last on {{host}} ({{reason}}); {_MEMORY}, and {AGAIN}"),
+    (_TASK + r"[^\n]*Python worker exited unexpectedly",
+     f"a Python worker was killed {{times}} times in one task, at last on {{host}}; {_MEMORY}, and {AGAIN}"),
+    (r"(SparkContext was shut down|All masters are unresponsive|Master removed our application)", BROKEN_OFF),
+]  # fmt: skip
+
 
 @contextmanager
 def command(name: str) -> Iterator[None]:
@@ -73,35 +101,6 @@ def _messages(name: str) -> Iterator[None]:
 class _TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         terminal.say(self.format(record))
-
-
-BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
-BAD_INPUT, FAILED = 2, 1  # exit statuses
-_OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
-_MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/cluster.md)"
-_TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
-_KNOWN = [
-    (r"FullDisk: (?P<sentence>[^\n]*)", "{sentence}"),
-    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
-     "{module} is not installed in the Python of the workers; docs/cluster.md says how to bring it there"),
-    (r"Python in worker has different version: (?P<worker>[\d.]+) than that in driver: (?P<driver>[\d.]+)",
-     "workers run Python {worker} and the driver runs {driver}; name a Python {driver} of all machines in "
-     "PYSPARK_PYTHON"),
-    (r'Cannot run program "(?P<python>[^"]+)"',
-     "workers cannot run {python}; name the Python of their machines in PYSPARK_PYTHON"),
-    (r"JAVA_GATEWAY_EXITED",
-     "Spark's Java did not start; install Java 17 or later, or set JAVA_HOME to one"),
-    (r"(No space left on device|Disk quota exceeded)",
-     f"a disk is full: make room in the output folder or on the disks of workers (spark.local.dir), and {AGAIN}"),
-    (r"\[Errno 30\] [^\n']*'(?P<path>[^'\n]+)'", f"workers cannot write {{path}}, a read-only file system; {AGAIN}"),
-    (r"PermissionError: \[Errno 13\] [^\n']*'(?P<path>[^'\n]+)'",
-     f"the user that runs the workers may not read or write {{path}}; {AGAIN}"),
-    (_TASK + r"ExecutorLostFailure \(.*?\) Reason: (?P<reason>[^\n]*)",
-     f"one task was lost with its executor {{times}} times, at last on {{host}} ({{reason}}); {_MEMORY}, and {AGAIN}"),
-    (_TASK + r"[^\n]*Python worker exited unexpectedly",
-     f"a Python worker was killed {{times}} times in one task, at last on {{host}}; {_MEMORY}, and {AGAIN}"),
-    (r"(SparkContext was shut down|All masters are unresponsive|Master removed our application)", BROKEN_OFF),
-]  # fmt: skip
 
 
 def sentence_for(error: Exception) -> tuple[str, int] | None:

@@ -21,6 +21,7 @@ INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 PATIENCE = 10.0  # seconds in which a command that was stopped may remove what is unfinished
 
 _complete = threading.Event()
+_CTRL_C = {signal.SIGINT}
 
 
 @contextmanager
@@ -66,9 +67,6 @@ def end_in(seconds: float) -> None:
     """
     signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
     signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-_CTRL_C = {signal.SIGINT}
 
 
 @contextmanager

@@ -45,6 +45,8 @@ _USER = re.compile(
 )
 _QUERY = re.compile(r"""[?#][^\s'"<>]*=[^\s'"<>]*""")
 _PARAMETER = re.compile(r"([?&;#])([^?&;#]*)")
+_CHAIN = "::"  # between the links of a chain of fsspec, as in simplecache::https://a.org/b
+_addresses: dict[str, str] = {}  # URLs without secrets → with them; likewise of servers, for their users
 
 
 def redacted(text: str) -> str:
@@ -79,10 +81,6 @@ def _without_secrets(found: re.Match) -> str:
 
 def _is_secret(name: str, value: str) -> bool:
     return value != "" and bool(SECRET.fullmatch(unquote(name)) or SECRET_VALUE.fullmatch(unquote(value)))
-
-
-_CHAIN = "::"  # between the links of a chain of fsspec, as in simplecache::https://a.org/b
-_addresses: dict[str, str] = {}  # URLs without secrets → with them; likewise of servers, for their users
 
 
 def hidden(path: str) -> str:

@@ -1,6 +1,6 @@
-"""Run functions over items as Spark tasks, and ship artefacts to all machines.
+"""Run functions over items as Spark tasks, and count for the progress display what they do.
 
-Workers get numbers, paths and artefacts (`Shipped`, `Placed`) and open what these name. Stages that end in files write
+Workers get numbers, paths and artefacts (`runtime.shipping`) and open what these name. Stages that end in files write
 them in the worker and return tallies (`run`), so that no rows go back through the JVM.
 """
 

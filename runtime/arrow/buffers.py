@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from runtime.errors import InputError, require_several
 
 Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 def string_array(values: Strings, what: str) -> pa.Array:
@@ -63,9 +64,6 @@ def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
         return lists.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     offsets = lists.offsets.to_numpy().astype(np.int64)
     return lists.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
-
-
-Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 def require(rows: Rows, schema: pa.Schema) -> Rows:

@@ -26,6 +26,10 @@ from runtime.storage.whole import read_json, write_json
 
 MOMENT = 0.2  # seconds: someone may remove the file of a lock that has ended just now, which is then made anew
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
+WORK = ".work"  # the folder, in one that is written to, of what is unfinished
+LOCK, TOKEN = "lock", "owner.json"
+TRIES = 100
+_RUN = re.compile(r"[0-9a-f]{32}")
 
 
 class Held(Exception):
@@ -48,12 +52,6 @@ def take(path: Path, wait: bool = False) -> UnixFileLock | None:
             return None
         raise
     return lock
-
-
-WORK = ".work"  # the folder, in one that is written to, of what is unfinished
-LOCK, TOKEN = "lock", "owner.json"
-TRIES = 100
-_RUN = re.compile(r"[0-9a-f]{32}")
 
 
 @contextmanager

@@ -23,6 +23,10 @@ from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.whole import Parts, whole_folder
 
 READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
+WRITTEN = ("00000.parquet", "00000.tar", "run.json")
+ANY_DEPTH = "**"
+SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
+Real = Callable[[str], str]
 
 
 @contextmanager
@@ -75,13 +79,6 @@ def new_folder(
             yield folder
     except OSError as error:
         raise InputError(f"output {path} cannot be written ({error}); give a folder on a disk with room") from None
-
-
-WRITTEN = ("00000.parquet", "00000.tar", "run.json")
-ANY_DEPTH = "**"
-SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
-
-Real = Callable[[str], str]
 
 
 def require_apart(

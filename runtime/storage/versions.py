@@ -21,6 +21,9 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 Info = dict[str, Any]  # of one file, as fsspec's file systems return it
+# Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.
+KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,6 @@ def _modified(info: Info) -> int | None:
 
 def _shown(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")
-
-
-# Opening a FIFO waits for a writer, perhaps for ever, and a device may never end.
-KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
-BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
 
 def other_kind(path: str) -> str | None:

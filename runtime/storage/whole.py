@@ -25,6 +25,10 @@ from runtime.storage.paths import as_path, files, is_url, make_folder, move_file
 
 MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
 _KIND, _DIGITS = "crc32:", 8
+PARTIAL = ".partial"  # the end of the name of a file that is being written
+STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # some network file systems, for folders
+EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
 
 
 def text_of(content: Any) -> str:
@@ -67,12 +71,6 @@ def is_exact(data: bytes) -> bool:
 
 def _checksum(content: dict) -> str:
     return f"{_KIND}{zlib.crc32(json.dumps(content).encode()):08x}"
-
-
-PARTIAL = ".partial"  # the end of the name of a file that is being written
-STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
-_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # some network file systems, for folders
-EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
 
 
 @contextmanager
