@@ -70,16 +70,17 @@ def code_in_path(path: str) -> str | None:
 
 
 def project_in_path(path: str) -> str | None:
-    """Return the other project in the name of a file, or else of its folders; None where the name is a Wikipedia's.
+    """Return the other project in the name of a file, or of the two folders above it; None for a Wikipedia's name.
 
     >>> project_in_path("en/enwiktionary-latest.xml"), project_in_path("commonswiki/enwiki-latest.xml")
     ('enwiktionary', None)
     """
-    name = PurePosixPath(path.replace("\\", "/")).name
-    by_name = _FILE_CODE.match(name)
+    pure = PurePosixPath(path.replace("\\", "/"))
+    by_name = _FILE_CODE.match(pure.name)
     if by_name and known(by_name[1]):
         return None
-    return _project_in_name(name) or _project_in_folders(path)
+    by_folder = (_FOLDER.fullmatch(folder.name) for folder in list(pure.parents)[:2])
+    return next((found[1] for found in (_NAME.match(pure.name.lower()), *by_folder) if found), None)
 
 
 def known(code: str) -> str | None:
@@ -94,22 +95,6 @@ def is_other_project(database: str) -> bool:
     (True, True, False)
     """
     return _NAMED.fullmatch(database) is not None
-
-
-def _project_in_name(name: str) -> str | None:
-    """Return the database of another project by which a file's name begins, or None."""
-    found = _NAME.match(name.lower())
-    return found[1] if found else None
-
-
-def _project_in_folders(path: str) -> str | None:
-    """Return the database of another project after which one of the two folders above a file is called, or None.
-
-    >>> _project_in_folders("dumps/enwiktionary/20240101/pages.xml"), _project_in_folders("dumps/en/pages.xml")
-    ('enwiktionary', None)
-    """
-    folders = [folder.name for folder in list(PurePosixPath(path.replace("\\", "/")).parents)[:2]]
-    return next((found[1] for folder in folders if (found := _FOLDER.fullmatch(folder))), None)
 
 
 def project_in_address(address: str) -> str | None:
