@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from metadata import pipeline
-from metadata.config import BIGRAM_SCORES, MetadataConfig
+from metadata.config import MetadataConfig
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
@@ -18,7 +18,7 @@ from metadata.entry_lists import read_lists
 from metadata.languages import language
 from metadata.rules.text import RULES
 from metadata.sources import Sources
-from runtime.arguments import Group, Parser, made
+from runtime.arguments import Group, Parser, add_fields, made
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
@@ -32,6 +32,15 @@ log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")  # of the printed table
 _UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+NUMBERS = {
+    "--bigram-score": "how word pairs are ranked",
+    "--bigram-min-pmi PMI": "least PMI of a pair, with --bigram-score pmi",
+    "--unigram-limit N": "words of a language at most",
+    "--bigram-limit N": "word pairs of a language at most",
+    "--title-limit N": "titles of a language at most",
+    "--english-unigram-count N": "least count of an English word",
+    "--english-title-views N": "least views of an English title",
+}
 DOWNLOADS = "downloads"  # a folder in the output
 
 
@@ -116,7 +125,7 @@ def command_line() -> Parser:
         "--wikipedia-code", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
     )
     _add_downloads(parser.add_argument_group("downloads"))
-    _add_numbers(parser.add_argument_group("what becomes an entry"))
+    add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
     parser.take_defaults(MetadataConfig)
     return parser
 
@@ -162,21 +171,6 @@ def _add_downloads(group: Group) -> None:
         help=f"the wordnets to fetch, of {', '.join(WORDNETS)} (default: {' '.join(Snapshot.wordnets)})",
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="which days of page views (default: 0)")
-
-
-def _add_numbers(group: Group) -> None:
-    group.add_argument("--bigram-score", choices=BIGRAM_SCORES, help="how word pairs are ranked")
-    group.add_argument(
-        "--bigram-min-pmi", type=float, metavar="PMI", help="least PMI of a pair, with --bigram-score pmi"
-    )
-    for flag, meaning in (
-        ("--unigram-limit", "words of a language at most"),
-        ("--bigram-limit", "word pairs of a language at most"),
-        ("--title-limit", "titles of a language at most"),
-        ("--english-unigram-count", "least count of an English word"),
-        ("--english-title-views", "least views of an English title"),
-    ):
-        group.add_argument(flag, type=int, metavar="N", help=meaning)
 
 
 def table(facts: dict) -> str:

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from decimal import Decimal
 from difflib import get_close_matches
 from io import StringIO
@@ -130,34 +130,35 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Take the defaults from the fields of a config, and name them in the help."""
-        defaults = {each.name: _default(each) for each in fields(config)}
+        """Take the defaults from the fields of a config, and name those in the help that are not yet."""
+        defaults = _defaults(config)
         for action in self._actions:
-            if defaults.get(action.dest) not in (None, []) and action.nargs != 0:  # a switch has no value to name
-                action.help = f"{action.help} (default: %(default)s)"
+            if action.dest in defaults and action.default is None:
+                action.help = _with_default(str(action.help), defaults[action.dest])
         self.set_defaults(**defaults)
 
 
 def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[str, str]) -> None:
     """Add flags, such as `--seed N`, with their help; the field of the config with that name says what each takes.
 
-    A switch is of type bool, one of some words a Literal, and several values a sequence.
+    A switch is of type bool, one of some words a Literal, and several values a sequence. Defaults are those of fields.
     """
-    hints = get_type_hints(config)
+    hints, defaults = get_type_hints(config), _defaults(config)
     for spelled, help in helps.items():
         flag, _, metavar = spelled.partition(" ")
-        hint = hints[flag[2:].replace("-", "_")]
-        if hint is bool:
+        name = flag[2:].replace("-", "_")
+        if hints[name] is bool:
             group.add_argument(flag, action="store_true", help=help)
             continue
-        alternatives = get_args(hint) or (hint,)  # as in `int | None`
+        alternatives = get_args(hints[name]) or (hints[name],)  # as in `int | None`
         group.add_argument(
             flag,
             type=next((each for each in (str, int, float) if each in alternatives), str),
-            choices=alternatives if get_origin(hint) is Literal else None,
-            nargs="+" if get_origin(hint) is Sequence else None,
+            choices=alternatives if get_origin(hints[name]) is Literal else None,
+            nargs="+" if get_origin(hints[name]) is Sequence else None,
+            default=defaults[name],
             metavar=metavar or None,
-            help=help,
+            help=_with_default(help, defaults[name]),
         )
 
 
@@ -188,9 +189,16 @@ def integer(text: str) -> int:
     return int(value)
 
 
-def _default(field: Field) -> Any:
-    value = field.default if field.default_factory is MISSING else field.default_factory()
-    return [*value] if isinstance(value, tuple) else value  # what flags append to
+def _defaults(config: type) -> dict[str, Any]:
+    values = {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
+        for each in fields(config)
+    }
+    return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}  # flags append
+
+
+def _with_default(help: str, default: Any) -> str:
+    return help if default in (None, []) else f"{help} (default: %(default)s)"
 
 
 def _spelled(action: argparse.Action) -> str:

@@ -7,18 +7,26 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from curation.clustering.config import TEXTS, ClusterConfig
+from curation.clustering.config import ClusterConfig
 from curation.clustering.encoder import DEFAULT
 from curation.clustering.pipeline import Request, cluster
 from curation.report.console import aligned, in_one_line
 from curation.report.numbers import counted, number, percent
-from runtime.arguments import Parser, absolute
+from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
 from runtime.progress import ConsoleProgress
 from runtime.session import session
 from runtime.terminal import say
 
 SHOWN = 60  # characters of a text
+NUMBERS = {
+    "--fine N": "fine clusters",
+    "--coarse N": "coarse clusters, of the fine centres",
+    "--seed N": "seed of the sample and of the first centres",
+    "--sample SHARE": "share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine "
+    "cluster",
+    "--texts": "images that get a cluster: of the manifest, or of the whole pool",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> dict[str, Any]:
     """Cluster images as the values of a command line say."""
-    config = ClusterConfig(args.fine, args.coarse, args.seed, args.sample, args.texts)
+    config = made(ClusterConfig, args)
     request = Request(
         args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
     )
@@ -64,20 +72,8 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_output(
         "folder of the clusters, which all machines share, or a URL; embeddings of texts in it are used again"
     )
-    parser.add_argument("--fine", type=int, metavar="N", help="fine clusters")
-    parser.add_argument("--coarse", type=int, metavar="N", help="coarse clusters, of the fine centres")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the sample and of the first centres")
-    parser.add_argument(
-        "--sample",
-        type=float,
-        metavar="SHARE",
-        help="share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine cluster",
-    )
-    parser.add_argument(
-        "--texts", choices=TEXTS, help="images that get a cluster: of the manifest, or of the whole pool"
-    )
+    add_fields(parser, ClusterConfig, NUMBERS)
     parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
-    parser.take_defaults(ClusterConfig)
     _add_embeddings(parser)
     return parser.parse_args(argv)
 

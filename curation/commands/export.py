@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from curation.export.forms import ByCluster, Form, export, forms
-from runtime.arguments import Parser, flag
+from runtime.arguments import Parser, add_fields, flag
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.terminal import say
@@ -18,6 +18,10 @@ SHARED = {
     "tars": "tars are for the formats {takers}; {form} is written without them",
     "captions": "captions are for the formats {takers}; {form} has none",
     "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
+}
+DRAWN = {
+    "--outsiders SHARE": "expected share of images of other clusters than those of --expert, from 0 to 1",
+    "--seed N": "another seed draws others",
 }
 
 
@@ -63,21 +67,7 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
         help="processes that write texts, for metaclip, or tars, for webdataset (default: %(default)s)",
     )
     _add_tables(parser)
-    group = parser.add_argument_group("what is drawn")
-    group.add_argument(
-        "--outsiders",
-        type=float,
-        default=ByCluster.outsiders,
-        metavar="SHARE",
-        help="expected share of images of other clusters than those of --expert, from 0 to 1 (default: %(default)s)",
-    )
-    group.add_argument(
-        "--seed",
-        type=int,
-        default=ByCluster.seed,
-        metavar="N",
-        help="another seed draws others (default: %(default)s)",
-    )
+    add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in known.values():
         form.add_flags(parser)
     return parser.parse_args(argv)

@@ -6,15 +6,21 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.run.claims import Filled
-from curation.scoring.config import PRECISIONS, ScoringConfig
+from curation.scoring.config import ScoringConfig
 from curation.scoring.pipeline import Request, score_images
 from curation.scoring.summary import table
-from runtime.arguments import Parser, absolute, made
+from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+RUNNING = {
+    "--batch-size N": "images that the model sees at a time",
+    "--device NAME": "auto (a GPU where there is one), cpu, cuda, or as cuda:1",
+    "--precision": "of products of matrices; bf16 is for GPUs",
+    "--workers N": "threads that read and decode images",
+}
 PACKAGES = ("open_clip", "transformers", "torch", "PIL")
 
 
@@ -65,13 +71,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_output("folder of the scores, one file a tar; tars that are in it from the same model stay")
     parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
-    _add_running(parser)
-    parser.take_defaults(ScoringConfig)
+    add_fields(parser, ScoringConfig, RUNNING)
     return parser.parse_args(argv)
-
-
-def _add_running(parser: Parser) -> None:
-    parser.add_argument("--batch-size", type=int, metavar="N", help="images that the model sees at a time")
-    parser.add_argument("--device", metavar="NAME", help="auto (a GPU where there is one), cpu, cuda, or as cuda:1")
-    parser.add_argument("--precision", choices=PRECISIONS, help="of products of matrices; bf16 is for GPUs")
-    parser.add_argument("--workers", type=int, metavar="N", help="threads that read and decode images")

@@ -37,6 +37,7 @@ from curation.schemas import CURATED
 from curation.tars.headers import members
 from curation.tars.samples import by_key, image_of, mapped
 from curation.tars.writing import writing
+from runtime.arguments import add_fields
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, as_written
@@ -75,20 +76,11 @@ class WebDataset(Form):
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add the flags of the draw of captions."""
         group = parser.add_argument_group("captions in place of texts, for webdataset")
-        group.add_argument(
-            "--caption-ratio",
-            type=float,
-            default=cls.caption_ratio,
-            metavar="SHARE",
-            help="of the samples with a caption, those whose txt it is, for webdataset (default: %(default)s)",
-        )
-        group.add_argument(
-            "--epoch",
-            type=int,
-            default=cls.epoch,
-            metavar="N",
-            help="of the draw of captions, as of the online loader (default: %(default)s)",
-        )
+        helps = {
+            "--caption-ratio SHARE": "of the samples with a caption, those whose txt it is, for webdataset",
+            "--epoch N": "of the draw of captions, as of the online loader",
+        }
+        add_fields(group, cls, helps)
 
     def write(self, run: Results, folder: Path) -> str:
         """Write the tars."""
