@@ -1,0 +1,158 @@
+"""A stand-in for a Spark session, over which the real `runtime.spark.run` and `runtime.shuffle.exchange` run.
+
+All is done in one process, one thing after the other. Tasks come in a drawn order. One may run again after its end, be
+lost with its executor, or stop half way and go on late: beside the next try of it, or after the command has ended.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from pyspark import cloudpickle
+
+from tests.simulator.disk import Disk, Ended, Fault, Process, Sleeper
+
+LATE = 400  # operations within which a late task goes on, at most
+
+
+class JobFailed(Exception):
+    """What Spark raises in the driver."""
+
+    __module__ = "py4j.protocol"
+
+
+@dataclass
+class Engine:
+    """Starts the tasks of one command."""
+
+    disk: Disk
+    faults: dict[int, Fault]  # by task
+    cores: int
+    tries: int  # of a task
+    started: int = 0
+
+    def stage(self, tasks: list[Callable[[], Iterator]]) -> list[list]:
+        """Return what each task yields."""
+        order, found = [*range(len(tasks))], {}
+        self.disk.chance.shuffle(order)
+        for number in order:
+            found[number] = self._tried(tasks[number])
+        return [found[number] for number in range(len(tasks))]
+
+    def _tried(self, task: Callable[[], Iterator]) -> list:
+        fault = self.faults.get(self.started)
+        self.started += 1
+        if fault:
+            self.disk.met.append(str(fault))
+            if fault.kind == "late":
+                sleeper = Sleeper(self.disk, lambda: [*task()], 1 + self.disk.chance.randrange(12))
+                self.disk.sleep(sleeper, round(fault.share * LATE))
+            else:  # it ended well, and its executor was lost before anybody had its answer
+                with suppress(Exception, Ended):
+                    self._done(task)
+        for _ in range(self.tries):
+            try:
+                return self._done(task)
+            except Ended:
+                if not self.disk.driver.is_alive:
+                    raise
+                reason = "ExecutorLostFailure (executor 1 exited) Reason: worker lost"
+            except Exception:
+                reason = f"org.apache.spark.api.python.PythonException: {traceback.format_exc()}"
+        raise JobFailed(f"Task 0 in stage 0.0 failed {self.tries} times, most recent failure: Lost task 0.{self.tries} "
+            f"in stage 0.0 (TID 1) (localhost executor 1): {reason}")  # fmt: skip
+
+    def _done(self, task: Callable[[], Iterator]) -> list:
+        if not self.disk.driver.is_alive:
+            raise Ended
+        with self.disk.working(Process("worker")):
+            return [*task()]
+
+
+@dataclass
+class Session:
+    """What the driver asks of a session."""
+
+    engine: Engine
+    master: str = "local[2]"
+
+    @property
+    def sparkContext(self) -> Session:
+        return self
+
+    @property
+    def defaultParallelism(self) -> int:
+        return self.engine.cores
+
+    def broadcast(self, value: Any) -> Broadcast:
+        return Broadcast(cloudpickle.dumps(value))
+
+    def accumulator(self, value: Any, _: object) -> Accumulator:
+        return Accumulator(value)
+
+    def parallelize(self, rows: range, slices: int) -> Rows:
+        bounds = [len(rows) * number // slices for number in range(slices + 1)]
+        parts = [rows[begin:end] for begin, end in zip(bounds, bounds[1:], strict=False)]
+        return Rows(self.engine, [partial(iter, part) for part in parts])
+
+
+@dataclass
+class Broadcast:
+    """A value that each task gets anew."""
+
+    packed: bytes
+
+    @property
+    def value(self) -> Any:
+        return cloudpickle.loads(self.packed)
+
+
+@dataclass
+class Accumulator:
+    """Figures for display."""
+
+    value: Any
+
+    def add(self, more: Any) -> None:
+        self.value = self.value + more
+
+
+@dataclass
+class Rows:
+    """An RDD: the function that gives the rows of each partition."""
+
+    engine: Engine
+    partitions: list[Callable[[], Iterator]] = field(default_factory=list)
+
+    def map(self, function: Callable) -> Rows:
+        return self._with(lambda _, rows: map(function, rows))
+
+    def flatMap(self, function: Callable) -> Rows:
+        return self._with(lambda _, rows: chain.from_iterable(map(function, rows)))
+
+    def mapPartitionsWithIndex(self, function: Callable) -> Rows:
+        return self._with(function)
+
+    def partitionBy(self, number: int, partition: Callable[[int], int]) -> Rows:
+        """Bring the rows of all tasks together, in a drawn order."""
+        sent = [row for rows in self.engine.stage(self.partitions) for row in rows]
+        self.engine.disk.chance.shuffle(sent)
+        return Rows(
+            self.engine, [partial(iter, [row for row in sent if partition(row[0]) == n]) for n in range(number)]
+        )
+
+    def collect(self) -> list:
+        return [row for rows in self.engine.stage(self.partitions) for row in rows]
+
+    def _with(self, function: Callable) -> Rows:
+        return Rows(self.engine, [partial(_apply, function, *each) for each in enumerate(self.partitions)])
+
+
+def _apply(function: Callable, number: int, rows: Callable[[], Iterator]) -> Iterator:
+    return iter(function(number, rows()))

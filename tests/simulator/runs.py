@@ -1,0 +1,320 @@
+"""Whole runs of curate from a seed: each ends with the bytes of a quiet run, or in a sentence after which one does."""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from itertools import product
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+from uuid import UUID
+
+from pyarrow.parquet import ParquetWriter
+
+from curation.config import CurationConfig
+from curation.inputs import files as input_files
+from curation.matching.finders import open_matchers
+from curation.report import facts, page
+from curation.run import ledger, order, recorded, sizes, tasks, verify
+from curation.run.request import Options
+from metadata.entries import Entries
+from runtime import hooks, shipping
+from runtime.console import sentence_for
+from runtime.errors import InputError
+from runtime.storage import locks, own_files, parquet, paths, whole
+from tests.simulator.disk import Disk, Ended, Fault, Lock
+from tests.simulator.engine import Engine, Session
+
+KINDS = {
+    "plain": (CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8), Options()),
+    "unique images": (
+        CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8),
+        Options(unique_images=True),
+    ),
+    "target size": (CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8), Options()),
+}
+OF_OPERATIONS = ("end", "power", "lost", "error", "full")
+OF_TASKS = ("again", "late")
+AT_REST = "flip"
+ENDED = "ended"
+RESULTS = ("curated/*", "counts.parquet", "thresholds.json")
+REMEDY = re.compile(r"(?P<it>/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>/\S+) ")
+WORDS = "dog cat tree house river moon sky hund katze baum".split()
+INPUTS = 3
+MOST_REMEDIES = 4  # files that one flip and what it spoilt may be named in, one by one
+
+
+@dataclass(frozen=True)
+class Command:
+    """How one call of the command differs from the next one over the same folder."""
+
+    inputs: int = INPUTS  # the first so many
+    cores: int = 2
+    tries: int = 1  # of a task
+    bucket_rows: int = 1 << 18
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The commands of a seed, one after the other, and the faults that they meet; a last one meets none."""
+
+    seed: int
+    kind: str
+    commands: tuple[Command, ...]
+    faults: tuple[Fault, ...]
+
+    @classmethod
+    def of(cls, seed: int, operations: dict[str, int]) -> Schedule:
+        """Draw the schedule of a seed, given how many operations a quiet run of each kind has."""
+        chance = Random(seed)
+        kind = chance.choice([*KINDS])
+        number = chance.choice([1, 1, 1, 1, 2, 3])
+        inputs = sorted(chance.choice([1, 2, INPUTS, INPUTS, INPUTS]) for _ in range(number))
+        commands = [
+            Command(each, chance.randint(1, 4), chance.choice([1, 4]), chance.choice([8, 1 << 18]))
+            for each in (*inputs, INPUTS)
+        ]
+        faults = []
+        for command in range(number):
+            for _ in range(chance.choice([1, 1, 1, 2, 3])):
+                what = chance.choice([*OF_OPERATIONS, "end", "power", *OF_TASKS, AT_REST])
+                most = 12 if what in OF_TASKS else operations[kind]
+                faults.append(Fault(command, what, chance.randrange(most), chance.random()))
+        return cls(seed, kind, tuple(commands), tuple(faults))
+
+
+@dataclass
+class Simulator:
+    """The inputs of all runs, and what quiet runs of each kind write."""
+
+    base: Path
+    operations: dict[str, int] = field(default_factory=dict)
+    quiet: dict[tuple[str, int], dict[str, bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number in range(INPUTS):
+            for kind in KINDS:
+                rows = [_row(number, each, KINDS[kind][1].unique_images) for each in range(20)]
+                self._input(kind, number).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        self.entries = Entries.build({"en": WORDS[:7], "de": WORDS[7:]})
+        for kind, inputs in product(KINDS, range(1, INPUTS + 1)):
+            with _alone(self.base / "quiet") as disk:
+                said = self._run(disk, kind, Command(inputs), 0, ())
+                assert said is None, said
+                self.operations[kind], self.quiet[kind, inputs] = disk.operations, results(disk.root)
+
+    def run(self, schedule: Schedule) -> list[str]:
+        """Run the commands of a schedule; return the faults that came. AssertionError where the property is broken."""
+        with _alone(self.base / "run") as disk:
+            for number, command in enumerate(schedule.commands):
+                faults = [fault for fault in schedule.faults if fault.command == number]
+                said = self._run(disk, schedule.kind, command, number, faults)
+                self._check(disk, schedule.kind, command, said)
+                for fault in faults:
+                    if fault.kind == AT_REST:
+                        _flip(disk, fault)
+            if any(fault.kind == AT_REST for fault in schedule.faults):
+                said = self._mended(disk, schedule, said)
+            assert said is None, f"after all faults: {said}"
+            return disk.met
+
+    def shortest(self, schedule: Schedule) -> tuple[Schedule, str]:
+        """Leave out fault after fault as long as the schedule fails; return it, and how it fails."""
+        found, how = schedule, self.failure(schedule)
+        for fault in schedule.faults:
+            shorter = replace(found, faults=tuple(each for each in found.faults if each != fault))
+            if failure := self.failure(shorter):
+                found, how = shorter, failure
+        return found, how
+
+    def failure(self, schedule: Schedule) -> str:
+        """Return how a schedule fails, or nothing."""
+        try:
+            self.run(schedule)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _mended(self, disk: Disk, schedule: Schedule, said: str | None) -> str | None:
+        """Do what the command asks for where a bit of a file flipped, damaged file after damaged file."""
+        command, number = schedule.commands[-1], len(schedule.commands)
+        while said is not None and number < len(schedule.commands) + MOST_REMEDIES:
+            command = replace(command, overwrite="--overwrite" in said)
+            _delete_as_told(disk, said)
+            said, number = self._run(disk, schedule.kind, command, number, ()), number + 1
+            self._check(disk, schedule.kind, command, said)
+        return said
+
+    def _run(self, disk: Disk, kind: str, command: Command, number: int, faults: Sequence[Fault]) -> str | None:
+        """Run the command; return the sentence with which it ended early, or None."""
+        chance = Random(f"{number} {command}")
+        own = {fault.at: fault for fault in faults if fault.kind in OF_TASKS}
+        config, options = KINDS[kind]
+        for cached in (shipping._opened, open_matchers, own_files._compare):
+            cached.cache_clear()  # a session has workers of its own
+        with (
+            _same_ids(chance),
+            patch.object(sizes, "BUCKET_ROWS", command.bucket_rows),
+            disk.command([fault for fault in faults if fault.kind in OF_OPERATIONS], chance),
+        ):
+            try:
+                order.curate(
+                    Session(Engine(disk, own, command.cores, command.tries)),
+                    config,
+                    inputs=[self._input(kind, each) for each in range(command.inputs)],
+                    metadata=self.entries,
+                    output=disk.root,
+                    options=replace(options, overwrite=command.overwrite),
+                )
+            except Ended:
+                return ENDED
+            except Exception as error:
+                found = sentence_for(error)
+                if found is None:
+                    raise
+                return found[0]
+        return None
+
+    def _check(self, disk: Disk, kind: str, command: Command, said: str | None) -> None:
+        """Require the bytes of a quiet run where a run ended well, and where verify finds a whole one."""
+        if said is None:
+            assert (disk.root / "run.json").exists(), "no run.json"
+            assert not (disk.root / ".work").exists(), "something is left of the work"
+            _require_bytes(disk, self.quiet[kind, command.inputs])
+        if (disk.root / "run.json").exists():
+            fault = _fault(disk)
+            if fault is None:
+                inputs = json.loads((disk.root / "run.json").read_text())["made_from"]["inputs"]
+                _require_bytes(disk, self.quiet[kind, len(inputs)])
+            # What is damaged at rest may be a file that a run does not need.
+            assert fault is None or said is not None or disk.is_flipped, f"verify says: {fault}"
+
+    def _input(self, kind: str, number: int) -> Path:
+        return self.base / f"{kind} {number}.jsonl"
+
+
+def _fault(disk: Disk) -> str | None:
+    try:
+        verify.verify(disk.root)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _require_bytes(disk: Disk, wanted: dict[str, bytes]) -> None:
+    found = results(disk.root)
+    others = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+    assert not others, f"other bytes in {others}"
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of the files that must not differ."""
+    return {str(path.relative_to(folder)): path.read_bytes() for names in RESULTS for path in folder.glob(names)}
+
+
+def _row(file: int, number: int, is_unique: bool) -> dict[str, str]:
+    is_shared = number % 4 == 0 and not is_unique
+    return {
+        "url": f"https://a.example/{number if is_shared else (file + 1) * 100 + number}.jpg",
+        "text": f"a {WORDS[number % 10]} and a {WORDS[(number * 7 + file) % 10]}",
+    }
+
+
+def _flip(disk: Disk, fault: Fault) -> None:
+    """Flip a bit of a file in the folder."""
+    disk.settle()
+    found = sorted(path for path in disk.root.rglob("*") if path.is_file() and path.stat().st_size)
+    if found:
+        path = found[fault.at % len(found)]
+        data = bytearray(path.read_bytes())
+        place = int(fault.share * 8 * len(data))
+        data[place // 8] ^= 1 << place % 8
+        path.write_bytes(data)
+        disk.is_flipped = True
+        disk.met.append(f"{fault}: {path.relative_to(disk.root)}")
+
+
+def _delete_as_told(disk: Disk, sentence: str) -> None:
+    """Delete what a sentence tells to delete."""
+    disk.settle()
+    found = REMEDY.search(sentence)
+    if found:
+        path = Path(found["it"] or found["path"])
+        paths.remove(path)
+        if found["stamp"]:
+            paths.remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Disk]:
+    """Give a disk on which nothing is, under the real functions, and take away what costs time and shows no fault."""
+    folder.mkdir()
+    disk = Disk(folder / "out")
+    inline = (input_files, ledger, recorded, verify, parquet, paths)
+    with ExitStack() as stack:
+        for module in inline:
+            stack.enter_context(patch.object(module, "ThreadPoolExecutor", _Inline))
+        for module in (order, tasks):
+            stack.enter_context(patch.object(module, "compile_kernels", lambda *_: None))
+        stack.enter_context(patch.object(locks, "UnixFileLock", lambda path, **_: Lock(disk, path)))
+        stack.enter_context(patch.object(parquet, "ParquetWriter", _Writer))
+        stack.enter_context(patch.object(gc, "freeze", lambda: None))
+        stack.enter_context(patch.object(facts, "_version", _VERSION))
+        stack.enter_context(patch.object(hooks, "entry_points", _ENTRY_POINTS))
+        stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
+        stack.enter_context(disk.patched())
+        try:
+            yield disk
+        finally:
+            disk.end()
+            shutil.rmtree(folder)
+
+
+_VERSION, _ENTRY_POINTS = cache(facts._version), cache(hooks.entry_points)
+
+
+@contextmanager
+def _same_ids(chance: Random) -> Iterator[None]:
+    drawn = partial(_id, chance)
+    with patch.object(whole, "uuid4", drawn), patch.object(locks, "uuid4", drawn):
+        yield
+
+
+def _id(chance: Random) -> UUID:
+    return UUID(int=chance.getrandbits(128))
+
+
+class _Inline:
+    """A pool whose work is done at once, by who asks for it."""
+
+    def __init__(self, *_: object):
+        pass
+
+    def __enter__(self) -> _Inline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function, *items) -> list:
+        return [*map(function, *items)]
+
+
+class _Writer(ParquetWriter):
+    """Writes through Python's file, where faults come."""
+
+    def __init__(self, where: Path, *arguments: object, **named: object):
+        self._own = open(where, "wb")
+        super().__init__(self._own, *arguments, **named)
+
+    def close(self) -> None:
+        super().close()
+        self._own.close()
