@@ -5,16 +5,15 @@ Kernels read about two megabytes of records at a time. Anything unusual is left 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.inputs.candidates import ROWS
-from curation.inputs.cleaning import clean_array
+from curation.inputs.cleaning import clean
 from curation.inputs.crawl import warc_records, wat_by_parser
 from curation.inputs.crawl.gzip_members import members
 from curation.inputs.crawl.links import EMPTY, LONGEST_BASE, NOT_HTTP, Links
@@ -98,7 +97,7 @@ class _Group:
         self._tally["image_links"] += int(pages[known, names.IMAGE_LINKS].sum())
         self._tally["dropped.no_text"] += int(pages[known, names.NO_TEXT].sum())
         every, urls = np.ones(len(pages), bool), _strings(ends, data, len(pages))
-        urls = _changed(urls, others, pa.array(odd_urls, pa.string()), every)
+        urls = _changed(urls, others, odd_urls, every)
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
 
     def _read_page(self, record: int, prefixes: bytearray) -> str | None:
@@ -166,15 +165,15 @@ class _Group:
         """Return the pairs that `_write` began, finished: texts are clean, and links resolved."""
         kept = np.ones(len(rows), bool)
         odd = np.flatnonzero(rows[:, texts.ROW_ODD_TEXT])
-        cleaned = clean_array(written.take(pa.array(odd)))
-        kept[odd] = pc.not_equal(cleaned, "")
+        cleaned = [clean(text) for text in written.take(pa.array(odd)).to_pylist()]
+        kept[odd] = [text != "" for text in cleaned]
         self._tally["dropped.empty_text"] += int(np.count_nonzero(~kept))
         unresolved = np.flatnonzero(rows[:, texts.ROW_ODD_LINK] * kept)
         records, links = rows[unresolved, texts.ROW_RECORD].tolist(), urls.take(pa.array(unresolved)).to_pylist()
         resolved = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
         self._tally.update(reason for _, reason in resolved if reason)
         kept[unresolved] = [url is not None for url, _ in resolved]
-        urls = _changed(urls, unresolved, pa.array([url for url, _ in resolved], pa.string()), kept)
+        urls = _changed(urls, unresolved, [url for url, _ in resolved], kept)
         rows, written = rows[kept], _changed(written, odd, cleaned, kept)
         kinds = _KINDS.take(pa.array(rows[:, texts.ROW_KIND]))
         pages = self._urls.take(pa.array(rows[:, texts.ROW_RECORD]))
@@ -186,13 +185,13 @@ class _Group:
         return self._links[record]
 
 
-def _changed(strings: pa.Array, at: np.ndarray, values: pa.Array, kept: np.ndarray) -> pa.Array:
+def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:
     """Return the strings that are kept, those at some positions with new values."""
     if not len(at) and kept.all():
         return strings
     positions = np.arange(len(strings))
     positions[at] = np.arange(len(strings), len(strings) + len(at))
-    return pa.concat_arrays([strings, values]).take(pa.array(positions[kept]))
+    return pa.concat_arrays([strings, pa.array(values, pa.string())]).take(pa.array(positions[kept]))
 
 
 def _strings(ends: np.ndarray, data: np.ndarray, count: int) -> pa.StringArray:
