@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Protocol, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from curation.by_uid.captions import Captioned
@@ -108,14 +107,9 @@ class Selection:
     found: Clustered | None = None
     expert: Expert | None = None
 
-    @property
-    def takes(self) -> Callable[[pa.Array], np.ndarray] | None:
-        """Whether each image of some uids is written, as bools; None for all."""
-        return self.expert.takes if self.expert else None
-
     def filter(self, rows: Rows) -> Rows:
         """Return the rows of the expert's images, by the column `uid`."""
-        return rows if self.takes is None else rows.filter(pa.array(self.takes(rows["uid"])))
+        return rows if self.expert is None else rows.filter(pa.array(self.expert.takes(rows["uid"])))
 
     def __str__(self) -> str:
         """Say which images these are, in brackets; nothing without clusters."""

@@ -67,17 +67,13 @@ class Index:
                 f"{folder} holds version {content.get('version')}, this program reads {VERSION}: build it again"
             )
         try:
-            return cls._of(folder, tars, content)
+            made_from = content["made_from"]
+            tars = Path(made_from["tars"] if tars is None else tars)
+            shards = tuple(Shard(**shard) for shard in content["shards"])
+            digest = zlib.crc32(json.dumps(content["shards"]).encode(), made_from["matched"])
+            return cls(folder, tars, shards, made_from["block_rows"], made_from["metadata"], digest)
         except (KeyError, TypeError) as error:
             raise InputError(f"{folder / NAME} is damaged ({error!r}): build it again") from None
-
-    @classmethod
-    def _of(cls, folder: Path, tars: str | PathLike[str] | None, content: dict) -> Index:
-        made_from = content["made_from"]
-        tars = Path(made_from["tars"] if tars is None else tars)
-        shards = tuple(Shard(**shard) for shard in content["shards"])
-        digest = zlib.crc32(json.dumps(content["shards"]).encode(), made_from["matched"])
-        return cls(folder, tars, shards, made_from["block_rows"], made_from["metadata"], digest)
 
     @property
     def samples(self) -> int:
