@@ -67,9 +67,10 @@ def funnel(facts: dict[str, Any]) -> list[Bar]:
     """Return the number of rows that are left after each step of a run, given the content of run.json."""
     rows = facts["rows"]
     matched, past, kept = rows["matched"], rows.get("gated"), rows["kept"]
-    bars = [
-        Bar("files", rows["files"], has_bar=False),  # as pages: other steps are no parts of them
-        Bar("pages with images", rows["pages"], has_bar=False),
+    bars = [Bar("files", rows["files"], has_bar=False)]  # other steps are no parts of files or pages
+    if rows["pages"]:
+        bars.append(Bar("pages with images", rows["pages"], has_bar=False))
+    bars += [
         Bar("pairs", rows["pairs"], "", "an image and one of its texts, as pages and tables give them"),
         Bar("images", rows["images"], "", "different image URLs"),
         Bar("texts", rows["texts"], "", "pairs, with repeated texts of the same image removed"),
@@ -85,10 +86,11 @@ def funnel(facts: dict[str, Any]) -> list[Bar]:
     ]
     share = f"{percent(kept, matched)} of matched images"
     if past is not None:
-        remark, share = f"{percent(past, matched)} of matched images", f"{percent(kept, past)} of images past the gate"
-        bars.append(Bar("images past the gate", past, remark, "they meet all conditions"))
-    bars.append(Bar("kept images", kept, f"{share}; {expected(facts)}"))
-    return [bar for bar in bars if bar.value or bar.label not in ("pages with images", "images past the gate")]
+        share = f"{percent(kept, past)} of images past the gate"
+    if past:
+        passed = f"{percent(past, matched)} of matched images"
+        bars.append(Bar("images past the gate", past, passed, "they meet all conditions"))
+    return [*bars, Bar("kept images", kept, f"{share}; {expected(facts)}")]
 
 
 def _of_texts(rows: dict[str, int], name: str) -> str:

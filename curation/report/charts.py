@@ -150,7 +150,7 @@ def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
         return chart
     border = float(x.place(head))
     middle = min(max(border, LEFT + HALF_LABEL), RIGHT - HALF_LABEL)
-    above = Label(middle, TOP - 7, f"{number(head)} in the head", "middle", "t")  # all lines
+    above = Label(middle, TOP - 7, f"{number(head)} in the head", "middle", "t")  # above all lines
     return replace(chart, border=[(border, TOP), (border, BOTTOM)], labels=[above])
 
 

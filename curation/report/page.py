@@ -1,4 +1,7 @@
-"""Write report.html: one file that needs no network, made from the templates beside this module."""
+"""Write report.html: one file that needs no network, made from the templates beside this module.
+
+Other pages and drawings are made from these templates, too (`environment`).
+"""
 
 from __future__ import annotations
 
