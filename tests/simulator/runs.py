@@ -25,7 +25,7 @@ from curation.report import facts, page
 from curation.run import ledger, order, recorded, sizes, tasks, verify
 from curation.run.request import Options
 from metadata.entries import Entries
-from runtime import hooks, shipping
+from runtime import packages, shipping
 from runtime.console import sentence_for
 from runtime.errors import InputError
 from runtime.storage import locks, own_files, parquet, paths, whole
@@ -268,7 +268,7 @@ def _alone(folder: Path) -> Iterator[Disk]:
         stack.enter_context(patch.object(parquet, "ParquetWriter", _Writer))
         stack.enter_context(patch.object(gc, "freeze", lambda: None))
         stack.enter_context(patch.object(facts, "_version", _VERSION))
-        stack.enter_context(patch.object(hooks, "entry_points", _ENTRY_POINTS))
+        stack.enter_context(patch.object(packages, "entry_points", _ENTRY_POINTS))
         stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
         stack.enter_context(disk.patched())
         try:
@@ -278,7 +278,7 @@ def _alone(folder: Path) -> Iterator[Disk]:
             shutil.rmtree(folder)
 
 
-_VERSION, _ENTRY_POINTS = cache(facts._version), cache(hooks.entry_points)
+_VERSION, _ENTRY_POINTS = cache(facts._version), cache(packages.entry_points)
 
 
 @contextmanager
