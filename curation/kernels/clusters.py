@@ -50,7 +50,7 @@ def squared_distances(vectors, centres, number, out):
 def nearest(vectors, centres, estimates, prices, limits, lists, squares):
     """lists[row] = the centres with the lowest scores, the lowest first, squares[row] = the squared distances to them.
 
-    They are among those with estimates[row, centre] not above limits[row], where any number may be wrong, or none.
+    They are among those with estimates[row, centre] not above limits[row]; NaN is not above.
     """
     length = lists.shape[1]
     for row in range(len(lists)):
