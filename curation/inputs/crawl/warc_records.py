@@ -17,6 +17,7 @@ from runtime.arrow.batching import gather
 from runtime.kernels.masks import SLACK
 
 MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
+LONGEST_HEAD = 16 << 10  # bytes of a usual head; an expression may take many times as much memory
 GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 
 _FIELD = rb"(?:(?!WARC-Type|Content-Length)[!-~].*\r\n)*"
@@ -72,7 +73,7 @@ def _usual(member: Member) -> tuple[bytes, memoryview] | None:
     """Return the kind and the block of a member that is a single record of the usual form."""
     if isinstance(member, Stream):
         return None
-    head = _HEAD.match(member)
+    head = _HEAD.match(member, 0, LONGEST_HEAD)
     if head is None or head.end() + int(head[2]) + len(_LINE_ENDS) != len(member) or not member.endswith(_LINE_ENDS):
         return None
     return head[1], memoryview(member)[head.end() : -len(_LINE_ENDS)]

@@ -24,6 +24,7 @@ def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
     inserted = [b"\n", b"\r\n", b" ", b"\r\nContent-Length: 5", b"\r\nWARC-Type: response", b"\r", b"\xff", b"0"]
     dice = random.Random(kind)
     changed = [whole, record(kind, b""), whole + whole, whole + b"\r\n", whole[:-1]]
+    changed.append(whole.replace(b"Content-Length", b"WARC-Long: a\r\n" * 2000 + b"Content-Length", 1))
     for _ in range(250):
         at = dice.choice(places)
         changed.append(whole[:at] + dice.choice([b"", *inserted]) + whole[at + dice.randrange(2) :])
