@@ -49,13 +49,5 @@ def run(args: Namespace) -> Results:
 
 def options_of(args: Namespace) -> Options:
     """Return the options of a command line."""
-    return Options(
-        columns=made(TableOptions, args),
-        unique_images=args.unique_images,
-        exclude=args.exclude,
-        gate=made(GateOptions, args),
-        classes=args.classes,
-        templates=args.templates,
-        model=args.model,
-        overwrite=args.overwrite,
-    )
+    parts = {"columns": made(TableOptions, args), "gate": made(GateOptions, args)}
+    return made(Options, Namespace(**vars(args) | parts))

@@ -80,10 +80,10 @@ def sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return {name: sum(row[name] for row in found) for name in SUMMED}
 
 
-def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, number: int) -> list[tuple[str, dict[str, Any]]]:
+def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) -> list[tuple[str, dict[str, Any]]]:
     """Return the languages with the largest numbers of a name, and their rows; none whose number is 0."""
     found = [(code, row) for code, row in rows if row[name]]
-    return sorted(found, key=lambda each: -each[1][name])[:number]
+    return sorted(found, key=lambda each: -each[1][name])[:most]
 
 
 def named(code: str) -> str:
