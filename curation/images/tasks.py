@@ -99,13 +99,10 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
     ids = uids(rows["url"], rows["uid"])
     columns = {name: rows[name] for name in ("url", "page_url", "stated_width", "stated_height", "text", "kind")} | {
         "signals": pc.fill_null(rows["signals"], 0),
-        "key": pa.array(uid_hashes(ids).view(np.uint64)),
-        "hash": pa.array(hashes(ids, rows["text"])),
-        "uid": ids,
         "given": rows["language"],
         "page_language": rows["page_language"],
-        "copies": pa.array(np.ones(len(rows), np.int32)),
     }
+    columns |= _keys(ids, rows["text"])
     return pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
 
 
@@ -119,18 +116,21 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
     leaders, stays = copy_of.take(image), pc.equal(images["uid"], copy_of)
     columns = {name: images[name].take(image) for name in _OF_IMAGE}
     columns |= {field.name: texts.field(field.name) for field in texts.type}
+    columns |= _keys(leaders, texts.field("text"))
     columns |= {
         "url": pc.if_else(stays, images["url"], None).take(image),  # of the image that stays: null is never smallest
         "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
-        "key": pa.array(uid_hashes(leaders).view(np.uint64)),
-        "hash": pa.array(hashes(leaders, texts.field("text"))),
-        "uid": leaders,
         "given": _origins(texts),
         "page_language": pa.nulls(len(texts), pa.string()),
-        "copies": pa.array(np.ones(len(texts), np.int32)),
         "undetermined": pa.nulls(len(texts), pa.string()),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)
+
+
+def _keys(uids: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
+    """Return what the rows of an image are brought together by, each of them a single row."""
+    key, copies = uid_hashes(uids).view(np.uint64), np.ones(len(uids), np.int32)
+    return {"key": pa.array(key), "hash": pa.array(hashes(uids, texts)), "uid": uids, "copies": pa.array(copies)}
 
 
 def _origins(texts: pa.StructArray) -> pa.Array:

@@ -18,8 +18,7 @@ from curation.kernels.fasttext.dictionary import index_entries, number_of
 from curation.kernels.fasttext.label_tree import MOST_LEVELS
 from curation.kernels.fasttext.losses import TREE, Tree
 from curation.kernels.fasttext.ngrams import Words
-from curation.kernels.fasttext.products import BLOCK
-from curation.kernels.fasttext.rows import LANES
+from curation.kernels.fasttext.rows import BLOCK, LANES
 from curation.kernels.fasttext.word_rows import BUCKETS, LONGEST
 from curation.language.fasttext_file import HIERARCHICAL_SOFTMAX, SUPERVISED, Entry, Header, ModelFile, decoded
 

@@ -14,7 +14,7 @@ import ahocorasick
 import numpy as np
 import pyarrow as pa
 
-from curation.matching.checks import require_entries, require_rules
+from curation.matching.symbols import require_entries, require_rules
 from metadata.rules.characters import symbols
 from metadata.rules.text import Rules, meta_entry, meta_text
 from runtime.arrow.buffers import list_array, string_array

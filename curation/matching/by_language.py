@@ -14,8 +14,8 @@ from curation.balancing.counts import hold_any
 from curation.inputs.candidates import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
-from curation.matching.checks import require_rules
 from curation.matching.finders import Finders, built_finders
+from curation.matching.symbols import require_rules
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER

@@ -17,8 +17,7 @@ import pyarrow as pa
 from curation.kernels.trie.finding import look_up, step, walk
 from curation.kernels.trie.ids import merge
 from curation.kernels.trie.tables import Trie
-from curation.matching.checks import require_entries, require_rules
-from curation.matching.symbols import Reader, normal_form, read_texts, readers
+from curation.matching.symbols import Reader, normal_form, read_texts, readers, require_entries, require_rules
 from curation.matching.trie import build_trie
 from metadata.entries import digest_of
 from metadata.rules.characters import CharacterTable, character_table

@@ -1,4 +1,4 @@
-"""Read texts and entries as sequences of symbols, by the one or two readers of each rule set.
+"""Check entries, and read them and texts as sequences of symbols, by the one or two readers of each rule set.
 
 Under `meta` an entry padded on both sides is a sequence of words between single spaces. Any other entry is a sequence
 of characters of the padded text. So each text is read twice where the list has entries of both kinds.
@@ -6,17 +6,18 @@ of characters of the padded text. So each text is read twice where the list has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.kernels.trie.symbols import read_symbols, unnormalised
 from curation.kernels.trie.words import read_characters, read_words
 from metadata.rules.characters import CharacterTable
-from metadata.rules.text import normalise
-from runtime.arrow.buffers import string_buffers
+from metadata.rules.text import RULES, normalise
+from runtime.arrow.buffers import string_array, string_buffers
 from runtime.errors import InputError
 
 GROUP_BYTES = 1 << 15  # of texts that are read at a time: their symbols stay in the processor's second cache
@@ -119,3 +120,21 @@ def _most_symbols(offsets: np.ndarray, first: int, last: int) -> int:
 def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return room for the two integers of so many keys, and for where their bytes begin."""
     return np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+
+
+def require_rules(rules: str) -> None:
+    """Refuse a name that is not one of a rule set."""
+    if rules not in RULES:
+        raise InputError(f"rules are {rules!r}; there are {' and '.join(RULES)}")
+
+
+def require_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
+    """Return the entries as an Arrow array; refuse a list with a null or an empty entry."""
+    entries = string_array(entries, "entries")
+    if entries.null_count:
+        position = pc.index(pc.is_null(entries), True).as_py()
+        raise InputError(f"entry {position} is null; each entry must be a string: leave it out")
+    empty = pc.index(pc.utf8_length(entries), pa.scalar(0, pa.int32())).as_py() if len(entries) else -1
+    if empty >= 0:
+        raise InputError(f"entry {empty} is empty; each entry must hold a character: leave it out")
+    return entries

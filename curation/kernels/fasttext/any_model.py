@@ -2,7 +2,7 @@
 
 A text's vector is the sum of its words' sums, most of which are remembered (`WordSums`). fastText adds row by row
 instead, so numbers differ in the last digits. The vectors of 64 texts are multiplied by the output matrix
-(`products`), and a label is chosen (`losses`). Where another label is so near that rounding may decide, the text is
+(`multiply`), and a label is chosen (`losses`). Where another label is so near that rounding may decide, the text is
 summed and decided once more in the order of fastText. So labels are always those of fastText.
 """
 
@@ -23,8 +23,7 @@ from curation.kernels.fasttext.language_id import (
 )
 from curation.kernels.fasttext.losses import Tree, label_in_order, likeliest_label
 from curation.kernels.fasttext.ngrams import Sums, add_end, add_word, add_word_ngrams, clear
-from curation.kernels.fasttext.products import multiply
-from curation.kernels.fasttext.rows import add_vector
+from curation.kernels.fasttext.rows import add_vector, multiply
 from curation.kernels.fasttext.word_rows import LONGEST, remember, slot_of
 from curation.kernels.trie.keys import key_of_bytes
 from runtime.kernels import inline, lean
@@ -40,8 +39,8 @@ class Output(NamedTuple):
 
     loss: int
     rows: int  # one a label, or one an inner node of the tree
-    outputs: np.ndarray  # as in `products`
-    scales: np.ndarray  # likewise
+    outputs: np.ndarray  # as in `multiply_block`
+    scales: np.ndarray  # float32: a factor for each row, or empty
     longest: float  # the length of the longest row, times its scale
     tree: Tree
 
