@@ -75,12 +75,19 @@ class Engine:
             return [*task()]
 
 
+class Settings(dict):
+    """Spark's settings, which decide nothing here."""
+
+    set = dict.__setitem__
+
+
 @dataclass
 class Session:
     """What the driver asks of a session."""
 
     engine: Engine
     master: str = "local[2]"
+    conf: Settings = field(default_factory=Settings)
 
     @property
     def sparkContext(self) -> Session:

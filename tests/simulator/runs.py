@@ -6,39 +6,48 @@ import gc
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
+from importlib.metadata import entry_points, version
 from itertools import product
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from unittest.mock import patch
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from filelock import UnixFileLock
 from pyarrow.parquet import ParquetWriter
 
 from curation.config import CurationConfig
-from curation.inputs import files as input_files
+from curation.gate.plan import GateOptions
 from curation.matching.finders import open_matchers
-from curation.report import facts, page
-from curation.run import ledger, order, recorded, sizes, tasks, verify
+from curation.report import page
+from curation.run import sizes
+from curation.run.order import curate
 from curation.run.request import Options
+from curation.run.verify import verify
 from metadata.entries import Entries
-from runtime import packages, shipping
+from runtime import shipping
 from runtime.console import sentence_for
 from runtime.errors import InputError
-from runtime.storage import locks, own_files, parquet, paths, whole
+from runtime.storage import own_files
+from runtime.storage.paths import remove
+from runtime.warming import compile_kernels
 from tests.simulator.disk import Disk, Ended, Fault, Lock
 from tests.simulator.engine import Engine, Session
 
+THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
+SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
 KINDS = {
-    "plain": (CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8), Options()),
-    "unique images": (
-        CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8),
-        Options(unique_images=True),
-    ),
-    "target size": (CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8), Options()),
+    "plain": (THRESHOLD, Options()),
+    "unique images": (THRESHOLD, Options(unique_images=True)),
+    "target size": (SIZE, Options()),
+    "gate": (THRESHOLD, Options(gate=GateOptions(policy=["min_words:5"]))),
 }
 OF_OPERATIONS = ("end", "power", "lost", "error", "full")
 OF_TASKS = ("again", "late")
@@ -46,7 +55,7 @@ AT_REST = "flip"
 ENDED = "ended"
 RESULTS = ("curated/*", "counts.parquet", "thresholds.json")
 REMEDY = re.compile(r"(?P<it>/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>/\S+) ")
-WORDS = "dog cat tree house river moon sky hund katze baum".split()
+WORDS = "dog cat tree house river moon sky hill boat bird".split()
 INPUTS = 3
 MOST_REMEDIES = 4  # files that one flip and what it spoilt may be named in, one by one
 
@@ -104,7 +113,7 @@ class Simulator:
             for kind in KINDS:
                 rows = [_row(number, each, KINDS[kind][1].unique_images) for each in range(20)]
                 self._input(kind, number).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        self.entries = Entries.build({"en": WORDS[:7], "de": WORDS[7:]})
+        self.entries = Entries.build({"en": WORDS})
         for kind, inputs in product(KINDS, range(1, INPUTS + 1)):
             with _alone(self.base / "quiet") as disk:
                 said = self._run(disk, kind, Command(inputs), 0, ())
@@ -161,12 +170,11 @@ class Simulator:
         for cached in (shipping._opened, open_matchers, own_files._compare):
             cached.cache_clear()  # a session has workers of its own
         with (
-            _same_ids(chance),
             patch.object(sizes, "BUCKET_ROWS", command.bucket_rows),
             disk.command([fault for fault in faults if fault.kind in OF_OPERATIONS], chance),
         ):
             try:
-                order.curate(
+                curate(
                     Session(Engine(disk, own, command.cores, command.tries)),
                     config,
                     inputs=[self._input(kind, each) for each in range(command.inputs)],
@@ -203,7 +211,7 @@ class Simulator:
 
 def _fault(disk: Disk) -> str | None:
     try:
-        verify.verify(disk.root)
+        verify(disk.root)
     except InputError as error:
         return str(error)
     return None
@@ -224,7 +232,7 @@ def _row(file: int, number: int, is_unique: bool) -> dict[str, str]:
     is_shared = number % 4 == 0 and not is_unique
     return {
         "url": f"https://a.example/{number if is_shared else (file + 1) * 100 + number}.jpg",
-        "text": f"a {WORDS[number % 10]} and a {WORDS[(number * 7 + file) % 10]}",
+        "text": f"a {WORDS[number % 10]} and a {WORDS[(number * 7 + file) % 10]}"[: None if number % 3 else -6],
     }
 
 
@@ -248,9 +256,9 @@ def _delete_as_told(disk: Disk, sentence: str) -> None:
     found = REMEDY.search(sentence)
     if found:
         path = Path(found["it"] or found["path"])
-        paths.remove(path)
+        remove(path)
         if found["stamp"]:
-            paths.remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
+            remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
 
 
 @contextmanager
@@ -258,17 +266,10 @@ def _alone(folder: Path) -> Iterator[Disk]:
     """Give a disk on which nothing is, under the real functions, and take away what costs time and shows no fault."""
     folder.mkdir()
     disk = Disk(folder / "out")
-    inline = (input_files, ledger, recorded, verify, parquet, paths)
     with ExitStack() as stack:
-        for module in inline:
-            stack.enter_context(patch.object(module, "ThreadPoolExecutor", _Inline))
-        for module in (order, tasks):
-            stack.enter_context(patch.object(module, "compile_kernels", lambda *_: None))
-        stack.enter_context(patch.object(locks, "UnixFileLock", lambda path, **_: Lock(disk, path)))
-        stack.enter_context(patch.object(parquet, "ParquetWriter", _Writer))
+        for module, name, stand_in in _places(disk):
+            stack.enter_context(patch.object(module, name, stand_in))
         stack.enter_context(patch.object(gc, "freeze", lambda: None))
-        stack.enter_context(patch.object(facts, "_version", _VERSION))
-        stack.enter_context(patch.object(packages, "entry_points", _ENTRY_POINTS))
         stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
         stack.enter_context(disk.patched())
         try:
@@ -278,18 +279,26 @@ def _alone(folder: Path) -> Iterator[Disk]:
             shutil.rmtree(folder)
 
 
-_VERSION, _ENTRY_POINTS = cache(facts._version), cache(packages.entry_points)
+def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
+    """Yield the names under which modules know what is replaced, wherever they are."""
+    stand_ins = {
+        ThreadPoolExecutor: _Inline,
+        UnixFileLock: lambda path, **_: Lock(disk, path),
+        ParquetWriter: _Writer,
+        uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
+        compile_kernels: lambda *_: None,
+        version: _VERSION,
+        entry_points: _ENTRY_POINTS,
+    }
+    by_id = {id(real): stand_in for real, stand_in in stand_ins.items()}
+    for module in [each for name, each in sys.modules.items() if name.partition(".")[0] in PACKAGES]:
+        for name, value in [*vars(module).items()]:
+            if id(value) in by_id:
+                yield module, name, by_id[id(value)]
 
 
-@contextmanager
-def _same_ids(chance: Random) -> Iterator[None]:
-    drawn = partial(_id, chance)
-    with patch.object(whole, "uuid4", drawn), patch.object(locks, "uuid4", drawn):
-        yield
-
-
-def _id(chance: Random) -> UUID:
-    return UUID(int=chance.getrandbits(128))
+_VERSION, _ENTRY_POINTS = cache(version), cache(entry_points)
+PACKAGES = ("curation", "metadata", "runtime")
 
 
 class _Inline:

@@ -1,15 +1,23 @@
 """Seeds of whole runs with faults; a failing one prints the shortest schedule that still fails."""
 
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
 
 from tests.simulator.runs import Schedule, Simulator
 
 
 @pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    return Simulator(tmp_path_factory.mktemp("simulator"))
+def simulator():
+    memory = Path("/dev/shm")  # where there is one: each run opens some hundred files
+    cores = pa.cpu_count()
+    pa.set_cpu_count(1)  # threads cost more than such small tables take
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Simulator(Path(folder))
+    pa.set_cpu_count(cores)
 
 
 def require(simulator: Simulator, seeds: range) -> Counter[str]:
