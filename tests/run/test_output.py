@@ -7,7 +7,7 @@ import pytest
 from curation.run.folder import Output
 from metadata import InputError
 from runtime.storage.paths import files, make_folder, names, remove
-from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.storage.whole import PARTIAL, STAMP, read_json, write_json
 from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, description, with_inputs_done, with_matched
 
 
@@ -46,6 +46,12 @@ def test_a_folder_in_which_nothing_was_read_belongs_to_nobody(folder, unique):
     output = claimed(folder / "out", C, rules="meta")
     assert names(folder / "out") == {".work"}
     assert output.ledger([C], unique).missing == [C]
+
+
+def test_a_run_that_was_killed_while_it_claimed_a_folder_leaves_it_to_anybody(tmp_path):
+    (make_folder(tmp_path / "out" / ".work") / f".run.json.0a{PARTIAL}").write_text('{"version"')
+    claimed(tmp_path / "out")
+    assert not any(name.endswith(PARTIAL) for name in names(tmp_path / "out" / ".work"))
 
 
 def test_a_table_that_could_not_be_copied_binds_no_later_run(folder):
