@@ -1,7 +1,7 @@
 """Refuse models of others whose configuration asks a library to run code, before the library reads it.
 
-The libraries run none unless a configuration talks them into it: by an argument that they pass on, by the name of a
-class, of another repository or of a compiled kernel. This is JSON alone, so none of them is needed here.
+Libraries run code of a model's folder if its configuration says so: by an argument that they pass on, or by the name of
+a class, of another repository or of a compiled kernel. Configurations are JSON, so this check needs no such library.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Merge counted words, pairs and titles with the other sources, and state what each counted part depends on.
+"""Merge counted words, pairs and titles with the other sources, and say of each part what it was counted from.
 
-This is the driver's work; Spark counts the parts, in `stages`.
+By that a later build recognises the parts that it can use again. This is the driver's work; Spark counts the parts, in
+`stages`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Let Ctrl-C end a command and the processes that share its work.
+"""End a command at Ctrl-C, with the processes that share its work.
 
-It is said at once, ignored once all is written, and enforced where the end takes long.
+A sentence says so at once. An interrupt that comes when all results are written is ignored. A command that takes long
+to end is ended by force.
 """
 
 from __future__ import annotations

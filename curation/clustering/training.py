@@ -1,6 +1,7 @@
-"""Train balanced clusters on a sample of vectors: plain k-means first, then with prices, then the coarse clusters.
+"""Train balanced clusters on a sample of vectors: plain k-means first, then balanced, then clusters of clusters.
 
-All is a function of the vectors in their order and of the seed. The first centres are those of k-means++ with several
+Balance comes by prices: a cluster that is too full gets a higher one, which is added to the distance to its centre. All
+is a function of the vectors in their order and of the seed. The first centres are those of k-means++ with several
 candidates for each (Arthur and Vassilvitskii, 2007).
 """
 

@@ -1,4 +1,4 @@
-"""Options of the steps on DataFrames: those of matching, and the numbers of a run that the steps honour."""
+"""Options of the steps on DataFrames, and the fields of CurationConfig that only a run on files can take."""
 
 from __future__ import annotations
 

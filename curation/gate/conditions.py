@@ -17,13 +17,13 @@ from curation.gate.checks import Check, Checks, Rule, Verdicts
 from curation.gate.evaluation_frames import known_sets, sets_by_hash
 from curation.gate.evaluation_texts import find_texts
 from curation.gate.expressions import Condition, checked, lenient
+from curation.gate.joined_tables import Asked, verdicts
 from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.gate.policies import RULES
 from curation.gate.rewriting import rewrite, rewritten
 from curation.gate.rule import IMAGES, TEXTS
 from curation.gate.steps import COUNTS, Step
 from curation.gate.text_rules import find_repeated
-from curation.gate.verdicts import Asked, verdicts
 from curation.inputs.limits import rounded_up
 from curation.run.hooks import Context
 from runtime.errors import InputError

@@ -1,7 +1,7 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES is the table of all rules: the rows stand beside the checks, in `image_rules` and `text_rules`. Rules about all
-images of a run together have no check.
+RULES has all rules. Those about one image or one text are rows of `image_rules` and `text_rules`, beside the functions
+that check them. Those about all images of a run are applied by Spark, in `text_rules` and `domains`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Check entries, and read them and texts as sequences of symbols, by the one or two readers of each rule set.
+"""Check entries, and read entries and texts as the sequences of symbols that a trie compares.
 
-Under `meta` an entry padded on both sides is a sequence of words between single spaces. Any other entry is a sequence
-of characters of the padded text. So each text is read twice where the list has entries of both kinds.
+The rules `unicode` have one reader of symbols, the characters of normalised text. The rules `meta` have two. An entry
+with a space on both sides is a sequence of words between single spaces; any other entry is a sequence of characters of
+the padded text. So under `meta` each text is read twice where the list has entries of both kinds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Find pairs of near hashes: bands of bits that they share, and tables in which others are looked up.
+"""Find pairs of hashes that differ in few bits, by an index of the values that their bands of bits have.
 
-DESIGN.md says why no pair is missed.
+A band is some of the bits of a hash; DESIGN.md says why no pair is missed.
 """
 
 from __future__ import annotations

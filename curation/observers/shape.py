@@ -1,6 +1,7 @@
-"""Observe the shape of the counts of English, or of the one list of all texts, beside that of the paper.
+"""Compare how the counts of entries are distributed with the figures of the Meta CLIP paper.
 
-[1] is "Demystifying CLIP Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with 5.6 billion matches.
+The counts are those of English, or of the one list that all texts are matched against. The paper is "Demystifying CLIP
+Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with 5.6 billion matches.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 from curation.balancing.counts import EntryCounts, counts_file
 from curation.by_uid.captions import Captions
 from curation.online.config import OnlineConfig, World
-from curation.online.draw import Epoch, order_of_blocks, read
+from curation.online.epochs import Epoch, order_of_blocks, read
 from curation.online.index import Index
 from runtime.errors import InputError
 from runtime.packages import missing

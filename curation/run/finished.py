@@ -1,6 +1,6 @@
-"""The Parquet files of a finished run, checked to be complete, for what is made from them; and what two runs share.
+"""Find the Parquet files of a finished run, and refuse them if rows are missing; compare which images two runs kept.
 
-The figures of the run are in `results`.
+The figures of a run are in `results`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from curation.inputs.references import FOLDER, tables_in
 from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.run.ledger import Ledger
-from curation.run.likeness import CLAIM, MAY_DIFFER, is_same, require_like, stamped
+from curation.run.same_run import CLAIM, MAY_DIFFER, is_same, require_like, stamped
 from runtime import interrupts
 from runtime.errors import AGAIN
 from runtime.storage.locks import LOCK, TOKEN, WORK, Owner, own

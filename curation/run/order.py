@@ -1,4 +1,4 @@
-"""Curate pairs: the algorithm of the papers, one line a step.
+"""Curate pairs: the algorithm of the Meta CLIP papers, one line a step.
 
 Each step is in `driver`, and what its Spark tasks do in `tasks`.
 """

@@ -1,7 +1,7 @@
 """Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`.
 
-What is left out is counted under its reason. Tallies of tasks are added up by name, and several tasks read the spans of
-a dump: so what counts once a file has the path in its name, `file TAB what TAB path`.
+What is left out is counted under its reason. Several tasks read parts of one dump, and their tallies are added up by
+name. What must count once for a file is tallied under a name that holds the file's path: `file TAB what TAB path`.
 """
 
 import re

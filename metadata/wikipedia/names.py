@@ -1,7 +1,7 @@
 """Recognise files of Wikipedias by name and folder: whether one is, of which kind, and of which Wikipedia.
 
-Files of Wikimedia's other projects are never read as a Wikipedia. Their databases are called `enwiktionary` or
-`commonswiki`; dumps have that name in their own, and in their heads.
+Files of Wikimedia's other projects, such as Wiktionary and Commons, are never read as a Wikipedia. Their databases are
+called `enwiktionary` or `commonswiki`: dumps state this in their file names and in the header of their XML.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Decode titles, and recognise those that can be no article's: by namespaces, main pages, and signs of faults.
+"""Decode titles of pages, and leave out those of pages that are no articles: of other namespaces, main pages, faults.
 
-In namespaces.csv the row `*` holds the canonical English names, which work in every Wikipedia; small Wikipedias share a
-row with the large one whose names theirs fall back on. A dump's siteinfo knows more, so its names can be added.
+namespaces.csv has the names of namespaces of each large Wikipedia. Its row `*` holds the canonical English ones, which
+work in every Wikipedia. A small Wikipedia is named in the row of the large one whose names it uses, too. The
+siteinfo in a dump may add names.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT)]
 
 from curation import online  # noqa: E402
 from curation.online.config import OnlineConfig  # noqa: E402
-from curation.online.draw import Epoch  # noqa: E402
+from curation.online.epochs import Epoch  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 
 ENTRIES = 1000

@@ -7,7 +7,7 @@ import pytest
 
 from curation.balancing.sampling import sample_batch
 from curation.online.config import OnlineConfig
-from curation.online.draw import Epoch, draw, order_of_blocks
+from curation.online.epochs import Epoch, draw, order_of_blocks
 from tests.naive.online import naive_epoch
 from tests.support.online_run import batch, images, nasty
 

@@ -13,7 +13,7 @@ import pytest
 from curation import clusters as module
 from curation import online
 from curation.online.config import Expert, OnlineConfig
-from curation.online.draw import Epoch
+from curation.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_takes

@@ -7,7 +7,7 @@ import pytest
 
 from curation import online
 from curation.by_uid import joined_tars
-from curation.online.draw import Epoch
+from curation.online.epochs import Epoch
 from curation.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples

@@ -19,7 +19,7 @@ from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
 from curation.online.config import OnlineConfig
 from curation.online.dataset import read_rates
-from curation.online.draw import Epoch
+from curation.online.epochs import Epoch
 from curation.run.results import Results
 from curation.run.verify import verify
 from runtime.console import sentence_for

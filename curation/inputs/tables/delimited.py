@@ -1,6 +1,6 @@
 """Read CSV and TSV, with or without a header, in the dialect that is given or that their first rows show.
 
-A quote that breaks rows costs no other row: it means nothing in its line.
+A quote that is opened and never closed would swallow all rows behind it: it is taken as a character of its line.
 """
 
 from __future__ import annotations

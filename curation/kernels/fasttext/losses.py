@@ -1,8 +1,8 @@
-"""Choose the likeliest label from the products of a text's vector and the output matrix, as fastText does.
+"""Choose the likeliest label as fastText does, given a text's vector times each row of the output matrix.
 
-Each loss has two functions. One is fast and tells whether the label is certain although products may be wrong by
-`error`; the other computes in the types and the order of fastText, and is for products without error. In all of them
-the later one of equal labels is taken.
+Each loss has two functions. The first is fast: given products that may be wrong by `error`, it returns the label and
+whether it is certain. The second is for texts whose label is not: it computes in the types and the order of fastText.
+Of equal labels both take the later one.
 """
 
 import math

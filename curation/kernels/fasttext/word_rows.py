@@ -1,15 +1,14 @@
-"""Find the ids of the rows that a fastText model sums for a word.
+"""Find the ids of the rows that a fastText model sums for a word, in a table that learns the words it meets.
 
-A word's rows are its own, if it is in the dictionary, and those of its character n-grams that the model kept. They are
-looked up in a table. It holds the dictionary from the beginning and learns the words it meets: most words of a text
-have come before. A table is six arrays:
+A word's rows are its own, if it is in the dictionary, and those of its character n-grams that the model kept. The table
+holds the dictionary from the beginning; most other words of a text have come before. It is six arrays:
 
-- `slots` int64 [2^k, 4]: a word's key (two integers, see `kernels.trie.keys`), where its rows begin times 2^16 plus
-  their number, and where its bytes begin;
+- `slots` int64 [2^k, 4]: two columns are a word's key (see `kernels.trie.keys`); one has the place in `ids` where its
+  rows begin, times 2^16, plus the number of its rows; one has the place of its bytes in `letters`;
 - `ids` uint16: the rows of all words;
-- `letters` uint8: the bytes of the words whose key does not hold them;
+- `letters` uint8: the bytes of the words that are too long for a key to hold them;
 - `used` int64 [3]: the numbers of words, letters and ids;
-- `slots` and `used` once more, as they are with the dictionary alone.
+- copies of `slots` and `used` with the dictionary alone, to which a full table goes back.
 """
 
 import numpy as np

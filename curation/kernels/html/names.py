@@ -1,6 +1,6 @@
-"""The names of tags and attributes that are looked for, and the columns of an element.
+"""The names of tags and attributes that are looked for, and the columns of the table of a page's elements.
 
-A name is two integers, its bytes in lower case; all of these have at most 16.
+A name is two integers, its bytes in lower case; each of these names has at most 16 bytes.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Compare a run with the one that an output folder holds: only a run like that uses the folder again."""
+"""Refuse an output folder that holds another run: other metadata, numbers or inputs than the run that begins."""
 
 from __future__ import annotations
 
