@@ -25,6 +25,7 @@ from filelock import Timeout
 
 _REAL = {name: getattr(os, name) for name in ("fsync", "listdir", "mkdir", "open", "rename", "rmdir", "scandir")}
 _REAL |= {"unlink": os.unlink, "replace": os.replace, "io.open": io.open}
+_OF_COMMAND = ("_faults", "chance", "operations", "_is_full", "_power", "driver", "_second")
 _NEEDS_SPACE = ("create", "mkdir", "write")
 
 
@@ -73,7 +74,8 @@ class Disk:
         self._dirty: set[int] = set()  # inodes with bytes that are not synced
         self._opened: dict[int, str] = {}  # by descriptor
         self._faults: dict[int, list[Fault]] = {}
-        self._is_full, self._power = False, None
+        self._is_full, self._power, self._second = False, None, None
+        self.driver: Process | None = None
         self._sleepers: list[tuple[int, Sleeper]] = []
         self.locks: dict[str, Process] = {}
 
@@ -92,13 +94,15 @@ class Disk:
             self._local.process = before
 
     @contextmanager
-    def command(self, faults: list[Fault], chance: Random) -> Iterator[None]:
-        """Let the driver of a command be at work, whose operations meet these faults."""
-        self._faults = {}
+    def command(self, faults: list[Fault], chance: Random, second: Callable[[], None]) -> Iterator[None]:
+        """Let the driver of a command be at work, whose operations meet these faults; `second` is another command."""
+        before = {name: getattr(self, name) for name in _OF_COMMAND}
+        by_operation: dict[int, list[Fault]] = {}
         for fault in faults:
-            self._faults.setdefault(fault.at, []).append(fault)
-        self.chance, self.operations, self._is_full, self._power = chance, 0, False, None
-        self.driver = Process("driver")
+            by_operation.setdefault(fault.at, []).append(fault)
+        own = (by_operation, chance, 0, False, None, Process("driver"), second)
+        for name, value in zip(_OF_COMMAND, own, strict=True):
+            setattr(self, name, value)
         try:
             with self.working(self.driver):
                 yield
@@ -106,6 +110,9 @@ class Disk:
             self.driver.is_alive = False
             if self._power:
                 self._lose(self._power.share)
+            if before["driver"] is not None:  # of the command beside which this one ran
+                for name, value in before.items():
+                    setattr(self, name, value)
 
     def sleep(self, sleeper: Sleeper, operations: int) -> None:
         """Wake a task that is late once so many operations more were done, by this command or the next ones."""
@@ -144,6 +151,8 @@ class Disk:
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         if fault.kind == "full":
             self._is_full = True
+        if fault.kind == "second":
+            self._second()
         if fault.kind in ("end", "power"):
             self.driver.is_alive = process.is_alive = False
             self._power = fault if fault.kind == "power" else self._power

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points, version
 from itertools import product
 from pathlib import Path
@@ -49,7 +49,7 @@ KINDS = {
     "target size": (SIZE, Options()),
     "gate": (THRESHOLD, Options(gate=GateOptions(policy=["min_words:5"]))),
 }
-OF_OPERATIONS = ("end", "power", "lost", "error", "full")
+OF_OPERATIONS = ("end", "power", "lost", "error", "full", "second")
 OF_TASKS = ("again", "late")
 AT_REST = "flip"
 ENDED = "ended"
@@ -167,11 +167,12 @@ class Simulator:
         chance = Random(f"{number} {command}")
         own = {fault.at: fault for fault in faults if fault.kind in OF_TASKS}
         config, options = KINDS[kind]
+        second = partial(self._second, disk, kind, command, number + len(faults) + 100)
         for cached in (shipping._opened, open_matchers, own_files._compare):
             cached.cache_clear()  # a session has workers of its own
         with (
             patch.object(sizes, "BUCKET_ROWS", command.bucket_rows),
-            disk.command([fault for fault in faults if fault.kind in OF_OPERATIONS], chance),
+            disk.command([fault for fault in faults if fault.kind in OF_OPERATIONS], chance, second),
         ):
             try:
                 curate(
@@ -190,6 +191,14 @@ class Simulator:
                     raise
                 return found[0]
         return None
+
+    def _second(self, disk: Disk, kind: str, command: Command, number: int) -> None:
+        """Run the command while another one is at work, which keeps it out."""
+        said = self._run(disk, kind, command, number, ())
+        if said is None:
+            _require_bytes(disk, self.quiet[kind, command.inputs])
+        else:
+            assert "another run is writing" in said, f"beside another command: {said}"
 
     def _check(self, disk: Disk, kind: str, command: Command, said: str | None) -> None:
         """Require the bytes of a quiet run where a run ended well, and where verify finds a whole one."""
