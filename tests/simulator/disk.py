@@ -25,6 +25,8 @@ from filelock import Timeout
 
 _REAL = {name: getattr(os, name) for name in ("fsync", "listdir", "mkdir", "open", "rename", "rmdir", "scandir")}
 _REAL |= {"unlink": os.unlink, "replace": os.replace, "io.open": io.open}
+SECRET = "53cr37"
+_URL = f"https://me:{SECRET}@sim.example/out?X-Amz-Signature={SECRET}"
 _OF_COMMAND = ("_faults", "chance", "operations", "_is_full", "_power", "driver", "_second")
 _NEEDS_SPACE = ("create", "mkdir", "write")
 
@@ -60,6 +62,7 @@ class Disk:
     """What is below `root`, and what of it would outlast a loss of power."""
 
     root: Path
+    output: Path  # where runs write: `root`, or a folder of an object store with the same faults
     chance: Random = field(default_factory=Random)
     operations: int = 0  # of this command
     is_flipped: bool = False  # a bit, at rest
@@ -74,10 +77,15 @@ class Disk:
         self._dirty: set[int] = set()  # inodes with bytes that are not synced
         self._opened: dict[int, str] = {}  # by descriptor
         self._faults: dict[int, list[Fault]] = {}
-        self._is_full, self._power, self._second = False, None, None
+        self._is_full, self._power, self._second, self._lag = False, None, None, 0
         self.driver: Process | None = None
         self._sleepers: list[tuple[int, Sleeper]] = []
         self.locks: dict[str, Process] = {}
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether runs write to an object store."""
+        return self.output is not self.root
 
     @property
     def process(self) -> Process | None:
@@ -147,10 +155,14 @@ class Disk:
         if fault.kind == "lost" and process is self.driver:
             return
         self.met.append(f"{fault}: {process.name} {kind} {path.removeprefix(self._below)}")
+        if fault.kind == "error" and self.is_remote:
+            raise OSError(errno.EIO, f"no answer from {_URL}")
         if fault.kind == "error":
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         if fault.kind == "full":
             self._is_full = True
+        if fault.kind == "late listing":
+            self._lag = 1 + round(fault.share * 4)
         if fault.kind == "second":
             self._second()
         if fault.kind in ("end", "power"):
@@ -285,6 +297,12 @@ class Disk:
         self.operation("list", os.fspath(path))
         with _REAL["scandir"](path) as found:
             return _Entries(self._shuffled(found, lambda entry: entry.name))
+
+    def listed(self, paths: list[str]) -> list[str]:
+        """Return paths, the newest last, as a listing shows them: in any order, and not yet the newest if it lags."""
+        paths = paths[: len(paths) - self._lag]
+        self._lag = 0
+        return self._shuffled(paths, str)
 
     def _shuffled(self, found, name: Callable) -> list:
         entries = sorted(found, key=name)

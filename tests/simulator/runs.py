@@ -25,7 +25,7 @@ from pyarrow.parquet import ParquetWriter
 
 from curation.config import CurationConfig
 from curation.gate.plan import GateOptions
-from curation.matching.finders import open_matchers
+from curation.matching.finders import open_automata, open_matchers
 from curation.report import page
 from curation.run import sizes
 from curation.run.order import curate
@@ -35,26 +35,30 @@ from metadata.entries import Entries
 from runtime import shipping
 from runtime.console import sentence_for
 from runtime.errors import InputError
+from runtime.redaction import redacted
 from runtime.storage import own_files
-from runtime.storage.paths import remove
+from runtime.storage.paths import as_path, files, names, read_bytes, remove
 from runtime.warming import compile_kernels
-from tests.simulator.disk import Disk, Ended, Fault, Lock
+from tests.simulator.disk import SECRET, Disk, Ended, Fault, Lock
 from tests.simulator.engine import Engine, Session
+from tests.simulator.store import PROTOCOL, Store
 
 THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
 SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
+AUTOMATA = replace(THRESHOLD, matcher="ahocorasick")  # made anew by each worker; matchers are files
 KINDS = {
     "plain": (THRESHOLD, Options()),
-    "unique images": (THRESHOLD, Options(unique_images=True)),
+    "unique images": (AUTOMATA, Options(unique_images=True)),
     "target size": (SIZE, Options()),
-    "gate": (THRESHOLD, Options(gate=GateOptions(policy=["min_words:5"]))),
+    "gate": (AUTOMATA, Options(gate=GateOptions(policy=["min_words:5"]))),
 }
 OF_OPERATIONS = ("end", "power", "lost", "error", "full", "second")
+OF_STORES = ("end", "lost", "error", "late listing")
 OF_TASKS = ("again", "late")
 AT_REST = "flip"
 ENDED = "ended"
-RESULTS = ("curated/*", "counts.parquet", "thresholds.json")
-REMEDY = re.compile(r"(?P<it>/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>/\S+) ")
+RESULTS = ("counts.parquet", "thresholds.json")
+REMEDY = re.compile(r"(?P<it>\S*/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>\S*/\S+) ")
 WORDS = "dog cat tree house river moon sky hill boat bird".split()
 INPUTS = 3
 MOST_REMEDIES = 4  # files that one flip and what it spoilt may be named in, one by one
@@ -77,14 +81,15 @@ class Schedule:
 
     seed: int
     kind: str
+    is_remote: bool
     commands: tuple[Command, ...]
     faults: tuple[Fault, ...]
 
     @classmethod
-    def of(cls, seed: int, operations: dict[str, int]) -> Schedule:
+    def of(cls, seed: int, operations: dict[tuple[str, bool], int]) -> Schedule:
         """Draw the schedule of a seed, given how many operations a quiet run of each kind has."""
         chance = Random(seed)
-        kind = chance.choice([*KINDS])
+        kind, is_remote = chance.choice([*KINDS]), chance.random() < 0.25
         number = chance.choice([1, 1, 1, 1, 2, 3])
         inputs = sorted(chance.choice([1, 2, INPUTS, INPUTS, INPUTS]) for _ in range(number))
         commands = [
@@ -94,10 +99,11 @@ class Schedule:
         faults = []
         for command in range(number):
             for _ in range(chance.choice([1, 1, 1, 2, 3])):
-                what = chance.choice([*OF_OPERATIONS, "end", "power", *OF_TASKS, AT_REST])
-                most = 12 if what in OF_TASKS else operations[kind]
+                of_operations = OF_STORES if is_remote else (*OF_OPERATIONS, "end", "power")
+                what = chance.choice([*of_operations, *OF_TASKS, AT_REST])
+                most = 12 if what in OF_TASKS else operations[kind, is_remote]
                 faults.append(Fault(command, what, chance.randrange(most), chance.random()))
-        return cls(seed, kind, tuple(commands), tuple(faults))
+        return cls(seed, kind, is_remote, tuple(commands), tuple(faults))
 
 
 @dataclass
@@ -105,7 +111,7 @@ class Simulator:
     """The inputs of all runs, and what quiet runs of each kind write."""
 
     base: Path
-    operations: dict[str, int] = field(default_factory=dict)
+    operations: dict[tuple[str, bool], int] = field(default_factory=dict)
     quiet: dict[tuple[str, int], dict[str, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,18 +120,21 @@ class Simulator:
                 rows = [_row(number, each, KINDS[kind][1].unique_images) for each in range(20)]
                 self._input(kind, number).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         self.entries = Entries.build({"en": WORDS})
-        for kind, inputs in product(KINDS, range(1, INPUTS + 1)):
-            with _alone(self.base / "quiet") as disk:
+        for kind, inputs, is_remote in product(KINDS, range(1, INPUTS + 1), (True, False)):
+            with _alone(self.base / "quiet", is_remote) as disk:
                 said = self._run(disk, kind, Command(inputs), 0, ())
                 assert said is None, said
-                self.operations[kind], self.quiet[kind, inputs] = disk.operations, results(disk.root)
+                self.operations[kind, is_remote] = disk.operations
+                found = results(disk.output)
+                assert self.quiet.setdefault((kind, inputs), found) == found
 
     def run(self, schedule: Schedule) -> list[str]:
         """Run the commands of a schedule; return the faults that came. AssertionError where the property is broken."""
-        with _alone(self.base / "run") as disk:
+        with _alone(self.base / "run", schedule.is_remote) as disk:
             for number, command in enumerate(schedule.commands):
                 faults = [fault for fault in schedule.faults if fault.command == number]
                 said = self._run(disk, schedule.kind, command, number, faults)
+                assert SECRET not in (said or ""), "a secret is said"
                 self._check(disk, schedule.kind, command, said)
                 for fault in faults:
                     if fault.kind == AT_REST:
@@ -168,7 +177,7 @@ class Simulator:
         own = {fault.at: fault for fault in faults if fault.kind in OF_TASKS}
         config, options = KINDS[kind]
         second = partial(self._second, disk, kind, command, number + len(faults) + 100)
-        for cached in (shipping._opened, open_matchers, own_files._compare):
+        for cached in (shipping._opened, open_automata, open_matchers, own_files._compare):
             cached.cache_clear()  # a session has workers of its own
         with (
             patch.object(sizes, "BUCKET_ROWS", command.bucket_rows),
@@ -180,7 +189,7 @@ class Simulator:
                     config,
                     inputs=[self._input(kind, each) for each in range(command.inputs)],
                     metadata=self.entries,
-                    output=disk.root,
+                    output=disk.output,
                     options=replace(options, overwrite=command.overwrite),
                 )
             except Ended:
@@ -189,7 +198,7 @@ class Simulator:
                 found = sentence_for(error)
                 if found is None:
                     raise
-                return found[0]
+                return redacted(found[0])  # as a terminal shows it
         return None
 
     def _second(self, disk: Disk, kind: str, command: Command, number: int) -> None:
@@ -203,13 +212,13 @@ class Simulator:
     def _check(self, disk: Disk, kind: str, command: Command, said: str | None) -> None:
         """Require the bytes of a quiet run where a run ended well, and where verify finds a whole one."""
         if said is None:
-            assert (disk.root / "run.json").exists(), "no run.json"
-            assert not (disk.root / ".work").exists(), "something is left of the work"
+            assert (disk.output / "run.json").exists(), "no run.json"
+            assert disk.is_remote or not (disk.output / ".work").exists(), "something is left of the work"
             _require_bytes(disk, self.quiet[kind, command.inputs])
-        if (disk.root / "run.json").exists():
+        if (disk.output / "run.json").exists():
             fault = _fault(disk)
             if fault is None:
-                inputs = json.loads((disk.root / "run.json").read_text())["made_from"]["inputs"]
+                inputs = json.loads((disk.output / "run.json").read_text("utf-8"))["made_from"]["inputs"]
                 _require_bytes(disk, self.quiet[kind, len(inputs)])
             # What is damaged at rest may be a file that a run does not need.
             assert fault is None or said is not None or disk.is_flipped, f"verify says: {fault}"
@@ -220,21 +229,22 @@ class Simulator:
 
 def _fault(disk: Disk) -> str | None:
     try:
-        verify(disk.root)
+        verify(disk.output)
     except InputError as error:
         return str(error)
     return None
 
 
 def _require_bytes(disk: Disk, wanted: dict[str, bytes]) -> None:
-    found = results(disk.root)
+    found = results(disk.output)
     others = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     assert not others, f"other bytes in {others}"
 
 
 def results(folder: Path) -> dict[str, bytes]:
     """Return the bytes of the files that must not differ."""
-    return {str(path.relative_to(folder)): path.read_bytes() for names in RESULTS for path in folder.glob(names)}
+    found = [*files(folder / "curated"), *(folder / name for name in RESULTS if name in names(folder))]
+    return {str(path)[len(str(folder)) :]: read_bytes(path) for path in found}
 
 
 def _row(file: int, number: int, is_unique: bool) -> dict[str, str]:
@@ -248,15 +258,19 @@ def _row(file: int, number: int, is_unique: bool) -> dict[str, str]:
 def _flip(disk: Disk, fault: Fault) -> None:
     """Flip a bit of a file in the folder."""
     disk.settle()
-    found = sorted(path for path in disk.root.rglob("*") if path.is_file() and path.stat().st_size)
+    found = sorted(Store.objects) if disk.is_remote else sorted(p for p in disk.root.rglob("*") if p.is_file())
     if found:
         path = found[fault.at % len(found)]
-        data = bytearray(path.read_bytes())
-        place = int(fault.share * 8 * len(data))
-        data[place // 8] ^= 1 << place % 8
-        path.write_bytes(data)
+        data = bytearray(Store.objects[path] if disk.is_remote else path.read_bytes())
+        if data:
+            place = int(fault.share * 8 * len(data))
+            data[place // 8] ^= 1 << place % 8
+        if disk.is_remote:
+            Store.objects[path] = bytes(data)
+        else:
+            path.write_bytes(data)
         disk.is_flipped = True
-        disk.met.append(f"{fault}: {path.relative_to(disk.root)}")
+        disk.met.append(f"{fault}: {path}")
 
 
 def _delete_as_told(disk: Disk, sentence: str) -> None:
@@ -264,17 +278,19 @@ def _delete_as_told(disk: Disk, sentence: str) -> None:
     disk.settle()
     found = REMEDY.search(sentence)
     if found:
-        path = Path(found["it"] or found["path"])
+        path = as_path(found["it"] or found["path"])
         remove(path)
         if found["stamp"]:
             remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[Disk]:
+def _alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
     """Give a disk on which nothing is, under the real functions, and take away what costs time and shows no fault."""
     folder.mkdir()
-    disk = Disk(folder / "out")
+    root = folder / "out"
+    disk = Disk(root, as_path(f"{PROTOCOL}://bucket/out") if is_remote else root)
+    Store.disk, Store.objects = disk, {}
     with ExitStack() as stack:
         for module, name, stand_in in _places(disk):
             stack.enter_context(patch.object(module, name, stand_in))

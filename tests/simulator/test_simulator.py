@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pytest
 
-from tests.simulator.runs import Schedule, Simulator
+from tests.simulator.disk import Fault
+from tests.simulator.runs import KINDS, Command, Schedule, Simulator
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,24 @@ def require(simulator: Simulator, seeds: range) -> Counter[str]:
             faults = simulator.run(schedule)
         except Exception:
             shortest, how = simulator.shortest(schedule)
-            lines = "\n".join(map(str, shortest.faults))
-            raise AssertionError(f"seed {seed}, {shortest.kind}, {shortest.commands}:\n{lines}\n{how}") from None
+            lines = "\n".join(map(str, (*shortest.commands, *shortest.faults)))
+            where = "an object store" if shortest.is_remote else "a disk"
+            raise AssertionError(f"seed {seed}, {shortest.kind}, on {where}:\n{lines}\n{how}") from None
         met.update(fault.split()[2] for fault in faults)
     return met
 
 
 def test_faults_cost_no_byte(simulator):
-    require(simulator, range(100))
+    require(simulator, range(300))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_process_may_end_before_any_operation(simulator, is_remote):
+    for kind in KINDS:
+        for at in range(simulator.operations[kind, is_remote]):
+            schedule = Schedule(0, kind, is_remote, (Command(), Command()), (Fault(0, "end", at, 0.5),))
+            assert simulator.failure(schedule) == "", (kind, at)
 
 
 @pytest.mark.soak
