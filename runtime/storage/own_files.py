@@ -64,9 +64,16 @@ def refusing(file: OwnFile) -> Iterator[None]:
     except InputError:
         raise
     except _DAMAGE as error:
-        if is_url(file.path) and is_outside(error) and not isinstance(error, FileNotFoundError | pa.ArrowException):
+        is_of_file = isinstance(error, FileNotFoundError) or is_of_arrow(error)
+        if is_url(file.path) and is_outside(error) and not is_of_file:
             raise  # the file may be whole, and the server busy or forbidding
         raise file.damaged(error) from None
+
+
+def is_of_arrow(error: Exception) -> bool:
+    """Say whether Arrow makes no sense of bytes; errors of a file that it reads from pass through it."""
+    is_plain = type(error) is OSError and not error.errno and not error.__cause__  # as Arrow's own are
+    return is_plain or isinstance(error, pa.ArrowException)
 
 
 def compared(file: OwnFile, validate: Callable[[Path], object] | None = None) -> Path:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from runtime.arrow.batching import gather_rows
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, checksum_of, intact, refusing
+from runtime.storage.own_files import OwnFile, checksum_of, intact, is_of_arrow, refusing
 from runtime.storage.paths import AT_ONCE, is_url
 from runtime.storage.whole import whole
 
@@ -212,8 +212,7 @@ def _until_damaged(batches: Iterator[pa.RecordBatch], damaged: Callable[[], None
     try:
         yield from batches
     except (pa.ArrowException, OSError) as error:
-        # Arrow's own OSErrors have neither number nor cause; those of a file that it reads from pass through it.
-        if not isinstance(error, pa.ArrowException) and (error.errno or error.__cause__ or type(error) is not OSError):
+        if not is_of_arrow(error):
             raise
         damaged()
 

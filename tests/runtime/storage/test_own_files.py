@@ -1,5 +1,6 @@
 """Files of ours are believed after a checksum of all their bytes, which is recorded where they are written."""
 
+import errno
 import json
 import zlib
 
@@ -11,8 +12,9 @@ import pytest
 from metadata import InputError
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, own_files, tally
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, own_files, refusing, tally
 from runtime.storage.parquet import batches, part_writer, read_table, write_tables
+from runtime.storage.paths import as_path
 from runtime.storage.whole import content_of, is_exact, read_json, text_of, write_json
 from runtime.tallies import Tallies
 
@@ -61,6 +63,16 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path):
     for checksum in (None, "00000000"):
         with pytest.raises(InputError, match="a.parquet is missing; run again"):
             read_table(OwnFile(tmp_path / "a.parquet", checksum, "run again"))
+
+
+def test_at_a_url_arrow_finds_damage_and_a_server_that_fails_does_not():
+    there = OwnFile(as_path("s3://bucket/a.parquet"), None, "run again")
+    with pytest.raises(InputError, match="a.parquet is damaged .Invalid flatbuffers message.; run again"):
+        with refusing(there):
+            raise OSError("Invalid flatbuffers message")
+    for error in (OSError(errno.EIO, "no answer"), ConnectionError("no answer"), PermissionError("no key")):
+        with pytest.raises(type(error), match="no"), refusing(there):
+            raise error
 
 
 def test_a_folder_has_the_files_that_are_known_and_no_others(file, tmp_path):
