@@ -1,8 +1,7 @@
 """Match, count, balance and sample image-text pairs.
 
-`curate` is the whole run on Spark and `dataframes` its steps on DataFrames, `Results` reads a finished run,
-`BalancedDataset` balances while training.
-The other names are the parts of a run, which need no Spark.
+`curate` does a whole run on Spark; `dataframes` has its steps as functions of DataFrames. `Results` reads a finished
+run, and `BalancedDataset` balances while a model trains. The other names are parts of a run that need no Spark.
 """
 
 from importlib import import_module

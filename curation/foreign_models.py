@@ -1,7 +1,7 @@
-"""Refuse models of others whose configuration asks a library to run code, before the library reads it.
+"""Refuse third-party models whose configuration would run code, before a library loads them.
 
-Libraries run code of a model's folder if its configuration says so: by an argument that they pass on, or by the name of
-a class, of another repository or of a compiled kernel. Configurations are JSON, so this check needs no such library.
+A configuration can do so by an argument that the library passes on, or by the name of a class, of another repository or
+of a compiled kernel. Only JSON files are read, so the check needs no model library.
 """
 
 from __future__ import annotations

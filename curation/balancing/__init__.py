@@ -1,1 +1,1 @@
-"""Turn counts into thresholds and sampling rates, and keep texts and images by them."""
+"""Turn counts into thresholds and sampling rates, and sample texts and images by these rates."""

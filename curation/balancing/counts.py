@@ -1,6 +1,6 @@
-"""Read lists of entry ids, and count the texts that contain each entry: one exact integer per id, over all languages.
+"""Count the texts that contain each entry: one exact integer per entry id, over all languages.
 
-Thresholds and rates from counts are in `thresholds`.
+Thresholds and rates are computed from the counts in `thresholds`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

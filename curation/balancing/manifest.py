@@ -1,7 +1,7 @@
-"""Draw the pairs of the manifest from matched images, and write curated files from them: the tasks of two stages.
+"""Draw the pairs of the manifest from matched images, and write the curated Parquet files.
 
-A row's position in the manifest follows from its draw for the purpose "order", and so do its file and the section of
-that file, which is the bucket where rows come together (`runtime.shuffle`).
+Each pair has a draw for the purpose "order". It decides the pair's position in the manifest, and so its file and its
+section of that file. Each section is a bucket in which `runtime.shuffle` gathers rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Choose one text per image, and keep it with the probability that its entries give it.
 
-Rates come from `thresholds`, chance from `runtime.draws`; the loops are in `kernels.sampling`.
+Rates are computed in `thresholds` and random numbers in `runtime.draws`; the loops are in `kernels.sampling`.
 """
 
 from collections.abc import Sequence

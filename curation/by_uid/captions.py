@@ -1,7 +1,7 @@
-"""Captions of images: read from tables by uid, and built into one sorted file, of each image the best.
+"""Read captions of images from tables, and sort the best caption of each image into one file, ordered by uid.
 
-A table has the columns `uid` (or `url`) and `caption`. If it has a column `score`, the caption with the highest score
-is the best of its image, else the first; `source` says which model wrote it.
+A table has the columns `uid` (or `url`) and `caption`. If it has a column `score`, an image gets the caption with the
+highest score, else the first one. The optional column `source` names the model that wrote the caption.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Clusters of a run's images: gathered from tables by uid into one sorted file, for exports and for training.
+"""Read the clusters of a run's images from tables, and sort them into one file by uid, for exports and training.
 
-A table has the columns `uid` (or `url`) and `coarse`, and perhaps `fine` and `distance`, as clip-cluster writes them.
-Rows of other images are passed over.
+A table has the columns `uid` (or `url`) and `coarse`, and optionally `fine` and `distance`, as clip-cluster writes
+them. Rows about images that the run does not have are skipped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bring columns of someone's table to types and values that Spark compares: what cannot be computed, NaN, is null."""
+"""Convert columns of users' tables to types and values that Spark can compare; NaN becomes null."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Join images of a run to the samples of tars by uid, for more of both than memory holds.
+"""Join images of a run to the samples of tars by uid, when neither fits in memory.
 
-Memory holds one number for each uid of the tars; the images, with any columns, are read once. An image whose number
-agrees is written to a file for its shard. Then whole uids are compared: no answer rests on a number being unique.
+Memory holds one number per uid of the tars. The images are read once, and those whose uid has one of these numbers are
+written to temporary files, ordered by tar. Then the whole uids are compared, so two uids may share a number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows by uid: sorted by key in one Arrow file, which each process maps into memory."""
+"""Arrow files with one row per image, sorted by the key of its uid, which each process maps into memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows about images of files: made by tasks that read the files, and brought to tasks that write them anew."""
+"""Compute rows about images in Spark tasks, and bring them to the tasks that rewrite the files of these images."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tables of images, such as img2dataset's results or scores: found, checked, and read by key.
+"""Find and read tables of images by key, such as img2dataset's results or scores.
 
-A row is of the image that its uid names, or the MD5 of its URL where the table has no uids. Keys are two int64.
+A row belongs to the image that its uid names or, in a table without uids, to the MD5 of its URL. A key is two int64.
 """
 
 from __future__ import annotations

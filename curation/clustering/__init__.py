@@ -1,1 +1,1 @@
-"""Clusters of images by embeddings: balanced k-means, and the cluster of each image of a finished run."""
+"""Cluster images by embeddings with balanced k-means, and write the cluster of each image of a finished run."""

@@ -1,10 +1,10 @@
-"""Centres with prices: the centre of each vector, and the prices at which each centre gets about as many vectors.
+"""Assign each vector to a centre, and find a price per centre that makes all clusters about equally large.
 
-The centre of a vector is the one with the least squared distance plus price. It and its distance depend on that vector
-alone. They have the same bits however vectors are cut into blocks and whatever the matrix library and its threads do:
-its products only narrow the choice (`kernels.clusters`).
+A vector belongs to the centre with the least squared distance plus price. A centre's price rises while it has too many
+vectors and falls while it has too few; these are the prices of the transport problem.
 
-Prices are those of the transport problem: a centre with too many vectors gets dearer, one with too few cheaper.
+Results are the same to the bit, however vectors are cut into blocks and whichever matrix library multiplies them: its
+products only narrow the choice of centres, and `kernels.clusters` decides.
 """
 
 from __future__ import annotations

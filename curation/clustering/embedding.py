@@ -1,6 +1,6 @@
-"""Embed the texts of a run's images in Spark tasks, into Parquet files; finished files stay for the next run.
+"""Embed the texts of a run's images in Spark tasks, and write Parquet files; a rerun keeps the finished files.
 
-The text of an image is that of the manifest, or the one that sampling draws.
+An image's text is the one in the manifest or, in the pool of all matched images, the one that sampling draws.
 """
 
 from __future__ import annotations

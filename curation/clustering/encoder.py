@@ -1,7 +1,7 @@
-"""Embed texts by a sentence encoder, so that a text's embedding does not depend on those beside it.
+"""Embed texts with a sentence encoder, so that an embedding does not depend on the other texts of its batch.
 
-The last bits of a model's output follow the shape of its batch. So texts go in by their number of tokens, always
-the same number of them: none is padded, and equal texts get equal embeddings, in whatever files they come.
+The last bits of a model's output depend on the shape of the batch. So each batch has texts with the same number of
+tokens and always the same number of rows. No text is padded, and equal texts get equal embeddings.
 """
 
 from __future__ import annotations

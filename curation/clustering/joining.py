@@ -1,6 +1,6 @@
-"""Bring the clusters of embeddings to the images of a run by uid, and write them file by file.
+"""Join the clusters of embeddings to the images of a run by uid, and write one file per file of images.
 
-On the way the texts nearest to each centre are gathered, batch by batch and file by file.
+The texts nearest to each centre are collected at the same time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Cluster the images of a finished run: embeddings, training on a sample, the cluster of each image, a page.
+"""Cluster the images of a finished run: embed texts, train on a sample, assign each image, and write a page.
 
-The output folder keeps embeddings for the next run. `clusters.json` is written last: a folder that has it is finished.
+The output folder keeps the embeddings for the next run. `clusters.json` is written last: a folder with it is complete.
 """
 
 from __future__ import annotations

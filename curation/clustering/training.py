@@ -1,8 +1,8 @@
-"""Train balanced clusters on a sample of vectors: plain k-means first, then balanced, then clusters of clusters.
+"""Train balanced clusters on a sample of vectors: plain k-means, then balanced k-means, then clusters of the centres.
 
-Balance comes by prices: a cluster that is too full gets a higher one, which is added to the distance to its centre. All
-is a function of the vectors in their order and of the seed. The first centres are those of k-means++ with several
-candidates for each (Arthur and Vassilvitskii, 2007).
+To balance, each centre has a price that is added to the squared distance to it; `centres` finds the prices. The first
+centres are those of k-means++ with several candidates per centre (Arthur and Vassilvitskii, 2007). The result depends
+only on the vectors, their order and the seed.
 """
 
 from __future__ import annotations

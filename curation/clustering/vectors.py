@@ -1,7 +1,7 @@
-"""Read embeddings by uid from tables, as vectors of length 1, and those of the images that training sees.
+"""Read embeddings from tables as vectors of length 1, and draw the images whose vectors clusters are trained on.
 
-Lists of numbers become vectors, and rows without one are counted. Training sees drawn images of the manifest, in the
-order of their draws.
+Rows without a usable embedding are counted and skipped. Training gets drawn images of the manifest, in the order of
+their draws.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Command lines of curation, one module each: flags are parsed, and the room that does the work is called."""
+"""Command lines of curation, one module each: they parse flags and call the package that does the work."""

@@ -1,4 +1,4 @@
-"""The command `clip-align`: count the texts of a finished run that name classes of an evaluation set, without Spark."""
+"""The command `clip-align`: count the texts of a finished run that name classes of evaluation sets, without Spark."""
 
 from __future__ import annotations
 

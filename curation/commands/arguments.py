@@ -1,4 +1,4 @@
-"""Flags of clip-curate and their help, some of which other commands share; their defaults are those of the configs."""
+"""Flags of clip-curate with their help, some shared by other commands; the defaults come from the config classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `clip-cluster`: fine and coarse clusters of the images of a finished run."""
+"""The command `clip-cluster`: assign fine and coarse clusters to the images of a finished run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `clip-curate`: pairs in, a curated manifest out."""
+"""The command `clip-curate`: curate pairs into a manifest."""
 
 from __future__ import annotations
 

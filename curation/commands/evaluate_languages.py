@@ -1,4 +1,4 @@
-"""The command `clip-lid-eval`: texts with their languages in, how well a model tells them out."""
+"""The command `clip-lid-eval`: measure how well a language-ID model labels texts of known languages."""
 
 from __future__ import annotations
 

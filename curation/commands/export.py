@@ -1,4 +1,4 @@
-"""The command `clip-export`: a finished run in the forms that other programs read. Needs no Spark."""
+"""The command `clip-export`: write a finished run in the formats of other programs, without Spark."""
 
 from __future__ import annotations
 

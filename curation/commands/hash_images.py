@@ -1,4 +1,4 @@
-"""The command `clip-hash`: pictures in, a table of their sizes and hashes out."""
+"""The command `clip-hash`: write a table with the size and the hashes of each picture."""
 
 from __future__ import annotations
 

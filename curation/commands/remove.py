@@ -1,4 +1,4 @@
-"""The command `clip-remove`: a finished manifest without the images that lists name. Needs no Spark."""
+"""The command `clip-remove`: copy a finished manifest without the images that exclusion lists name, without Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `clip-score`: tars of images in, a table of how well each image fits its text out. Needs no Spark."""
+"""The command `clip-score`: score how well each image of tars fits its text by a CLIP model, without Spark."""
 
 from __future__ import annotations
 

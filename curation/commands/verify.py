@@ -1,4 +1,4 @@
-"""The command `clip-verify`: whether a finished run, metadata or clusters are as they were written. Needs no Spark."""
+"""The command `clip-verify`: check that a finished run, metadata or clusters are undamaged, without Spark."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The steps of a run on DataFrames: match, count, thresholds, sample.
+"""Run the steps of a curation on DataFrames: match, count, compute thresholds, sample.
 
-For the same pairs they give the rows and numbers of `curation.curate`. They work on Spark Connect, too.
+For the same pairs they return the same rows and numbers as `curation.curate`. They also work on Spark Connect.
 """
 
 from __future__ import annotations

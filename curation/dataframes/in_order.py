@@ -1,4 +1,4 @@
-"""Make matched images of pairs that come key by key, with no more in memory than a batch and an image."""
+"""Combine pairs that are sorted by key into matched images, with one batch and one image in memory at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the steps on DataFrames, and the fields of CurationConfig that only a run on files can take."""
+"""Options of the DataFrame steps, and the fields of CurationConfig that only a run on files supports."""
 
 from __future__ import annotations
 

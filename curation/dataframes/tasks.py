@@ -1,4 +1,4 @@
-"""The tasks of `dataframes`: functions of the batches of a partition, which workers run."""
+"""The functions that the DataFrame steps run on Spark workers, from batches of a partition to batches."""
 
 from __future__ import annotations
 

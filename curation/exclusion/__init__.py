@@ -1,4 +1,4 @@
-"""Exclude images by uid, URL, domain, page or pattern, as lists say."""
+"""Exclude images by uid, URL, domain, page or pattern, as exclusion lists say."""
 
 from curation.exclusion.exclusion import REASONS, Exclusion
 

@@ -1,6 +1,6 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-Reading the files of lists is in `lists`, searching a list in `sets`.
+Exclusion lists are read in `lists` and looked up in `sets`.
 """
 
 from __future__ import annotations

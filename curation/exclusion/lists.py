@@ -1,6 +1,6 @@
 """Read exclusion lists: lines of text, or tables with a column of uids or URLs.
 
-A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are passed over.
+A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are skipped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sets that are searched a batch at a time: keys of uids or URLs, and domains with their subdomains."""
+"""Sets of uids, URLs and domains with their subdomains, looked up a batch at a time by keys of 16 bytes."""
 
 from __future__ import annotations
 

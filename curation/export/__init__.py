@@ -1,1 +1,1 @@
-"""Write new folders from a finished run: in the forms of other programs, or without some of its images."""
+"""Export a finished run to a new folder: in the formats of other programs, or without some of its images."""

@@ -1,4 +1,4 @@
-"""Describe a dataset, from templates: README.md, the dataset card of Hugging Face, and Croissant 1.1 metadata."""
+"""Describe a dataset from templates: Hugging Face's dataset card README.md, and Croissant 1.1 metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form `datacomp`, DataComp's subset file: the uids of a subset as pairs of 64-bit numbers, sorted, in one .npy."""
+"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each two 64-bit numbers, sorted."""
 
 from __future__ import annotations
 

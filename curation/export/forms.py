@@ -1,6 +1,6 @@
-"""Export a finished run in one of several forms, each for other programs: the hook on which they hang.
+"""Export a finished run in one of the formats that other programs read; the table FORMS has all of them.
 
-The new folder gets its name only when all of it is written.
+The output folder gets its name when all of it is written.
 """
 
 from __future__ import annotations

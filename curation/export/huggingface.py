@@ -1,4 +1,4 @@
-"""The form `huggingface`: a folder with the manifest, its entries, the dataset card and Croissant metadata."""
+"""Export `huggingface`: a folder with the manifest, its entries, the dataset card and Croissant metadata."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Write a run for the two loaders of Meta CLIP, which read one JSON for each tar of images.
+"""Write a run for the two data loaders of Meta CLIP, which read one JSON file per tar of images.
 
-The first keeps a drawn text with the probability beside it (version 1.2). The second has the ids of entries beside each
-text, and an array of probabilities for each list of entries (worldwide). Keys are those of the tar, in its order. Entry
-ids are a language's own, from 0: positions in its list of entries.
+For the loader of version 1.2, the file has each image's drawn text and its probability. For the worldwide loader it has
+the entry ids of each text, with one array of probabilities per list of entries. Images have the keys of the tar, in its
+order. An entry id is the position in the list of its language, from 0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The form `metaclip`: counts and probabilities by language, texts with their entries, for a loader that balances.
+"""Export `metaclip`: counts and probabilities by language, and texts with their entries, for balancing loaders.
 
-Entry ids are a language's own, from 0: positions in its list of entries, its counts and its probabilities. Names are
-those of Algorithm 1 in "Demystifying CLIP Data". With tars the files of Meta CLIP's own `loaders` are written instead.
+An entry id is a position, from 0, in its language's list of entries, array of counts and array of probabilities. The
+names follow Algorithm 1 of "Demystifying CLIP Data". Where tars are given, `loaders` writes the files of Meta CLIP's
+own data loaders instead.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Write a finished manifest without what lists exclude to a new folder, and list the rows that were removed.
+"""Copy a finished manifest without the images that exclusion lists name, and list the removed rows.
 
-Counts, rates and probabilities stay those of the run: nothing is sampled again.
+Counts, rates and probabilities stay as the run computed them: nothing is sampled again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The form `webdataset`: the tars of a download anew, with a run's curated pairs alone, for trainers that read `txt`.
+"""Export `webdataset`: rewrite downloaded tars with a run's curated pairs alone, for trainers that read `txt`.
 
-`txt` is the curated text. Of the samples that are drawn it is the caption of the image, and the curated text stands
-beside it as `alt.txt`. All other members keep their names and bytes.
+`txt` is the curated text. With captions, `txt` of a drawn share of the samples is the image's caption, and `alt.txt` is
+the curated text. All other members keep their names and bytes.
 """
 
 from __future__ import annotations

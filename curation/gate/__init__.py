@@ -1,1 +1,1 @@
-"""The gate: which matched images stay, and with which texts. `steps` has its steps in their order."""
+"""The gate: decide which matched images stay, and with which texts. `steps` has its steps in order."""

@@ -1,6 +1,6 @@
-"""The step `captions`: captions take the place of alt texts, so that they are balanced.
+"""The step `captions`: replace alt texts by captions from tables before balancing.
 
-The language of a caption and its entries are found as those of an alt text are.
+The language of a caption and its entries are found in the same way as for an alt text.
 """
 
 from __future__ import annotations

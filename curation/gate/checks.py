@@ -1,7 +1,7 @@
-"""The one list of what is asked of an image or of a text: it gives titles, bits and tallies; and its side in tasks.
+"""Apply a list of checks to images and their texts in Spark tasks, and tally what each check removes.
 
-What fails a check is counted three times: where it fails, where no other check does, and where it is the first.
-The first check that a text fails counts in images that stay.
+Each check has three counts: all images (or texts) that fail it, those that fail no other check, and those that fail it
+first. A text is counted under its first failed check if its image stays.
 """
 
 from __future__ import annotations

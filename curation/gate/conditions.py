@@ -1,4 +1,4 @@
-"""The step `conditions`: what is asked of one image or one text at a time, from tables, rules and evaluation sets."""
+"""The step `conditions`: check single images and texts by tables, policy rules and evaluation sets."""
 
 from __future__ import annotations
 

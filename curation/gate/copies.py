@@ -1,7 +1,7 @@
-"""The step `copies`: of the images of a picture one stays, and gets the texts of all, combined as those of one URL are.
+"""The step `copies`: keep one of the images that show the same picture, with the texts of all of them.
 
-Which images are copies is found by hashes alone (`near_copies.copies`). Then each file gives up its copies, which
-travel to the image that stays for them, packed; all other images stay in files of their names.
+Copies are found by hashes alone (`near_copies.copies`). Then each file is rewritten without its copies, whose texts are
+sent to the image that stays. The texts are combined like the texts of one URL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The step `domains`: of a registered domain the images with the smallest draws stay, whatever the order of rows."""
+"""The step `domains`: keep at most N images per registered domain, those with the smallest draws.
+
+So the choice does not depend on the order of rows.
+"""
 
 from __future__ import annotations
 

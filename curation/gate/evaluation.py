@@ -1,7 +1,7 @@
 """Find the pictures of evaluation sets among images: by URL, by SHA-256 of the file, and by pHash within a distance.
 
-A set has the pHash of each picture and, in another column, that of its mirror image: an image may be near either.
-Exact texts of evaluation sets are in `evaluation_texts`.
+A set has the pHash of each picture and the pHash of its mirror image: an image near either is found. Exact texts of
+evaluation sets are found in `evaluation_texts`.
 """
 
 from __future__ import annotations

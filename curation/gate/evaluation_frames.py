@@ -1,4 +1,4 @@
-"""Find the pictures of evaluation sets among matched images: by the hashes in tables on Spark, by URL in tasks."""
+"""Find the pictures of evaluation sets among matched images: by hashes in tables with Spark, by URL in tasks."""
 
 from __future__ import annotations
 

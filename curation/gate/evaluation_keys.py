@@ -1,4 +1,4 @@
-"""Look up which sets have a key, or a hash within a distance. The sets are a mask: bit k is of the k-th set."""
+"""Look up which evaluation sets have a key, or a hash within a distance; bit k of the result stands for set k."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Read the text of a condition before Spark does: how long and deep it is, and which columns it names.
+"""Scan the text of a condition before Spark parses it: its length, its depth, and the columns that it names.
 
-Spark's parser has the last word: where these tokens do not decide what a name is, none is returned.
+If the tokens alone do not decide whether every name is a column, no names are returned, and Spark's parser decides.
 """
 
 from __future__ import annotations

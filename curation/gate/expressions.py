@@ -1,4 +1,4 @@
-"""Take a condition over columns of images apart, and check it, by Spark's own parser and analyser."""
+"""Split a condition over columns of images into its parts, and check it, with Spark's own parser and analyser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules over images of MATCHED batches: what their pages say, words in their URLs, sizes that pages state."""
+"""Policy rules over images: usage signals of their pages, words in their URLs, and sizes that pages state."""
 
 from __future__ import annotations
 

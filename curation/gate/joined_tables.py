@@ -1,4 +1,4 @@
-"""Join the tables of images to the matched ones, and evaluate the conditions over their columns."""
+"""Join tables of images to the matched images, and evaluate conditions over the tables' columns."""
 
 from __future__ import annotations
 

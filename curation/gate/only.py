@@ -1,4 +1,4 @@
-"""The images that may stay, from lists of their uids or URLs, as a table without columns."""
+"""Read lists of uids or URLs of the only images that may stay, as a table of images without other columns."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES has all rules. Those about one image or one text are rows of `image_rules` and `text_rules`, beside the functions
-that check them. Those about all images of a run are applied by Spark, in `text_rules` and `domains`.
+RULES has all rules. `image_rules` and `text_rules` define the rules about one image or one text and check them in
+tasks. The rules about all images of a run need Spark: `text_rules` and `domains` apply them.
 """
 
 from __future__ import annotations

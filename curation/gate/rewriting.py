@@ -1,4 +1,4 @@
-"""Write files of matched images anew, batch by batch, as a step of the gate changes them."""
+"""Rewrite files of matched images batch by batch, with the changes that a step of the gate makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule of a policy: a row of the tables in `image_rules`, `text_rules` and `policies`."""
+"""The dataclass of a policy's rule; the rules themselves are in `image_rules`, `text_rules` and `policies`."""
 
 from __future__ import annotations
 

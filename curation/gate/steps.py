@@ -1,6 +1,7 @@
-"""The steps of the gate, in their order, and the gate that takes them: each reads the files of the one before.
+"""The steps of the gate in order, and the gate that runs them; each step reads the files that the step before wrote.
 
-A step of another installed package hangs on the entry point GROUP. A user asks for it by `--gate-step NAME=VALUE`.
+Another installed package can add a step through the entry point GROUP. A user asks for it with
+`--gate-step NAME=VALUE`.
 """
 
 from __future__ import annotations

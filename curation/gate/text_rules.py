@@ -1,7 +1,7 @@
-"""Rules over the texts of matched images.
+"""Policy rules over the texts of matched images.
 
-ROWS are those about one text alone. A rule takes `texts`, the candidates of all images of a batch, and `images`, the
-row of the image of each text.
+ROWS has the rules about a single text. The function of a rule takes `texts`, the candidates of all images of a batch,
+and `images`, the row of each text's image.
 """
 
 from __future__ import annotations

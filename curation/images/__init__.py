@@ -1,1 +1,1 @@
-"""Combine pairs into images, one row each with all its texts; compute uids, and find near copies among hashes."""
+"""Combine pairs into images, one row per image with all its texts, and compute the uids of images."""

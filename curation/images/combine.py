@@ -1,7 +1,7 @@
-"""Combine the pairs of an image: each text once, of many texts those with the smallest hash, and one row an image.
+"""Combine the pairs of an image into one row: each text once, and of too many texts those with the smallest hashes.
 
-`combine` may be used on parts, and then on what is left of them: anything dropped in a part would be dropped in the
-whole. So a logo with five million alts takes no more memory than any other image.
+`combine` may be applied to parts of the pairs and then to its own results: a pair that it drops from a part would also
+be dropped from the whole. So a logo with five million alts takes no more memory than any other image.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Make blocks of pairs from candidates, and matched images from blocks of pairs: the tasks of two stages.
+"""Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two Spark stages.
 
-The pairs of an image come together in a bucket, which is a range of keys. They are kept by input (`runtime.blocks`) and
-then brought together (`runtime.shuffle`): a run that is interrupted, and one that adds inputs, do nothing twice.
+All pairs of an image are in the same bucket, which is a range of keys. Blocks are saved per input (`runtime.blocks`),
+so an interrupted run, or one with more inputs, repeats no work. Then `runtime.shuffle` gathers the blocks of a bucket.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compute the uid of an image, and the hash by which the texts of an image are ordered.
 
-Both are those of Spark's `md5` and `xxhash64`, computed in the process that reads the rows.
+They equal Spark's `md5` and `xxhash64`, but are computed in the process that reads the rows.
 """
 
 from collections.abc import Sized

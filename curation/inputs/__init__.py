@@ -1,1 +1,1 @@
-"""Read files of pairs in any format as batches of candidates, and count what was dropped."""
+"""Read files of pairs in any supported format as batches of candidates, and count what was dropped."""

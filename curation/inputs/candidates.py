@@ -1,4 +1,4 @@
-"""Batches of candidates, made from the rows and the tallies of any format, and the languages that they state.
+"""Make batches of candidates from rows or columns of any format, with tallies; map stated languages to codes.
 
 A tally counts what one file held and what was dropped from it: `files`, `records` (WARC records, or rows of a table),
 `pages` (those with an image), `image_links`, `pairs` (rows that became candidates) and `dropped.REASON`. A dropped pair

@@ -1,4 +1,4 @@
-"""Clean texts, and recognise web addresses, alike in crawls and in tables."""
+"""Clean texts and recognise web addresses, by the same rules for crawls and tables."""
 
 import numpy as np
 import pyarrow as pa

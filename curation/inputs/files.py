@@ -1,6 +1,6 @@
-"""Find the files that paths, folders, globs, URLs and crawls name, refuse those that cannot be used, and read one.
+"""Find the input files that paths, folders, globs, URLs and crawls name, refuse unusable ones, and read a file.
 
-Formats are in `formats`, file systems in `runtime.storage.listing`.
+Formats are in `formats`; file systems are in `runtime.storage.listing`.
 """
 
 from collections import Counter

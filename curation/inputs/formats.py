@@ -1,7 +1,7 @@
-"""The formats of pairs: a table with one row for each.
+"""The formats of pairs: a table with one row per format.
 
-A new format is a row here, and a module with its reader and the check of its columns. Another installed package adds
-one by an entry point of GROUP that names its `Format`.
+To add a format, add a row here and a module with its reader and its check of columns. Another installed package can add
+one through an entry point of GROUP that names its `Format`.
 """
 
 from collections.abc import Callable, Iterator

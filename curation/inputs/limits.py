@@ -1,6 +1,6 @@
-"""Cut texts that are too long, and refuse a run whose inputs are damaged too much or whose uids are of several images.
+"""Cut texts that are too long, and refuse a run with too much damaged input or too many uids shared by several images.
 
-Both are counted. Damage is counted for each input, too, so that a person can look at the worst.
+Cut texts and damage are counted. Damage is also counted per input, so that a person can look at the worst inputs.
 """
 
 from __future__ import annotations

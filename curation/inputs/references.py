@@ -1,6 +1,7 @@
-"""Names of inputs that are no paths: of a crawl of Common Crawl, or of a table of Spark's catalog.
+"""Names of inputs that are not paths: a crawl of Common Crawl, or a table of Spark's catalog.
 
-As in `commoncrawl:CC-MAIN-2024-10`, which stands for all its WAT or WARC files, and `table:sales.pairs`.
+Examples: `commoncrawl:CC-MAIN-2024-10`, which stands for all WAT files of the crawl (or, with /warc, all its WARC
+files), and `table:sales.pairs`.
 """
 
 import gzip

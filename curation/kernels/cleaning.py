@@ -1,4 +1,4 @@
-"""Find the rows of a table that are right as they are: texts that are clean, URLs of the web."""
+"""Find the rows that need no cleaning: texts that are already clean, and URLs with http or https and a host."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest

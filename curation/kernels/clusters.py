@@ -1,8 +1,8 @@
-"""Assign vectors to centres, exactly, and sum them by cluster.
+"""Assign vectors to cluster centres, exactly, and sum the vectors of each cluster.
 
-A centre's score for a vector is their squared distance plus the centre's price; the lowest one wins, and of equal ones
-the lower number. Products of vectors and centres come from a matrix library, whose last bits are any: they only tell
-which centres are in question. What is kept is computed here, in float64 and in one order.
+The score of a centre for a vector is their squared distance plus the centre's price (which balances the sizes of
+clusters). The lowest score wins; ties go to the lower centre number. Products from a matrix library, whose last bits
+vary, only narrow down the centres. The final scores are computed here, in float64 and in one fixed order.
 """
 
 import numpy as np

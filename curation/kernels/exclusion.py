@@ -1,4 +1,4 @@
-"""Look rows up in exclusion lists: keys of 16 bytes in a sorted array, hosts of URLs by the domains they end in."""
+"""Look rows up in exclusion lists: keys of 16 bytes in a sorted array, and hosts of URLs by their parent domains."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Compare the strings of images: each with the one before, and all of an image for the smallest."""
+"""Compare strings of an image's rows: each string with the one before it, and all of them to find the smallest."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Find hashes within a Hamming distance: shuffled keys, look-ups with flipped bits, and the sweep that finds leaders.
+"""Find hashes within a Hamming distance: by shuffled keys and look-ups with flipped bits, then choose leaders.
 
-A hash is a row of uint64, one or four. Its bit `b` is bit b % 64 of word b // 64, the lowest one first.
+A hash is a row of uint64, one or four words. Its bit `b` is bit b % 64 of word b // 64, the lowest one first.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Compute the probabilities of texts and images, and choose one text per image.
 
-`text_offsets` cut `ids` into texts, `image_offsets` cut the texts into images; both start at 0.
+`text_offsets` cut `ids` (entry ids) into texts, and `image_offsets` cut the texts into images; both start at 0.
 """
 
 from runtime.kernels import inline, kernel

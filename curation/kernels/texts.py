@@ -1,4 +1,4 @@
-"""Look at the characters of texts: kinds of bytes, scripts, words, and whether a text is the URL of its image."""
+"""Classify texts by their characters: byte kinds, scripts, number of words, and equality with the image's URL."""
 
 import numpy as np
 

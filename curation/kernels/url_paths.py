@@ -1,4 +1,4 @@
-"""Read the paths of URLs: their words, and the names of files, with %-escapes undone."""
+"""Find words and file names in the paths of URLs, with %-escapes decoded."""
 
 from string import hexdigits
 

@@ -1,8 +1,8 @@
-"""Predict with fastText models: the three engines behind `Identifier`, which give the same labels.
+"""Predict with fastText models, by one of three engines that give the same labels; `Identifier` picks one.
 
-`LanguageModel` is for models of lid.176.ftz's shape, more than ten times as fast as fastText and with its scores;
-`AnyModel` for others, with scores up to rounding; `FastText` is fastText itself, for what is left. The parts of a file
-are read in `model_parts`; the kernels that predict are `kernels.fasttext.language_id` and `kernels.fasttext.any_model`.
+`LanguageModel` is for models of lid.176.ftz's shape: over ten times as fast as fastText, with equal scores. `AnyModel`
+is for most others, with scores equal up to rounding. `FastText` calls fastText itself for the rest. `model_parts` reads
+the parts of a file; `kernels.fasttext.language_id` and `kernels.fasttext.any_model` predict.
 """
 
 from __future__ import annotations

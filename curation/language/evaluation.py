@@ -1,4 +1,4 @@
-"""Compare the languages that texts get with those that they are in: recall, precision and share of each language."""
+"""Compare identified languages with the true ones: recall, precision and share of each language."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Read a fastText model file: its layout, walked from end to end once, without loading the vectors.
+"""Read a fastText model file: walk its layout once from end to end, without loading the vectors.
 
-fastText does not notice a file that was cut short: it hangs, dies, or answers nonsense, depending on where. So the walk
-checks that each part ends inside the file and that the parts agree; a file that fails is refused.
+fastText does not notice a truncated file: it hangs, crashes or returns nonsense. So the walk checks that each part ends
+inside the file and that the parts agree; a file that fails is refused.
 """
 
 from __future__ import annotations

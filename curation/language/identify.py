@@ -1,6 +1,6 @@
-"""Identify the language of each text, with a score of how sure the model is.
+"""Identify the language of each text, with the model's score.
 
-languages.csv says which language a model's label means; `engines` predicts labels.
+languages.csv maps a model's label to a metadata language; `engines` predicts labels.
 """
 
 from __future__ import annotations

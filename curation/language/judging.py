@@ -1,4 +1,4 @@
-"""Judge whether a text is in the language of its label; where that is in doubt, its language is `other`."""
+"""Decide whether a text is in the language of the model's label; if in doubt, its language becomes `other`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Turn a fastText model file into what the kernels read: arrays for lid.176.ftz's shape, and parts for any layout.
+"""Turn a fastText model file into the kernels' input: arrays for lid.176.ftz's shape, or parts for any layout.
 
-That shape is: rows of 16 numbers, product-quantised with their norms; character n-grams of 2 to 4 in two million
-buckets, most of them pruned; a dense output under a hierarchical softmax. Of other models the input stays in the file,
-which is mapped: processes of one machine share its pages. Dictionary and output, a few megabytes, are arrays of each
-process. The layout of the file is in `fasttext_file`.
+lid.176.ftz's shape: rows of 16 numbers, product-quantised with their norms; character n-grams of 2 to 4 in two million
+buckets, most of them pruned; a dense output under a hierarchical softmax. For other models the input matrix stays in
+the file, mapped into memory that the processes of a machine share. Dictionary and output, a few megabytes, are arrays
+of each process. `fasttext_file` reads the layout of the file.
 """
 
 from __future__ import annotations

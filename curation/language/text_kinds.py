@@ -1,7 +1,7 @@
-"""Recognise texts that are no captions by their form: names of files, addresses, HTML, texts without letters.
+"""Recognise texts that are not captions by their form: file names, addresses, HTML, texts without letters.
 
-A text may be of several kinds: the URL of a picture is an address and the name of a file. A text is looked at byte by
-byte first; RE2 sees only those with a byte that all texts of a kind have.
+A text may be of several kinds: the URL of a picture is an address and a file name. For speed, RE2 sees only the texts
+with a byte that every text of a kind has.
 """
 
 from __future__ import annotations

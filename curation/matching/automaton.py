@@ -1,6 +1,6 @@
-"""Match texts by pyahocorasick's automaton: the second engine, slower, and the oracle of the matcher's tests.
+"""Match texts with pyahocorasick's automaton: the second, slower engine, and the reference in the matcher's tests.
 
-An automaton is built from the entries in each process and never pickled: pickling leaks memory in pyahocorasick 2.3.1.
+Each process builds its automaton from the entries. It is never pickled: pickling leaks memory in pyahocorasick 2.3.1.
 """
 
 from __future__ import annotations

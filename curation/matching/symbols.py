@@ -1,8 +1,8 @@
 """Check entries, and read entries and texts as the sequences of symbols that a trie compares.
 
-The rules `unicode` have one reader of symbols, the characters of normalised text. The rules `meta` have two. An entry
-with a space on both sides is a sequence of words between single spaces; any other entry is a sequence of characters of
-the padded text. So under `meta` each text is read twice where the list has entries of both kinds.
+The rules `unicode` have one reader of symbols: the characters and words of normalised text. The rules `meta` have two
+readers. An entry with a space at both ends is read as words between single spaces; any other entry is read as
+characters of the padded text. A list with both kinds of entries therefore makes `meta` read each text twice.
 """
 
 from __future__ import annotations

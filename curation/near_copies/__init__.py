@@ -1,1 +1,1 @@
-"""Find copies of a picture: hashes, their index, and whose copy each image is."""
+"""Find copies of pictures by their hashes: an index of hashes, and the image of which each copy is one."""

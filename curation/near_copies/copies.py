@@ -1,11 +1,12 @@
-"""Find the near copies among the hashes of all images, on Spark: image -> the image that stays for it.
+"""Find near copies among the hashes of all images, on Spark: map each copy to the image that stays for it.
 
-Equal hashes are one row before any are compared. Then each distinct hash travels to k + 1 tasks by the value of each of
-its bands, packed; pairs within the distance come back, and one task sweeps over them in order.
+First, images with equal hashes are merged. Then each distinct hash is sent to k + 1 tasks, one for each of its bands
+(subsets of its bits), for a distance of k bits. These tasks return the pairs within the distance, and one task sweeps
+over the pairs in order.
 
-Hashes have an order, that of their shuffled keys. A *leader* has no leader before it within the distance; any other
-hash is a *copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its
-leader, and neither the order of rows nor their partitions change anything. DESIGN.md says why, and why in rounds.
+Hashes are ordered by their shuffled keys. A *leader* has no leader before it within the distance; any other hash is a
+*copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its leader,
+and the order of rows and their partitions change nothing. DESIGN.md gives the proof and the reason for rounds.
 """
 
 from __future__ import annotations

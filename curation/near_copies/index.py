@@ -1,6 +1,6 @@
-"""Find pairs of hashes that differ in few bits, by an index of the values that their bands of bits have.
+"""Find pairs of hashes that differ in few bits, with an index of the values of their bands.
 
-A band is some of the bits of a hash; DESIGN.md says why no pair is missed.
+A band is a subset of the bits of a hash; DESIGN.md says why no pair is missed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Perceptual hashes as rows of uint64: of columns in any usual form, the keys that give their order, bands of bits."""
+"""Convert columns of perceptual hashes to rows of uint64, and compute their ordering keys and their bands of bits."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is looked at in every run beside the algorithm: `run.hooks` names who observes, and what each is given."""
+"""Observers: measurements that a run adds to its report beside the algorithm; `run.hooks` lists them."""

@@ -1,6 +1,6 @@
-"""Task alignment: how the classes of evaluation sets are distributed in the pool of a run, and in what was kept of it.
+"""Measure how classes of evaluation sets are distributed in a run's pool of matched images and in its manifest.
 
-As an observer of a run, where Spark adds up what tasks count, and of a finished run, without Spark.
+It works as an observer during a run, where Spark adds up the counts, and on a finished run without Spark.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Classes of evaluation sets: read their names, count the texts that name each, and measure how even the counts are.
+"""Read the names of evaluation classes, count the texts that name each class, and measure how even the counts are.
 
-For each language a JSON array or object, or a text file with a class a line, holds the names. A class may have several.
-Templates such as `a photo of a {}` say in which forms a name is looked for.
+The names are in a JSON array or object, or in a text file with one class per line, for each language. A class may have
+several names. Templates such as `a photo of a {}` define the forms in which a name is looked for.
 """
 
 from __future__ import annotations

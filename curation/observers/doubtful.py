@@ -1,4 +1,4 @@
-"""Observe kept rows of a low score, some of each language: a person sees at a glance what was kept by mistake."""
+"""Observe kept rows with a low language score, some per language, so that a person can see what was kept by mistake."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Compare how the counts of entries are distributed with the figures of the Meta CLIP paper.
+"""Compare the distribution of entry counts with the figures of the Meta CLIP paper.
 
-The counts are those of English, or of the one list that all texts are matched against. The paper is "Demystifying CLIP
-Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with 5.6 billion matches.
+The counts are those of English or, if all texts are matched against a single list of entries, of that list. The paper
+is "Demystifying CLIP Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with 5.6 billion matches.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Read Common Crawl: the images of the pages in WAT and WARC files."""
+"""Read Common Crawl: the images of the web pages in WAT and WARC files."""

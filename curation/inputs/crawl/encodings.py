@@ -1,7 +1,7 @@
-"""Find the encoding of a page as the HTML standard does, and decode the page.
+"""Find the encoding of a web page as the HTML standard does, and decode the page.
 
-What counts, in this order: the byte order mark, the header, a `<meta>`, an XML declaration, that the bytes are UTF-8,
-and last what their texts look like. Labels are those of the Encoding Standard, by webencodings.
+The first of these that is present decides: the byte order mark, the HTTP header, a `<meta>`, an XML declaration, valid
+UTF-8, and last a guess from the bytes of the text. Labels are those of the Encoding Standard, by webencodings.
 """
 
 import codecs

@@ -1,4 +1,4 @@
-"""Read the gzip members of a file, one for each record. A broken member costs that member only."""
+"""Read the gzip members of a WARC or WAT file, one per record; a broken member is counted, and reading goes on."""
 
 import io
 from collections import Counter

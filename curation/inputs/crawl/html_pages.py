@@ -1,6 +1,6 @@
 """Unpack HTTP responses, and find the images in their HTML.
 
-A page is read by a kernel (`kernels.html`) as bytes of UTF-8, or of any encoding that writes ASCII as it is.
+The kernels in `kernels.html` read pages as UTF-8, or as any encoding that writes ASCII characters as ASCII bytes.
 """
 
 import io

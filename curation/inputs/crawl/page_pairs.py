@@ -1,4 +1,4 @@
-"""Pair the images of pages with their texts, and turn the pairs into candidates. What gives no pair is counted."""
+"""Pair the images of web pages with their texts, turn the pairs into candidates, and count images that give no pair."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,7 @@
-"""Read what a page and its images say about their use. Nothing is decided by it here."""
+"""Read usage signals of pages and images, such as `noai`, from headers, metas and attributes.
+
+Nothing is removed here: the policy rules in `gate.image_rules` act on the signals.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read WARC files: the images of a crawl's pages, from the HTML of HTTP responses."""
+"""Read WARC files: the images of a crawl's pages, from the HTML in their HTTP responses."""
 
 from collections import Counter
 from collections.abc import Iterator

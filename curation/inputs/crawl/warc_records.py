@@ -1,6 +1,6 @@
-"""Read the records of a kind from the gzip members of a WARC or WAT file.
+"""Read records of one type (metadata or response) from the gzip members of a WARC or WAT file.
 
-Heads of the usual form are read by a regular expression, others by fastwarc.
+A regular expression reads record headers of the usual form; fastwarc reads the rest.
 """
 
 import io

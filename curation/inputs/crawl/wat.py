@@ -1,7 +1,7 @@
 """Read WAT files: the images of a crawl's pages, as the JSON of metadata records states them.
 
-Kernels read about two megabytes of records at a time. Anything unusual is left to slower code, a record to
-`wat_by_parser`, a link to `links`: these define the result.
+Kernels read about two megabytes of records at a time. They leave unusual records to `wat_by_parser` and unusual links
+to `links`; this slower code defines the correct result.
 """
 
 from collections import Counter

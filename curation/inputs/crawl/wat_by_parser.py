@@ -1,6 +1,6 @@
 """Read one record of a WAT file with a JSON parser.
 
-This is slow, and right about any record; `wat` is the fast twin.
+It is slow but correct for every record; `wat` gives the same result faster.
 """
 
 import json

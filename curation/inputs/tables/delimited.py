@@ -1,6 +1,6 @@
 """Read CSV and TSV, with or without a header, in the dialect that is given or that their first rows show.
 
-A quote that is opened and never closed would swallow all rows behind it: it is taken as a character of its line.
+A quote that is opened and never closed would swallow all rows after it, so it is read as an ordinary character.
 """
 
 from __future__ import annotations

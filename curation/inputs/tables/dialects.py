@@ -1,7 +1,7 @@
-"""Dialects of CSV and TSV, and how the first lines of a file show which one it is.
+"""Dialects of CSV and TSV, and how to recognise a file's dialect by its first lines.
 
-pandas and Excel put quotes around fields that need them and double the quotes in these, Arrow around all strings, Spark
-writes a backslash before a quote in a field. Other programs write captions as they are, with quotes that mean nothing.
+pandas and Excel quote the fields that need it and double the quotes inside. Arrow quotes all strings. Spark puts a
+backslash before a quote inside a field. Other programs write captions unchanged, and their quotes are plain characters.
 """
 
 from __future__ import annotations

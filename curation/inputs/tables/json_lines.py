@@ -1,4 +1,4 @@
-"""Read JSON lines: one object for each pair."""
+"""Read JSON lines: one object per pair."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Unpack text files and cut them into lines. A line that is too long is counted and passed over."""
+"""Unpack text files and cut them into lines; a line that is too long is counted and skipped."""
 
 import gzip
 import io

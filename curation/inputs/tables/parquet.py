@@ -1,4 +1,4 @@
-"""Read Parquet tables of pairs by row groups, and Arrow batches of any other origin alike."""
+"""Read pairs from row groups of Parquet tables, and from Arrow batches of any other source."""
 
 from collections import Counter
 from collections.abc import Iterator

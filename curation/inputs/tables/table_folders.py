@@ -1,4 +1,4 @@
-"""Refuse the files of Delta, Iceberg and Hudi tables: they hold rows, too, that the table has deleted or replaced."""
+"""Refuse the data files of Delta, Iceberg and Hudi tables: they also hold deleted and replaced rows."""
 
 from __future__ import annotations
 

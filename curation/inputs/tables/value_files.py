@@ -1,4 +1,4 @@
-"""Read files of single values, such as URLs or captions: lines of text, or columns of tables chosen by name."""
+"""Read files of single values, such as URLs or captions: lines of text, or a column of a table chosen by name."""
 
 from __future__ import annotations
 

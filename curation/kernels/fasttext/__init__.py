@@ -1,1 +1,1 @@
-"""Predict with a fastText model: kernels."""
+"""Kernels that predict labels with a fastText model."""

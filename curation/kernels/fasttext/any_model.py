@@ -1,9 +1,9 @@
-"""Predict labels and scores for the UTF-8 bytes of many texts, as any fastText model does.
+"""Predict labels and scores for the UTF-8 bytes of many texts, with a fastText model of any shape.
 
 A text's vector is the sum of its words' sums, most of which are remembered (`WordSums`). fastText adds row by row
 instead, so numbers differ in the last digits. The vectors of 64 texts are multiplied by the output matrix
-(`multiply`), and a label is chosen (`losses`). Where another label is so near that rounding may decide, the text is
-summed and decided once more in the order of fastText. So labels are always those of fastText.
+(`multiply`), and a label is chosen (`losses`). Where another label is so close that rounding may decide, the text is
+summed and decided again in fastText's order. So labels always equal fastText's.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""Read the dictionary of a fastText model: kernels over the bytes of the file, which stay where they are.
+"""Read the dictionary of a fastText model in place, from the bytes of the model file.
 
 An entry is its name, a zero, its count (eight bytes) and its kind (one byte, 0 for a word and 1 for a label). Words
-come first. `entries` int64 [number of entries + 1] holds where each begins and where the last one ends.
+come first. `entries` int64 [number of entries + 1] holds the position of each entry, and the end of the last one.
 """
 
 import numpy as np

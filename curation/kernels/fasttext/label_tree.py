@@ -1,11 +1,10 @@
 """Find the likeliest label for the mean of a text's rows, in the Huffman tree of a fastText model.
 
-The tree is two arrays. `children` int64 [2 labels - 1, 2]: left and right of each node; the leaves come first and are
-the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right with probability
-1 / (1 + exp(-weights · mean)). Where these products are known already, they are given as `weights`, float32
+The tree is two arrays. `children` int64 [2 labels - 1, 2] has the left and right child of each node; the leaves come
+first and are the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right with probability
+1 / (1 + exp(-weights · mean)). If these products are known already, the caller passes them as `weights`, float32
 [labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over the probabilities
-p on its path. Types and order of operations are fastText's throughout: otherwise labels of near scores would change
-places.
+p on its path. Types and order of operations are fastText's: otherwise labels with close scores would change places.
 """
 
 import math

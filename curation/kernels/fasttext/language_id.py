@@ -1,9 +1,9 @@
-"""Predict labels and scores for the UTF-8 bytes of many texts, as a fastText model of lid.176.ftz's shape does.
+"""Predict labels and scores for the UTF-8 bytes of many texts, with a fastText model of lid.176.ftz's shape.
 
-About a hundred words are read at a time. First they are found, and their slots in the table of words are prefetched.
-Then their rows are looked up (`word_rows`) and prefetched. Then the rows are summed, and each text that ends gets its
-label (`label_tree`). So memory answers while other words are read. Any bytes are accepted; a line feed separates words
-like a space.
+About a hundred words are read at a time, in three passes, so that memory loads while other words are read. First the
+words are found, and their slots in the table of words are prefetched. Then their rows are looked up (`word_rows`) and
+prefetched. Then the rows are summed, and each text that ends gets its label (`label_tree`). Any bytes are accepted; a
+line feed separates words like a space.
 """
 
 import math

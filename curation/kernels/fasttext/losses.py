@@ -1,8 +1,8 @@
-"""Choose the likeliest label as fastText does, given a text's vector times each row of the output matrix.
+"""Choose the likeliest label as fastText does, from the products of a text's vector and the rows of the output matrix.
 
-Each loss has two functions. The first is fast: given products that may be wrong by `error`, it returns the label and
-whether it is certain. The second is for texts whose label is not: it computes in the types and the order of fastText.
-Of equal labels both take the later one.
+Each loss has two functions. The fast one takes products that may be wrong by `error`, and returns the label and whether
+it is certain. The other is for texts whose label is uncertain: it computes in the types and the order of fastText. If
+labels are equally likely, both take the later one.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""Add the rows of a word, of its character n-grams and of n-grams of words, for any fastText model.
+"""Add up the rows of a word, of its character n-grams and of word n-grams, for any fastText model.
 
-Whether a text is summed word by word or row by row, these functions add the rows in the order of fastText.
+The rows are added in fastText's order, whether a text is summed word by word or row by row.
 """
 
 import math

@@ -1,8 +1,8 @@
-"""Add rows of a fastText model, and multiply vectors of texts by its output matrix, in float32 and in fastText's order.
+"""Add rows of a fastText model, and multiply texts' vectors by its output matrix, in float32 and in fastText's order.
 
 Rows are added one after the other. Each product is the sum of its terms one after the other, each rounded to float32,
-as fastText computes it: the processor's vectors hold one term of many products, not many terms of one. So a product is
-the same to the bit whatever texts stand beside it.
+as fastText computes it: a SIMD vector holds one term of many products, not many terms of one. So a product is the same
+to the bit, whichever other texts are in the batch.
 
 Bounds are not checked, not even under NUMBA_BOUNDSCHECK: the caller makes sure that all rows exist.
 """

@@ -1,14 +1,14 @@
-"""Find the ids of the rows that a fastText model sums for a word, in a table that learns the words it meets.
+"""Find the ids of the rows that a fastText model sums for a word, in a table that remembers the words it has met.
 
-A word's rows are its own, if it is in the dictionary, and those of its character n-grams that the model kept. The table
-holds the dictionary from the beginning; most other words of a text have come before. It is six arrays:
+A word has its own row, if it is in the dictionary, and the rows of its character n-grams that the model kept. The table
+holds the dictionary from the start. It is six arrays:
 
-- `slots` int64 [2^k, 4]: two columns are a word's key (see `kernels.trie.keys`); one has the place in `ids` where its
-  rows begin, times 2^16, plus the number of its rows; one has the place of its bytes in `letters`;
+- `slots` int64 [2^k, 4]: two columns are the word's key (see `kernels.trie.keys`); one is the position in `ids` at
+  which its rows begin, times 2^16, plus the number of its rows; one is the position of its bytes in `letters`;
 - `ids` uint16: the rows of all words;
 - `letters` uint8: the bytes of the words that are too long for a key to hold them;
 - `used` int64 [3]: the numbers of words, letters and ids;
-- copies of `slots` and `used` with the dictionary alone, to which a full table goes back.
+- copies of `slots` and `used` with the dictionary alone, to which a full table is reset.
 """
 
 import numpy as np

@@ -1,1 +1,1 @@
-"""Find elements in HTML and read their attributes, by its tokens alone and in time that grows as the page does."""
+"""Kernels that find elements in HTML and read their attributes, from its tokens alone and in linear time."""

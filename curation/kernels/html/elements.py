@@ -1,8 +1,8 @@
 """Find the images, bases, metas and language of a page in one pass over its tokens.
 
-No tree is built: a tree may be as deep as the page is long, and the time for it the square of that. Frames say which
-parts of a page are in templates, in SVG, in MathML, or in HTML within these. A frame is the number of its tag's name.
-Closing looks at the frames only, not at what else is open in them.
+No tree is built: it may be as deep as the page is long, and building it may take quadratic time. Instead a stack of
+frames, each the number of a tag name, records whether the current token is in a template, in SVG, in MathML, or in HTML
+inside these. An end tag closes frames only; other open elements are ignored.
 """
 
 from curation.kernels.html import names

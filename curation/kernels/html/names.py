@@ -1,6 +1,6 @@
-"""The names of tags and attributes that are looked for, and the columns of the table of a page's elements.
+"""The tag and attribute names that are looked for, and the columns of the table of a page's elements.
 
-A name is two integers, its bytes in lower case; each of these names has at most 16 bytes.
+A name is held as two integers, its bytes in lower case; no name has more than 16 bytes.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Read tags, and skip what is none, as the HTML standard's tokenizer has it.
+"""Read tags, and skip what is not a tag, by the rules of the HTML standard's tokenizer.
 
-Of a tag: where its name and each attribute begin and end. Of comments, CDATA sections and the text of raw elements:
-where they end.
+For a tag, find where its name and each attribute begin and end. For a comment, a CDATA section or the text of a raw
+element, find where it ends.
 """
 
 import numpy as np

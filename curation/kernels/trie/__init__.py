@@ -1,1 +1,1 @@
-"""Read texts as symbols, and find entries in a trie: kernels."""
+"""Kernels that read texts as symbols and find entries in a trie."""

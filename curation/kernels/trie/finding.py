@@ -1,6 +1,6 @@
 """Find the entries of a trie in texts read as symbols: look symbols up, then step from node to node.
 
-A *group* is the symbols of some texts, read together; `curation.matching.symbols` forms groups.
+A *group* is the symbols of several texts, read together; `curation.matching.symbols` forms groups.
 """
 
 import numpy as np

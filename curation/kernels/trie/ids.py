@@ -1,4 +1,4 @@
-"""Put the ids found in one text into ascending order, each once, and add those of entries that are read alike."""
+"""Sort and deduplicate the entry ids found in one text, and add the ids of entries that have the same symbols."""
 
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import count_below

@@ -1,7 +1,8 @@
-"""Make a key of two integers from the bytes of a symbol; decode the character that begins at a byte.
+"""Make a key of two integers from the bytes of a symbol; decode the character at a byte position.
 
-A key (low, high) holds up to fifteen bytes themselves, the first lowest, and above them their number plus one. For more
-bytes, `low` is a hash and `high` is HASHED plus their number; then the bytes must be compared, too. No key is (0, 0).
+A key (low, high) holds up to fifteen bytes, the first byte lowest, and above them their number plus one. For a longer
+symbol, `low` is a hash and `high` is HASHED plus the number of bytes; then the caller must compare the bytes, too. No
+key is (0, 0).
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Read texts as symbols by the `unicode` rules; check whether a text is in normal form.
+"""Read texts as symbols by the `unicode` rules, and check whether a text is in normal form.
 
 The symbols of a group of texts are written one after the other: bounds[k] is the position of the first symbol of the
 k-th text, and each text is followed by one key (0, 0). The readers for the `meta` rules, in `words`, have the same

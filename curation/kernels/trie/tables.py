@@ -1,10 +1,9 @@
-"""Fill, and look into, the two hash tables of a trie over symbols: its vocabulary and its edges.
+"""Fill and search the two hash tables of a trie over symbols: its vocabulary and its edges.
 
-A number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a walk
-needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up to
-`nodes`, are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is a
-number with the bits SHARED, FOLLOWS and OPENS. matching/DESIGN.md gives the
-reasons for this layout.
+One number stands for a symbol and for the node to which that symbol leads from the root, so that the first step of a
+walk needs no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up
+to `nodes`, are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is
+a number with the bits SHARED, FOLLOWS and OPENS. matching/DESIGN.md gives the reasons for this layout.
 """
 
 from typing import NamedTuple

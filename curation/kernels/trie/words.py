@@ -1,4 +1,4 @@
-"""Read texts by the `meta` rules, as words between single spaces or as characters; laid out as in `symbols`."""
+"""Read texts by the `meta` rules, as words between single spaces or as characters, in the layout of `symbols`."""
 
 import numpy as np
 

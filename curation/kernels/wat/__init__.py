@@ -1,1 +1,1 @@
-"""Read the JSON of WAT records: kernels."""
+"""Kernels that read the JSON of WAT records."""

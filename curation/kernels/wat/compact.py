@@ -1,8 +1,8 @@
-"""Read links of the usual form, and skip what is not needed, by the stops alone.
+"""Read links of the usual form, and skip JSON members that are not needed, from the positions of the stops alone.
 
-A usual link is of strings, the path first, nothing between tokens, no escapes but of slashes: four stops show where
-each name and value is. Nearly all of a WAT file is skipped: members of strings, and whole objects of lists. JSON that
-is odd in any way is left to `links`, which looks at each token.
+A *stop* is a byte at which a string may end. A usual link has only string members, the path first, no space between
+tokens, and no escapes except of slashes: four stops show where each name and value is. Most of a WAT file is skipped:
+string members, and whole objects of lists. Any other JSON is left to `links`, which looks at each token.
 """
 
 import numpy as np

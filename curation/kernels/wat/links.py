@@ -1,7 +1,7 @@
-"""Find the images of WAT records in their JSON, in one walk over the bytes that decodes nothing.
+"""Find the images of WAT records in their JSON, in one pass over the bytes that decodes nothing.
 
-A record is read here only if it is sound and of the usual form: no name that counts is escaped or comes twice, links
-are objects, values that should be strings are strings, numbers are short integers, nesting is shallow. Any other record
+A record is read here only if it is valid and of the usual form: no relevant name is escaped or repeated, links are
+objects, values that should be strings are strings, numbers are short integers, nesting is shallow. Any other record
 is left to the slow path in `curation.inputs.crawl`, which can refuse it with a reason.
 """
 

@@ -1,4 +1,4 @@
-"""The meanings of the values of a WAT record, by their names and the objects they are in, and the columns for them."""
+"""Numbers for the values of a WAT record, found by a value's name and the object it is in, and for their columns."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
-"""Read what records say of their pages: the URLs of plain ones, and whether headers and metas may hold signals.
+"""Read the URL of each page if it is plain, and find the headers and metas of a page that may hold usage signals.
 
-`Links` in `curation.inputs.crawl.links` says which URLs are plain: what relative links begin with can be read off them.
-Signals are found by the bytes with which they begin, and read by `curation.inputs.crawl.wat_by_parser`.
+`Links` in `curation.inputs.crawl.links` defines plain URLs: the prefixes of relative links can be cut from them.
+Signals are recognised by their first bytes and read by `curation.inputs.crawl.wat_by_parser`.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Write rows of URL and text from the spans that `links` found: undo escapes, resolve plain links, trim texts.
 
-Links and texts that need more than that are marked for the caller.
+Links and texts that need more work are marked for the caller.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Find where single tokens of JSON end: strings, numbers, white space; -1 for a token that is not read here."""
+"""Find where single JSON tokens end: strings, numbers, white space; -1 means that the token is not read here."""
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, ones, trailing_zeros, without_lowest
