@@ -1,6 +1,6 @@
-"""Build and hold the entries of each language, against which texts are matched.
+"""Build and hold the entries of each language, the strings that texts are matched against.
 
-`build_metadata` is the whole build on Spark; `Entries` needs none.
+`build_metadata` runs the whole build on Spark; `Entries` works without Spark.
 """
 
 from importlib import import_module

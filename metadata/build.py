@@ -1,7 +1,6 @@
-"""Merge counted words, pairs and titles with the other sources, and say of each part what it was counted from.
+"""Merge counted words, word pairs and titles with the other sources, and record from which files each part was counted.
 
-By that a later build recognises the parts that it can use again. This is the driver's work; Spark counts the parts, in
-`stages`.
+A later build reuses the parts whose record still holds. This is the driver's work; Spark counts the parts in `stages`.
 """
 
 from __future__ import annotations

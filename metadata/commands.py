@@ -1,4 +1,4 @@
-"""Parse and run the command `clip-metadata`, which builds the metadata entries of each language."""
+"""The command `clip-metadata`: build the metadata entries of each language."""
 
 from __future__ import annotations
 

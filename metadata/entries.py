@@ -1,4 +1,4 @@
-"""Hold the metadata entries of every language in one order, with the digest that names them.
+"""Hold the metadata entries of every language in one order, with a digest that identifies them.
 
 An entry's id is its position over all languages, which come in the order of languages.csv.
 """

@@ -1,6 +1,6 @@
-"""Merge the sources of one language into its entries, in one order, each once.
+"""Merge the entries that several sources give for one language, in one order, each once.
 
-The first source that brings an entry owns its position and score; all that bring it are recorded.
+The first source with an entry decides its position and score; all sources with the entry are recorded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files and lists that entries are made from, by language."""
+"""The files and lists from which the entries of each language are made."""
 
 from __future__ import annotations
 

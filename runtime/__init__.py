@@ -1,4 +1,4 @@
-"""The plumbing of curation and metadata: Spark, files and URLs, Arrow arrays, chance, errors.
+"""Shared plumbing of curation and metadata: Spark, files and URLs, Arrow arrays, random draws, errors.
 
-Nothing here knows entries or pairs.
+Nothing in this package depends on entries or pairs.
 """

@@ -1,4 +1,4 @@
-"""Parse command lines: arguments from files, defaults from a config, hints at misspelt flags, help in two lengths."""
+"""Parse command lines: arguments from files, defaults from a config, hints at misspelt flags, short and full help."""
 
 from __future__ import annotations
 

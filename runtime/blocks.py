@@ -1,11 +1,11 @@
-"""Pack rows into blocks by bucket, and keep blocks in files.
+"""Pack rows into blocks by bucket, and write and read files of blocks.
 
-A block is an Arrow record batch as an IPC message, packed by zstd as a whole. Of a hundred rows, that takes a quarter
-of the time of packing each buffer, as Arrow's own files do. A file of blocks is the Arrow IPC stream of its rows, also
-packed by zstd (`.arrows.zst`): any program can read it that knows both. Between the frames of zstd are skippable ones,
-which say to which bucket the next frame belongs, and carry its checksum. The last one, of the end of the stream,
-carries in place of a bucket the checksum of all checksums before it, so that no frame can be missing or come twice.
-`runtime.shuffle` brings blocks from task to task.
+A block is an Arrow record batch as an IPC message, compressed with zstd as a whole. For a hundred rows, that takes a
+quarter of the time of compressing each buffer, as Arrow's own files do. A file of blocks is the Arrow IPC stream of its
+rows, also compressed with zstd (`.arrows.zst`), which any program with both libraries can read. Skippable zstd frames
+between the blocks state the bucket of the next frame and its checksum. The last skippable frame, before the end of the
+stream, has instead of a bucket the checksum of all checksums before it, so that a missing or repeated frame is found.
+`runtime.shuffle` moves blocks from task to task.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Make folders into which this user alone can write, and choose among them where Numba caches a kernel.
+"""Make folders into which only this user can write, and choose the folder in which Numba caches a kernel.
 
-Numba unpickles what is in its caches, and so runs it, whoever wrote it: nobody may write there who could not change the
-code, too. A kernel is cached in the first of these that can be written: NUMBA_CACHE_DIR, `__pycache__` beside its
-source, ~/.cache, Spark's local disk or the temporary files. Where none can, it is compiled in each process.
+Numba unpickles, and so executes, the files in its cache, whoever wrote them. So only users who could also change the
+code may write there. A kernel is cached in the first of these that is writable: NUMBA_CACHE_DIR, `__pycache__` beside
+its source, ~/.cache, Spark's local disk or the folder of temporary files. If none is, each process compiles it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Run a command for a person: messages on the terminal, and one sentence instead of a trace where it ends early.
+"""Run a command for a person: write messages to the terminal, and one sentence instead of a trace if it ends early.
 
-The sentences state bad input, what failed of files and networks, and what Spark reports.
+The sentence names bad input, a failure of files or networks, or what Spark reports.
 """
 
 from __future__ import annotations

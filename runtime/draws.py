@@ -1,6 +1,7 @@
-"""Draw numbers by seed, purpose and an image's uid: the only source of chance in what a run writes.
+"""Draw random numbers from the seed, a purpose and an image's uid: the only source of chance in what a run writes.
 
-A rerun, a retry, another partitioning or cluster draws the same numbers, and a threshold that grows keeps what it kept.
+Retries, other partitionings and other clusters draw the same numbers. With a larger threshold, a run keeps all images
+that it kept before.
 """
 
 from hashlib import blake2b

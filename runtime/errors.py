@@ -1,4 +1,4 @@
-"""Refuse input that cannot be used: the exceptions of all packages, and checks of parameters for the configs."""
+"""Define the exceptions of all packages for input that cannot be used, and checks of config parameters."""
 
 from __future__ import annotations
 

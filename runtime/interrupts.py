@@ -1,7 +1,7 @@
-"""End a command at Ctrl-C, with the processes that share its work.
+"""End a command at Ctrl-C, together with the processes that share its work.
 
-A sentence says so at once. An interrupt that comes when all results are written is ignored. A command that takes long
-to end is ended by force.
+A message is printed immediately. Ctrl-C after all results are written is ignored. A command that takes too long to end
+is killed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Name the version of this project, the command that installs an optional package, and what hangs on a hook.
+"""Name this project's version and the pip command for a missing optional package, and load plug-ins by entry point.
 
-The command names the packages themselves: `pip install '.[images]'` would install this project once more, over a
-checkout whose changes should have an effect, and `clip-curation[images]` might find a stranger's. On a hook hang this
-project's own parts, and those that other installed packages name as entry points.
+The pip command names the missing packages themselves. `pip install '.[images]'` would install this project again over
+an edited checkout, and `clip-curation[images]` might fetch a stranger's package. A hook (a group of entry points) has
+this project's own parts and the parts of other installed packages.
 """
 
 from __future__ import annotations

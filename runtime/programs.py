@@ -1,6 +1,6 @@
-"""Start the commands: each is a function here.
+"""Start the commands, one function per command.
 
-What a command imports takes seconds. Ctrl-C ends it in one sentence then, too, and so does a package that is missing.
+Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends it with one sentence.
 """
 
 from __future__ import annotations

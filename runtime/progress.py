@@ -1,8 +1,8 @@
-"""Stages of a run: how far the one that runs is, and how long each took.
+"""Track the stages of a run: the progress of the current stage, and the duration of each.
 
-A `Progress` shows nothing; a `ConsoleProgress` shows the stage that runs. What works in a stage need not know which: it
-calls `advance`, in the driver and in workers, and `runtime.spark.run` brings to the driver what workers count. These
-figures are for display only: a task that runs twice is counted twice.
+A `Progress` shows nothing; a `ConsoleProgress` shows the current stage. Code that works in a stage need not know which:
+it calls `advance`, on the driver and in workers, and `runtime.spark.run` sends the workers' counts to the driver. The
+counts are for display only: a task that runs twice is counted twice.
 """
 
 from __future__ import annotations

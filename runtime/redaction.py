@@ -1,9 +1,9 @@
-"""Show URLs without what grants access: user, password, and secret values of queries; keep these in memory.
+"""Remove secrets from the URLs that are shown or stored (user, password, secret query values), and keep them in memory.
 
-What `redacted` drops is gone, and not marked: the same object under a new signature is shown, and known, as the same
-URL. `hidden` takes the secrets of a URL out where the driver gets it, and remembers them in the memory of the process.
-`with_secrets` puts them back where the URL is opened. Workers get them from the driver: its `known` is what they
-`learn`. Another URL on a server that was given with a user, such as the index beside a dump, is opened as that user.
+`redacted` drops secrets without a mark: an object under a new signature is shown, and recognised, as the same URL.
+`hidden` removes the secrets of a URL when the driver receives it, and remembers them in the process. `with_secrets`
+puts them back when the URL is opened. The driver sends its secrets to workers (`known`, then `learn`). Another URL on a
+server that was given with a user, such as the index beside a dump, is opened as that user.
 """
 
 from __future__ import annotations

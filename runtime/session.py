@@ -1,4 +1,4 @@
-"""Start the Spark session of a command, without Spark's own lines on the terminal."""
+"""Start the Spark session of a command, without Spark's own messages on the terminal."""
 
 from __future__ import annotations
 

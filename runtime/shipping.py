@@ -1,7 +1,6 @@
-"""Bring artefacts to the workers of any session, packed for machines that do not share the driver's disk.
+"""Ship artefacts (files or folders) to the workers of any Spark session, packed if machines do not share a disk.
 
-An archive is named by a digest of its content, so that a copy, which each machine unpacks once, serves every later
-job, too.
+An archive is named by a digest of its content. Each machine unpacks it once, and later jobs use that copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Bring packed rows together through Spark's shuffle: tasks send blocks, other tasks receive those of a partition.
+"""Exchange packed rows between Spark tasks: some send blocks by bucket, and others receive a partition's blocks.
 
-Spark moves each block as one value, so neither the JVM nor Python touches rows on the way. With the blocks travel the
-tallies of those who sent them: a task that runs twice is counted once.
+Spark's shuffle moves each block as one value, so neither the JVM nor Python touches single rows. The senders' tallies
+travel with the blocks, so that a task that runs twice is counted once.
 """
 
 from __future__ import annotations

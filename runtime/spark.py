@@ -1,7 +1,7 @@
-"""Run functions over items as Spark tasks, and count for the progress display what they do.
+"""Run functions over items as Spark tasks, and report their progress to the driver.
 
-Workers get numbers, paths and artefacts (`runtime.shipping`) and open what these name. Stages that end in files write
-them in the worker and return tallies (`run`), so that no rows go back through the JVM.
+Workers get numbers, paths and artefacts (`runtime.shipping`), and open the files themselves. If a stage ends in files,
+the workers write them and return only tallies (`run`), so that no rows pass through the JVM.
 """
 
 from __future__ import annotations

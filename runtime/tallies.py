@@ -1,4 +1,4 @@
-"""Add up named sums, per language where that makes sense, that workers send to the driver as rows.
+"""Add up named counts, some of them per language, which workers send to the driver as rows.
 
 They are rows of a stage's result, not Spark accumulators: a task that runs twice is counted once.
 """

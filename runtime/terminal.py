@@ -1,4 +1,4 @@
-"""Write lines for the person at the terminal: lines that stay, and one live line that is written over."""
+"""Write lines to the terminal: permanent lines, and one live line that is overwritten."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Compile kernels before they are needed, in a process per core.
+"""Compile kernels before they are needed, in one process per core.
 
-Numba keeps what it compiled in a cache on each machine. Where the cache is empty, all processes would compile the same
-kernels at the same time, for most of a minute.
+Numba caches compiled kernels on each machine. With an empty cache, all processes would compile the same kernels at the
+same time, for up to a minute.
 """
 
 from __future__ import annotations

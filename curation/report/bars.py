@@ -1,4 +1,4 @@
-"""Rows of the bar charts: the steps of a run, dropped rows and undetermined texts by reason, and head and tail."""
+"""Compute the rows of the report's bar charts: rows left after each step, dropped rows by reason, head and tail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of the report, as shapes in pixels: counts by rank, cumulative share of matches, thresholds.
+"""Charts of the report, as shapes with pixel coordinates: counts by rank, cumulative share of matches, thresholds.
 
 The macro `chart` of templates/charts.html draws them as SVG.
 """

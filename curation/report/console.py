@@ -1,4 +1,4 @@
-"""Summary of a run for the console: steps, dropped rows, languages, warnings and notes."""
+"""Summarise a run for the console: steps, dropped rows, languages, warnings and notes."""
 
 from __future__ import annotations
 

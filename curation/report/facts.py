@@ -1,4 +1,4 @@
-"""Content of run.json and thresholds.json: what a run read, dropped and kept, and with which numbers."""
+"""Compute the content of run.json and thresholds.json: what a run read, dropped and kept, and its thresholds."""
 
 from __future__ import annotations
 

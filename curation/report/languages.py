@@ -1,4 +1,4 @@
-"""Columns of the tables of languages: what the page and the console show of a language's row of run.json."""
+"""Columns of the language tables on the report page and the console, each read from a language's row in run.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write numbers as a person reads them: counts with separators, shares in percent, large numbers in short."""
+"""Format numbers for people: counts with separators, shares in percent, large numbers abbreviated."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Write report.html: one file that needs no network, made from the templates beside this module.
+"""Write report.html, one file that needs no network, from the templates beside this module.
 
-Other pages and drawings are made from these templates, too (`environment`).
+Other pages and drawings use the same templates through `environment`.
 """
 
 from __future__ import annotations

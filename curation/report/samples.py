@@ -1,4 +1,4 @@
-"""Sample rows of the manifest: each text with its entries marked, and why it was kept."""
+"""Draw sample rows of the manifest for the report: each text with its entries marked, and why it was kept."""
 
 from __future__ import annotations
 

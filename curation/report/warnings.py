@@ -1,6 +1,6 @@
-"""Warnings of a run: what a person should check before using its result.
+"""Warnings of a run, a sentence or two each: what a person should check before using its result.
 
-Each is a sentence or two. The page, the console and run.json show the same ones.
+The page, the console and run.json show the same warnings.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A run of curate: what is asked, the order of its steps, each step on the driver and in tasks, and its folder."""
+"""A run of clip-curate: its request, the order of its steps, its work on the driver and in Spark tasks, its folder."""

@@ -1,6 +1,6 @@
-"""Tables of Spark: their columns of pairs, and copies of those of a catalog, which a run reads as its inputs.
+"""Find the columns of pairs in Spark tables, and copy tables of a catalog to files that a run reads as its inputs.
 
-A copy is named by its content, so a table that has not changed gives the same inputs in every run.
+A copy's files are named by their content, so an unchanged table gives the same inputs in every run.
 """
 
 from __future__ import annotations

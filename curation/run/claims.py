@@ -1,6 +1,6 @@
-"""Fill a folder with a file for each input: claimed for one run, and gone on with after a run that broke off.
+"""Fill a folder with one file per input, for one run at a time; a rerun continues where an earlier run broke off.
 
-Hashes and scores of pictures are in such folders.
+clip-hash and clip-score write their tables this way.
 """
 
 from __future__ import annotations

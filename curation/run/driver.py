@@ -1,6 +1,6 @@
-"""The steps of a run as its driver takes them: what each reads, hands to Spark, checks and gives its name.
+"""Run the steps of a curation on the driver: submit Spark tasks, check results, and name finished folders.
 
-The order of the steps is in `order`; what the tasks of a step do is in `tasks`.
+The order of the steps is in `order`; the tasks of a step are in `tasks`.
 """
 
 from __future__ import annotations

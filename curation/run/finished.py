@@ -1,6 +1,6 @@
-"""Find the Parquet files of a finished run, and refuse them if rows are missing; compare which images two runs kept.
+"""Find the Parquet files of a finished run, and refuse them if rows are missing; compare the images that two runs kept.
 
-The figures of a run are in `results`.
+The numbers of a run are in `results`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The output folder of curate, local or at a URL: its parts, its owner, and how finished parts get their names.
+"""The output folder of a run, local or at a URL: its parts, its lock, and how finished parts get their names.
 
-`pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs, goes
-on from there. `matched/`, `gated/` and `curated/` are complete when they have their name. `matched/` carries the
-description of what it was made from, so that another threshold, seed or target size uses it again. Inputs may be added
-and lists of what is excluded may change; anything else that differs is refused.
+`pairs/` holds what each input gave, with stamps (`ledger`): a run that was interrupted, or that has more inputs,
+continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/` also holds
+the description of what it was made from, so that a run with another threshold, seed or target size can reuse it.
+Inputs may be added and exclusion lists may change; any other difference is refused.
 """
 
 from __future__ import annotations

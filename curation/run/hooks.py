@@ -1,4 +1,7 @@
-"""The hooks of a run: what a gate and observers are given, and what they give. A run knows nothing else of them."""
+"""The interfaces between a run and its gate and observers: what each receives and returns.
+
+The run depends on nothing else of the gate and the observers.
+"""
 
 from __future__ import annotations
 

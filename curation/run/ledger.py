@@ -1,6 +1,6 @@
-"""Record the inputs that have been read, and into which files, by a stamp for each finished task beside its files.
+"""Record which inputs have been read into which files: one JSON stamp per finished task, beside its files.
 
-A stamp counts only if it was made with the same metadata, rules, model and numbers, from inputs that are unchanged.
+A stamp is valid only for the same metadata, rules, model and numbers, and for unchanged inputs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Curate pairs: the algorithm of the Meta CLIP papers, one line a step.
+"""Curate pairs: the algorithm of the Meta CLIP papers, one line per step.
 
-Each step is in `driver`, and what its Spark tasks do in `tasks`.
+The steps are in `driver`, and their Spark tasks in `tasks`.
 """
 
 from __future__ import annotations

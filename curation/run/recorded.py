@@ -1,4 +1,4 @@
-"""Find the checksums that commands of ours recorded of their Parquet files, for whoever reads these as tables."""
+"""Find the checksums that this project's commands recorded for Parquet files which a user gives as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The request of a run: its numbers and all that it reads, found and checked before Spark starts."""
+"""The request of a run: its config and all files that it reads, found and checked before Spark starts."""
 
 from __future__ import annotations
 

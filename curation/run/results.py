@@ -1,7 +1,7 @@
-"""Read a finished run back: its figures, counts and images, for notebooks, exports and a Python prompt.
+"""Read a finished run: its figures, counts and images, for notebooks, exports and a Python prompt.
 
-Counts are arrays with one number for each entry. Images are read batch by batch, so a folder of any size can be read.
-`output` writes the folder.
+Counts are arrays with one number per entry. Images are read batch by batch, so a folder of any size can be read. The
+folder itself is written by `folder`.
 """
 
 from __future__ import annotations

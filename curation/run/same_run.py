@@ -1,4 +1,4 @@
-"""Refuse an output folder that holds another run: other metadata, numbers or inputs than the run that begins."""
+"""Refuse an output folder that holds a different run: one with other metadata, numbers or inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes of a run: how many buckets, tasks and blocks so many pairs are cut into."""
+"""Compute the sizes of a run: into how many buckets, tasks and blocks a number of pairs is cut."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The steps of a run as lists of tasks for Spark.
 
-Spark starts the tasks, tries them again, collects their tallies, and moves packed rows from task to task
-(`runtime.shuffle`).
+Spark starts the tasks, retries them, collects their tallies, and moves packed rows between tasks (`runtime.shuffle`).
 """
 
 from __future__ import annotations

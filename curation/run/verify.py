@@ -1,4 +1,4 @@
-"""Check that a finished run, metadata or clusters are as they were written, file by file, as `clip-verify` does."""
+"""Check file by file that a finished run, metadata or clusters are undamaged, for `clip-verify`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Use each kernel of a run once on made-up data, so that Numba compiles and caches it: see `runtime.warming`."""
+"""Call each kernel of a run once on made-up data, so that Numba compiles and caches it: see `runtime.warming`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of how a model runs. Only the precision changes scores by more than their last digits."""
+"""Options of how a model runs; only the precision changes scores beyond their last digits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Load an image-text model, in a folder or by name, by the library that it is of: open_clip or transformers.
+"""Load an image-text model, from a folder or by name, with the library that made it: open_clip or transformers.
 
-Those of transformers are CLIP, MetaCLIP 2, SigLIP and others with features of images and of texts.
+From transformers: CLIP, MetaCLIP 2, SigLIP and other models that give features of images and of texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Score the images of tars, tar by tar, into a folder of Parquet files; a run that broke off is continued."""
+"""Score the images of tars, tar by tar, into a folder of Parquet files; a rerun continues after an interruption."""
 
 from __future__ import annotations
 

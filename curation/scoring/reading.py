@@ -1,6 +1,6 @@
-"""Read tars for a model: the texts of their images, and the images themselves, decoded a few batches ahead.
+"""Read tars for a model: the texts of their images, and the images, decoded in threads a few batches ahead.
 
-The texts are those of the tars, or those that a run matched. Threads decode, in an order that no thread decides.
+The texts come from the tars or from the matched images of a run. The order of samples does not depend on the threads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Score images and texts by a model, in PyTorch: the cosine of their embeddings.
+"""Score images and texts with a model in PyTorch: the cosine of their embeddings.
 
-PyTorch is imported where a scorer is opened: what reads this module needs none.
+PyTorch is imported only when a scorer is opened, so importing this module does not need it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Describe scores by their quantiles, over all images and by language, so that a person can choose the least to keep.
+"""Describe scores by quantiles, over all images and by language, so that a person can choose a minimum score.
 
-A quantile is rounded down to 0.0001, so an image with the score of a quantile passes a cut there.
+A quantile is rounded down to 0.0001, so an image whose score is exactly the quantile passes a cut at the rounded value.
 """
 
 from __future__ import annotations

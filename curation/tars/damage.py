@@ -1,6 +1,6 @@
-"""Name the tars that are damaged, and refuse a run of which too many are.
+"""List damaged tars, and refuse a run in which too many are damaged.
 
-A tar is read up to its damage. `damaged` says what is wrong with each damaged tar, by path.
+A damaged tar is read up to its damage. `damaged` gives the fault of each damaged tar, by path.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Read the headers of a tar: the name of each file, and where its bytes are.
+"""Read the headers of a tar: the name of each file, and the position of its bytes.
 
-A header that a writer of tars cannot have made is damage: what it states is not guessed.
+A header that no tar writer could have made counts as damage; its content is not guessed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decode one picture, given as the bytes of its file, or name the reason why it cannot be decoded.
 
-Pixels are taken as they are stored: EXIF orientation is left alone, as img2dataset and the loaders of training do. Of
-several frames the first one counts. What is transparent shows white, and of 16 bits the upper 8 count.
+EXIF orientation is ignored, as img2dataset and training data loaders do. Of several frames the first one is taken.
+Transparent pixels become white, and 16-bit channels keep their upper 8 bits.
 """
 
 from __future__ import annotations

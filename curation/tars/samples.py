@@ -1,4 +1,4 @@
-"""Find the samples of a WebDataset tar and where their images begin, from the headers and the json members alone.
+"""Find the samples of a WebDataset tar and the positions of their images, from headers and json members alone.
 
 `tarfile` of the standard library gives the same answers and takes ten times as long; the tests compare the two.
 """

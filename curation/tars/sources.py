@@ -1,8 +1,8 @@
-"""Find the tars and pictures that paths name, and read them: uid, URL and bytes of each picture.
+"""Find the tars and pictures that paths name, and read uid, URL and bytes of each picture.
 
-A tar is img2dataset's, or any in WebDataset's form: the files of a sample have one key. A sample's uid is the one that
-its json states, or the MD5 of the URL that it states, or else NAME_OF_TAR/KEY. The uid of a picture in a folder is its
-path below the folder that was named.
+Tars are img2dataset's, or any in WebDataset's form, in which the files of a sample share one key. A sample's uid is the
+one in its json, else the MD5 of the URL in its json, else NAME_OF_TAR/KEY. The uid of a picture in a folder is its path
+relative to the folder that was named.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Write a tar whose bytes follow from the names and contents of its members alone: without times, users and groups.
+"""Write a tar whose bytes depend only on the names and contents of its members: no times, users or groups.
 
-The bytes are those of `tarfile` in GNU's format, which takes most of the time for headers; the tests compare the two.
+The bytes equal those that `tarfile` writes in GNU's format, but `tarfile` spends most of its time on headers; the tests
+compare the two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ask servers for files over HTTP: further tries wait longer and longer, or as long as a server asks.
+"""Send HTTP requests, and retry them with growing waits, or after the wait that the server asks for.
 
 Everything here is about requests; what their answers mean for a file is in `transfer`.
 """

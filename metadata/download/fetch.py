@@ -1,7 +1,7 @@
 """Fetch the sources of a build over HTTP: a few files at a time, each resumed, checked and then named.
 
-The files are planned in `sources`, and those of a dump are looked up in its list. Servers are asked by `client`, and
-one file is fetched by `transfer`.
+`sources` plans the files, and the files of a dump are read from its published list. `client` sends requests, and
+`transfer` fetches one file.
 """
 
 from __future__ import annotations

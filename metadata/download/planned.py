@@ -1,6 +1,6 @@
-"""Files to fetch: one by one with their checksums, or a dump, whose published checksums name its files.
+"""Describe the files to fetch: single files with their checksums, or a dump whose published checksums list its files.
 
-Of a dump, parts are preferred to the whole, as each of them is a task of its own when it is read.
+The numbered parts of a dump are preferred to the whole dump, because Spark can read them in parallel tasks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plan the files to fetch for a build, with the URLs at which dumps, page views and wordnets are published.
 
-Every URL of the project's sources is in this module. None of them has been tried: the layouts are those that the
+All URLs of the project's sources are in this module. None of them has been tried: they follow the layouts that the
 publishers describe, and a first real run may find one that has moved. Fetching is in `fetch`.
 """
 

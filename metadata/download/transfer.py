@@ -1,7 +1,8 @@
-"""Fetch one file: resumed where it broke off, checked when it is whole, and only then given its name.
+"""Fetch one file: resume where an earlier try broke off, check it when complete, and only then give it its name.
 
-While it is fetched its bytes are in `name.partial`. A hidden record beside it holds `validator`, by which the server
-recognises the version that they are of. Later it holds `size`, `mtime_ns` and `check`, by which a whole file is known.
+Unfinished bytes are in `name.partial`. A hidden record beside it holds `validator`, by which the server recognises the
+version of the file. When the file is complete, the record holds `size`, `mtime_ns` and `check`, by which a later run
+recognises it.
 """
 
 from __future__ import annotations

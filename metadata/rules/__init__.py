@@ -1,1 +1,1 @@
-"""The two rule sets by which a text and an entry are read before they are compared."""
+"""The two rule sets, `unicode` and `meta`, by which texts and entries are normalised before they are compared."""

@@ -1,6 +1,6 @@
-"""Classify characters for the `unicode` rules, and know letters and their scripts, by `unicodedata` and `regex`.
+"""Classify characters for the `unicode` rules, and recognise letters and their scripts, with `unicodedata` and `regex`.
 
-`symbols` is the plain reading; kernels read the same table, cut into pages, in `CharacterTable`.
+`symbols` is the plain Python reader; kernels read the same classes from the paged tables of `CharacterTable`.
 """
 
 import unicodedata

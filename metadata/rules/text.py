@@ -1,7 +1,7 @@
-"""Read texts and entries by the two rule sets before they are compared.
+"""Normalise texts and entries by the two rule sets before they are compared.
 
-`unicode` reads both as sequences of symbols; `meta` pads both with spaces, as Meta CLIP's reference does. Here is the
-definition in plain Python; the table that lets curation's kernels read by it is in `characters`.
+`unicode` reads both as sequences of symbols; `meta` pads both with spaces, as Meta CLIP's reference does. This is the
+definition in plain Python; `characters` has the tables by which curation's kernels do the same.
 """
 
 import unicodedata

@@ -1,5 +1,5 @@
-"""The stages of a build that Spark runs: n-grams and titles are counted, and entries chosen among them.
+"""The Spark stages of a build: count n-grams and titles, and choose the entries among them.
 
-Each stage takes the languages of a round together, with the language as a column. Workers get paths and numbers, and
-open the files themselves. Rows of a language meet in Spark's shuffle; no task holds all of them.
+Each stage handles a group of languages together, with the language as a column. Workers get paths and numbers, and open
+the files themselves. Spark's shuffle gathers the rows of a language; no task holds all of them.
 """

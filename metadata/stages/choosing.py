@@ -1,6 +1,6 @@
-"""Choose among the rows of each language: find a percentile of their values exactly, write the best of them to a file.
+"""Choose among the rows of each language: find an exact percentile of their values, and write the best rows to a file.
 
-No task holds all rows of a language, and neither does the driver.
+Neither a task nor the driver holds all rows of a language.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Add up the page views of titles with Spark, and choose the entries among them.
 
-Page views name redirects, special pages and deleted ones, too. Where a language's dump is given, only its articles
-stay. A dump that holds less than half of the views is an excerpt, and says nothing about the other titles.
+Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of its
+articles stay. But a dump whose articles have less than half of the views is an excerpt: then other titles stay, too.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Wikipedia dumps and page views: articles as plain text, and titles with their views."""
+"""Read Wikipedia dumps and page views: articles as plain text, and titles with their views."""

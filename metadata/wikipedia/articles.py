@@ -1,7 +1,7 @@
-"""Read the articles in files of a Wikipedia as plain text; which Wikipedia a file is of is decided in `files`.
+"""Read the articles in Wikipedia files as plain text; `files` decides to which Wikipedia a file belongs.
 
-What is left out is counted under its reason. Several tasks read parts of one dump, and their tallies are added up by
-name. What must count once for a file is tallied under a name that holds the file's path: `file TAB what TAB path`.
+Skipped pages are counted by reason. Several tasks may read parts of one dump, and their tallies are added up by name.
+What must count once per file is tallied under a name with the file's path: `file TAB what TAB path`.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Read the pages in a dump: MediaWiki's XML, and the JSON lines of Cirrus search dumps.
+"""Read the pages in a dump: MediaWiki's XML, or the JSON lines of Cirrus search dumps.
 
-XML is cut at <page> and </page> before it is parsed, page by page: so a page that is no XML costs that page and not the
-rest of the file, memory is bounded by a page, and a document type, which could define entities, is never parsed.
+XML is cut at <page> and </page> and parsed page by page. So an invalid page costs only that page, memory is bounded by
+a page, and a document type, which could define entities, is never parsed.
 """
 
 import bz2

@@ -1,7 +1,8 @@
 """Find the files of Wikipedias, and the Wikipedia of each: dumps (XML), Cirrus search dumps (JSON), tables (Parquet).
 
-The argument decides, else the path, else a table's column, else the content of the file (a dump's head, a table's
-URLs). Heads come last because pages exported by hand, as Special:Export does, carry the head of whoever made the file.
+The Wikipedia is decided by the user's argument, else by the path, else by a table's column, else by the file's content
+(the header of a dump, the URLs of a table). Content comes last because the header of pages that someone exported by
+hand, as with Special:Export, may name another wiki.
 """
 
 from __future__ import annotations

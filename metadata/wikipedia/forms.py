@@ -1,11 +1,11 @@
 """Choose one form of each dump, and cut a multistream dump into spans of whole bz2 streams.
 
-A dump is published whole and in numbered parts, plain and multistream. Each form holds all articles, so a second one
-would count them twice.
+Wikimedia publishes a dump whole and in numbered parts, plain and multistream. Each form holds all articles, so reading
+two would count them twice.
 
-A line of a multistream dump's index is `offset:page id:title`. Each offset is that of a stream of a hundred pages; the
-stream before the first one holds the dump's head. A span starts where a stream starts, so it can be unpacked without
-the bytes before it.
+A line of a multistream dump's index is `offset:page id:title`. Each offset is the start of a stream of a hundred pages;
+the stream before the first one holds the dump's header. A span starts where a stream starts, so it can be unpacked
+without the bytes before it.
 """
 
 from __future__ import annotations

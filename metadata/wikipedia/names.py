@@ -1,4 +1,4 @@
-"""Recognise files of Wikipedias by name and folder: whether one is, of which kind, and of which Wikipedia.
+"""Recognise Wikipedia files by name and folder: their kind, and the Wikipedia to which they belong.
 
 Files of Wikimedia's other projects, such as Wiktionary and Commons, are never read as a Wikipedia. Their databases are
 called `enwiktionary` or `commonswiki`: dumps state this in their file names and in the header of their XML.

@@ -1,8 +1,7 @@
-"""Find page-view files, and read them into rows of Wikipedia, title and views: one row per line kept.
+"""Find page-view files, and read them into rows of Wikipedia, title and views: one row per kept line.
 
-A line is of the hourly files, `project title views bytes`, or of the daily complete ones, `wiki title page_id access
-views hourly`: the number of its fields decides. Lines that are left out are counted by reason. The titles among them
-are judged in `titles`.
+Hourly files have lines `project title views bytes`; complete daily files have `wiki title page_id access views hourly`.
+The number of fields tells which format a line has. Dropped lines are counted by reason. `titles` judges the titles.
 """
 
 from __future__ import annotations

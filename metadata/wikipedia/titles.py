@@ -1,8 +1,8 @@
-"""Decode titles of pages, and leave out those of pages that are no articles: of other namespaces, main pages, faults.
+"""Decode page titles, and drop titles that are not of articles: other namespaces, main pages, invalid titles.
 
-namespaces.csv has the names of namespaces of each large Wikipedia. Its row `*` holds the canonical English ones, which
-work in every Wikipedia. A small Wikipedia is named in the row of the large one whose names it uses, too. The
-siteinfo in a dump may add names.
+namespaces.csv has the namespace names of each large Wikipedia. Its row `*` holds the canonical English names, which
+work in every Wikipedia. A small Wikipedia is listed in the row of the large one whose names it uses, too. The siteinfo
+of a dump may add names.
 """
 
 from __future__ import annotations

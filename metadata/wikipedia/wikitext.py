@@ -1,8 +1,8 @@
-"""Wikitext → plain text: what is no running text is dropped first, regular expressions read the rest line by line.
+"""Convert wikitext to plain text: drop what is not running text, then parse the rest by line with regular expressions.
 
-Templates are dropped, not expanded: that would take the wiki's template pages and its Lua. Each pass reads the text
-once, however unbalanced its brackets are; a parser of the whole grammar does not (DESIGN.md, "Wikitext to plain text").
-An opening that is never closed takes nothing with it: its brackets are swept away from the lines.
+Templates are dropped, not expanded: that would take the wiki's template pages and its Lua. Each pass takes linear time,
+even if brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening bracket is
+never closed, only its brackets are removed; the text after it stays.
 """
 
 import html

@@ -1,1 +1,1 @@
-"""Wordnets as they are distributed: their lemmas."""
+"""Read the lemmas of published wordnets."""

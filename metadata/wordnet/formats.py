@@ -1,7 +1,7 @@
-"""Find wordnet files and read the lemmas in them: a table with one row for each format in which wordnets are published.
+"""Find wordnet files and read the lemmas in them, with a table that has one row per published wordnet format.
 
-A new format is a row of FORMATS and a module with its two functions, like those in `readers`. `lemmas` cleans what they
-find in a lemma's field.
+To add a format, add a row to FORMATS and a module with two functions like those in `readers`. `lemmas` cleans the
+lemmas that these functions find.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Clean lemmas as wordnet files spell them: the words in a field, without what real files hold beside words.
+"""Clean lemmas as wordnet files spell them: return the words in a field, and drop everything else.
 
-The oddities are those of the Open Multilingual Wordnet, whose members come from many hands: remnants of wiki markup
-and HTML (French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese),
-placeholders for English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew, Arabic).
+The oddities are those of the Open Multilingual Wordnet, which has many contributors: remnants of wiki markup and HTML
+(French), glosses in parentheses (Slovak), several words in one field (Thai), morpheme signs (Chinese), placeholders for
+English words without an equivalent (Italian, Hebrew), vowel points that nobody types (Hebrew, Arabic).
 """
 
 import html

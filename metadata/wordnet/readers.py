@@ -1,6 +1,6 @@
 """Read wordnet files: Princeton's dict files, tab files of the Open Multilingual Wordnet, and WN-LMF.
 
-Of each format a function gives the codes of the languages in a file, and another the lemmas.
+For each format, one function returns the language codes of a file and another yields its lemmas.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Words and word pairs: cut from texts, counted, and chosen to become entries."""
+"""Cut texts into words and word pairs, count these, and choose the ones that become entries."""

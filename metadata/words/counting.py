@@ -1,7 +1,7 @@
-"""Count the words and word pairs of texts exactly, and hand on the counts whenever so many words are held.
+"""Count the words and word pairs of texts exactly, in tables of bounded size that the caller adds up.
 
-Texts are cut into words in `segment`. A pair is two words with only white space, or in Tibetan a tsheg, between them,
-in one line of one text.
+`segment` cuts texts into words. A pair is two words of one line with only white space, or in Tibetan a tsheg, between
+them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Score how strongly the words of a pair are associated, and join them to an entry.
+"""Score how strongly the words of a pair are associated, and join the two words into an entry.
 
-With c the count of the pair, c1 and c2 those of its words and N that of all words, PMI = log2(c N / (c1 c2)). PMI_30%
-is the 30th percentile over the distinct pairs of a language.
+With c the count of the pair, c1 and c2 the counts of its words, and N the count of all words,
+PMI = log2(c N / (c1 c2)). PMI_30% is the 30th percentile of PMI over the distinct pairs of a language.
 """
 
 from __future__ import annotations

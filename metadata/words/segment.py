@@ -1,8 +1,8 @@
 """Cut texts of every language into words, at ICU's word boundaries.
 
-A word is a segment with a letter or a digit, in the form in which the `unicode` rules find it: where ICU cuts what
-those rules read as one symbol, such as the Korean `18일`, the symbol stays whole. Boundaries, above all those of
-ICU's dictionaries, may differ between versions; the one in use is `ICU_VERSION`.
+A word is a segment with a letter or a digit, in the normal form of the `unicode` rules. If ICU cuts what those rules
+read as one symbol, such as the Korean `18일`, the symbol stays whole. Boundaries, above all those from ICU's
+dictionaries, may differ between ICU versions; `ICU_VERSION` is the one in use.
 """
 
 import unicodedata

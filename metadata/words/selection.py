@@ -1,7 +1,7 @@
 """Choose the words, word pairs and titles of a language that become entries: the best by count, score or views.
 
-The order is by value, then by the string, so it depends on neither the order of rows nor how they were counted. Rows
-come in batches of many languages. What is held of them is a number for each entry that is chosen, and no string.
+Rows are ordered by value, then by string, so the choice does not depend on the order of rows or how they were counted.
+Rows come in batches of many languages. Memory holds one number, and no string, per chosen entry.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Arrow arrays as NumPy arrays and back; schemas, and keys of uids."""
+"""Convert between Arrow and NumPy arrays, gather batches, and make keys of uids."""

@@ -1,4 +1,4 @@
-"""Gather items, or the rows of Arrow batches, until they are enough to be worked on together."""
+"""Gather items, or the rows of Arrow batches, into larger groups of a given size."""
 
 from collections.abc import Callable, Iterable, Iterator
 from sys import maxsize

@@ -1,4 +1,4 @@
-"""Read Arrow strings and lists as NumPy arrays, make lists from NumPy arrays, and check the columns of rows."""
+"""Read Arrow strings and lists as NumPy arrays, make lists from NumPy arrays, and check a table's columns."""
 
 from collections.abc import Iterable
 from typing import TypeAlias, TypeVar

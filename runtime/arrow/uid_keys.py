@@ -1,6 +1,6 @@
-"""Turn uids into keys of 16 bytes, which need no string per image.
+"""Turn uids into keys of 16 bytes, so that no string per image is needed.
 
-The key of a uid of 32 hexadecimal digits is the bytes that it spells; of another, an input's own, its BLAKE2b.
+A uid of 32 hexadecimal digits becomes the bytes that it spells; any other uid (from the input) becomes its BLAKE2b.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loops that Numba compiles: arrays in, arrays out, nothing checked, one integer type per kernel."""
+"""Kernels that Numba compiles: loops over arrays, without checks, with one integer type per kernel."""
 
 from runtime.caches import cached
 

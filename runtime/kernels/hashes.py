@@ -1,6 +1,6 @@
-"""Hash many strings at once by SipHash and xxHash, and read the 128 bits that 32 hexadecimal digits spell.
+"""Hash many strings at once with SipHash and xxHash, and convert 32 hexadecimal digits to 128 bits.
 
-SipHash-2-4 is that of Aumasson and Bernstein, 2012; XXH64 that of Collet's specification 0.1.1.
+SipHash-2-4 follows Aumasson and Bernstein, 2012; XXH64 follows Collet's specification 0.1.1.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""Instructions of the processor that Numba has no name for: words of memory, bit masks, prefetching.
+"""Processor instructions that Numba does not expose: loading words from memory, bit masks, prefetching.
 
-None of it checks bounds, under NUMBA_BOUNDSCHECK neither: whoever calls sees to it that all bytes named are there.
-Plain Numba reads a byte at a time, with a test for a negative index each; ten words of English are seventy bytes, and
-at a nanosecond a byte they alone would take a sixth of the time that a text may take.
+Bounds are never checked, not even under NUMBA_BOUNDSCHECK: the caller makes sure that all bytes exist. Plain Numba
+reads one byte at a time, each with a test for a negative index. Ten words of English are seventy bytes; at a nanosecond
+per byte, reading them alone would take a sixth of the time allowed for a text.
 """
 
 from inspect import signature

@@ -1,4 +1,4 @@
-"""Classify 64 bytes of a text or of JSON at a time, one bit a byte, copy them, and find a few bytes among many.
+"""Classify 64 bytes of a text or of JSON at a time into bit masks, copy bytes, and find a few bytes among many.
 
 As in `machine`, nothing checks that the bytes exist.
 """

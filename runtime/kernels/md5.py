@@ -1,6 +1,6 @@
-"""MD5 (RFC 1321) of many strings at once, each in a lane of the processor's vectors of 32-bit words.
+"""Compute the MD5 (RFC 1321) of many strings at once, each in one lane of the processor's vectors of 32-bit words.
 
-A step of MD5 waits for the one before, so one string leaves most of the processor idle. Sixteen strings go through
+A step of MD5 waits for the one before, so a single string leaves most of the processor idle. Sixteen strings go through
 the steps together, until the longest of them ends.
 """
 

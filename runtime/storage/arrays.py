@@ -1,7 +1,7 @@
-"""Write NumPy arrays, and open them, Arrow files of our own and joined batches mapped into memory.
+"""Write NumPy arrays, and map them, Arrow files of this project and joined batches into memory.
 
-All bytes of a file are compared with their checksum before any is believed. The offsets of Arrow files are validated,
-too: one outside of the mapping would end the process.
+A file's checksum is compared before any of its content is used. The offsets of Arrow files are validated, too: an
+offset outside the mapping would crash the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cut rows into parts on disk, so that tables of any size are sorted, or joined, part by part."""
+"""Split rows by key into parts on disk, so that tables larger than memory can be sorted or joined part by part."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""List the files that a path, folder, glob or URL stands for, each with its version; open a file of that version only.
+"""List the files that a path, folder, glob or URL stands for, with their versions, and open a file only at its version.
 
-All that fsspec opens can be listed. A local name is taken as it is, also where fsspec would read a chain of systems.
+Any file system that fsspec opens can be listed. A local name is taken literally, even if fsspec would read it as a
+chain of file systems.
 """
 
 from __future__ import annotations

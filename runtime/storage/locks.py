@@ -1,11 +1,11 @@
-"""Let one run at a time write into a folder: by a lock in a local one, by a token on an object store.
+"""Let one run at a time write into a folder: with a lock in a local folder, with a token on an object store.
 
-A lock keeps a second run out, and is free as soon as its process is gone, however that ends; its file stays behind, and
-means nothing. A token does not: the second run takes over, and the first one notices before it gives anything its name,
-and ends. A file system without locks is treated like an object store.
+A lock keeps a second run out, and is released as soon as its process ends, in any way; the lock file stays behind, and
+means nothing. A token does not keep a second run out: the second run takes over, and the first run notices before it
+gives any file its name, and ends. A file system without locks is treated like an object store.
 
-Either way a run has a folder of its own for unfinished files, below `.work`. A task that outlives its driver goes on
-writing into the folder of a run that is gone, which the next run removes.
+In both cases a run has its own folder for unfinished files, below `.work`. A task that outlives its driver goes on
+writing into the folder of its ended run, which the next run removes.
 """
 
 from __future__ import annotations

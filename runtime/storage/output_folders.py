@@ -1,7 +1,7 @@
-"""Give an output folder to one run alone; refuse one that cannot be written to, or is in an input or holds one.
+"""Claim an output folder for one run; refuse one that is not writable, or that contains an input or is inside one.
 
-A later run would read, or remove, what is not its own. Symbolic links are followed. A glob counts where it matches the
-folder, or names of files like those that are written.
+Otherwise a later run could read, or remove, files that are not its own. Symbolic links are followed. An input glob is
+refused if it matches the folder, or names like those of the files that are written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Read files of ours only after a checksum of all their bytes, which their writer recorded.
+"""Read files that this project wrote, after comparing all their bytes with the checksum that their writer recorded.
 
-The checksum is the CRC-32: it finds damage, and reads 11 to 25 GB a second. It is no protection from forgers.
+The checksum is the CRC-32, computed at 11 to 25 GB per second. It finds damage, but does not protect from forgery.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Write Parquet files that are whole under their names; read our own, and those of others in bounded memory.
+"""Write Parquet files whole under their names; read this project's and other programs' files in bounded memory.
 
-Workers write row groups of one size: the same rows in the same order give the same bytes, however they come in batches.
-A file of ours is read once the checksum of all its bytes, where one is known (`own_files`), is found right, and with
-the checksums of its pages. Row groups and texts of others' files may be of any size (`BoundedParquet`).
+Workers write row groups of one size: the same rows in the same order give the same bytes, however they are batched. A
+file of this project is read after the checksum of all its bytes is compared, if one is known (`own_files`), and with
+its page checksums. Row groups and texts in other programs' files may have any size (`BoundedParquet`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read, list, move and remove files in local folders and at URLs that fsspec opens, with one function for both.
 
-Object stores have no folders, only names that begin alike: no folder is made there, and one is moved file by file.
+Object stores have no folders, only common prefixes of names: no folder is made there, and one is moved file by file.
 Writing is in `whole`.
 """
 

@@ -1,6 +1,6 @@
-"""Read a remote file by requests of a good size, each tried again if it fails, while the next one is fetched ahead.
+"""Read a remote file by large requests, with retries, and fetch the next block while one is being used.
 
-A *block* is what one request brought.
+A *block* is the bytes that one request returned.
 """
 
 import io

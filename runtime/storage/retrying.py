@@ -1,6 +1,6 @@
-"""Try again what fails for a moment, and say which failures of whatever fsspec opens may pass.
+"""Retry what fails for a moment, and decide which errors of fsspec's file systems may be temporary.
 
-The servers of metadata's sources say themselves when they want to be asked again: `metadata.download.client`.
+Servers of metadata's sources state when to retry; that is handled in `metadata.download.client`.
 """
 
 import time

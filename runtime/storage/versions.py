@@ -1,10 +1,10 @@
-"""Tell one content of a file from an earlier one by its version, and regular files from all else of a local name.
+"""Recognise a changed file by its version, and tell regular files from other kinds of local paths.
 
-Another content may have the same size and time: `touch -r` and unpacked archives set times. The time at which the inode
-changed cannot be set, and a file that replaces another has its own inode. But both also change where no byte does: by
-chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So they serve the driver to
-recognise an input of an earlier run, which at worst is read again in vain. They never serve to refuse a file: on
-another machine the same file of a network file system may have other ones.
+A changed file may have the same size and modification time: `touch -r` and unpacked archives set times. The change time
+of the inode (ctime) cannot be set, and a file that replaces another has its own inode. But both also change when no
+byte does: by chmod, a new hard link, cp -a, rsync, a restored backup, or a mount that makes up inodes. So only the
+driver uses them, to recognise an input of an earlier run; at worst that input is read again in vain. They are never a
+reason to refuse a file: on another machine the same file of a network file system may have other values.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Write files and folders that get their names when they are complete, and JSON with a checksum of its content.
 
-Complete means on the disk: after a loss of power a file has its name and all its bytes, or no name. A run that is
-interrupted leaves its parts, folders that are stamped with what they were made from. The next run takes those whose
-stamp says that they are what it would make. An object store cannot rename folders: a part is whole there once it has
-its stamp, which is written last. The checksum of a JSON file is a member that other programs may pass over.
+Complete means on the disk: after a power loss a file has its name and all its bytes, or no name. An interrupted run
+leaves its parts, which are folders stamped with a description of their inputs. The next run reuses a part if its stamp
+describes what it would make. An object store cannot rename folders, so a part there is complete once its stamp exists,
+which is written last. The checksum of a JSON file is a member of its object that other programs may ignore.
 """
 
 from __future__ import annotations
