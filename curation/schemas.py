@@ -1,4 +1,4 @@
-"""The Arrow schema of the rows at each stage boundary."""
+"""The Arrow schemas of the rows that pass from one stage of a run to the next."""
 
 import pyarrow as pa
 

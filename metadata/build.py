@@ -41,7 +41,7 @@ _TITLES = "titles"
 
 @dataclass(frozen=True)
 class Part:
-    """A folder of counted entries, to be counted anew once `made_from` has changed."""
+    """A folder of counted entries, which is counted again if `made_from` changes."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Build:
-    """One build: its parts, which are the n-grams of each language and the titles of all, and how they are merged."""
+    """One build: its parts (the n-grams of each language, and the titles of all languages), and how they are merged."""
 
     config: MetadataConfig
     sources: Sources

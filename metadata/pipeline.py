@@ -1,4 +1,4 @@
-"""Build the entries of each language from its sources: a build from its first stage to its last."""
+"""Build the entries of each language from its sources, from the first stage of a build to the last."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _HEAD = np.dtype(
 
 
 class Block(NamedTuple):
-    """Some rows of one of so many buckets, packed, with the head that says so; without buckets it holds no rows."""
+    """Some rows of one bucket, packed, with a header that names it; if `buckets` is 0, it holds no rows."""
 
     bucket: int
     buckets: int
@@ -58,7 +58,7 @@ class Block(NamedTuple):
 
 
 class Packer:
-    """Packs rows by bucket: gives a block once a bucket has rows enough for one."""
+    """Packs rows by bucket, and yields a block once a bucket has enough rows."""
 
     def __init__(self, buckets: int):
         self._buckets = buckets

@@ -45,7 +45,7 @@ def advanced() -> Counter[str]:
 
 @dataclass
 class Stage:
-    """A part of a run that has a name of its own."""
+    """A named part of a run."""
 
     title: str
     unit: str = "files"

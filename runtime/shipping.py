@@ -62,7 +62,7 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Placed(Shipped):
-    """An artefact that lies, packed, where all machines see it: `packed` is its path or URL."""
+    """A packed artefact that all machines can read: `packed` is its path or URL."""
 
     def path(self) -> Path:
         """Return its path on this machine, in a worker; each machine unpacks it once."""

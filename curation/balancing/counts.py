@@ -25,12 +25,12 @@ SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 
 
 class _Unfit(Exception):
-    """What is wrong with a file that is no counts of entries."""
+    """The fault of a file that does not hold counts of entries."""
 
 
 @dataclass(frozen=True, eq=False)
 class EntryCounts:
-    """The number of texts that contain each entry, with the digest of the entries that its ids belong to."""
+    """The number of texts that contain each entry, with the digest of the entries to which its ids belong."""
 
     values: np.ndarray  # int64, one per id
     digest: str

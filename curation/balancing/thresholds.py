@@ -93,7 +93,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The threshold of each language, and the tail share that they have in common."""
+    """The threshold of each language, and the tail share that all languages share."""
 
     tail_share: float
     of_language: Mapping[str, int]

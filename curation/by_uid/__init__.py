@@ -1,1 +1,1 @@
-"""Find, read and join tables by uid, and sort them into mapped files."""
+"""Find, read and join tables by uid, and sort them into memory-mapped files."""

@@ -36,7 +36,7 @@ ROWS = pa.schema([*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float
 
 
 class Captions(MappedRows):
-    """A caption of each of many images, with its score and its source."""
+    """One caption per image for many images, with its score and its source."""
 
     # All rows are in one record batch, which may have more bytes than short strings can.
     schema = sorted_schema(
@@ -50,7 +50,7 @@ class Captions(MappedRows):
 
 @dataclass(frozen=True)
 class Captioned:
-    """Captions, and how many images of a run have none: of those that it counted, or of its manifest alone."""
+    """Captions, and how many images of a run have none: of all that it counted, or only of its manifest."""
 
     captions: Captions
     images: int

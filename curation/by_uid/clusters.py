@@ -40,7 +40,7 @@ ROW_BYTES = 16  # of a table at least: those of the uid
 
 
 class Clusters(MappedRows):
-    """The coarse and the fine cluster of each of many images, and its distance from the centre."""
+    """The coarse and the fine cluster of many images, and each image's distance from its centre."""
 
     schema = sorted_schema(
         b"1", pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()), pa.field("distance", pa.float32())
@@ -60,7 +60,7 @@ class Clusters(MappedRows):
 
 @dataclass(frozen=True)
 class Clustered:
-    """Clusters, and how many of the images that a run counted have none."""
+    """Clusters, and the number of images of a run that have none."""
 
     clusters: Clusters
     images: int

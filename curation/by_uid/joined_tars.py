@@ -86,7 +86,7 @@ def joined_images(
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """All samples, in the order of numbers that are drawn for their uids."""
+    """All samples, sorted by random numbers drawn for their uids."""
 
     numbers: np.ndarray  # ascending
     samples: np.ndarray

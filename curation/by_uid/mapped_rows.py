@@ -30,7 +30,7 @@ def sorted_schema(version: bytes, *values: pa.Field) -> pa.Schema:
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """A row of each of many images, in the order of their keys.
+    """One row per image for many images, in the order of their keys.
 
     Nothing in a row is null. What is not known is NaN, an empty text, or a number below 0.
     """

@@ -50,7 +50,7 @@ def summed(counted: DataFrame) -> Tallies:
 
 
 class RowStream:
-    """Rows with the columns `file` and `row`, as `by_file` brings them, taken as the images of a file are read."""
+    """Rows with the columns `file` and `row`, as `by_file` brings them, read along with the images of a file."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]):
         self._batches = iter(batches)

@@ -28,7 +28,7 @@ _SMALL, _LARGE = 1e-12, 1e37  # lengths below and products above are not float32
 
 @dataclass(frozen=True, eq=False)
 class Centres:
-    """Centres, float32[centre, dimension], and the price of each, float64."""
+    """Cluster centres, float32[centre, dimension], and the price of each, float64."""
 
     vectors: np.ndarray
     prices: np.ndarray

@@ -36,7 +36,7 @@ _ROW_GROUP = 8192
 
 @dataclass(frozen=True)
 class Span:
-    """Some rows of a file of images, and the name of the file with their embeddings."""
+    """A range of rows of a file of images, and the name of the file with their embeddings."""
 
     file: OwnFile
     begin: int

@@ -68,7 +68,7 @@ class Output:
 
 
 class Nearest:
-    """NEAREST rows of which only the first ones of each cluster are kept, each text once."""
+    """NEAREST rows: the texts nearest to each cluster's centre, each text once."""
 
     def __init__(self) -> None:
         self.rows = NEAREST.empty_table()

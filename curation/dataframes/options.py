@@ -25,7 +25,7 @@ NOT_HONOURED = {
 
 @dataclass(frozen=True)
 class MatchOptions:
-    """What `match` takes besides pairs, metadata and numbers.
+    """The options of `match` besides pairs, metadata and numbers.
 
     columns: the columns that hold the pairs, where they are not recognised.
     kind_column: a column of kinds of text, such as alt or title; None: all are `text`, as in tables.

@@ -24,7 +24,7 @@ from runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Kind:
-    """A check of values, the form in which they are gathered, and what a bad value should have been."""
+    """A kind of listed value: its check, the form in which it is gathered, and the expected form for error messages."""
 
     is_right: Callable[[pa.Array], np.ndarray]
     form: Callable[[pa.Array], np.ndarray | Sequence[str]]

@@ -29,7 +29,7 @@ _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 
 @dataclass(frozen=True, eq=False)
 class KeySet:
-    """Keys of 16 bytes, as two uint64 each, ascending; `starts` says where those with the same first bits begin."""
+    """Keys of 16 bytes, as two uint64 each, ascending; `starts` has where keys with the same first bits begin."""
 
     keys: np.ndarray
     starts: np.ndarray

@@ -40,7 +40,7 @@ Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 class Form(Protocol):
-    """How a finished run is written for other programs.
+    """A format in which a finished run is written for other programs.
 
     A form is a dataclass. Its fields are the flags that it takes, by their names; `clusters` is a ByCluster. The
     command has the flags `tars`, `captions`, `clusters`, `workers` and `seed` for all forms, and what the first three
@@ -62,7 +62,7 @@ class Form(Protocol):
 
 @dataclass(frozen=True)
 class ByCluster:
-    """Tables of clusters by uid, and which coarse clusters are an expert's, with its share of outsiders."""
+    """Tables of clusters by uid, and the coarse clusters of an expert with its share of outsiders."""
 
     tables: Sequence[str] = ()
     coarse: Sequence[int] = ()  # none: all images
@@ -102,7 +102,7 @@ def export(source: str | Path, to: str | Path, form: Form, overwrite: bool = Fal
 
 @dataclass(frozen=True)
 class Selection:
-    """The images that an export writes: those of the expert, or all without one."""
+    """The images that an export writes: those of the expert, or all if there is no expert."""
 
     found: Clustered | None = None
     expert: Expert | None = None

@@ -52,7 +52,7 @@ CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
 
 @dataclass(frozen=True)
 class HuggingFace(Form):
-    """The manifest with its entries, what its publisher states of it, and columns of captions and clusters.
+    """The manifest with its entries, its publisher's statements, and columns of captions and clusters.
 
     What is None is not stated.
     """
@@ -118,7 +118,7 @@ class HuggingFace(Form):
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of the manifest that are written, and what stands beside them."""
+    """The rows of the manifest that are written, and the columns added to them."""
 
     captions: Captions | None = None
     selection: Selection = EVERYTHING

@@ -1,8 +1,8 @@
 """Write a run for the two data loaders of Meta CLIP, which read one JSON file per tar of images.
 
-For the loader of version 1.2, the file has each image's drawn text and its probability. For the worldwide loader it has
-the entry ids of each text, with one array of probabilities per list of entries. Images have the keys of the tar, in its
-order. An entry id is the position in the list of its language, from 0.
+The loader of version 1.2 draws a text of an image and keeps it with the probability that the file states beside it. The
+file for the worldwide loader has the entry ids of each text, with an array of probabilities per list of entries. Images
+have the keys of the tar, in its order. An entry id is the position in the list of its language, from 0.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NAME = re.compile(r"[\w.-]+")  # of a part of a file's name
 
 @dataclass(frozen=True)
 class ListName:
-    """The name of a language's list of entries, and what its threshold is called: a number, or such as `20k`."""
+    """The name of a language's list of entries, and the name of its threshold: a number, or such as `20k`."""
 
     name: str
     t: str

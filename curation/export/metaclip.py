@@ -32,7 +32,7 @@ METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_pro
 
 @dataclass(frozen=True)
 class MetaClip(Form):
-    """Entries, counts, probabilities and texts; or, with tars, a JSON for each of them."""
+    """Entries, counts, probabilities and texts; or, if tars are given, a JSON file for each tar."""
 
     tars: Sequence[str | Path] = ()
     names: str | Path | None = None

@@ -51,7 +51,7 @@ PAIRS = pa.schema([CURATED.field("uid"), CURATED.field("text")])
 
 @dataclass(frozen=True)
 class WebDataset(Form):
-    """A tar of the curated pairs for each tar that is given, and sizes.json."""
+    """For each given tar, a tar of its curated pairs; and sizes.json."""
 
     tars: Sequence[str | Path] = ()
     captions: Sequence[str | Path] = ()

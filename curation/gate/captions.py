@@ -97,7 +97,7 @@ def step(spark: SparkSession, plan: GatePlan) -> Captions | None:
 
 @dataclass(frozen=True)
 class Captioner:
-    """Gives the images of a batch their captions, in a task."""
+    """Replaces the texts of the images of a batch by their captions, in a task."""
 
     plan: MatchPlan
 

@@ -46,7 +46,7 @@ def _not_made(*_: object) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that is asked of images or, `of_texts`, of each text; `make` gives its rule where that needs images."""
+    """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images."""
 
     title: str
     rule: Rule = _not_made
@@ -60,7 +60,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What tables say of the images of a batch, as numpy columns; without tables, nothing."""
+    """The results of the joined tables for the images of a batch, as numpy columns; empty without tables."""
 
     met: np.ndarray
     found: np.ndarray
@@ -80,7 +80,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Checks:
-    """The list, in its order, and so many tables whose verdicts come."""
+    """All checks in order, and the number of tables whose verdicts are joined."""
 
     checks: tuple[Check, ...]
     tables: int = 0

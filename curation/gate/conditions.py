@@ -37,7 +37,7 @@ DOWNLOADED = Condition(f"{STATUS} = '{SUCCESS}'", (STATUS,))
 
 @dataclass(frozen=True)
 class Conditions(Step):
-    """What tables are asked for, and the checks of it and of all else."""
+    """The step: conditions on joined tables, and all other checks of images and texts."""
 
     asked: Asked
     checks: tuple[Check, ...]

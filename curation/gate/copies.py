@@ -47,7 +47,7 @@ TEXTS_OF_COPY = 2  # about so many travel with a copy
 
 @dataclass(frozen=True)
 class SameImage:
-    """The column that tells the copies of a picture, and in how many bits it may differ; None: in nothing."""
+    """The hash column that identifies copies of a picture, and how many bits may differ; None: no bit."""
 
     column: str
     distance: int | None = None
@@ -74,7 +74,7 @@ class SameImage:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The column of a table that tells which images show the same picture."""
+    """The column of a table that identifies images of the same picture."""
 
     table: ImageTable
     same: SameImage
@@ -93,7 +93,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Copies(Step):
-    """Which images show the same picture: one of them stays."""
+    """The step: of the images that show the same picture one stays."""
 
     pictures: Pictures
 

@@ -34,7 +34,7 @@ _FIELDS = (pa.field("domain", pa.string()), pa.field("draw", pa.float64()), *KEY
 
 @dataclass(frozen=True)
 class Domains(Step):
-    """So many images of each domain stay at most."""
+    """The step: at most a given number of images of each domain stay."""
 
     most: int
 

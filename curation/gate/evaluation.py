@@ -39,7 +39,7 @@ _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # uids that are no paths in a folder
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """A set as its table has it."""
+    """An evaluation set as its table describes it."""
 
     name: str
     pictures: int
@@ -49,7 +49,7 @@ class EvaluationSet:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSets:
-    """The pictures of evaluation sets. Which sets have an image is a mask, uint64: bit k is of sets[k]."""
+    """The pictures of evaluation sets. A mask, uint64, says which sets have an image: bit k stands for sets[k]."""
 
     sets: tuple[EvaluationSet, ...]
     distance: int
@@ -147,7 +147,7 @@ def _sha256_keys(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class _Table:
-    """What the rows of a table say, in arrays of keys and hashes."""
+    """The keys and hashes in the rows of an evaluation set's table, as arrays."""
 
     name: str
     pictures: int = 0

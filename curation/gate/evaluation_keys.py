@@ -16,7 +16,7 @@ NO_SET = np.uint64(0)
 
 @dataclass(frozen=True, eq=False)
 class KeysOfSets:
-    """Keys of 16 bytes, each once, and the sets that have each as uint64."""
+    """Distinct keys of 16 bytes, and for each the mask of the sets that have it, uint64."""
 
     keys: KeySet
     sets: np.ndarray
@@ -44,7 +44,7 @@ class KeysOfSets:
 
 @dataclass(frozen=True, eq=False)
 class HashesOfSets:
-    """Hashes of 64 bits, each once, the sets that have each, and an index of those within a distance."""
+    """Distinct hashes of 64 bits, for each the mask of the sets that have it, and an index by distance."""
 
     words: np.ndarray  # uint64[hash, 1]
     sets: np.ndarray

@@ -41,7 +41,7 @@ _TIMES = ("date", "timestamp", "timestamp_ntz")
 
 @dataclass(frozen=True)
 class Condition:
-    """A part of an expression that AND joins to the others: its text, the columns in it, and what a person reads."""
+    """One operand of the ANDs of an expression: its text, the columns in it, and its form for people."""
 
     text: str
     columns: tuple[str, ...]

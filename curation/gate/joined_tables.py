@@ -34,7 +34,7 @@ from runtime.storage.own_files import OwnFile
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of tables: the conditions, in the order of their bits, and the columns that they name."""
+    """The conditions on tables, in the order of their bits, and the columns that they name."""
 
     plan: GatePlan
     conditions: Sequence[Condition]

@@ -1,4 +1,4 @@
-"""The plan of a gate: its tables of images, found and opened once, and the conditions that an image must meet."""
+"""The plan of a gate: its tables of images, found and opened once, and all conditions on images and texts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Table = ImageTable | UidList
 
 @dataclass(frozen=True)
 class GateOptions:
-    """What may be asked of a gate; no file of it is found or opened yet.
+    """The options of a gate, before any of its files is found or opened.
 
     status: img2dataset's output folders, where matched images were downloaded; those that exist stay.
     only: files of lists of the uids or URLs that may stay.
@@ -73,7 +73,7 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class GatePlan:
-    """The results of a download, other tables of images, and what is asked of an image."""
+    """The results of a download, other tables of images, and the conditions on images and texts."""
 
     results: ImageTable | None = None
     folders: Sequence[str] = ()  # of them, as a user may see their paths

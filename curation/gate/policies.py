@@ -28,7 +28,7 @@ RULES = {rule.name: rule for rule in _ROWS}
 
 @dataclass(frozen=True)
 class ChosenRule:
-    """A rule with its number, None if it takes none."""
+    """A rule of a policy with its number; None if the rule takes none."""
 
     rule: Rule
     number: int | None = None

@@ -12,7 +12,7 @@ IMAGES, TEXTS, RUN = "images", "texts", "run"
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of the table: what a rule removes, `N` being its number.
+    """A row of a table of rules: what the rule removes, `N` being its number.
 
     `check` of a rule over IMAGES gets a MATCHED batch, and returns which images it removes. Of one over TEXTS it gets
     their structs, the row of each one's image and the batch, and returns which texts it removes.

@@ -39,7 +39,7 @@ COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a conditi
 
 
 class Step:
-    """A step of the gate, with all that is asked of it."""
+    """A step of the gate, with all its options."""
 
     def prepare(self, context: Context) -> Step:
         """Return the step once what it needs besides images was read."""
@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Gated:
-    """The steps that a gate took, and what each counted."""
+    """The steps that a gate has run, and the counts of each."""
 
     steps: Mapping[str, Step]
     counted: Mapping[str, Tallies]
@@ -81,7 +81,7 @@ class Gated:
 
 @dataclass(frozen=True)
 class Gate:
-    """What is asked of the images of a run, checked, by step."""
+    """The steps of a run's gate, checked and ready to run."""
 
     steps: Mapping[str, Step]
 

@@ -1,1 +1,1 @@
-"""Hash the pictures of tars and folders: sizes, SHA-256 and perceptual hashes, one row a picture."""
+"""Hash the pictures in tars and folders: size, SHA-256 and perceptual hashes, one row per picture."""

@@ -1,8 +1,8 @@
-"""Hash one picture: its bytes by SHA-256, and what it shows by pHash and PDQ.
+"""Hash one picture: the bytes of its file with SHA-256, and its visible content with pHash and PDQ.
 
-A pHash is the signs of the 64 lowest frequencies of a grey picture of 32 × 32, against their median. The bits are
-those of `imagehash.phash`, in the order of its hexadecimal form. Here the cosines are whole numbers, so that sums are
-exact: where frequencies tie, as in a plain or mirrored picture, no rounding error decides a bit.
+A pHash compares the 64 lowest frequencies of a grey picture of 32 × 32 pixels with their median, one bit each. The bits
+equal those of `imagehash.phash`, in the order of its hexadecimal form. Here the cosines are integers, so sums are
+exact: if frequencies tie, as in a plain or mirrored picture, no rounding error decides a bit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; a run that broke off is continued."""
+"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; a rerun resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _BATCH = 1000  # rows
 
 @dataclass(frozen=True)
 class Hashes(Filled):
-    """The folder of hashes, in files of HASHED rows, and what _hashes.json says of them."""
+    """The folder of hashes, in files of HASHED rows, and the content of _hashes.json."""
 
     tars: int
     damaged: dict[str, str]  # what is wrong with tars that were read up to their damage, by path

@@ -30,7 +30,7 @@ OPENED_AT_ONCE = 16  # files whose columns are looked up at the same time: remot
 
 @dataclass(frozen=True)
 class Input:
-    """The file that a task reads, or of a big Parquet file the row groups first to last - 1."""
+    """The file that a task reads, or for a big Parquet file the row groups first to last - 1."""
 
     path: str
     format: str  # the name of one of FORMATS

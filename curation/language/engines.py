@@ -40,7 +40,7 @@ _UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model
 
 
 class LanguageModel:
-    """A fastText model of lid.176.ftz's shape, and the words that it has met."""
+    """A fastText model of lid.176.ftz's shape, with a table of the words that it has met."""
 
     def __init__(self, arrays: ModelArrays) -> None:
         names = [label.decode("utf-8", "replace") for label in arrays.labels]
@@ -72,7 +72,7 @@ class LanguageModel:
 
 
 class AnyModel:
-    """A fastText model with labels, and the words that it has met."""
+    """A fastText model of any shape that has labels, with a table of the words that it has met."""
 
     def __init__(self, path: str, labels: list[str], model: Model, output: Output) -> None:
         self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())

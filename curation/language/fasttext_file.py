@@ -67,7 +67,7 @@ class Dictionary:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A whole model with labels: the position of each part in the file's bytes, and what the file says of it."""
+    """A whole model with labels: the position of each part in the file's bytes, and the numbers in the file."""
 
     path: str
     content: mmap.mmap

@@ -27,7 +27,7 @@ REASONS = (*KINDS, "script", "score")  # why a text is undetermined; of several 
 
 @dataclass(frozen=True)
 class LanguageRules:
-    """When a text counts as in the language of its label."""
+    """The rules that decide whether a text counts as in the language of its label."""
 
     min_score: float = 0.0  # that the model must give
     min_scores: Mapping[str, float] = field(default_factory=dict)  # of single languages, instead of it

@@ -109,7 +109,7 @@ def _marks() -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Form:
-    """What texts of a kind look like: they have a byte of `needs`, and none of `lacks`."""
+    """The form of texts of a kind: they have a byte of `needs`, and none of `lacks`."""
 
     pattern: str  # of a text in lower case
     needs: int

@@ -27,7 +27,7 @@ _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :
 
 @dataclass(frozen=True)
 class Matching:
-    """All that matching needs: an identifier of languages, finders of entries, and rules of when a language counts."""
+    """All parts of matching: an identifier of languages, finders of entries, and rules of when a language counts."""
 
     identifier: Identifier
     finders: Finders

@@ -1,4 +1,4 @@
-"""Open, build and save the finder of each language: a matcher, or an automaton of the second engine."""
+"""Open, build and save the finder of each language, which finds entries in texts: a matcher, or an automaton."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROCESS_ENTRIES = 2_000_000  # for each process: these take two seconds to build
 
 
 class Finder(Protocol):
-    """Finds the entries of one language: a Matcher, or an automaton of the second engine."""
+    """Finds the entries of one language: a Matcher, or an automaton of the slower second engine."""
 
     def find(self, texts: pa.Array) -> pa.Array:
         """Return the positions of the entries in each text, as list<int32>."""

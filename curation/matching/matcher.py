@@ -1,4 +1,4 @@
-"""Match texts against the entries of one language, which a Matcher holds as frozen arrays.
+"""Match texts against the entries of one language, whose trie a Matcher holds as read-only arrays.
 
 `metadata.rules` defines how texts and entries are read; the loops are in `curation.kernels.trie`.
 """

@@ -1,4 +1,4 @@
-"""Build the trie of a list of entries: number symbols and nodes, and put them into the two hash tables."""
+"""Build the trie of a list of entries: number symbols and nodes, and fill the hash tables of symbols and edges."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _SENT = pa.schema([_COPIES.field("key")])
 
 @dataclass(frozen=True)
 class Comparison:
-    """The hashes that are compared in one round: which are near, and into how many parts each band is cut."""
+    """The hashes that are compared in one round, their largest distance, and the number of parts of each band."""
 
     bits: int
     distance: int
@@ -113,7 +113,7 @@ def shares(number: int) -> tuple[int, ...]:
 
 
 class Leaders:
-    """The sweep over pairs in the order of (later, earlier), batch after batch: which earlier hash leads the later."""
+    """The sweep over pairs in the order of (later, earlier), batch by batch: it finds each copy's leader."""
 
     def __init__(self, words: int):
         self._copies, self._number = np.empty((1024, words), np.uint64), 0

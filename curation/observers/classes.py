@@ -33,7 +33,7 @@ Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languag
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of one language: what each is called, and the forms in which it is looked for."""
+    """The classes of one language: the names of each, and the forms in which they are looked for."""
 
     labels: tuple[str, ...]
     forms: tuple[tuple[str, ...], ...]  # of each class

@@ -22,7 +22,7 @@ LANGUAGES = 60  # those with the most kept rows of a low score
 
 
 class DoubtfulObserver:
-    """Looks for them at the beginning of the manifest."""
+    """Looks for kept rows of a low language score at the beginning of the manifest."""
 
     def observe(self, seen: Observation) -> Observed:
         """Return the section of the report."""

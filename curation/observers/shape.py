@@ -27,7 +27,7 @@ PUBLISHED: dict[str, Any] = {
 
 
 class ShapeObserver:
-    """Sets the counts of a run beside those that the paper gives figures of."""
+    """Compares the counts of a run with the paper's figures."""
 
     def observe(self, seen: Observation) -> Observed:
         """Return the shape; empty without a match."""

@@ -1,7 +1,7 @@
-"""Balance while training: a PyTorch dataset that draws texts and images anew in each epoch.
+"""Balance during training: a PyTorch dataset that draws texts and images anew in each epoch.
 
 `build` makes the index that the dataset reads, from tars of all matched images. Only BalancedDataset needs PyTorch, and
-it is imported when first asked for.
+it is imported on first use.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The numbers of online balancing: what an epoch keeps, whose images an expert trains on, and the rank of a process.
+"""The parameters of online balancing: what an epoch keeps, the clusters of an expert's images, and the process's rank.
 
-Experts are after MoDE (2404.16030), where each learns from one coarse cluster of the data.
+An expert is a model that learns from one coarse cluster of the data, as in MoDE (arXiv 2404.16030).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class OnlineConfig:
 
 @dataclass(frozen=True)
 class CaptionDraw:
-    """Which captions stand for the texts of their images: a share of them, drawn by seed, epoch and uid."""
+    """Draws which captions replace the texts of their images: a share of them, by seed, epoch and uid."""
 
     ratio: float = OnlineConfig.caption_ratio
     seed: int = OnlineConfig.seed

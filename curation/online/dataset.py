@@ -1,6 +1,6 @@
-"""Draw text and keep-or-skip anew in each epoch, as a PyTorch dataset over the index of all matched images.
+"""A PyTorch dataset over the index of all matched images that draws texts and kept images anew in each epoch.
 
-This is the one module of the room that needs PyTorch.
+Only this module of the package needs PyTorch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ else:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a worker has come in an epoch: groups of blocks that are done, and samples taken of the next group."""
+    """A worker's progress in an epoch: finished groups of blocks, and samples taken from the next group."""
 
     epoch: int
     group: int = 0

@@ -1,8 +1,8 @@
-"""Draw an epoch: the text of each image, whether it is kept, and the order; read the images that are kept.
+"""Draw an epoch (the text of each image, whether it is kept, and the order), and read the images that are kept.
 
-All draws are functions of (seed, epoch, uid), so what is kept does not depend on the layout of ranks and workers. Epoch
+All draws are functions of (seed, epoch, uid), so what is kept does not depend on the number of ranks and workers. Epoch
 0 draws as `curation.balancing.sampling` does: it keeps the pairs of the curated manifest with the same seed. Images
-that are not kept are never read: the index says where in its tar each image begins.
+that are not kept are never read: the index has the position of each image in its tar.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """One epoch of an index: all that decides what is kept of it."""
+    """One epoch of an index: everything that decides which images and texts are kept."""
 
     index: Index
     rates: np.ndarray

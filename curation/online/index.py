@@ -1,7 +1,7 @@
-"""The index of online balancing: for each tar, where its images begin and which texts they may have; built once.
+"""Build and read the index of online balancing: for each tar, where its images begin and their candidate texts.
 
-An index is a folder with a file of ROWS for each tar, memory-mapped. Its record batches are *blocks*, which readers
-share out. index.json is written last: a folder that has it is complete.
+An index is a folder with one memory-mapped file of ROWS per tar. Its record batches are *blocks*, the units that
+readers divide among themselves. index.json is written last: a folder with it is complete.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Report of a run: run.json, the summary on the console, and report.html."""
+"""Describe a run: run.json, the summary on the console, and the page report.html."""

@@ -34,7 +34,7 @@ LIBRARIES = ("numpy", "numba", "pyarrow", "pyspark", "pyahocorasick", FASTTEXT, 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report: a heading that a link leads to, and HTML, in which what users or data say is escaped."""
+    """A section of the report: a heading with its anchor, and HTML, in which text of users or data is escaped."""
 
     anchor: str
     title: str

@@ -31,7 +31,7 @@ class Quoted(str):
 
 @dataclass(frozen=True)
 class Check:
-    """A fault that a language may have, and the words around the languages that have it."""
+    """A fault that a language may have, and the wording of the warning that lists such languages."""
 
     applies: Callable[[dict[str, Any]], bool]  # to a language's row of run.json
     details: Callable[[dict[str, Any]], tuple[str, ...]]

@@ -33,7 +33,7 @@ ROW_GROUP = 50_000
 
 @dataclass(frozen=True)
 class Claim:
-    """What a folder is to hold; `description` names all that its files depend on besides the inputs."""
+    """The intended content of a folder; `description` names all that its files depend on besides the inputs."""
 
     called: str  # the files, to a user: hashes
     of_what: str  # pictures
@@ -54,7 +54,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Filled:
-    """A folder that has the file of each input, and what its JSON file says of them."""
+    """A folder with the file of each input, and the content of its JSON file."""
 
     path: Path
     facts: dict[str, Any]

@@ -62,7 +62,7 @@ class Balance:
 
 @dataclass(frozen=True)
 class Counted:
-    """All that a run has counted: while matching, of entries, for the balance, while sampling, and at the gate."""
+    """All counts of a run: from matching, of entries, from sampling, and at the gate, with the balance."""
 
     matched: Tallies
     counts: EntryCounts
@@ -73,7 +73,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one run into an output folder that it has claimed."""
+    """The steps of one run, which writes into an output folder that it has claimed."""
 
     spark: SparkSession
     request: Request

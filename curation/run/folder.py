@@ -43,7 +43,7 @@ REOPENED = ("matched",)  # what a run adds to there, for the next run to go on w
 
 @dataclass(frozen=True)
 class Output:
-    """An output folder, claimed for images matched as `description` says; as a context, until the block ends."""
+    """An output folder claimed by one run, for images matched as `description` says; a context that releases it."""
 
     path: Path
     description: dict  # what matched/ depends on: inputs, digests, parameters

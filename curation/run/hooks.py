@@ -34,7 +34,7 @@ GROUP = "clip_curation.observers"  # of entry points of other packages
 
 @dataclass(frozen=True)
 class Context:
-    """Where a gate works: the session, the numbers of the run, its folder, and how it matches texts."""
+    """What a gate works with: the Spark session, the run's config, its folder, and how it matches texts."""
 
     spark: SparkSession
     config: CurationConfig
@@ -44,7 +44,7 @@ class Context:
 
 
 class Gated(Protocol):
-    """What a gate let pass, and what it counted."""
+    """The images that passed a gate, and its counts."""
 
     @property
     def last(self) -> Tallies:
@@ -55,14 +55,14 @@ class Gated(Protocol):
 
 
 class Gate(Protocol):
-    """What is asked of matched images, checked."""
+    """A gate for matched images, checked and ready to run."""
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
         """Write the images that pass to the part `gated` of the output, begun anew; return its files."""
 
 
 class GatePlan(Protocol):
-    """What is asked of matched images, found before Spark starts; false where nothing is."""
+    """The conditions on matched images, with files found before Spark starts; false if there are none."""
 
     def __bool__(self) -> bool: ...
 
@@ -71,7 +71,7 @@ class GatePlan(Protocol):
 
 
 class GateOptions(Protocol):
-    """What a user asks of images."""
+    """A user's options for the gate."""
 
     def find(self) -> GatePlan:
         """Return the plan; InputError for what cannot be used."""
@@ -95,7 +95,7 @@ class Observer(Protocol):
 
 
 class Finds(Protocol):
-    """Gives the observer that a run with these options has, with all that it reads, or None."""
+    """Returns the observer for a run with these options, with all that it reads, or None."""
 
     def __call__(self, options: Options) -> Observer | None: ...
 

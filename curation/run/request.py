@@ -23,7 +23,7 @@ from runtime.errors import InputError, require_several
 
 @dataclass(frozen=True)
 class Options:
-    """What a run takes besides inputs, metadata and numbers.
+    """The options of a run besides inputs, metadata and numbers.
 
     columns: the columns that hold the pairs, where they are not recognised.
     unique_images: the inputs state each image once; nothing is brought together by image.

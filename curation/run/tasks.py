@@ -49,7 +49,7 @@ from runtime.warming import compile_kernels
 
 @dataclass(frozen=True)
 class Artefacts:
-    """What the workers that match open."""
+    """The artefacts that matching workers open."""
 
     entries: Shipped  # as matchers; for the engine `ahocorasick` as metadata
     model: Shipped
@@ -59,7 +59,7 @@ class Artefacts:
 
 @dataclass(frozen=True)
 class MatchPlan:
-    """What the workers that match need."""
+    """The config and artefacts that matching workers need."""
 
     artefacts: Artefacts
     matcher: Engine

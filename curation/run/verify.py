@@ -28,7 +28,7 @@ BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
 
 @dataclass(frozen=True)
 class Check:
-    """One file of a folder, by its path there, and what raises an error if it is not as it was written."""
+    """A check of one file, given by its path in the folder: a function that raises an error if it is damaged."""
 
     name: str
     require: Callable[[], object]

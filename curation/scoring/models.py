@@ -41,7 +41,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with its weights, as its library is asked for it."""
+    """A model with its weights, named as its library needs it."""
 
     library: str
     name: str

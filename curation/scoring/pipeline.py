@@ -53,7 +53,7 @@ SCORED_OF_RUN = pa.schema(
 
 @dataclass(frozen=True)
 class Request:
-    """Which images are scored by which texts, and where to."""
+    """The images to score, the texts to score them with, and the output folder."""
 
     inputs: Sequence[str]  # tars: files, folders or globs
     output: str | PathLike[str]

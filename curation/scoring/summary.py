@@ -29,7 +29,7 @@ _STEPS = 10_000  # of a score, from 0 to 1
 
 
 class Histogram:
-    """How many images have which score."""
+    """The number of images with each score."""
 
     def __init__(self) -> None:
         self._counts, self._sum = np.zeros(2 * _STEPS + 1, np.int64), 0.0

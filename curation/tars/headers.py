@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
 
 class _Stated(NamedTuple):
-    """What a header of its own states of the member behind it."""
+    """What an extended header states about the next member."""
 
     name: bytes = b""
     size: int | None = None

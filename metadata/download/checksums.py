@@ -1,4 +1,4 @@
-"""Check files against published checksums, and against those that compressed files carry inside."""
+"""Check files against published checksums, and against the checksums inside compressed files (.gz, .bz2, .xz)."""
 
 from __future__ import annotations
 

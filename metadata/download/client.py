@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 
 class Refused(Exception):
-    """No further try will help."""
+    """A request failed, and another try would not help."""
 
 
 class Stopped(Exception):
@@ -42,7 +42,7 @@ class Stopped(Exception):
 
 
 class Again(Exception):
-    """This try failed, another may not; `after` is the wait in seconds that the server asks for."""
+    """This try failed, but another may succeed; `after` is the wait in seconds that the server asks for."""
 
     def __init__(self, reason: str, after: float = 0.0, no_network: bool = False):
         super().__init__(reason)
@@ -51,7 +51,7 @@ class Again(Exception):
 
 @dataclass(frozen=True)
 class Manners:
-    """The terms on which servers are asked; Wikimedia wants a contact (URL or e-mail address) in the User-Agent."""
+    """The terms of requests to servers; Wikimedia wants a contact (URL or e-mail address) in the User-Agent."""
 
     contact: str = ""
     jobs: int = 2  # files at a time; Wikimedia allows 3 connections per address

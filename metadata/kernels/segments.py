@@ -1,4 +1,4 @@
-"""Find the words among the segments of a text."""
+"""Find the words among the segments into which ICU cuts a text."""
 
 from runtime.kernels import kernel
 

@@ -29,7 +29,7 @@ _HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and f
 
 @dataclass(frozen=True)
 class CharacterTable:
-    """Properties of all code points in pages of 256: those of `c` are at `pages[c >> 8] << 8 | c & 255`.
+    """Properties of all code points in pages of 256: code point `c` is at `pages[c >> 8] << 8 | c & 255`.
 
     `classes` (uint8) hold the class. `twins` (int32) is the punctuation mark as which `c` is read because it
     normalises to it, else 0. `order` (uint8) is the canonical combining class, or UNNORMALISED where a text that holds

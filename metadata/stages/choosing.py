@@ -32,7 +32,7 @@ _ROWS = 1 << 20  # of a row group
 
 @dataclass(frozen=True)
 class Percentile:
-    """A percentile of so many values."""
+    """A percentile of a language's values, and their number."""
 
     number: int
     value: float

@@ -1,4 +1,4 @@
-"""Count the words and word pairs of some languages with Spark, and choose the entries among them."""
+"""Count the words and word pairs of a group of languages with Spark, and choose the entries among them."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class WikipediaFile:
 
 @dataclass(frozen=True)
 class _Content:
-    """The Wikipedia and the namespaces that the content of a file names."""
+    """The Wikipedia and the namespaces that a file's content names."""
 
     wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head

@@ -25,7 +25,7 @@ from runtime.storage.listing import expand
 
 @dataclass(frozen=True)
 class Format:
-    """A format of wordnets: how its files are called and read."""
+    """A format of wordnets: its file names, and functions that read it."""
 
     names: re.Pattern[str]
     codes: Callable[[str], list[str]]  # path → codes of the languages in the file

@@ -1,1 +1,1 @@
-"""Local folders and URLs: listing, whole files, locks, arrays, Parquet, remote reads and retries."""
+"""Storage in local folders and at URLs: listing, whole files, locks, arrays, Parquet, remote reads and retries."""

@@ -48,7 +48,7 @@ class Found:
 
 
 class ListedFile:
-    """A file that was listed as `version`: once it is another, nothing is read of it any more."""
+    """A file listed at `version`; if its version changes, it is no longer read."""
 
     def __init__(self, path: str, version: Version | None = None):
         self.path, self.retries = path, 0

@@ -28,7 +28,7 @@ TALLY = "crc32."  # with the name of a file: how a task says which checksum it w
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A file of ours, and what to do if it is damaged."""
+    """A file that this project wrote, and what to do if it is damaged."""
 
     path: Path
     checksum: str | None  # as recorded; None where an earlier version recorded none

@@ -17,7 +17,7 @@ from runtime.storage.retrying import persist
 
 @dataclass(frozen=True)
 class Reading:
-    """The requests by which a file is read."""
+    """The size of the requests for a file, and whether the next one is sent ahead."""
 
     request_bytes: int  # at least
     ahead: bool = False  # the next request is sent while a block is used
@@ -31,7 +31,7 @@ AS_ASKED = Reading(1)  # of Parquet: its readers ask for pieces of a good size
 
 
 class RemoteFile(io.RawIOBase):
-    """The file that `begin` opens, whose size is None where the server does not say it.
+    """The file that `begin` opens; its size is None if the server does not state it.
 
     `failed` is called for each failure that passed.
     """

@@ -28,7 +28,7 @@ BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
 @dataclass(frozen=True)
 class Version:
-    """The marks by which one content of a file is told from another, as far as the file system has them."""
+    """The properties that tell one content of a file from another, as far as the file system has them."""
 
     size: int | None = None
     modified: int | None = None  # nanoseconds since 1970

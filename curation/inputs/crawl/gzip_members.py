@@ -63,7 +63,7 @@ def _by_pieces(source: "_Source") -> Iterator["Member"]:
 
 
 class _Source:
-    """The compressed bytes of a file: those in `_data` are read, and those from `_at` on not yet inflated."""
+    """The compressed bytes of a file: `_data` has been read, and from `_at` on is not yet inflated."""
 
     def __init__(self, file: BinaryIO):
         self._file = file

@@ -91,14 +91,14 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Element(NamedTuple):
-    """An element: `img`, `image`, `base`, `meta` or `html`; the values of those of its attributes that matter."""
+    """An element `img`, `image`, `base`, `meta` or `html`, with the values of its relevant attributes."""
 
     tag: str
     attributes: dict[str, str]
 
 
 class Html(NamedTuple):
-    """What counts of a page: the attributes are those of each `<img>` that has a src and of each `<meta>`."""
+    """The relevant parts of a page: the attributes of each `<img>` that has a src, and of each `<meta>`."""
 
     base: str | None  # href of its `<base>`
     language: str  # lang of its `<html>`; empty if it has none

@@ -1,4 +1,4 @@
-"""Resolve the links of a page as `urllib.parse.urljoin` does. Absolute URLs stay as they are."""
+"""Resolve the links of a web page as `urllib.parse.urljoin` does; absolute URLs stay unchanged."""
 
 import re
 from urllib.parse import urljoin, urlsplit

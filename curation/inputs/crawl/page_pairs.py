@@ -18,7 +18,7 @@ PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
 
 
 class Image(NamedTuple):
-    """An image of a page: the value of src, all attributes, and what these say of its use, size and language."""
+    """An image of a page: its src, all attributes, and the signals, size and language that they state."""
 
     link: Any
     attributes: dict[str, Any]

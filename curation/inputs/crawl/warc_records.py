@@ -27,7 +27,7 @@ _LINE_ENDS = b"\r\n\r\n"  # behind a block
 
 
 class Blocks(NamedTuple):
-    """The blocks of some records, as parts of the same bytes."""
+    """The blocks (contents) of several records, as ranges of the same bytes."""
 
     data: bytes  # a zero is behind each block, and SLACK zeros are behind all
     begins: np.ndarray  # int64, one a block, like ends

@@ -55,7 +55,7 @@ class TableOptions:
 
 @dataclass(frozen=True)
 class Glance:
-    """What a look at a file says besides that it has its columns."""
+    """Facts from a first look at a file, besides that it has its columns."""
 
     piece_bytes: list[int] = field(default_factory=list)  # of each piece of a file that is split
     dialect: str | None = None  # of CSV and TSV

@@ -102,7 +102,7 @@ def _of_width(data: Iterable[Fields], rows: Rows, tally: Counter[str]) -> Iterat
 
 
 class Rows:
-    """The rows of lines that are not blank; `line` is the number of the one with which the last row began, from 1."""
+    """The rows of lines that are not blank; `line` is the number, from 1, of the line on which the last row began."""
 
     def __init__(self, text: Iterable[str], dialect: Dialect):
         self.dialect = dialect

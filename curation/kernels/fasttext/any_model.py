@@ -35,7 +35,7 @@ _ROUNDING = 2.0**-24  # of a float32, as a share of it
 
 
 class Output(NamedTuple):
-    """What leads from a text's vector to its label."""
+    """The arrays that turn a text's vector into its label."""
 
     loss: int
     rows: int  # one a label, or one an inner node of the tree
@@ -46,7 +46,7 @@ class Output(NamedTuple):
 
 
 class WordSums(NamedTuple):
-    """The table of words: the sum of the rows of each word that a text has held, as most words have come before.
+    """A table with the sum of the rows of each word met so far: most words occur again.
 
     Sum 0 is that of the end of sentence. Behind the sums that are remembered there is one for each word read at a time,
     for words that are too long to be remembered.
@@ -60,7 +60,7 @@ class WordSums(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory for one call."""
+    """Working memory for one call."""
 
     words: np.ndarray  # int64 [AT_ONCE, 5]
     numbers: np.ndarray  # int64 [AT_ONCE]: of the sum of each word

@@ -38,7 +38,7 @@ _SHIFT = np.float32(1.5 * 2**23)  # added to a number it leaves the nearest inte
 
 
 class Tree(NamedTuple):
-    """What a hierarchical softmax needs; empty arrays for other losses."""
+    """The Huffman tree of a hierarchical softmax; empty arrays for other losses."""
 
     children: np.ndarray  # as in `label_tree`
     depth: int  # the most inner nodes on a path

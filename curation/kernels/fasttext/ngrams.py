@@ -46,7 +46,7 @@ class Words(NamedTuple):
 
 
 class Model(NamedTuple):
-    """What turns the words of a text into rows."""
+    """The arrays that map the words of a text to rows."""
 
     words: Words
     rows: Rows
@@ -54,7 +54,7 @@ class Model(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Vectors that grow by rows, and what is known of each."""
+    """Vectors to which rows are added, and the state of each."""
 
     vectors: np.ndarray  # float32 [number, padded width]
     sizes: np.ndarray  # int64: rows that were added

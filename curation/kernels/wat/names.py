@@ -1,4 +1,4 @@
-"""Numbers for the values of a WAT record, found by a value's name and the object it is in, and for their columns."""
+"""Numbers for the values of a WAT record, by name and enclosing object, and for the columns of pages and images."""
 
 import numpy as np
 
