@@ -74,7 +74,7 @@ def run(args: Namespace) -> None:
 
 
 def require_output(output: Path) -> Path:
-    """Return the folder of the output, unless it is that of a package: `--output metadata` in a checkout."""
+    """Return the output folder; refuse the folder of a package, as `--output metadata` in a checkout would be."""
     if (output / "__init__.py").exists():
         raise InputError(f"output {output} is the folder of a Python package; give another")
     return output

@@ -63,5 +63,5 @@ class MetadataConfig:
         require_one_of("rules", self.rules, RULES)
 
     def numbers(self) -> dict:
-        """Return the parameters by name, but for the rules: what is counted does not depend on them."""
+        """Return the parameters by name, without the rules: counts do not depend on them."""
         return {name: value for name, value in asdict(self).items() if name != "rules"}

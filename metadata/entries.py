@@ -138,7 +138,7 @@ class Entries:
         return self.of_table(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
 
     def merged(self) -> Entries:
-        """Return all entries as one list, that of `other`; an entry of several languages stays where it is first."""
+        """Return all entries as one list, that of `other`; an entry of several languages keeps its first position."""
         first = self.table.group_by("entry").aggregate([("id", "min")])["id_min"].sort()
         others = pa.repeat(OTHER.code, len(first))
         table = self.table.take(first).drop_columns("id")

@@ -31,7 +31,7 @@ def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> 
 
 
 def read_list(path: str | Path) -> list[str]:
-    """Return the entries of a file as they are; of lines, only blank ones are left out."""
+    """Return the entries of a file unchanged; in a file of lines, only blank lines are left out."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:

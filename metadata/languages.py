@@ -147,7 +147,7 @@ def _of_stated(stated: str) -> Language | None:
 
 
 def key(name: str) -> str:
-    """Return a tag or a name of a language without what it may be written with or without: case, accents, punctuation.
+    """Return a language's tag or name without case, accents and punctuation, for comparison.
 
     >>> key("zh-Hant"), key("Chinese (Simplified)"), key("Norwegian Bokmål")
     ('zh_hant', 'chinese_simplified', 'norwegian_bokmal')

@@ -83,7 +83,7 @@ class Sources:
 
     @cached_property
     def namespaces(self) -> dict[str, list[str]]:
-        """The namespaces of each Wikipedia that the heads of its files name; perhaps only one of them has a head."""
+        """The namespaces of each Wikipedia, from the headers of its dumps; perhaps only one of them has a header."""
         found = defaultdict(set)
         for file in self.wikipedias:
             found[file.wikipedia].update(articles.namespaces(file))

@@ -130,7 +130,7 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Take the defaults from the fields of a config, and name those in the help that are not yet."""
+        """Take the defaults from the fields of a config, and add missing ones to the help."""
         defaults = _defaults(config)
         for action in self._actions:
             if action.dest in defaults and action.default is None:
@@ -202,13 +202,13 @@ def _with_default(help: str, default: Any) -> str:
 
 
 def _spelled(action: argparse.Action) -> str:
-    """Return what a person types for an argument, such as `--input PATH ...`."""
+    """Return how a user types an argument, such as `--input PATH ...`."""
     value = action.metavar or (f"{{{','.join(action.choices)}}}" if action.choices else action.dest.upper())
     return " ".join([*action.option_strings[:1], str(value), *(["..."] if action.nargs == "+" else [])])
 
 
 def absolute(path: str) -> str:
-    """Return a path that means the same to workers, which run in folders of their own; a URL stays as it is."""
+    """Return a path that means the same to workers, which run in other folders; a URL is returned unchanged."""
     return path if "://" in path else os.path.abspath(path)
 
 

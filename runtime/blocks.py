@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
     @classmethod
     def of(cls, data: bytes) -> Block:
-        """Return a block from its head and rows."""
+        """Return a block from the bytes of its header and rows."""
         head = np.frombuffer(data, _HEAD, 1)[0]
         return cls(int(head["bucket"]), int(head["buckets"]), data)
 

@@ -67,7 +67,7 @@ def without_secrets(error: Exception) -> Exception:
 
 
 def require_integer(name: str, value: object, minimum: int | None = None) -> None:
-    """Refuse what is no integer, or one below `minimum`."""
+    """Refuse anything but an integer of at least `minimum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise ParameterError(f"is {value!r}; it must be an integer", name)
     if minimum is not None and value < minimum:
@@ -75,24 +75,24 @@ def require_integer(name: str, value: object, minimum: int | None = None) -> Non
 
 
 def require_number(name: str, value: object, least: float, most: float) -> None:
-    """Refuse what is no number from `least` to `most`."""
+    """Refuse anything but a number from `least` to `most`."""
     if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
         raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
 
 
 def require_share(name: str, value: object) -> None:
-    """Refuse what is no number from 0 to 1."""
+    """Refuse anything but a number from 0 to 1."""
     require_number(name, value, 0, 1)
 
 
 def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
-    """Refuse what is none of the choices."""
+    """Refuse anything but one of the choices."""
     if value not in choices:
         raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)
 
 
 def require_several(what: str, values: object) -> None:
-    """Refuse one string, or one path, in place of several: Python would take it letter by letter."""
+    """Refuse a single string or path instead of a list: Python would take it letter by letter."""
     if isinstance(values, str | bytes | PathLike):
         one = redacted(values)[:40] if isinstance(values, str) else values
         raise InputError(f"{what} must be a sequence of strings; got one, {one!r}: put it into a list")

@@ -62,7 +62,7 @@ def complete() -> None:
 
 
 def end_in(seconds: float) -> None:
-    """End the process as stopped after so many seconds, whatever it waits for then.
+    """End the process as interrupted after this number of seconds, whatever it then waits for.
 
     No thread does it: one that a handler of signals starts may wait for a lock that the interrupted code holds.
     """
@@ -72,7 +72,7 @@ def end_in(seconds: float) -> None:
 
 @contextmanager
 def process_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool of processes, which Ctrl-C and errors end without waiting for work that has not begun."""
+    """Yield a pool of processes, which Ctrl-C and errors end without waiting for work that has not begun."""
     # A forked process would have the locks of this one's threads without the threads.
     pool = ProcessPoolExecutor(processes, _Context(), initializer=_end_silently)
     try:

@@ -58,7 +58,7 @@ class Stage:
         self._sources.append(source)
 
     def figures(self) -> Counter[str]:
-        """Return what is done so far."""
+        """Return the counts so far."""
         return sum((source() for source in self._sources), Counter())
 
     def end(self) -> None:

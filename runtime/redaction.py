@@ -50,7 +50,7 @@ _addresses: dict[str, str] = {}  # URLs without secrets → with them; likewise 
 
 
 def redacted(text: str) -> str:
-    """Return a text whose URLs say neither user nor password nor what is secret in their queries.
+    """Return a text with user, password and secret query values removed from its URLs.
 
     >>> redacted("https://me:word@a.org/b.csv?part=1&X-Amz-Signature=0f&X-Amz-Date=2026")
     'https://a.org/b.csv?part=1'
@@ -84,12 +84,12 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def hidden(path: str) -> str:
-    """Return a path as it is stored and shown, and remember what is secret in it; a local one stays as it is."""
+    """Return a path without its secrets, as it is stored and shown, and remember them; a local path is unchanged."""
     return _CHAIN.join(map(_hidden, path.split(_CHAIN))) if "://" in path else path
 
 
 def with_secrets(path: str) -> str:
-    """Return the URL that opens what `hidden` made shown; any other path stays as it is."""
+    """Return the URL with the secrets that `hidden` removed; any other path is returned unchanged."""
     return _CHAIN.join(map(_address, path.split(_CHAIN))) if _addresses and "://" in path else path
 
 

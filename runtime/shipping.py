@@ -179,7 +179,7 @@ def put(artefact: Path, folder: Path) -> Path:
 
 
 def unpacked(packed: Path, cache: Path) -> Path:
-    """Return the folder in `cache` with what is packed; the first process unpacks it while the others wait."""
+    """Return the folder in `cache` with the unpacked content; the first process unpacks it while others wait."""
     copy = cache / packed.stem
     if not _use(copy):
         with alone(cache / ".lock") as is_alone:

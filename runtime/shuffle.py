@@ -25,7 +25,7 @@ Sent = tuple[int, bytes | tuple[int, list[dict]]]  # partition, and a block or a
 
 
 def exchange(spark: SparkSession, items: list[Any], send: Send, receive: Receive, partitions: int) -> Tallies:
-    """Send the blocks of all items to so many partitions, and return the sums of what both sides tally.
+    """Send the blocks of all items to the partitions, and return the sums of what both sides tally.
 
     `send(item, tallies)` yields the blocks of an item, each of at least as many buckets as there are partitions.
     `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition.

@@ -37,7 +37,7 @@ Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 @contextmanager
 def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
-    """Give a session these settings while a block runs."""
+    """Set these settings of a session while a block runs."""
     before = {name: str(spark.conf.get(name)) for name in values}
     for name, value in values.items():
         spark.conf.set(name, value)
@@ -58,7 +58,7 @@ def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
 
 @contextmanager
 def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]:
-    """Count an item that the block does, and what it advances, in a worker.
+    """Count an item, and the progress that the block reports, in a worker.
 
     Spark shows and stores the trace of an error, so that says no secret of a URL.
     """
@@ -116,7 +116,7 @@ def over(
 def run(
     spark: SparkSession, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None
 ) -> Tallies:
-    """Return the sums of what `function(item)` tallies.
+    """Return the sums of the tallies that `function(item)` returns.
 
     Each item has a task of its own. `tasks_per_core` limits their number, and tasks then take several items in turn: a
     task costs the JVM a tenth of a second, as much as a short item costs the worker.

@@ -57,7 +57,7 @@ class Tallies:
         return {name: _number(sums[name]) for name in sorted(sums, key=lambda name: (-sums[name], name))}
 
     def take(self, prefix: str) -> dict[str, float]:
-        """Take out the sums whose names begin with `prefix`, over all languages; return them without it."""
+        """Remove and return the sums whose names begin with `prefix`, over all languages, without the prefix."""
         taken = Tallies()
         for name, language in [key for key in self._sums if key[0].startswith(prefix)]:
             taken.add(name.removeprefix(prefix), self._sums.pop((name, language)))

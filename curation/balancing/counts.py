@@ -79,7 +79,7 @@ class EntryCounts:
 
     @classmethod
     def open(cls, path: str | Path, digest: str | None = None) -> "EntryCounts":
-        """Read the counts at `path`; refuse a damaged file, or one of other entries than those of `digest`."""
+        """Read the counts at `path`; refuse a damaged file, or counts of entries with another digest than `digest`."""
         own = counts_file(as_path(path))
         try:
             with intact(own) as local, open_parquet(local) as file:

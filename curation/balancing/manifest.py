@@ -35,7 +35,7 @@ DRAWN = CURATED.append(pa.field("draw", pa.float64()))
 def draw_pairs(
     batches: Iterable[pa.RecordBatch], rates: np.ndarray, seed: int, files: int, tallies: Tallies
 ) -> Iterator[Block]:
-    """Yield the pairs that sampling keeps of SAMPLED batches, by section; tally what was expected and kept."""
+    """Yield the pairs that sampling keeps of SAMPLED batches, by section; tally expected and kept pairs."""
     packer = Packer(files * SECTIONS)
     kept = (sampled(batch, rates, seed, tallies) for batch in batches)
     for rows in gather_rows(kept, maxsize, RUN_BYTES):
@@ -89,7 +89,7 @@ def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -
 
 
 def in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows in the order of draws; of those with one draw, a matter of 2^-53, the smaller uid is first."""
+    """Return rows in the order of draws; if two draws are equal (chance 2^-53), the smaller uid is first."""
     draw = rows["draw"].to_numpy()
     order = np.argsort(draw)
     if (np.diff(draw[order]) == 0).any():

@@ -106,14 +106,14 @@ def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray
 
 
 def _probability(ids: np.ndarray, text_offsets: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Return the probability of each text, given all ids and where those of each text begin and end."""
+    """Return the probability of each text, given all ids and the bounds of each text's ids."""
     out = np.empty(len(text_offsets) - 1)
     kernels.keep_probability(ids, text_offsets, rates, out)
     return out
 
 
 def _choices(image_offsets: np.ndarray) -> np.ndarray:
-    """Return for each text the number of texts of its image, of which one is chosen."""
+    """Return for each text the number of texts of its image, from which one is chosen."""
     texts = np.diff(image_offsets)
     return np.repeat(texts, texts)
 

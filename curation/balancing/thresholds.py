@@ -123,7 +123,7 @@ class Thresholds:
 
     @classmethod
     def same(cls, counts: Mapping[str, ArrayLike | Distribution], t: int) -> "Thresholds":
-        """Return the threshold `t` for every language; the tail share is that of all their matches together."""
+        """Return the threshold `t` for every language, with the tail share of the matches of all languages together."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         total = sum(each.total for each in distributions.values())
         tail = sum(each.tail_matches(t) for each in distributions.values())
@@ -210,7 +210,7 @@ def _probes(low: int, high: int, number: int) -> list[int]:
 
 
 def _checked_counts(counts: ArrayLike) -> np.ndarray:
-    """Return `counts` as int64; refuse what is no list of numbers of texts."""
+    """Return `counts` as int64; refuse anything but a list of numbers of texts."""
     array = np.asarray(counts)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InputError(f"counts are {array.dtype} of shape {array.shape}; give one row of non-negative integers")

@@ -144,7 +144,7 @@ def _rows(table: ImageTable) -> Iterator[pa.RecordBatch]:
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
-    """Return a column in its type of clusters; refuse what is no cluster or no distance."""
+    """Return a column in the type of the clusters schema; refuse values that are no cluster or no distance."""
     kind = Clusters.schema.field(name).type
     if name not in batch.schema.names:
         return pa.repeat(pa.scalar(OF_NONE[name], kind), len(batch))

@@ -49,7 +49,7 @@ def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[P
 
 
 def _tars_of(given: str) -> list[Path]:
-    """Return the files that a path or glob names; of a folder, the tars directly in it."""
+    """Return the files that a path or glob names; for a folder, the tars directly in it."""
     if "://" in given:
         raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
     found = expand(given, deep=False)
@@ -70,7 +70,7 @@ def joined_tars(
 def joined_images(
     tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path, most_damaged: float = 0.0
 ) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
-    """Yield the SAMPLES of each tar, and those of them that are an image, with the other `columns` of the images."""
+    """Yield the SAMPLES of each tar, and the samples that are an image, with the images' other `columns`."""
     scans: list[OwnFile] = []
     damaged: dict[str, str] = {}
     drawn = [draws(0, "place", uids) for uids in _uids(tars, work, scans, damaged)]
@@ -163,7 +163,7 @@ def _uids(tars: list[Path], work: Path, scans: list[OwnFile], damaged: dict[str,
 
 
 def _report(without: int, number: int, first: str) -> None:
-    """Say how many samples have no uid, such as the `first`; refuse tars of which none has one."""
+    """Log how many samples have no uid, with `first` as an example; refuse tars in which no sample has one."""
     if without == number > 0:
         raise InputError(
             f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "

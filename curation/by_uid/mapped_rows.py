@@ -47,7 +47,7 @@ class MappedRows:
 
     @classmethod
     def open(cls: type[Opened], path: str | PathLike[str]) -> Opened:
-        """Map rows into memory; refuse a file that holds none, or those of another version, or is damaged."""
+        """Map rows into memory; refuse a file without such rows, of another version, or damaged."""
         file = Path(path)
         remedy = f"build them again with curation.{cls.what}.build"
         if not file.exists():

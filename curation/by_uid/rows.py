@@ -39,7 +39,7 @@ def keys_of(spark: SparkSession, files: Sequence[OwnFile], with_uids: bool = Fal
 
 
 def by_file(rows: DataFrame, files: int) -> DataFrame:
-    """Return rows with those of a file in one partition, in the file's order."""
+    """Return the rows partitioned so that all rows of a file are in one partition, in the file's order."""
     partitions = min(FREE_PARTITIONS * files, MOST_PARTITIONS)
     return rows.repartition(partitions, "file").sortWithinPartitions("file", "row")
 
@@ -58,7 +58,7 @@ class RowStream:
         self._begin = 0
 
     def files(self) -> Iterator[int]:
-        """Yield the number of each file of which rows come; all of one must be taken before the next is asked for."""
+        """Yield the number of each file that has rows; take all rows of one file before asking for the next."""
         while (held := self._peek()) is not None:
             yield held["file"][0].as_py()
 

@@ -105,7 +105,7 @@ def key_columns(uids: pa.Array) -> list[pa.Array]:
 
 @contextmanager
 def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
-    """Give a table of someone's; InputError for a file that is no Parquet, or is one of ours and damaged."""
+    """Open a user's table; InputError for a file that is not Parquet, or that this project wrote and is damaged."""
     try:
         with _content(path, version) as file:
             yield BoundedParquet(file)
@@ -132,7 +132,7 @@ def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
 
 @contextmanager
 def _content(path: str, version: Version) -> Iterator[BinaryIO]:
-    """Give a file, opened; one with a known checksum is compared, at a URL after it was copied to this machine."""
+    """Open a file; if its checksum is known, compare it (a file at a URL is copied to this machine first)."""
     listed = ListedFile(path, version)
     if version.checksum is None:
         with listed.open(AS_ASKED) as file:

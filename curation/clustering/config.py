@@ -43,7 +43,7 @@ class ClusterConfig:
             )
 
     def share(self, images: int, dimension: int) -> float:
-        """Return the share of so many images that training takes."""
+        """Return the share of this number of images that training takes."""
         wanted = max(self.sample * images, SIZED_BY * self.fine)
         return min(1.0, wanted / max(images, 1), MOST_BYTES / (4 * dimension * max(images, 1)))
 

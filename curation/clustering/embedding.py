@@ -55,7 +55,7 @@ class Embedding:
 
 
 def embeddings_folder(folder: Path, stamp: dict, overwrite: bool) -> Path:
-    """Return the folder for embeddings that are made as the stamp says; refuse one with others, or empty it."""
+    """Return the folder for embeddings made as the stamp says; refuse, or with `overwrite` empty, any other."""
     made = read_json(folder / STAMP)
     if made is not None and made != stamp:
         if not overwrite and names(folder) != {STAMP}:

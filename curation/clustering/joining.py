@@ -74,7 +74,7 @@ class Nearest:
         self.rows = NEAREST.empty_table()
 
     def add(self, rows: pa.Table) -> None:
-        """Take the rows in which a text is among the nearest."""
+        """Add rows whose texts may be among the nearest."""
         held = pa.concat_tables([self.rows, rows]).sort_by(_NEAREST_FIRST)
         texts = held["text"].combine_chunks().dictionary_encode().indices.to_numpy()
         clusters = held["cluster"].to_numpy()
@@ -101,7 +101,7 @@ def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa
 
 
 def _own_number(kind: str, cluster: Number) -> Number:
-    """Return what a cluster is called in NEAREST rows."""
+    """Return the number of a cluster in NEAREST rows."""
     return cluster if kind == FINE else ~cluster
 
 
@@ -124,7 +124,7 @@ def write_assigned(
 def write_clusters(
     spark: SparkSession, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: Output
 ) -> Tallies:
-    """Write a file of CLUSTERS for each file of images of which some have embeddings; return what was counted.
+    """Write a file of CLUSTERS for each file of images of which some have embeddings; return the counts.
 
     Of several embeddings of one image the one nearest to its centre counts.
     """
@@ -166,7 +166,7 @@ def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -
 def _found(
     number: int, file: OwnFile, stream: RowStream, output: Output
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yield what was joined to the images of a file, and their TEXT rows."""
+    """Yield the joined columns of the images of a file, and their TEXT rows."""
     begin = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
         found = stream.take(number, begin, begin + batch.num_rows)

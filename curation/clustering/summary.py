@@ -43,7 +43,7 @@ class Counted:
 
 
 def facts_of(config: ClusterConfig, made_from: dict[str, Any], clusters: Clusters, counted: Counted) -> dict[str, Any]:
-    """Return the content of clusters.json, but for the checksums; `made_from` says of which run and embeddings."""
+    """Return the content of clusters.json, except the checksums; `made_from` names the run and the embeddings."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written["more"])

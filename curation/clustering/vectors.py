@@ -58,7 +58,7 @@ class Embeddings:
         return cls(table, column, dimension_of(table, column))
 
     def read(self, file: tuple[str, Version]) -> Iterator[Vectors]:
-        """Yield what a file of the table holds, and count its rows."""
+        """Yield the vectors of a file of the table, and count its rows."""
         for batch in self.table.read(file, [self.column]):
             *keys, column = batch.columns
             vectors, rows = unit_vectors(column, self.dimension, file[0])

@@ -47,7 +47,7 @@ def run(args: Namespace) -> dict[str, Any]:
 
 
 def summary(facts: dict[str, Any]) -> str:
-    """Return what a person is told at the end."""
+    """Return the summary that the command prints at the end."""
     rows = [("cluster", "images", "", "a text near its centre")]
     for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
         first = in_one_line(texts[0]["text"][:SHOWN]) if texts else ""

@@ -36,7 +36,7 @@ def run(args: Namespace) -> Hashes:
 
 
 def summary(hashes: Hashes) -> str:
-    """Return what a person is told at the end."""
+    """Return the summary that the command prints at the end."""
     broken = {status: number for status, number in hashes.statuses.items() if status != OK}
     reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
     first = f"{hashes.statuses.get(OK, 0):,} pictures hashed; without a hash: {reasons}"

@@ -169,7 +169,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
 
 @lru_cache(maxsize=1)
 def _scratch() -> Path:
-    """Return the folder of this process for what it makes for workers: DataFrames are computed as long as it runs."""
+    """Return this process's folder for artefacts of workers; it stays while the process runs and computes."""
     folder = Path(tempfile.mkdtemp(prefix="clip-curation-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -47,7 +47,7 @@ class MatchOptions:
 
 
 def honoured(config: CurationConfig | None) -> CurationConfig:
-    """Return the numbers, those of a run where there are none; refuse one that DataFrames cannot honour."""
+    """Return the config, or the default of a run if None; refuse one that DataFrames cannot honour."""
     config = config or CurationConfig()
     for name, reason in NOT_HONOURED.items():
         if (value := getattr(config, name)) != getattr(CurationConfig, name):

@@ -59,7 +59,7 @@ def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
 
 
 def tallies(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield what reading a partition counts, as TALLIES rows."""
+    """Yield the tallies of reading a partition, as TALLIES rows."""
     _prepare()
     for batch in _candidates(batches, plan):
         counted = batch.filter(batch["tally"].is_valid())
@@ -89,7 +89,7 @@ def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBat
 
 
 def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of batches whose columns are named by field, without what is excluded, and all tallies."""
+    """Yield the candidates of batches whose columns are named by field, without excluded rows, and all tallies."""
     return plan.candidates(_read(batches))
 
 

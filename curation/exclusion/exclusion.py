@@ -165,7 +165,7 @@ def _each_once(lists: list[list[str]]) -> list[str]:
 
 
 def _keys(batch: pa.RecordBatch) -> np.ndarray:
-    """Return the key of each row's uid; a row without a uid has that of its URL."""
+    """Return the key of each row's uid; if a row has no uid, the key of its URL."""
     if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
         return url_keys(batch["url"])
     given = flags(batch["uid"].is_valid())

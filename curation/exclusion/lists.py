@@ -109,7 +109,7 @@ def _read_text(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
 
 
 def _by_kind(lines: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
-    """Yield each kind with the numbers of its lines, from 0, and their values; last those of no kind, as `none`."""
+    """Yield each kind with its line numbers, from 0, and values; last the lines of no kind, as `none`."""
     left = np.flatnonzero(flags(pc.and_not(pc.not_equal(lines, ""), pc.starts_with(lines, "#"))))
     for kind in KINDS:
         numbers, left = _split(lines, left, partial(pc.starts_with, pattern=f"{kind}:"))
@@ -145,7 +145,7 @@ def _read_table(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
 
 
 def _columns(names: list[str], path: str) -> list[str]:
-    """Return the columns that are read; all others are passed over."""
+    """Return the columns that are read; other columns are ignored."""
     columns = [name for name in dict.fromkeys(names) if name.lower() in _KIND_OF_COLUMN]
     if not columns:
         wanted = " or ".join(_KIND_OF_COLUMN)

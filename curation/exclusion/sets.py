@@ -50,7 +50,7 @@ class KeySet:
         return self.find(keys) >= 0
 
     def find(self, keys: np.ndarray) -> np.ndarray:
-        """Return the position of each key among those of the set, -1 where it is not there."""
+        """Return the position of each key in the set, -1 if it is not in the set."""
         out = np.empty(len(keys), np.int64)
         find_keys(self.keys, self.starts, self._shift, keys, out)
         return out
@@ -109,7 +109,7 @@ def hosts(urls: pa.Array, form: Callable[[str], str] = canonical) -> pa.Array:
 
 
 def registered_domain(host: str) -> str:
-    """Return the domain that someone registered, of which a host is a part; an address, or a suffix itself, as it is.
+    """Return the registered domain that a host belongs to; an address, or a suffix itself, is returned unchanged.
 
     It is one label below a suffix of publicsuffix.org, which has those of providers below which others publish, too.
 

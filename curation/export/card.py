@@ -126,7 +126,7 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """Return a text that stands in a line of Markdown as it is: the name of a folder may look like a link."""
+    """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
     return re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", " ".join(text.split()))
 
 

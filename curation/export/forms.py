@@ -53,10 +53,10 @@ class Form(Protocol):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags that this form alone takes; their defaults are those of its fields."""
+        """Add the flags of this form alone; the defaults are the defaults of its fields."""
 
     def write(self, run: Results, folder: Path) -> str:
-        """Write a run to an empty folder; return what was written, as words for a person."""
+        """Write a run to an empty folder; return a description of what was written, for a person."""
         ...
 
 
@@ -87,7 +87,7 @@ ALL = ByCluster()
 
 
 def forms() -> dict[str, type[Form]]:
-    """Return all forms by name, also those of other installed packages."""
+    """Return all forms by name, including the forms of other installed packages."""
     return hooks("clip_curation.export_forms", FORMS)
 
 
@@ -131,7 +131,7 @@ def of_clusters(expert: Expert) -> str:
 
 @contextmanager
 def selected(run: Results, folder: Path, by_cluster: ByCluster) -> Iterator[Selection]:
-    """Give the images that the clusters choose; a file of these is in `folder` only within the block."""
+    """Yield the images that the clusters choose; a file of these is in `folder` until the block ends."""
     if not by_cluster.tables:
         yield EVERYTHING
         return
@@ -150,7 +150,7 @@ def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
 
 @contextmanager
 def captioned(run: Results, folder: Path, tables: Sequence[str | Path]) -> Iterator[Captioned | None]:
-    """Give the captions of tables, if there are any, in a file that goes when the block ends."""
+    """Yield the captions of tables, if there are any, in a file that is deleted when the block ends."""
     with TemporaryDirectory(dir=folder) as work:
         yield build_captions(tables, run, Path(work, "captions.arrow")) if tables else None
 
@@ -171,7 +171,7 @@ def distinct_tars(given: Sequence[str | Path]) -> list[Path]:
 
 @contextmanager
 def processes(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Yield a `map` that uses so many processes; they are spawned, because Arrow's threads do not survive a fork."""
+    """Yield a `map` over this number of processes; they are spawned, because Arrow's threads do not survive a fork."""
     if number == 1:
         yield map
         return

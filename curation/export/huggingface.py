@@ -74,7 +74,7 @@ class HuggingFace(Form):
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the flags of what a publisher states."""
+        """Add the flags for the publisher's statements."""
         group = parser.add_argument_group("the dataset card, for huggingface; what is not given is left out")
         group.add_argument("--dataset-name", metavar="NAME", help="name of the dataset (default: that of RUN)")
         group.add_argument("--license", metavar="ID", help="licence of the manifest, such as cc-by-4.0")
@@ -125,11 +125,11 @@ class Rows:
 
     @property
     def columns(self) -> list[pa.Field]:
-        """The columns beside those of the manifest."""
+        """The columns added to those of the manifest."""
         return [*(CAPTION if self.captions else ()), *(CLUSTER if self.selection.found else ())]
 
     def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return what is written of a CURATED batch."""
+        """Return the rows to write for a CURATED batch."""
         batch = self.selection.filter(require(batch, CURATED))
         columns = list(batch.columns)
         if self.captions:
@@ -139,14 +139,14 @@ class Rows:
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*CURATED, *self.columns]))
 
     def facts(self, run: Results, kept: Counter[str]) -> dict[str, Any]:
-        """Return the content of run.json with what is written as kept, by language."""
+        """Return the content of run.json with the numbers of written rows as kept, by language."""
         if self.selection.expert is None:
             return run.facts
         return with_kept(run.facts, kept) | {"part": of_clusters(self.selection.expert)}
 
 
 def _write_rows(file: OwnFile, path: Path, rows: Rows) -> Counter[str]:
-    """Write what is written of a file; return the number of rows of each language."""
+    """Write the rows of one file; return the number of rows of each language."""
     kept: Counter[str] = Counter()
     with part_writer(path, pa.schema([*CURATED, *rows.columns]), row_group_rows=GROUP_ROWS) as writer:
         for batch in map(rows.of, batches(file, GROUP_ROWS)):

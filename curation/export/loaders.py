@@ -69,7 +69,7 @@ def write_loaders(
 def of_samples(
     samples: pa.RecordBatch, rows: pa.Table, run: Results, names: Mapping[str, ListName]
 ) -> Iterator[Sample]:
-    """Yield all SAMPLES of a tar with the texts that its ROWS give them; a sample without a row has none."""
+    """Yield all SAMPLES of a tar with the texts in its ROWS; a sample without a row has no texts."""
     texts, offsets = parts(rows["candidates"].combine_chunks())
     probability = keep_probability(texts.field("entries"), run.rates).tolist()
     of_lists = of_list(texts, run.one_list)
@@ -101,7 +101,7 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
 
 
 def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
-    """Return texts whose language is that of the list their entries are of; `one_list` where all share one."""
+    """Return texts labelled with the language of their entries' list; `one_list` if all share one list."""
     if one_list is None:
         return texts
     columns = {"text": texts.field("text"), "language": pa.repeat(one_list, len(texts))}
@@ -109,7 +109,7 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
 
 
 def names_of(run: Results, table: str | Path | None = None) -> dict[str, ListName]:
-    """Return the name of each list of a run: that of the table, a CSV of language, name and t, or else our own."""
+    """Return the name of each list of a run, from a CSV table of language, name and t, or else this project's own."""
     own = {code: ListName(code, str(run.facts["languages"][code]["t"])) for code in run.languages}
     for code, given in (_read(Path(table)) if table else {}).items():
         if code not in own:
@@ -120,12 +120,12 @@ def names_of(run: Results, table: str | Path | None = None) -> dict[str, ListNam
 
 
 def member(number: int, key: str, value: Any) -> bytes:
-    """Return a member of a JSON object, in a line of its own; `number` is that of those before it."""
+    """Return a member of a JSON object, on a line of its own; `number` is the number of members before it."""
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
 def _json_of(tar: Path) -> Path:
-    """Return where the JSON of a tar lies, below the folder of a loader.
+    """Return the path of the JSON for a tar, relative to the folder of a loader.
 
     >>> print(_json_of(Path("images/04321.tar")))
     4000/04321.json

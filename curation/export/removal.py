@@ -30,7 +30,7 @@ LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 
 
 def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
-    """Write the manifest in `source` without what is excluded to a new folder; return a sentence about it."""
+    """Copy the manifest in `source` without excluded images to a new folder; return a sentence about it."""
     run = open_local(source)
     with new_folder(to, [run.path]) as folder:
         reasons, languages = _write_kept(curated_files(run), exclusion, folder)
@@ -72,7 +72,7 @@ def _write_facts(folder: Path, run: Results, facts: dict) -> None:
 
 
 def _facts(run: Results, exclusion: Exclusion, reasons: Counter[str], languages: Counter[str]) -> dict:
-    """Return the content of run.json: that of the run, with the number kept now and a record of the removal."""
+    """Return the content of run.json: the run's own, with the number kept now and a record of the removal."""
     facts = run.facts
     kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
     kept.subtract(languages)

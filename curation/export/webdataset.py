@@ -110,7 +110,7 @@ class WebDataset(Form):
 
 
 def write_tar(tar: Path, texts: OwnFile, folder: Path) -> tuple[int, int]:
-    """Write the samples of a tar that have a text; return their number, and that of captions.
+    """Write the samples of a tar that have a text; return the number of samples, and of captions.
 
     The file of texts is removed.
     """

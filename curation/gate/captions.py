@@ -68,7 +68,7 @@ class Captions(Step):
         return rewritten(known, images, Captioner(context.match_plan()), folder)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse captions of other images, and captions of which none contains an entry."""
+        """Refuse captions of other images, and captions without any entry."""
         if not counted["captioned"]:
             raise InputError(
                 f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
@@ -178,7 +178,7 @@ def _joined(texts: pa.StructArray, more: pa.StructArray) -> pa.StructArray:
 
 
 def _lists(texts: pa.StructArray, begins: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
-    """Return lists of so many texts each, from where each begins."""
+    """Return lists of these lengths, given the position at which each begins."""
     offsets = np.append(0, np.cumsum(lengths))
     taken = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), texts.take(pa.array(taken)))

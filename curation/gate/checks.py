@@ -98,7 +98,7 @@ class Checks:
 
     @property
     def titles(self) -> list[str]:
-        """What is asked of images, in words; the last one that a text is left, where anything is asked of texts."""
+        """The image checks in words; the last one is that a text is left, if there are text checks."""
         return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
 
     def __call__(
@@ -127,7 +127,7 @@ class Checks:
         return batch.filter(pa.array(~np.any(failed, axis=1)))
 
     def _tally_tables(self, batch: pa.RecordBatch, verdicts: Verdicts, tallies: Tallies) -> None:
-        """Tally the images in each table, those of which rows differ there with the first one, and of each status."""
+        """Tally the images in each table, the images with several rows that differ in it, and images by status."""
         found, differing = bits(verdicts.found, self.tables), bits(verdicts.differing, self.tables)
         for table in range(self.tables):
             tallies.add(f"found.{table}", int(found[:, table].sum()))
@@ -151,7 +151,7 @@ def bits(numbers: np.ndarray, count: int) -> np.ndarray:
 
 
 def _tally_texts(languages: pa.Array, failed: np.ndarray, of_others: np.ndarray, tallies: Tallies) -> None:
-    """Tally what is removed of the texts of images that pass all checks but the last, that a text is left."""
+    """Tally the removed texts of images that pass all checks except the last one, that a text is left."""
     first = _first(failed) & ~of_others[:, None]
     _tally(failed, first, "rule.", tallies)
     for number in range(failed.shape[1]):
@@ -174,5 +174,5 @@ def _columns(columns: list[np.ndarray], rows: int) -> np.ndarray:
 
 
 def _lists(texts: pa.StructArray, counts: np.ndarray) -> pa.ListArray:
-    """Return lists of so many texts each."""
+    """Return lists with these numbers of texts."""
     return pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(counts)), pa.int32()), texts)

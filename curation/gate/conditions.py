@@ -70,7 +70,7 @@ class Conditions(Step):
         self._require_own_rows(counted, config.max_shared_uids)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return the tables, what each check removed, and what a download says."""
+        """Return the tables, the number that each check removed, and the figures of a download."""
         plan, texts = self.asked.plan, Checks(self.checks).of_texts
         tables = [{"name": table.name, **_of_table(number, counted)} for number, table in enumerate(plan.tables)]
         facts: dict[str, Any] = {"tables": tables, "conditions": [*self._of_images(counted)]}
@@ -122,7 +122,7 @@ def require_success(statuses: Mapping[str, int]) -> None:
 
 
 def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
-    """Yield what is asked: first of images, in the order of their bits, then of texts."""
+    """Yield all checks: first of images, in the order of their bits, then of texts."""
     for bit, condition in enumerate(found):
         yield Check(condition.shown, partial(_is_unmet, bit=bit))
     for rule in plan.policy.over(IMAGES):
@@ -171,6 +171,6 @@ def _of_table(number: int, counted: Tallies) -> dict[str, Any]:
 
 
 def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict[str, Any]:
-    """Return what was counted of a check."""
+    """Return the counts of a check."""
     counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
     return {"text": title} | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}

@@ -159,7 +159,7 @@ def _write_marks(marks: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.R
 
 
 def _send(item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: Path) -> Iterator[Block]:
-    """Write the images of a file that have no copies; yield the texts of all others, packed."""
+    """Write the images of a file that have no copies; yield the texts of all other images, packed."""
     file, marks = item
     rows, copy_of = _marks(marks)
     packer, begin, path = Packer(buckets), 0, folder / file.path.name

@@ -204,7 +204,7 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _read(name: str, path: str) -> _Table:
-    """Return what is in the files of a table; a table without any URL or hash is refused."""
+    """Return the keys and hashes in the files of a table; refuse a table without any URL or hash."""
     table = _Table(name)
     for file, version in parquet_files(path, _EXPECTED):
         with opened(file, version) as parquet:

@@ -66,7 +66,7 @@ class EvaluationTexts:
         return len(self.keys)
 
     def fails(self, texts: pa.Array) -> np.ndarray:
-        """Return which texts, cleaned as those of images are, are among these; a null is none."""
+        """Return which texts, cleaned as the texts of images are, are in this set; a null is not."""
         strings = string_array(texts, "texts")
         return self.keys.contains(url_keys(_folded(strings))) & _is_text(strings)
 

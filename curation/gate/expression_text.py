@@ -149,5 +149,5 @@ def _is_day_of_the_run(token: _Token) -> bool:
 
 
 def _is_beside(token: _Token, brackets: str) -> bool:
-    """Return whether a token, right before or behind a name, gives it another meaning than that of a column."""
+    """Return whether a token right before or behind a name shows that the name is not a column."""
     return token.name is not None or token.kind in ("string", "number") or token.text in [*brackets]

@@ -101,7 +101,7 @@ def conditions(spark: SparkSession, expression: str) -> list[Condition]:
 
 
 def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schema) -> None:
-    """Refuse what is not true or false of one row alone, given the columns that it names."""
+    """Refuse a condition that is not true or false for a single row, given the columns that it names."""
     try:
         with _silent():
             rows = spark.createDataFrame([], from_arrow_schema(columns))
@@ -137,7 +137,7 @@ def nan_is_null(spark: SparkSession, condition: Condition, columns: pa.Schema) -
 
 
 def _computed(tree: Any) -> Iterator[Any]:
-    """Yield the parts whose value may be NaN where that of no column is: of sums and products, the whole ones."""
+    """Yield the parts that may be NaN although no column is; of sums and products, the whole expressions."""
     open_ = [(tree, False)]
     while open_:
         part, is_within = open_.pop()
@@ -177,7 +177,7 @@ def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
 
 
 def _columns(part: Any) -> Iterator[str]:
-    """Yield the names of the columns in a part; of a field of a struct, that of the struct."""
+    """Yield the names of the columns in a part; for a field of a struct, the name of the struct."""
     leaves = part.collectLeaves()
     for leaf in map(leaves.apply, range(leaves.size())):
         if leaf.getClass().getSimpleName() == "UnresolvedAttribute":
@@ -195,7 +195,7 @@ def _is_of_one_row(spark: SparkSession, checked: DataFrame, rows: DataFrame) -> 
 
 
 def _is_of_a_day(condition: Condition, checked: DataFrame) -> bool:
-    """Say whether a condition may take a string such as 'today' for a time."""
+    """Return whether a condition may read a string such as 'today' as a time."""
     if not names_a_day_of_the_run(condition.text):
         return False
     plan = checked._jdf.queryExecution().analyzed()
@@ -224,7 +224,7 @@ def _reason(error: Exception) -> str:
 
 
 def lenient(spark: SparkSession) -> AbstractContextManager[None]:
-    """Let what cannot be computed be null, such as x / 0: a row of someone's table should not end a run. Take UTC."""
+    """Make Spark return null for x / 0 and the like, so that one row of a user's table cannot end a run; set UTC."""
     return settings(spark, {"spark.sql.ansi.enabled": "false", "spark.sql.session.timeZone": "UTC"})
 
 

@@ -85,7 +85,7 @@ def verdicts(spark: SparkSession, files: Sequence[OwnFile], asked: Asked, sets: 
 
 
 def _joined(spark: SparkSession, asked: Asked) -> DataFrame:
-    """Return the rows of all tables, those of an image side by side."""
+    """Return the rows of all tables, joined by image."""
     tables = zip(asked.tables, asked.columns, asked.compared, strict=True)
     frames = [_rows_of(spark, *table, number) for number, table in enumerate(tables)]
     return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
@@ -125,7 +125,7 @@ def _facts(asked: Asked) -> list[str]:
 
 
 def _of_images(spark: SparkSession, asked: Asked) -> list[str]:
-    """Return the expressions of what is known of a matched image; of one that is in no table all columns are null."""
+    """Return the expressions for a matched image's verdict; if it is in no table, all columns are null."""
     tables = zip(asked.tables, asked.columns, strict=True)
     fields = {name: kind for table, columns in tables for name, kind in _sql_types(table.row_schema(columns)).items()}
     nulls = [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in fields.items()]

@@ -125,7 +125,7 @@ class GatePlan:
         return Gate.open(spark, self)
 
     def require_comparable(self) -> None:
-        """Refuse evaluation sets of which nothing can be found: hashes without a table that has any, and no URLs."""
+        """Refuse evaluation sets that cannot be compared: they have hashes, but no table has any, and no URLs."""
         if self.evaluation and not self.evaluation.has_urls and not any(map(self.tables_with, EVALUATION_COLUMNS)):
             raise InputError(
                 "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
@@ -143,7 +143,7 @@ class GatePlan:
 
     @property
     def images_per_domain(self) -> int | None:
-        """So many images of a registered domain stay at most."""
+        """The largest number of images of a registered domain that stay."""
         return self.policy.number_of("max_images_per_domain")
 
     @property
@@ -163,7 +163,7 @@ class GatePlan:
 
     @property
     def column_names(self) -> dict[str, list[str]]:
-        """The names of these columns by that of their table."""
+        """The names of these columns by the name of their table."""
         return {table.name: columns.names for table, columns in self.columns}
 
     def table_with(self, column: str, flag: str) -> ImageTable:

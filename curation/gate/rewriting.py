@@ -26,13 +26,13 @@ Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, int, Tallies], pa.Reco
 
 
 def rewritten(rows: DataFrame, images: Sequence[OwnFile], change: Change, folder: Path) -> Tallies:
-    """Write all files anew, each in the task to which Spark brings the rows about its images (PLACE and others)."""
+    """Rewrite all files, each in the task to which Spark brings the rows about its images (PLACE and others)."""
     write = partial(_write_each, images=list(images), change=change, folder=folder)
     return summed(map_batches(by_file(rows, len(images)), write, SCHEMA))
 
 
 def rewrite(file: OwnFile, change: Change, folder: Path, number: int = 0, rows: RowStream | None = None) -> Tallies:
-    """Write a file anew to one of its name in `folder`; `number` is that of the file in the rows."""
+    """Rewrite a file into `folder` under the same name; `number` is the file's number in the rows."""
     tallies, begin, path = Tallies(), 0, folder / file.path.name
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):

@@ -28,7 +28,7 @@ class Rule:
 
     @property
     def form(self) -> str:
-        """The rule as it is given."""
+        """The rule in the form in which a user gives it."""
         return self.name if self.numbers is None else f"{self.name}:N"
 
 

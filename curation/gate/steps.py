@@ -42,7 +42,7 @@ class Step:
     """A step of the gate, with all its options."""
 
     def prepare(self, context: Context) -> Step:
-        """Return the step once what it needs besides images was read."""
+        """Return the step after reading what it needs besides images."""
         return self
 
     def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
@@ -50,7 +50,7 @@ class Step:
         raise NotImplementedError
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
-        """Refuse what cannot be meant, given what was counted."""
+        """Refuse, by the counts, options that cannot be meant."""
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return what run.json says of the step: lists are added to those of the steps before."""

@@ -1,4 +1,4 @@
-"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; a rerun resumes where it broke off."""
+"""Hash all pictures of tars and folders on Spark, into a folder of Parquet files; an interrupted run is resumed."""
 
 from __future__ import annotations
 

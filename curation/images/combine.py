@@ -122,7 +122,7 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return numbers that are in the order of kind, given language, none first, and that of the page, none last."""
+    """Return numbers that sort by kind, then given language (none first), then page language (none last)."""
     kinds, given = (_ranks(rows[name]) for name in ("kind", "given"))
     pages = _ranks(_none_last(rows["page_language"]))
     return (kinds * (int(given.max(initial=0)) + 1) + given) * (int(pages.max(initial=0)) + 1) + pages
@@ -261,7 +261,7 @@ def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
 
 
 def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    """Return the page of each image, and that of each text where it is another one; images begin at `starts`."""
+    """Return the page of each image, and the page of each text if it differs; images begin at `starts`."""
     bounds, rows = np.append(starts, len(pages)), np.arange(len(pages))
     is_known = pages.is_valid().to_numpy(zero_copy_only=False)
     first = _smallest_rows(pages, rows, bounds)

@@ -40,7 +40,7 @@ def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
 def pack_pairs(
     batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, tallies: Tallies
 ) -> Iterator[Block]:
-    """Yield the pairs of CANDIDATES batches; `tallies` gets those that came with them, and the `rows` packed."""
+    """Yield blocks of the pairs of CANDIDATES batches; `tallies` gets the batches' tallies, and `rows` packed."""
     packer = Packer(buckets)
     for run in runs(keyed(rows) for rows in without_tallies(batches, tallies)):
         tally_signals(run, tallies)
@@ -63,7 +63,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
 
 def in_buckets(blocks: Iterable[Block], buckets: int) -> Iterator[Block]:
-    """Yield blocks of pairs, those of fewer buckets packed anew by so many."""
+    """Yield blocks of pairs in this number of buckets; blocks of fewer buckets are packed again."""
     packer = Packer(buckets)
     for block in blocks:
         if block.buckets >= buckets:
@@ -81,7 +81,7 @@ def pack(rows: pa.RecordBatch, packer: Packer, buckets: int) -> Iterator[Block]:
 
 
 def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
-    """Write the matched images of blocks of pairs, one of these buckets, of so many in all, after the other."""
+    """Write the matched images of blocks of pairs, for these buckets of `number` in all, one after the other."""
     tallies = Tallies()
     with Store(cache_folder()) as store, part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for block in in_buckets(map(Block.of, blocks), number):

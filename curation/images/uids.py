@@ -34,7 +34,7 @@ def uids(urls: pa.Array, given: pa.Array | None = None) -> pa.StringArray:
 
 
 def uid_hashes(uids: pa.Array) -> np.ndarray:
-    """Return what Spark's xxhash64(uid) is, as int64; of a null it is the seed."""
+    """Return Spark's xxhash64(uid) as int64; for a null it is the seed."""
     uids = string_array(uids, "uids")
     return _hashed(uids, np.full(len(uids), SEED, np.uint64)).view(np.int64)
 
@@ -61,7 +61,7 @@ def _digests(values: pa.Array) -> pa.StringArray:
 
 
 def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:
-    """Return XXH64 of each value with its seed; the seed of a null stays as it is."""
+    """Return XXH64 of each value with its seed; for a null, the seed unchanged."""
     offsets, data = string_buffers(values)
     out = np.empty(len(values), np.uint64)
     xxhash(data, offsets, seeds, out)

@@ -58,7 +58,7 @@ def from_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -
 
 
 def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that have a web address and a text, if any, and count the others by the first thing amiss.
+    """Yield the rows with a web address and a text, if there are any; count other rows by their first fault.
 
     Texts are cleaned as those of pages are; all else is used as it is. Of the languages that are stated, those that
     are not known are counted, too.

@@ -105,7 +105,7 @@ _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eigh
 
 @lru_cache(maxsize=1)
 def formats() -> dict[str, Format]:
-    """Return the formats by name, also those of other installed packages."""
+    """Return the formats by name, including the formats of other installed packages."""
     return hooks(GROUP, {}) | {each.name: each for each in OWN}
 
 

@@ -51,7 +51,7 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
 
 
 def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
-    """Return texts cut to so many characters, and how many were longer."""
+    """Return texts cut to `length` characters, and how many were longer."""
     is_long = pc.greater(pc.utf8_length(texts), length)
     if not is_long.true_count:
         return texts, 0
@@ -60,7 +60,7 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
 
 
 def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of one input, and if their tallies count damage worth naming, a tally with its path."""
+    """Yield the batches of one input, and then, if much of it is damaged, a tally with its path."""
     counted: Counter[str] = Counter()
     for batch in batches:
         if batch["tally"].null_count < batch.num_rows:
@@ -76,7 +76,7 @@ def tally_damage(batches: Iterable[pa.RecordBatch], path: str) -> Iterator[pa.Re
 
 
 def require_sound(read: Tallies, config: CurationConfig) -> Tallies:
-    """Return the tallies of what was read; refuse a run in which more is damaged than its limits allow."""
+    """Return the tallies of reading; refuse a run with more damage than its limits allow."""
     records = read["records"] + read["dropped.corrupt_gzip"]  # a broken member's records were never counted
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
     _require("records", BAD_RECORDS, records, read, config.max_bad_records)

@@ -88,7 +88,7 @@ def table_name(given: str) -> str:
 
 
 def tables_in(output: Path) -> Path:
-    """Return the folder for copies of tables in an output folder, as workers are told it."""
+    """Return the folder for copies of tables in an output folder, as its path is given to workers."""
     folder = output / FOLDER
     return folder if is_url(folder) else folder.absolute()
 

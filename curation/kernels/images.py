@@ -19,7 +19,7 @@ def common(data, begin, other, size):
 
 @kernel
 def differs_from_last(offsets, data, order, places, out):
-    """out[k] = whether the string of row order[places[k]] differs from that of the row before it in the order."""
+    """out[k] = whether the string of row order[places[k]] differs from the string of the row before it in order."""
     for k in range(len(out)):
         row, last = order[places[k]], order[places[k] - 1]
         size = offsets[row + 1] - offsets[row]

@@ -182,7 +182,7 @@ def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
 
 
 def _sums(count: int, width: int) -> Sums:
-    """Return memory for so many sums; one that was never touched costs none."""
+    """Return memory for this number of sums; untouched memory costs nothing."""
     return Sums(np.zeros((count, _padded(width)), np.float32), np.zeros(count, np.int64), np.zeros(count))
 
 

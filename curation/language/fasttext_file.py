@@ -153,7 +153,7 @@ class _Cursor:
         self.position = 0
 
     def skip(self, size: int) -> np.ndarray:
-        """Pass over so many bytes, and return them."""
+        """Move past this number of bytes, and return them."""
         begin = self.position
         if size < 0 or begin + size > len(self.bytes):
             raise _Damage

@@ -109,7 +109,7 @@ def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
 
 @cache
 def _written(label: str) -> int:
-    """Return the bits of the scripts that a label admits: those of its language, and the one that it names itself."""
+    """Return the bits of the scripts that a label admits: its language's scripts, and the script in its name."""
     scripts = {*of_label(label).scripts, *_OF_LABEL.findall(label)}
     if not of_label(label).scripts:
         return _EVERY

@@ -96,7 +96,7 @@ class Matching:
         return languages, scores, reasons
 
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
-        """Return the ids of the entries in each text, among those of its own language."""
+        """Return the ids of the entries in each text, from the entries of its own language."""
         codes = languages.dictionary_encode()
         indices = codes.indices.to_numpy()
         order = np.argsort(indices, kind="stable")

@@ -72,7 +72,7 @@ class Comparison:
 
 
 def copies_of(hashes: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
-    """Return `uid` and `copy_of` of all images that have a copy: each one's own uid if it stays, or else its leader's.
+    """Return `uid` and `copy_of` of all images that have a copy: their own uid if they stay, else the leader's uid.
 
     `hashes` has the columns `uid` and `hash`, a binary of so many bits; null hashes have no copies. Of equal hashes the
     smallest uid stays, and a uid that comes with several hashes has the first of them in the order of hashes.
@@ -129,7 +129,7 @@ class Leaders:
 
 
 def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> DataFrame:
-    """Return key and leader of the distinct hashes that are near copies of others."""
+    """Return key and leader of the distinct hashes that are near copies."""
     spark, number, found = distinct.sparkSession, distinct.count(), []
     undecided, files = distinct.select("key"), folder / "distinct"
     for share in shares(number):
@@ -211,7 +211,7 @@ def _led(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
 
 
 def _words(column: pa.Array, bits: int) -> np.ndarray:
-    """Return the hashes or keys of a column as rows of uint64; refuse those of another size."""
+    """Return the hashes or keys of a column as rows of uint64; refuse hashes of another size."""
     try:
         fixed = column.cast(pa.binary(bits // 8))
     except pa.ArrowException:

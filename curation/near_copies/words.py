@@ -50,7 +50,7 @@ def words_of(data: bytes | memoryview | np.ndarray, bits: int) -> np.ndarray:
 
 
 def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
-    """Return the hashes, or keys, of a column as rows of uint64; of nulls any number."""
+    """Return the hashes, or keys, of a column as rows of uint64; for nulls the numbers are arbitrary."""
     size, data = fixed.type.byte_width, fixed.buffers()[1]
     if data is None:
         return np.zeros((len(fixed), size // 8), np.uint64)
@@ -115,7 +115,7 @@ def is_bytes(kind: pa.DataType) -> bool:
 
 
 def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return hashes of so many bytes as rows of uint64, and which rows have one; nulls have none, and any number.
+    """Return hashes of `size` bytes as rows of uint64, and which rows have one; nulls have arbitrary numbers.
 
     InputError for hashes of another size.
     """
@@ -127,7 +127,7 @@ def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.n
 
 
 def is_plain(words: np.ndarray) -> np.ndarray:
-    """Return which pHashes are those of pictures that vary in one direction only, as plain ones.
+    """Return which pHashes are of pictures that vary in one direction at most, such as plain pictures.
 
     >>> is_plain(np.array([[0x8000000000000000], [0xFF], [0x1FF]], np.uint64)).tolist()
     [True, True, False]

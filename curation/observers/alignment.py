@@ -121,7 +121,7 @@ _READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIF
 def _count(
     part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules
 ) -> Iterator[pa.RecordBatch]:
-    """Yield what a file of the pool or the manifest adds to the sums of each language."""
+    """Yield the counts of a file of the pool or the manifest, to be added to the sums of each language."""
     name, file = part
     for code, counts in count_classes(_READERS[name]([file]), _finders(classes, rules)).items():
         places = np.flatnonzero(counts)
@@ -147,12 +147,12 @@ def table(found: Figures) -> str:
 
 
 def drawing(found: Figures) -> str:
-    """Return an SVG with a chart of each language of which the pool names a class."""
+    """Return an SVG with a chart of each language for which the pool names a class."""
     return environment().get_template("alignment.svg").render(drawn=charts_of(found))
 
 
 def charts_of(found: Figures) -> list[Chart]:
-    """Return a chart of each language of which the pool names a class.
+    """Return a chart of each language for which the pool names a class.
 
     It has the texts that name each class, the most frequent first, in the pool and in the manifest.
     """

@@ -144,5 +144,5 @@ class World:
 
 
 def purpose(name: str, epoch: int) -> str:
-    """Return the purpose of an epoch's draws; in epoch 0, that of a run of curate."""
+    """Return the purpose of an epoch's draws; in epoch 0, the purpose that a run of curate uses."""
     return f"{name} in epoch {epoch}" if epoch else name

@@ -147,7 +147,7 @@ class BalancedDataset(IterableDataset):
 
 
 def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.ndarray:
-    """Return the rates in a counts.parquet; refuse those of other metadata than the digest given."""
+    """Return the rates in a counts.parquet; refuse one made with metadata of another digest."""
     EntryCounts.open(str(path), metadata)  # checks ids, checksums and digest
     rates = read_table(counts_file(as_path(path)), columns=["rate"]).column("rate")
     if rates.null_count:

@@ -50,7 +50,7 @@ def _languages(facts: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
-    """Return the rows as lines with aligned columns: those in `left` to the left, the others to the right."""
+    """Return the rows as lines with aligned columns: the columns in `left` to the left, all others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -29,7 +29,7 @@ Rows = Sequence[dict[str, Any]]
 
 @cache
 def environment() -> Environment:
-    """Return the templates of pages and drawings. What is filled into them is escaped, wherever it comes from."""
+    """Return the Jinja environment of pages and drawings, which escapes every value that is filled in."""
     templates = Environment(
         loader=PackageLoader("curation.report"),
         autoescape=True,

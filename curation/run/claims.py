@@ -40,7 +40,7 @@ class Claim:
     description: dict
 
     def ledger(self, folder: Path, inputs: Sequence[Input]) -> Ledger:
-        """Return what is done in a folder and what is not; refuse one with files of other inputs."""
+        """Return what is done and not done in a folder; refuse one with files of other inputs."""
         ledger = Ledger.open(folder, self.description, list(inputs))
         paths = {each.path for each in inputs}
         others = {each["path"] for stamp in ledger.stamps.read().values() for each in stamp.inputs} - paths
@@ -73,7 +73,7 @@ def fill(
     describe: Callable[[Ledger], dict[str, Any]],
     overwrite: bool = False,
 ) -> Filled:
-    """Let `make` write the files of the inputs that a folder lacks, and `describe` say what is in all of them.
+    """Let `make` write the files that a folder lacks for the inputs, and `describe` summarise all of them.
 
     `make` is given a folder for temporary files, too. A folder that holds something else is refused, and one that holds
     such files is emptied with `overwrite`.
@@ -98,7 +98,7 @@ def fill(
 def write_part(
     stamps: Stamps, inputs: Sequence[Input], rows: Iterable[pa.RecordBatch], schema: pa.Schema, tallies: Tallies
 ) -> None:
-    """Write the rows of a task's inputs, and then its stamp with the tallies, which get how many have which status."""
+    """Write the rows of a task's inputs, then its stamp with the tallies, to which rows by status are added."""
     path = stamps.folder / f"{stamps.name_of(inputs)}.parquet"
     with part_writer(path, schema, ROW_GROUP) as writer:
         for batch in rows:

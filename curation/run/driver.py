@@ -97,7 +97,7 @@ class Steps:
         return self.request.gate.open(self.spark) if self.request.gate else None
 
     def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
-        """Write the matched images that pass the gate; return them, and what was counted."""
+        """Write the matched images that pass the gate; return them, and the gate's counts."""
         files, gated = opened.let_pass(images.files, self._context)
         number = self._complete(files, int(gated.last["passed"])).number
         checksums = {file.path.name: str(file.checksum) for file in files}
@@ -123,7 +123,7 @@ class Steps:
         return Balance(thresholds, rates_of(counts.values, languages, thresholds), sized)
 
     def sample(self, images: Images, rates: np.ndarray) -> Tallies:
-        """Write the curated files; return what was expected and kept."""
+        """Write the curated files; return the expected and the actual numbers of kept pairs."""
         config, output = self.request.config, self.output
         number = max(1, -(-images.number // config.rows_per_file))
         output.retract_results()
@@ -210,7 +210,7 @@ class Steps:
     def _threshold_for_size(
         self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
     ) -> SizedThreshold:
-        """Return the smallest English threshold that is expected to keep so many images."""
+        """Return the smallest English threshold that is expected to keep `target_size` images."""
         languages, passes, config = self.request.entries.languages, count(), self.request.config
 
         def sizes_at(candidates: list[int]) -> list[float]:

@@ -35,7 +35,7 @@ def matched_files(run: Results) -> list[OwnFile]:
 
 
 def pool_files(run: Results) -> list[OwnFile]:
-    """Return the files of the images that were counted; of a run without some images, which has none, its manifest."""
+    """Return the files of the counted images; if images were removed from the run, those of its manifest."""
     return curated_files(run) if run.facts.get("removals") else matched_files(run)
 
 

@@ -135,7 +135,7 @@ class Output:
         return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
 
     def matched_tallies(self) -> Tallies | None:
-        """Return the tallies of the matched/ of an earlier run with the same inputs and lists, or None."""
+        """Return the tallies of an earlier run's matched/ with the same inputs and lists, or None."""
         stamp = self.parts.stamp("matched")
         if stamp is None or not all(is_same(stamp, self.description, name) for name in MAY_DIFFER):
             return None
@@ -152,7 +152,7 @@ class Output:
         return self._earlier().get("lineage", [])
 
     def finish_matched(self, tallies: Tallies) -> None:
-        """Give the matched files their place, stamped with their description, lineage, tallies and checksums."""
+        """Move the matched files to their place, stamped with description, lineage, tallies and checksums."""
         known = self._earlier().get("made_from", {}).get("inputs", [])
         added = [each["path"] for each in self.description["inputs"] if each not in known]
         lineage = self.lineage()
@@ -164,7 +164,7 @@ class Output:
         self.parts.finish("matched", stamped(self.description) | more)
 
     def finish(self, part: str, checksums: dict[str, str]) -> None:
-        """Give the files of a part of the results their place; `checksums` has that of each."""
+        """Move the files of a part of the results to their place; `checksums` has the checksum of each."""
         self.owner.require()
         self.parts.finish(part)
         self._record(part, checksums)

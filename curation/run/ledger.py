@@ -63,7 +63,7 @@ class Stamps:
 
 
 def is_stamp(content: object) -> bool:
-    """Say whether the content of a file is that of a stamp, with the right checksum."""
+    """Return whether the content of a file is a stamp with the right checksum."""
     return isinstance(content, dict) and _stamp(dict(content)) is not None
 
 
@@ -103,7 +103,7 @@ class Ledger:
         return [self.stamps.folder / name for stamp in self.done.values() for name in stamp.files]
 
     def files_of(self, rows: int) -> list[list[Path]]:
-        """Return the files of all that is done, in lists of about so many `rows` as the tallies of their tasks say."""
+        """Return the files of all finished tasks, in lists of about `rows` rows, counted by their tallies."""
         parts = gather(self.done.values(), lambda stamp: int(Tallies(stamp.tallies)["rows"]), rows)
         return [[self.stamps.folder / name for stamp in part for name in stamp.files] for part in parts]
 
@@ -112,7 +112,7 @@ class Ledger:
         return Tallies(row for stamp in self.done.values() for row in stamp.tallies)
 
     def said_of_inputs(self, prefix: str) -> dict[str, str]:
-        """Return the ends of tallies that begin with `prefix`, by the path of the one input of their task."""
+        """Return the rest of the names of tallies that begin with `prefix`, by the path of their task's one input."""
         said = (
             (stamp.inputs[0]["path"], rest)
             for stamp in self.done.values()

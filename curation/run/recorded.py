@@ -21,7 +21,7 @@ _CHECKSUM = re.compile("[0-9a-f]{8}")
 
 
 def recorded(paths: Iterable[str]) -> dict[str, str]:
-    """Return the checksums of those of these files that have one, by path."""
+    """Return the checksums of these files by path, for the files that have one."""
     by_folder: dict[str, list[str]] = {}
     for path in paths:
         if not _WRITTEN_BY_OTHERS.match(path):

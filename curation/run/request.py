@@ -90,12 +90,12 @@ class Request:
         )
 
     def paths(self, inputs: Sequence[str | Path]) -> list[str]:
-        """Return the paths among `inputs`, and those of all files that were found."""
+        """Return the paths among `inputs`, and the paths of all files that were found."""
         given = (each for each in map(str, inputs) if not (is_table(each) or is_crawl(each)))
         return [*given, *(file.path for file in self.files)]
 
     def with_copies(self, copies: list[Input]) -> Request:
-        """Return the request with files instead of the tables of which they are copies."""
+        """Return the request with tables replaced by the files of their copies."""
         return replace(self, files=[*self.files, *copies], tables=[])
 
     def made_from(self) -> dict:

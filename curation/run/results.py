@@ -113,7 +113,7 @@ class Results:
         return self.path / part, rows[part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield MATCHED batches of so many of the counted images, or of all.
+        """Yield MATCHED batches of `images` of the counted images, or of all if None.
 
         Files come in an order that is drawn, the same each time: a file may hold the images of one input alone, so the
         first files would be no sample.
@@ -170,7 +170,7 @@ class Results:
         return threshold_for_size(size_of, size, unlimited_threshold(limiting))
 
     def pairs(self, columns: Sequence[str], images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of so many kept images, or of all; the manifest is in random order."""
+        """Yield some columns of `images` kept images, or of all if None; the manifest is in random order."""
         return _batches(self.files("curated"), [*columns], images)
 
     def kept(self, share: float = 1.0) -> pa.Table:
@@ -191,7 +191,7 @@ class Results:
         return counts.values
 
     def files(self, part: str) -> list[OwnFile]:
-        """Return the Parquet files of a part, such as curated; refuse a part that lacks files or has others."""
+        """Return the Parquet files of a part, such as curated; refuse a part with missing or additional files."""
         known, prefix = self.facts.get("checksums", {}), f"{part}/"
         own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy

@@ -19,12 +19,12 @@ MAY_DIFFER = ("inputs", "exclusion")  # in one folder: images are then matched a
 
 
 def stamped(description: dict) -> dict:
-    """Return what a folder says of the run that it holds."""
+    """Return the description of the run that a folder holds."""
     return {"version": VERSION, "made_from": description}
 
 
 def is_same(stamp: dict, description: dict, name: str) -> bool:
-    """Say whether a part of the description is that of the stamp."""
+    """Return whether a part of the description equals the stamp's."""
     return stamp.get("made_from", {}).get(name) == description[name]
 
 

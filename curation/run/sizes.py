@@ -28,7 +28,7 @@ def pair_buckets(files: list[Input]) -> int:
 
 
 def group_buckets(rows: float) -> tuple[int, int]:
-    """Return the number of buckets in which so many pairs are grouped, and that of the tasks which take them in turn.
+    """Return into how many buckets this many pairs are grouped, and how many tasks take the buckets in turn.
 
     >>> group_buckets(1e6), group_buckets(5e7), group_buckets(1e9), group_buckets(1e11)
     ((4, 4), (256, 256), (4096, 1024), (524288, 8192))

@@ -86,7 +86,7 @@ class MatchPlan:
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield CANDIDATES batches without what is excluded and not asked for, and with long texts cut."""
+        """Yield CANDIDATES batches without excluded and unwanted rows, and with long texts cut."""
         if not self.languages.ask_pages:
             batches = map(_without_page_language, batches)
         if self.artefacts.exclusion is not None:

@@ -128,7 +128,7 @@ def _of_sources(path: Path) -> list[Check]:
 
 
 def _facts(path: Path, remedy: str) -> dict:
-    """Return the content of the file that knows the others; it must be, byte for byte, what we write."""
+    """Return the content of the file that lists the others; it must equal, byte for byte, what this project writes."""
     data = read_bytes(path)
     try:
         facts = content_of(data)

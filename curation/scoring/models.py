@@ -49,7 +49,7 @@ class Checkpoint:
 
     @classmethod
     def find(cls, name: str, pretrained: str | None, known: Mapping[str, Sequence[str]]) -> Checkpoint:
-        """Return what a name stands for; `known` has open_clip's models with the tags of their weights.
+        """Return the model that a name stands for; `known` has open_clip's models with the tags of their weights.
 
         A folder is of the library whose config it holds. open_clip's own names come next, and any other OWNER/NAME is
         a repository of transformers.
@@ -164,7 +164,7 @@ def _of_transformers(checkpoint: Checkpoint) -> Model:
 
 
 def _config_of(name: str, file: str) -> Path:
-    """Return a file of configuration of a folder or repository; all others of a folder are checked, too."""
+    """Return a configuration file of a folder or repository; all other ones in a folder are checked, too."""
     if os.path.isdir(name):
         require_no_code(Path(name))
         return Path(name, file)

@@ -101,7 +101,7 @@ def _digest(run: Results) -> str:
 
 @contextmanager
 def _texts(tars: Sequence[Input], run: Results | None, work: Path) -> Iterator[Iterator[Tar]]:
-    """Give the tars with their texts; what is joined is in `work` meanwhile, or on this machine if that is a URL."""
+    """Yield the tars with their texts; joined texts are meanwhile in `work`, or on this machine if that is a URL."""
     if run is None:
         yield with_own_texts(tars)
         return
@@ -152,7 +152,7 @@ def rows_of(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
 
 
 def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]:
-    """Return what is said of an image whose texts have these scores and languages."""
+    """Return the row of an image whose texts have these scores and languages."""
     finite = np.isfinite(scores)
     if not finite.any():
         return {"status": NOT_FINITE}

@@ -78,7 +78,7 @@ def matched(run: Results) -> list[OwnFile]:
 
 @contextmanager
 def threads(number: int) -> Iterator[ThreadPoolExecutor]:
-    """Give a pool of threads, which does not begin what is left at the end."""
+    """Yield a pool of threads, which at the end drops work that has not begun."""
     pool = ThreadPoolExecutor(number)
     try:
         yield pool
@@ -87,7 +87,7 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:
-    """Yield the samples of each tar, in order, `size` at a time; of a tar without samples an empty batch."""
+    """Yield the samples of each tar, in order, `size` at a time; a tar without samples gives an empty batch."""
     begun: deque[tuple[Tar, int, list[Future]]] = deque()
     for tar in tars:
         rows = range(tar.samples.num_rows)

@@ -64,7 +64,7 @@ def summary(ledger: Ledger) -> dict[str, Any]:
 
 
 def table(scores: Filled) -> str:
-    """Return what a person is told: how many images have a score, quantiles, and where they are."""
+    """Return the summary for a person: the number of scored images, quantiles, and the folder."""
     facts = scores.facts
     reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)
     lines = [f"{number(facts['scores']['images'])} images scored; without a score: {reasons or 'none'}"]

@@ -90,7 +90,7 @@ def flattened(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Return those of the formats that this Pillow was built with; its libtiff is made silent."""
+    """Return the formats that this Pillow was built with; silence its libtiff."""
     from PIL import Image
 
     Image.init()

@@ -53,7 +53,7 @@ def samples(path: Path) -> pa.RecordBatch:
 
 
 def fault_of(found: pa.RecordBatch) -> str | None:
-    """Return what is wrong with the tar that these SAMPLES are of, None where it is whole."""
+    """Return the fault of the tar that these SAMPLES come from, None if it is whole."""
     fault = (found.schema.metadata or {}).get(FAULT)
     return None if fault is None else fault.decode()
 

@@ -38,7 +38,7 @@ class TarWriter:
 
 @contextmanager
 def writing(path: Path) -> Iterator[TarWriter]:
-    """Give a tar to write, which is whole when the block ends."""
+    """Yield a tar to write, which is whole when the block ends."""
     with path.open("wb") as file:
         tar = TarWriter(file)
         yield tar

@@ -85,7 +85,7 @@ class Client:
             raise Stopped
 
     def sleep(self, seconds: float) -> None:
-        """Return after so many seconds, or once the run is to end."""
+        """Return after this number of seconds, or once the run is to end."""
         self.stop.wait(seconds)
 
     def persist(self, step: Callable[[], Result], size: Callable[[], int] = lambda: 0) -> Result:
@@ -128,7 +128,7 @@ class Client:
 
     @contextmanager
     def open(self, url: str, headers: dict[str, str] | None = None, method: str = "GET") -> Iterator[requests.Response]:
-        """Give the response to one request, its body unread; a busy or an unheard server raises Again."""
+        """Yield the response to one request, its body unread; a server that is busy or does not answer raises Again."""
         self.pause()
         host = _host_of(url)
         try:

@@ -143,7 +143,7 @@ class Transfer:
             raise Again(f"{redacted(self.download.url)} ended after {done:,} of {total:,} bytes")
 
     def _show(self, done: int, total: int | None) -> None:
-        """Let the progress of the stage stand at so many bytes of this file."""
+        """Set the progress of the stage to this number of bytes of this file."""
         shown = done // _MB, (total or done) // _MB
         advance(done=shown[0] - self._shown[0], total=shown[1] - self._shown[1])
         self._shown = shown

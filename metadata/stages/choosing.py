@@ -68,13 +68,13 @@ def _counted(rows: DataFrame, key: Column) -> Iterator[tuple[str, np.ndarray, np
 
 
 def percentile_ranks(number: int, percent: float) -> np.ndarray:
-    """Return the ranks from 0 of the two neighbours between which a percentile of so many values is."""
+    """Return the ranks, from 0, of the two values between which a percentile of `number` values is."""
     low = int((number - 1) * (percent / 100))
     return np.array([low, min(low + 1, number - 1)])
 
 
 def percentile(neighbours: tuple[float, float], number: int, percent: float) -> float:
-    """Return the percentile of so many values on the straight line between its neighbours, as NumPy computes it.
+    """Return the percentile by linear interpolation between its neighbours, as NumPy computes it.
 
     >>> values = [1.0, 2.0, 4.0, 8.0]
     >>> low, high = (values[rank] for rank in percentile_ranks(4, 30))

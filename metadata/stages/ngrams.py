@@ -132,7 +132,7 @@ def _count(dump: _Dump, plan: NgramPlan) -> Iterator[pa.RecordBatch]:
 
 
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
-    """Yield the texts of articles, and write their titles as those of page views are spelled."""
+    """Yield the texts of articles, and write their titles in the spelling of page views."""
     for batch in batches:
         titles.write(pa.RecordBatch.from_arrays([spaced(batch["title"])], schema=TITLES))
         yield batch["text"]

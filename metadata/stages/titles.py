@@ -78,7 +78,7 @@ def _viewed(spark: SparkSession, files: list[str], plan: TitlePlan) -> DataFrame
 
 
 def _is_whole(found: Tallies, code: str) -> bool:
-    """Return whether a language's articles have so many of its views that other titles are none of its articles."""
+    """Return whether a language's articles have enough of its views that other titles cannot be articles."""
     views = found.by_language("sum").get(code, 0)
     return found.by_language(f"{_ARTICLES}sum").get(code, 0) >= LEAST_SHARE * views
 
@@ -124,7 +124,7 @@ def _rows(languages: pa.Array, titles: pa.Array, views: pa.Array, article: bool)
 
 
 def _figures(batches: Iterable[pa.RecordBatch], plan: TitlePlan) -> Iterator[pa.RecordBatch]:
-    """Yield the figures of all titles, and those of articles, by language."""
+    """Yield the figures of all titles, and of articles alone, by language."""
     rules = {code: selection.titles(language(code), plan.config) for code in plan.languages}
     tally = Tallies()
     for batch in batches:

@@ -86,7 +86,7 @@ def _count(tally: Counter, path: str, what: str, number: int = 1) -> None:
 
 
 def namespaces(file: WikipediaFile) -> list[str]:
-    """Return the names of the namespaces in a dump's head, without that of articles."""
+    """Return the names of the namespaces in a dump's header, without the namespace of articles."""
     return [name for number, name in file.namespaces if number != 0]
 
 

@@ -89,7 +89,7 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
 
 
 def _sentence(faults: dict[str, str]) -> str:
-    """Return a sentence that names every file, those of one fault together."""
+    """Return a sentence that names every file, grouped by fault."""
     by_fault: dict[str, list[str]] = {}
     for path, fault in faults.items():
         by_fault.setdefault(fault, []).append(path)

@@ -53,7 +53,7 @@ _STREAM_BYTES = 10
 
 
 def one_form(files: Mapping[str, int]) -> list[str]:
-    """Return the paths of files (path → bytes) without those of a second form of the same dump, which the log names."""
+    """Return the paths of files (path → bytes) without further forms of the same dump, which the log names."""
     dumps: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in files:
         if found := _NAME.fullmatch(PurePosixPath(path).name):
@@ -68,7 +68,7 @@ def one_form(files: Mapping[str, int]) -> list[str]:
 
 
 def _warn_of_several(paths: list[str]) -> None:
-    """Warn of Wikipedias of which there are dumps of several days or kinds: each of them holds all articles."""
+    """Warn of Wikipedias with dumps of several days or kinds: each dump holds all articles."""
     dumps: dict[str, set[str]] = defaultdict(set)
     for found in filter(None, (_DAY.match(PurePosixPath(path).name) for path in paths)):
         dumps[found[2]].add(found[1])

@@ -89,7 +89,7 @@ def known(code: str) -> str | None:
 
 
 def is_other_project(database: str) -> bool:
-    """Return whether a database is that of another project than Wikipedia.
+    """Return whether a database belongs to another project than Wikipedia.
 
     >>> is_other_project("enwiktionary"), is_other_project("commonswiki"), is_other_project("enwiki")
     (True, True, False)

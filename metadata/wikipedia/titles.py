@@ -127,7 +127,7 @@ def has_url(titles: pa.Array) -> pa.Array:
 
 
 def is_main_page(wikipedias: pa.Array, titles: pa.Array) -> pa.Array:
-    """Return of each title whether it is that of its Wikipedia's main page."""
+    """Return for each title whether it is the main page of its Wikipedia."""
     candidates = pc.is_in(titles, pa.array(sorted(MAIN_PAGES)))
     return _where(candidates, _is_main_page_of, wikipedias, titles)
 

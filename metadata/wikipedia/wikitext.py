@@ -95,7 +95,7 @@ def _line(line: str) -> str:
 
 
 def _shown(link: re.Match) -> str:
-    """Return what a reader sees of a link: its text or its target; nothing where it leads to another language."""
+    """Return the visible text of a link: its text or its target; nothing if it leads to another language."""
     target, text = link.groups()
     if text is not None:
         return text
@@ -179,7 +179,7 @@ def _is_dropped(text: str, start: int, namespaces: set[str]) -> bool:
 
 
 def _variant(match: re.Match) -> str:
-    """Return what a reader of the first variant sees of -{zh-hans:…;zh-hant:…}-."""
+    """Return the text of the first variant in -{zh-hans:…;zh-hant:…}-."""
     if match[1] and _HIDDEN_VARIANTS & set(match[1]):
         return ""
     first = _FIRST_VARIANT.match(match[2])

@@ -36,7 +36,7 @@ class Rule:
     least: float = -np.inf
 
     def taken(self, candidates: int, enough: int) -> int:
-        """Return how many rows are taken of so many candidates, of which `enough` are not below the least value.
+        """Return how many rows are taken from `candidates` rows, of which `enough` are not below the least value.
 
         A part of a row is a row, so a small table keeps one.
 

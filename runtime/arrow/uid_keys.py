@@ -42,7 +42,7 @@ def uid_numbers(uids: Strings) -> np.ndarray:
 
 
 def exact_numbers(uids: Strings) -> np.ndarray:
-    """Return a key of each uid as int64[uid, 2]; of uids that differ in any character, also only in case, others.
+    """Return a key of each uid as int64[uid, 2]; uids that differ, even only in case, have different keys.
 
     A null has no key and is refused.
     """
@@ -53,7 +53,7 @@ def exact_numbers(uids: Strings) -> np.ndarray:
 
 
 def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
-    """Return the numbers that uids spell in `digits`, and those of the BLAKE2b of others."""
+    """Return the numbers that uids spell in `digits`, and for other uids those of their BLAKE2b."""
     numbers, is_read = _numbers(uids, digits)
     others = np.flatnonzero(~is_read)
     for row, uid in zip(others.tolist(), uids.take(pa.array(others)).to_pylist(), strict=True):

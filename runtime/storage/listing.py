@@ -115,7 +115,7 @@ def expand(path: str, deep: bool = True) -> Found | None:
 
 
 def names_in(folder: str) -> list[str]:
-    """Return the names of what is directly in a folder, hidden or not; none where there is no folder to be seen."""
+    """Return the names directly in a folder, hidden or not; none if there is no visible folder."""
     system, inner = system_of(folder)
 
     def look() -> list[str]:
@@ -140,7 +140,7 @@ def name_of(path: str) -> str:
 
 
 def system_of(path: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system of a path, and what it is called there."""
+    """Return the file system of a path, and the path's name in that file system."""
     if "://" not in path:  # not fsspec.core.url_to_fs, which splits a name at ::
         return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path))
     system, inner = fsspec.core.url_to_fs(with_secrets(path))
@@ -166,7 +166,7 @@ class _Listed:
 
 
 def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None:
-    """Return what is known of a file, of the files of a folder, or of all that a glob matches."""
+    """Return the file system's information on a file, the files of a folder, or all that a glob matches."""
     file = _file_info(system, inner)
     if file:
         return _Listed([file], is_file=True)
@@ -213,7 +213,7 @@ def _other_kind(system: AbstractFileSystem, info: Info) -> str | None:
 
 
 def _warn_of(kinds: dict[str, str], path: str) -> None:
-    """Warn of what is passed over because it is no regular file."""
+    """Warn of names that are skipped because they are not regular files."""
     if kinds:
         counts = ", ".join(f"{number} {kind}{'s' * (number > 1)}" for kind, number in Counter(kinds.values()).items())
         log.warning("passed over in %s, as no regular files: %s, the first %s", hidden(path), counts, min(kinds))

@@ -109,7 +109,7 @@ def own(folder: Path, wait: bool = False) -> Owner:
 
 @contextmanager
 def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
-    """Let no other run write into a folder during the block; what is unfinished is removed at its end."""
+    """Keep other runs out of a folder during the block; unfinished work is removed at its end."""
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = own(folder, wait)
     try:
@@ -131,7 +131,7 @@ def remove_runs(work: Path) -> None:
 
 
 def is_free(folder: Path) -> bool:
-    """Say whether a folder is new or empty, but for what a run that has begun or was killed needs to own it."""
+    """Return whether a folder is new or empty, except for the lock files of a run that has begun or was killed."""
     left = {name for name in names(folder / WORK) - {LOCK, TOKEN} if not name.endswith(PARTIAL)}
     return names(folder) <= {WORK} and all(map(_RUN.fullmatch, left))
 

@@ -31,7 +31,7 @@ Real = Callable[[str], str]
 
 @contextmanager
 def usable(output: str | PathLike[str]) -> Iterator[Path]:
-    """Give the path of an output folder; refuse a file, and a URL at which nothing can be written."""
+    """Return the path of an output folder; refuse a file, and a URL at which nothing can be written."""
     path = as_path(output)
     if is_url(path):
         if path.protocol in READ_ONLY or not path.path.strip("/"):
@@ -51,7 +51,7 @@ def usable(output: str | PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def claimed(output: str | PathLike[str], require: Callable[[Path], object]) -> Iterator[Parts]:
-    """Give an output folder to this run alone; `require` refuses one that holds something else."""
+    """Claim an output folder for this run alone; `require` refuses one that holds something else."""
     with usable(output) as folder:
         require(folder)  # before anything of ours is in it
         with owned(folder) as owner:
@@ -63,7 +63,7 @@ def claimed(output: str | PathLike[str], require: Callable[[Path], object]) -> I
 def new_folder(
     to: str | PathLike[str], inputs: Iterable[str | PathLike[str]], overwrite: bool | None = None
 ) -> Iterator[Path]:
-    """Give an empty folder that becomes the local folder `to` when the block ends without an error.
+    """Yield an empty folder that becomes the local folder `to` when the block ends without an error.
 
     A folder that is not empty is refused, or replaced with `overwrite`, which is None where a user cannot ask for that.
     """

@@ -44,7 +44,7 @@ class OwnFile:
 
 @contextmanager
 def intact(file: OwnFile) -> Iterator[Path]:
-    """Give a local path with the bytes of a file, compared with its checksum; a URL is copied to this machine first."""
+    """Yield a local path to the file's bytes, compared with its checksum; a file at a URL is copied here first."""
     if not is_url(file.path):
         _require(file, file.path)
         yield file.path
@@ -134,12 +134,12 @@ def as_written(path: Path) -> OwnFile:
 
 
 def tally(tallies: Tallies, path: Path, checksum: str) -> None:
-    """Add the checksum of a file to what its task tallies."""
+    """Add the checksum of a file to its task's tallies."""
     tallies.add(f"{TALLY}{path.name}", int(checksum, 16))
 
 
 def checksums_in(tallies: Tallies) -> dict[str, str]:
-    """Take the checksums out of the tallies of all tasks; return them by file, in order."""
+    """Remove the checksums from the tallies of all tasks; return them by file, in order."""
     return {name: _hex(int(value)) for name, value in sorted(tallies.take(TALLY).items())}
 
 

@@ -65,7 +65,7 @@ class PartWriter:
 
 @contextmanager
 def part_writer(path: Path, schema: pa.Schema, row_group_rows: int) -> Iterator[PartWriter]:
-    """Give a writer of one file, which exists after the block, and only if nothing went wrong.
+    """Yield a writer of one file, which exists after the block only if no error occurred.
 
     Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
     """
@@ -87,7 +87,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> s
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Return a Parquet file, opened; of a URL, a row group's columns are fetched together."""
+    """Open a Parquet file; at a URL, the columns of a row group are fetched together."""
     if is_url(path):
         file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec
         return pq.ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
@@ -124,7 +124,7 @@ def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
 
 
 def row_group_rows(files: list[OwnFile]) -> int:
-    """Return the size of row groups: that of the largest first one, since only the last of a file has fewer rows."""
+    """Return the size of row groups: the largest first group, since only the last of a file has fewer rows."""
     ends = map(_metadata, files)
     return max((end.row_group(0).num_rows for end in ends if end.num_row_groups), default=0) or 1
 

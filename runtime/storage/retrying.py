@@ -37,7 +37,7 @@ class Waits:
     longest: float
 
     def after(self, failures: int, chance: float) -> float:
-        """Return the wait after so many failures in a row, from 1; `chance` is from 0 to 1.
+        """Return the wait in seconds after this number of failures in a row, from 1; `chance` is from 0 to 1.
 
         >>> [Waits(1, 5).after(failures, chance=1) for failures in (1, 2, 3, 4)], Waits(1, 5).after(1, chance=0)
         ([1.0, 2.0, 4.0, 5.0], 0.5)

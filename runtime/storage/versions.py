@@ -78,7 +78,7 @@ def _shown(nanoseconds: int) -> str:
 
 
 def other_kind(path: str) -> str | None:
-    """Return what is at a local path that is no regular file, None where one is, itself or behind links."""
+    """Return the kind of a local path that is not a regular file; None if it is one, also behind links."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:

@@ -75,7 +75,7 @@ def _checksum(content: dict) -> str:
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a local file to write, which becomes `path` in one step when the block ends without an error."""
+    """Yield a local file to write, which becomes `path` in one step when the block ends without an error."""
     final = as_path(path)
     if is_url(final):
         # Not fsspec's `open("wb")`: when an error leaves its block, it commits what was written until then.
@@ -188,7 +188,7 @@ class Parts:
 
 @contextmanager
 def whole_folder(to: Path) -> Iterator[Path]:
-    """Give an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
+    """Yield an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
     parent = to.resolve().parent
     parts = Parts(parent, parent / f".{to.name}{PARTIAL}")
     try:

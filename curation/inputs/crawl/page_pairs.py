@@ -85,7 +85,7 @@ def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBat
 
 
 def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the PAGE_PAIRS of a file as candidates, and then its tallies; a file without any record counts as bad."""
+    """Yield the PAGE_PAIRS of a file as candidates, then its tallies; a file without records counts as bad."""
     for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
         tally["pairs"] += batch.num_rows
         yield candidates({name: batch[name] for name in PAGE_PAIRS.names})

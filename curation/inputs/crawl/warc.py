@@ -15,7 +15,7 @@ from metadata.languages import of_tag
 
 
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WARC file, and its tallies. What cannot be read is passed over and counted."""
+    """Yield the candidates of a WARC file, and its tallies; unreadable records are skipped and counted."""
     tally = Counter(files=1)
     responses = warc_records.responses(members(file, tally), tally)
     rows = (row for page in _pages(responses, tally) for row in pairs_of_page(page, tally))

@@ -31,7 +31,7 @@ _KINDS = pa.array(KINDS)
 
 
 def read(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of a WAT file, and its tallies. What cannot be read is passed over and counted."""
+    """Yield the candidates of a WAT file, and its tallies; unreadable records are skipped and counted."""
     tally = Counter(files=1)
     blocks = warc_records.metadata(members(file, tally), tally)
     yield from candidates_of_file(read_blocks(blocks, tally), tally)

@@ -91,7 +91,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
 
 
 def _of_width(data: Iterable[Fields], rows: Rows, tally: Counter[str]) -> Iterator[list[str]]:
-    """Yield the rows that have as many fields as the first one; others are counted, and the line of the first noted."""
+    """Yield the rows with as many fields as the first row; count other rows, and note the first one's line."""
     for row in data:
         tally["records"] += 1
         if row is not None and len(row) == rows.width:

@@ -101,7 +101,7 @@ def _quotes(text: str, delimiter: str) -> str:
 
 
 def _counts(text: str, delimiter: str, style: str) -> tuple[int, int, int]:
-    """Return the number of fields in quotes that they need, of others in quotes, and of those with a stray quote."""
+    """Return the numbers of fields with needed quotes, with needless quotes, and with a stray quote."""
     end = f"{delimiter}\r\n"
     special = f'[{delimiter}"\\\\]' if _is_even(text, delimiter) else f'[{end}"\\\\]'
     fields = re.compile(rf'(?:^|(?<=[{end}])){_FIELDS[style]}(?=[{end}]|\Z)|[^{end}"]*"[^{end}]*', re.S)

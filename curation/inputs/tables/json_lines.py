@@ -49,7 +49,7 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 
 
 def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
-    """Yield the object of each line that is not blank; others are counted, and the first is noted."""
+    """Yield the object of each line that is not blank; count lines without one, and note the first of them."""
     for number, line in enumerate(text, 1):
         if not line.strip():
             continue
@@ -89,7 +89,7 @@ def _columns(objects: list[Object], options: TableOptions, path: str) -> dict[st
 
 
 def _string(value: Any) -> str | None:
-    """Return a JSON value as a string: numbers as they are written, None for what is no scalar."""
+    """Return a JSON value as a string: numbers as they are written, None if it is not a scalar."""
     if type(value) is str:
         return value
     return str(value) if type(value) in (int, float) else None

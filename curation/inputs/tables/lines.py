@@ -67,7 +67,7 @@ def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
 
 
 def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
-    """Yield the lines of up to LONGEST_LINE characters; others are passed over piece by piece, and counted."""
+    """Yield the lines of up to LONGEST_LINE characters; skip longer ones piece by piece, and count them."""
     readline = partial(text.readline, LONGEST_LINE)
     for line in iter(readline, ""):
         if len(line) < LONGEST_LINE or line.endswith("\n"):

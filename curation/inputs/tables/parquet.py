@@ -13,7 +13,7 @@ from runtime.storage.parquet import BoundedParquet
 
 
 def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates in these row groups of a file, its pieces (None: in all), and its tallies."""
+    """Yield the candidates in these row groups (pieces) of a file, or in all if None, and its tallies."""
     table = BoundedParquet(file)
     columns = string_columns(table.schema, options, path)
     tally = Counter(files=1)

@@ -33,7 +33,7 @@ Columns = Callable[[list[str]], list[str]]  # chooses among the names of a table
 
 @contextmanager
 def opened(path: str, what: str) -> Iterator[BinaryIO]:
-    """Give the file unpacked; refuse one that cannot be read in one sentence, which says `what` it is."""
+    """Yield the file unpacked; refuse one that cannot be read, in a sentence that calls it `what`."""
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
             yield unpack(file, name_of(path))

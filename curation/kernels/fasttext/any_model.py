@@ -114,7 +114,7 @@ def sum_of_word(model, data, word, table):
 
 @lean
 def add_up(model, data, begin, size, table, number):
-    """Make sum `number` that of the word data[begin:begin + size]."""
+    """Set sum `number` to the sum of the word data[begin:begin + size]."""
     clear(table.sums, number)
     table.hashes[number] = add_word(model, data, begin, begin + size, table.sums, number)
 

@@ -35,7 +35,7 @@ def left_probability(right):
 
 @inline
 def log_probability(p):
-    """Return what a probability adds to a score."""
+    """Return the term that a probability adds to a score."""
     return np.float32(math.log(np.float64(p) + _EPSILON))
 
 

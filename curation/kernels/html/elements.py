@@ -63,7 +63,7 @@ def is_styled(element):
 
 @lean
 def is_kept(element, kind):
-    """Return whether an element of this kind has what it is wanted for."""
+    """Return whether an element of this kind has the attributes for which it is wanted."""
     if kind == names.META:
         return element[names.CONTENT] >= 0 or element[names.CHARSET] >= 0
     if kind == names.HTML:

@@ -89,7 +89,7 @@ def is_image(data, begin, end):
 
 @inline
 def clear_image(record, images, row):
-    """Make a row that of an image without anything."""
+    """Set a row to an image without any value."""
     images[row, names.RECORD] = record
     images[row, names.URL] = images[row, names.URL + 1] = 0
     for column in range(names.TEXTS, names.IMAGE_COLUMNS):
