@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark import cloudpickle
 
-from tests.simulator.disk import Disk, Ended, Fault, Process, Sleeper
+from tests.simulator.machine import Ended, Fault, Machine, Process, Sleeper
 
 LATE = 400  # operations within which a late task goes on, at most
 
@@ -31,7 +31,7 @@ class JobFailed(Exception):
 class Engine:
     """Starts the tasks of one command."""
 
-    disk: Disk
+    machine: Machine
     faults: dict[int, Fault]  # by task
     cores: int
     tries: int  # of a task
@@ -40,7 +40,7 @@ class Engine:
     def stage(self, tasks: list[Callable[[], Iterator]]) -> list[list]:
         """Return what each task yields."""
         order, found = [*range(len(tasks))], {}
-        self.disk.chance.shuffle(order)
+        self.machine.chance.shuffle(order)
         for number in order:
             found[number] = self._tried(tasks[number])
         return [found[number] for number in range(len(tasks))]
@@ -49,10 +49,10 @@ class Engine:
         fault = self.faults.get(self.started)
         self.started += 1
         if fault:
-            self.disk.met.append(str(fault))
+            self.machine.met.append(str(fault))
             if fault.kind == "late":
-                sleeper = Sleeper(self.disk, lambda: [*task()], 1 + self.disk.chance.randrange(12))
-                self.disk.sleep(sleeper, round(fault.share * LATE))
+                sleeper = Sleeper(self.machine, lambda: [*task()], 1 + self.machine.chance.randrange(12))
+                self.machine.sleep(sleeper, round(fault.share * LATE))
             else:  # it ended well, and its executor was lost before anybody had its answer
                 with suppress(Exception, Ended):
                     self._done(task)
@@ -60,7 +60,7 @@ class Engine:
             try:
                 return self._done(task)
             except Ended:
-                if not self.disk.driver.is_alive:
+                if not self.machine.driver.is_alive:
                     raise
                 reason = "ExecutorLostFailure (executor 1 exited) Reason: worker lost"
             except Exception:
@@ -69,9 +69,9 @@ class Engine:
             f"in stage 0.0 (TID 1) (localhost executor 1): {reason}")  # fmt: skip
 
     def _done(self, task: Callable[[], Iterator]) -> list:
-        if not self.disk.driver.is_alive:
+        if not self.machine.driver.is_alive:
             raise Ended
-        with self.disk.working(Process("worker")):
+        with self.machine.working(Process("worker")):
             return [*task()]
 
 
@@ -149,7 +149,7 @@ class Rows:
     def partitionBy(self, number: int, partition: Callable[[int], int]) -> Rows:
         """Bring the rows of all tasks together, in a drawn order."""
         sent = [row for rows in self.engine.stage(self.partitions) for row in rows]
-        self.engine.disk.chance.shuffle(sent)
+        self.engine.machine.chance.shuffle(sent)
         return Rows(
             self.engine, [partial(iter, [row for row in sent if partition(row[0]) == n]) for n in range(number)]
         )

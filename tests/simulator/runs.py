@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from importlib.metadata import entry_points, version
+from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from unittest.mock import patch
-from uuid import UUID, uuid4
 
-from filelock import UnixFileLock
-from pyarrow.parquet import ParquetWriter
-
-from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
 from curation.matching.finders import open_automata, open_matchers
-from curation.report import page
 from curation.run import sizes
 from curation.run.order import curate
-from curation.run.request import Options
 from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime import shipping
@@ -38,72 +23,18 @@ from runtime.errors import InputError
 from runtime.redaction import redacted
 from runtime.storage import own_files
 from runtime.storage.paths import as_path, files, names, read_bytes, remove
-from runtime.warming import compile_kernels
-from tests.simulator.disk import SECRET, Disk, Ended, Fault, Lock
+from tests.simulator.disk import Disk
 from tests.simulator.engine import Engine, Session
-from tests.simulator.store import PROTOCOL, Store
+from tests.simulator.machine import SECRET, Ended, Fault
+from tests.simulator.schedule import AT_REST, INPUTS, KINDS, OF_TASKS, Command, Schedule
+from tests.simulator.stand_ins import alone
+from tests.simulator.store import Store
 
-THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
-SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
-AUTOMATA = replace(THRESHOLD, matcher="ahocorasick")  # made anew by each worker; matchers are files
-KINDS = {
-    "plain": (THRESHOLD, Options()),
-    "unique images": (AUTOMATA, Options(unique_images=True)),
-    "target size": (SIZE, Options()),
-    "gate": (AUTOMATA, Options(gate=GateOptions(policy=["min_words:5"]))),
-}
-OF_OPERATIONS = ("end", "power", "lost", "error", "full", "second")
-OF_STORES = ("end", "lost", "error", "late listing")
-OF_TASKS = ("again", "late")
-AT_REST = "flip"
 ENDED = "ended"
 RESULTS = ("counts.parquet", "thresholds.json")
 REMEDY = re.compile(r"(?P<it>\S*/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>\S*/\S+) ")
 WORDS = "dog cat tree house river moon sky hill boat bird".split()
-INPUTS = 3
 MOST_REMEDIES = 4  # files that one flip and what it spoilt may be named in, one by one
-
-
-@dataclass(frozen=True)
-class Command:
-    """How one call of the command differs from the next one over the same folder."""
-
-    inputs: int = INPUTS  # the first so many
-    cores: int = 2
-    tries: int = 1  # of a task
-    bucket_rows: int = 1 << 18
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The commands of a seed, one after the other, and the faults that they meet; a last one meets none."""
-
-    seed: int
-    kind: str
-    is_remote: bool
-    commands: tuple[Command, ...]
-    faults: tuple[Fault, ...]
-
-    @classmethod
-    def of(cls, seed: int, operations: dict[tuple[str, bool], int]) -> Schedule:
-        """Draw the schedule of a seed, given how many operations a quiet run of each kind has."""
-        chance = Random(seed)
-        kind, is_remote = chance.choice([*KINDS]), chance.random() < 0.25
-        number = chance.choice([1, 1, 1, 1, 2, 3])
-        inputs = sorted(chance.choice([1, 2, INPUTS, INPUTS, INPUTS]) for _ in range(number))
-        commands = [
-            Command(each, chance.randint(1, 4), chance.choice([1, 4]), chance.choice([8, 1 << 18]))
-            for each in (*inputs, INPUTS)
-        ]
-        faults = []
-        for command in range(number):
-            for _ in range(chance.choice([1, 1, 1, 2, 3])):
-                of_operations = OF_STORES if is_remote else (*OF_OPERATIONS, "end", "power")
-                what = chance.choice([*of_operations, *OF_TASKS, AT_REST])
-                most = 12 if what in OF_TASKS else operations[kind, is_remote]
-                faults.append(Fault(command, what, chance.randrange(most), chance.random()))
-        return cls(seed, kind, is_remote, tuple(commands), tuple(faults))
 
 
 @dataclass
@@ -121,7 +52,7 @@ class Simulator:
                 self._input(kind, number).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         self.entries = Entries.build({"en": WORDS})
         for kind, inputs, is_remote in product(KINDS, range(1, INPUTS + 1), (True, False)):
-            with _alone(self.base / "quiet", is_remote) as disk:
+            with alone(self.base / "quiet", is_remote) as disk:
                 said = self._run(disk, kind, Command(inputs), 0, ())
                 assert said is None, said
                 self.operations[kind, is_remote] = disk.operations
@@ -130,7 +61,7 @@ class Simulator:
 
     def run(self, schedule: Schedule) -> list[str]:
         """Run the commands of a schedule; return the faults that came. AssertionError where the property is broken."""
-        with _alone(self.base / "run", schedule.is_remote) as disk:
+        with alone(self.base / "run", schedule.is_remote) as disk:
             for number, command in enumerate(schedule.commands):
                 faults = [fault for fault in schedule.faults if fault.command == number]
                 said = self._run(disk, schedule.kind, command, number, faults)
@@ -181,7 +112,7 @@ class Simulator:
             cached.cache_clear()  # a session has workers of its own
         with (
             patch.object(sizes, "BUCKET_ROWS", command.bucket_rows),
-            disk.command([fault for fault in faults if fault.kind in OF_OPERATIONS], chance, second),
+            disk.command([fault for fault in faults if fault.kind not in (*OF_TASKS, AT_REST)], chance, second),
         ):
             try:
                 curate(
@@ -282,73 +213,3 @@ def _delete_as_told(disk: Disk, sentence: str) -> None:
         remove(path)
         if found["stamp"]:
             remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
-
-
-@contextmanager
-def _alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
-    """Give a disk on which nothing is, under the real functions, and take away what costs time and shows no fault."""
-    folder.mkdir()
-    root = folder / "out"
-    disk = Disk(root, as_path(f"{PROTOCOL}://bucket/out") if is_remote else root)
-    Store.disk, Store.objects = disk, {}
-    with ExitStack() as stack:
-        for module, name, stand_in in _places(disk):
-            stack.enter_context(patch.object(module, name, stand_in))
-        stack.enter_context(patch.object(gc, "freeze", lambda: None))
-        stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
-        stack.enter_context(disk.patched())
-        try:
-            yield disk
-        finally:
-            disk.end()
-            shutil.rmtree(folder)
-
-
-def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
-    """Yield the names under which modules know what is replaced, wherever they are."""
-    stand_ins = {
-        ThreadPoolExecutor: _Inline,
-        UnixFileLock: lambda path, **_: Lock(disk, path),
-        ParquetWriter: _Writer,
-        uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
-        compile_kernels: lambda *_: None,
-        version: _VERSION,
-        entry_points: _ENTRY_POINTS,
-    }
-    by_id = {id(real): stand_in for real, stand_in in stand_ins.items()}
-    for module in [each for name, each in sys.modules.items() if name.partition(".")[0] in PACKAGES]:
-        for name, value in [*vars(module).items()]:
-            if id(value) in by_id:
-                yield module, name, by_id[id(value)]
-
-
-_VERSION, _ENTRY_POINTS = cache(version), cache(entry_points)
-PACKAGES = ("curation", "metadata", "runtime")
-
-
-class _Inline:
-    """A pool whose work is done at once, by who asks for it."""
-
-    def __init__(self, *_: object):
-        pass
-
-    def __enter__(self) -> _Inline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, function, *items) -> list:
-        return [*map(function, *items)]
-
-
-class _Writer(ParquetWriter):
-    """Writes through Python's file, where faults come."""
-
-    def __init__(self, where: Path, *arguments: object, **named: object):
-        self._own = open(where, "wb")
-        super().__init__(self._own, *arguments, **named)
-
-    def close(self) -> None:
-        super().close()
-        self._own.close()

@@ -14,7 +14,7 @@ from fsspec import AbstractFileSystem
 from upath import UPath
 from upath.registry import register_implementation
 
-from tests.simulator.disk import Disk
+from tests.simulator.machine import Machine
 
 PROTOCOL = "sim"
 
@@ -24,7 +24,7 @@ class Store(AbstractFileSystem):
 
     protocol = PROTOCOL
     objects: dict[str, bytes] = {}
-    disk: Disk
+    machine: Machine
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list:
         path = self._strip_protocol(path)
@@ -71,13 +71,13 @@ class Store(AbstractFileSystem):
         return io.BytesIO(self.cat_file(path))
 
     def _operation(self, kind: str, path: str) -> None:
-        if self.disk.process is not None:
-            self.disk.operation(kind, self._strip_protocol(path))
+        if self.machine.process is not None:
+            self.machine.operation(kind, self._strip_protocol(path))
 
     def _seen(self, path: str) -> list[str]:
         """Return the paths of a listing."""
         self._operation("list", path)
-        return self.disk.listed([*self.objects]) if self.disk.process is not None else sorted(self.objects)
+        return self.machine.listed([*self.objects]) if self.machine.process is not None else sorted(self.objects)
 
     def _info(self, path: str) -> dict:
         return {"name": path, "size": len(self.objects[path]), "type": "file"}

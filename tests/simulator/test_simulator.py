@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pytest
 
-from tests.simulator.disk import Fault
-from tests.simulator.runs import KINDS, Command, Schedule, Simulator
+from tests.simulator.machine import Fault
+from tests.simulator.runs import Simulator
+from tests.simulator.schedule import KINDS, Command, Schedule
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,118 @@
+"""Put a disk, a store, locks and chance of a simulator under the program, wherever its modules know the real ones.
+
+What costs time and shows no fault is done once, or at once by who asks for it: threads, kernels, versions, the report.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+from filelock import Timeout, UnixFileLock
+from pyarrow.parquet import ParquetWriter
+
+from curation.report import page
+from runtime.storage.paths import as_path
+from runtime.warming import compile_kernels
+from tests.simulator.disk import Disk
+from tests.simulator.machine import Process
+from tests.simulator.store import PROTOCOL, Store
+
+PACKAGES = ("curation", "metadata", "runtime")
+_VERSION, _ENTRY_POINTS = cache(version), cache(entry_points)
+
+
+@contextmanager
+def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
+    """Give a disk on which nothing is, under the real functions, and take away what costs time and shows no fault."""
+    folder.mkdir()
+    root = folder / "out"
+    disk = Disk(root, as_path(f"{PROTOCOL}://bucket/out") if is_remote else root)
+    Store.machine, Store.objects = disk, {}
+    with ExitStack() as stack:
+        for module, name, stand_in in _places(disk):
+            stack.enter_context(patch.object(module, name, stand_in))
+        stack.enter_context(patch.object(gc, "freeze", lambda: None))
+        stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
+        stack.enter_context(disk.patched())
+        try:
+            yield disk
+        finally:
+            disk.end()
+            shutil.rmtree(folder)
+
+
+def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
+    """Yield the names under which modules know what is replaced, wherever they are."""
+    stand_ins = {
+        ThreadPoolExecutor: _Inline,
+        UnixFileLock: partial(_Lock, disk, {}),
+        ParquetWriter: _Writer,
+        uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
+        compile_kernels: lambda *_: None,
+        version: _VERSION,
+        entry_points: _ENTRY_POINTS,
+    }
+    by_id = {id(real): stand_in for real, stand_in in stand_ins.items()}
+    for module in [each for name, each in sys.modules.items() if name.partition(".")[0] in PACKAGES]:
+        for name, value in [*vars(module).items()]:
+            if id(value) in by_id:
+                yield module, name, by_id[id(value)]
+
+
+class _Inline:
+    """A pool whose work is done at once, by who asks for it."""
+
+    def __init__(self, *_: object):
+        pass
+
+    def __enter__(self) -> _Inline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function, *items) -> list:
+        return [*map(function, *items)]
+
+
+class _Writer(ParquetWriter):
+    """Writes through Python's file, where faults come."""
+
+    def __init__(self, where: Path, *arguments: object, **named: object):
+        self._own = open(where, "wb")
+        super().__init__(self._own, *arguments, **named)
+
+    def close(self) -> None:
+        super().close()
+        self._own.close()
+
+
+class _Lock:
+    """A lock of a file, in place of filelock's: free once the process that took it has ended."""
+
+    def __init__(self, disk: Disk, holders: dict[str, Process], path: Path, **_: bool):
+        self._disk, self._holders, self._path = disk, holders, str(path)
+
+    def acquire(self, timeout: float) -> None:
+        with open(self._path, "a"):
+            pass
+        holder = self._holders.get(self._path)
+        if holder is not None and holder.is_alive:
+            raise Timeout(self._path)
+        self._holders[self._path] = self._disk.process
+
+    def release(self) -> None:
+        if self._holders.get(self._path) is self._disk.process:
+            del self._holders[self._path]
