@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from runtime.storage.own_files import checksum_of
+from runtime.errors import AGAIN
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
 
 MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
@@ -168,11 +169,14 @@ class Parts:
     def _finish_moving(self, name: str, stamp: dict | None) -> None:
         """Do what `finish` does, file by file; the files of a part that was reopened are already in their folder."""
         final, begun = self.folder / name, files(self.work / name)
+        names = {file.name for file in begun or files(final)}
+        missing = (stamp or {}).get("checksums", {}).keys() - names
+        if missing:  # from a listing that is late
+            raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
         self._take_stamp(name)
         if begun:
-            names = {EARLIER, *(file.name for file in begun)}
             for file in files(final):
-                if file.name not in names:
+                if file.name not in {EARLIER, *names}:
                     remove(file)
             move_files(begun, final)
         if stamp is not None:
