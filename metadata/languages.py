@@ -1,31 +1,33 @@
 """The metadata languages: one row of languages.csv each, in the order that gives entries their ids.
 
-The names of languages in other programs (Wikipedia, the wordnets, language-ID models) are looked up here only.
+Only this module looks up what other programs call a language (Wikipedia, wordnets, language-ID models).
 
 The table was made by these rules:
 
-- A Wikipedia has a row of its own if some language-ID model has a label for its language, be it lid.176 (the default),
-  OpenLID, NLLB's lid218e or GlotLID; the few that none of them is known to reach are merged into `other`. To ask for a
-  label of lid.176 would merge Hausa and Zulu too: no gain for lid.176, whose one label for `other` is lrc, and a loss
-  for the models that know them. map_bms and roa_tara, without a label, serve tables that bring their own languages.
-- A variety that lid.176 knows only under the name of a larger language is merged into that one, so that the default
-  model finds its entries: ary into ar, hyw into hy, nds_nl into nds, be_tarask (whose dump is be_x_old) into be,
-  simple into en. Where lid.176 distinguishes varieties (arz, azb, pnb; sh beside bs, hr and sr), each is a language.
-- Chinese in Han characters is one language, whatever lid.176 has labels for: of 1,650 Chinese Wikipedia phrases and
-  titles it called one Wu and none Cantonese, too few to balance. Southern Min and Hakka, whose Wikipedias are in Latin
-  letters, would only crowd Chinese words out, and stay apart.
-- `als` is Albanian (sq) as a wordnet and in als_Latn, by ISO 639-3; Wikipedia and lid.176 call Alemannic so.
-- Among the labels are three that tables of pairs bring: iw, fil and nb.
+- A Wikipedia has its own row if some language-ID model has a label for its language: lid.176 (the default), OpenLID,
+  NLLB's lid218e or GlotLID. The few Wikipedias that no model is known to label are merged into `other`. If a label of
+  lid.176 were required, Hausa and Zulu would be merged, too: lid.176, whose only label for `other` is lrc, would gain
+  nothing, and the other models would lose two languages. map_bms and roa_tara have no label; they are for tables of
+  pairs that state their languages.
+- A variety that lid.176 labels as a larger language is merged into that language, so that the default model finds its
+  entries: ary into ar, hyw into hy, nds_nl into nds, be_tarask (whose dump is be_x_old) into be, simple into en.
+  Varieties that lid.176 distinguishes (arz, azb, pnb; sh beside bs, hr and sr) are languages of their own.
+- Chinese in Han characters is one language, although lid.176 has labels for more: of 1,650 Chinese Wikipedia phrases
+  and titles it labelled one as Wu and none as Cantonese, too few to balance. Southern Min and Hakka stay separate:
+  their Wikipedias are in Latin letters, and would only crowd out Chinese words.
+- `als` is Albanian (sq) in wordnets and in the label als_Latn, by ISO 639-3; in Wikipedia and lid.176 it is Alemannic.
+- The labels include iw, fil and nb, which tables of pairs use.
 - Labels of OpenLID, lid218e and GlotLID are ISO 639-3 codes with a script. A macrolanguage and its parts, and all
   scripts of a language, are one language unless lid.176 distinguishes them: arb, ars, apc … into ar; fas, pes, prs into
   fa; zho, cmn, yue in any Han script into zh; srp_Cyrl and srp_Latn into sr; zsm and msa into ms. Bokmål (nob) is
   `no`, as in Wikipedia and lid.176, and Nynorsk (nno) is `nn`.
-- `other` lists labels that are known to have no language here: those of lid218e and OpenLID without a Wikipedia that
-  has a row, and the codes for no language (und, zxx, mis, mul), in any script. Of GlotLID's 2,102 labels most are in
-  no row. They mean `other`, too, and `is_label` tells them apart.
+- The row `other` lists labels that are known to have no language of their own here: labels of lid218e and OpenLID
+  without a Wikipedia that has a row, and the codes for no language (und, zxx, mis, mul), in any script. Most of
+  GlotLID's 2,102 labels are in no row and also mean `other`; `is_label` tells whether a label is in the table.
 
-The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR. All else that a
-table of pairs may call a language, such as its English names, is in language_names.csv, made by cldr_names.py there.
+The scripts of each language are in scripts.csv, which tests/support/cldr_scripts.py makes from CLDR. All other names
+that a table of pairs may use for a language, such as its English name, are in language_names.csv, made by
+tests/support/cldr_names.py.
 """
 
 import csv

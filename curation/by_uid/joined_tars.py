@@ -1,7 +1,7 @@
 """Join images of a run to the samples of tars by uid, when neither fits in memory.
 
 Memory holds one number per uid of the tars. The images are read once, and those whose uid has one of these numbers are
-written to temporary files, ordered by tar. Then the whole uids are compared, so two uids may share a number.
+written to temporary files, sorted by tar. Then the whole uids are compared, so two uids may share a number.
 """
 
 from __future__ import annotations

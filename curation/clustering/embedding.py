@@ -1,6 +1,6 @@
 """Embed the texts of a run's images in Spark tasks, and write Parquet files; a rerun keeps the finished files.
 
-An image's text is the one in the manifest or, in the pool of all matched images, the one that sampling draws.
+An image of the manifest has its text there. An image of the pool (before balancing) gets the text that sampling draws.
 """
 
 from __future__ import annotations

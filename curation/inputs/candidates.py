@@ -2,7 +2,7 @@
 
 A tally counts what one file held and what was dropped from it: `files`, `records` (WARC records, or rows of a table),
 `pages` (those with an image), `image_links`, `pairs` (rows that became candidates) and `dropped.REASON`. A dropped pair
-counts once. FIRST_BAD is no count: it is the number of a line.
+counts once. FIRST_BAD is not a count: it is the number of the first bad line.
 """
 
 from collections import Counter

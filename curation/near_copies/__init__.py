@@ -1,1 +1,1 @@
-"""Find copies of pictures by their hashes: an index of hashes, and the image of which each copy is one."""
+"""Find copies of pictures by their hashes, and choose the image that stays for each group of copies."""

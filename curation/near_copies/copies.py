@@ -1,12 +1,12 @@
 """Find near copies among the hashes of all images, on Spark: map each copy to the image that stays for it.
 
-First, images with equal hashes are merged. Then each distinct hash is sent to k + 1 tasks, one for each of its bands
-(subsets of its bits), for a distance of k bits. These tasks return the pairs within the distance, and one task sweeps
-over the pairs in order.
+First, images with equal hashes are merged. To find hashes that differ in at most k bits, the bits are cut into k + 1
+bands, and each distinct hash is sent to k + 1 tasks, which the values of its bands choose. These tasks return the pairs
+within the distance k, and one task sweeps over the pairs in order.
 
 Hashes are ordered by their shuffled keys. A *leader* has no leader before it within the distance; any other hash is a
 *copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its leader,
-and the order of rows and their partitions change nothing. DESIGN.md gives the proof and the reason for rounds.
+and the order of rows and their partitions change nothing. DESIGN.md gives the reasons, also for comparing in rounds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure how classes of evaluation sets are distributed in a run's pool of matched images and in its manifest.
+"""Measure how the classes of evaluation sets are distributed in a run's pool (before balancing) and in its manifest.
 
 It works as an observer during a run, where Spark adds up the counts, and on a finished run without Spark.
 """

@@ -1,7 +1,7 @@
 """Claim an output folder for one run; refuse one that is not writable, or that contains an input or is inside one.
 
 Otherwise a later run could read, or remove, files that are not its own. Symbolic links are followed. An input glob is
-refused if it matches the folder, or names like those of the files that are written.
+refused if it matches the folder, or matches names such as the run writes into it.
 """
 
 from __future__ import annotations
