@@ -1,4 +1,4 @@
-"""Train balanced clusters on a sample of vectors: plain k-means, then balanced k-means, then coarse clusters of its centres.
+"""Train balanced clusters on a sample of vectors: k-means, balanced k-means, then coarse clusters of its centres.
 
 To balance, each centre has a price that is added to the squared distance to it; `centres` finds the prices. The first
 centres are those of k-means++ with several candidates per centre (Arthur and Vassilvitskii, 2007). The result depends

@@ -1,4 +1,4 @@
-"""Predict with fastText models, by one of three engines that give the same labels; `Identifier` picks one.
+"""Predict with fastText models, by one of three engines that give the same labels; `opened_engine` picks one.
 
 `LanguageModel` is for models of lid.176.ftz's shape: over ten times as fast as fastText, with equal scores. `AnyModel`
 is for most others, with scores equal up to rounding. `FastText` calls fastText itself for the rest. `model_parts` reads

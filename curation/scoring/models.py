@@ -1,4 +1,4 @@
-"""Load an image-text model, from a folder or by name, with the library that made it: open_clip or transformers.
+"""Load an image-text model, from a folder or by name, with the library it is made for: open_clip or transformers.
 
 From transformers: CLIP, MetaCLIP 2, SigLIP and other models that give features of images and of texts.
 """
