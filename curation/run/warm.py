@@ -18,6 +18,7 @@ from curation.images.tasks import keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages
+from curation.kernels.warc_heads import COLUMNS, read_heads
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
@@ -35,6 +36,12 @@ def find_entries() -> None:
         path = Path(folder, "matcher")
         Matcher.build(["cat", "a dog", "猫"]).save(path)
         Matcher.open(path).find(pa.array(TEXTS))
+
+
+def find_heads() -> None:
+    """Find the heads of WARC records."""
+    data, none = np.frombuffer(b" ", np.uint8), np.zeros(0, np.int64)
+    read_heads(data, none, none, np.zeros((0, COLUMNS), np.int64))
 
 
 def read_wat() -> None:
@@ -97,6 +104,7 @@ def group_and_sample() -> None:
 
 
 CALLS = (
+    find_heads,
     find_entries,
     read_wat,
     identify_languages,

@@ -9,6 +9,7 @@ from curation.inputs.crawl import warc_records, wat, wat_by_parser
 from curation.inputs.crawl.page_pairs import from_rows, pairs_of_page
 from curation.kernels.wat.links import DEEPEST, scan
 from curation.kernels.wat.names import IMAGE_COLUMNS, PAGE_COLUMNS, READ
+from runtime.arrow.batching import gather
 from runtime.kernels.masks import SLACK
 
 PAGE = "https://example.org/news/today.html"
@@ -25,7 +26,7 @@ def slow(blocks):
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat.read_blocks(warc_records.grouped(blocks), tally), tally)
+    return read_back(wat.read_blocks(map(warc_records.joined, gather(blocks, len, warc_records.GROUP)), tally), tally)
 
 
 def read_back(given, tally):

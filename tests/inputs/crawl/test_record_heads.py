@@ -1,4 +1,4 @@
-"""The heads of records are read as FastWARC reads them."""
+"""The kernels read the heads of records as FastWARC does."""
 
 import gzip
 import io
@@ -7,12 +7,13 @@ import random
 import pytest
 
 from curation.inputs.crawl import warc, warc_records, wat
+from curation.kernels.warc_heads import UNUSUAL
 from tests.support.wat_records import image, of_links, record
 
 
 def by_fastwarc(read, packed, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(warc_records, "_usual", lambda member: None)
+        patched.setattr(warc_records, "read_heads", lambda data, begins, ends, heads: heads.fill(UNUSUAL))
         return [batch.to_pylist() for batch in read(io.BytesIO(packed))]
 
 

@@ -1,0 +1,102 @@
+"""Read the heads of WARC records of the usual form: a version, `WARC-Type`, and fields of one line each.
+
+The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. A head of another form is left to a
+parser that knows all forms.
+"""
+
+import numpy as np
+
+from runtime.kernels import inline, lean
+from runtime.kernels.machine import byte_at
+
+UNUSUAL, METADATA, RESPONSE, OTHER = range(4)
+KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # columns of a head: kind of the record, where its block begins and ends
+
+_CR, _LF, _COLON, _DASH, _ZERO = (ord(character) for character in "\r\n:-0")
+_MOST_DIGITS = 8  # of a length
+_LINE_ENDS = 4  # bytes behind a block
+
+
+def _bytes(text):
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+_VERSION, _WARC_TYPE, _WARC, _TYPE = map(_bytes, ("WARC/1.", "\r\nWARC-Type: ", "WARC-", "Type"))
+_CONTENT_TYPE, _CONTENT_LENGTH = map(_bytes, ("Content-Type", "Content-Length: "))
+_METADATA, _RESPONSE, _END, _ENDS = map(_bytes, ("metadata\r", "response\r", "\r\n", "\r\n\r\n"))
+
+
+@lean
+def read_heads(data, begins, ends, heads):
+    """Fill a row of `heads` for each member data[begins[k]:ends[k]]."""
+    for member in range(len(ends)):
+        read_head(data, begins[member], ends[member], heads[member])
+
+
+@lean
+def read_head(data, begin, end, head):
+    """Fill `head` for the member data[begin:end]; its kind is UNUSUAL if it is no single record of the usual form."""
+    kind, i = read_kind(data, begin, end)
+    length = 0
+    while i >= 0 and not says(data, i, end, _END):
+        if says(data, i, end, _CONTENT_LENGTH) and length == 0:
+            length, i = read_length(data, i + len(_CONTENT_LENGTH), end)
+        else:
+            i = after_field(data, i, end)
+    i += len(_END)
+    usual = i >= len(_END) and 0 < length == end - _LINE_ENDS - i and says(data, i + length, end, _ENDS)
+    head[KIND], head[BEGIN], head[END] = kind if usual else UNUSUAL, i, i + length
+
+
+@inline
+def says(data, i, end, text):
+    """Return whether data[i:end] begins with the bytes of `text`."""
+    k = 0
+    while k < len(text) and i + k < end and byte_at(data, i + k) == text[k]:
+        k += 1
+    return k == len(text)
+
+
+@inline
+def read_kind(data, i, end):
+    """Return the kind of the record that begins at data[i], and where its third line does; -1 if not as usual."""
+    at = i + len(_VERSION) + 1
+    versioned = says(data, i, end, _VERSION) and says(data, at, end, _WARC_TYPE) and byte_at(data, at - 1) & ~1 == _ZERO
+    begin = at + len(_WARC_TYPE)
+    at = begin
+    while at < end and ord("a") <= byte_at(data, at) <= ord("z"):
+        at += 1
+    kind = METADATA if says(data, begin, end, _METADATA) else RESPONSE if says(data, begin, end, _RESPONSE) else OTHER
+    return kind, at + len(_END) if versioned and at > begin and says(data, at, end, _END) else -1
+
+
+@inline
+def read_length(data, i, end):
+    """Return the length in the line from data[i] on, and the place behind the line; -1 if it is no length."""
+    begin, length = i, 0
+    while i < min(end, begin + _MOST_DIGITS) and _ZERO <= byte_at(data, i) <= _ZERO + 9:
+        length = 10 * length + byte_at(data, i) - _ZERO
+        i += 1
+    plain = i > begin and byte_at(data, begin) != _ZERO and says(data, i, end, _END)
+    return length, i + len(_END) if plain else -1
+
+
+@inline
+def after_field(data, i, end):
+    """Return the place behind the line of a field that does not matter, or -1."""
+    begin = i + len(_WARC) if says(data, i, end, _WARC) else -1
+    if begin >= 0 and not says(data, begin, end, _TYPE):
+        i = begin
+        while i < end and (ord("a") <= byte_at(data, i) | 32 <= ord("z") or byte_at(data, i) == _DASH):
+            i += 1
+    elif says(data, i, end, _CONTENT_TYPE):
+        i += len(_CONTENT_TYPE)
+    else:
+        begin = i
+    named = i > begin and i + 2 < end and byte_at(data, i) == _COLON and byte_at(data, i + 1) == ord(" ")
+    i += 2
+    if not named or not ord("!") <= byte_at(data, i) <= ord("~"):
+        return -1
+    while i < end and byte_at(data, i) != _CR and byte_at(data, i) != _LF:
+        i += 1
+    return i + len(_END) if says(data, i, end, _END) else -1
