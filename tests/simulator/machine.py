@@ -143,7 +143,7 @@ class Machine:
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         if fault.kind == "full":
             self._is_full = True
-        if fault.kind == "late listing":
+        if fault.kind == "stale":
             self._lag = 1 + round(fault.share * 4)
         if fault.kind == "second":
             self._second()
