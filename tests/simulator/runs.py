@@ -1,10 +1,10 @@
 """Whole runs of curate from a seed: each ends with the bytes of a quiet run, or in a sentence after which one does.
 
-The code is the program's own, down to `os`, `io` and fsspec, and up to Spark's context: `machine` has the processes and
-faults, `disk` and `store` are where they come, `engine` has the tasks, and `stand_ins` puts all in place. A failing seed
-is replayed by its number as long as neither `schedule` nor the operations of a quiet run change. What is damaged at
-rest may need what a sentence asks for; all else must heal by the same command. Not simulated: DataFrames (gates with
-tables, clusters), what Arrow itself reads, two commands in turns, and all other commands.
+The code is the program's own, down to `os`, `io` and fsspec, and up to Spark's context: `machine` has the processes
+and faults, `disk` and `store` are where they come, `engine` has the tasks, and `stand_ins` puts all in place. A failing
+seed is replayed by its number as long as neither `schedule` nor the operations of a quiet run change. What is damaged
+at rest may need what a sentence asks for; all else must heal by the same command. Not simulated: DataFrames (gates
+with tables, clusters), what Arrow itself reads, two commands in turns, and all other commands.
 """
 
 from __future__ import annotations
