@@ -14,7 +14,7 @@ from typing import Any
 from pyspark import Accumulator, Broadcast
 from pyspark.sql import SparkSession
 
-from runtime.blocks import Block
+from runtime.packed_rows import Block
 from runtime.redaction import known, learn
 from runtime.spark import counting, follow
 from runtime.tallies import Tallies

@@ -19,9 +19,9 @@ from curation.balancing.counts import hold_any
 from curation.config import DOUBTFUL_SCORE
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
-from runtime.blocks import Block, Packer, Store, unpack
 from runtime.caches import cache_folder
 from runtime.draws import draws
+from runtime.packed_rows import Block, Packer, Store, unpack
 from runtime.progress import advance
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer

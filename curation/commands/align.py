@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from curation.commands.arguments import add_classes
+from curation.commands.curate_flags import add_classes
 from curation.observers.alignment import align, table, write
 from curation.observers.classes import read_classes
 from curation.run.finished import open_local

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 
-from curation.commands.arguments import parse_curate
+from curation.commands.curate_flags import parse_curate
 from curation.config import CurationConfig
 from curation.gate.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv, json, parquet
 
-from curation.commands.arguments import add_language_rules
+from curation.commands.curate_flags import add_language_rules
 from curation.config import CurationConfig
 from curation.inputs.candidates import unknown_labels
 from curation.inputs.tables.dialects import SAMPLE, dialect_of

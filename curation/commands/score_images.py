@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from curation.run.claims import Filled
+from curation.run.file_per_input import Filled
 from curation.scoring.config import ScoringConfig
 from curation.scoring.pipeline import Request, score_images
 from curation.scoring.summary import table

@@ -28,8 +28,8 @@ from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_binaries, has
 from curation.run.hooks import Context
 from curation.run.sizes import group_buckets
 from curation.schemas import MATCHED
-from runtime.blocks import Block, Packer
 from runtime.errors import AGAIN, InputError
+from runtime.packed_rows import Block, Packer
 from runtime.shuffle import exchange
 from runtime.spark import collected, map_batches, over
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally

@@ -1,4 +1,8 @@
-"""Look up which evaluation sets have a key, or a hash within a distance; bit k of the result stands for set k."""
+"""Look up the URLs, file digests and picture hashes of images among those of evaluation sets, to leave such images out.
+
+Keys of 16 bytes (of URLs and files) must be equal; picture hashes may differ in some bits. Which sets have one is a
+mask: bit k is of the k-th set.
+"""
 
 from __future__ import annotations
 

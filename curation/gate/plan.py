@@ -1,4 +1,7 @@
-"""The plan of a gate: its tables of images, found and opened once, and all conditions on images and texts."""
+"""Find and check what a user asks of the gate, before Spark starts: tables about images, conditions and rules.
+
+The gate decides which matched images stay, and with which of their texts.
+"""
 
 from __future__ import annotations
 

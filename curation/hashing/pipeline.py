@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from curation.hashing.picture_hashes import hash_picture
 from curation.inputs.files import Input
-from curation.run.claims import Claim, Filled, fill, statuses, write_part
+from curation.run.file_per_input import Claim, Filled, fill, statuses, write_part
 from curation.run.ledger import Ledger, Stamps
 from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
 from curation.tars.pictures import TOO_LARGE

@@ -1,7 +1,8 @@
 """Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two Spark stages.
 
-All pairs of an image are in the same bucket, which is a range of keys. Blocks are saved per input (`runtime.blocks`),
-so an interrupted run, or one with more inputs, repeats no work. Then `runtime.shuffle` gathers the blocks of a bucket.
+All pairs of an image are in the same bucket, which is a range of keys. Blocks (`runtime.packed_rows`) are saved per
+input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.shuffle` gathers the blocks of a
+bucket.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
 from runtime.arrow.buffers import parts
-from runtime.blocks import Block, Packer, Store, unpack
 from runtime.caches import cache_folder
+from runtime.packed_rows import Block, Packer, Store, unpack
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies

@@ -34,8 +34,8 @@ from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
-from runtime.blocks import ENDING, Block, read_blocks, write_blocks
 from runtime.errors import AGAIN
+from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.shuffle import exchange

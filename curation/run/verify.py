@@ -13,8 +13,8 @@ from curation.inputs.references import FOLDER
 from curation.run.ledger import STAMP_NAME, is_stamp
 from curation.run.results import RERUN
 from metadata.entries import ENTRIES, FACTS
-from runtime.blocks import ENDING, read_blocks
 from runtime.errors import InputError
+from runtime.packed_rows import ENDING, read_blocks
 from runtime.storage.own_files import OwnFile, content_digest, intact
 from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.inputs.files import Input
-from curation.run.claims import Claim, Filled, fill, write_part
+from curation.run.file_per_input import Claim, Filled, fill, write_part
 from curation.run.ledger import Ledger, Stamps
 from curation.run.results import Results
 from curation.scoring.reading import Batch, Tar, batches, find, matched, threads, with_own_texts, with_texts_of

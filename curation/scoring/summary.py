@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from curation.report.console import aligned
 from curation.report.numbers import number
-from curation.run.claims import Filled, statuses
+from curation.run.file_per_input import Filled, statuses
 from curation.run.ledger import Ledger
 from curation.tars.damage import told
 from curation.tars.pictures import OK

@@ -11,8 +11,8 @@ import pytest
 from curation.balancing import manifest as module
 from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, sampled, write_curated
 from curation.schemas import CURATED, MATCHED
-from runtime import blocks as packing
-from runtime.blocks import Block, unpack
+from runtime import packed_rows as packing
+from runtime.packed_rows import Block, unpack
 from runtime.tallies import Tallies
 from tests.naive.curated import naive_curated
 from tests.naive.sampling import naive_expected_size

@@ -37,7 +37,7 @@ from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.buffers import parts
-from runtime.blocks import ENDING, Packer, read_blocks, unpack, write_blocks
+from runtime.packed_rows import ENDING, Packer, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped
 from runtime.storage.parquet import part_writer

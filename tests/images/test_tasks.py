@@ -26,8 +26,8 @@ from curation.images.tasks import (
 from curation.inputs.crawl.page_signals import SIGNALS
 from curation.inputs.limits import SHARED
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
-from runtime import blocks as packing
-from runtime.blocks import Block, unpack
+from runtime import packed_rows as packing
+from runtime.packed_rows import Block, unpack
 from runtime.storage.own_files import TALLY, checksum_of, checksums_in
 from runtime.tallies import Tallies
 from tests.naive.images import naive_combine, naive_group

@@ -13,7 +13,7 @@ from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import PAIRS, SAMPLED, STATED
 from metadata import Entries, InputError
-from runtime.blocks import write_blocks
+from runtime.packed_rows import write_blocks
 from runtime.storage.whole import STAMP, read_json, write_json
 from tests.support import written_run
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes

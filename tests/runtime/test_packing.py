@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from curation.schemas import PAIRS
-from runtime import blocks as module
-from runtime.blocks import Block, Packer, Store, unpack
+from runtime import packed_rows as module
+from runtime.packed_rows import Block, Packer, Store, unpack
 from runtime.storage.paths import FullDisk
 from tests.support.pair_rows import cut, random_pairs
 from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small, small_blocks

@@ -1,5 +1,6 @@
 """Seeds of whole runs with faults; a failing one prints the shortest schedule that still fails."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,8 @@ import pytest
 from tests.simulator.machine import Fault
 from tests.simulator.runs import Simulator
 from tests.simulator.schedule import KINDS, Command, Schedule
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from curation.run.ledger import Stamps
 from curation.run.request import Options
 from curation.schemas import PAIRS
 from metadata import Entries, MetadataConfig, Sources, build_metadata
-from runtime.blocks import read_blocks
+from runtime.packed_rows import read_blocks
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksum_of, own_files

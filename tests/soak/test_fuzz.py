@@ -31,8 +31,8 @@ from curation.inputs import limits
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger
 from metadata import Entries
-from runtime.blocks import Packer, read_blocks, unpack, write_blocks
 from runtime.errors import InputError
+from runtime.packed_rows import Packer, read_blocks, unpack, write_blocks
 from runtime.tallies import Tallies
 from tests.support.checkout import ROOT
 from tests.support.crawl_records import image, warc, wat

@@ -10,7 +10,7 @@ from curation.clustering import embedding
 from curation.clustering.vectors import Embeddings
 from curation.gate.evaluation import EvaluationSets
 from curation.hashing import pipeline as hashing
-from curation.run.claims import Claim, fill
+from curation.run.file_per_input import Claim, fill
 from curation.run.finished import matched_files
 from curation.run.ledger import Ledger
 from curation.run.results import Results

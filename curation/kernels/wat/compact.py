@@ -1,9 +1,9 @@
-"""Read links of the usual form, and skip JSON members that are not needed, from the positions of the stops alone.
+"""Read links of the usual form, and skip JSON members that are not needed, in a WAT file whose stops are known.
 
-A *stop* is a byte at which a string may end or that needs a look (`tokens`). A usual link has only string members, the
-path first, no space between tokens, and no escapes except of slashes: four stops show where each name and value is.
-Most of a WAT file is skipped: string members, and whole objects of lists. Any other JSON is left to `links`, which
-looks at each token.
+A *stop* is a byte at which a string may end, or which `tokens` must look at. A usual link has only string
+members, the path first, no space between tokens, and no escapes except of slashes: so four stops show where each name
+and its value are. String members, and whole objects in lists, are skipped: they are most of a WAT file. Any other JSON
+is left to `links`, which looks at each token.
 """
 
 import numpy as np
