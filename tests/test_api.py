@@ -1,5 +1,6 @@
 """What a program sees of the packages: help, choices, names, and refusals of what would be taken for something else."""
 
+import inspect
 import re
 from configparser import ConfigParser
 from dataclasses import fields, replace
@@ -35,7 +36,7 @@ def choices(config: type) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.parametrize("described", [*CONFIGS, OnlineConfig, Options, GateOptions, MatchOptions])
 def test_help_says_what_each_field_is(described):
-    named = re.findall(r"^ +([a-z_, ]+): \S", described.__doc__, re.MULTILINE)
+    named = re.findall(r"^ *([a-z_, ]+): \S", inspect.getdoc(described), re.MULTILINE)
     assert sorted(", ".join(named).split(", ")) == sorted(field.name for field in fields(described))
 
 

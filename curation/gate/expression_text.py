@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from runtime.errors import InputError
 
 MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
-MOST_SIGNS = 500  # Spark's stack, of 1 MB, overflows at twice as many, as in NOT NOT NOT …
+MOST_SIGNS = 400  # Spark's stack, of 1 MB, overflows at twice as many, as in NOT NOT NOT …, and seldom at 500
 MOST_DEPTH = 100  # brackets; its parser overflows at 400
 NOT_OF_ONE = (
     "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "

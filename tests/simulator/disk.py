@@ -181,6 +181,14 @@ class _Written(io.FileIO):
 
 
 class _Entries(list):
+    def __next__(self) -> os.DirEntry:
+        if not self:
+            raise StopIteration
+        return self.pop(0)
+
+    def __iter__(self) -> _Entries:
+        return self
+
     def __enter__(self) -> _Entries:
         return self
 
