@@ -7,7 +7,7 @@ PYTEST := .ci/in-venv pytest -n logical --maxprocesses 4 --dist loadfile --no-lo
 QUICK := not spark and not browser and not shared and not soak
 
 # Rooms whose tests run kernels in passing or not at all. All others run once more with bounds checked.
-WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia metadata/wordnet online report runs \
+WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia metadata/wordnet online report run simulator \
 	runtime/storage scoring soak
 # Numba notices changes of the outermost kernel only: what it compiled serves as long as no kernel changes.
 CHECKED_KERNELS = .numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
