@@ -35,8 +35,8 @@ VERDICTS = pa.schema(
         pa.field("differing", pa.int64()),
     ]
 )
-# Of a MATCHED batch and what tables say of its images: bool[image], which ones must go. Of texts: of those of all
-# images, the number of each one's image, and the MATCHED batch: bool[text].
+# A rule of images takes a MATCHED batch and its verdicts; it returns which images must go, bool[image]. A rule of texts
+# takes all texts of the batch, the row of each text's image, and the batch; it returns which texts must go, bool[text].
 Rule = Callable[..., np.ndarray]
 
 
@@ -140,7 +140,8 @@ class Checks:
             tallies.add(f"status.{status}", images)
 
     def _tally_images(self, batch: pa.RecordBatch, failed: np.ndarray, tallies: Tallies) -> None:
-        _tally(failed, first := _first(failed), "", tallies)
+        first = _first(failed)
+        _tally(failed, first, "", tallies)
         for number in range(len(self.of_images)):
             tally_texts(batch, first[:, number], f"texts.{number}", tallies)
 

@@ -20,8 +20,8 @@ from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import SCHEMA, Tallies
 
-# What a step makes of a MATCHED batch, given the rows about its images, the number of the first of these in the file,
-# and the tallies to add to. The rows are None where a step has none.
+# A change takes a MATCHED batch, the rows about its images (None if the step has no rows), the position of the batch's
+# first image in the file, and tallies to add to. It returns the images that stay, as they shall be written.
 Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, int, Tallies], pa.RecordBatch]
 
 

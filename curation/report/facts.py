@@ -102,7 +102,8 @@ class Run:
             "languages": {code: self.language_row(code) for code in self.codes()},
             "notes": self._notes(),
         }
-        facts |= {name: each.facts for name, each in self.observed.items() if each.facts is not None}
+        # An observer of another package replaces no number of the run, whatever its name.
+        facts = {name: each.facts for name, each in self.observed.items() if each.facts is not None} | facts
         return facts | {"warnings": ["".join(warning) for warning in warnings(facts)]}
 
     def _shared_uids(self) -> dict[str, Any]:

@@ -129,7 +129,9 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
     for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
-        languages, _ = own("identify", lambda rows=rows: matching._languages(rows["text"], rows["given"]))
+        asked = rows["text"], rows["given"], rows["page_language"]
+        languages, *_ = own("identify", lambda asked=asked: matching._languages(*asked))
+        languages = languages.fill_null("other")
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))
         found = matching.match(rows)
         buckets = tasks.bucket_of(found["key"].to_numpy(), BUCKETS)

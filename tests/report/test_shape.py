@@ -9,6 +9,7 @@ import pytest
 from curation.balancing.thresholds import Thresholds
 from curation.config import CurationConfig
 from curation.observers.shape import ShapeObserver, shape_of, shape_of_run
+from curation.report.facts import Observed
 from curation.run.hooks import Observation
 from tests.report.runs import finished, nothing_read, page, tallies
 
@@ -53,3 +54,11 @@ def test_without_english_matches_there_is_none(without):
     run, _ = nothing_read() if without == "matches" else finished(lists={"ja": ["犬"]}, counts=[5])
     assert observed(run).facts == {}
     assert observed(run).section is None
+
+
+def test_an_observer_replaces_no_number_of_the_run():
+    run, _ = finished()
+    seen = {"rows": Observed({"kept": 0}), "lengths": Observed({"mean": 3.0})}
+    facts = replace(run, observed=seen).run_json()
+    assert facts["rows"] == run.run_json()["rows"]
+    assert facts["lengths"] == {"mean": 3.0}
