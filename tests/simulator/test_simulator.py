@@ -2,15 +2,18 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
 
+from tests.simulator.curating import CURATE
+from tests.simulator.kind import Command, Kind
 from tests.simulator.machine import Fault
 from tests.simulator.runs import Simulator
-from tests.simulator.schedule import KINDS, Command, Schedule
+from tests.simulator.schedule import Schedule
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
@@ -25,35 +28,35 @@ def simulator():
     pa.set_cpu_count(cores)
 
 
-def require(simulator: Simulator, seeds: range) -> Counter[str]:
+def require(simulator: Simulator, kinds: Sequence[Kind], seeds: range) -> Counter[str]:
     """Run seeds; return how many faults of each kind came."""
     met = Counter()
     for seed in seeds:
-        schedule = Schedule.of(seed, simulator.operations)
+        schedule = Schedule.of(seed, kinds, simulator.operations)
         try:
             faults = simulator.run(schedule)
         except Exception:
             shortest, how = simulator.shortest(schedule)
             lines = "\n".join(map(str, (*shortest.commands, *shortest.faults)))
             where = "an object store" if shortest.is_remote else "a disk"
-            raise AssertionError(f"seed {seed}, {shortest.kind}, on {where}:\n{lines}\n{how}") from None
+            raise AssertionError(f"seed {seed}, {shortest.kind.name}, on {where}:\n{lines}\n{how}") from None
         met.update(fault.split()[2] for fault in faults)
     return met
 
 
 def test_faults_cost_no_byte(simulator):
-    require(simulator, range(300))
+    require(simulator, CURATE, range(300))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_a_process_may_end_before_any_operation(simulator, is_remote):
-    for kind in KINDS:
-        for at in range(simulator.operations[kind, is_remote]):
+    for kind in CURATE:
+        for at in range(simulator.operations(kind, is_remote)):
             schedule = Schedule(0, kind, is_remote, (Command(), Command()), (Fault(0, "end", at, 0.5),))
-            assert simulator.failure(schedule) == "", (kind, at)
+            assert simulator.failure(schedule) == "", (kind.name, at)
 
 
 @pytest.mark.soak
 def test_many_faults_cost_no_byte(simulator):
-    print(require(simulator, range(300, 10_000)))
+    print(require(simulator, CURATE, range(300, 10_000)))

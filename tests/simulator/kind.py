@@ -1,0 +1,75 @@
+"""A command with some options, as the simulator runs it; what a module about a command fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import InputError
+from runtime.storage.paths import files, names, read_bytes
+from tests.simulator.engine import Session
+
+INPUTS = 3
+
+
+@dataclass(frozen=True)
+class Command:
+    """How one call of the command differs from the next one over the same folder."""
+
+    inputs: int = INPUTS  # the first so many
+    cores: int = 2
+    tries: int = 1  # of a task
+    bucket_rows: int = 1 << 18
+    overwrite: bool = False
+
+
+class Kind:
+    """A command with some options: how its inputs are made, how it is called, and what its folder must hold."""
+
+    name: str
+    most = INPUTS  # inputs that a command of this kind is given, at most
+    places = (False, True)  # whether the folder may be in an object store
+    busy = "another run is writing"  # in the sentence that keeps a command out beside another one
+    finished = "run.json"  # the file, in a folder, that exists once a command has ended well
+    caches: tuple[Callable, ...] = ()  # functions that keep, in a worker, what they once opened
+
+    def prepare(self, folder: Path) -> None:
+        """Write all inputs into a folder of this kind's own, once for all runs."""
+        raise NotImplementedError
+
+    def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
+        """Run the command over some of the inputs in `folder`."""
+        raise NotImplementedError
+
+    def results(self, output: Path) -> dict[str, bytes]:
+        """Return the bytes of the files that must not differ from those of a quiet run, by their names."""
+        raise NotImplementedError
+
+    def require_whole(self, output: Path) -> None:
+        """Raise InputError where a finished folder is not as it was written."""
+        raise NotImplementedError
+
+    def inputs(self, output: Path) -> int:
+        """Return the number of inputs that a finished folder was made from."""
+        return self.most
+
+    def fault(self, output: Path) -> str | None:
+        """Return what is wrong with a finished folder, or None."""
+        try:
+            self.require_whole(output)
+        except InputError as error:
+            return str(error)
+        return None
+
+
+def contents(folder: Path, parts: tuple[str, ...], own: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the bytes of the files in the folders `parts`, and of those among `own` that exist, by their names."""
+    return {str(path)[len(str(folder)) :]: read_bytes(path) for path in _found(folder, parts, own)}
+
+
+def _found(folder: Path, parts: tuple[str, ...], own: tuple[str, ...]) -> Iterator[Path]:
+    for part in parts:
+        yield from files(folder / part)
+    present = names(folder)
+    yield from (folder / name for name in own if name in present)
