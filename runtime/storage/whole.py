@@ -120,8 +120,11 @@ class Parts:
 
     def begin(self, name: str) -> Path:
         """Return an empty folder for the files of a part, to be finished with `finish`."""
-        remove(self.work / name)
-        return make_folder(self.work / name)
+        begun = self.work / name
+        remove(begun)
+        if not is_url(begun):
+            begun.mkdir(parents=True)  # which fails where something could not be removed
+        return begun
 
     def reopen(self, name: str) -> Path:
         """Return the folder of a part to add files to it: it is not whole until `finish` makes it so again."""

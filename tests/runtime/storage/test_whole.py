@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from runtime.storage import whole as module
 from runtime.storage.whole import Parts, whole, whole_folder
 
 
@@ -62,3 +63,13 @@ def test_a_disk_that_cannot_say_is_believed_and_one_that_fails_is_not(tmp_path, 
     except OSError as error:
         failure = error.errno
     assert (failure is None) == passes == (tmp_path / "file").exists()
+
+
+def test_what_an_earlier_run_left_and_cannot_be_removed_gets_into_no_new_folder(tmp_path, monkeypatch):
+    left = tmp_path / ".new.partial" / "new" / "left"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    monkeypatch.setattr(module, "remove", lambda path: None)  # as of a disk that fails
+    with pytest.raises(FileExistsError), whole_folder(tmp_path / "new") as folder:
+        (folder / "own").touch()
+    assert not (tmp_path / "new").exists()
