@@ -19,7 +19,7 @@ from unittest.mock import patch
 from tests.simulator.machine import Ended, Machine
 
 _REAL = {name: getattr(os, name) for name in ("fsync", "listdir", "mkdir", "open", "rename", "rmdir", "scandir")}
-_REAL |= {"unlink": os.unlink, "replace": os.replace, "io.open": io.open}
+_REAL |= {"link": os.link, "unlink": os.unlink, "replace": os.replace, "io.open": io.open}
 
 
 class Disk(Machine):
@@ -118,6 +118,12 @@ class Disk(Machine):
                 _REAL["rename"](grave, target)
 
         self._undo.append(undo)
+
+    def _link(self, source, target, **named) -> None:
+        if self._is_below(target):
+            self.operation("link", os.fspath(target))
+            self._undo.append(lambda: _REAL["unlink"](target))
+        _REAL["link"](source, target, **named)
 
     def _unlink(self, path, *, dir_fd=None) -> None:
         if not self._is_below(path):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.errors import InputError
-from runtime.storage.paths import files, names, read_bytes
+from runtime.storage.locks import WORK
+from runtime.storage.paths import as_path, files, names, read_bytes, remove
 from tests.simulator.engine import Session
 
 INPUTS = 3
+REMEDY = re.compile(r"(?P<it>\S*/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>\S*/\S+) ")
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,15 @@ class Kind:
     busy = "another run is writing"  # in the sentence that keeps a command out beside another one
     finished = "run.json"  # the file, in a folder, that exists once a command has ended well
     caches: tuple[Callable, ...] = ()  # functions that keep, in a worker, what they once opened
+    at_rest = ""  # the folder in the folder whose files may flip a bit
+    refuses_finished = False  # whether the command says what to do where it finds its own finished work
 
     def prepare(self, folder: Path) -> None:
         """Write all inputs into a folder of this kind's own, once for all runs."""
         raise NotImplementedError
+
+    def begin(self, folder: Path, output: Path) -> None:
+        """Put what commands read and that may be damaged, if anything, beside what they write; or put it there anew."""
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         """Run the command over some of the inputs in `folder`."""
@@ -49,6 +57,24 @@ class Kind:
     def require_whole(self, output: Path) -> None:
         """Raise InputError where a finished folder is not as it was written."""
         raise NotImplementedError
+
+    def is_finished(self, output: Path) -> bool:
+        """Return whether a command seems to have ended well."""
+        return (output / self.finished).exists()
+
+    def left(self, output: Path) -> set[str]:
+        """Return the names of what is left of unfinished work in an object store or folder."""
+        return names(output) & {WORK}
+
+    def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
+        """Do what a sentence says, given the inputs; return the command to run then."""
+        found = REMEDY.search(said)
+        if found:
+            path = as_path(found["it"] or found["path"])
+            remove(path)
+            if found["stamp"]:
+                remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
+        return replace(command, overwrite="--overwrite" in said)
 
     def inputs(self, output: Path) -> int:
         """Return the number of inputs that a finished folder was made from."""

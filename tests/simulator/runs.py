@@ -10,7 +10,6 @@ reads, and two commands in turns.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +20,6 @@ from runtime import shipping
 from runtime.console import sentence_for
 from runtime.redaction import redacted
 from runtime.storage import own_files
-from runtime.storage.paths import as_path, remove
 from tests.simulator.disk import Disk
 from tests.simulator.engine import Engine, Session
 from tests.simulator.kind import Command, Kind
@@ -31,7 +29,6 @@ from tests.simulator.stand_ins import alone
 from tests.simulator.store import Store
 
 ENDED = "ended"
-REMEDY = re.compile(r"(?P<it>\S*/\S+) is .*; delete it(?P<stamp> and its \.json)?\b|delete (?P<path>\S*/\S+) ")
 MOST_REMEDIES = 4  # files that one flip and what it spoilt may be named in, one by one
 
 
@@ -53,6 +50,7 @@ class Simulator:
         """Run the commands of a schedule; return the faults that came. AssertionError where the property is broken."""
         self._make_quiet(schedule)
         with alone(self.base / "run", schedule.is_remote) as disk:
+            schedule.kind.begin(self._inputs(schedule.kind), disk.output)
             for number, command in enumerate(schedule.commands):
                 faults = [fault for fault in schedule.faults if fault.command == number]
                 said = self._run(disk, schedule.kind, command, number, faults)
@@ -60,8 +58,9 @@ class Simulator:
                 self._check(disk, schedule.kind, command, said)
                 for fault in faults:
                     if fault.kind == AT_REST:
-                        _flip(disk, fault)
-            if any(fault.kind == AT_REST for fault in schedule.faults):
+                        _flip(disk, schedule.kind.at_rest, fault)
+            is_flipped = any(fault.kind == AT_REST for fault in schedule.faults)
+            if is_flipped or (schedule.kind.refuses_finished and schedule.kind.is_finished(disk.output)):
                 said = self._mended(disk, schedule, said)
             assert said is None, f"after all faults: {said}"
             return disk.met
@@ -90,6 +89,7 @@ class Simulator:
 
     def _run_quietly(self, kind: Kind, inputs: int, is_remote: bool) -> int:
         with alone(self.base / "quiet", is_remote) as disk:
+            kind.begin(self._inputs(kind), disk.output)
             said = self._run(disk, kind, Command(inputs), 0, ())
             assert said is None, said
             found = kind.results(disk.output)
@@ -100,8 +100,8 @@ class Simulator:
         """Do what the command asks for where a bit of a file flipped, damaged file after damaged file."""
         command, number = schedule.commands[-1], len(schedule.commands)
         while said is not None and number < len(schedule.commands) + MOST_REMEDIES:
-            command = replace(command, overwrite="--overwrite" in said)
-            _delete_as_told(disk, said)
+            disk.settle()
+            command = schedule.kind.heal(self._inputs(schedule.kind), disk.output, said, command)
             said, number = self._run(disk, schedule.kind, command, number, ()), number + 1
             self._check(disk, schedule.kind, command, said)
         return said
@@ -132,14 +132,17 @@ class Simulator:
         if said is None:
             self._require_bytes(disk, kind, command.inputs)
         else:
-            assert kind.busy in said, f"beside another command: {said}"
+            is_done = kind.refuses_finished and kind.is_finished(disk.output)
+            assert kind.busy in said or is_done, f"beside another command: {said}"
 
     def _check(self, disk: Disk, kind: Kind, command: Command, said: str | None) -> None:
         """Require the bytes of a quiet run where a run ended well, and where a finished folder is found whole."""
-        is_finished = (disk.output / kind.finished).exists()
+        is_finished = kind.is_finished(disk.output)
         if said is None:
             assert is_finished, f"no {kind.finished}"
-            assert disk.is_remote or not (disk.output / ".work").exists(), "something is left of the work"
+            has_failed = any(" error at " in each for each in disk.met)  # what cannot be removed may stay
+            left = set() if disk.is_remote or has_failed else kind.left(disk.output)
+            assert not left, f"{left} is left of the work"
             self._require_bytes(disk, kind, command.inputs)
         if is_finished:
             fault = kind.fault(disk.output)
@@ -163,10 +166,11 @@ class Simulator:
         return folder
 
 
-def _flip(disk: Disk, fault: Fault) -> None:
-    """Flip a bit of a file in the folder."""
+def _flip(disk: Disk, folder: str, fault: Fault) -> None:
+    """Flip a bit of a file in a folder of the disk, or of an object in the store."""
     disk.settle()
-    found = sorted(Store.objects) if disk.is_remote else sorted(p for p in disk.root.rglob("*") if p.is_file())
+    at = disk.root / folder
+    found = sorted(Store.objects) if disk.is_remote else sorted(p for p in at.rglob("*") if p.is_file())
     if found:
         path = found[fault.at % len(found)]
         data = bytearray(Store.objects[path] if disk.is_remote else path.read_bytes())
@@ -176,17 +180,7 @@ def _flip(disk: Disk, fault: Fault) -> None:
         if disk.is_remote:
             Store.objects[path] = bytes(data)
         else:
+            path.unlink()  # other names of it keep their bytes
             path.write_bytes(data)
         disk.is_flipped = True
         disk.met.append(f"{fault}: {path}")
-
-
-def _delete_as_told(disk: Disk, sentence: str) -> None:
-    """Delete what a sentence tells to delete."""
-    disk.settle()
-    found = REMEDY.search(sentence)
-    if found:
-        path = as_path(found["it"] or found["path"])
-        remove(path)
-        if found["stamp"]:
-            remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))

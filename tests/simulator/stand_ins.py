@@ -9,6 +9,7 @@ import gc
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from types import ModuleType
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
+import pyarrow as pa
 from filelock import Timeout, UnixFileLock
 from pyarrow.parquet import ParquetWriter
 
@@ -44,6 +46,9 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
         for module, name, stand_in in _places(disk):
             stack.enter_context(patch.object(module, name, stand_in))
         stack.enter_context(patch.object(gc, "freeze", lambda: None))
+        stack.enter_context(patch.object(pa.ipc, "new_file", _ArrowWriter))
+        stack.enter_context(patch.object(shutil, "_USE_CP_SENDFILE", False))
+        stack.enter_context(patch.object(tempfile, "_get_candidate_names", partial(_drawn_names, disk)))
         stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
         stack.enter_context(disk.patched())
         try:
@@ -97,6 +102,24 @@ class _Writer(ParquetWriter):
     def close(self) -> None:
         super().close()
         self._own.close()
+
+
+class _ArrowWriter(pa.ipc.RecordBatchFileWriter):
+    """As _Writer."""
+
+    def __init__(self, where: str, *arguments: object, **named: object):
+        self._own = open(where, "wb")
+        super().__init__(self._own, *arguments, **named)
+
+    def close(self) -> None:
+        super().close()
+        self._own.close()
+
+
+def _drawn_names(disk: Disk) -> Iterator[str]:
+    """Yield names of temporary files, the same in each run of a seed."""
+    while True:
+        yield f"{disk.chance.getrandbits(32):08x}"
 
 
 class _Lock:

@@ -10,12 +10,16 @@ import pyarrow as pa
 import pytest
 
 from tests.simulator.curating import CURATE
+from tests.simulator.exporting import EXPORTS, REMOVALS
 from tests.simulator.kind import Command, Kind
 from tests.simulator.machine import Fault
 from tests.simulator.runs import Simulator
 from tests.simulator.schedule import Schedule
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
+
+
+KINDS = (*CURATE, *EXPORTS, *REMOVALS)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +49,13 @@ def require(simulator: Simulator, kinds: Sequence[Kind], seeds: range) -> Counte
 
 
 def test_faults_cost_no_byte(simulator):
-    require(simulator, CURATE, range(300))
+    require(simulator, KINDS, range(300))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_a_process_may_end_before_any_operation(simulator, is_remote):
-    for kind in CURATE:
+    for kind in (kind for kind in KINDS if is_remote in kind.places):
         for at in range(simulator.operations(kind, is_remote)):
             schedule = Schedule(0, kind, is_remote, (Command(), Command()), (Fault(0, "end", at, 0.5),))
             assert simulator.failure(schedule) == "", (kind.name, at)
@@ -59,4 +63,4 @@ def test_a_process_may_end_before_any_operation(simulator, is_remote):
 
 @pytest.mark.soak
 def test_many_faults_cost_no_byte(simulator):
-    print(require(simulator, CURATE, range(300, 10_000)))
+    print(require(simulator, KINDS, range(300, 10_000)))
