@@ -24,8 +24,8 @@ from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
 from runtime.storage.locks import WORK, owned
 from runtime.storage.own_files import OwnFile, checksum_of
-from runtime.storage.paths import make_folder
-from runtime.storage.whole import read_json, whole, write_json
+from runtime.storage.paths import make_folder, remove
+from runtime.storage.whole import read_json, sync, whole, write_json
 
 VERSION = 1
 NAME = "index.json"
@@ -98,10 +98,11 @@ class Index:
     def rows(self, shard: int) -> pa.RecordBatchFileReader:
         """Return the rows of a shard, a record batch for each block, mapped into memory."""
         path = self.folder / file_name(shard)
-        reader = open_arrow(OwnFile(path, self.shards[shard].checksum, "build the index again"))
+        remedy = f"delete {self.folder} and build the index again"
+        reader = open_arrow(OwnFile(path, self.shards[shard].checksum, remedy))
         blocks = self.first_blocks[shard + 1] - self.first_blocks[shard]
         if reader.schema != ROWS or reader.num_record_batches != blocks:
-            raise InputError(f"{path} does not belong to the {NAME} beside it: build the index again")
+            raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
         return reader
 
     def tar(self, shard: int) -> Path:
@@ -130,10 +131,22 @@ def build(
         with owned(folder, wait=True) as owner:  # of the processes of a training, one builds and the others find
             if not _is_there(folder, made_from):
                 written = _write_shards(make_folder(owner.work), base, shards, files, block_rows)
-                for name in map(file_name, range(len(written))):
-                    (owner.work / name).replace(folder / name)
-                write_json(folder / NAME, {"version": VERSION, "made_from": made_from, "shards": written})
+                content = {"version": VERSION, "made_from": made_from, "shards": written}
+                write_json(owner.work / NAME, content)
+                _move([*map(file_name, range(len(written))), NAME], owner.work, folder)
     return Index.open(folder)
+
+
+def _move(names: list[str], work: Path, folder: Path) -> None:
+    """Move whole files to the folder of the index, all or none."""
+    try:
+        for name in names:
+            (work / name).replace(folder / name)
+        sync(folder)
+    except OSError:
+        for name in names:  # else the folder would be taken for one of other files
+            remove(folder / name)
+        raise
 
 
 def _shard(path: Path, base: Path) -> Shard:
