@@ -93,6 +93,7 @@ class Simulator:
             said = self._run(disk, kind, Command(inputs), 0, ())
             assert said is None, said
             found = kind.results(disk.output)
+            assert found, "nothing is compared"
             assert self._quiet.setdefault((kind, inputs), found) == found, "other bytes, without faults"
             return disk.operations
 

@@ -15,11 +15,12 @@ from tests.simulator.kind import Command, Kind
 from tests.simulator.machine import Fault
 from tests.simulator.runs import Simulator
 from tests.simulator.schedule import Schedule
+from tests.simulator.training import TRAINING
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
 
-KINDS = (*CURATE, *EXPORTS, *REMOVALS)
+KINDS = (*CURATE, *EXPORTS, *REMOVALS, *TRAINING)
 
 
 @pytest.fixture(scope="module")
