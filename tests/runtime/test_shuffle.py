@@ -1,17 +1,20 @@
-"""Blocks reach their partition through Spark's shuffle, whatever their number, and each tally is counted once."""
+"""Blocks reach their partition, by Spark's shuffle or a stand-in for it, and each tally is counted once."""
 
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
+from pyspark.errors import PythonException
 
 from runtime.shuffle import exchange
 from runtime.tallies import Tallies
 from tests.support import exchanges
 from tests.support.checkout import ROOT
+from tests.simulator.engine import Engine, JobFailed, Session
+from tests.simulator.machine import Fault, Machine
 from tests.support.exchanges import BUCKETS, buckets_of
 
-pytestmark = pytest.mark.spark
 LARGE = 8 << 20  # more bytes than Spark moves at once
 # Each item is a number and how many blocks it sends.
 ITEMS = {
@@ -22,8 +25,13 @@ ITEMS = {
 }
 
 
-@pytest.fixture(scope="module", params=["local[1]", "local[3]"])
-def spark(request):
+@pytest.fixture(scope="module", params=["stand-in", pytest.param("local[3]", marks=pytest.mark.spark)])
+def spark(request, tmp_path_factory):
+    if request.param == "stand-in":
+        machine = Machine(folder := tmp_path_factory.mktemp("machine"), folder)
+        with machine.command([], Random(0), lambda: None):
+            yield Session(Engine(machine, {0: Fault(0, "again", 0, 0.0)}, cores=2, tries=1))  # the first sends twice
+        return
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(request.param).config("spark.ui.enabled", "false")
@@ -74,18 +82,14 @@ def test_a_block_may_be_large(spark):
 
 
 def test_an_item_that_cannot_be_sent_ends_in_its_error(spark):
-    from pyspark.errors import PythonException
-
     items = [(number, 3) for number in range(5)]
-    with pytest.raises(PythonException, match="KeyError: 'item three is broken'"):
+    with pytest.raises((PythonException, JobFailed), match="KeyError: 'item three is broken'"):
         exchange(spark, items, exchanges.send_or_fail, exchanges.receive_sizes, 2)
 
 
 def test_a_partition_that_cannot_be_received_ends_in_its_error(spark, tmp_path):
-    from pyspark.errors import PythonException
-
     (tmp_path / "1").touch()  # so that its file cannot be made
-    with pytest.raises(PythonException, match="FileExistsError"):
+    with pytest.raises((PythonException, JobFailed), match="FileExistsError"):
         exchange(spark, ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 2)
 
 
