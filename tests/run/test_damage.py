@@ -9,12 +9,17 @@ import pytest
 from curation.commands.verify import main
 from curation.export.forms import export
 from curation.export.metaclip import MetaClip
+from curation.inputs.references import FOLDER
+from curation.run.ledger import Stamps
 from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import PAIRS, SAMPLED, STATED
 from metadata import Entries, InputError
 from runtime.packed_rows import write_blocks
+from runtime.storage.own_files import content_digest
+from runtime.storage.paths import files
 from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.tallies import Tallies
 from tests.support import written_run
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
 from tests.support.written_run import write_run
@@ -30,9 +35,9 @@ def run(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("run") / "out", ENTRIES, IMAGES, t=10)
 
 
-@pytest.mark.parametrize("files", KINDS)
-def test_no_flipped_bit_of_a_finished_run_changes_what_is_read_or_passes_verify(run, tmp_path, files):
-    found = outcomes(run, Kind(files, files, everything), 8, tmp_path, found_by_verify)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_flipped_bit_of_a_finished_run_changes_what_is_read_or_passes_verify(run, tmp_path, kind):
+    found = outcomes(run, Kind(kind, kind, everything), 8, tmp_path, found_by_verify)
     assert (found.total(), found[SILENT]) == (8, 0)
 
 
@@ -108,6 +113,36 @@ def test_a_run_whose_images_have_no_signals_yet_stays_readable(tmp_path, monkeyp
     assert (found, own_examples, own_others) == (figures, examples, others)
     assert list(images[0]) == SAMPLED.names
     assert verify(run).endswith("files are as they were written")
+
+
+def test_what_stamps_and_names_say_of_files_is_verified(tmp_path):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    pairs, tables = run / "pairs", run / FOLDER / "mine"
+    pairs.mkdir()
+    tables.mkdir(parents=True)
+    write_json(pairs / STAMP, {})
+    write_blocks(pairs / "task.arrows.zst", PAIRS, [])
+    Stamps(pairs, "").write([], ["task.arrows.zst"], Tallies())
+    (tables / "part").write_text("rows")
+    (tables / "part").rename(table := tables / f"00000-{content_digest(tables / 'part')}.parquet")
+    assert verify(run).endswith("all 12 files are as they were written")
+    for file in (*files(pairs, ".zst"), *(each for each in files(pairs, ".json") if each.name != STAMP), table):
+        whole = file.read_bytes()
+        file.write_bytes(whole.replace(b":", b": ") if file.suffix == ".json" else whole[:-1])
+        with pytest.raises(InputError, match=f"written: {file.relative_to(run)} is damaged; delete what is damaged or"):
+            verify(run)
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("run.json", r"run.json is damaged \(other programs"), ("times.json", "times.json is damaged; delete what is")],
+)
+def test_what_another_program_wrote_anew_is_not_as_it_was_written(tmp_path, name, said):
+    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
+    (run / name).write_text(json.dumps(json.loads((run / name).read_text("utf-8"))), "utf-8")
+    with pytest.raises(InputError, match=said):
+        verify(run)
 
 
 def test_a_name_that_is_damaged_is_not_taken_for_an_earlier_version(tmp_path):
