@@ -15,17 +15,13 @@ from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, intact
+from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
 from runtime.storage.whole import read_json
 
 VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
-
-
-class _Unfit(Exception):
-    """The fault of a file that does not hold counts of entries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +51,7 @@ class EntryCounts:
     def add_seen(self, batch: pa.RecordBatch | pa.Table) -> "EntryCounts":
         """Add the counts of a batch or table of `seen`, in place."""
         ids, counts = batch.column("id").to_numpy(), batch.column("count").to_numpy()
-        if len(ids) and (ids.min() < 0 or ids.max() >= len(self.values)):
-            raise InputError(f"counts of entry ids {ids.min()} … {ids.max()}, but there are {len(self.values)} entries")
+        _require_among(ids, len(self.values))
         np.add.at(self.values, ids, counts)
         return self
 
@@ -81,35 +76,32 @@ class EntryCounts:
     def open(cls, path: str | Path, digest: str | None = None) -> "EntryCounts":
         """Read the counts at `path`; refuse a damaged file, or counts of entries with another digest than `digest`."""
         own = counts_file(as_path(path))
-        try:
-            with intact(own) as local, open_parquet(local) as file:
-                counts = cls._read(file)
-        except FileNotFoundError as error:
-            raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
-        except _Unfit as error:
-            raise InputError(f"{path} {error}") from error
-        except InputError:
-            raise
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise own.damaged(error) from error
+        with refusing(own):
+            try:
+                with intact(own) as local, open_parquet(local) as file:
+                    counts = cls._read(file, path)
+            except FileNotFoundError as error:
+                raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
         if digest is not None:
             counts._require_digest(digest, "the entries")
         return counts
 
     @classmethod
-    def _read(cls, file: ParquetFile) -> "EntryCounts":
+    def _read(cls, file: ParquetFile, path: str | Path) -> "EntryCounts":
         stated = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
-            raise _Unfit("holds no counts of entries; give the counts.parquet of a finished run")
+            raise InputError(f"{path} holds no counts of entries; give the counts.parquet of a finished run")
         if stated.get(b"version") != VERSION:
-            raise _Unfit(f"is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again")
+            raise InputError(
+                f"{path} is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again"
+            )
         read = file.iter_batches() if file.num_row_groups else ()  # all columns, so that all checksums are compared
         batches = [(batch.column("id").to_numpy(False), batch.column("count").to_numpy(False)) for batch in read]
         ids = np.concatenate([np.empty(0, np.int32), *(ids for ids, _ in batches)])
         values = np.concatenate([np.empty(0, np.int64), *(values for _, values in batches)])
         whole = len(ids) == file.metadata.num_rows and np.array_equal(ids, np.arange(len(ids)))
         if not whole or values.dtype != np.int64 or (values < 0).any():  # nulls would have made floats of them
-            raise _Unfit("does not hold one count for each entry; count again")
+            raise InputError(f"{path} does not hold one count for each entry; count again")
         return cls(values, stated[b"digest"].decode())
 
     def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -145,16 +137,14 @@ def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
     if ids.null_count:
         raise InputError(f"{ids.null_count} entry ids are null; every id must be a number below {size}")
     ids = ids.to_numpy()
-    if len(ids) and (ids.min() < 0 or ids.max() >= size):
-        wrong = ids.min() if ids.min() < 0 else ids.max()
-        raise InputError(f"entry id {wrong} is not among the {size} entries; these ids belong to other metadata")
+    _require_among(ids, size)
     return ids, offsets
 
 
 def hold_any(entries: pa.Array, wanted: np.ndarray) -> np.ndarray:
     """Return whether each list holds an id that is wanted, given a bool for each id."""
     ids, offsets = entry_ids(entries, len(wanted))
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted[ids], dtype=np.int64)])
+    before = np.concatenate([[0], np.cumsum(wanted[ids])])
     return before[offsets[1:]] > before[offsets[:-1]]
 
 
@@ -175,8 +165,13 @@ def _arrow(entries: Iterable) -> pa.Array:
 
 
 def _cast(entries: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    is_wide = pa.types.is_large_list(entries.type)
     try:
-        return entries.cast(pa.large_list(pa.int32()) if is_wide else ENTRY_IDS)
+        return entries.cast(pa.large_list(pa.int32()))
     except pa.ArrowException as error:
         raise InputError(f"entries are {entries.type}; give lists of int32 ids ({error})") from error
+
+
+def _require_among(ids: np.ndarray, size: int) -> None:
+    for id in (ids.min(), ids.max()) if len(ids) else ():
+        if not 0 <= id < size:
+            raise InputError(f"entry id {id} is not among the {size} entries; these ids belong to other metadata")

@@ -48,7 +48,7 @@ def sample_batch(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> pa.Recor
     batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")
-    chosen, probability = np.empty(batch.num_rows, np.int64), np.empty(batch.num_rows)
+    chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
     text_draws = draws(seed, "text", uids)
     kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
     kept = np.flatnonzero(draws(seed, "keep", uids) < probability)

@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike
 from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES, CurationConfig
 from runtime.errors import InputError
 
-LARGEST_INT64 = 2**63 - 1
-
 
 def tail_share(counts: ArrayLike, t: float) -> float:
     """Return the share of all matches that fall on entries counted less than `t`; that of no matches is 0.
@@ -218,7 +216,7 @@ def _checked_counts(counts: ArrayLike) -> np.ndarray:
         raise InputError("counts hold fractions or NaN; give whole numbers of texts")
     if len(array) and array.min() < 0:
         raise InputError(f"counts hold {array.min()}; a number of texts is at least 0")
-    if array.sum(dtype=np.float64) >= LARGEST_INT64:
+    if array.sum(dtype=np.float64) >= 2**63:
         raise InputError("counts add up to 2^63 or more; they are exact integers of 64 bits and cannot be added")
     return array.astype(np.int64, copy=False)
 

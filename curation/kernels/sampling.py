@@ -37,11 +37,9 @@ def expected_size(ids, text_offsets, image_offsets, rates, out):
 
 @kernel
 def choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
-    """chosen[image] = one of its texts by its draw, out[image] = that text's probability; -1 and 0 without texts."""
+    """chosen[image] = one of its texts by its draw, out[image] = that text's probability; both come as zeros."""
     for image in range(len(out)):
         first, last = image_offsets[image], image_offsets[image + 1]
-        chosen[image] = -1
-        out[image] = 0.0
         if last > first:
             text = first + int(text_draws[image] * (last - first))
             chosen[image] = text

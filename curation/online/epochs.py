@@ -87,7 +87,7 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
     uids = batch["uid"]
     texts, image_offsets = parts(batch["candidates"])
     ids, text_offsets = entry_ids(texts.field("entries"), len(rates))
-    chosen, probability = np.empty(batch.num_rows, np.int64), np.empty(batch.num_rows)
+    chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
     text_draws = draws(config.seed, purpose("text", epoch), uids)
     kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
     kept = np.flatnonzero(draws(config.seed, purpose("keep", epoch), uids) < probability)

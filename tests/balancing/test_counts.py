@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.balancing.counts import EntryCounts
+from curation.balancing.counts import SEEN, EntryCounts
 from curation.schemas import COUNTS
 from runtime.errors import InputError
 from tests.naive.sampling import naive_counts
@@ -91,9 +91,11 @@ def test_what_workers_saw_adds_up_to_the_whole():
     assert parts[0].to_pydict() == {"id": [0, 3], "count": [1, 2]}
 
 
-def test_seen_ids_of_other_metadata_are_refused():
-    with pytest.raises(InputError, match="7"):
-        counted([]).add_seen(counted([[7]], size=8).seen())
+@pytest.mark.parametrize("ids", [[5], [-1], [-1, 5]])
+def test_seen_ids_of_other_metadata_are_refused(ids):
+    seen = pa.RecordBatch.from_pydict({"id": ids, "count": [1] * len(ids)}, SEEN)
+    with pytest.raises(InputError, match=f"entry id {ids[0]} is not among the 5 entries"):
+        counted([]).add_seen(seen)
 
 
 def test_each_language_has_its_slice_of_the_counts():
@@ -186,11 +188,13 @@ def test_other_parquet_files_and_versions_are_refused(tmp_path):
             EntryCounts.open(tmp_path / "wrong.parquet")
 
 
-@pytest.mark.parametrize("count", [None, -1])
-def test_a_count_that_is_null_or_negative_is_refused(tmp_path, count):
+@pytest.mark.parametrize(("column", "value"), [("count", None), ("count", -1), ("id", None), ("id", 3)])
+def test_a_count_or_an_id_that_is_null_or_wrong_is_refused(tmp_path, column, value):
     table = pq.read_table(saved(tmp_path))
-    place = table.column_names.index("count")
-    wrong = table.set_column(place, COUNTS.field("count"), pa.array([1, 0, count, 2, 1], pa.int64()))
+    field, values = COUNTS.field(column), table[column].to_pylist()
+    wrong = table.set_column(
+        table.column_names.index(column), field, pa.array([*values[:2], value, *values[3:]], field.type)
+    )
     pq.write_table(wrong, tmp_path / "wrong.parquet")
     with pytest.raises(InputError, match="one count for each"):
         EntryCounts.open(tmp_path / "wrong.parquet")

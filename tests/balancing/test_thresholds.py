@@ -65,6 +65,7 @@ def test_shares_are_exact_where_floats_are_not():
     counts = [2**53 + 1, 2**53 + 3]
     assert threshold(counts, tail_share(counts, 2**53 + 3)) == 2**53 + 1
     assert tail_share(counts, 2**53 + 2) == float(Fraction(2**53 + 1, 2**54 + 4))
+    assert tail_share([2**62, 2**61], 2**62) == 1 / 3
 
 
 @pytest.mark.parametrize("counts", [[0, 0, 5], [0] * 98 + [3, 9]])
