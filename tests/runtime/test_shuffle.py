@@ -9,10 +9,10 @@ from pyspark.errors import PythonException
 
 from runtime.shuffle import exchange
 from runtime.tallies import Tallies
-from tests.support import exchanges
-from tests.support.checkout import ROOT
 from tests.simulator.engine import Engine, JobFailed, Session
 from tests.simulator.machine import Fault, Machine
+from tests.support import exchanges
+from tests.support.checkout import ROOT
 from tests.support.exchanges import BUCKETS, buckets_of
 
 LARGE = 8 << 20  # more bytes than Spark moves at once
