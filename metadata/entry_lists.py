@@ -51,7 +51,7 @@ def _read_lines(text: str) -> list[str]:
 def _read_json(path: str | Path, text: str) -> list[str]:
     try:
         entries = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # A list of lines may begin with a bracket too.
         if "\n" in text.strip() and not text.rstrip().endswith("]"):
             return _read_lines(text)

@@ -22,7 +22,12 @@ class InputError(ValueError):
     """
 
     def __init__(self, *args: Any):
-        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in args))
+        super().__init__(*(_in_one_line(redacted(each)) if isinstance(each, str) else each for each in args))
+
+
+def _in_one_line(text: str) -> str:
+    """Return a message without line breaks, which Arrow's have, and names of files and columns may have."""
+    return " ".join(map(str.strip, text.splitlines()))
 
 
 class ParameterError(InputError):
@@ -35,7 +40,7 @@ class ParameterError(InputError):
 
     def __init__(self, fault: str, *names: str):
         super().__init__(fault, *names)  # all arguments: an exception is pickled with them
-        self.fault, self.names = redacted(fault), names
+        self.fault, self.names = _in_one_line(redacted(fault)), names
 
     def __str__(self) -> str:
         return self.spelled(str)

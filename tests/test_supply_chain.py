@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -67,3 +68,20 @@ def test_every_lock_is_installed_with_its_hashes(file):
     lines = [line for line in (ROOT / file).read_text().splitlines() if "-r " in line and "requirements/" in line]
     assert lines
     assert all("--require-hashes" in line for line in lines)
+
+
+def test_nothing_that_is_read_can_run_code():
+    """NumPy loads no pickles unless it is told to; Spark's own pickles go between its processes only."""
+    forbidden = re.compile(r"^\s*(?:import|from)\s+(?:pickle|marshal|shelve|dill|cloudpickle|joblib)\b", re.M)
+    calls = re.compile(r"allow_pickle\s*=\s*True|(?<![\w.])(?:eval|exec)\(|\byaml\.load\(|torch\.load\(")
+    sources = [
+        path for package in ("curation", "metadata", "runtime", "jobs") for path in (ROOT / package).rglob("*.py")
+    ]
+    assert len(sources) > 50
+    loads = re.compile(r"np\.load\((?!.*allow_pickle=False)")
+    found = [
+        path.name
+        for path in sources
+        if forbidden.search(text := path.read_text("utf-8")) or calls.search(text) or loads.search(text)
+    ]
+    assert found == []

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runtime.arrow.buffers import parts
+from runtime.errors import InputError
 
 _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # those of Spark for others of Arrow
     (pa.types.is_uint64, pa.decimal128(20, 0)),
@@ -50,11 +51,14 @@ def comparable_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def comparable(column: pa.Array) -> pa.Array:
-    """Return a column in its comparable type; NaN is null, and nanoseconds are cut off."""
+def comparable(column: pa.Array, table: str = "the table") -> pa.Array:
+    """Return a column in its comparable type; NaN is null, and nanoseconds are cut off; a year 300,000 is refused."""
     kind = comparable_type(column.type)
     if kind != column.type:
-        column = pc.cast(column, options=pc.CastOptions(kind, allow_time_truncate=True))
+        try:
+            column = pc.cast(column, options=pc.CastOptions(kind, allow_time_truncate=True))
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{table} holds a value that cannot be compared ({error}); leave it out") from None
     return _without_nan(column)
 
 

@@ -94,7 +94,10 @@ class ImageTable:
         return sum(version.size or 0 for _, version in self.files)
 
     def row_schema(self, columns: Sequence[str]) -> pa.Schema:
-        """Return the schema of what `read` yields."""
+        """Return the schema of what `read` yields; InputError for a column that cannot be told from another."""
+        for name in columns:
+            if name in KEY_NAMES or self.columns.names.count(name) > 1:
+                raise InputError(f"{self.name} has several columns {name}, or one that is reserved; rename it")
         return pa.schema([*KEY, *(self.columns.field(name) for name in columns)])
 
 

@@ -140,7 +140,9 @@ def _hashes(file: tuple[str, Version], pictures: Pictures, schema: pa.Schema) ->
     same = pictures.same
     for batch in pictures.table.read(file, [same.column]):
         *keys, values = batch.columns
-        hashes = comparable(values) if same.distance is None else hash_binaries(values, same.column)
+        hashes = (
+            comparable(values, pictures.table.name) if same.distance is None else hash_binaries(values, same.column)
+        )
         rows = pa.RecordBatch.from_arrays([*keys, hashes], schema=schema)
         yield rows.filter(rows["hash"].is_valid())
 

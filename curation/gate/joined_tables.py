@@ -157,4 +157,4 @@ def _sum(terms: Sequence[str]) -> str:
 def _read(file: Any, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     for batch in table.read(file, columns):
         schema = comparable_schema(batch.schema)
-        yield pa.RecordBatch.from_arrays([*map(comparable, batch.columns)], schema=schema)
+        yield pa.RecordBatch.from_arrays([comparable(column, table.name) for column in batch.columns], schema=schema)

@@ -58,7 +58,8 @@ def _files(arguments: FilesOfLanguages, what: str) -> dict[str, Path]:
 
 def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], path: Path) -> Classes:
     for label, names in named:
-        if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        is_list = isinstance(names, Sequence) and len(names) > 0
+        if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
             raise InputError(f"{path} has a class {label!r} whose names are no strings with letters; {FORM}")
     if not named:
         raise InputError(f"{path} holds no classes; {FORM}")
@@ -75,7 +76,7 @@ def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
         return [(names[0].strip(), names) for names in (line.split(BETWEEN_NAMES) for line in _lines(path))]
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} begins like JSON but is none ({error}); {FORM}") from None
     if isinstance(content, dict):
         return [(label, [names] if isinstance(names, str) else names) for label, names in content.items()]

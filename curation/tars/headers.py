@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from curation.tars.damage import DamagedTar
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
 MOST_EXTENDED = 1 << 20  # bytes of a header that states a long name
+_CHECKSUM = slice(148, 156)  # in a header
+_ADLER = 65_521  # the largest prime below 2^16
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # of a pax header: its length, and a keyword
@@ -39,9 +42,8 @@ class _Stated(NamedTuple):
 def members(data: bytes | mmap.mmap) -> Iterator[Member]:
     """Yield the files of a tar, given as its bytes; DamagedTar where the damage begins."""
     position, stated = 0, _Stated()
-    while position < len(data) and data[position]:  # a block of zeros ends a tar
-        header = data[position : position + TAR_BLOCK]
-        _require_magic(header, position)
+    while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # a block of zeros ends a tar
+        _require_whole(header, position)
         kind, offset = header[156:157], position + TAR_BLOCK
         size = _size(header[124:136]) if stated.size is None else stated.size
         position = offset + -(-size // TAR_BLOCK) * TAR_BLOCK
@@ -54,13 +56,30 @@ def members(data: bytes | mmap.mmap) -> Iterator[Member]:
         raise _cut("has no end")
 
 
-def _require_magic(header: bytes, position: int) -> None:
+def _require_whole(header: bytes, position: int) -> None:
     if position and len(header) < TAR_BLOCK:
         raise _cut("ends inside of a header")
     if header[257:262] != b"ustar":
         if position:
             raise _damaged("magic", header[257:262])
         raise DamagedTar("is no uncompressed tar; give tars as img2dataset writes them")
+    if not _is_summed(header):
+        raise _damaged("checksum", header[_CHECKSUM])
+
+
+def _is_summed(header: bytes) -> bool:
+    """Return whether the sum of a header's other bytes, and 8 spaces, is its checksum; old writers added signed bytes.
+
+    Adler-32 adds bytes, modulo 65,521, in a tenth of the time of `sum`.
+    """
+    field = header[_CHECKSUM]
+    stated = _OCTAL.match(field)
+    if stated is None:
+        return False
+    expected = int(stated[1], 8) - 8 * ord(" ") + sum(field)
+    if (expected + 1 - zlib.adler32(header) % (1 << 16)) % _ADLER == 0:
+        return True
+    return expected == sum(header) - 256 * sum(byte > 127 for byte in header)
 
 
 def _size(field: bytes) -> int:

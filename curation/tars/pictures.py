@@ -7,6 +7,7 @@ Transparent pixels become white, and 16-bit channels keep their upper 8 bits.
 from __future__ import annotations
 
 import ctypes
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -94,6 +95,7 @@ def _formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its complaints about files go to the console
     _silence_libtiff()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -140,21 +140,52 @@ def _metadata(file: OwnFile) -> pq.FileMetaData:
         return opened.metadata
 
 
+class _Shut(Exception):
+    """A file was read while nothing may be read of it."""
+
+
+class _Gate:
+    """A file that can be shut for a while."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._is_shut = file, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int = -1) -> bytes:
+        if self._is_shut:
+            raise _Shut
+        return self._file.read(size)
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """Let any read fail during the block."""
+        self._is_shut = True
+        try:
+            yield
+        finally:
+            self._is_shut = False
+
+
 class BoundedParquet:
     """The table in a file; of its row groups, no more is in memory than is asked for."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
+        self._gate = _Gate(file)
         try:
-            self._table = pq.ParquetFile(file, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True)
+            self._table = pq.ParquetFile(
+                self._gate, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True
+            )
         except UnicodeDecodeError as error:  # Arrow makes strings of the names of all columns
             raise pa.ArrowInvalid(f"the name of a column, {error.object!r}, is not UTF-8; rename it") from None
         self.schema: pa.Schema = self._table.schema_arrow
 
     def group_bytes(self) -> list[int]:
         """Return the compressed size of each row group."""
-        groups = (self._table.metadata.row_group(i) for i in range(self._table.num_row_groups))
-        return [sum(group.column(i).total_compressed_size for i in range(group.num_columns)) for group in groups]
+        groups = map(self._chunks, range(self._table.num_row_groups))
+        return [sum(chunk.total_compressed_size for chunk in chunks.values()) for chunks in groups]
 
     def batches(
         self,
@@ -177,17 +208,28 @@ class BoundedParquet:
         yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
 
     def _few_rows(self, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        rows = self._rows_at_once(self._table.metadata.row_group(group), columns)
+        rows = self._rows_at_once(group, columns)
         return self._table.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
 
-    def _rows_at_once(self, group: pq.RowGroupMetaData, columns: list[str]) -> int:
-        chunks = (group.column(i) for i in range(group.num_columns))
+    def _rows_at_once(self, group: int, columns: list[str]) -> int:
         sizes = [
             self._dictionary_bytes(chunk)
-            for chunk in chunks
-            if chunk.path_in_schema in columns and chunk.total_uncompressed_size > FEW_BYTES // FEW_ROWS
+            for path, chunk in self._chunks(group).items()
+            if path in columns and chunk.total_uncompressed_size > FEW_BYTES // FEW_ROWS
         ]
         return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
+
+    def _chunks(self, group: int) -> dict[str, pq.ColumnChunkMetaData]:
+        """Return what the end of the file states of a row group's chunks, by column; ArrowException for nonsense.
+
+        Arrow ends the process where it is asked for a chunk that makes no sense to it, and raises an error where it
+        reads one. So it is told to read all, and is stopped before the first byte.
+        """
+        found = self._table.metadata.row_group(group)
+        with self._gate.shut(), suppress(_Shut):
+            next(self._table.iter_batches(1, row_groups=[group], use_threads=False), None)
+        columns = [self._table.schema.column(i).path for i in range(self._table.metadata.num_columns)]
+        return {path: found.column(i) for i, path in enumerate(columns)}
 
     def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
         """Return the unpacked size of a column chunk's dictionary page, as the page's header has it; 0 without one."""

@@ -45,7 +45,10 @@ def content_of(data: bytes) -> Any:
     A file of an earlier version has none. One of ours cannot pass for it where a byte of the member's name, or of the
     kind of checksum before its digits, is damaged.
     """
-    content = json.loads(data.decode("utf-8"))
+    try:
+        content = json.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict):
         return content
     stated = {name: value for name, value in content.items() if _is_stated(name, str(value))}

@@ -1,14 +1,18 @@
 """A damaged tar is hashed up to its damage and named; it ends a run only where most tars are damaged."""
 
 import json
+import random
 
 import pyarrow.parquet as pq
 import pytest
 
 from curation.commands.hash_images import main
+from curation.scoring.pipeline import Request, score_images
 from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented
+from tests.fuzz.tars import make, wholes
 from tests.support.pictures import downloaded_tar
+from tests.support.plain_scorer import PlainScorer
 from tests.support.refusals import refusal
 from tests.support.without_spark import without_spark
 
@@ -91,3 +95,19 @@ def test_a_run_of_which_most_tars_are_damaged_is_refused_by_name_until_they_are_
     (images / "0.tar").write_bytes(whole[0])
     run()
     assert len(facts(tmp_path)["damaged"]) == 2
+
+
+@pytest.mark.parametrize("tars", [20, pytest.param(5_000, marks=pytest.mark.soak)])
+def test_a_run_over_damaged_tars_names_them_and_no_whole_one(tmp_path, tars):
+    folder, kinds = tmp_path / "images", wholes(tmp_path)
+    folder.mkdir()
+    for seed in range(tars):
+        whole = kinds[seed % len(kinds)]
+        (folder / f"{seed}-whole.tar").write_bytes(whole)
+        (folder / f"{seed}.tar").write_bytes(make(whole, random.Random(seed)))
+    with without_spark():
+        main(["--input", str(folder), "--output", str(tmp_path / "hashes")])
+    damaged = facts(tmp_path)["damaged"]
+    assert score_images(Request([str(folder)], tmp_path / "scores"), PlainScorer()).facts["damaged"] == damaged
+    assert damaged
+    assert not any("whole" in path for path in damaged)

@@ -55,6 +55,14 @@ def test_labels_and_scores_of_any_layout_are_those_of_fasttext(directory, layout
     same(answers(engine, texts), answers(oracle, texts))
 
 
+@pytest.mark.soak
+@settings(deadline=None, max_examples=1_000)
+@given(LAYOUTS | QUANTISED, TEXTS)
+def test_labels_and_scores_of_many_layouts_are_those_of_fasttext(directory, layout, texts):
+    engine, oracle = opened(model_bytes(layout), directory)
+    same(answers(engine, texts), answers(oracle, texts))
+
+
 @settings(deadline=None, max_examples=20)
 @given(LAYOUTS | QUANTISED, BYTES)
 def test_bytes_that_are_no_utf8_are_answered_by_the_definition_too(directory, layout, texts):

@@ -13,6 +13,7 @@ from curation.tars.damage import DamagedTar
 from curation.tars.headers import members
 from curation.tars.samples import _parted, samples
 from runtime.errors import InputError
+from tests.fuzz.tars import with_checksums
 from tests.support.online_run import add
 
 SIZE = slice(124, 136)
@@ -34,7 +35,7 @@ def with_header(kind: bytes, content: bytes, name: str = "a.jpg", size: bytes | 
     before = header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
     file = bytearray(tar_of((name, b"pixels")))
     file[SIZE] = size or file[SIZE]
-    return before + bytes(file)
+    return with_checksums(before + bytes(file))
 
 
 def record(keyword: bytes, value: bytes) -> bytes:
@@ -53,7 +54,7 @@ def found(data: bytes) -> list[tuple[str, bytes]]:
 def test_sizes_are_octal_or_base_256(size):
     data = bytearray(tar_of(("a.jpg", b"pixels")))
     data[SIZE] = size
-    assert found(bytes(data)) == [("a.jpg", b"pixels")]
+    assert found(with_checksums(data)) == [("a.jpg", b"pixels")]
 
 
 @pytest.mark.parametrize("size", [b"-0000001000\0", b"-1" + bytes(10), b"+0000000006\0", b"0o000000006\0",
@@ -63,7 +64,7 @@ def test_a_size_that_no_writer_states_is_damage_and_hangs_nothing(size):
     data = bytearray(tar_of(("a.jpg", b"pixels")))
     data[SIZE] = size
     with pytest.raises(InputError, match="has a damaged header"):
-        found(bytes(data))
+        found(with_checksums(data))
 
 
 def test_a_size_beyond_the_end_is_a_cut_tar():
@@ -71,7 +72,7 @@ def test_a_size_beyond_the_end_is_a_cut_tar():
         data = bytearray(tar_of(("a.jpg", b"pixels")))
         data[SIZE] = size
         with pytest.raises(InputError, match="is cut: it ends inside of 'a.jpg'"):
-            found(bytes(data))
+            found(with_checksums(data))
 
 
 def test_a_tar_that_a_crash_cut_short_is_damaged_wherever_it_ends():
@@ -82,6 +83,27 @@ def test_a_tar_that_a_crash_cut_short_is_damaged_wherever_it_ends():
     data = data[: 2 * 512] + b"\1" + data[2 * 512 + 1 :].replace(b"ustar", b"\0\0\0\0\0")
     with pytest.raises(DamagedTar, match=r"has a damaged header \(magic b'"):
         found(data)
+
+
+@pytest.mark.parametrize("at", [0, 3, 107, 135, 150, 156, 345, 511])
+def test_a_flipped_bit_of_a_header_is_damage(at):
+    data = bytearray(tar_of(("a.jpg", b"pixels"), ("a.json", b"{}")))
+    data[1024 + at] ^= 1
+    with pytest.raises(DamagedTar, match=r"has a damaged header \(checksum"):
+        found(bytes(data))
+
+
+def test_a_name_that_begins_with_zero_does_not_end_a_tar():
+    data = bytearray(tar_of(("a.jpg", b"pixels"), ("a.json", b"{}")))
+    data[1024] = 0
+    with pytest.raises(DamagedTar, match=r"has a damaged header \(checksum"):
+        found(bytes(data))
+
+
+def test_old_writers_added_signed_bytes():
+    data = bytearray(tar_of(("é.jpg", b"pixels")))
+    data[148:156] = b"%06o\0 " % (int(data[148:154], 8) - 2 * 256)
+    assert found(bytes(data)) == [("é.jpg", b"pixels")]
 
 
 def test_pax_states_name_and_size_of_the_next_file_alone():

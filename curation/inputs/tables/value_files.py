@@ -67,6 +67,8 @@ def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
     """Yield these columns of the rows of a Parquet, CSV or TSV file as large strings."""
     for batch in _READERS[_ending(path)](file, path, columns):
         names = batch.schema.names
+        if repeated := [name for name, number in Counter(names).items() if number > 1]:
+            raise InputError(f"{path} has several columns {repeated[0]}; leave out all but one")
         values = [uid_bytes(batch[name]) if name.lower() == "uid" else batch[name] for name in names]
         yield pa.RecordBatch.from_arrays([each.cast(pa.large_string()) for each in values], names)
 

@@ -9,6 +9,7 @@ import pytest
 
 from runtime.storage import parquet as module
 from runtime.storage.parquet import BoundedParquet
+from tests.fuzz.target import FOUND
 from tests.support.remote_files import parquet
 
 
@@ -23,6 +24,15 @@ def test_of_a_row_group_only_pieces_of_the_wanted_columns_are_read(tmp_path, mon
     assert rows == len(column)
     assert max(file.sizes) < 2 << 20  # a page has 1 MB
     assert 2 * len(noise) < sum(file.sizes) < 2.2 * len(noise)
+
+
+def test_a_column_chunk_that_makes_no_sense_ends_in_an_error_not_in_the_end_of_the_process():
+    content = (FOUND / "tables" / "chunk-of-another-depth").read_bytes().partition(b"\n")[2]
+    file = BoundedParquet(io.BytesIO(content))
+    for ask in (file.group_bytes, lambda: [*file.batches(["url"], 10)]):
+        with pytest.raises(OSError, match="histogram size mismatch"):
+            ask()
+    assert [batch.num_rows for batch in BoundedParquet(io.BytesIO(parquet())).batches(["url"], 10)] != []
 
 
 class Counting(io.FileIO):
