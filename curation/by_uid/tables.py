@@ -33,7 +33,9 @@ KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # n
 KEY_NAMES = [field.name for field in KEY]
 ROWS = 1 << 16  # of a table in memory at a time
 PARQUET = ".parquet"
-DAMAGED = "run the command that wrote it again, or put a copy that others have changed into another folder"
+DAMAGED = (
+    "delete it and run the command that wrote it again, or put a copy that others have changed into another folder"
+)
 EXPECTED = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
 Paths = Sequence[str | PathLike[str]]

@@ -45,7 +45,7 @@ from runtime.storage.output_folders import claimed, require_apart
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest, own_files
 from runtime.storage.parquet import read_table, rows_of
 from runtime.storage.paths import names, remove
-from runtime.storage.whole import Parts, write_json
+from runtime.storage.whole import Parts, finished, write_json
 from runtime.tallies import Tallies
 
 CLUSTERS, EMBEDDINGS = "clusters", "embeddings"  # folders
@@ -66,7 +66,7 @@ class Request:
 
     def require_free(self, folder: Path) -> None:
         """Refuse a folder that holds something else, or clusters without `overwrite`."""
-        found = names(folder)
+        found = finished(names(folder))
         if FACTS in found and not self.overwrite:
             raise InputError(f"output {folder} holds clusters; give another folder, or --overwrite")
         if not found <= OWN:

@@ -24,7 +24,7 @@ from runtime.storage.output_folders import claimed
 from runtime.storage.own_files import part_files, tally
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import names, remove
-from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.storage.whole import STAMP, finished, read_json, write_json
 from runtime.tallies import Tallies
 
 STATUS = "status."  # before the status of rows: the name of a tally
@@ -84,14 +84,16 @@ def fill(
             remove(folder / name)
         write_json(folder / STAMP, claim.description)
         ledger = claim.ledger(folder, inputs)
+        summary = folder / f"_{claim.called}.json"
         if ledger.missing:
+            remove(summary)  # else it would describe a folder that holds more by and by
             make(ledger, parts.work)
             ledger = claim.ledger(folder, inputs)
         if ledger.missing:
             raise InputError(f"what {len(ledger.missing)} inputs gave is not in {folder}; run the same again")
         ledger.prune()
         facts = describe(ledger)
-        write_json(folder / f"_{claim.called}.json", facts)  # readers of Parquet pass over names that begin with _
+        write_json(summary, facts)  # readers of Parquet pass over names that begin with _
     return Filled(folder, facts)
 
 
@@ -117,7 +119,7 @@ def statuses(ledger: Ledger) -> dict[str, int]:
 
 def _require_like(folder: Path, claim: Claim, overwrite: bool) -> None:
     """Refuse a folder of something else, or, without `overwrite`, of such files that were made otherwise."""
-    if is_free(folder) or names(folder) in ({STAMP}, {STAMP, WORK}):  # claimed by a run that made nothing
+    if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
         return
     made, wanted = read_json(folder / STAMP), claim.description
     if made is None or made.keys() != wanted.keys():

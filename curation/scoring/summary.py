@@ -83,8 +83,7 @@ def _line(name: str, found: dict[str, Any]) -> tuple[str, ...]:
 def _rows(ledger: Ledger) -> Iterator[pa.RecordBatch]:
     checksums = checksums_in(ledger.tallies())
     for file in sorted(ledger.files):
-        remedy = f"delete {file.parent} and score again"
-        yield from batches(OwnFile(file, checksums.get(file.name), remedy))
+        yield from batches(OwnFile(file, checksums.get(file.name), "delete it and score again"))
 
 
 def _scored(rows: pa.RecordBatch) -> np.ndarray:

@@ -22,7 +22,7 @@ from filelock import Timeout, UnixFileLock
 
 from runtime.errors import InputError
 from runtime.storage.paths import is_url, make_folder, names, remove
-from runtime.storage.whole import PARTIAL, read_json, write_json
+from runtime.storage.whole import finished, read_json, write_json
 
 MOMENT = 0.2  # seconds: someone may remove the file of a lock that has ended just now, which is then made anew
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
@@ -131,9 +131,9 @@ def remove_runs(work: Path) -> None:
 
 
 def is_free(folder: Path) -> bool:
-    """Return whether a folder is new or empty, except for the lock files of a run that has begun or was killed."""
-    left = {name for name in names(folder / WORK) - {LOCK, TOKEN} if not name.endswith(PARTIAL)}
-    return names(folder) <= {WORK} and all(map(_RUN.fullmatch, left))
+    """Return whether a folder is new or empty, but for the files of a run that has begun, or was killed, so far."""
+    left = finished(names(folder / WORK)) - {LOCK, TOKEN}
+    return finished(names(folder)) <= {WORK} and all(map(_RUN.fullmatch, left))
 
 
 def _impossible(folder: Path, error: OSError) -> InputError:

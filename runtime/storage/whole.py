@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
 _KIND, _DIGITS = "crc32:", 8
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
+_BEGUN = re.compile(rf"\..+\.[0-9a-f]{{32}}\{PARTIAL}", re.DOTALL)  # as `whole` names it
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # some network file systems, for folders
 EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
 
@@ -75,6 +77,11 @@ def is_exact(data: bytes) -> bool:
 
 def _checksum(content: dict) -> str:
     return f"{_KIND}{zlib.crc32(json.dumps(content).encode()):08x}"
+
+
+def finished(names: set[str]) -> set[str]:
+    """Return the names in a folder without those of files that are being written, or were when their process ended."""
+    return {name for name in names if not _BEGUN.fullmatch(name)}
 
 
 @contextmanager

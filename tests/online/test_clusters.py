@@ -129,7 +129,7 @@ def test_a_damaged_folder_of_clusters_is_refused(run, tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     for damage, fault in (
-        (lambda: path.write_bytes(content), "damaged .*; run the command that wrote it again"),
+        (lambda: path.write_bytes(content), "damaged .*; delete it and run the command that wrote it again"),
         (path.unlink, "missing; run the same command of clip-cluster again"),
     ):
         damage()
