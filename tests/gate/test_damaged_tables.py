@@ -67,7 +67,7 @@ def test_a_damaged_table_is_named_with_what_to_do(made, tmp_path):
     copytree(made / "hashes", tmp_path / "hashes")
     path = min((tmp_path / "hashes").glob("*.parquet"))
     flip(path, random.Random(0))
-    with pytest.raises(InputError, match=rf"{path} is damaged \(its checksum differs\); delete it and run the command that wrote"):
+    with pytest.raises(InputError, match=rf"{path} is damaged \(its checksum differs\); delete it and run"):
         own_tables.rows_of(tmp_path / "hashes")
 
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from importlib.metadata import entry_points, version
@@ -90,6 +90,14 @@ class _Inline:
 
     def map(self, function, *items) -> list:
         return [*map(function, *items)]
+
+    def submit(self, function, *arguments) -> Future:
+        done = Future()
+        done.set_result(function(*arguments))
+        return done
+
+    def shutdown(self, **_: bool) -> None:
+        pass
 
 
 class _Writer(ParquetWriter):

@@ -13,6 +13,7 @@ from tests.simulator.curating import CURATE
 from tests.simulator.exporting import EXPORTS, REMOVALS
 from tests.simulator.kind import Command, Kind
 from tests.simulator.machine import Fault
+from tests.simulator.pictures import PICTURES
 from tests.simulator.runs import Simulator
 from tests.simulator.schedule import Schedule
 from tests.simulator.training import TRAINING
@@ -20,7 +21,7 @@ from tests.simulator.training import TRAINING
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
 
-KINDS = (*CURATE, *EXPORTS, *REMOVALS, *TRAINING)
+KINDS = (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES)
 
 
 @pytest.fixture(scope="module")
