@@ -127,6 +127,7 @@ class Output:
 
     def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
         """Return which of the run's inputs have been read and matched already, into pairs/ or, if unique, matched/."""
+        self.owner.require()  # what is reopened, or pruned then, may be of a run that has taken over
         if unique_images:
             folder = self.parts.reopen("matched")
         else:
@@ -187,6 +188,7 @@ class Output:
 
     def retract_results(self) -> None:
         """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
+        self.owner.require()  # it may be the sample of a run that has taken over
         for name in DESCRIPTIONS:
             remove(self.path / name)
 

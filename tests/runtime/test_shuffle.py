@@ -10,7 +10,8 @@ from pyspark.errors import PythonException
 from runtime.shuffle import exchange
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, JobFailed, Session
-from tests.simulator.machine import Fault, Machine
+from tests.simulator.machine import Machine
+from tests.simulator.processes import Driver, Fault
 from tests.support import exchanges
 from tests.support.checkout import ROOT
 from tests.support.exchanges import BUCKETS, buckets_of
@@ -29,8 +30,10 @@ ITEMS = {
 def spark(request, tmp_path_factory):
     if request.param == "stand-in":
         machine = Machine(folder := tmp_path_factory.mktemp("machine"), folder)
-        with machine.command([], Random(0), lambda: None):
-            yield Session(Engine(machine, {0: Fault(0, "again", 0, 0.0)}, cores=2, tries=1))  # the first sends twice
+        driver = Driver([], Random(0), lambda aside: None)
+        with machine.command(driver):
+            twice = {0: Fault(0, "again", 0, 0.0)}
+            yield Session(Engine(machine, driver, twice, cores=2, tries=1))  # the first sends twice
         return
     from pyspark.sql import SparkSession
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -33,22 +34,25 @@ class Curate(Kind):
     config: CurationConfig
     options: Options
     caches = (open_automata, open_matchers)
+    has_other = True
 
     def prepare(self, folder: Path) -> None:
         for number in range(self.most):
             rows = [_row(number, each, self.options.unique_images) for each in range(20)]
             _input(folder, number).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
+    def settings(self, command: Command) -> AbstractContextManager:
+        return patch.object(sizes, "BUCKET_ROWS", command.bucket_rows)
+
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
-        with patch.object(sizes, "BUCKET_ROWS", command.bucket_rows):
-            curate(
-                session,
-                self.config,
-                inputs=[_input(folder, each) for each in range(command.inputs)],
-                metadata=_entries(),
-                output=output,
-                options=replace(self.options, overwrite=command.overwrite),
-            )
+        curate(
+            session,
+            replace(self.config, seed=int(command.is_other)),
+            inputs=[_input(folder, each) for each in range(command.inputs)],
+            metadata=_entries(),
+            output=output,
+            options=replace(self.options, overwrite=command.overwrite),
+        )
 
     def results(self, output: Path) -> dict[str, bytes]:
         return contents(output, ("curated",), ("counts.parquet", "thresholds.json"))
@@ -57,7 +61,13 @@ class Curate(Kind):
         verify(output)
 
     def inputs(self, output: Path) -> int:
-        return len(json.loads((output / self.finished).read_text("utf-8"))["made_from"]["inputs"])
+        return len(self._facts(output)["made_from"]["inputs"])
+
+    def is_other(self, output: Path) -> bool:
+        return bool(self._facts(output)["parameters"]["seed"])
+
+    def _facts(self, output: Path) -> dict:
+        return json.loads((output / self.finished).read_text("utf-8"))
 
 
 CURATE = (

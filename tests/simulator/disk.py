@@ -13,21 +13,27 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from random import Random
 from unittest.mock import patch
 
-from tests.simulator.machine import Ended, Machine
+from tests.simulator.machine import Machine
+from tests.simulator.processes import Ended
+from tests.simulator.store import Store
 
 _REAL = {name: getattr(os, name) for name in ("fsync", "listdir", "mkdir", "open", "rename", "rmdir", "scandir")}
 _REAL |= {"link": os.link, "unlink": os.unlink, "replace": os.replace, "io.open": io.open}
 
 
 class Disk(Machine):
-    """What is below `root`, and what of it would outlast a loss of power."""
+    """What is below `root`, and on the disks of workers' machines, and what of it would outlast a loss of power."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._below = f"{self.root}{os.sep}"
+        self.hosts = self.root.with_name("hosts")
+        self._below = (f"{self.root}{os.sep}", f"{self.hosts}{os.sep}")
         self._graves = self.root.with_name("graves")
         self._undo: list[Callable[[], None]] = []  # of names, since the last fsync of a folder
         self.dirty: set[int] = set()  # inodes with bytes that are not synced
@@ -35,16 +41,17 @@ class Disk(Machine):
 
     def lose(self, share: float) -> None:
         """Undo what was not synced, from the end to a place that is drawn, and damage unsynced bytes."""
+        chance = Random(share)
         for undo in reversed(self._undo[round(share * len(self._undo)) :]):
             undo()
-        for folder, _, names in os.walk(self.root):
+        for folder, _, names in chain(os.walk(self.root), os.walk(self.hosts)):
             for name in names:
                 path = Path(folder, name)
                 if path.stat().st_ino in self.dirty:
                     size = path.stat().st_size
-                    kept = round(self.chance.random() * size)
+                    kept = round(chance.random() * size)
                     os.truncate(path, kept)
-                    if self.chance.random() < 0.5:  # the size was on the disk, the bytes were not
+                    if chance.random() < 0.5:  # the size was on the disk, the bytes were not
                         os.truncate(path, size)
         self.settle()
 
@@ -65,10 +72,35 @@ class Disk(Machine):
         """Let all that was written be on the disk."""
         self._undo, self.dirty = [], set()
 
+    def flip(self, path: str, share: float) -> Callable[[], None]:
+        if path in Store.objects:
+            return Store.flip(path, share)
+        file = _REAL["open"](path, os.O_RDWR)
+        if not (size := os.fstat(file).st_size):
+            return partial(os.close, file)
+        place, bit = int(share * size), 1 << int(share * 1e6) % 8
+        before = os.pread(file, 1, place)
+        flipped = bytes([before[0] ^ bit])
+        os.pwrite(file, flipped, place)
+
+        def back() -> None:
+            if os.pread(file, 1, place) == flipped:
+                os.pwrite(file, before, place)
+            os.close(file)
+
+        return back
+
+    def lose_host(self, host: str) -> None:
+        folder = self.hosts / host
+        for parent, _, names in os.walk(folder, topdown=False):
+            for name in names:
+                _REAL["unlink"](Path(parent, name))
+            _REAL["rmdir"](parent)
+
     def _is_below(self, path: object) -> bool:
-        return (
-            self.process is not None and isinstance(path, str | os.PathLike) and os.fspath(path).startswith(self._below)
-        )
+        if self.process is None or isinstance(path, int):
+            return False
+        return str(path).startswith(self._below)
 
     def _io_open(self, file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *more, **named):
         if not self._is_below(file):
@@ -118,6 +150,8 @@ class Disk(Machine):
                 _REAL["rename"](grave, target)
 
         self._undo.append(undo)
+        self.renamed.pop(os.fspath(target), None)
+        self.renamed[os.fspath(target)] = self.process
 
     def _link(self, source, target, **named) -> None:
         if self._is_below(target):
@@ -151,14 +185,15 @@ class Disk(Machine):
         if not self._is_below(path):
             return _REAL["listdir"](path)
         self.operation("list", os.fspath(path))
-        return self.shuffled(_REAL["listdir"](path), str)
+        return self.listed(_REAL["listdir"](path), lambda name: os.path.join(path, name))
 
     def _scandir(self, path="."):
         if not self._is_below(path):
             return _REAL["scandir"](path)
         self.operation("list", os.fspath(path))
         with _REAL["scandir"](path) as found:
-            return _Entries(self.shuffled(found, lambda entry: entry.name))
+            by_name = {entry.name: entry for entry in found}
+        return _Entries(by_name[name] for name in self.listed([*by_name], lambda name: os.path.join(path, name)))
 
     def _buried(self, path) -> Path | None:
         """Return a second name of a file, under which it outlasts its removal."""
@@ -176,7 +211,7 @@ class _Written(io.FileIO):
         disk.dirty.add(os.fstat(self.fileno()).st_ino)
 
     def write(self, data) -> int:
-        if not self._process.is_alive:
+        if self._process.has_ended:
             return len(data)  # what a process that has ended still held in memory is gone
         try:
             self._disk.operation("write", self.name)

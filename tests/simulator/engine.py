@@ -12,13 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from random import Random
 from typing import Any
 
 from pyspark import cloudpickle
 
-from tests.simulator.machine import Ended, Fault, Machine, Process, Sleeper
+from tests.simulator.faults import LATE
+from tests.simulator.machine import Machine
+from tests.simulator.processes import Aside, Driver, Ended, Fault, Process
 
-LATE = 400  # operations within which a late task goes on, at most
+OF_TASKS = ("again", "late", "twice")
+TURN = 12  # operations of one of two tries of a task until the other goes on, at most
 
 
 class JobFailed(Exception):
@@ -32,15 +36,17 @@ class Engine:
     """Starts the tasks of one command."""
 
     machine: Machine
+    driver: Driver
     faults: dict[int, Fault]  # by task
     cores: int
     tries: int  # of a task
+    hosts: int = 0  # machines of workers; none are other machines than the driver's
     started: int = 0
 
     def stage(self, tasks: list[Callable[[], Iterator]]) -> list[list]:
         """Return what each task yields."""
         order, found = [*range(len(tasks))], {}
-        self.machine.chance.shuffle(order)
+        self.driver.chance.shuffle(order)
         for number in order:
             found[number] = self._tried(tasks[number])
         return [found[number] for number in range(len(tasks))]
@@ -48,19 +54,19 @@ class Engine:
     def _tried(self, task: Callable[[], Iterator]) -> list:
         fault = self.faults.get(self.started)
         self.started += 1
+        aside = None
         if fault:
             self.machine.met.append(str(fault))
-            if fault.kind == "late":
-                sleeper = Sleeper(self.machine, lambda: [*task()], 1 + self.machine.chance.randrange(12))
-                self.machine.sleep(sleeper, round(fault.share * LATE))
-            else:  # it ended well, and its executor was lost before anybody had its answer
+            if fault.kind == "again":  # it ended well, and its executor was lost before anybody had its answer
                 with suppress(Exception, Ended):
                     self._done(task)
+            else:
+                aside = self._aside(task, fault)
         for _ in range(self.tries):
             try:
-                return self._done(task)
+                return self._first(self._done(task), aside)
             except Ended:
-                if not self.machine.driver.is_alive:
+                if not self.driver.is_alive:
                     raise
                 reason = "ExecutorLostFailure (executor 1 exited) Reason: worker lost"
             except Exception:
@@ -68,11 +74,37 @@ class Engine:
         raise JobFailed(f"Task 0 in stage 0.0 failed {self.tries} times, most recent failure: Lost task 0.{self.tries} "
             f"in stage 0.0 (TID 1) (localhost executor 1): {reason}")  # fmt: skip
 
+    def _aside(self, task: Callable[[], Iterator], fault: Fault) -> Aside:
+        """Begin a task that stops, to go on late, or in turns with the next try of it."""
+        chance = Random(fault.share)
+        is_late = fault.kind == "late"
+        aside = Aside(chance, 0 if is_late else TURN, left=round(fault.share * LATE) if is_late else 1)
+        aside.process = self._worker(aside)
+        aside.start(lambda: self._at_work(aside.process, task), chance.randrange(1, TURN))
+        self.machine.asides.append(aside)
+        return aside
+
+    def _first(self, found: list, aside: Aside | None) -> list:
+        """Return what the first of two tries found; the other one is ended, or goes on for a while."""
+        if aside and aside.turn:
+            if aside.is_over and aside.error is None:
+                return aside.found
+            if aside.chance.random() < 0.5:
+                aside.kill()
+        return found
+
     def _done(self, task: Callable[[], Iterator]) -> list:
-        if not self.machine.driver.is_alive:
+        if not self.driver.is_alive:
             raise Ended
-        with self.machine.working(Process("worker")):
+        return self._at_work(self._worker(), task)
+
+    def _at_work(self, process: Process, task: Callable[[], Iterator]) -> list:
+        with self.machine.working(process):
             return [*task()]
+
+    def _worker(self, aside: Aside | None = None) -> Process:
+        host = str(self.driver.chance.randrange(self.hosts)) if self.hosts else "driver"
+        return self.driver.worker(host, aside)
 
 
 class Settings(dict):
@@ -86,7 +118,6 @@ class Session:
     """What the driver asks of a session."""
 
     engine: Engine
-    master: str = "local[2]"
     conf: Settings = field(default_factory=Settings)
 
     @property
@@ -94,8 +125,19 @@ class Session:
         return self
 
     @property
+    def master(self) -> str:
+        return "spark://driver:7077" if self.engine.hosts else "local[2]"
+
+    @property
     def defaultParallelism(self) -> int:
         return self.engine.cores
+
+    def range(self, begin: int, end: int) -> Rows:
+        """Return a few numbers, of which nobody asks which they are."""
+        return Rows(self.engine, [partial(iter, [])])
+
+    def addFile(self, path: str) -> None:
+        """Let workers fetch a file: they find it in the driver's folder of them."""
 
     def broadcast(self, value: Any) -> Broadcast:
         return Broadcast(cloudpickle.dumps(value))
@@ -146,10 +188,14 @@ class Rows:
     def mapPartitionsWithIndex(self, function: Callable) -> Rows:
         return self._with(function)
 
+    def mapInArrow(self, function: Callable, schema: str) -> Rows:
+        """Map batches; return rows as dicts."""
+        return self._with(lambda _, rows: (row for batch in function(iter(rows)) for row in batch.to_pylist()))
+
     def partitionBy(self, number: int, partition: Callable[[int], int]) -> Rows:
         """Bring the rows of all tasks together, in a drawn order."""
         sent = [row for rows in self.engine.stage(self.partitions) for row in rows]
-        self.engine.machine.chance.shuffle(sent)
+        self.engine.driver.chance.shuffle(sent)
         return Rows(
             self.engine, [partial(iter, [row for row in sent if partition(row[0]) == n]) for n in range(number)]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import md5
@@ -94,9 +95,8 @@ class Export(OverRun):
 class Subset(Export):
     """DataComp's file of uids, which are brought in order in fewer parts than the command makes."""
 
-    def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
-        with patch.multiple(datacomp, MOST_PARTS=4, _first_byte=lambda first, parts: first >> np.uint64(62)):
-            super().call(session, folder, command, output)
+    def settings(self, command: Command) -> AbstractContextManager:
+        return patch.multiple(datacomp, MOST_PARTS=4, _first_byte=lambda first, parts: first >> np.uint64(62))
 
 
 @dataclass(frozen=True, eq=False)

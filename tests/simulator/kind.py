@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Command:
     tries: int = 1  # of a task
     bucket_rows: int = 1 << 18
     overwrite: bool = False
+    hosts: int = 0  # machines of workers; none are other machines than the driver's
+    is_other: bool = False  # with the kind's other options
 
 
 class Kind:
@@ -37,6 +40,7 @@ class Kind:
     finished = "run.json"  # the file, in a folder, that exists once a command has ended well
     caches: tuple[Callable, ...] = ()  # functions that keep, in a worker, what they once opened
     at_rest = ""  # the folder in the folder whose files may flip a bit
+    has_other = False  # whether there are other options, with which a command may run over the same folder
     refuses_finished = False  # whether the command says what to do where it finds its own finished work
 
     def prepare(self, folder: Path) -> None:
@@ -49,6 +53,10 @@ class Kind:
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         """Run the command over some of the inputs in `folder`."""
         raise NotImplementedError
+
+    def settings(self, command: Command) -> AbstractContextManager:
+        """Set, for a block in which commands are called, what decides the same for commands beside each other."""
+        return nullcontext()
 
     def results(self, output: Path) -> dict[str, bytes]:
         """Return the bytes of the files that must not differ from those of a quiet run, by their names."""
@@ -75,6 +83,10 @@ class Kind:
             if found["stamp"]:
                 remove(path.with_name(f"_{path.name.partition('.')[0]}.json"))
         return replace(command, overwrite="--overwrite" in said)
+
+    def is_other(self, output: Path) -> bool:
+        """Return whether a finished folder was made with the other options."""
+        return False
 
     def inputs(self, output: Path) -> int:
         """Return the number of inputs that a finished folder was made from."""

@@ -1,7 +1,6 @@
-"""The processes of commands, and the faults that come at the operations which they are about to do.
+"""Count the operations that the processes of commands are about to do, and let the faults of `faults` come there.
 
-Before an operation all processes may end, or a worker alone; the operation may fail, the disk be full from then on, a
-second command run, or a task go on that was late. The operations themselves are those of `disk` and `store`.
+The operations themselves are those of `disk` and `store`.
 """
 
 from __future__ import annotations
@@ -15,55 +14,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-SECRET = "53cr37"
-_URL = f"https://me:{SECRET}@sim.example/out?X-Amz-Signature={SECRET}"
-_OF_COMMAND = ("_faults", "chance", "operations", "_is_full", "_power", "driver", "_second")
+from tests.simulator.faults import KINDS
+from tests.simulator.processes import Aside, Driver, Ended, Process
+
 _NEEDS_SPACE = ("create", "mkdir", "write")
 
 
-class Ended(BaseException):
-    """The process has ended: whatever catches this, nothing of it reaches the disk any more."""
+@dataclass
+class Trouble:
+    """What a fault has left for the operations that come, of all processes, until its command is over."""
 
-
-@dataclass(eq=False)
-class Process:
-    """A process of a command: its driver, or a worker that does one task."""
-
-    name: str
-    is_alive: bool = True
-    pause: Callable[[], None] | None = None  # called before each operation, of a task that is late
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What happens at an operation, or a task, of a command; `share`, from 0 to 1, decides the rest."""
-
-    command: int
-    kind: str
-    at: int
-    share: float
-
-    def __str__(self) -> str:
-        return f"command {self.command}: {self.kind} at {self.at} ({self.share:.3f})"
+    is_full: bool = False
+    tight: int = 0  # operations in which only some find room
+    lag: int = 0  # the newest names that the next listing lacks
+    is_unseen: bool = False  # the next file that another process renamed
+    power: float = 0.0  # the share of what is not synced that outlasts its loss
+    flip: tuple[float, int] | None = None  # the bit of the next file that is read, and for how many operations
+    flipped: list[tuple[int, Callable[[], None]]] = field(default_factory=list)  # until when, and how it flips back
 
 
 @dataclass
 class Machine:
-    """Counts the operations on what is in one folder, or in one object store, and lets the faults of a command come."""
+    """What is in one folder, or in one object store, and who is at work there."""
 
     root: Path
     output: Path  # where runs write: `root`, or a folder of an object store with the same faults
-    chance: Random = field(default_factory=Random)
-    operations: int = 0  # of this command
-    is_flipped: bool = False  # a bit, at rest
+    nobody: Random = field(default_factory=Random)  # the chance of what no command does
+    is_flipped: bool = False  # a bit, at rest or in what was read
+    clock: float = 0.0  # seconds by which it has jumped
+    operations: int = 0
+    trouble: Trouble = field(default_factory=Trouble)
     met: list[str] = field(default_factory=list)  # the faults that came, and where
-    driver: Process | None = None
+    drivers: list[Driver] = field(default_factory=list)  # the first one first
+    asides: list[Aside] = field(default_factory=list)
+    renamed: dict[str, Process | None] = field(default_factory=dict)  # by whom a name was given, the newest last
 
     def __post_init__(self) -> None:
         self._local = threading.local()
-        self._faults: dict[int, list[Fault]] = {}
-        self._is_full, self._power, self._second, self._lag = False, None, None, 0
-        self._sleepers: list[tuple[int, Sleeper]] = []
 
     @property
     def is_remote(self) -> bool:
@@ -75,136 +62,139 @@ class Machine:
         """The process that is at work; None of somebody who looks at what there is, and meets no fault."""
         return getattr(self._local, "process", None)
 
+    @property
+    def chance(self) -> Random:
+        """The chance of the command that is at work."""
+        return self.process.driver.chance if self.process else self.nobody
+
     @contextmanager
-    def working(self, process: Process) -> Iterator[Process]:
+    def working(self, process: Process | None) -> Iterator[None]:
         """Let a process be at work in this thread."""
         before, self._local.process = self.process, process
         try:
-            yield process
+            yield
         finally:
             self._local.process = before
 
     @contextmanager
-    def command(self, faults: list[Fault], chance: Random, second: Callable[[], None]) -> Iterator[None]:
-        """Let the driver of a command be at work, whose operations meet these faults; `second` is another command."""
-        before = {name: getattr(self, name) for name in _OF_COMMAND}
-        by_operation: dict[int, list[Fault]] = {}
-        for fault in faults:
-            by_operation.setdefault(fault.at, []).append(fault)
-        own = (by_operation, chance, 0, False, None, Process("driver"), second)
-        for name, value in zip(_OF_COMMAND, own, strict=True):
-            setattr(self, name, value)
+    def command(self, driver: Driver) -> Iterator[None]:
+        """Let the driver of a command be at work; commands that began in turns with the first one end with it."""
+        self.drivers.append(driver)
         try:
-            with self.working(self.driver):
+            with self.working(driver):
                 yield
         finally:
-            self.driver.is_alive = False
-            if self._power:
-                self.lose(self._power.share)
-            if before["driver"] is not None:  # of the command beside which this one ran
-                for name, value in before.items():
-                    setattr(self, name, value)
-
-    def sleep(self, sleeper: Sleeper, operations: int) -> None:
-        """Wake a task that is late once so many operations more were done, by this command or the next ones."""
-        self._sleepers.append((operations, sleeper))
+            driver.is_alive = False
+            if driver is self.drivers[0]:
+                self._recover()
+            self.drivers.remove(driver)
 
     def end(self) -> None:
-        """End all tasks that are still late."""
-        for _, sleeper in self._sleepers:
-            sleeper.process.is_alive = False
-            sleeper.resume()
-        self._sleepers = []
+        """End all that is late."""
+        for aside in self.asides:
+            aside.kill()
+
+    def give_way(self) -> bool:
+        """Let others go on, of whom one has what this process waits for; return whether any did."""
+        if self.process and self.process.aside:
+            self.process.aside.give_way()
+            return True
+        waiting = [aside for aside in self.asides if not aside.is_over]
+        for aside in waiting:
+            aside.resume()
+        return bool(waiting)
 
     def operation(self, kind: str, path: str) -> None:
         """Count an operation that a process is about to do, and let come what is to come."""
-        process = self.process
-        if not process.is_alive:
-            raise Ended
-        if process.pause:
-            process.pause()
+        process = self._require_alive()
+        if process.aside:
+            process.aside.operation()
         else:
-            self._wake()
-        number, self.operations = self.operations, self.operations + 1
-        for fault in self._faults.get(number, ()):
-            self._meet(fault, process, kind, path)
-        if not process.is_alive:
-            raise Ended
-        if self._is_full and kind in _NEEDS_SPACE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            self._resume()
+        self._flip_back()
+        driver, self.operations = process.driver, self.operations + 1
+        number, driver.operations = driver.operations, driver.operations + 1
+        for fault in driver.faults.get(number, ()):
+            if fault.kind != "lost" or process is not driver:
+                self.met.append(f"{fault}: {process.name} {kind} {path.removeprefix(str(self.root))}")
+                KINDS[fault.kind](self, fault, process, path)
+        self._require_alive()
+        if kind in _NEEDS_SPACE:
+            self._require_room(path)
+        elif kind == "read":
+            self._look_at(path)
 
-    def _meet(self, fault: Fault, process: Process, kind: str, path: str) -> None:
-        if fault.kind == "lost" and process is self.driver:
-            return
-        self.met.append(f"{fault}: {process.name} {kind} {path.removeprefix(str(self.root))}")
-        if fault.kind == "error" and self.is_remote:
-            raise OSError(errno.EIO, f"no answer from {_URL}")
-        if fault.kind == "error":
-            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
-        if fault.kind == "full":
-            self._is_full = True
-        if fault.kind == "stale":
-            self._lag = 1 + round(fault.share * 4)
-        if fault.kind == "second":
-            self._second()
-        if fault.kind in ("end", "power"):
-            self.driver.is_alive = process.is_alive = False
-            self._power = fault if fault.kind == "power" else self._power
-        if fault.kind == "lost":
-            process.is_alive = False
+    def listed(self, names: list[str], path: Callable[[str], str] = str) -> list[str]:
+        """Return the names of a listing in any order, and not yet the newest ones of other processes if it lags."""
+        if self.trouble.lag:
+            fresh = [name for name in names if self.renamed.get(path(name), self.process) is not self.process]
+            order = [*self.renamed]
+            fresh.sort(key=lambda name: order.index(path(name)))
+            names = [*set(names) - {*fresh[-self.trouble.lag :]}]
+            self.trouble.lag = 0
+        return self.shuffled(names)
 
-    def _wake(self) -> None:
-        due = [sleeper for left, sleeper in self._sleepers if left <= 0]
-        self._sleepers = [(left - 1, sleeper) for left, sleeper in self._sleepers if left > 0]
-        for sleeper in due:
-            sleeper.resume()
+    def shuffled(self, names: list[str]) -> list[str]:
+        """Return names in a drawn order."""
+        found = sorted(names)
+        self.chance.shuffle(found)
+        return found
 
-    def listed(self, paths: list[str]) -> list[str]:
-        """Return paths, the newest last, as a listing shows them: in any order, and not yet the newest if it lags."""
-        paths = paths[: len(paths) - self._lag]
-        self._lag = 0
-        return self.shuffled(paths, str)
-
-    def shuffled(self, found, name: Callable) -> list:
-        """Return what was found in a drawn order."""
-        entries = sorted(found, key=name)
-        self.chance.shuffle(entries)
-        return entries
+    def flip(self, path: str, share: float) -> Callable[[], None]:
+        """Flip a bit of a file; return what flips it back, where the file still exists."""
+        raise NotImplementedError
 
     def lose(self, share: float) -> None:
         """Lose what a loss of power costs: of an object store, which is elsewhere, nothing."""
 
+    def lose_host(self, host: str) -> None:
+        """Lose the disk of a machine."""
+        raise NotImplementedError
 
-class Sleeper:
-    """A task that stops after some operations, to be resumed while other processes are at work."""
-
-    def __init__(self, machine: Machine, work: Callable[[], object], operations: int):
-        self.process, self._machine, self._work, self._left = Process("late worker"), machine, work, operations
-        self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
-        self._is_over = False
-        self.process.pause = self._pause
-        threading.Thread(target=self._run, daemon=True).start()
-        self._back.acquire()
-
-    def resume(self) -> None:
-        """Let it go on to its end, in a moment of the process that calls."""
-        if not self._is_over:
-            self._go.release()
-            self._back.acquire()
-
-    def _pause(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._back.release()
-            self._go.acquire()
-        if not self.process.is_alive:
+    def _require_alive(self) -> Process:
+        process = self.process
+        if process is None or process.has_ended:
             raise Ended
+        return process
 
-    def _run(self) -> None:
-        try:
-            with self._machine.working(self.process):
-                self._work()
-        except BaseException:
-            pass  # nobody waits for it
-        self._is_over = True
-        self._back.release()
+    def _require_room(self, path: str) -> None:
+        is_tight = self.trouble.tight > self.operations and self.chance.random() < 0.5
+        if self.trouble.is_full or is_tight:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    def _look_at(self, path: str) -> None:
+        trouble = self.trouble
+        if trouble.flip:
+            share, until = trouble.flip
+            trouble.flip = None
+            trouble.flipped.append((self.operations + until, self.flip(path, share)))
+        if trouble.is_unseen and self._is_fresh(path):
+            trouble.is_unseen = False
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def _is_fresh(self, path: str) -> bool:
+        return any(path.startswith(name) and process is not self.process for name, process in self.renamed.items())
+
+    def _flip_back(self, is_over: bool = False) -> None:
+        due = [back for until, back in self.trouble.flipped if is_over or until <= self.operations]
+        if due:
+            self.trouble.flipped = [each for each in self.trouble.flipped if each[1] not in due]
+            for back in due:
+                back()
+
+    def _resume(self) -> None:
+        for aside in [*self.asides]:
+            aside.left -= 1
+            if aside.left <= 0:
+                aside.resume()
+        self.asides = [aside for aside in self.asides if not aside.is_over]
+
+    def _recover(self) -> None:
+        """End what began in turns with the first command, and let all be as it is before one."""
+        for aside in [*self.asides]:
+            if aside.process is None:
+                aside.end()
+        self._flip_back(is_over=True)
+        if self.trouble.power:
+            self.lose(self.trouble.power)
+        self.trouble = Trouble()

@@ -12,23 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from itertools import product
 from pathlib import Path
 from random import Random
 
-from runtime import shipping
-from runtime.console import sentence_for
-from runtime.redaction import redacted
-from runtime.storage import own_files
+from tests.simulator.call import Call
 from tests.simulator.disk import Disk
-from tests.simulator.engine import Engine, Session
 from tests.simulator.kind import Command, Kind
-from tests.simulator.machine import SECRET, Ended, Fault
-from tests.simulator.schedule import AT_REST, OF_TASKS, Schedule
+from tests.simulator.processes import Fault
+from tests.simulator.schedule import AT_REST, BESIDE, Schedule
 from tests.simulator.stand_ins import alone
 from tests.simulator.store import Store
 
-ENDED = "ended"
 MOST_REMEDIES = 4  # files that one flip and what it spoilt may be named in, one by one
 
 
@@ -38,7 +33,7 @@ class Simulator:
 
     base: Path
     _operations: dict[tuple[Kind, bool], int] = field(default_factory=dict)
-    _quiet: dict[tuple[Kind, int], dict[str, bytes]] = field(default_factory=dict)
+    _quiet: dict[tuple[Kind, int, bool], dict[str, bytes]] = field(default_factory=dict)
 
     def operations(self, kind: Kind, is_remote: bool) -> int:
         """Return how many operations a quiet run of all inputs has."""
@@ -49,18 +44,17 @@ class Simulator:
     def run(self, schedule: Schedule) -> list[str]:
         """Run the commands of a schedule; return the faults that came. AssertionError where the property is broken."""
         self._make_quiet(schedule)
+        kind = schedule.kind
         with alone(self.base / "run", schedule.is_remote) as disk:
-            schedule.kind.begin(self._inputs(schedule.kind), disk.output)
-            for number, command in enumerate(schedule.commands):
+            kind.begin(self.inputs(kind), disk.output)
+            for number in range(len(schedule.commands)):
                 faults = [fault for fault in schedule.faults if fault.command == number]
-                said = self._run(disk, schedule.kind, command, number, faults)
-                assert SECRET not in (said or ""), "a secret is said"
-                self._check(disk, schedule.kind, command, said)
+                said = self._all_of(disk, schedule, number, faults)
                 for fault in faults:
                     if fault.kind == AT_REST:
-                        _flip(disk, schedule.kind.at_rest, fault)
-            is_flipped = any(fault.kind == AT_REST for fault in schedule.faults)
-            if is_flipped or (schedule.kind.refuses_finished and schedule.kind.is_finished(disk.output)):
+                        _flip(disk, kind.at_rest, fault)
+            is_other = any(command.is_other for command in (*schedule.commands, schedule.second))
+            if disk.is_flipped or is_other or (kind.refuses_finished and kind.is_finished(disk.output)):
                 said = self._mended(disk, schedule, said)
             assert said is None, f"after all faults: {said}"
             return disk.met
@@ -83,18 +77,19 @@ class Simulator:
         return ""
 
     def _make_quiet(self, schedule: Schedule) -> None:
-        for inputs in {command.inputs for command in schedule.commands}:
-            if (schedule.kind, inputs) not in self._quiet:
-                self._run_quietly(schedule.kind, inputs, schedule.is_remote)
+        others = {False, schedule.second.is_other, *(command.is_other for command in schedule.commands)}
+        for inputs, is_other in product({command.inputs for command in schedule.commands}, others):
+            if (schedule.kind, inputs, is_other) not in self._quiet:
+                self._run_quietly(schedule.kind, inputs, schedule.is_remote, is_other)
 
-    def _run_quietly(self, kind: Kind, inputs: int, is_remote: bool) -> int:
+    def _run_quietly(self, kind: Kind, inputs: int, is_remote: bool, is_other: bool = False) -> int:
         with alone(self.base / "quiet", is_remote) as disk:
-            kind.begin(self._inputs(kind), disk.output)
-            said = self._run(disk, kind, Command(inputs), 0, ())
+            kind.begin(self.inputs(kind), disk.output)
+            said = self._run(disk, kind, Command(inputs, is_other=is_other))
             assert said is None, said
             found = kind.results(disk.output)
             assert found, "nothing is compared"
-            assert self._quiet.setdefault((kind, inputs), found) == found, "other bytes, without faults"
+            assert self._quiet.setdefault((kind, inputs, is_other), found) == found, "other bytes, without faults"
             return disk.operations
 
     def _mended(self, disk: Disk, schedule: Schedule, said: str | None) -> str | None:
@@ -102,39 +97,32 @@ class Simulator:
         command, number = schedule.commands[-1], len(schedule.commands)
         while said is not None and number < len(schedule.commands) + MOST_REMEDIES:
             disk.settle()
-            command = schedule.kind.heal(self._inputs(schedule.kind), disk.output, said, command)
-            said, number = self._run(disk, schedule.kind, command, number, ()), number + 1
+            command = schedule.kind.heal(self.inputs(schedule.kind), disk.output, said, command)
+            said, number = self._run(disk, schedule.kind, command, number), number + 1
             self._check(disk, schedule.kind, command, said)
         return said
 
-    def _run(self, disk: Disk, kind: Kind, command: Command, number: int, faults: Sequence[Fault]) -> str | None:
-        """Run the command; return the sentence with which it ended early, or None."""
-        chance = Random(f"{number} {command}")
-        own = {fault.at: fault for fault in faults if fault.kind in OF_TASKS}
-        second = partial(self._second, disk, kind, command, number + len(faults) + 100)
-        for cached in (shipping._opened, own_files._compare, *kind.caches):
-            cached.cache_clear()  # a session has workers of its own
-        session = Session(Engine(disk, own, command.cores, command.tries))
-        with disk.command([fault for fault in faults if fault.kind not in (*OF_TASKS, AT_REST)], chance, second):
-            try:
-                kind.call(session, self._inputs(kind), command, disk.output)
-            except Ended:
-                return ENDED
-            except Exception as error:
-                found = sentence_for(error)
-                if found is None:
-                    raise
-                return redacted(found[0])  # as a terminal shows it
-        return None
+    def _run(self, disk: Disk, kind: Kind, command: Command, number: int = 0) -> str | None:
+        """Run a command without faults; return how it ended."""
+        with kind.settings(command):
+            return Call(disk, kind, self.inputs(kind), command).run(command, Random(f"{number} {command}"))
 
-    def _second(self, disk: Disk, kind: Kind, command: Command, number: int) -> None:
-        """Run the command while another one is at work, which keeps it out."""
-        said = self._run(disk, kind, command, number, ())
-        if said is None:
-            self._require_bytes(disk, kind, command.inputs)
-        else:
-            is_done = kind.refuses_finished and kind.is_finished(disk.output)
-            assert kind.busy in said or is_done, f"beside another command: {said}"
+    def _all_of(self, disk: Disk, schedule: Schedule, number: int, faults: Sequence[Fault]) -> str | None:
+        """Run a command, and those that begin beside it; return how it ended."""
+        command, call = (
+            schedule.commands[number],
+            Call(disk, schedule.kind, self.inputs(schedule.kind), schedule.second),
+        )
+        met = len(disk.met)
+        with schedule.kind.settings(command):
+            said = call.run(command, Random(f"{number} {command}"), faults)
+        for error in call.broken:
+            raise error
+        kinds = {each.split()[2] for each in disk.met[met:]}
+        if kinds and kinds <= {*BESIDE}:
+            call.require_orderly()
+        self._check(disk, schedule.kind, *call.last)
+        return said
 
     def _check(self, disk: Disk, kind: Kind, command: Command, said: str | None) -> None:
         """Require the bytes of a quiet run where a run ended well, and where a finished folder is found whole."""
@@ -144,21 +132,21 @@ class Simulator:
             has_failed = any(" error at " in each for each in disk.met)  # what cannot be removed may stay
             left = set() if disk.is_remote or has_failed else kind.left(disk.output)
             assert not left, f"{left} is left of the work"
-            self._require_bytes(disk, kind, command.inputs)
+            self.require_bytes(disk, kind, command.inputs, command.is_other)
         if is_finished:
             fault = kind.fault(disk.output)
             if fault is None:
-                self._require_bytes(disk, kind, kind.inputs(disk.output))
+                self.require_bytes(disk, kind, kind.inputs(disk.output), kind.is_other(disk.output))
             # What is damaged at rest may be a file that a run does not need.
             assert fault is None or said is not None or disk.is_flipped, f"verify says: {fault}"
 
-    def _require_bytes(self, disk: Disk, kind: Kind, inputs: int) -> None:
+    def require_bytes(self, disk: Disk, kind: Kind, inputs: int, is_other: bool) -> None:
         """Require the bytes of a quiet run."""
-        wanted, found = self._quiet[kind, inputs], kind.results(disk.output)
+        wanted, found = self._quiet[kind, inputs, is_other], kind.results(disk.output)
         others = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
         assert not others, f"other bytes in {others}"
 
-    def _inputs(self, kind: Kind) -> Path:
+    def inputs(self, kind: Kind) -> Path:
         """Return the folder of a kind's inputs."""
         folder = self.base / "inputs" / kind.name
         if not folder.exists():

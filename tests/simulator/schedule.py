@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
+from tests.simulator.engine import OF_TASKS
 from tests.simulator.kind import Command, Kind
-from tests.simulator.machine import Fault
+from tests.simulator.processes import Fault
 
-OF_OPERATIONS = ("end", "power", "lost", "error", "full", "second")
-OF_STORES = ("end", "lost", "error", "stale")
-OF_TASKS = ("again", "late")
+ANYWHERE = ("end", "lost", "error", "blink", "clock", "gone", "stale")
+OF_DISKS = ("end", "power", "power", "full", "tight", "unseen")
+BESIDE = ("second", "beside")
 AT_REST = "flip"
 
 
@@ -24,6 +25,7 @@ class Schedule:
     is_remote: bool
     commands: tuple[Command, ...]
     faults: tuple[Fault, ...]
+    second: Command = Command()  # how one that begins while another one is at work differs from it
 
     @classmethod
     def of(cls, seed: int, kinds: Sequence[Kind], operations: Callable[[Kind, bool], int]) -> Schedule:
@@ -33,15 +35,20 @@ class Schedule:
         is_remote = chance.random() < 0.25 if len(kind.places) > 1 else kind.places[0]
         number = chance.choice([1, 1, 1, 1, 1, 2])
         inputs = sorted(chance.choice([*range(1, kind.most), *[kind.most] * 3]) for _ in range(number))
-        commands = [
-            Command(each, chance.randint(1, 4), chance.choice([1, 4]), chance.choice([8, 1 << 18]))
-            for each in (*inputs, kind.most)
-        ]
+        commands = [_command(chance, each) for each in (*inputs, kind.most)]
+        others = [kind.has_other and chance.random() < 0.2 for _ in inputs]
+        commands = [replace(each, is_other=other) for each, other in zip(commands, (*others, False), strict=True)]
+        second = Command(overwrite=chance.random() < 0.3, is_other=kind.has_other and chance.random() < 0.4)
+        kinds_of_faults = [*ANYWHERE, *OF_TASKS, AT_REST, *BESIDE, *(() if is_remote else OF_DISKS)]
         faults = []
         for command in range(number):
             for _ in range(chance.choice([1, 1, 1, 2, 3])):
-                of_operations = OF_STORES if is_remote else (*OF_OPERATIONS, "end", "power")
-                what = chance.choice([*of_operations, *OF_TASKS, AT_REST])
+                what = chance.choice(kinds_of_faults)
                 most = 12 if what in OF_TASKS else operations(kind, is_remote)
                 faults.append(Fault(command, what, chance.randrange(most), chance.random()))
-        return cls(seed, kind, is_remote, tuple(commands), tuple(faults))
+        return cls(seed, kind, is_remote, tuple(commands), tuple(faults), second)
+
+
+def _command(chance: Random, inputs: int) -> Command:
+    hosts = chance.choice([0, 0, 0, 2])
+    return Command(inputs, chance.randint(1, 4), chance.choice([1, 4]), chance.choice([8, 1 << 18]), hosts=hosts)

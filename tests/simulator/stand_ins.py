@@ -7,28 +7,33 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pyarrow as pa
 from filelock import Timeout, UnixFileLock
 from pyarrow.parquet import ParquetWriter
+from pyspark import SparkFiles
 
 from curation.report import page
+from runtime.caches import cache_folder
 from runtime.storage.paths import as_path
 from runtime.warming import compile_kernels
 from tests.simulator.disk import Disk
-from tests.simulator.machine import Process
+from tests.simulator.processes import Process
 from tests.simulator.store import PROTOCOL, Store
 
 PACKAGES = ("curation", "metadata", "runtime")
@@ -50,6 +55,8 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
         stack.enter_context(patch.object(shutil, "_USE_CP_SENDFILE", False))
         stack.enter_context(patch.object(tempfile, "_get_candidate_names", partial(_drawn_names, disk)))
         stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
+        for each in _cached_properties():
+            stack.enter_context(patch.object(each, "lock", nullcontext()))
         stack.enter_context(disk.patched())
         try:
             yield disk
@@ -58,22 +65,68 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
             shutil.rmtree(folder)
 
 
+@cache
+def _cached_properties() -> list[cached_property]:
+    """Return those that let one thread in, up to Python 3.11: of two commands in turns the second would wait for ever."""
+    classes = {each for module in _modules() for each in vars(module).values() if isinstance(each, type)}
+    found = (value for each in classes for value in vars(each).values() if isinstance(value, cached_property))
+    return [each for each in found if hasattr(each, "lock")]
+
+
+def _modules() -> list[ModuleType]:
+    return [each for name, each in sys.modules.items() if name.partition(".")[0] in PACKAGES]
+
+
 def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
     """Yield the names under which modules know what is replaced, wherever they are."""
     stand_ins = {
         ThreadPoolExecutor: _Inline,
         UnixFileLock: partial(_Lock, disk, {}),
         ParquetWriter: _Writer,
+        SparkFiles: _SparkFiles(disk),
+        cache_folder: partial(_cache_folder, disk),
         uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
         compile_kernels: lambda *_: None,
         version: _VERSION,
         entry_points: _ENTRY_POINTS,
     }
     by_id = {id(real): stand_in for real, stand_in in stand_ins.items()}
-    for module in [each for name, each in sys.modules.items() if name.partition(".")[0] in PACKAGES]:
+    for module in _modules():
         for name, value in [*vars(module).items()]:
             if id(value) in by_id:
                 yield module, name, by_id[id(value)]
+
+
+def _cache_folder(disk: Disk) -> Path:
+    """Return a folder on the disk of the machine that is at work."""
+    folder = disk.hosts / disk.process.host / "cache"
+    with disk.working(None):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dataclass
+class _SparkFiles:
+    """Brings files of the driver to the machines of workers."""
+
+    disk: Disk
+
+    def getRootDirectory(self) -> str:
+        return str(self._folder("driver"))
+
+    def get(self, name: str) -> str:
+        """Return the path of a file that Spark has fetched before the task began."""
+        file = self._folder(self.disk.process.host) / name
+        if not file.exists():
+            with self.disk.working(None):
+                shutil.copyfile(self._folder("driver") / name, file)
+        return str(file)
+
+    def _folder(self, host: str) -> Path:
+        folder = self.disk.hosts / host / "files"
+        with self.disk.working(None):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 class _Inline:
@@ -131,19 +184,30 @@ def _drawn_names(disk: Disk) -> Iterator[str]:
 
 
 class _Lock:
-    """A lock of a file, in place of filelock's: free once the process that took it has ended."""
+    """A lock of a file, in place of filelock's: free once the process that took it has ended.
 
-    def __init__(self, disk: Disk, holders: dict[str, Process], path: Path, **_: bool):
+    As there the file is locked, not its name: a folder that moves takes its lock along.
+    """
+
+    def __init__(self, disk: Disk, holders: dict[int, tuple[Process, IO]], path: Path, **_: bool):
         self._disk, self._holders, self._path = disk, holders, str(path)
 
     def acquire(self, timeout: float) -> None:
-        with open(self._path, "a"):
-            pass
-        holder = self._holders.get(self._path)
-        if holder is not None and holder.is_alive:
-            raise Timeout(self._path)
-        self._holders[self._path] = self._disk.process
+        while not self._taken():
+            if timeout >= 0 or not self._disk.give_way():
+                raise Timeout(self._path)
+
+    def _taken(self) -> bool:
+        file = open(self._path, "a")
+        self._inode = os.fstat(file.fileno()).st_ino  # of nobody else as long as the file is open
+        holder, _ = self._holders.get(self._inode, (None, None))
+        if holder is not None and not holder.has_ended:
+            return False
+        self._holders[self._inode] = self._disk.process, file
+        return True
 
     def release(self) -> None:
-        if self._holders.get(self._path) is self._disk.process:
-            del self._holders[self._path]
+        holder, file = self._holders.get(self._inode, (None, None))
+        if holder is self._disk.process:
+            del self._holders[self._inode]
+            file.close()

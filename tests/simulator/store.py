@@ -6,6 +6,7 @@ An object is there as a whole or not at all, from the moment that its request is
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,20 @@ class Store(AbstractFileSystem):
     def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BytesIO:
         return io.BytesIO(self.cat_file(path))
 
+    @classmethod
+    def flip(cls, path: str, share: float) -> Callable[[], None]:
+        """Flip a bit of an object; return what flips it back, where it is still there."""
+        before = cls.objects[path]
+        place = int(share * len(before))
+        flipped = bytes(byte ^ (number == place) << int(share * 1e6) % 8 for number, byte in enumerate(before))
+        cls.objects[path] = flipped
+
+        def back() -> None:
+            if cls.objects.get(path) is flipped:
+                cls.objects[path] = before
+
+        return back
+
     def _operation(self, kind: str, path: str) -> None:
         if self.machine.process is not None:
             self.machine.operation(kind, self._strip_protocol(path))
@@ -90,7 +105,9 @@ class Store(AbstractFileSystem):
 
     def _put(self, path: str, content: bytes) -> None:
         self.objects.pop(self._strip_protocol(path), None)
-        self.objects[self._strip_protocol(path)] = content  # the newest is the last
+        self.objects[self._strip_protocol(path)] = content
+        self.machine.renamed.pop(self._strip_protocol(path), None)
+        self.machine.renamed[self._strip_protocol(path)] = None  # nobody is sure to see it
 
 
 class StorePath(UPath):

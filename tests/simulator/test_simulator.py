@@ -12,8 +12,8 @@ import pytest
 from tests.simulator.curating import CURATE
 from tests.simulator.exporting import EXPORTS, REMOVALS
 from tests.simulator.kind import Command, Kind
-from tests.simulator.machine import Fault
 from tests.simulator.pictures import PICTURES
+from tests.simulator.processes import Fault
 from tests.simulator.runs import Simulator
 from tests.simulator.schedule import Schedule
 from tests.simulator.training import TRAINING
