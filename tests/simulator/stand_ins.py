@@ -67,7 +67,7 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
 
 @cache
 def _cached_properties() -> list[cached_property]:
-    """Return those that let one thread in, up to Python 3.11: of two commands in turns the second would wait for ever."""
+    """Return those that let one thread in, up to Python 3.11: the second of two commands would wait for ever."""
     classes = {each for module in _modules() for each in vars(module).values() if isinstance(each, type)}
     found = (value for each in classes for value in vars(each).values() if isinstance(value, cached_property))
     return [each for each in found if hasattr(each, "lock")]
