@@ -45,6 +45,7 @@ class OverRun(Kind):
     most = 1
     places = (False,)
     at_rest = RUN
+    without = ("blink",)  # what an export says of its files was read once, after they were written
 
     def prepare(self, folder: Path) -> None:
         write_run(folder / RUN, _entries(), _IMAGES, t=4)

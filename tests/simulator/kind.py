@@ -39,6 +39,7 @@ class Kind:
     busy = "another run is writing"  # in the sentence that keeps a command out beside another one
     finished = "run.json"  # the file, in a folder, that exists once a command has ended well
     caches: tuple[Callable, ...] = ()  # functions that keep, in a worker, what they once opened
+    without: tuple[str, ...] = ()  # faults against which the command promises nothing
     at_rest = ""  # the folder in the folder whose files may flip a bit
     has_other = False  # whether there are other options, with which a command may run over the same folder
     refuses_finished = False  # whether the command says what to do where it finds its own finished work

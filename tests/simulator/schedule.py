@@ -43,7 +43,7 @@ class Schedule:
         faults = []
         for command in range(number):
             for _ in range(chance.choice([1, 1, 1, 2, 3])):
-                what = chance.choice(kinds_of_faults)
+                what = chance.choice([each for each in kinds_of_faults if each not in kind.without])
                 most = 12 if what in OF_TASKS else operations(kind, is_remote)
                 faults.append(Fault(command, what, chance.randrange(most), chance.random()))
         return cls(seed, kind, is_remote, tuple(commands), tuple(faults), second)
