@@ -11,7 +11,7 @@ reads, and two commands in turns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -58,15 +58,6 @@ class Simulator:
                 said = self._mended(disk, schedule, said)
             assert said is None, f"after all faults: {said}"
             return disk.met
-
-    def shortest(self, schedule: Schedule) -> tuple[Schedule, str]:
-        """Leave out fault after fault as long as the schedule fails; return it, and how it fails."""
-        found, how = schedule, self.failure(schedule)
-        for fault in schedule.faults:
-            shorter = replace(found, faults=tuple(each for each in found.faults if each != fault))
-            if failure := self.failure(shorter):
-                found, how = shorter, failure
-        return found, how
 
     def failure(self, schedule: Schedule) -> str:
         """Return how a schedule fails, or nothing."""

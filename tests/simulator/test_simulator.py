@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace as Namespace
 
 import pyarrow as pa
 import pytest
@@ -16,12 +17,13 @@ from tests.simulator.pictures import PICTURES
 from tests.simulator.processes import Fault
 from tests.simulator.runs import Simulator
 from tests.simulator.schedule import Schedule
+from tests.simulator.shorter import as_python, shortest
 from tests.simulator.training import TRAINING
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
 
-KINDS = (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES)
+KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES)}
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +44,20 @@ def require(simulator: Simulator, kinds: Sequence[Kind], seeds: range) -> Counte
         try:
             faults = simulator.run(schedule)
         except Exception:
-            shortest, how = simulator.shortest(schedule)
-            lines = "\n".join(map(str, (*shortest.commands, *shortest.faults)))
-            where = "an object store" if shortest.is_remote else "a disk"
-            raise AssertionError(f"seed {seed}, {shortest.kind.name}, on {where}:\n{lines}\n{how}") from None
+            found, how = shortest(schedule, simulator.failure)
+            raise AssertionError(f"seed {seed}:\n{as_python(found)}\n{how}") from None
         met.update(fault.split()[2] for fault in faults)
     return met
 
 
 def test_faults_cost_no_byte(simulator):
-    require(simulator, KINDS, range(300))
+    require(simulator, [*KINDS.values()], range(300))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_a_process_may_end_before_any_operation(simulator, is_remote):
-    for kind in (kind for kind in KINDS if is_remote in kind.places):
+    for kind in (kind for kind in KINDS.values() if is_remote in kind.places):
         for at in range(simulator.operations(kind, is_remote)):
             schedule = Schedule(0, kind, is_remote, (Command(), Command()), (Fault(0, "end", at, 0.5),))
             assert simulator.failure(schedule) == "", (kind.name, at)
@@ -65,4 +65,23 @@ def test_a_process_may_end_before_any_operation(simulator, is_remote):
 
 @pytest.mark.soak
 def test_many_faults_cost_no_byte(simulator):
-    print(require(simulator, KINDS, range(300, 10_000)))
+    print(require(simulator, [*KINDS.values()], range(300, 10_000)))
+
+
+def test_the_shortest_schedule_has_only_what_makes_it_fail_and_is_replayed_from_its_text():
+    faults = tuple(Fault(command, kind, 7, 0.5) for command in (0, 1) for kind in ("end", "full", "late"))
+    commands = (Command(1, hosts=2), Command(2, cores=4, is_other=True), Command())
+    long = Schedule(0, KINDS["plain"], True, commands, faults, Command(overwrite=True))
+
+    def failure(schedule: Schedule) -> str:
+        return "with 4 cores and a full disk" * any(
+            fault.kind == "full" and schedule.commands[fault.command].cores == 4 for fault in schedule.faults
+        )
+
+    found, how = shortest(long, failure)
+    assert found == Schedule(
+        0, KINDS["plain"], False, (Command(1, 4), Command(1, 1)), (Fault(0, "full", 7, 0.5),), Command()
+    )
+    simulator = Namespace(run=lambda schedule: schedule)
+    assert how
+    assert eval(as_python(found), globals() | {"simulator": simulator}) == found
