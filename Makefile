@@ -9,13 +9,18 @@ QUICK := not spark and not browser and not shared and not soak
 # Rooms whose tests run kernels in passing or not at all. All others run once more with bounds checked.
 WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia metadata/wordnet online report run simulator \
 	runtime/storage scoring soak
+# The core, and the tests that run it.
+MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sampling.py \
+	$(addprefix curation/run/,file_per_input.py finished.py ledger.py same_run.py verify.py) runtime/shuffle.py runtime/packed_rows.py
+OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
+	curation/balancing runtime
 # Numba notices changes of the outermost kernel only: what it compiled serves as long as no kernel changes.
 CHECKED_KERNELS = .numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
 
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo quick test floors feeds soak bench lock clean
+.PHONY: help demo quick test floors feeds soak mutants bench lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
@@ -24,6 +29,7 @@ help:
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
+	@echo "make mutants small changes of the core that no test without Spark notices, and branches that none runs, in an hour"
 	@echo "make bench   the matcher against its peers"
 	@echo "make lock    choose anew which versions make demo and make test install: requirements/*.txt, from setup.cfg"
 	@echo "make clean   remove .venv*, .demo and whatever was compiled or cached"
@@ -83,6 +89,13 @@ soak:
 	@.ci/setup test
 	.ci/in-venv pytest -m soak --durations=0
 
+# MODULES="runtime/storage/whole.py ..." chooses some; MOST=40 takes so many mutants of each.
+mutants:
+	@.ci/setup test,mutants
+	.ci/in-venv coverage run -m pytest --assert=plain -p tests.support.recording -m "$(QUICK)" $(OF_CORE)
+	.ci/in-venv coverage report --show-missing
+	@for module in $(MODULES); do .ci/in-venv python -m tests.support.mutants $$module $(MOST) || exit; done
+
 bench:
 	@.ci/setup bench
 	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
@@ -99,5 +112,5 @@ lock:
 		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
-	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba
+	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba .coverage .seconds.json
 	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.balancing import counts as counts_module
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.schemas import COUNTS
 from runtime.errors import InputError
@@ -145,6 +146,15 @@ def test_counts_are_not_saved_or_opened_with_other_metadata(tmp_path):
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
     with pytest.raises(InputError, match="no counts at"):
         EntryCounts.open(tmp_path / "counts.parquet")
+
+
+def test_a_server_that_fails_is_not_taken_for_a_damaged_file(monkeypatch):
+    def fail(file):
+        raise ConnectionResetError("reset")
+
+    monkeypatch.setattr(counts_module, "intact", fail)
+    with pytest.raises(ConnectionResetError):
+        EntryCounts.open("memory://run/counts.parquet")
 
 
 def test_no_damaged_byte_changes_a_count_unseen(tmp_path):

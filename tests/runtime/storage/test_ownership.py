@@ -1,6 +1,8 @@
 """One process at a time writes into a folder, and nothing of what it needed for that stays."""
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 
@@ -76,6 +78,39 @@ def test_what_a_killed_process_left_is_no_content_and_goes(folder):
     with owned(folder):
         assert not killed.work.exists()
     assert names(folder) == set()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in (
+        ("file/new", "Not a directory"),
+        ("n" * 256, "name too long"),
+        ("loop/new", "Too many levels"),
+    ):
+        with pytest.raises(InputError, match=rf"output .* cannot be made \(.*{reason}.*\); give another"):
+            own(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("failures", "error", "said"),
+    [
+        (2, FileNotFoundError(errno.ENOENT, "gone"), None),
+        (3, FileExistsError(errno.EEXIST, "there"), r"cannot be made \(there\)"),
+        (1, PermissionError(errno.EACCES, "not yours"), "^.Errno 13. not yours"),
+    ],
+)
+def test_a_folder_that_goes_meanwhile_is_made_anew_some_times(tmp_path, monkeypatch, failures, error, said):
+    failing = [error] * failures
+
+    def take(path: Path, wait: bool) -> None:
+        if failing:
+            raise failing.pop()
+
+    monkeypatch.setattr(locks, "take", take)
+    monkeypatch.setattr(locks, "TRIES", 3)
+    with pytest.raises((InputError, PermissionError), match=said) if said else nullcontext():
+        own(tmp_path)
 
 
 def test_a_process_that_lost_the_folder_ends(tmp_path, monkeypatch):
