@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get
 from runtime.errors import InputError, require_utf8
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
+from runtime.terminal import in_one_line
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -102,7 +103,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with one line and status 2."""
-        self.exit(2, f"{self.prog}: {redacted(message)} ({'--help-all' if self._more else '--help'} lists the flags)\n")
+        said = in_one_line(redacted(message))
+        self.exit(2, f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)\n")
 
     def format_help(self, everything: bool = False) -> str:
         """Return the help of the flags that most runs need, or of all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import threading
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 
 from runtime.redaction import redacted
 
+# Characters that act on a terminal, or turn a line around: names of files, columns and entries may have any.
+_ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _lock = threading.RLock()  # a signal handler may write while its own thread does
 _live_line = ""
 _writer: int | None = None  # the thread that is writing
@@ -40,11 +43,25 @@ def is_live() -> bool:
     return sys.stderr.isatty()
 
 
+def plain(text: str) -> str:
+    """Return lines with the characters escaped that act on a terminal.
+
+    >>> plain("a\\nb\\x1b[2J")
+    'a\\nb\\\\u001b[2J'
+    """
+    return _ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def in_one_line(text: str) -> str:
+    """Return a text with its line feeds escaped, too."""
+    return plain(text).replace("\n", "\\u000a")
+
+
 def say(text: str) -> None:
     """Write lines that stay."""
     with writing():
         _clear()
-        print(redacted(text), file=sys.stderr, flush=True)
+        print(plain(redacted(text)), file=sys.stderr, flush=True)
 
 
 def show(line: str) -> None:
@@ -54,7 +71,7 @@ def show(line: str) -> None:
         if not is_live():
             return say(line)
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        _live_line = line[: width - 1]  # a longer one would take a second row, which stays
+        _live_line = in_one_line(line)[: width - 1]  # a longer one would take a second row, which stays
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
 
 

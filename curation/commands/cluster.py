@@ -10,7 +10,7 @@ from typing import Any
 from curation.clustering.config import ClusterConfig
 from curation.clustering.encoder import DEFAULT
 from curation.clustering.pipeline import Request, cluster
-from curation.report.console import aligned, in_one_line
+from curation.report.console import aligned
 from curation.report.numbers import counted, number, percent
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
@@ -50,7 +50,7 @@ def summary(facts: dict[str, Any]) -> str:
     """Return the summary that the command prints at the end."""
     rows = [("cluster", "images", "", "a text near its centre")]
     for each, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
-        first = in_one_line(texts[0]["text"][:SHOWN]) if texts else ""
+        first = texts[0]["text"][:SHOWN] if texts else ""
         rows.append((str(each), number(size), percent(size, facts["images"]), first))
     fine = facts["balance"]["fine"]
     lines = [

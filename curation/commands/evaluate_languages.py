@@ -18,7 +18,7 @@ from curation.inputs.tables.dialects import SAMPLE, dialect_of
 from curation.language.evaluation import evaluate, is_gold
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules
-from curation.report.console import aligned, in_one_line
+from curation.report.console import aligned
 from curation.report.languages import named
 from curation.report.numbers import number, percent
 from curation.report.page import environment
@@ -30,7 +30,7 @@ from runtime.console import command
 from runtime.errors import InputError
 from runtime.storage.paths import as_path, make_folder
 from runtime.storage.whole import whole
-from runtime.terminal import say
+from runtime.terminal import in_one_line, say
 
 LINES = 25  # languages on the console, those with the most texts
 BARS = 60  # languages of the plot

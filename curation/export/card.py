@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.report.numbers import number
 from metadata.languages import language
+from runtime.terminal import in_one_line
 
 if TYPE_CHECKING:
     from curation.export.huggingface import HuggingFace
@@ -34,6 +35,8 @@ ISO_639 = {
     "zh_min_nan": "nan",
 }
 
+
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 # Of the columns beside those of the manifest.
 MEANINGS = {
@@ -59,7 +62,7 @@ def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence
         size=size_category(rows["kept"]),
         columns=columns,
         passed=rows.get("gated", rows.get("existing")),  # the latter of earlier versions
-        conditions=[f"`{condition['text']}`" for condition in facts.get("gate", {}).get("conditions", [])],
+        conditions=[_code(condition["text"]) for condition in facts.get("gate", {}).get("conditions", [])],
         language=language,
     )
 
@@ -115,7 +118,7 @@ def _rendered(template: str, **values: Any) -> str:
     )
     # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
     templates.globals["meanings"] = MEANINGS
-    templates.filters.update(json=lambda value: json.dumps(value, ensure_ascii=False), number=number, escaped=_escaped)
+    templates.filters.update(json=_json, number=number, escaped=_escaped)
     return templates.get_template(template).render(values)
 
 
@@ -125,9 +128,26 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
     return sorted(kept, key=lambda code: (-kept[code], code))
 
 
+def _json(value: Any) -> str:
+    """Return JSON that is YAML, too, in which some characters cannot stand as they are."""
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
+
+
 def _escaped(text: str) -> str:
     """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
-    return re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"[\\`*_\[\]<>&|~$]|#(?=#*$)", r"\\\g<0>", _line(text))
+
+
+def _code(text: str) -> str:
+    """Return a text as code within a line of Markdown, between more backticks than it has."""
+    line = _line(text) or " "
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    space = " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _line(text: str) -> str:
+    return in_one_line(" ".join(text.split())).encode("utf-8", "backslashreplace").decode()
 
 
 def _sha256(file: Path) -> str:

@@ -36,7 +36,7 @@ _HEADER = Header(
 _MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
 _MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
 _MOST_KEPT = 1 << 26  # buckets of a pruned model: a bitmap of 8 MB
-_LARGEST = 1e15  # of the output's numbers: no product of them overflows
+_LARGEST = 1e15  # of rows' and the output's numbers: no product of them overflows
 _LINE = 64  # bytes of the cache, and of a row
 _END, _LABEL = b"</s>", b"__label__"
 _NO_NODE_YET = 10**15  # the count of an inner node before it has one
@@ -71,11 +71,11 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
     numbers, norms = decoded(inputs)
     with np.errstate(over="ignore", invalid="ignore"):  # of a damaged file, which fastText is left to refuse
         rows[:] = norms[:, None] * numbers
-    if not np.isfinite(rows).all():
+    weights[: len(labels)], weights[len(labels) :] = 0, decoded(model.outputs)[0][:-1]
+    if not ((np.abs(rows) < _LARGEST).all() and (np.abs(weights) < _LARGEST).all()):
         return None
     rows[len(words) :] = rows[len(words) :][ranks]
     kept, before = _bitmap(buckets, BUCKETS, len(words))
-    weights[: len(labels)], weights[len(labels) :] = 0, decoded(model.outputs)[0][:-1]
     children = _huffman_tree([label.occurrences for label in labels])
     return ModelArrays(_names(words), _names(labels), rows, kept, before, children, weights)
 

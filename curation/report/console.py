@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 from curation.report.bars import funnel
 from curation.report.languages import KEPT, MEAN_SCORE, SHARE, TAIL_SHARE, TEXTS, T, named, sums
 from curation.report.numbers import number
+from runtime.terminal import in_one_line
 
 COLUMNS = {"texts": TEXTS, "matched": SHARE, "mean score": MEAN_SCORE, "t": T, "tail share": TAIL_SHARE, "kept": KEPT}
 LANGUAGES = 7  # shown one by one, those with the most texts
 REASONS = 4  # shown one by one, the most frequent
 NOTE_WIDTH = 100
-# Characters of an entry or a path that would break a line or turn it around.
-_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def summary(facts: dict[str, Any]) -> str:
@@ -51,6 +49,7 @@ def _languages(facts: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list[str]:
     """Return the rows as lines with aligned columns: the columns in `left` to the left, all others to the right."""
+    rows = [tuple(map(in_one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -59,12 +58,3 @@ def aligned(rows: Sequence[tuple[str, ...]], left: Sequence[int] = (0,)) -> list
         ).rstrip()
         for row in rows
     ]
-
-
-def in_one_line(text: str) -> str:
-    """Return the text with the characters escaped that act on a terminal.
-
-    >>> in_one_line("a\\nb\\x1b[2J")
-    'a\\\\u000ab\\\\u001b[2J'
-    """
-    return _ACTING.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

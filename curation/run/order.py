@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
-from curation.report.console import in_one_line
 from curation.run import catalog, warm
 from curation.run.driver import Counted, Steps
 from curation.run.folder import Output
@@ -22,6 +21,7 @@ from metadata.entries import Entries
 from runtime.progress import Progress
 from runtime.shipping import require_shared
 from runtime.storage.output_folders import require_apart
+from runtime.terminal import in_one_line
 from runtime.warming import compile_kernels
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from curation.config import CurationConfig
 from runtime.errors import InputError
+from runtime.terminal import in_one_line
 
 TALLY = "damage."  # before what is wrong with the tar of a task: the name of a tally
 MOST = CurationConfig.max_bad_files  # share of the tars of a run
@@ -40,7 +41,7 @@ def told(damaged: Mapping[str, str], tars: int) -> list[str]:
     if not damaged:
         return []
     number = f"damaged tars: {len(damaged):,} of {tars:,}, read up to the damage"
-    return [number, *(f"  {line}" for line in _named(damaged))]
+    return [number, *(f"  {in_one_line(line)}" for line in _named(damaged))]
 
 
 def _named(damaged: Mapping[str, str]) -> list[str]:

@@ -8,8 +8,9 @@ from curation.clustering.embedding import TEXT
 from curation.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
 from curation.clustering.summary import render
 from curation.commands.cluster import summary
-
-HOSTILE = "</li><script>document.title = 'taken'</script>"
+from runtime.terminal import plain
+from tests.report.runs import Page
+from tests.support.hostile_strings import ACTING, EVERY
 
 
 def rows_of(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, pa.RecordBatch]:
@@ -49,7 +50,7 @@ def test_a_long_text_is_cut():
 
 
 def facts(**other) -> dict:
-    text = {"text": HOSTILE, "language": "ar", "uid": "u", "distance": 0.5}
+    text = {"text": "a dog", "language": "ar", "uid": "u", "distance": 0.5}
     return {
         "run": "0" * 32, "encoder": {"name": "all-MiniLM-L6-v2", "digest": "0"}, "tables": [],
         "parameters": {"fine": 3, "coarse": 2, "seed": 0}, "versions": {"numpy": "2", "numba": None},
@@ -61,10 +62,16 @@ def facts(**other) -> dict:
     } | other  # fmt: skip
 
 
-def test_the_page_shows_sizes_texts_and_languages_and_escapes_what_came_from_a_crawl():
+def hostile_facts() -> dict:
+    """Return facts in which all that comes from outside is hostile."""
+    texts = [{"text": text, "language": text, "uid": text, "distance": 0.5} for text in EVERY]
+    encoder = {"name": EVERY[0], "digest": EVERY[1]}
+    languages = {"en": [15, 5], "ar": [5, 5]}
+    return facts(run=EVERY[2], encoder=encoder, tables=EVERY, languages=languages, coarse_texts=[texts, texts[::-1]])
+
+
+def test_the_page_shows_sizes_texts_and_languages():
     page = render(facts())
-    assert "<script" not in page
-    assert "&lt;script&gt;document.title" in page
     for shown in (
         "0.50 to 1.25 of equal size",
         "66.7 % of the images",
@@ -73,6 +80,15 @@ def test_the_page_shows_sizes_texts_and_languages_and_escapes_what_came_from_a_c
     ):
         assert shown in page
     assert '<li lang="ar" dir="auto"' in page
+
+
+def test_what_comes_from_outside_is_text_and_nothing_else():
+    attacked, usual = Page(render(hostile_facts())), Page(render(facts()))
+    assert attacked.scripts == usual.scripts == []
+    assert {name for name, _ in attacked.elements} == {name for name, _ in usual.elements}
+    assert not [name for _, attributes in attacked.elements for name in attributes if name.startswith("on")]
+    assert all(attacked.text.count(text[:100]) >= 2 for text in EVERY)
+    assert ACTING.findall(plain(summary(hostile_facts()))) == []
 
 
 def test_languages_beyond_the_table_are_added_up():

@@ -1,6 +1,8 @@
 """Made-up runs for the tests of the report, and a reader of its page."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,14 +10,16 @@ import numpy as np
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Thresholds, rates_of
 from curation.config import CurationConfig
+from curation.inputs.candidates import UNKNOWN_LANGUAGE
+from curation.inputs.limits import DAMAGED
 from curation.report.facts import Run
 from curation.report.page import render
 from metadata.entries import Entries
 from runtime.tallies import Tallies
+from tests.support.hostile_strings import EVERY
 
 LISTS = {"en": ["dog", "cat", "the", "red dog", "<script>alert(1)</script>"], "he": ["כלב", "חתול"], "ja": ["犬", "猫"]}
 COUNTS = [900, 40, 12_000, 7, 3, 500, 2, 60, 0]
-HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u202e"
 
 
 def tallies(of_language=None, **sums) -> Tallies:
@@ -45,6 +49,34 @@ def finished(
         CurationConfig(), {"inputs": list(inputs), "metadata": "d1"}, entries, counts, thresholds, matched, curated
     )
     return run, rates_of(counts.values, entries.languages, thresholds)
+
+
+def hostile(texts: Sequence[str] = EVERY) -> tuple[Run, np.ndarray, list[dict]]:
+    """Return a run, its rates and rows of its manifest, in which all that comes from outside is hostile."""
+    entries = [text for text in texts if text.strip()]
+    counts = [900 - number for number in range(len(entries))]
+    run, rates = finished({"en": entries}, counts, inputs=[{"path": f"/d/{text}", "size": 5} for text in texts])
+    for number, text in enumerate(texts):
+        for name in ("dropped.", "undetermined.", UNKNOWN_LANGUAGE, DAMAGED):
+            run.matched.add(f"{name}{text}", 100_000 + number)
+    run.matched.add("matched", 20_000)
+    run.made_from.update(model={"name": texts[0], "digest": texts[1]}, rules=texts[2])
+    counted = {"failed": 9, "alone": 8, "removed": 9, "removed_texts": {"en": 5}}
+    gate = {
+        "tables": [{"name": text, "found": 7, "differing": 3, "example": text} for text in texts],
+        "conditions": [counted | {"text": text} for text in texts],
+        "texts": [counted | {"text": text} for text in texts],
+        "unmirrored": dict.fromkeys(texts, 4),
+    }
+    run = replace(
+        run,
+        downloads={"folders": list(texts), "images": dict.fromkeys(texts, 70)},
+        gate=gate,
+        passed_over=dict(zip(texts, texts, strict=True)),
+        lineage=[{"inputs": [{"path": text} for text in texts]}],
+    )
+    common = {text: dict.fromkeys(("url", "page_url", "uid", "language"), text) for text in texts}
+    return run, rates, [row(f"dog {text}", [*range(len(entries))], **common[text]) for text in texts]
 
 
 def nothing_read() -> tuple[Run, np.ndarray]:

@@ -7,10 +7,13 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from curation.clustering.summary import write_page
 from curation.report.page import write_report
 from metadata.languages import LANGUAGES
+from tests.clustering.test_page import hostile_facts
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
-from tests.report.runs import HOSTILE, finished, nothing_read, row
+from tests.report.runs import finished, hostile, nothing_read, row
+from tests.support.hostile_strings import EVERY
 
 pytestmark = pytest.mark.browser
 
@@ -20,13 +23,6 @@ FLAGS = (
 )
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE = 390
-ATTACKS = (
-    HOSTILE,
-    "</script><script>document.title = 'taken'</script>",
-    "</style></title></p><svg onload=\"document.title='taken'\">",
-    "' onmouseover=document.title='taken' x='",
-    "<!-- ${script} $digest &lt;b&gt; ]]>",
-)
 
 
 @pytest.fixture(scope="module")
@@ -225,18 +221,30 @@ def test_an_entry_that_turns_writing_around_does_not_turn_what_follows_it(browse
 # --- hostile input ---
 
 
-def test_hostile_texts_entries_and_addresses_are_shown_and_do_nothing(browser, tmp_path):
-    run, rates = finished(
-        {"en": ["dog", *ATTACKS]}, [900] * 6, dropped=[(ATTACKS[1], 7)], inputs=[{"path": ATTACKS[2], "size": 1}]
-    )
-    rows = [row(f"dog {text}", [0, 1, 2, 3, 4, 5], url=text, page_url=text, uid=text) for text in ATTACKS]
-    show(browser, tmp_path, run, rates, rows)
-    assert texts(browser, ".text") == [f"dog {text}" for text in ATTACKS]
-    assert browser.title == "Curation report"
-    assert browser.find_elements(By.CSS_SELECTOR, "img, .text svg, .text script, body style") == []
+def require_harmless(browser, title: str, address: str) -> None:
+    """Fail if a script of data ran, if anything was asked of elsewhere, or if an element of data is on the page."""
+    assert (browser.title, browser.current_url) == (title, address)
+    assert browser.find_elements(By.CSS_SELECTOR, "img, iframe, link, base, bdi svg, p svg, li svg, body style") == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []
+
+
+def test_what_comes_from_outside_is_shown_on_the_report_and_does_nothing(browser, tmp_path):
+    run, rates, rows = hostile()
+    show(browser, tmp_path, run, rates, rows)
+    require_harmless(browser, "Curation report", (tmp_path / "report.html").as_uri())
+    shown = browser.execute_script("return document.body.textContent")
+    as_read = [text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n") for text in EVERY]
+    assert [text for text in as_read if text not in shown] == []
     heading(browser, "kept").click()
     assert codes(browser)[0] == "en"
+
+
+def test_what_comes_from_outside_is_shown_with_clusters_and_does_nothing(browser, tmp_path):
+    write_page(tmp_path / "clusters.html", hostile_facts())
+    browser.get((tmp_path / "clusters.html").as_uri())
+    require_harmless(browser, "Clusters", (tmp_path / "clusters.html").as_uri())
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#texts ~ * li")) >= 2 * len(EVERY)
 
 
 def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(browser, tmp_path):

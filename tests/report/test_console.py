@@ -7,7 +7,9 @@ from itertools import dropwhile, takewhile
 from curation.report.bars import DROPPED
 from curation.report.console import summary
 from metadata.languages import LANGUAGES
-from tests.report.runs import cells, finished, nothing_read, page
+from runtime.terminal import plain
+from tests.report.runs import cells, finished, hostile, nothing_read, page
+from tests.support.hostile_strings import ACTING, EVERY
 
 
 def test_the_summary_names_each_step_with_its_share():
@@ -93,3 +95,9 @@ def test_a_run_that_read_nothing_has_a_summary_and_a_report():
     assert "Nothing was dropped." in text
     assert "Nothing was kept." in text
     assert "No text has a match." in text
+
+
+def test_nothing_that_comes_from_outside_acts_on_a_terminal_or_breaks_a_line():
+    shown, usual = (summary(hostile(texts)[0].run_json()) for texts in (EVERY, [f"x{i}" for i in range(len(EVERY))]))
+    assert ACTING.findall(plain(shown)) == []
+    assert len(shown.splitlines()) == len(usual.splitlines())

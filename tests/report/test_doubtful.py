@@ -8,7 +8,8 @@ from curation.observers.doubtful import ROWS, first_doubtful, section
 from curation.report.facts import Observed
 from curation.report.page import render
 from curation.schemas import CURATED
-from tests.report.runs import HOSTILE, Page, finished, row
+from tests.report.runs import Page, finished, row
+from tests.support.hostile_strings import ONE
 
 
 def with_counts(**doubtful):
@@ -60,7 +61,7 @@ def shown(run, rates, rows):
 
 def test_the_page_shows_text_score_and_entries_and_nothing_of_the_crawl_acts_in_it():
     run, rates = with_counts(en=30)
-    rows = [kept(0, "en", 0.41) | {"text": HOSTILE + "x" * 160, "entries": [0, 4]}]
+    rows = [kept(0, "en", 0.41) | {"text": ONE + "x" * 160, "entries": [0, 4]}]
     html = shown(run, rates, {"en": rows})
     assert "<script>" not in html.partition('<h2 id="doubtful-rows">')[2].partition("<h2")[0]
     text = Page(html).text

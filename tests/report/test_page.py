@@ -19,19 +19,22 @@ from curation.observers.classes import Classes, alignment
 from curation.report.bars import DROPPED, UNDETERMINED
 from curation.report.facts import Observed
 from curation.report.page import render, write_report
-from tests.report.runs import HOSTILE, Page, finished, page, row
+from tests.report.runs import Page, finished, hostile, page, row
+from tests.support.hostile_strings import EVERY, YAML
 
 REFERENCES = {"src", "srcset", "action", "data", "background", "xlink:href", "ping", "formaction"}
 
 
-def test_what_stands_in_the_crawl_is_text_and_nothing_else():
-    inputs = [{"path": f"/data/{HOSTILE}.wat.gz", "size": 5}]
-    run, rates = finished({"en": [HOSTILE, "dog"]}, [3, 9], inputs=inputs, dropped=[(HOSTILE, 1)])
-    hostile = row(f"a dog {HOSTILE} and more", [0, 1], url=HOSTILE, page_url=HOSTILE, uid=HOSTILE, language=HOSTILE)
-    clean, attacked = page(*finished({"en": ["x", "dog"]}, [3, 9])), page(run, rates, [hostile])
-    assert attacked.scripts == clean.scripts
-    assert attacked.text.count("<script>alert(1)</script>") >= 8
-    assert not attacked.named("img")
+def test_what_comes_from_outside_is_text_and_nothing_else():
+    run, rates, rows = hostile()
+    classes = Classes(tuple(EVERY), tuple((text,) for text in EVERY))
+    counts = {"pool": np.arange(len(EVERY) + 2), "manifest": np.arange(len(EVERY) + 2)}
+    figures = section({"en": alignment(classes, counts)})
+    attacked = page(replace(run, observed={"alignment": Observed(section=figures)}), rates, rows)
+    assert attacked.scripts == page(*finished()).scripts
+    for text in EVERY:
+        assert attacked.text.count(text) >= 8 or text in YAML.values(), text
+    assert not [name for name, _ in attacked.elements if name in ("img", "iframe", "link", "base")]
     assert not [name for _, attributes in attacked.elements for name in attributes if name.startswith("on")]
     assert attacked.open == []
 

@@ -6,7 +6,8 @@ from curation.report.console import summary
 from curation.report.page import render
 from curation.report.warnings import warnings
 from metadata.languages import LANGUAGES
-from tests.report.runs import HOSTILE, Page, finished, page
+from tests.report.runs import Page, finished, page
+from tests.support.hostile_strings import ONE
 
 
 def said(facts: dict) -> list[str]:
@@ -117,8 +118,8 @@ def with_entry(entry: str):
 
 
 def test_a_warning_shows_a_hostile_entry_as_text_in_a_direction_of_its_own():
-    html = render(*with_entry(HOSTILE), []).partition('<h2 id="warnings">Warnings</h2>')[2].partition("<h2")[0]
-    assert f"English ({HOSTILE}, 96.8 % of 930 matches)" in Page(html).text
+    html = render(*with_entry(ONE), []).partition('<h2 id="warnings">Warnings</h2>')[2].partition("<h2")[0]
+    assert f"English ({ONE}, 96.8 % of 930 matches)" in Page(html).text
     assert [name for name, _ in Page(html).elements if name != "p"] == ["bdi"]
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from runtime import terminal
+from tests.support.hostile_strings import ACTING, EVERY, TERMINAL
 from tests.support.terminals import on_terminal
 
 SHOW = (
@@ -33,6 +34,19 @@ def test_elsewhere_each_line_stays(capsys):
     terminal.show("two")
     terminal.say("end")
     assert capsys.readouterr().err == "one\ntwo\nend\n"
+
+
+def test_what_would_act_on_a_terminal_is_escaped(capsys):
+    for text in EVERY:
+        terminal.say(text)
+        terminal.show(terminal.in_one_line(text))
+        said = capsys.readouterr().err
+        assert ACTING.findall(said) == []
+        assert said.count("\n") == text.count("\n") + 2
+    seen = on_terminal(
+        [sys.executable, "-c", f"from runtime import terminal; terminal.show({TERMINAL['lines']!r})"], os.environ
+    )
+    assert seen.lines == ["f\\u000d\\u000ag\\u000ah\\u2028i\\u2029j"]
 
 
 def test_a_line_longer_than_the_terminal_is_cut():

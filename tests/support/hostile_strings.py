@@ -41,10 +41,10 @@ TERMINAL = {
 }
 OTHERS = {"space": " ", "long": "o" * 5000, "quotes": "\"'`\\"}
 EVERY = [text for kind in (HTML, MARKDOWN, YAML, TEMPLATES, TERMINAL, OTHERS) for text in kind.values()]
-SURROGATE = "\ud800"  # where text comes from JSON or from names of files
-ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")  # on a terminal
+ONE = f"\"'><script>{ACT}</script><img src=x onerror={ACT}>&amp;\u202e"  # where one is enough
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # on a terminal
 
 
 def in_a_name(text: str) -> str:
     """Return a string as the name of a file can have it."""
-    return text.replace("/", "\u2044").replace("\0", "")[:60] or "empty"
+    return text.replace("/", "\u2044").replace("\0", "")[:60]
