@@ -80,6 +80,12 @@ def folder(request, tmp_path):
     return tmp_path if request.param == "local" else request.getfixturevalue("s3_folder")
 
 
+@pytest.fixture(scope="module")
+def spark():
+    """The session of Spark that tests share."""
+    return spark_jobs.shared_session()
+
+
 @pytest.fixture(scope="session")
 def submit():
     """Run spark-submit on a job with these arguments; return the finished process."""

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
@@ -28,14 +27,6 @@ CONFIG = ClusterConfig(fine=6, coarse=2)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> FinishedRun:
     return finished_run(tmp_path_factory.mktemp("run") / "r ü", [image(number) for number in range(240)], files=3)
-
-
-@pytest.fixture(scope="module")
-def spark():
-    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-    session.conf.set("spark.sql.shuffle.partitions", "3")
-    yield session
-    session.stop()
 
 
 def rows_of(folder) -> dict[str, dict]:

@@ -68,16 +68,6 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def spark():
-    from pyspark.sql import SparkSession
-
-    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "1"}
-    spark = SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
-    yield spark
-    spark.stop()
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("config")
     rows = [

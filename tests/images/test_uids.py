@@ -147,19 +147,14 @@ def test_what_is_no_string_is_refused(of):
 
 
 @pytest.mark.spark
-def test_ids_are_those_of_spark():
-    from pyspark.sql import SparkSession
+def test_ids_are_those_of_spark(spark):
     from pyspark.sql import functions as F
 
     chance = random.Random(3)
     texts = [None, *("".join(chance.choices("ab é犬🙂", k=length)) for length in range(150))]
     rows = list(zip(texts, chance.sample(texts, len(texts)), strict=True))
-    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-    try:
-        frame = spark.createDataFrame(rows, "url string, text string")
-        found = frame.select("url", "text", F.md5("url"), F.xxhash64("url"), F.xxhash64("url", "text")).collect()
-    finally:
-        spark.stop()
+    frame = spark.createDataFrame(rows, "url string, text string")
+    found = frame.select("url", "text", F.md5("url"), F.xxhash64("url"), F.xxhash64("url", "text")).collect()
     urls, texts, digests, alone, both = map(list, zip(*found, strict=True))
     assert uids(pa.array(urls)).to_pylist() == digests
     assert uid_hashes(pa.array(urls)).tolist() == alone

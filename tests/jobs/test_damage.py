@@ -14,11 +14,8 @@ ENTRIES = Entries.build({"en": ["a", "photo", "dog", "cat"], "ja": ["犬", "猫"
 
 
 @pytest.mark.spark
-def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(tmp_path):
-    from pyspark.sql import SparkSession
-
+def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(spark, tmp_path):
     inputs = [write_pairs(tmp_path / f"{n}.parquet", range(n * 200, n * 200 + 200)) for n in range(2)]
-    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 
     def run(folder, t=5):
         curate(spark, CurationConfig(english_threshold=t), inputs=inputs, metadata=ENTRIES, output=folder)
@@ -29,21 +26,18 @@ def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(tmp_path):
             run(folder)
         return sentence_for(refusal.value)
 
-    try:
-        before, other = run(tmp_path / "out"), run(tmp_path / "other", t=9)
-        assert other != before
-        # A flip that only the checksum of the whole file shows: in the bytes that say who wrote it.
-        matched = tmp_path / "out" / "matched" / "00000.parquet"
-        whole = matched.read_bytes()
-        matched.write_bytes(whole.replace(b"parquet-cpp", b"parquet-cqp"))
-        sentence = f"{matched} is damaged (its checksum differs); delete {matched.parent} and run the same command"
-        assert refused(tmp_path / "out") == (f"{sentence} again to go on", 2)
-        shutil.rmtree(matched.parent)
-        assert run(tmp_path / "out") == before
-        flip(matched.parent / "_made_from.json", random.Random(0))
-        for name in ("counts.parquet", "thresholds.json", "curated/00000.parquet"):
-            flip(tmp_path / "out" / name, random.Random(0))
-        assert run(tmp_path / "out") == before
-        assert run(tmp_path / "out", t=9) == other
-    finally:
-        spark.stop()
+    before, other = run(tmp_path / "out"), run(tmp_path / "other", t=9)
+    assert other != before
+    # A flip that only the checksum of the whole file shows: in the bytes that say who wrote it.
+    matched = tmp_path / "out" / "matched" / "00000.parquet"
+    whole = matched.read_bytes()
+    matched.write_bytes(whole.replace(b"parquet-cpp", b"parquet-cqp"))
+    sentence = f"{matched} is damaged (its checksum differs); delete {matched.parent} and run the same command"
+    assert refused(tmp_path / "out") == (f"{sentence} again to go on", 2)
+    shutil.rmtree(matched.parent)
+    assert run(tmp_path / "out") == before
+    flip(matched.parent / "_made_from.json", random.Random(0))
+    for name in ("counts.parquet", "thresholds.json", "curated/00000.parquet"):
+        flip(tmp_path / "out" / name, random.Random(0))
+    assert run(tmp_path / "out") == before
+    assert run(tmp_path / "out", t=9) == other

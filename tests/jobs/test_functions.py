@@ -33,23 +33,17 @@ def test_a_build_that_counts_nothing_needs_no_session_and_returns_its_entries(tm
 
 
 @pytest.mark.spark
-def test_curate_returns_the_results_and_prints_nothing(tmp_path, capfd):
-    from pyspark.sql import SparkSession
-
+def test_curate_returns_the_results_and_prints_nothing(spark, tmp_path, capfd):
     urls = [f"https://example.org/{number}.jpg" for number in range(40)]
     pq.write_table(pa.table({"url": urls, "text": ["a dog", "a photo of a cat"] * 20}), tmp_path / "pairs.parquet")
-    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
     capfd.readouterr()
-    try:
-        results = curate(
-            spark,
-            CurationConfig(english_threshold=5),
-            inputs=[str(tmp_path / "pairs.parquet")],
-            metadata=Entries.build({"en": ["dog", "cat", "photo"]}),
-            output=tmp_path / "out",
-        )
-        assert capfd.readouterr().out == ""
-    finally:
-        spark.stop()
+    results = curate(
+        spark,
+        CurationConfig(english_threshold=5),
+        inputs=[str(tmp_path / "pairs.parquet")],
+        metadata=Entries.build({"en": ["dog", "cat", "photo"]}),
+        output=tmp_path / "out",
+    )
+    assert capfd.readouterr().out == ""
     assert results.facts["rows"]["images"] == 40
     assert pq.read_table(tmp_path / "out" / "curated").num_rows == results.facts["rows"]["kept"] > 0

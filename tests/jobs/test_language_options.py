@@ -68,15 +68,6 @@ def naive_run(rows: list[dict], config: dict, rules: dict) -> tuple[dict, Counte
     return found, reasons, +foreign
 
 
-@pytest.fixture(scope="module")
-def spark():
-    from pyspark.sql import SparkSession
-
-    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-    yield spark
-    spark.stop()
-
-
 def texts_of(images: list[dict]) -> dict:
     return {each["text"]: (each["language"], each["entries"]) for image in images for each in image["candidates"]}
 

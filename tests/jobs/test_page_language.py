@@ -13,15 +13,6 @@ ENTRIES = Entries.build({code: ["123"] for code in ("de", "en", "fr", "other")})
 PAGES = {"fr": "fr", "de": "de-AT", "none": ""}
 
 
-@pytest.fixture(scope="module")
-def spark():
-    from pyspark.sql import SparkSession
-
-    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-    yield spark
-    spark.stop()
-
-
 def test_an_image_s_doubtful_text_gets_the_smallest_language_that_its_pages_state(spark, tmp_path):
     for name, tag in PAGES.items():
         html = f"<html lang='{tag}'><img src=/a.jpg alt='xq 123'><img src=/{name}.jpg alt='a photo of my dog 123'>"

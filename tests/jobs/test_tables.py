@@ -16,17 +16,6 @@ CONFIG = CurationConfig(english_threshold=20, max_texts=16)
 
 
 @pytest.fixture(scope="module")
-def spark(tmp_path_factory):
-    from pyspark.sql import SparkSession
-
-    warehouse = tmp_path_factory.mktemp("warehouse")
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    spark = builder.config("spark.sql.warehouse.dir", str(warehouse)).getOrCreate()
-    yield spark
-    spark.stop()
-
-
-@pytest.fixture(scope="module")
 def metadata():
     return Entries.build({code: entries(code) for code in LANGUAGES})
 
@@ -47,11 +36,14 @@ def from_files(tmp_path_factory, spark, metadata, pairs):
 
 
 @pytest.fixture(scope="module")
-def table(spark, pairs):
+def table(spark, pairs, tmp_path_factory):
     """A table of other names of columns and in many partitions."""
     frame = spark.read.parquet(str(pairs)).withColumnsRenamed({"url": "img.src", "text": "Words"}).repartition(7)
-    frame.withColumn("other", frame["Words"]).write.saveAsTable("pairs_table")
-    return "table:pairs_table"
+    frame.withColumn("other", frame["Words"]).write.saveAsTable(
+        "pairs_table", path=str(tmp_path_factory.mktemp("table") / "files")
+    )
+    yield "table:pairs_table"
+    spark.sql("DROP TABLE pairs_table")
 
 
 OPTIONS = Options(columns=TableOptions("img.src", "Words"))

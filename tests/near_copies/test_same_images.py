@@ -6,25 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from curation.near_copies.copies import ONE_ROUND, copies_of
 from curation.near_copies.words import words_of
 from runtime.errors import InputError
-from runtime.session import session
 from tests.support.near_copies import near_copies
 
 pytestmark = pytest.mark.spark
 COPIES = 5000  # of one picture
-
-
-@pytest.fixture(scope="module")
-def spark() -> SparkSession:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] --conf spark.sql.shuffle.partitions=3 pyspark-shell")
-        started = session("tests")
-        yield started
-        started.stop()
 
 
 def binary(words: np.ndarray) -> list[bytes]:

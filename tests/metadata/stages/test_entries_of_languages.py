@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
@@ -15,20 +14,13 @@ from metadata.stages.choosing import percentiles
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wikipedia.files import WikipediaFile
+from runtime.spark import settings
 from runtime.storage.own_files import OwnFile
 from tests.naive import ngrams as naive
 
 pytestmark = pytest.mark.spark
 
 LETTERS = {"en": "aabé. ", "de": "abß1, ", "zh": "中国人日本 A1。", "bo": "བོདཡིག་་ a", "th": "กขค A", "fr": ",. "}
-
-
-@pytest.fixture(scope="module")
-def spark():
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    session = builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()
-    yield session
-    session.stop()
 
 
 def texts_of(code: str) -> list[str]:
@@ -82,16 +74,14 @@ def test_entries_of_random_texts_are_those_of_the_definitions(spark, tmp_path, n
 def test_entries_do_not_depend_on_files_or_partitions(spark, tmp_path):
     results = []
     for partitions, parts in ((1, 1), (7, 3)):
-        spark.conf.set("spark.sql.shuffle.partitions", partitions)
-        spark.conf.set("spark.sql.adaptive.enabled", parts == 1)
+        shuffled = {"spark.sql.shuffle.partitions": str(partitions), "spark.sql.adaptive.enabled": str(parts == 1)}
         files = {
             code: [dump(tmp_path, code, texts_of(code)[i::parts], i) for i in range(parts)] for code in ("de", "zh")
         }
         out = tmp_path / f"out{parts}"
-        ngram_entries(spark, files, plan_of(out, files, MetadataConfig()))
+        with settings(spark, shuffled):
+            ngram_entries(spark, files, plan_of(out, files, MetadataConfig()))
         results.append({(code, name): chosen(out, code, name) for code in files for name in ("unigrams", "bigrams")})
-    spark.conf.unset("spark.sql.adaptive.enabled")
-    spark.conf.set("spark.sql.shuffle.partitions", 4)
     assert results[0] == results[1]
     assert all(results[0].values())
 
