@@ -1,5 +1,7 @@
 """Conditions of --keep are refused in a sentence before Spark starts where their text decides, and else by Spark."""
 
+import random
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +11,8 @@ import pytest
 from curation.gate.expression_text import names_in, require_short
 from curation.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
+from tests.fuzz.expressions import COLUMNS, condition, spoilt
+from tests.fuzz.gates import require_as_defined, require_refused_or_checked, require_text
 from tests.support.finished_run import image
 from tests.support.gates import gated, opened_gate, write_table
 
@@ -161,3 +165,37 @@ def test_what_is_not_of_one_image_is_refused_in_one_sentence(spark, tmp_path):
     assert [keep for keep, sentence in said.items() if "is not of one image alone; leave out" not in sentence] == []
     for keep in ("name = 'today' AND at > '2020-01-01'", "at > 'epoch'", "name = 'now' OR width > 1", "pi() > width"):
         assert opened_gate(spark, [str(tmp_path / "t")], keep)
+
+
+def test_the_columns_of_an_expression_are_all_found_or_none():
+    for seed in range(300):
+        keep = condition(random.Random(seed)).sql
+        assert set(names_in(keep, COLUMNS.names)) <= {*COLUMNS.names}, (seed, keep)
+        require_short(keep)
+
+
+def test_the_text_of_a_damaged_expression_is_refused_or_passed_on_at_once():
+    for seed in range(300):
+        dice = random.Random(seed)
+        try:
+            require_text(spoilt(condition(dice).sql, dice))
+        except InputError:
+            continue
+
+
+@pytest.mark.spark
+def test_images_stay_that_meet_a_condition(spark):
+    require_as_defined(spark, range(12))
+    require_refused_or_checked(spark, range(8))
+
+
+@pytest.mark.spark
+@pytest.mark.soak
+def test_images_stay_that_meet_any_of_many_conditions(spark):
+    first = random.SystemRandom().randrange(1 << 30)
+    print(f"from seed {first}")
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        require_as_defined(spark, range(first, first + 20))
+        require_refused_or_checked(spark, range(first, first + 20))
+        first += 20
