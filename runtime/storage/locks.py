@@ -72,6 +72,7 @@ class Owner:
         self._folder, self._lock = folder / WORK, lock
         self._token = {"run": uuid4().hex}
         self.work = self._folder / self._token["run"]
+        self._locked = os.stat(self._folder / LOCK) if lock else None
         if lock is None:
             write_json(make_folder(self._folder) / TOKEN, self._token)
 
@@ -90,9 +91,11 @@ class Owner:
     def end(self) -> None:
         """Remove what this run has not finished, last what keeps other runs out; let them have the folder."""
         remove(self.work)
-        with suppress(InputError):
+        with suppress(InputError, FileNotFoundError):
             self.require()
-            remove(self._folder / (LOCK if self._lock else TOKEN))
+            # A folder that has been replaced holds the lock of whoever has begun to replace it again.
+            if self._locked is None or os.path.samestat(self._locked, os.stat(self._folder / LOCK)):
+                remove(self._folder / (LOCK if self._lock else TOKEN))
         self.release()
         if not is_url(self._folder):
             with suppress(OSError):  # another run has begun, or something is left for the next one

@@ -15,7 +15,7 @@ import re
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,10 @@ class Parts:
 def whole_folder(to: Path) -> Iterator[Path]:
     """Yield an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
     parent = to.resolve().parent
-    parts = Parts(parent, parent / f".{to.name}{PARTIAL}")
+    left = parent / f".{to.name}{PARTIAL}"
+    remove(left)  # of runs that were killed
+    # Once `to` is there, another run may begin to replace it before this one has removed what it replaced itself.
+    parts = Parts(parent, left / uuid4().hex)
     try:
         begun = parts.begin(to.name)
         yield begun
@@ -216,6 +219,8 @@ def whole_folder(to: Path) -> Iterator[Path]:
         parts.finish(to.name)
     finally:
         remove(parts.work)
+        with suppress(OSError):  # of another run
+            left.rmdir()
 
 
 def write_json(path: Path, content: Any) -> str:

@@ -20,7 +20,7 @@ from random import Random
 from unittest.mock import patch
 
 from tests.simulator.machine import Machine
-from tests.simulator.processes import Ended
+from tests.simulator.processes import Ended, Process
 from tests.simulator.store import Store
 
 _REAL = {name: getattr(os, name) for name in ("fsync", "listdir", "mkdir", "open", "rename", "rmdir", "scandir")}
@@ -37,6 +37,7 @@ class Disk(Machine):
         self._graves = self.root.with_name("graves")
         self._undo: list[Callable[[], None]] = []  # of names, since the last fsync of a folder
         self.dirty: set[int] = set()  # inodes with bytes that are not synced
+        self.writers: dict[int, Process] = {}  # by inode
         self._opened: dict[int, str] = {}  # by descriptor
 
     def lose(self, share: float) -> None:
@@ -76,7 +77,8 @@ class Disk(Machine):
         if path in Store.objects:
             return Store.flip(path, share)
         file = _REAL["open"](path, os.O_RDWR)
-        if not (size := os.fstat(file).st_size):
+        size, inode = os.fstat(file).st_size, os.fstat(file).st_ino
+        if not size or self.writers.get(inode) is self.process:  # which has what it wrote in memory
             return partial(os.close, file)
         place, bit = int(share * size), 1 << int(share * 1e6) % 8
         before = os.pread(file, 1, place)
@@ -208,7 +210,9 @@ class _Written(io.FileIO):
     def __init__(self, disk: Disk, path: str, mode: str):
         super().__init__(path, mode)
         self._disk, self._process = disk, disk.process
-        disk.dirty.add(os.fstat(self.fileno()).st_ino)
+        inode = os.fstat(self.fileno()).st_ino
+        disk.dirty.add(inode)
+        disk.writers[inode] = disk.process
 
     def write(self, data) -> int:
         if self._process.has_ended:

@@ -90,7 +90,7 @@ def _beside(machine: Machine, fault: Fault, process: Process, path: str) -> None
     """Another command begins, and both go on in turns."""
     chance, second = Random(fault.share), process.driver.second
     aside = Aside(chance, _TURN)
-    aside.start(lambda: second(aside), chance.randrange(1, LATE))
+    aside.start(lambda: second(aside), round(LATE ** chance.random()))
     machine.asides.append(aside)
 
 

@@ -117,3 +117,13 @@ def test_a_process_that_lost_the_folder_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
     with pytest.raises(InputError, match="another run has taken over"), owned(tmp_path):
         own(tmp_path)
+
+
+def test_the_lock_of_a_run_that_begins_in_a_folder_which_has_replaced_this_ones_stays(tmp_path):
+    folder = tmp_path / "out"
+    with owned(folder):
+        folder.rename(tmp_path / "replaced")
+        next_one = own(folder)
+    with pytest.raises(InputError, match="another run is writing"):
+        own(folder)
+    next_one.end()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,22 @@ def test_what_an_earlier_run_left_and_cannot_be_removed_gets_into_no_new_folder(
     left.parent.mkdir(parents=True)
     left.touch()
     monkeypatch.setattr(module, "remove", lambda path: None)  # as of a disk that fails
-    with pytest.raises(FileExistsError), whole_folder(tmp_path / "new") as folder:
+    with whole_folder(tmp_path / "new") as folder:
         (folder / "own").touch()
-    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["own"]
+
+
+def test_another_run_may_begin_to_replace_a_folder_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
+    to, others = tmp_path / "new", []
+    to.mkdir()
+
+    def begin_another(path: Path) -> None:
+        if path == tmp_path and not others:  # the name is on the disk, and what had it is not removed
+            others.append(whole_folder(to))
+            (others[0].__enter__() / "of another").write_text("its first file")
+
+    monkeypatch.setattr(module, "sync", begin_another)
+    with whole_folder(to) as folder:
+        (folder / "own").write_text("a file")
+    others[0].__exit__(None, None, None)
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "of another"]
