@@ -119,6 +119,11 @@ def names_a_day_of_the_run(expression: str) -> bool:
     return any(map(_is_day_of_the_run, _tokens(expression)))
 
 
+def beginnings(expression: str) -> list[int]:
+    """Return where the words and signs of an expression begin."""
+    return [each.start() for each in _TOKENS.finditer(expression) if each.lastgroup != "space"]
+
+
 def require_columns(names: Sequence[str], tables: Mapping[str, Sequence[str]]) -> None:
     """Refuse columns that none of the tables (name: columns) has, that several have, or one under several names."""
     for column in names:

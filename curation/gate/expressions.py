@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BooleanType, DoubleType, FloatType
 
 from curation.by_uid.comparable import comparable_schema
-from curation.gate.expression_text import NOT_OF_ONE, names_a_day_of_the_run, require_columns
+from curation.gate.expression_text import NOT_OF_ONE, beginnings, names_a_day_of_the_run, require_columns
 from runtime.errors import InputError
 from runtime.spark import settings
 
@@ -159,8 +160,21 @@ def _joined_by_and(tree: Any) -> Iterator[Any]:
 
 def _text(parser: Any, part: Any, expression: str) -> str:
     """Return what the user wrote of a part; where Spark does not say which that is, the part as Spark writes it."""
-    place = _place(parser, part, expression)
-    return part.sql() if place is None else expression[slice(*place)]
+    place, sql = _place(parser, part, expression), part.sql()
+    if place is not None:
+        return expression[slice(*place)]
+    end = part.origin().stopIndex().get() + 1 if part.origin().stopIndex().isDefined() else len(expression)
+    # Spark leaves out brackets that its parser needs, as in (name LIKE 'a%') IS NULL, which it has begin at IS.
+    texts = (expression[begin:end] for begin in reversed(beginnings(expression)) if begin < end)
+    return next((text for text in chain([sql], texts) if _parsed(parser, text) == sql), sql)
+
+
+def _parsed(parser: Any, text: str) -> str | None:
+    """Return an expression as Spark writes it, None if it is none."""
+    try:
+        return parser.parseExpression(text).sql()
+    except ParseException:
+        return None
 
 
 def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
@@ -168,11 +182,8 @@ def _place(parser: Any, part: Any, expression: str) -> tuple[int, int] | None:
     begin, end = (getattr(part.origin(), name)() for name in ("startIndex", "stopIndex"))
     if begin.isDefined() and end.isDefined():
         place = begin.get(), end.get() + 1
-        try:
-            if parser.parseExpression(expression[slice(*place)]).sql() == part.sql():
-                return place
-        except ParseException:
-            pass
+        if _parsed(parser, expression[slice(*place)]) == part.sql():
+            return place
     return None
 
 

@@ -40,7 +40,7 @@ LITERALS: dict[str, list[tuple[str, Any]]] = {
         ("null", None),
     ],
     "string": [("'a'", "a"), ('"b\'c"', "b'c"), ("''", ""), ("'犬'", "犬"), ("r'A%'", "A%"), ("'no\\'t'", "no't")],
-    "truth": [("true", True), ("false", False), ("null", None)],
+    "truth": [("true", True), ("false", False), ("cast(null as boolean)", None)],
 }
 ODD = [*"()'\"`;\\:[].,\0犬{}$?", "--", "/*", "*/", "::", "->", "null", "NOT ", "AND ", "select ", "over ()",
     "interval ", "date'now'", "99999999999999999999", "1e999", "max", "case ", "end"]  # fmt: skip

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.gate.expression_text import names_in, require_short
+from curation.gate.expressions import conditions
 from curation.gate.plan import GateOptions, GatePlan
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, spoilt
@@ -181,6 +182,13 @@ def test_the_text_of_a_damaged_expression_is_refused_or_passed_on_at_once():
             require_text(spoilt(condition(dice).sql, dice))
         except InputError:
             continue
+
+
+@pytest.mark.spark
+def test_a_part_that_spark_writes_without_the_brackets_that_it_needs_is_kept_as_it_was_written(spark):
+    expression = "ok AND ((name LIKE 'A%') IS NOT NULL) AND width IS NULL AND (name LIKE 'a') IN (true, false)"
+    texts = [each.text for each in conditions(spark, expression)]
+    assert texts == ["ok", "(name LIKE 'A%') IS NOT NULL", "(width IS NULL)", "(name LIKE 'a') IN (true, false)"]
 
 
 @pytest.mark.spark
