@@ -58,6 +58,8 @@ class Call:
     @property
     def last(self) -> tuple[Command, str | None]:
         """The last command that was not kept out by another one, and how it ended."""
+        if self.disk.is_flipped:  # a token may be what is damaged
+            return self.ends[-1]
         return next((end for end in reversed(self.ends) if not self._is_kept_out(end[1])), self.ends[-1])
 
     def require_orderly(self) -> None:
@@ -67,8 +69,7 @@ class Call:
             assert said is None or is_refused or self._is_kept_out(said), f"beside another command, {command}: {said}"
 
     def _is_kept_out(self, said: str | None) -> bool:
-        is_sure = len(self.ends) > 1 and not self.disk.is_flipped  # a token may be what is damaged
-        return is_sure and any(each in (said or "") for each in (self.kind.busy, TAKEN_OVER))
+        return len(self.ends) > 1 and any(each in (said or "") for each in (self.kind.busy, TAKEN_OVER))
 
     def _said(self, session: Session, command: Command) -> str | None:
         try:

@@ -119,7 +119,12 @@ class Disk(Machine):
         return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding, errors, newline)
 
     def _open(self, path, flags, mode=0o777, *, dir_fd=None):
+        is_new = flags & os.O_CREAT and self._is_below(path) and not os.path.exists(path)
+        if is_new:
+            self.operation("create", os.fspath(path))
         opened = _REAL["open"](path, flags, mode, dir_fd=dir_fd)
+        if is_new:
+            self._undo.append(lambda: _REAL["unlink"](path))
         if self._is_below(path):
             self._opened[opened] = os.fspath(path)
         return opened

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SECRET = "53cr37"
 URL = f"https://me:{SECRET}@sim.example/out?X-Amz-Signature={SECRET}"
 LATE = 400  # operations within which late work goes on, room comes back, or a flipped bit is as it was
+WINDOW = 25  # operations, at most, of what a command does after it has looked whether the folder is still its own
 _TURN = 60  # operations of one of two commands until the other goes on, at most
 _JUMP = 40 * 24 * 3600  # seconds
 
@@ -83,11 +84,14 @@ def _clock(machine: Machine, fault: Fault, process: Process, path: str) -> None:
 
 def _second(machine: Machine, fault: Fault, process: Process, path: str) -> None:
     """Another command runs, from its begin to its end."""
+    driver = process.driver
+    machine.is_between = machine.is_remote and driver.operations - driver.looked < WINDOW
     process.driver.second(None)
 
 
 def _beside(machine: Machine, fault: Fault, process: Process, path: str) -> None:
     """Another command begins, and both go on in turns."""
+    machine.is_between = machine.is_remote
     chance, second = Random(fault.share), process.driver.second
     aside = Aside(chance, _TURN)
     aside.start(lambda: second(aside), round(LATE ** chance.random()))

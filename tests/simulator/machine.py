@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from runtime.storage.locks import TOKEN
 from tests.simulator.faults import KINDS
 from tests.simulator.processes import Aside, Driver, Ended, Process
 
@@ -41,6 +42,7 @@ class Machine:
     output: Path  # where runs write: `root`, or a folder of an object store with the same faults
     nobody: Random = field(default_factory=Random)  # the chance of what no command does
     is_flipped: bool = False  # a bit, at rest or in what was read
+    is_between: bool = False  # a second command came between a look at the token of a store and what was done then
     clock: float = 0.0  # seconds by which it has jumped
     operations: int = 0
     trouble: Trouble = field(default_factory=Trouble)
@@ -114,6 +116,7 @@ class Machine:
         self._flip_back()
         driver, self.operations = process.driver, self.operations + 1
         number, driver.operations = driver.operations, driver.operations + 1
+        driver.looked = number if path.endswith(TOKEN) and kind == "read" else driver.looked
         for fault in driver.faults.get(number, ()):
             if fault.kind != "lost" or process is not driver:
                 self.met.append(f"{fault}: {process.name} {kind} {path.removeprefix(str(self.root))}")

@@ -54,6 +54,7 @@ class Driver(Process):
     def __init__(self, faults: list[Fault], chance: Random, second: Callable[..., None], aside: Aside | None = None):
         super().__init__("driver", self, aside)
         self.chance, self.second, self.operations, self.is_lost = chance, second, 0, False
+        self.looked = -1 << 60  # the operation at which it last looked whether an object store was still its own
         self.faults: dict[int, list[Fault]] = {}
         for fault in faults:
             self.faults.setdefault(fault.at, []).append(fault)

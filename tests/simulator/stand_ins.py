@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,7 @@ from pyspark import SparkFiles
 from curation.report import page
 from runtime.caches import cache_folder
 from runtime.storage.paths import as_path
+from runtime.storage.whole import text_of
 from runtime.warming import compile_kernels
 from tests.simulator.disk import Disk
 from tests.simulator.processes import Process
@@ -51,6 +52,7 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
         for module, name, stand_in in _places(disk):
             stack.enter_context(patch.object(module, name, stand_in))
         stack.enter_context(patch.object(gc, "freeze", lambda: None))
+        stack.enter_context(patch.object(tempfile, "tempdir", str(folder)))
         stack.enter_context(patch.object(pa.ipc, "new_file", _ArrowWriter))
         stack.enter_context(patch.object(shutil, "_USE_CP_SENDFILE", False))
         stack.enter_context(patch.object(tempfile, "_get_candidate_names", partial(_drawn_names, disk)))
@@ -88,13 +90,28 @@ def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
         uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
         compile_kernels: lambda *_: None,
         version: _VERSION,
+        text_of: _text_of,
         entry_points: _ENTRY_POINTS,
     }
-    by_id = {id(real): stand_in for real, stand_in in stand_ins.items()}
-    for module in _modules():
-        for name, value in [*vars(module).items()]:
-            if id(value) in by_id:
-                yield module, name, by_id[id(value)]
+    for real, stand_in in stand_ins.items():
+        for module, name in _known_as(real, len(sys.modules)):
+            yield module, name, stand_in
+
+
+@cache
+def _known_as(real: object, _: int) -> list[tuple[ModuleType, str]]:
+    """Return the names of an object in the modules that are imported."""
+    return [(module, name) for module in _modules() for name, value in vars(module).items() if value is real]
+
+
+def _text_of(content: object) -> str:
+    """Return what `text_of` does, of what has been written before without the time that spaces cost."""
+    return _text(json.dumps(content))
+
+
+@lru_cache(maxsize=1 << 12)
+def _text(compact: str) -> str:
+    return text_of(json.loads(compact))
 
 
 def _cache_folder(disk: Disk) -> Path:
