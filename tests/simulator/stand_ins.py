@@ -24,8 +24,8 @@ from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import Timeout, UnixFileLock
-from pyarrow.parquet import ParquetWriter
 from pyspark import SparkFiles
 
 from curation.report import page
@@ -54,6 +54,8 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
         stack.enter_context(patch.object(gc, "freeze", lambda: None))
         stack.enter_context(patch.object(tempfile, "tempdir", str(folder)))
         stack.enter_context(patch.object(pa.ipc, "new_file", _ArrowWriter))
+        for module in (pq, pq.core):  # the latter's `write_table` uses it
+            stack.enter_context(patch.object(module, "ParquetWriter", _Writer))
         stack.enter_context(patch.object(shutil, "_USE_CP_SENDFILE", False))
         stack.enter_context(patch.object(tempfile, "_get_candidate_names", partial(_drawn_names, disk)))
         stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
@@ -84,7 +86,6 @@ def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
     stand_ins = {
         ThreadPoolExecutor: _Inline,
         UnixFileLock: partial(_Lock, disk, {}),
-        ParquetWriter: _Writer,
         SparkFiles: _SparkFiles(disk),
         cache_folder: partial(_cache_folder, disk),
         uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
@@ -170,7 +171,7 @@ class _Inline:
         pass
 
 
-class _Writer(ParquetWriter):
+class _Writer(pq.ParquetWriter):
     """Writes through Python's file, where faults come."""
 
     def __init__(self, where: Path, *arguments: object, **named: object):
