@@ -10,6 +10,7 @@ from types import SimpleNamespace as Namespace
 import pyarrow as pa
 import pytest
 
+from tests.simulator.building import METADATA
 from tests.simulator.curating import CURATE
 from tests.simulator.exporting import EXPORTS, REMOVALS
 from tests.simulator.kind import Command, Kind
@@ -23,7 +24,7 @@ from tests.simulator.training import TRAINING
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
 
-KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES)}
+KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES, *METADATA)}
 
 
 @pytest.fixture(scope="module")

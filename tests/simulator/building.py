@@ -1,0 +1,115 @@
+"""The kind of build_metadata that the simulator runs, over small dumps.
+
+How n-grams and titles are counted and chosen, with Spark's DataFrames, is left out: tasks write all words, pairs and
+titles to the files that the stages would write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from unittest.mock import patch
+
+import pyarrow as pa
+
+from curation.run.verify import verify
+from metadata import MetadataConfig, Sources, build_metadata, pipeline
+from metadata.stages.choosing import CHOSEN
+from metadata.stages.ngrams import TITLES, NgramPlan
+from metadata.stages.titles import TitlePlan
+from metadata.wikipedia import articles
+from metadata.wikipedia.files import WikipediaFile
+from runtime.spark import run
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import part_writer, read_table
+from runtime.storage.whole import read_json
+from runtime.tallies import Tallies
+from tests.simulator.engine import Session
+from tests.simulator.kind import Command, Kind, contents
+from tests.support import dumps
+
+LANGUAGES = ("de", "fr", "nl")
+
+
+class Metadata(Kind):
+    """The metadata of some languages, from a dump of each and page views."""
+
+    name = "metadata"
+    places = (False,)
+    finished = "metadata.json"
+
+    def prepare(self, folder: Path) -> None:
+        for code in LANGUAGES:
+            pages = [dumps.page(f"Page {number}", f"word{number} of {code} " * number) for number in range(1, 4)]
+            dumps.write(_dump(folder, code), dumps.dump(*pages, code=code))
+        (folder / "views").touch()
+
+    def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
+        given = [str(_dump(folder, code)) for code in LANGUAGES[: command.inputs]]
+        sources = replace(Sources.find(wikipedia=given), pageviews=[str(folder / "views")], wanted=LANGUAGES)
+        with _without_frames():
+            build_metadata(session, MetadataConfig(unigram_share=1.0), sources, output)
+
+    def results(self, output: Path) -> dict[str, bytes]:
+        return contents(output, (), ("entries.parquet", self.finished))
+
+    def require_whole(self, output: Path) -> None:
+        verify(output)
+
+    def inputs(self, output: Path) -> int:
+        return len((read_json(output / self.finished) or {})["inputs"]["wikipedia"])
+
+
+METADATA = (Metadata(),)
+
+
+def _dump(folder: Path, code: str) -> Path:
+    return folder / f"{code}wiki-20240101-pages-articles.xml"
+
+
+@contextmanager
+def _without_frames() -> Iterator[None]:
+    with patch.object(pipeline, "ngram_entries", _ngrams), patch.object(pipeline, "title_entries", _titles):
+        yield
+
+
+def _ngrams(session: Session, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
+    """Stand in for the stages that count and choose words and pairs."""
+    tallies = run(session, [(code, file) for code, own in files.items() for file in own], partial(_count, plan=plan))
+    rows = [(row["language"], row | {"language": None}) for row in tallies.rows()]
+    return {code: Tallies(row for language, row in rows if language == code) for code in files}
+
+
+def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> Tallies:
+    code, file = dump
+    tally: Counter = Counter()
+    folder, found = plan.folder / code, pa.Table.from_batches(articles.articles(file, tally))
+    words = " ".join(found["text"].to_pylist()).split()
+    with part_writer(folder / "titles-00000.parquet", TITLES, 8) as writer:
+        writer.write(pa.record_batch([found["title"].combine_chunks()], schema=TITLES))
+    _choose(folder / "unigrams.parquet", Counter(words))
+    _choose(folder / "bigrams.parquet", Counter(" ".join(pair) for pair in pairwise(words)))
+    return Tallies([{"name": name, "language": code, "value": value} for name, value in tally.items()])
+
+
+def _titles(session: Session, files: list[str], plan: TitlePlan) -> Tallies:
+    """Stand in for the stages that add up page views, and choose titles."""
+    return run(session, [*plan.articles.items()], partial(_write_titles, folder=plan.folder))
+
+
+def _write_titles(own: tuple[str, list[OwnFile]], folder: Path) -> Tallies:
+    code, files = own
+    titles = [title for file in files for title in read_table(file)["title"].to_pylist()]
+    _choose(folder / f"{code}.parquet", Counter(titles))
+    return Tallies()
+
+
+def _choose(path: Path, counts: Counter[str]) -> None:
+    best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    with part_writer(path, CHOSEN, 8) as writer:
+        writer.write(pa.record_batch([[entry for entry, _ in best], [float(n) for _, n in best]], schema=CHOSEN))
