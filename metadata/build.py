@@ -28,7 +28,7 @@ from runtime.redaction import with_secrets
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import read_table
 from runtime.storage.versions import version_of
-from runtime.storage.whole import Parts
+from runtime.storage.whole import STAMP, Parts
 
 log = logging.getLogger("metadata")
 
@@ -82,7 +82,7 @@ class Build:
     def _files(self, part: str) -> dict[str, OwnFile]:
         """Return the files of a part by name; refuse a part that lacks some."""
         folder = self.parts.folder / part
-        checksums = (self.parts.stamp(part) or {}).get("checksums")
+        checksums = self._stamp(part).get("checksums")
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
     def titles(self) -> Part:
@@ -145,9 +145,7 @@ class Build:
             "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
-            "excerpts": [
-                row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt" and sources.pageviews
-            ],
+            "excerpts": self._excerpts() if sources.pageviews else [],
             "inputs": {
                 "wordnet": sorted(file.path for file in sources.wordnets),
                 "wikipedia": sorted({file.path for file in sources.wikipedias}),
@@ -174,7 +172,14 @@ class Build:
         return [row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt"]
 
     def _tallies(self, part: str) -> list[dict]:
-        return (self.parts.stamp(part) or {}).get("tallies", [])
+        return self._stamp(part).get("tallies", [])
+
+    def _stamp(self, part: str) -> dict:
+        """Return the stamp of a part that was counted; refuse a damaged one, for which the part is counted again."""
+        stamp = self.parts.stamp(part)
+        if stamp is None:
+            raise OwnFile(self.parts.folder / part / STAMP, None, AGAIN).damaged("it cannot be read")
+        return stamp
 
 
 def _ngrams(code: str) -> str:

@@ -19,7 +19,7 @@ from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
 from runtime.shipping import require_shared
 from runtime.storage.locks import owned
-from runtime.storage.own_files import checksum_of, part_files
+from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import remove
 from runtime.storage.whole import Parts
 from runtime.tallies import Tallies
@@ -99,8 +99,7 @@ class Counting:
         return found
 
     def _finish(self, part: Part, tallies: Tallies) -> None:
-        files = part_files(self.build.parts.work / part.name)
-        checksums = {path.name: checksum_of(path) for path in files}
+        checksums = checksums_in(tallies)  # as their writers say: a folder on another machine may be listed late
         stamp = {"made_from": part.made_from, "tallies": tallies.rows(), "checksums": checksums}
         self.build.parts.finish(part.name, stamp)
         log.debug("%s: counted", part.title)

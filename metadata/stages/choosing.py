@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from metadata.words.selection import by_language
 from runtime.spark import collected, map_batches
+from runtime.storage.own_files import recorded
 from runtime.storage.parquet import part_writer
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
@@ -87,21 +88,23 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
 
 
 def write_best(candidates: DataFrame, name: str, taken: Mapping[str, int], path: Path) -> Tallies:
-    """Write the best rows of RATED of each language, by score and then by entry; return how many by `name`.
+    """Write the best rows of RATED of each language, by score and then by entry; return their number and checksums.
 
-    `taken` is how many of each language, `path` that of the files, with {language} in it.
+    `taken` is how many of each language, `name` that of their number, `path` that of the files, with {language} in it.
     """
     in_order = candidates.repartition("language").sortWithinPartitions("language", F.desc("score"), "entry")
-    return collected(map_batches(in_order, partial(_write, name=name, taken=taken, path=str(path)), TALLIES))
+    return collected(map_batches(in_order, partial(_write, name=name, taken=taken, pattern=str(path)), TALLIES))
 
 
 def _write(
-    batches: Iterable[pa.RecordBatch], name: str, taken: Mapping[str, int], path: str
+    batches: Iterable[pa.RecordBatch], name: str, taken: Mapping[str, int], pattern: str
 ) -> Iterator[pa.RecordBatch]:
     tally = Tallies()
     for code, parts in groupby(by_language(batches), key=itemgetter(0)):
-        with part_writer(Path(path.replace("{language}", code)), CHOSEN, _ROWS) as writer:
+        path = Path(pattern.replace("{language}", code))
+        with part_writer(path, CHOSEN, _ROWS) as writer:
             for _, rows in parts:
                 writer.write(rows.select(CHOSEN.names).cast(CHOSEN).slice(0, taken[code] - writer.rows))
         tally.add(name, writer.rows, code)
+        tally.add(*recorded(path.name, writer.checksum), code)
     yield tally.batch()

@@ -23,6 +23,7 @@ from metadata.words import ngrams, selection
 from metadata.words.counting import COUNTS, count_batches
 from metadata.words.selection import RATED
 from runtime.spark import Batches, collected, map_batches, over, stored
+from runtime.storage.own_files import recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
@@ -128,6 +129,8 @@ def _count(dump: _Dump, plan: NgramPlan) -> Iterator[pa.RecordBatch]:
         texts = _texts(articles.articles(dump.file, tally), titles)
         for counted in count_batches(texts, language(dump.language)):
             yield from _rows(dump.language, counted)
+    name, checksum = recorded(path.name, titles.checksum)
+    tally[name] = checksum
     yield from _rows(dump.language, pa.table([pa.nulls(len(tally), pa.string()), [*tally], [*tally.values()]], COUNTS))
 
 

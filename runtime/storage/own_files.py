@@ -133,9 +133,14 @@ def as_written(path: Path) -> OwnFile:
     return OwnFile(path, checksum_of(path), "run the same command again")
 
 
+def recorded(name: str, checksum: str) -> tuple[str, int]:
+    """Return the checksum of a file as the name and the value of a tally."""
+    return f"{TALLY}{name}", int(checksum, 16)
+
+
 def tally(tallies: Tallies, path: Path, checksum: str) -> None:
     """Add the checksum of a file to its task's tallies."""
-    tallies.add(f"{TALLY}{path.name}", int(checksum, 16))
+    tallies.add(*recorded(path.name, checksum))
 
 
 def checksums_in(tallies: Tallies) -> dict[str, str]:
