@@ -41,6 +41,7 @@ ASSIGNED = pa.schema(
     ]
 )
 FINE, COARSE = "fine", "coarse"
+NEAREST_OF = "nearest-"  # before the name of a file of clusters: that of the file with its nearest texts
 SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
 CHARACTERS = 300  # of a text
 NEAREST = pa.schema(
@@ -124,7 +125,7 @@ def write_assigned(
 def write_clusters(
     spark: SparkSession, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: Output
 ) -> Tallies:
-    """Write a file of CLUSTERS for each file of images of which some have embeddings; return the counts.
+    """Write a file of CLUSTERS for each file of images of which some have embeddings; return counts and checksums.
 
     Of several embeddings of one image the one nearest to its centre counts.
     """
@@ -159,7 +160,8 @@ def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -
             tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
             _count(found, coarse, texts, tallies)
     tally(tallies, path, writer.checksum)
-    write_tables(output.nearest / path.name, [nearest.rows], NEAREST)
+    path = output.nearest / f"{NEAREST_OF}{path.name}"
+    tally(tallies, path, write_tables(path, [nearest.rows], NEAREST))
     return tallies
 
 

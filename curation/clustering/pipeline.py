@@ -169,15 +169,17 @@ class Steps:
             to = self.parts.begin(CLUSTERS)
             how = joining.Output(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed)
             written = joining.write_clusters(self.spark, files, _own(folder, assigned), how)
+        sums = checksums_in(written)
+        of_texts = {name: sums.pop(name) for name in [*sums] if name.startswith(joining.NEAREST_OF)}
         nearest = Nearest()
-        for file in own_files(texts, None, AGAIN):
+        for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
-        return Counted(sum(map(rows_of, files)), trained_on, assigned, written, nearest)
+        return Counted(sum(map(rows_of, files)), trained_on, assigned, written, nearest, sums)
 
     def finish(self, clusters: Clusters, counted: Counted, made_from: dict[str, Any]) -> dict[str, Any]:
         """Write all but the embeddings under their names, clusters.json last; return its content."""
         folder = self.parts.folder
-        sums = {f"{CLUSTERS}/{name}": each for name, each in checksums_in(counted.written).items()}
+        sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
         facts = facts_of(self.request.config, made_from, clusters, counted)
         remove(folder / FACTS)
         self.parts.finish(CLUSTERS)

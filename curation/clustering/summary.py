@@ -40,6 +40,7 @@ class Counted:
     assigned: Tallies
     written: Tallies
     nearest: Nearest
+    checksums: dict[str, str]  # of the files of clusters
 
 
 def facts_of(config: ClusterConfig, made_from: dict[str, Any], clusters: Clusters, counted: Counted) -> dict[str, Any]:

@@ -6,6 +6,7 @@ titles to the files that the stages would write.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from runtime.spark import run
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import part_writer, read_table
 from runtime.storage.whole import read_json
 from runtime.tallies import Tallies
@@ -56,7 +57,9 @@ class Metadata(Kind):
             build_metadata(session, MetadataConfig(unigram_share=1.0), sources, output)
 
     def results(self, output: Path) -> dict[str, bytes]:
-        return contents(output, (), ("entries.parquet", self.finished))
+        facts = read_json(output / self.finished) or {}
+        facts.pop("checksums", None)  # of which verify tells
+        return contents(output, (), ("entries.parquet",)) | {self.finished: json.dumps(facts).encode()}
 
     def require_whole(self, output: Path) -> None:
         verify(output)
@@ -87,14 +90,17 @@ def _ngrams(session: Session, files: Mapping[str, list[WikipediaFile]], plan: Ng
 
 def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> Tallies:
     code, file = dump
-    tally: Counter = Counter()
-    folder, found = plan.folder / code, pa.Table.from_batches(articles.articles(file, tally))
-    words = " ".join(found["text"].to_pylist()).split()
-    with part_writer(folder / "titles-00000.parquet", TITLES, 8) as writer:
+    read: Counter = Counter()
+    folder, found = plan.folder / code, pa.Table.from_batches(articles.articles(file, read))
+    words, tallies = " ".join(found["text"].to_pylist()).split(), Tallies()
+    path = folder / "titles-00000.parquet"
+    with part_writer(path, TITLES, 8) as writer:
         writer.write(pa.record_batch([found["title"].combine_chunks()], schema=TITLES))
-    _choose(folder / "unigrams.parquet", Counter(words))
-    _choose(folder / "bigrams.parquet", Counter(" ".join(pair) for pair in pairwise(words)))
-    return Tallies([{"name": name, "language": code, "value": value} for name, value in tally.items()])
+    for name, value in (*read.items(), recorded(path.name, writer.checksum)):
+        tallies.add(name, value, code)
+    _choose(folder / "unigrams.parquet", Counter(words), code, tallies)
+    _choose(folder / "bigrams.parquet", Counter(" ".join(pair) for pair in pairwise(words)), code, tallies)
+    return tallies
 
 
 def _titles(session: Session, files: list[str], plan: TitlePlan) -> Tallies:
@@ -103,13 +109,14 @@ def _titles(session: Session, files: list[str], plan: TitlePlan) -> Tallies:
 
 
 def _write_titles(own: tuple[str, list[OwnFile]], folder: Path) -> Tallies:
-    code, files = own
+    (code, files), tallies = own, Tallies()
     titles = [title for file in files for title in read_table(file)["title"].to_pylist()]
-    _choose(folder / f"{code}.parquet", Counter(titles))
-    return Tallies()
+    _choose(folder / f"{code}.parquet", Counter(titles), code, tallies)
+    return tallies
 
 
-def _choose(path: Path, counts: Counter[str]) -> None:
+def _choose(path: Path, counts: Counter[str], code: str, tallies: Tallies) -> None:
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     with part_writer(path, CHOSEN, 8) as writer:
         writer.write(pa.record_batch([[entry for entry, _ in best], [float(n) for _, n in best]], schema=CHOSEN))
+    tallies.add(*recorded(path.name, writer.checksum), code)
