@@ -28,7 +28,7 @@ from runtime.errors import AGAIN, InputError
 from runtime.storage.locks import alone
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import as_path, is_url, make_folder
-from runtime.storage.whole import whole
+from runtime.storage.whole import sync, whole
 
 ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
 KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
@@ -207,6 +207,8 @@ def _unpack(packed: Path, copy: Path) -> None:
             raise BadZipFile("its content has another digest than its name")
         with packed.open("rb") as file, ZipFile(file) as archive:
             archive.extractall(partial)  # as files and folders below it, whatever the names of the members
+        for path in (*partial.rglob("*"), partial):
+            sync(path)  # later jobs use the copy, also after a loss of power
         partial.replace(copy)
     except BadZipFile as error:
         raise OwnFile(packed, None, "delete it, and run the same command again").damaged(error) from error
