@@ -124,6 +124,9 @@ def test_the_order_of_two_wordnets_of_a_language_does_not_matter(tmp_path):
     for name, lemma in (("a", "Hund"), ("b", "Apfel")):
         (tmp_path / f"{name}.tab").write_text(f"# X\tdeu\thttps://example.org\tCC0\n1-n\tlemma\t{lemma}\n")
     files = [str(tmp_path / "a.tab"), str(tmp_path / "b.tab")]
+    counted = planned(tmp_path).parts
+    counted.begin("titles")
+    counted.finish("titles", {})
     entries = [
         planned(tmp_path, wordnets=order).sources_of("de", Counter())[1].entries for order in (files, files[::-1])
     ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -50,11 +50,13 @@ class Metadata(Kind):
             dumps.write(_dump(folder, code), dumps.dump(*pages, code=code))
         (folder / "views").touch()
 
+    def settings(self, command: Command) -> AbstractContextManager:
+        return patch.multiple(pipeline, ngram_entries=_ngrams, title_entries=_titles)
+
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         given = [str(_dump(folder, code)) for code in LANGUAGES[: command.inputs]]
         sources = replace(Sources.find(wikipedia=given), pageviews=[str(folder / "views")], wanted=LANGUAGES)
-        with _without_frames():
-            build_metadata(session, MetadataConfig(unigram_share=1.0), sources, output)
+        build_metadata(session, MetadataConfig(unigram_share=1.0), sources, output)
 
     def results(self, output: Path) -> dict[str, bytes]:
         facts = read_json(output / self.finished) or {}
@@ -73,12 +75,6 @@ METADATA = (Metadata(),)
 
 def _dump(folder: Path, code: str) -> Path:
     return folder / f"{code}wiki-20240101-pages-articles.xml"
-
-
-@contextmanager
-def _without_frames() -> Iterator[None]:
-    with patch.object(pipeline, "ngram_entries", _ngrams), patch.object(pipeline, "title_entries", _titles):
-        yield
 
 
 def _ngrams(session: Session, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:

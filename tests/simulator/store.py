@@ -37,9 +37,10 @@ class Store(AbstractFileSystem):
         direct = folders | {name: info for name, info in found.items() if name in below or name == path}
         return [*direct.values()] if detail else [*direct]
 
-    def find(self, path: str, **_: Any) -> list[str]:
+    def find(self, path: str, detail: bool = False, **_: Any) -> list[str] | dict[str, dict]:
         path = self._strip_protocol(path)
-        return [name for name in self._seen(path) if name == path or name.startswith(f"{path}/")]
+        found = [name for name in self._seen(path) if name == path or name.startswith(f"{path}/")]
+        return {name: self._info(name) for name in found} if detail else found
 
     def info(self, path: str, **_: Any) -> dict:
         path = self._strip_protocol(path)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.simulator.building import METADATA
+from tests.simulator.clustered import CLUSTERING
 from tests.simulator.curating import CURATE
 from tests.simulator.exporting import EXPORTS, REMOVALS
 from tests.simulator.kind import Command, Kind
@@ -24,7 +25,7 @@ from tests.simulator.training import TRAINING
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
 
-KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES, *METADATA)}
+KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES, *METADATA, *CLUSTERING)}
 
 
 @pytest.fixture(scope="module")
