@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkTypeError
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
@@ -107,8 +107,8 @@ def require_boolean(spark: SparkSession, condition: Condition, columns: pa.Schem
         with _silent():
             rows = spark.createDataFrame([], from_arrow_schema(columns))
             checked = rows.select(expr(condition.text))
-    except (AnalysisException, PySparkTypeError) as error:
-        if (error.getCondition() or "").partition(".")[0] in _OF_MANY_ROWS:
+    except (AnalysisException, PySparkTypeError, Py4JJavaError) as error:  # the last: a bug of its analyser
+        if (getattr(error, "getCondition", str)() or "").partition(".")[0] in _OF_MANY_ROWS:
             raise InputError(f"condition {condition.text!r} of --keep {NOT_OF_ONE}") from None
         raise InputError(f"condition {condition.text!r} of --keep cannot be evaluated: {_reason(error)}") from None
     kind = checked.schema[0].dataType
@@ -160,13 +160,13 @@ def _joined_by_and(tree: Any) -> Iterator[Any]:
 
 def _text(parser: Any, part: Any, expression: str) -> str:
     """Return what the user wrote of a part; where Spark does not say which that is, the part as Spark writes it."""
-    place, sql = _place(parser, part, expression), part.sql()
-    if place is not None:
+    if place := _place(parser, part, expression):
         return expression[slice(*place)]
+    sql = part.sql()
     end = part.origin().stopIndex().get() + 1 if part.origin().stopIndex().isDefined() else len(expression)
     # Spark leaves out brackets that its parser needs, as in (name LIKE 'a%') IS NULL, which it has begin at IS.
     texts = (expression[begin:end] for begin in reversed(beginnings(expression)) if begin < end)
-    return next((text for text in chain([sql], texts) if _parsed(parser, text) == sql), sql)
+    return next((text for text in (sql, *texts) if _parsed(parser, text) == sql), sql)
 
 
 def _parsed(parser: Any, text: str) -> str | None:

@@ -30,6 +30,7 @@ from curation.gate.only import UidList
 from curation.observers.classes import read_classes
 from metadata.entry_lists import read_list
 from runtime.errors import InputError
+from tests.fuzz.inputs import OF_A_PAGE
 from tests.fuzz.mutations import damaged
 from tests.fuzz.target import Target, require_named
 from tests.support.hostile_strings import EVERY
@@ -177,4 +178,4 @@ READERS = (
     lambda path: read_classes([f"en={path}"]),
     read_list,
 )
-TABLES = {"tables": Target(lambda folder: [b"txt\n"], look, make)}
+TABLES = {"tables": Target(lambda folder: [b"txt\n"], look, make, megabytes=OF_A_PAGE)}

@@ -164,6 +164,8 @@ def test_what_is_not_of_one_image_is_refused_in_one_sentence(spark, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "t" / "a.parquet")
     said = {keep: refusal_of(spark, tmp_path / "t", keep) for keep in OF_MANY_ROWS + OF_A_RUN}
     assert [keep for keep, sentence in said.items() if "is not of one image alone; leave out" not in sentence] == []
+    for keep in ("cast(x -> x as double) > width", "cast((x, y) -> x as boolean)"):
+        assert "cannot be evaluated: " in refusal_of(spark, tmp_path / "t", keep)
     for keep in ("name = 'today' AND at > '2020-01-01'", "at > 'epoch'", "name = 'now' OR width > 1", "pi() > width"):
         assert opened_gate(spark, [str(tmp_path / "t")], keep)
 
