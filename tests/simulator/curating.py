@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
 from curation.gate.plan import GateOptions
@@ -20,6 +24,7 @@ from metadata.entries import Entries
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 
+TABLE, EXCLUDED = "table.parquet", "excluded.txt"
 WORDS = "dog cat tree house river moon sky hill boat bird".split()
 _THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
 _SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
@@ -32,14 +37,20 @@ class Curate(Kind):
 
     name: str
     config: CurationConfig
-    options: Options
+    options: Callable[[Path], Options]  # given the folder of inputs
+    is_unique: bool = False  # each image once
     caches = (open_automata, open_matchers)
     has_other = True
 
     def prepare(self, folder: Path) -> None:
         for number in range(self.most):
-            rows = [_row(number, each, self.options.unique_images) for each in range(20)]
+            rows = [_row(number, each, self.is_unique) for each in range(20)]
             _input(folder, number).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        urls = sorted({_row(file, each, self.is_unique)["url"] for file in range(self.most) for each in range(20)})
+        (folder / EXCLUDED).write_text("\n".join(urls[::7]))
+        scores = [number % 5 for number in range(len(urls))]
+        digests = [f"{number // 2:x}" for number in range(len(urls))]
+        pq.write_table(pa.table({"url": urls, "score": scores, "sha256": digests}), folder / TABLE)
 
     def settings(self, command: Command) -> AbstractContextManager:
         return patch.object(sizes, "BUCKET_ROWS", command.bucket_rows)
@@ -51,7 +62,7 @@ class Curate(Kind):
             inputs=[_input(folder, each) for each in range(command.inputs)],
             metadata=_entries(),
             output=output,
-            options=replace(self.options, overwrite=command.overwrite),
+            options=replace(self.options(folder), overwrite=command.overwrite),
         )
 
     def results(self, output: Path) -> dict[str, bytes]:
@@ -70,11 +81,22 @@ class Curate(Kind):
         return json.loads((output / self.finished).read_text("utf-8"))
 
 
+def _gate(folder: Path) -> Options:
+    return Options(gate=GateOptions(policy=["min_words:5"]))
+
+
+def _table(folder: Path) -> Options:
+    """Return a condition on a table, and that one image of a picture stays."""
+    return Options(gate=GateOptions(images=[[folder / TABLE]], keep="score > 0", same_image="sha256"))
+
+
 CURATE = (
-    Curate("plain", _THRESHOLD, Options()),
-    Curate("unique images", _AUTOMATA, Options(unique_images=True)),
-    Curate("target size", _SIZE, Options()),
-    Curate("gate", _AUTOMATA, Options(gate=GateOptions(policy=["min_words:5"]))),
+    Curate("plain", _THRESHOLD, lambda folder: Options()),
+    Curate("unique images", _AUTOMATA, lambda folder: Options(unique_images=True), is_unique=True),
+    Curate("target size", _SIZE, lambda folder: Options()),
+    Curate("exclusion", _AUTOMATA, lambda folder: Options(exclude=[str(folder / EXCLUDED)])),
+    Curate("gate", _AUTOMATA, _gate),
+    Curate("table and same image", _AUTOMATA, _table),
 )
 
 

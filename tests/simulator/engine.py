@@ -132,10 +132,6 @@ class Session:
     def defaultParallelism(self) -> int:
         return self.engine.cores
 
-    def range(self, begin: int, end: int) -> Rows:
-        """Return a few numbers, of which nobody asks which they are."""
-        return Rows(self.engine, [partial(iter, [])])
-
     def addFile(self, path: str) -> None:
         """Let workers fetch a file: they find it in the driver's folder of them."""
 
@@ -187,10 +183,6 @@ class Rows:
 
     def mapPartitionsWithIndex(self, function: Callable) -> Rows:
         return self._with(function)
-
-    def mapInArrow(self, function: Callable, schema: str) -> Rows:
-        """Map batches; return rows as dicts."""
-        return self._with(lambda _, rows: (row for batch in function(iter(rows)) for row in batch.to_pylist()))
 
     def partitionBy(self, number: int, partition: Callable[[int], int]) -> Rows:
         """Bring the rows of all tasks together, in a drawn order."""

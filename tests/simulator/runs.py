@@ -1,11 +1,11 @@
 """Whole runs of commands from a seed: each ends with the bytes of a quiet run, or in a sentence after which one does.
 
 The code is the program's own, down to `os`, `io` and fsspec, and up to Spark's context: `kind` is a command and its
-options, as `curating` fills it in; `machine` has the processes and faults, `disk` and `store` are where they come,
-`engine` has the tasks, and `stand_ins` puts all in place. A failing seed is replayed by its number as long as neither
-`schedule`, the kinds nor the operations of a quiet run change. What is damaged at rest may need what a sentence asks
-for; all else must heal by the same command. Not simulated: DataFrames (gates with tables, clusters), what Arrow itself
-reads, and two commands in turns.
+options, as `curating` fills it in; `machine` counts the operations of `processes`, and `faults` come there; `disk` and
+`store` are what they work on; `engine` has the tasks, `frames` what gates ask of DataFrames; `stand_ins` puts all in
+place. A failing seed is replayed by its number as long as neither `schedule`, the kinds nor the operations of a quiet
+run change. What is damaged may need what a sentence asks for; all else must heal by the same command. Not simulated:
+what Spark itself reads and writes, what Arrow reads, and damage of inputs, which the program cannot tell.
 """
 
 from __future__ import annotations

@@ -27,13 +27,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import Timeout, UnixFileLock
 from pyspark import SparkFiles
+from pyspark.sql.functions import expr
 
+from curation.gate import expressions, joined_tables
+from curation.near_copies import copies
 from curation.report import page
 from runtime.caches import cache_folder
 from runtime.storage.paths import as_path
 from runtime.storage.whole import text_of
 from runtime.warming import compile_kernels
+from tests.simulator import frames
 from tests.simulator.disk import Disk
+from tests.simulator.engine import Session
 from tests.simulator.processes import Process
 from tests.simulator.store import PROTOCOL, Store
 
@@ -59,6 +64,7 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
         stack.enter_context(patch.object(shutil, "_USE_CP_SENDFILE", False))
         stack.enter_context(patch.object(tempfile, "_get_candidate_names", partial(_drawn_names, disk)))
         stack.enter_context(patch.object(page, "render", lambda run, *_: json.dumps(run.run_json())))
+        stack.enter_context(patch.object(Session, "range", frames.numbers, create=True))
         for each in _cached_properties():
             stack.enter_context(patch.object(each, "lock", nullcontext()))
         stack.enter_context(disk.patched())
@@ -92,6 +98,10 @@ def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
         compile_kernels: lambda *_: None,
         version: _VERSION,
         text_of: _text_of,
+        expr: str,
+        expressions.checked: frames.checked,
+        joined_tables.verdicts: frames.verdicts,
+        copies.equal_copies: frames.equal_copies,
         entry_points: _ENTRY_POINTS,
     }
     for real, stand_in in stand_ins.items():
