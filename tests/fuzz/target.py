@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import resource
 import signal
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,7 @@ def plain(*odd: bytes) -> Make:
     return lambda whole, dice: damaged(whole, dice, odd)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Failure(Exception):
     """A file that ended otherwise."""
 
@@ -94,11 +95,11 @@ class Run:
 
 
 def minimised(run: Run, failure: Failure) -> bytes:
-    """Return a shorter file that fails in the same line."""
-    data, size = failure.data, len(failure.data)
+    """Return a shorter file that fails in the same line, as short as a minute of search makes it."""
+    data, size, end = failure.data, len(failure.data), time.monotonic() + 60
     while size := size // 2:
         at = 0
-        while at < len(data):
+        while at < len(data) and time.monotonic() < end:
             shorter = data[:at] + data[at + size :]
             if _fails_alike(run, shorter, failure):
                 data = shorter

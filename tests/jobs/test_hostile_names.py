@@ -10,6 +10,7 @@ import yaml
 
 from curation.commands import export, hash_images, verify
 from curation.gate.plan import GateOptions
+from curation.language.identify import Identifier
 from curation.observers.classes import read_classes
 from curation.tars.damage import told
 from runtime.console import command
@@ -58,7 +59,7 @@ def test_of_a_run_in_a_card(name, tmp_path):
 
 
 @pytest.mark.parametrize("text", EVERY, ids=range(len(EVERY)))
-def test_of_columns_classes_policies_languages_and_models(text, require_plain, tmp_path):
+def test_of_columns_policies_classes_languages_and_models(text, require_plain, tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, ["uid", text]), path)
     require_plain(lambda: GateOptions(images=[[str(path)]], keep="nope > 1").find())
@@ -67,3 +68,4 @@ def test_of_columns_classes_policies_languages_and_models(text, require_plain, t
     (tmp_path / "classes.json").write_text(json.dumps({text: 1}))
     require_plain(lambda: read_classes([f"en={tmp_path / 'classes.json'}"]))
     require_plain(lambda: read_classes([f"{text}=x"]))
+    require_plain(lambda: Identifier.open(tmp_path / f"a{in_a_name(text)}"))
