@@ -45,7 +45,6 @@ class RemoteFile(io.RawIOBase):
         self._next: tuple[int, Future] | None = None
         self._pool = ThreadPoolExecutor(1) if reading.ahead else None
         self._file: BinaryIO | None = None
-        persist(path, self._open, self._forget)
 
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, or less at the end of the file only; all that is left for a negative size."""

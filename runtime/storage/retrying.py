@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar, cast
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity import RetryCallState, Retrying
 
 from runtime.draws import draws
 from runtime.redaction import redacted
@@ -60,7 +60,7 @@ def try_again(
         error = state.outcome and state.outcome.exception()
         return seconds_after(cast(Exception, error), state.attempt_number)
 
-    return Retrying(retry=retry_if_exception_type(Exception), wait=wait, sleep=sleep)(step)
+    return Retrying(wait=wait, sleep=sleep)(step)
 
 
 def persist(path: str, step: Callable[[], Result], failed: Callable[[], None], tries: int = TRIES) -> Result:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.balancing import sampling as module
 from curation.balancing.sampling import (
     expected_size,
     keep_probability,
@@ -169,6 +170,12 @@ def test_a_threshold_that_grows_keeps_what_it_kept():
     rows = batch(images(2000))
     fewer, more = (set(sample_batch(rows, RATES * share, 0)["uid"].to_pylist()) for share in (0.4, 0.8))
     assert fewer < more
+
+
+def test_no_draw_is_small_enough_for_what_has_probability_zero(monkeypatch):
+    monkeypatch.setattr(module, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
+    rows = batch([image(0, [[]]), image(1, None), image(2, [[3]])])
+    assert sample_batch(rows, RATES, 0)["url"].to_pylist() == ["u2"]
 
 
 def test_another_seed_keeps_other_rows():

@@ -1,5 +1,6 @@
 """A finished run read back: its counts and images, and what other thresholds and runs make of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import rates_of
-from curation.run.finished import overlap
+from curation.run.finished import curated_files, open_local, overlap
 from curation.run.results import Results
 from metadata import Entries, InputError
 from tests.naive.results import naive_expected, naive_overlap
@@ -175,3 +176,13 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path, content):
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError, match="holds no run.json of a finished run; run `make demo` first"):
         Results.open(tmp_path)
+
+
+def test_a_run_whose_files_are_gone_or_elsewhere_is_refused(tmp_path, entries, images):
+    with pytest.raises(InputError, match="s3://bucket/run is a URL; copy the run to a local folder first"):
+        open_local("s3://bucket/run")
+    run = Results.open(write_run(tmp_path / "out", entries, images, t=10))
+    facts = {name: each for name, each in run.facts.items() if name != "checksums"}  # of an earlier version
+    (run.path / "curated" / "00000.parquet").unlink()
+    with pytest.raises(InputError, match=r"curated holds no Parquet files, the run wrote [\d,]+ rows; curate again"):
+        curated_files(replace(run, facts=facts))

@@ -172,6 +172,8 @@ FOREIGN = [
 def test_what_is_no_file_of_blocks_is_refused(folder, content):
     (folder / "x").write_bytes(content)
     assert is_refused(folder / "x")
+    with pytest.raises(InputError, match="it is no file of blocks" if len(content) >= 28 else "it is cut off"):
+        read(folder / "x")
 
 
 def test_a_file_that_is_gone_is_refused(folder):

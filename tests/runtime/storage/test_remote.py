@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 from hashlib import sha256
+from threading import Event
 
 import pyarrow as pa
 import pytest
@@ -97,13 +98,31 @@ def test_a_server_without_ranges_and_lengths_is_read_from_the_begin_again(server
     system, inner = system_of(url)
     failed = []
     with remote.RemoteFile(url, lambda: system.open(inner, "rb"), None, lambda: failed.append(1), SMALL) as file:
+        assert not file.seekable()
+        with pytest.raises(io.UnsupportedOperation, match="does not tell the size"):
+            file.seek(0, io.SEEK_END)
         assert file.read() == LINES
     assert failed == [1]
+
+
+def test_a_file_that_is_streamed_is_read_up_to_the_position():
+    class Streamed(io.BytesIO):
+        def seek(self, *_):
+            raise ValueError("streamed")
+
+    with remote.RemoteFile("a", lambda: Streamed(b"0123456789"), 10, forbidden, SMALL) as file:
+        assert (file.seek(7), file.read(2)) == (7, b"78")
+    with remote.RemoteFile("a", lambda: Streamed(b"01234"), None, lambda: None, SMALL) as file:
+        file.seek(7)
+        with pytest.raises(OSError, match="a cannot be read, 8 times in a row: it ended 2 bytes before byte 7"):
+            file.read()
 
 
 @pytest.mark.parametrize("reading", [SMALL, remote.Reading(3, ahead=True), remote.AS_ASKED, remote.A_GLANCE])
 def test_a_remote_file_reads_as_a_file_does(reading):
     file = remote.RemoteFile("a", lambda: io.BytesIO(b"0123456789"), 10, forbidden, reading)
+    assert file.seekable()
+    assert (file.read(1), file.seek(9), file.read(1), file.seek(0)) == (b"0", 9, b"9", 0)
     assert (file.read(0), file.read(3), file.tell(), file.read(100), file.read(1), file.read()) == (
         *(b"", b"012", 3, b"3456789", b"", b""),
     )
@@ -113,6 +132,19 @@ def test_a_remote_file_reads_as_a_file_does(reading):
     assert (file.readinto(buffer), bytes(buffer)) == (4, b"2345")
     file.close()
     assert file.closed
+
+
+def test_the_next_block_is_fetched_while_one_is_used():
+    fetched = Event()
+
+    class Watched(io.BytesIO):
+        def read(self, size):
+            if self.tell() == 3:
+                fetched.set()
+            return super().read(size)
+
+    with remote.RemoteFile("a", lambda: Watched(b"0123456789"), 10, forbidden, remote.Reading(3, ahead=True)) as file:
+        assert (file.read(1), fetched.wait(10)) == (b"0", True)
 
 
 def test_a_file_that_ends_before_its_size_is_not_taken_for_whole():

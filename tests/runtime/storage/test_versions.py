@@ -16,6 +16,8 @@ def test_an_input_knows_what_the_server_says_of_it(server):
     headers = {"ETag": '"abc"', "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
     (source,) = find([server.serve("/a.jsonl", Ranged(LINES, headers=headers))])
     assert (source.file_size, source.modified, source.etag) == (len(LINES), 1_700_000_000 * 10**9, '"abc"')
+    (source,) = find([server.serve("/b.jsonl", Ranged(LINES, headers={"Last-Modified": "yesterday"}))])
+    assert (source.modified, source.etag) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ def test_an_input_knows_what_the_server_says_of_it(server):
         (Ranged(LINES + b"\n"), rf"it had {len(LINES):,} bytes and has {len(LINES) + 1:,}"),
         (Ranged(LINES, headers={"ETag": '"2"'}), 'its ETag was "1" and is "2"'),
         (Answer(404), "vanished since it was listed"),
+        (Answer(410), "vanished since it was listed"),
     ],
 )
 def test_a_file_that_has_changed_since_it_was_listed_is_refused(server, now, difference):
