@@ -137,6 +137,7 @@ def test_without_an_english_match_the_share_is_assumed_and_said_to_be(counts):
 
 def test_a_given_share_is_not_called_assumed():
     assert not Thresholds.of({"ja": [1, 3]}, 20_000, tail_share=0.06).assumed
+    assert not Thresholds.same({"ja": [1, 3]}, 20_000).assumed
 
 
 def test_sorted_counts_give_the_same_thresholds():

@@ -108,6 +108,17 @@ def test_a_stamp_that_cannot_be_read_does_not_count(folder, content):
     assert opened(folder, A).missing == [A]
 
 
+def test_a_stamp_counts_in_any_order_of_its_members_but_not_with_others(folder):
+    ledger = opened(folder, A)
+    done(ledger, [A])
+    path = folder / f"_{ledger.stamps.name_of([A])}.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content, sort_keys=True), "utf-8")
+    assert opened(folder, A).missing == []
+    path.write_text(json.dumps(content).replace('"size": 10', '"size": 11'), "utf-8")
+    assert opened(folder, larger := replace(A, size=11)).missing == [larger]
+
+
 def test_an_input_that_two_tasks_have_done_counts_once(folder):
     ledger = opened(folder, A, B, C)
     done(ledger, [A, B], [A], [B], [B, C])
