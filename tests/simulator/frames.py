@@ -26,6 +26,7 @@ from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 from tests.simulator.engine import Engine, Session
 
+MOST = 1000  # numbers: of more nobody looks at each
 HOSTS = pa.schema([pa.field("host", pa.string())])  # of `require_shared`
 
 

@@ -50,5 +50,5 @@ class Schedule:
 
 
 def _command(chance: Random, inputs: int) -> Command:
-    hosts = chance.choice([0, 0, 0, 2])
+    hosts = chance.choice([0, 0, 0, 0, 0, 2])
     return Command(inputs, chance.randint(1, 4), chance.choice([1, 4]), chance.choice([8, 1 << 18]), hosts=hosts)
