@@ -112,8 +112,8 @@ def require_rows(files: list[OwnFile], rows: int) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = sum(pool.map(rows_of, files))
     if found != rows:
-        folder = files[0].path.parent if files else "matched/"
-        raise InputError(f"{folder} holds {found:,} images, {rows:,} were written: run again with --overwrite")
+        folder, remedy = (files[0].path.parent, files[0].remedy) if files else ("matched/", "curate with --overwrite")
+        raise InputError(f"{folder} holds {found:,} images, {rows:,} were written; {remedy}")
 
 
 def first_rows(files: list[OwnFile], rows: int) -> list[dict]:
