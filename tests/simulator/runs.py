@@ -5,7 +5,8 @@ options, as `curating` fills it in; `machine` counts the operations of `processe
 `store` are what they work on; `engine` has the tasks, `frames` what gates ask of DataFrames; `stand_ins` puts all in
 place. A failing seed is replayed by its number as long as neither `schedule`, the kinds nor the operations of a quiet
 run change. What is damaged may need what a sentence asks for; all else must heal by the same command. Not simulated:
-what Spark itself reads and writes, what Arrow reads, and damage of inputs, which the program cannot tell.
+what Spark itself reads and writes, what Arrow reads, how Spark counts words and joins clusters with images (`building`
+and `clustered` stand in for that), and damage of inputs, which the program cannot tell.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Simulator:
     """The inputs of all runs, and what quiet runs of each kind write; both are made for the first who asks."""
 
     base: Path
+    remedies: int = 0  # sentences of the last run that said what to do
     _operations: dict[tuple[Kind, bool], int] = field(default_factory=dict)
     _quiet: dict[tuple[Kind, int, bool], dict[str, bytes]] = field(default_factory=dict)
 
@@ -45,7 +47,7 @@ class Simulator:
     def run(self, schedule: Schedule) -> list[str]:
         """Run the commands of a schedule; return the faults that came. AssertionError where the property is broken."""
         self._make_quiet(schedule)
-        kind = schedule.kind
+        kind, self.remedies = schedule.kind, 0
         with alone(self.base / "run", schedule.is_remote) as disk:
             kind.begin(self.inputs(kind), disk.output)
             for number in range(len(schedule.commands)):
@@ -92,6 +94,7 @@ class Simulator:
         command, number = schedule.commands[-1], len(schedule.commands)
         while said is not None and number < len(schedule.commands) + MOST_REMEDIES:
             disk.settle()
+            self.remedies += 1
             command = schedule.kind.heal(self.inputs(schedule.kind), disk.output, said, command)
             said, number = self._run(disk, schedule.kind, command, number), number + 1
             self._check(disk, schedule.kind, command, said)

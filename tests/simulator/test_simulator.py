@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace as Namespace
 
@@ -18,7 +19,7 @@ from tests.simulator.kind import Command, Kind
 from tests.simulator.pictures import PICTURES
 from tests.simulator.processes import Fault
 from tests.simulator.runs import Simulator
-from tests.simulator.schedule import Schedule
+from tests.simulator.schedule import AT_REST, Schedule
 from tests.simulator.shorter import as_python, shortest
 from tests.simulator.training import TRAINING
 
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3
 
 
 KINDS = {kind.name: kind for kind in (*CURATE, *EXPORTS, *REMOVALS, *TRAINING, *PICTURES, *METADATA, *CLUSTERING)}
+
+FLIPS = 300  # of a kind
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,19 @@ def test_a_process_may_end_before_any_operation(simulator, is_remote):
         for at in range(simulator.operations(kind, is_remote)):
             schedule = Schedule(0, kind, is_remote, (Command(), Command()), (Fault(0, "end", at, 0.5),))
             assert simulator.failure(schedule) == "", (kind.name, at)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_flipped_bit_of_any_file_is_found_or_does_no_harm(simulator, is_remote):
+    for kind in (kind for kind in KINDS.values() if is_remote in kind.places):
+        found = 0
+        for number in range(FLIPS):
+            fault = Fault(0, AT_REST, number, Random(number).random())
+            simulator.run(Schedule(0, kind, is_remote, (Command(kind.most), Command(kind.most)), (fault,)))
+            found += simulator.remedies > kind.refuses_finished  # which is a sentence without any flip
+        print(f"{kind.name:<28}{FLIPS} flips, {found} found, {FLIPS - found} harmless, 0 silent")
+        assert found
 
 
 @pytest.mark.soak
