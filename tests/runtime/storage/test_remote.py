@@ -134,6 +134,11 @@ def test_a_remote_file_reads_as_a_file_does(reading):
     assert file.closed
 
 
+def test_an_empty_file_ends_where_it_begins():
+    with remote.RemoteFile("a", io.BytesIO, 0, forbidden, SMALL) as file:
+        assert (file.seek(0, io.SEEK_END), file.read()) == (0, b"")
+
+
 def test_the_next_block_is_fetched_while_one_is_used():
     fetched = Event()
 
