@@ -1,6 +1,7 @@
 """An output folder is used again only by the run that made it, or one that adds inputs."""
 
 from dataclasses import asdict
+from uuid import uuid4
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_folder_in_which_nothing_was_read_belongs_to_nobody(folder, unique):
 
 
 def test_a_run_that_was_killed_while_it_claimed_a_folder_leaves_it_to_anybody(tmp_path):
-    (make_folder(tmp_path / "out" / ".work") / f".run.json.0a{PARTIAL}").write_text('{"version"')
+    (make_folder(tmp_path / "out" / ".work") / f".run.json.{uuid4().hex}{PARTIAL}").write_text('{"version"')
     claimed(tmp_path / "out")
     assert not any(name.endswith(PARTIAL) for name in names(tmp_path / "out" / ".work"))
 
