@@ -53,8 +53,9 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
     root = folder / "out"
     disk = Disk(root, as_path(f"{PROTOCOL}://bucket/out") if is_remote else root)
     Store.machine, Store.objects = disk, {}
+    held: dict[int, tuple[Process, IO]] = {}  # locks
     with ExitStack() as stack:
-        for module, name, stand_in in _places(disk):
+        for module, name, stand_in in _places(disk, held):
             stack.enter_context(patch.object(module, name, stand_in))
         stack.enter_context(patch.object(gc, "freeze", lambda: None))
         stack.enter_context(patch.object(tempfile, "tempdir", str(folder)))
@@ -72,6 +73,8 @@ def alone(folder: Path, is_remote: bool) -> Iterator[Disk]:
             yield disk
         finally:
             disk.end()
+            for _, file in held.values():
+                file.close()
             shutil.rmtree(folder)
 
 
@@ -87,11 +90,11 @@ def _modules() -> list[ModuleType]:
     return [each for name, each in sys.modules.items() if name.partition(".")[0] in PACKAGES]
 
 
-def _places(disk: Disk) -> Iterator[tuple[ModuleType, str, object]]:
+def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[ModuleType, str, object]]:
     """Yield the names under which modules know what is replaced, wherever they are."""
     stand_ins = {
         ThreadPoolExecutor: _Inline,
-        UnixFileLock: partial(_Lock, disk, {}),
+        UnixFileLock: partial(_Lock, disk, held),
         SparkFiles: _SparkFiles(disk),
         cache_folder: partial(_cache_folder, disk),
         uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
@@ -228,9 +231,12 @@ class _Lock:
     def _taken(self) -> bool:
         file = open(self._path, "a")
         self._inode = os.fstat(file.fileno()).st_ino  # of nobody else as long as the file is open
-        holder, _ = self._holders.get(self._inode, (None, None))
+        holder, earlier = self._holders.get(self._inode, (None, None))
         if holder is not None and not holder.has_ended:
+            file.close()
             return False
+        if earlier is not None:
+            earlier.close()
         self._holders[self._inode] = self._disk.process, file
         return True
 
