@@ -62,7 +62,7 @@ class Packer:
 
     def __init__(self, buckets: int):
         self._buckets = buckets
-        self._waiting: list[list[pa.RecordBatch]] = [[] for _ in range(buckets)]
+        self._waiting: dict[int, list[pa.RecordBatch]] = {}
         self._waiting_bytes = 0
 
     def add(self, rows: pa.RecordBatch, buckets: np.ndarray) -> Iterator[Block]:
@@ -70,7 +70,7 @@ class Packer:
         bounds = np.append(np.flatnonzero(np.diff(buckets, prepend=-1)), len(buckets)).tolist()
         for begin, end in zip(bounds, bounds[1:], strict=False):
             bucket = int(buckets[begin])
-            waiting = self._waiting[bucket]
+            waiting = self._waiting.setdefault(bucket, [])
             waiting.append(rows.slice(begin, end - begin))
             if sum(each.num_rows for each in waiting) >= FEWEST_ROWS:
                 yield from self._pack(bucket)
@@ -80,15 +80,13 @@ class Packer:
 
     def finish(self) -> Iterator[Block]:
         """Yield the blocks of all rows that wait."""
-        for bucket, waiting in enumerate(self._waiting):
-            if waiting:
-                yield from self._pack(bucket)
+        for bucket in sorted(self._waiting):
+            yield from self._pack(bucket)
         self._waiting_bytes = 0
 
     def _pack(self, bucket: int) -> Iterator[Block]:
-        waiting = self._waiting[bucket]
+        waiting = self._waiting.pop(bucket)
         rows = pa.concat_batches(waiting) if len(waiting) > 1 else waiting[0]
-        self._waiting[bucket] = []
         for at in range(0, rows.num_rows, MOST_ROWS):
             yield _packed(rows.slice(at, MOST_ROWS).serialize(), bucket, self._buckets)
 
@@ -99,6 +97,7 @@ class Store:
     def __init__(self, folder: Path):
         self._folder = folder
         self._places: dict[int, list[tuple[int, int]]] = {}
+        self._unpacked: dict[int, int] = {}
 
     def __enter__(self) -> Store:
         self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._folder))
@@ -107,6 +106,11 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    @property
+    def unpacked(self) -> dict[int, int]:
+        """The bytes that the rows of each bucket take once they are unpacked, the first bucket first."""
+        return dict(sorted(self._unpacked.items()))
+
     def add(self, bucket: int, data: bytes) -> None:
         """Keep a block."""
         begin = self._file.seek(0, os.SEEK_END)
@@ -114,6 +118,7 @@ class Store:
             self._file.write(data)
             self._file.flush()
         self._places.setdefault(bucket, []).append((begin, len(data)))
+        self._unpacked[bucket] = self._unpacked.get(bucket, 0) + int(np.frombuffer(data, _HEAD, 1)[0]["unpacked"])
 
     def take(self, bucket: int) -> Iterator[bytes]:
         """Yield the blocks of a bucket, for the only time."""

@@ -71,9 +71,8 @@ def match(
     if options.unique_images:
         images = map_batches(rows, partial(tasks.match_unique, plan=plan), MATCHED)
     else:
-        found = map_batches(rows, partial(tasks.match_pairs, plan=plan), tasks.SHUFFLED)
-        by_image = found.repartition("key").sortWithinPartitions("key")
-        images = map_batches(by_image, partial(tasks.group, max_texts=config.max_texts), MATCHED)
+        blocks = map_batches(rows, partial(tasks.match_pairs, plan=plan), tasks.BLOCKS).repartition("bucket")
+        images = map_batches(blocks, partial(tasks.group, max_texts=config.max_texts), MATCHED)
     return images.withMetadata("candidates", {DIGEST: entries.digest})
 
 

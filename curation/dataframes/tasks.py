@@ -11,14 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.balancing.sampling import sample_batch
-from curation.dataframes.in_order import images_in_order
 from curation.images import combine
-from curation.images.tasks import keyed, runs, without_tallies
+from curation.images.tasks import images_of, keyed, pack_pairs, runs, without_tallies
 from curation.inputs import candidates
 from curation.inputs.tables.parquet import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
-from curation.schemas import COUNTS, PAIRS, SAMPLED
+from curation.schemas import COUNTS, SAMPLED
 from metadata.entries import entries_file
 from runtime.arrow.buffers import require
 from runtime.shipping import Shipped
@@ -29,18 +28,20 @@ from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
-KEY = PAIRS.get_field_index("key")
-SHUFFLED = PAIRS.set(KEY, pa.field("key", pa.int64()))  # Spark has no unsigned numbers: the same bits
+# Keys are ranges of so many buckets: for Spark to deal out, and in blocks of some hundred rows of a usual partition.
+BUCKETS = 1 << 10
+BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
+BATCH_ROWS = 1 << 14  # of images that Spark gets at a time
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
 NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
 
 def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs in a partition with the entries of their texts, each text of an image once, as SHUFFLED rows."""
-    matching, tallied = plan.open(), Tallies()
+    """Yield the pairs in a partition with the entries of their texts, each text of an image once, as BLOCKS."""
+    matching = plan.open()
     gc.freeze()
-    for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
-        yield _with_key(matching.match(combine.combine(run, plan.max_texts, tallied)), SHUFFLED)
+    for block in pack_pairs(_candidates(batches, plan), matching, plan.max_texts, BUCKETS, Tallies()):
+        yield pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], BLOCKS)
 
 
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
@@ -52,10 +53,12 @@ def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 
 def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of SHUFFLED rows that come in the order of keys."""
+    """Yield the matched images of BLOCKS, given all of a bucket."""
     _prepare()
-    rows = (_with_key(require(batch, SHUFFLED), PAIRS) for batch in batches)
-    yield from images_in_order(runs(rows), max_texts)
+    blocks = (block.as_buffer() for batch in batches for block in batch["block"])
+    for images in images_of(blocks, BUCKETS, max_texts, Tallies()):
+        for at in range(0, images.num_rows, BATCH_ROWS):
+            yield images.slice(at, BATCH_ROWS)
 
 
 def tallies(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
@@ -98,14 +101,6 @@ def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield from from_batch(batch, {name: name for name in batch.schema.names}, counted)
     yield candidates.tallies(counted)
-
-
-def _with_key(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return rows whose keys are numbers of the type that a schema says, with the same bits."""
-    field = schema.field(KEY)
-    columns = [*rows.columns]
-    columns[KEY] = columns[KEY].view(field.type)
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 @lru_cache(maxsize=1)

@@ -108,7 +108,7 @@ class Copies(Step):
         number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
         send = partial(_send, buckets=number, folder=folder)
         most = context.config.max_texts
-        receive = partial(_receive, number=number, partitions=partitions, max_texts=most, folder=folder)
+        receive = partial(_receive, number=number, max_texts=most, folder=folder)
         return exchange(spark, [(file, marks.get(n)) for n, file in enumerate(images)], send, receive, partitions)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
@@ -194,13 +194,10 @@ def _tallied(images: pa.RecordBatch, copy_of: pa.Array, tallies: Tallies) -> pa.
     return pairs_of(images, copy_of)
 
 
-def _receive(
-    partition: int, blocks: Iterator[bytes], number: int, partitions: int, max_texts: int, folder: Path
-) -> Tallies:
+def _receive(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:
     """Write the images that stay for others, each with the texts of all copies."""
-    buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
     path, tallies = folder / f"copies-{partition:05d}.parquet", Tallies()
-    written = write_images(blocks, buckets, number, max_texts, path)
+    written = write_images(blocks, number, max_texts, path)
     tallies.add("passed", written["matched"])
     for language, texts in written.by_language("language.matched").items():
         tallies.add("texts", -texts, language)  # those that are left

@@ -29,6 +29,7 @@ from runtime.tallies import Tallies
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
+BUCKET_BYTES = 256 << 20  # of rows that come together in memory; a run's buckets have half as many
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
 MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
 
@@ -81,18 +82,34 @@ def pack(rows: pa.RecordBatch, packer: Packer, buckets: int) -> Iterator[Block]:
     return packer.add(rows.take(pa.array(order)), own[order])
 
 
-def write_images(blocks: Iterable[bytes], buckets: range, number: int, max_texts: int, path: Path) -> Tallies:
-    """Write the matched images of blocks of pairs, for these buckets of `number` in all, one after the other."""
+def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Path) -> Tallies:
+    """Write the matched images of blocks of pairs in this number of buckets, of which a file gets some."""
     tallies = Tallies()
-    with Store(cache_folder()) as store, part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
-        for block in in_buckets(map(Block.of, blocks), number):
-            store.add(block.scaled(number), block.data)
-        for bucket in buckets:
-            rows = _combined((unpack(data, PAIRS) for data in store.take(bucket)), max_texts, tallies)
-            writer.write(group(rows, tallies))
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+        for images in images_of(blocks, number, max_texts, tallies):
+            writer.write(images)
     tallies.add("matched", writer.rows)
     tally(tallies, path, writer.checksum)
     return tallies
+
+
+def images_of(
+    blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies, is_dealt_out: bool = False
+) -> Iterator[pa.RecordBatch]:
+    """Yield the matched images of blocks of pairs in this number of buckets, one bucket after the other.
+
+    A bucket that is too large is dealt out into smaller ones, once: what is too large then is a single image.
+    """
+    with Store(cache_folder()) as store:
+        for block in in_buckets(map(Block.of, blocks), number):
+            store.add(block.scaled(number), block.data)
+        for bucket, size in store.unpacked.items():
+            if size > BUCKET_BYTES and not is_dealt_out:
+                parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
+                yield from images_of(store.take(bucket), number * parts, max_texts, tallies, is_dealt_out=True)
+            else:
+                rows = _combined((unpack(data, PAIRS) for data in store.take(bucket)), max_texts, tallies)
+                yield group(rows, tallies)
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -161,16 +178,16 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return all batches combined; those so far are combined as soon as their rows have doubled."""
+    """Return all batches combined; those so far are combined as soon as their bytes have doubled."""
     held: list[pa.RecordBatch] = []
-    rows, limit = 0, 4 * RUN_ROWS
+    size, limit = 0, BUCKET_BYTES
     for batch in batches:
         held.append(batch)
-        rows += batch.num_rows
-        if rows > limit:
+        size += batch.nbytes
+        if size > limit:
             held = [combine(_one(held), max_texts, tallies)]
-            rows = held[0].num_rows
-            limit = max(limit, 2 * rows)
+            size = held[0].nbytes
+            limit = max(limit, 2 * size)
     return combine(_one(held), max_texts, tallies)
 
 

@@ -122,7 +122,7 @@ def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> 
     number, partitions = group_buckets(rows)
     files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
     send = partial(_send_pairs, partitions=partitions)
-    receive = partial(_group, number=number, partitions=partitions, max_texts=max_texts, folder=folder)
+    receive = partial(_group, number=number, max_texts=max_texts, folder=folder)
     return exchange(spark, files, send, receive, partitions)
 
 
@@ -170,11 +170,8 @@ def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Bloc
     return in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions)
 
 
-def _group(
-    partition: int, blocks: Iterator[bytes], number: int, partitions: int, max_texts: int, folder: Path
-) -> Tallies:
-    buckets = range(partition * number // partitions, (partition + 1) * number // partitions)
-    return write_images(blocks, buckets, number, max_texts, folder / f"{partition:05d}.parquet")
+def _group(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:
+    return write_images(blocks, number, max_texts, folder / f"{partition:05d}.parquet")
 
 
 def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:

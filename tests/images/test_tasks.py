@@ -45,15 +45,15 @@ def packed(rows: pa.RecordBatch, buckets: int = 8, max_texts: int = 64, parts: i
     return list(pack_pairs(cut(rows, Random(1), parts), matching(), max_texts, buckets, tallies)), tallies
 
 
-def images_of(
+def written(
     folder: Path, blocks: list[Block], number: int = 1, max_texts: int = 64, partitions: int = 1
 ) -> tuple[list[dict], Tallies]:
-    """Return the matched images of all blocks, that tasks of the same share of `number` buckets write, and tallies."""
-    tallies, images, share = Tallies(), [], number // partitions
+    """Return the matched images of all blocks, that tasks of a share of `number` buckets each write, and tallies."""
+    tallies, images = Tallies(), []
     for at in range(partitions):
         received = [pa.py_buffer(each.data) for each in in_buckets(blocks, partitions) if each.scaled(partitions) == at]
         path = folder / f"{at}.parquet"
-        tallies += write_images(received, range(at * share, (at + 1) * share), number, max_texts, path)
+        tallies += write_images(received, number, max_texts, path)
         images += pq.read_table(path).to_pylist()
     return images, tallies
 
@@ -109,23 +109,43 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
         blocks, tallies = blocks + own, tallies + more
     expected, expected_tallies = naive_images(rows, max_texts)
     for order in (blocks, blocks[::-1], Random(buckets).sample(blocks, len(blocks))):
-        found, more = images_of(tmp_path, order, number, max_texts, partitions)
+        found, more = written(tmp_path, order, number, max_texts, partitions)
         assert checksums_in(more) == {path.name: checksum_of(path) for path in tmp_path.iterdir()}
         assert found == expected
         assert sums(tallies + more) == {name: value for name, value in expected_tallies.items() if value}
+
+
+@pytest.mark.parametrize("most", [1, 2_000, 20_000])
+@pytest.mark.parametrize("images", [1, 8, 200])
+def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_path, monkeypatch, images, most):
+    blocks, _ = packed(random_candidates(Random(images), 600, images=images))
+    expected, tallies = written(tmp_path, blocks, number=2)
+    largest = watched(monkeypatch, "group")
+    monkeypatch.setattr(module, "BUCKET_BYTES", most)
+    found, again = written(tmp_path, blocks, number=2)
+    assert found == expected
+    assert sums(again) == sums(tallies)
+    assert images < 200 or max(largest) < 10 + most / 30
+
+
+def watched(monkeypatch, name: str) -> list[int]:
+    """Return a list of the rows that each call of a function gets from now on."""
+    rows, function = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda batch, *more: rows.append(batch.num_rows) or function(batch, *more))
+    return rows
 
 
 @pytest.mark.parametrize("held", [0, 1 << 30])
 def test_short_runs_many_blocks_and_combining_on_the_way_change_nothing(tmp_path, monkeypatch, held):
     rows = random_candidates(Random(3), 600, images=8)
     blocks, tallies = packed(rows, max_texts=3)
-    expected, more = images_of(tmp_path, blocks, max_texts=3)
+    expected, more = written(tmp_path, blocks, max_texts=3)
     monkeypatch.setattr(module, "RUN_ROWS", 5)
     monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
     monkeypatch.setattr(packing, "HELD_BYTES", held)
     short, of_short = packed(rows, max_texts=3, parts=90)
     assert len(short) > 10 * len(blocks)
-    found, more_of_short = images_of(tmp_path, short, number=16, max_texts=3, partitions=2)
+    found, more_of_short = written(tmp_path, short, number=16, max_texts=3, partitions=2)
     assert found == expected
     assert sums(of_short + more_of_short) == sums(tallies + more)
 
@@ -147,16 +167,12 @@ def test_memory_holds_little_more_than_what_stays_of_an_image_that_is_everywhere
     monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
     rows = [{"url": "http://logo", "text": f"dog {number}"} for number in range(1000)]
     blocks, _ = packed(candidates(*rows), max_texts=5, parts=200)
-    sizes, combine = [], module.combine
-
-    def watched(rows, max_texts, tallies):
-        sizes.append(rows.num_rows)
-        return combine(rows, max_texts, tallies)
-
-    monkeypatch.setattr(module, "combine", watched)
-    images, tallies = images_of(tmp_path, blocks, max_texts=5)
+    first = unpack(blocks[0].data, PAIRS)
+    monkeypatch.setattr(module, "BUCKET_BYTES", 40 * first.nbytes // first.num_rows)
+    sizes = watched(monkeypatch, "combine")
+    images, tallies = written(tmp_path, blocks, max_texts=5)
     assert len(images[0]["candidates"]) == 5
-    assert max(sizes) <= 4 * 10 + 5
+    assert max(sizes) <= 60
     assert len(sizes) > 5
 
 
@@ -165,7 +181,7 @@ def test_tallies_of_the_input_are_added_and_give_no_pair(tmp_path):
     rows = candidates(tally, {"url": "http://x", "text": "dog"}, tally, {**tally, "text": "files", "tally": 1})
     blocks, tallies = packed(rows)
     assert (tallies["dropped.empty_text"], tallies["files"], tallies["rows"]) == (14, 1, 1)
-    assert [row["url"] for row in images_of(tmp_path, blocks)[0]] == ["http://x"]
+    assert [row["url"] for row in written(tmp_path, blocks)[0]] == ["http://x"]
     assert [each.num_rows for each in without_tallies([rows.slice(2, 1), rows.slice(1, 3), NOTHING], Tallies())] == [1]
 
 
@@ -176,7 +192,7 @@ def test_an_input_without_pairs_gives_no_block_and_its_tallies():
 
 @pytest.mark.parametrize("number", [1, 8])
 def test_no_blocks_give_a_file_without_images(tmp_path, number):
-    assert images_of(tmp_path, [], number)[0] == []
+    assert written(tmp_path, [], number)[0] == []
     assert pq.read_schema(tmp_path / "0.parquet").equals(MATCHED)
 
 
@@ -186,7 +202,7 @@ def test_a_damaged_block_of_pairs_is_refused_and_no_images_are_written(tmp_path,
     data = bytearray(block.data)
     data[-1] ^= 1
     with pytest.raises(ValueError, match="a checksum differs"):
-        images_of(tmp_path, [block._replace(data=bytes(data)), *others], number=8)
+        written(tmp_path, [block._replace(data=bytes(data)), *others], number=8)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,7 +239,7 @@ def test_rows_that_state_each_image_once_give_the_same_images_without_being_grou
     )
     tallies = write_unique(cut(rows, random, 5), matching(), tmp_path / "unique.parquet")
     blocks, of_blocks = packed(rows)
-    images, of_images = images_of(tmp_path, blocks)
+    images, of_images = written(tmp_path, blocks)
     unique = pq.read_table(tmp_path / "unique.parquet")
     assert unique.schema.equals(MATCHED)
     assert sorted(unique.to_pylist(), key=lambda row: row["uid"]) == sorted(images, key=lambda row: row["uid"])
@@ -260,8 +276,8 @@ def test_a_bucket_of_many_lies_in_the_bucket_of_few_that_has_its_keys(keys, some
 
 def test_what_is_read_again_and_again_is_counted_as_copies_and_changes_no_image(tmp_path):
     blocks, _ = packed(random_candidates(Random(6), 100))
-    images, tallies = images_of(tmp_path, blocks)
-    twice, of_twice = images_of(tmp_path, blocks + blocks)
+    images, tallies = written(tmp_path, blocks)
+    twice, of_twice = written(tmp_path, blocks + blocks)
     assert twice == images
     assert of_twice[DUPLICATE] == tallies[DUPLICATE] + 100
 
