@@ -11,7 +11,7 @@ WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia m
 	runtime/storage scoring soak
 # The core, and the tests that run it.
 MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sampling.py \
-	$(addprefix curation/run/,file_per_input.py finished.py ledger.py same_run.py verify.py) runtime/shuffle.py runtime/packed_rows.py
+	$(addprefix curation/run/,file_per_input.py finished.py ledger.py same_run.py verify.py) runtime/shuffle.py runtime/buckets.py runtime/packed_rows.py
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
 # Numba notices changes of the outermost kernel only: what it compiled serves as long as no kernel changes.

@@ -19,9 +19,10 @@ from curation.balancing.counts import hold_any
 from curation.config import DOUBTFUL_SCORE
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
+from runtime.buckets import Packer, Store
 from runtime.caches import cache_folder
 from runtime.draws import draws
-from runtime.packed_rows import Block, Packer, Store, unpack
+from runtime.packed_rows import Block, unpack
 from runtime.progress import advance
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
@@ -69,7 +70,7 @@ def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows
     tallies = Tallies()
     with Store(cache_folder()) as store, part_writer(path, CURATED, row_group_rows) as writer:
         for block in map(Block.of, blocks):
-            store.add(block.bucket, block.data)
+            store.add(block.bucket, block.data, block.unpacked)
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):
             if rows := [unpack(data, DRAWN) for data in store.take(section)]:
                 kept = in_order(pa.concat_batches(rows)).select(CURATED.names)

@@ -22,14 +22,15 @@ from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of
 from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable
 from curation.gate.rewriting import tally_texts
 from curation.gate.steps import Step, removed
-from curation.images.tasks import MATCHED_ROW_GROUP, pack, pairs_of, write_images
+from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pairs_of, write_images
 from curation.near_copies.copies import copies_of, equal_copies
 from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_binaries, hash_bits, require_distance
 from curation.run.hooks import Context
 from curation.run.sizes import group_buckets
 from curation.schemas import MATCHED
+from runtime.buckets import Packer
 from runtime.errors import AGAIN, InputError
-from runtime.packed_rows import Block, Packer
+from runtime.packed_rows import Block
 from runtime.shuffle import exchange
 from runtime.spark import collected, map_batches, over
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
@@ -172,7 +173,8 @@ def _send(item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, 
             is_copy[rows[first:last] - begin] = True
             writer.write(batch.filter(pa.array(~is_copy)))
             copies = batch.filter(pa.array(is_copy))
-            yield from pack(_tallied(copies, copy_of[first:last], tallies), packer, buckets)
+            pairs = _tallied(copies, copy_of[first:last], tallies)
+            yield from packer.deal(pairs, key_of(pairs))
             begin += batch.num_rows
     yield from packer.finish()
     tallies.add("passed", writer.rows)

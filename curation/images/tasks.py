@@ -21,22 +21,16 @@ from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.arrow.batching import gather_rows
 from runtime.arrow.buffers import parts
-from runtime.caches import cache_folder
-from runtime.packed_rows import Block, Packer, Store, unpack
+from runtime.buckets import BUCKET_BYTES, Packer, bucket_of, by_bucket
+from runtime.packed_rows import Block
 from runtime.storage.own_files import tally
 from runtime.storage.parquet import part_writer
 from runtime.tallies import Tallies
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
-BUCKET_BYTES = 256 << 20  # of rows that come together in memory; a run's buckets have half as many
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
 MATCHED_ROW_GROUP = 50_000  # images; a worker holds so many at a time when it reads them again
-
-
-def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
-    """Return the bucket of each key: its leading bits; `buckets` is a power of two."""
-    return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)
 
 
 def pack_pairs(
@@ -48,7 +42,7 @@ def pack_pairs(
         tally_signals(run, tallies)
         rows = matching.match(combine(run, max_texts, tallies))
         tallies.add("rows", rows.num_rows)
-        yield from packer.add(rows, bucket_of(rows["key"].to_numpy(), buckets))
+        yield from packer.add(rows, bucket_of(key_of(rows), buckets))
     yield from packer.finish()
 
 
@@ -64,24 +58,6 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     return tallies
 
 
-def in_buckets(blocks: Iterable[Block], buckets: int) -> Iterator[Block]:
-    """Yield blocks of pairs in this number of buckets; blocks of fewer buckets are packed again."""
-    packer = Packer(buckets)
-    for block in blocks:
-        if block.buckets >= buckets:
-            yield block
-        else:
-            yield from pack(unpack(block.data, PAIRS), packer, buckets)
-    yield from packer.finish()
-
-
-def pack(rows: pa.RecordBatch, packer: Packer, buckets: int) -> Iterator[Block]:
-    """Pack pairs in any order; yield the blocks that are full."""
-    own = bucket_of(rows["key"].to_numpy(), buckets)
-    order = np.argsort(own, kind="stable")
-    return packer.add(rows.take(pa.array(order)), own[order])
-
-
 def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Path) -> Tallies:
     """Write the matched images of blocks of pairs in this number of buckets, of which a file gets some."""
     tallies = Tallies()
@@ -93,23 +69,15 @@ def write_images(blocks: Iterable[bytes], number: int, max_texts: int, path: Pat
     return tallies
 
 
-def images_of(
-    blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies, is_dealt_out: bool = False
-) -> Iterator[pa.RecordBatch]:
-    """Yield the matched images of blocks of pairs in this number of buckets, one bucket after the other.
+def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    """Yield the matched images of blocks of pairs in this number of buckets, one bucket after the other."""
+    for pairs in by_bucket(blocks, number, PAIRS, key_of):
+        yield group(_combined(pairs, max_texts, tallies), tallies)
 
-    A bucket that is too large is dealt out into smaller ones, once: what is too large then is a single image.
-    """
-    with Store(cache_folder()) as store:
-        for block in in_buckets(map(Block.of, blocks), number):
-            store.add(block.scaled(number), block.data)
-        for bucket, size in store.unpacked.items():
-            if size > BUCKET_BYTES and not is_dealt_out:
-                parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
-                yield from images_of(store.take(bucket), number * parts, max_texts, tallies, is_dealt_out=True)
-            else:
-                rows = _combined((unpack(data, PAIRS) for data in store.take(bucket)), max_texts, tallies)
-                yield group(rows, tallies)
+
+def key_of(pairs: pa.RecordBatch) -> np.ndarray:
+    """Return the key by which pairs come together."""
+    return pairs["key"].to_numpy()
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:

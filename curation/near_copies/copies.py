@@ -34,8 +34,9 @@ from curation.near_copies.words import (
     unshuffled,
     words_in,
 )
+from runtime.buckets import Packer
 from runtime.errors import AGAIN, InputError
-from runtime.packed_rows import Block, Packer, unpack
+from runtime.packed_rows import Block, unpack
 from runtime.shipping import require_shared
 from runtime.shuffle import exchange
 from runtime.spark import map_batches, rows_in, stored

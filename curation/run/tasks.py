@@ -19,7 +19,7 @@ from curation.balancing.counts import SEEN, EntryCounts
 from curation.balancing.sampling import expected_size
 from curation.config import CurationConfig, Engine
 from curation.exclusion import Exclusion
-from curation.images.tasks import MATCHED_ROW_GROUP, in_buckets, pack_pairs, write_images, write_unique
+from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
 from curation.inputs import limits
 from curation.inputs.files import Input, read
 from curation.inputs.tables.columns import TableOptions
@@ -34,6 +34,7 @@ from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
+from runtime.buckets import in_buckets
 from runtime.errors import AGAIN
 from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.progress import advance, counted
@@ -167,7 +168,7 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
 
 
 def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:
-    return in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions)
+    return in_buckets((block for file in files for block in read_blocks(file, PAIRS)), partitions, PAIRS, key_of)
 
 
 def _group(partition: int, blocks: Iterator[bytes], number: int, max_texts: int, folder: Path) -> Tallies:

@@ -11,7 +11,7 @@ import pytest
 from curation.balancing import manifest as module
 from curation.balancing.manifest import DRAWN, SECTIONS, draw_pairs, sampled, write_curated
 from curation.schemas import CURATED, MATCHED
-from runtime import packed_rows as packing
+from runtime import buckets as packing
 from runtime.packed_rows import Block, unpack
 from runtime.tallies import Tallies
 from tests.naive.curated import naive_curated

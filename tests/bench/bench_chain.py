@@ -37,7 +37,8 @@ from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata.entries import Entries
 from runtime.arrow.buffers import parts
-from runtime.packed_rows import ENDING, Packer, read_blocks, unpack, write_blocks
+from runtime.buckets import Packer, bucket_of
+from runtime.packed_rows import ENDING, read_blocks, unpack, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped
 from runtime.storage.parquet import part_writer
@@ -134,7 +135,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
         languages = languages.fill_null("other")
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))
         found = matching.match(rows)
-        buckets = tasks.bucket_of(found["key"].to_numpy(), BUCKETS)
+        buckets = bucket_of(found["key"].to_numpy(), BUCKETS)
         blocks += own("write pairs", lambda rows=found, buckets=buckets: list(packer.add(rows, buckets)))
         floor("pack", lambda rows=found: CODEC.compress(rows.serialize()))
     blocks += own("write pairs", lambda: list(packer.finish()))

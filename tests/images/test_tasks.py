@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from curation.images import tasks as module
 from curation.images.combine import DUPLICATE, OVER_LIMIT
 from curation.images.tasks import (
-    bucket_of,
-    in_buckets,
+    key_of,
     keyed,
     pack_pairs,
     runs,
@@ -26,7 +25,8 @@ from curation.images.tasks import (
 from curation.inputs.crawl.page_signals import SIGNALS
 from curation.inputs.limits import SHARED
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
-from runtime import packed_rows as packing
+from runtime import buckets as packing
+from runtime.buckets import bucket_of, in_buckets
 from runtime.packed_rows import Block, unpack
 from runtime.storage.own_files import TALLY, checksum_of, checksums_in
 from runtime.tallies import Tallies
@@ -51,7 +51,11 @@ def written(
     """Return the matched images of all blocks, that tasks of a share of `number` buckets each write, and tallies."""
     tallies, images = Tallies(), []
     for at in range(partitions):
-        received = [pa.py_buffer(each.data) for each in in_buckets(blocks, partitions) if each.scaled(partitions) == at]
+        received = [
+            pa.py_buffer(each.data)
+            for each in in_buckets(blocks, partitions, PAIRS, key_of)
+            if each.scaled(partitions) == at
+        ]
         path = folder / f"{at}.parquet"
         tallies += write_images(received, number, max_texts, path)
         images += pq.read_table(path).to_pylist()
@@ -121,7 +125,7 @@ def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_pa
     blocks, _ = packed(random_candidates(Random(images), 600, images=images))
     expected, tallies = written(tmp_path, blocks, number=2)
     largest = watched(monkeypatch, "group")
-    monkeypatch.setattr(module, "BUCKET_BYTES", most)
+    monkeypatch.setattr(packing, "BUCKET_BYTES", most)
     found, again = written(tmp_path, blocks, number=2)
     assert found == expected
     assert sums(again) == sums(tallies)
@@ -211,7 +215,7 @@ def test_a_damaged_block_of_pairs_is_refused_and_no_images_are_written(tmp_path,
 def test_blocks_of_fewer_buckets_are_split_and_those_of_more_are_left_as_they_are(monkeypatch, buckets, wanted):
     monkeypatch.setattr(packing, "FEWEST_ROWS", 5)
     blocks, _ = packed(random_candidates(Random(8), 300, images=200), buckets)
-    found = list(in_buckets(blocks, wanted))
+    found = list(in_buckets(blocks, wanted, PAIRS, key_of))
     if buckets >= wanted:
         assert found == blocks
     assert {block.buckets for block in found} == {max(buckets, wanted)}

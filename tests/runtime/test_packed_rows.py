@@ -8,6 +8,7 @@ import pytest
 
 from curation.schemas import CURATED, MATCHED, PAIRS
 from metadata import InputError
+from runtime import buckets
 from runtime import packed_rows as module
 from runtime.packed_rows import read_blocks, write_blocks
 from runtime.storage import whole as writing
@@ -20,7 +21,7 @@ SORTED = sorted(ROWS, key=lambda row: row[0])
 @pytest.fixture(autouse=True)
 def rows_do_not_wait(monkeypatch):
     """Let each bucket of a batch be a block, so that a file of few rows has several."""
-    monkeypatch.setattr(module, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(buckets, "FEWEST_ROWS", 1)
 
 
 def is_refused(path, schema: pa.Schema = SMALL) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.packed_rows import Block, Packer
+from runtime.buckets import Packer
+from runtime.packed_rows import Block
 from runtime.tallies import Tallies
 from tests.support.small_blocks import SMALL, rows_of, small
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from curation.schemas import PAIRS
-from runtime import packed_rows as module
-from runtime.packed_rows import Block, Packer, Store, unpack
+from runtime import buckets as module
+from runtime.buckets import Packer, Store
+from runtime.packed_rows import Block, unpack
 from runtime.storage.paths import FullDisk
 from tests.support.pair_rows import cut, random_pairs
 from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small, small_blocks
@@ -128,8 +129,9 @@ def test_a_store_gives_the_blocks_of_each_bucket_once(tmp_path, monkeypatch, hel
     with Store(tmp_path) as store:
         for _ in range(200):
             bucket, data = random.randrange(4), random.randbytes(random.randrange(1, 40))
-            store.add(bucket, data if random.random() < 0.5 else pa.py_buffer(data))
+            store.add(bucket, data if random.random() < 0.5 else pa.py_buffer(data), len(data))
             expected[bucket].append(data)
+        assert store.unpacked == {bucket: sum(map(len, own)) for bucket, own in enumerate(expected) if own}
         assert of_each(store, 5) == [sorted(blocks) for blocks in expected]
         assert of_each(store, 5) == [[]] * 5
 
@@ -138,12 +140,12 @@ def test_a_store_takes_blocks_while_it_gives_others(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "HELD_BYTES", 3)
     with Store(tmp_path) as store:
         for number in range(10):
-            store.add(0, b"0%d" % number)
-            store.add(1, b"1%d" % number)
+            store.add(0, b"0%d" % number, 1)
+            store.add(1, b"1%d" % number, 1)
         given = []
         for number, data in enumerate(store.take(0)):
             given.append(bytes(data))
-            store.add(2, b"2%d" % number)
+            store.add(2, b"2%d" % number, 1)
         assert sorted(given) == [b"0%d" % number for number in range(10)]
         assert of_each(store, 3)[1:] == [[b"%d%d" % (at, number) for number in range(10)] for at in (1, 2)]
 
@@ -153,14 +155,14 @@ def is_written(folder: Path, monkeypatch, held: int) -> bool:
     monkeypatch.setattr(module, "HELD_BYTES", held)
     with Store(folder) as store:
         for _ in range(10):
-            store.add(0, b"x")
+            store.add(0, b"x", 1)
         return store._file._rolled
 
 
 def test_a_store_writes_what_is_too_much_to_hold_and_leaves_no_file(tmp_path, monkeypatch):
     assert [is_written(tmp_path, monkeypatch, held) for held in (1, 4, 10)] == [True, True, False]
     with suppress(KeyError), Store(tmp_path) as store:
-        store.add(0, b"x" * 100)
+        store.add(0, b"x" * 100, 1)
         raise KeyError
     assert list(tmp_path.iterdir()) == []
 
@@ -173,4 +175,4 @@ def test_a_store_on_a_full_disk_says_so(tmp_path, monkeypatch, step):
     with Store(tmp_path) as store:
         monkeypatch.setattr(store._file, step, full)
         with pytest.raises(FullDisk, match=f"no space left in {tmp_path}"):
-            store.add(0, b"x")
+            store.add(0, b"x", 1)

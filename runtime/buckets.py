@@ -1,0 +1,134 @@
+"""Bring rows together by bucket, a range of keys: pack them, keep blocks on a disk, and take them bucket by bucket."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from runtime.caches import cache_folder
+from runtime.packed_rows import Block, packed, unpack
+from runtime.storage.paths import room
+
+MOST_ROWS = 8192  # of a block: what is packed and unpacked stays in the cache
+FEWEST_ROWS = 512  # of a block, which costs as much as some hundred rows: fewer wait for more of their bucket
+WAITING_BYTES = 256 << 20  # of added rows, some of which may be waiting
+HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
+BUCKET_BYTES = 256 << 20  # of rows that come together in memory
+
+Keys = Callable[[pa.RecordBatch], np.ndarray]  # uint64 of each row
+
+
+def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
+    """Return the bucket of each key: its leading bits; `buckets` is a power of two."""
+    return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)
+
+
+def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: Keys) -> Iterator[Block]:
+    """Yield blocks in at least this number of buckets; blocks of fewer buckets are packed again."""
+    packer = Packer(buckets)
+    for block in blocks:
+        if block.buckets >= buckets:
+            yield block
+        else:
+            rows = unpack(block.data, schema)
+            yield from packer.deal(rows, keys(rows))
+    yield from packer.finish()
+
+
+def by_bucket(
+    blocks: Iterable[bytes], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
+) -> Iterator[Iterator[pa.RecordBatch]]:
+    """Yield the rows of each of this number of buckets that has some, in the order of buckets; all wait on a disk.
+
+    A bucket of more than BUCKET_BYTES is dealt out into smaller ones, once: what is too large then has a single key.
+    """
+    with Store(cache_folder()) as store:
+        for block in in_buckets(map(Block.of, blocks), number, schema, keys):
+            store.add(block.scaled(number), block.data, block.unpacked)
+        for bucket, size in store.unpacked.items():
+            if size > BUCKET_BYTES and not is_dealt_out:
+                parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
+                yield from by_bucket(store.take(bucket), number * parts, schema, keys, is_dealt_out=True)
+            else:
+                yield (unpack(data, schema) for data in store.take(bucket))
+
+
+class Packer:
+    """Packs rows by bucket, and yields a block once a bucket has enough rows."""
+
+    def __init__(self, buckets: int):
+        self._buckets = buckets
+        self._waiting: dict[int, list[pa.RecordBatch]] = {}
+        self._waiting_bytes = 0
+
+    def add(self, rows: pa.RecordBatch, buckets: np.ndarray) -> Iterator[Block]:
+        """Add rows that are sorted by bucket, and yield the blocks that are full; `buckets` has the bucket of each."""
+        bounds = np.append(np.flatnonzero(np.diff(buckets, prepend=-1)), len(buckets)).tolist()
+        for begin, end in zip(bounds, bounds[1:], strict=False):
+            bucket = int(buckets[begin])
+            waiting = self._waiting.setdefault(bucket, [])
+            waiting.append(rows.slice(begin, end - begin))
+            if sum(each.num_rows for each in waiting) >= FEWEST_ROWS:
+                yield from self._pack(bucket)
+        self._waiting_bytes += rows.nbytes
+        if self._waiting_bytes > WAITING_BYTES:
+            yield from self.finish()
+
+    def deal(self, rows: pa.RecordBatch, keys: np.ndarray) -> Iterator[Block]:
+        """Add rows in any order, each to the bucket of its key, and yield the blocks that are full."""
+        buckets = bucket_of(keys, self._buckets)
+        order = np.argsort(buckets, kind="stable")
+        yield from self.add(rows.take(pa.array(order)), buckets[order])
+
+    def finish(self) -> Iterator[Block]:
+        """Yield the blocks of all rows that wait."""
+        for bucket in sorted(self._waiting):
+            yield from self._pack(bucket)
+        self._waiting_bytes = 0
+
+    def _pack(self, bucket: int) -> Iterator[Block]:
+        waiting = self._waiting.pop(bucket)
+        rows = pa.concat_batches(waiting) if len(waiting) > 1 else waiting[0]
+        for at in range(0, rows.num_rows, MOST_ROWS):
+            yield packed(rows.slice(at, MOST_ROWS).serialize(), bucket, self._buckets)
+
+
+class Store:
+    """Blocks by bucket, on a disk of this machine where they are many; a context, at whose end they are gone."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._places: dict[int, list[tuple[int, int]]] = {}
+        self._unpacked: dict[int, int] = {}
+
+    def __enter__(self) -> Store:
+        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._folder))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def unpacked(self) -> dict[int, int]:
+        """The bytes that the rows of each bucket take once they are unpacked, the first bucket first."""
+        return dict(sorted(self._unpacked.items()))
+
+    def add(self, bucket: int, data: bytes, unpacked: int) -> None:
+        """Keep a block, and count the bytes that its rows take."""
+        begin = self._file.seek(0, os.SEEK_END)
+        with room(self._folder):
+            self._file.write(data)
+            self._file.flush()
+        self._places.setdefault(bucket, []).append((begin, len(data)))
+        self._unpacked[bucket] = self._unpacked.get(bucket, 0) + unpacked
+
+    def take(self, bucket: int) -> Iterator[bytes]:
+        """Yield the blocks of a bucket, for the only time."""
+        for begin, size in self._places.pop(bucket, []):
+            self._file.seek(begin)
+            yield self._file.read(size)
