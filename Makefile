@@ -6,16 +6,15 @@ SAMPLE := .demo/sample
 PYTEST := .ci/in-venv pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 QUICK := not spark and not browser and not shared and not soak
 
-# Rooms whose tests run kernels in passing or not at all. All others run once more with bounds checked.
-WITHOUT_KERNELS := docs export feeds jobs metadata/download metadata/wikipedia metadata/wordnet online report run simulator \
-	runtime/storage scoring soak
 # The core, and the tests that run it.
 MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sampling.py \
-	$(addprefix curation/run/,file_per_input.py finished.py ledger.py same_run.py verify.py) runtime/shuffle.py runtime/buckets.py runtime/packed_rows.py
+	$(addprefix curation/run/,file_per_input.py finished.py ledger.py same_run.py verify.py) \
+	$(addprefix runtime/,buckets.py packed_rows.py shuffle.py)
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
-# Numba notices changes of the outermost kernel only: what it compiled serves as long as no kernel changes.
-CHECKED_KERNELS = .numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
+# Numba notices a read out of bounds only when told to, and changes of the outermost kernel only: what it compiled serves
+# as long as no kernel changes. What tests start as a user does, by spark-submit, checks no bounds.
+CHECKED_KERNELS = $(CURDIR)/.numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
 
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
@@ -25,7 +24,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
-	@echo "make test    format, lint, import contracts and all tests that take seconds, in ten minutes"
+	@echo "make test    format, lint, import contracts and all tests that take seconds, in twelve minutes"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
@@ -65,11 +64,8 @@ test:
 	.ci/in-venv ruff check
 	.ci/in-venv lint-imports
 	.ci/in-venv mypy & types=$$!; .ci/in-venv python -m tests.support.spark_archive; wait $$types
-	$(PYTEST)
-	@echo "The tests of kernels once more: numba notices a read out of bounds only when told to."
-	@find .numba -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "$(QUICK)" \
-		$(WITHOUT_KERNELS:%=--ignore=tests/%) tests
+	@find "$(CURDIR)/.numba" -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST)
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:
@@ -92,9 +88,9 @@ soak:
 # MODULES="runtime/storage/whole.py ..." chooses some; MOST=40 takes so many mutants of each.
 mutants:
 	@.ci/setup test,mutants
-	.ci/in-venv coverage run -m pytest --assert=plain -p tests.support.recording -m "$(QUICK)" $(OF_CORE)
+	.ci/in-venv coverage run -m pytest --assert=plain -p tests.mutation.recording -m "$(QUICK)" $(OF_CORE)
 	.ci/in-venv coverage report --show-missing
-	@for module in $(MODULES); do .ci/in-venv python -m tests.support.mutants $$module $(MOST) || exit; done
+	@for module in $(MODULES); do .ci/in-venv python -m tests.mutation.mutants $$module $(MOST) || exit; done
 
 bench:
 	@.ci/setup bench

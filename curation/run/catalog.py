@@ -57,7 +57,7 @@ def _opened(spark: SparkSession, table: str) -> DataFrame:
     try:
         return spark.table(table)
     except PySparkException as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{PREFIX}{table} is no table that Spark can read: {reason}") from None
 
 

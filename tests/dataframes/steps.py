@@ -75,6 +75,7 @@ def write(frame: DataFrame, path: Path) -> None:
 
 def refusals(spark: SparkSession, pairs: DataFrame, folder: Path) -> dict[str, str]:
     """Return the sentence with which each mistake is refused."""
+    pairs = pairs.limit(50)
     metadata, other = folder / "metadata", Entries.build({"en": ["dog"]})
     matched = dataframes.match(pairs, metadata)
     balance = dataframes.thresholds(dataframes.count(matched, metadata))

@@ -52,9 +52,8 @@ def expected(folder) -> list[dict]:
     """The matched images, from the tasks alone."""
     save_matchers(folder / "metadata", CONFIG.rules, folder / "matchers")
     plan = MatchPlan.of(CONFIG, Artefacts(Shipped(folder / "matchers"), Shipped(default_model()), None))
-    pairs = tasks.match_pairs(pq.read_table(folder / "pairs").to_batches(), plan)
-    images = tasks.group((rows.sort_by("key") for rows in pairs), CONFIG.max_texts)
-    return [row for batch in images for row in batch.to_pylist()]
+    blocks = tasks.match_pairs(pq.read_table(folder / "pairs").to_batches(), plan)
+    return [row for batch in tasks.group(blocks, CONFIG.max_texts) for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize("kind", ["classic", "connect"])

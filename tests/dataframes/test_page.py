@@ -1,14 +1,12 @@
 """The example of docs/dataframes.md runs, also a second time in the same folder, and keeps pairs."""
 
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, of_a_user
 
 PAGE = (ROOT / "docs" / "dataframes.md").read_text(encoding="utf-8")
 CHECK = """
@@ -22,8 +20,7 @@ assert balance.thresholds.of_language["en"] == 2
 @pytest.mark.spark
 def test_the_example_runs_twice_in_the_same_folder(tmp_path):
     example = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[0]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    environment = of_a_user(PYTHONPATH=str(ROOT))
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", example + CHECK],

@@ -17,7 +17,7 @@ from curation import EntryCounts, Matching, Thresholds, draws, keep_probability,
 from curation.images.uids import uids
 from metadata import Entries
 from tests.sample.wikipedias import write_dump
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, of_a_user
 
 DOCS = ROOT / "docs"
 FORMAT = (DOCS / "format.md").read_text("utf-8")
@@ -82,11 +82,10 @@ def follow(page: str, folder: Path, section: str = "") -> None:
 
 def shell(script: str, folder: Path) -> str:
     """Run a script as a reader with the virtual environment would; return what it said."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-e", "-c", script],
         cwd=folder,
-        env=os.environ | {"PATH": path, "LANG": "C.UTF-8"},
+        env=of_a_user(),
         capture_output=True,
         text=True,
         timeout=300,

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import cache
 
 import regex
 
@@ -25,6 +26,7 @@ def naive_form(text: str) -> str:
     return text
 
 
+@cache
 def naive_kind(character: str) -> str:
     """A letter: space, punctuation, one of a spaceless script, mark, or any other part of a word."""
     category = unicodedata.category(character)

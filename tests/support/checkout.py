@@ -9,6 +9,13 @@ CASES = ROOT / "tests" / "cases"
 SHARED = Path(os.environ.get("SHARED_DATA") or ROOT.parent / "shared" / "data")
 
 
+def of_a_user(**more: str) -> dict[str, str]:
+    """Return the environment of a user who has activated the virtual environment, whose kernels check no bounds."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return own | {"PATH": path, "LANG": "C.UTF-8"} | more
+
+
 def program(name: str) -> str:
     """Return the path of a command, as the installation beside this Python brought it."""
     return str(Path(sys.executable).with_name(name))

@@ -5,22 +5,19 @@ import runpy
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from unittest.mock import patch
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from runtime import session
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, of_a_user
 
 
 def submit(job: str, *arguments: object, master: str = "local[2]") -> subprocess.CompletedProcess:
     """Run spark-submit on a job with these arguments; return the finished process."""
     command = ["spark-submit", "--master", master, job, *map(str, arguments)]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "LANG": "C.UTF-8"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=ROOT, env=of_a_user(), capture_output=True, text=True, timeout=600)
 
 
 def run_here(job: str, *arguments: object, master: str = "local[2]") -> int:

@@ -1,6 +1,6 @@
 """Change a node of a module at a time, and see whether a test that ran its line fails; print the mutants that survive.
 
-`python -m tests.support.mutants MODULE [MOST]`, after coverage.py with `tests.support.recording`. Each mutant has a
+`python -m tests.mutation.mutants MODULE [MOST]`, after coverage.py with `tests.mutation.recording`. Each mutant has a
 forked process, which imports it in place of the module and runs the tests recorded for its lines, the quickest first.
 """
 
@@ -25,7 +25,7 @@ import coverage
 import pytest
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from tests.support.recording import SECONDS
+from tests.mutation.recording import SECONDS
 
 PAIRS = "Lt LtE, Lt GtE, Gt GtE, LtE Gt, Eq NotEq, Is IsNot, In NotIn, And Or, Add Sub, LShift RShift, BitAnd BitOr"
 SWAPS: dict[type, list[type]] = {ast.Div: [ast.Mult], ast.Mod: [ast.Mult], ast.Pow: [ast.Mult], ast.BitXor: [ast.BitOr]}
@@ -36,7 +36,7 @@ OPERATORS = (ast.operator, ast.cmpop, ast.boolop)
 PASSED_OVER = ("annotation", "returns", "decorator_list", "bases")
 LIBRARIES = ("numba", "numpy", "pandas", "pyarrow.dataset", "pyarrow.parquet", "pyspark.sql", "s3fs")  # imported once
 # With its own assertions, pytest would load the modules whose doctests it runs.
-PYTEST = ["-x", "-p", "no:cacheprovider", "-p", "tests.support.recording", "--assert=plain"]
+PYTEST = ["-x", "-p", "no:cacheprovider", "-p", "tests.mutation.recording", "--assert=plain"]
 MOST_SECONDS = 15  # that the tests of one mutant took when they were recorded
 PROCESSOR, WALL = 10, 60  # seconds until a mutant is ended
 
