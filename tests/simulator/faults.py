@@ -78,8 +78,8 @@ def _gone(machine: Machine, fault: Fault, process: Process, path: str) -> None:
 
 
 def _clock(machine: Machine, fault: Fault, process: Process, path: str) -> None:
-    """The clock jumps, or somebody touches all inputs."""
-    machine.clock += (fault.share - 0.5) * _JUMP
+    """The clock jumps, by days back or forth: what machines keep seems old, or from tomorrow."""
+    machine.age((fault.share - 0.5) * _JUMP)
 
 
 def _second(machine: Machine, fault: Fault, process: Process, path: str) -> None:

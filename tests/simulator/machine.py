@@ -43,7 +43,6 @@ class Machine:
     nobody: Random = field(default_factory=Random)  # the chance of what no command does
     is_flipped: bool = False  # a bit, at rest or in what was read
     is_between: bool = False  # a second command came between a look at the token of a store and what was done then
-    clock: float = 0.0  # seconds by which it has jumped
     operations: int = 0
     trouble: Trouble = field(default_factory=Trouble)
     met: list[str] = field(default_factory=list)  # the faults that came, and where
@@ -152,6 +151,10 @@ class Machine:
 
     def lose_host(self, host: str) -> None:
         """Lose the disk of a machine."""
+        raise NotImplementedError
+
+    def age(self, seconds: float) -> None:
+        """Let what the machines keep be older by so many seconds."""
         raise NotImplementedError
 
     def _require_alive(self) -> Process:
