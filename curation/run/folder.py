@@ -184,7 +184,6 @@ class Output:
         self.owner.require()
         write_json(self.path / "run.json", run.run_json() | {"checksums": dict(sorted(self.checksums.items()))})
         interrupts.complete()
-        self._remove_work()
 
     def retract_results(self) -> None:
         """Remove what describes the earlier sample, so that nothing half replaced looks whole."""
@@ -206,7 +205,7 @@ class Output:
     def _record(self, part: str, checksums: dict[str, str]) -> None:
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
 
-    def _remove_work(self) -> None:
+    def remove_work(self) -> None:
         """Remove the folder of unfinished work, what keeps other runs out last."""
         work = self.path / WORK
         if is_url(work):

@@ -55,7 +55,9 @@ def curate(
         if request.tables:
             request, claimed = copy_tables(session, request, claimed, progress)
         run(Steps(session, request, claimed, progress))
-    return Results.open(output)
+        results = Results.open(output)  # before another run may begin to replace them
+        claimed.remove_work()
+    return results
 
 
 def copy_tables(spark: SparkSession, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:

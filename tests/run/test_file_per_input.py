@@ -71,7 +71,7 @@ def test_of_many_runs_that_begin_at_once_one_has_a_folder_and_another_when_it_ha
             with Output.claim(tmp_path / "out", description(A)) as output:
                 assert held.acquire(blocking=False)
                 held.release()
-                output._remove_work()
+                output.remove_work()
                 return number
         except InputError:
             return None
@@ -117,7 +117,7 @@ def test_where_the_file_system_has_no_locks_a_second_run_takes_over(tmp_path, mo
         first.finish("curated", {})
     second.parts.begin("curated")
     second.finish("curated", {})
-    second._remove_work()
+    second.remove_work()
     assert names(tmp_path / "out") == {"curated"}
 
 

@@ -37,6 +37,7 @@ def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: in
     config = CurationConfig(english_threshold=t, seed=seed)
     curated = curated_tallies(batch, kept, rates)
     output.write_results(Run(config, output.description, entries, counts, thresholds, matched, curated), rates, [])
+    output.remove_work()
     return output.path
 
 
