@@ -58,10 +58,10 @@ class Block(NamedTuple):
 
 def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
     """Return a message of Arrow as a block."""
-    packed = _CODEC.compress(content, asbytes=True)
-    head = np.array([(_SKIPPABLE, _HEAD.itemsize - 8, bucket, buckets, content.size, len(packed), 0)], _HEAD)
-    head["checksum"] = _checksum(head[0], packed)
-    return Block(bucket, buckets, head.tobytes() + packed)
+    data = _CODEC.compress(content, asbytes=True)
+    head = np.array([(_SKIPPABLE, _HEAD.itemsize - 8, bucket, buckets, content.size, len(data), 0)], _HEAD)
+    head["checksum"] = _checksum(head[0], data)
+    return Block(bucket, buckets, head.tobytes() + data)
 
 
 def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:

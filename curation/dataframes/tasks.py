@@ -28,8 +28,7 @@ from runtime.tallies import Tallies
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
-# Keys are ranges of so many buckets: for Spark to deal out, and in blocks of some hundred rows of a usual partition.
-BUCKETS = 1 << 10
+BUCKETS = 1 << 10  # ranges of keys: enough for many tasks, and few enough that a partition fills its blocks
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
 BATCH_ROWS = 1 << 14  # of images that Spark gets at a time
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])

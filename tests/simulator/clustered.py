@@ -1,28 +1,26 @@
 """The kind of clip-cluster that the simulator runs, over a small finished run.
 
-What Spark's DataFrames do, collecting drawn keys and joining clusters with images, is done at once in the driver. The
-encoder takes vectors from digests of texts.
+The join of clusters with images, which is Spark's, is done at once in the driver. The encoder takes vectors from
+digests of texts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from hashlib import md5
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 
 from curation.by_uid.tables import key_columns
-from curation.clustering import embedding, joining, pipeline, vectors
+from curation.clustering import embedding, joining, pipeline
 from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
 from curation.run.verify import verify
@@ -87,21 +85,10 @@ class _Encoder:
         return np.array([[*digest] for digest in digests], np.float32) - 127.5
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Rows that tasks made, in the driver."""
-
-    rows: pa.Table
-
-    def toArrow(self) -> pa.Table:
-        return self.rows
-
-
 @contextmanager
 def _without_frames() -> Iterator[None]:
     with ExitStack() as stack:
         for module, name, stand_in in (
-            (vectors, "over", _over),
             (joining, "write_clusters", _write_clusters),
             (embedding, "Encoder", _Encoder),
             (embedding, "SPAN", 12),
@@ -113,17 +100,11 @@ def _without_frames() -> Iterator[None]:
         yield
 
 
-def _over(session: Session, items: list[Any], function: Callable, schema: pa.Schema) -> _Frame:
-    """Stand in for `runtime.spark.over`."""
-    numbers = session.parallelize(range(len(items)), max(1, len(items)))
-    return _Frame(pa.Table.from_batches(numbers.flatMap(lambda number: function(items[number])).collect(), schema))
-
-
 def _write_clusters(
     session: Session, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: joining.Output
 ) -> Tallies:
     """Stand in for the join of clusters with images; files are written by tasks, as they are by those of Spark."""
-    rows = _over(session, list(assigned), batches, joining.ASSIGNED).rows.to_pylist()
+    rows = spark.over(session, list(assigned), batches, joining.ASSIGNED).toArrow().to_pylist()
     key, nearest = itemgetter("_uid_high", "_uid_low"), itemgetter("distance", "fine", "coarse_distance")
     own = {of: sorted(each, key=nearest) for of, each in groupby(sorted(rows, key=key), key)}
     tasks = []

@@ -1,4 +1,4 @@
-"""A stand-in for what gates ask of Spark's DataFrames: rows that travel between tasks, and the SQL of joined tables.
+"""A stand-in for Spark's DataFrames in gates and clusters: rows that travel between tasks, the SQL of joined tables.
 
 Tables and images are read, and files written, by the program's own functions, in tasks of an `Engine`. A condition is
 Python's, over the row of one table: Spark's parser is not simulated, nor are near copies within a distance and
@@ -48,7 +48,7 @@ class Frame:
         return Frame(self.sparkSession, made, HOSTS if isinstance(schema, str) else to_arrow_schema(schema))
 
     def repartition(self, number: int, column: str) -> Frame:
-        table = self.table()
+        table = self.toArrow()
         chance = self.sparkSession.engine.driver.chance
         table = table.take(chance.sample(range(len(table)), len(table)))
         parts = table[column].to_numpy() % number
@@ -62,19 +62,19 @@ class Frame:
         return Frame(self.sparkSession, [partial(_mapped, ordered, each) for each in self.partitions], self.schema)
 
     def join(self, other: Frame, on: str | Sequence[str]) -> Frame:
-        joined = self.table().join(other.table(), on, join_type="inner", use_threads=False)
+        joined = self.toArrow().join(other.toArrow(), on, join_type="inner", use_threads=False)
         return Frame.of(self.sparkSession, joined)
 
     def select(self, *columns: str) -> Frame:
-        return Frame.of(self.sparkSession, self.table().select(columns))
+        return Frame.of(self.sparkSession, self.toArrow().select(columns))
 
     def groupBy(self, *columns: str) -> _Grouped:
         return _Grouped(self, columns)
 
     def collect(self) -> list[Row]:
-        return [Row(**row) for row in self.table().to_pylist()]
+        return [Row(**row) for row in self.toArrow().to_pylist()]
 
-    def table(self) -> pa.Table:
+    def toArrow(self) -> pa.Table:
         """Return all rows, once the tasks have made them."""
         engine: Engine = self.sparkSession.engine
         made = [batch for batches in engine.stage(self.partitions) for batch in batches]
@@ -88,7 +88,7 @@ class _Grouped:
 
     def agg(self, expression: str) -> Frame:
         """Return the sums of `value`, which is all that is asked for."""
-        sums = self.frame.table().group_by([*self.columns], use_threads=False).aggregate([("value", "sum")])
+        sums = self.frame.toArrow().group_by([*self.columns], use_threads=False).aggregate([("value", "sum")])
         return Frame.of(self.frame.sparkSession, sums.rename_columns([*self.columns, "value"]))
 
 
@@ -107,10 +107,10 @@ def checked(spark: Session, expression: str, tables: Sequence[pa.Schema], names:
 
 def verdicts(spark: Session, files: Sequence[OwnFile], asked: Asked, sets: None) -> Frame:
     """Return VERDICTS of the images in all files, as Spark's SQL finds them for one table and one condition."""
-    images = keys_of(spark, files).table()
+    images = keys_of(spark, files).toArrow()
     (table,), (columns,), (condition,) = asked.tables, asked.columns, asked.conditions
     schema = comparable_schema(table.row_schema(columns))
-    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), schema).table()
+    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), schema).toArrow()
     met = {}
     for row in rows.to_pylist():
         key = tuple(row[name] for name in KEY_NAMES)
@@ -125,7 +125,7 @@ def verdicts(spark: Session, files: Sequence[OwnFile], asked: Asked, sets: None)
 
 def equal_copies(hashes: Frame) -> Frame:
     """Return `uid` and `copy_of` of the images whose hash several have; the smallest uid stays."""
-    table = hashes.table()
+    table = hashes.toArrow()
     groups = table.group_by("hash", use_threads=False).aggregate([("uid", "min"), ("uid", "count")])
     groups = groups.filter(pc.field("uid_count") > 1).rename_columns(["hash", "copy_of", "size"])
     return Frame.of(hashes.sparkSession, table.join(groups, "hash", join_type="inner", use_threads=False))
