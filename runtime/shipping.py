@@ -19,12 +19,14 @@ from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+import numpy as np
 import pyarrow as pa
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from runtime.caches import cache_folder
 from runtime.errors import AGAIN, InputError
+from runtime.storage.arrays import open_array
 from runtime.storage.locks import alone
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import as_path, is_url, make_folder
@@ -47,25 +49,32 @@ class Shipped:
 
     def path(self) -> Path:
         """Return its path on this machine, in a worker; a file that is damaged since it was shipped is refused."""
-        if self.packed is None:
-            return compared(OwnFile(self.source, self.checksum, AGAIN))
-        return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
+        return compared(self._here())
 
     def opened(self, open: Callable[[Path], Any]) -> Any:
         """Return what `open` makes of it, in a worker; a process opens it once."""
         return _opened(open, self.path())
 
-    def _in(self, copy: Path) -> Path:
-        """Return its path in a copy of this machine, which later jobs use, too: a damaged one is refused."""
-        return compared(OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}"))
+    def array(self) -> np.ndarray:
+        """Return the array that `save_array` wrote, mapped into memory, in a worker; a process opens it once."""
+        return _opened(open_array, self._here())
+
+    def _here(self) -> OwnFile:
+        """Return the artefact on this machine, not yet looked at."""
+        if self.packed is None:
+            return OwnFile(self.source, self.checksum, AGAIN)
+        return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
+
+    def _in(self, copy: Path) -> OwnFile:
+        """Return it in a copy of this machine, which later jobs use, too."""
+        return OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}")
 
 
 @dataclass(frozen=True)
 class Placed(Shipped):
     """A packed artefact that all machines can read: `packed` is its path or URL."""
 
-    def path(self) -> Path:
-        """Return its path on this machine, in a worker; each machine unpacks it once."""
+    def _here(self) -> OwnFile:
         packed = as_path(str(self.packed))
         try:
             copy = unpacked(packed, cache_folder())
@@ -111,8 +120,8 @@ def _checksum(source: Path) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _opened(open: Callable[[Path], Any], path: Path) -> Any:
-    return open(path)
+def _opened(open: Callable[[Any], Any], artefact: Path | OwnFile) -> Any:
+    return open(artefact)
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -23,7 +23,6 @@ from runtime.errors import InputError
 from runtime.progress import advance
 from runtime.shipping import Shipped
 from runtime.spark import over
-from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.versions import Version
@@ -132,7 +131,7 @@ def write_vectors(
 ) -> Tallies:
     """Write place and vector of the drawn images in a file of embeddings."""
     number, file = numbered
-    path, drawn, tallies = folder / f"{number:05d}.parquet", keys.opened(open_array), Tallies()
+    path, drawn, tallies = folder / f"{number:05d}.parquet", keys.array(), Tallies()
     vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
     schema = pa.schema([pa.field("place", pa.int64()), vector])
     with part_writer(path, schema, _ROW_GROUP) as writer:

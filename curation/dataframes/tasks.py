@@ -21,7 +21,6 @@ from curation.schemas import COUNTS, SAMPLED
 from metadata.entries import entries_file
 from runtime.arrow.buffers import require
 from runtime.shipping import Shipped
-from runtime.storage.arrays import open_array
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
 from runtime.tallies import Tallies
@@ -85,7 +84,7 @@ def row_groups(saved: Path) -> int:
 def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBatch]:
     """Yield the CURATED rows of SAMPLED batches."""
     _prepare()
-    opened = rates.opened(open_array)
+    opened = rates.array()
     for batch in batches:
         yield sample_batch(require(batch, SAMPLED), opened, seed)
 

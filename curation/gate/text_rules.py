@@ -28,7 +28,7 @@ from metadata.languages import LANGUAGES
 from runtime.arrow.buffers import parts, string_buffers
 from runtime.shipping import Shipped, ship
 from runtime.spark import over
-from runtime.storage.arrays import open_array, save_array
+from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
@@ -95,7 +95,7 @@ def repeated_texts(spark: SparkSession, files: Sequence[OwnFile], most: int) -> 
 
 def is_repeated(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Shipped) -> np.ndarray:
     """Return which texts are among the repeated ones, whose hashes were saved and shipped."""
-    hashes, known = uid_hashes(texts.field("text")), repeated.opened(open_array)
+    hashes, known = uid_hashes(texts.field("text")), repeated.array()
     places = np.searchsorted(known, hashes)
     out = places < len(known)
     out[out] = known[places[out]] == hashes[out]

@@ -41,7 +41,6 @@ from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.shuffle import exchange
 from runtime.spark import run
-from runtime.storage.arrays import open_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
@@ -82,7 +81,7 @@ class MatchPlan:
         compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
-        lettered = self.artefacts.lettered.opened(open_array) if self.artefacts.lettered else None
+        lettered = self.artefacts.lettered.array() if self.artefacts.lettered else None
         finders = finders.of_one_list(self.one_list)
         return Matching(Identifier.open(self.artefacts.model.path()), finders, self.languages, lettered)
 
@@ -191,21 +190,19 @@ def _count(files: list[OwnFile], entries: int, folder: Path) -> Tallies:
 def _expected_sizes(file: OwnFile, rates: Shipped) -> Tallies:
     total: np.ndarray | float = 0.0
     for batch in counted(_sampled(file)):
-        total = total + expected_size(batch, rates.opened(open_array)).sum(axis=0)
+        total = total + expected_size(batch, rates.array()).sum(axis=0)
     sums = enumerate(np.atleast_1d(total))
     return Tallies({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
 
 
 def _sample(file: OwnFile, tallies: Tallies, sampling: Sampling) -> Iterator[Block]:
-    return manifest.draw_pairs(
-        _sampled(file), sampling.rates.opened(open_array), sampling.seed, sampling.files, tallies
-    )
+    return manifest.draw_pairs(_sampled(file), sampling.rates.array(), sampling.seed, sampling.files, tallies)
 
 
 def _write_curated(
     file: int, blocks: Iterator[bytes], sampling: Sampling, folder: Path, row_group_rows: int
 ) -> Tallies:
-    path, lettered = folder / f"{file:05d}.parquet", sampling.lettered.opened(open_array)
+    path, lettered = folder / f"{file:05d}.parquet", sampling.lettered.array()
     return manifest.write_curated(blocks, file, path, row_group_rows, lettered)
 
 

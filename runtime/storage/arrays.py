@@ -6,8 +6,10 @@ offset outside the mapping would crash the process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,18 +21,28 @@ from runtime.storage.own_files import OwnFile, checksum_of, compared, refusing
 from runtime.storage.whole import content_of, whole, write_json
 
 REMEDY = "build it again"
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}  # of .npy
 
 
 def save_array(path: Path, array: np.ndarray) -> Path:
-    """Write one array as .npy, whole under its name; return the path for workers to map."""
+    """Write one array as .npy, whole under its name; return its path."""
     with whole(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
     return path
 
 
-def open_array(path: Path) -> np.ndarray:
-    """Return a saved array, mapped into memory, whose file was compared with its checksum."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def open_array(file: OwnFile) -> np.ndarray:
+    """Return a saved array, mapped into memory; a damaged file is refused.
+
+    What is mapped is what is compared: a disk may give other bytes the next time.
+    """
+    with refusing(file), file.path.open("rb") as opened:
+        content = mmap(opened.fileno(), 0, access=ACCESS_READ)
+        file.require(content)
+        version = np.lib.format.read_magic(content)
+        shape, is_fortran, dtype = _HEADERS[version](content)
+        values = np.frombuffer(content, dtype, math.prod(shape), content.tell())
+        return values.reshape(shape, order="F" if is_fortran else "C")
 
 
 def save_arrays(directory: Path, name: str, header: dict, arrays: dict[str, np.ndarray]) -> None:
@@ -52,7 +64,7 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
                 f"{directory} holds version {header.get('version')}; this program reads {version}: {REMEDY}"
             )
         own = {key: OwnFile(directory / f"{key}.npy", str(each), REMEDY) for key, each in header["arrays"].items()}
-        arrays = {key: open_array(compared(file)) for key, file in own.items()}
+        arrays = {key: open_array(file) for key, file in own.items()}
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
             raise

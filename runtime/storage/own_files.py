@@ -41,6 +41,11 @@ class OwnFile:
             return InputError(f"{shown} is missing; {self.remedy}")
         return InputError(f"{shown} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
 
+    def require(self, content: mmap) -> None:
+        """Refuse the file if its bytes are not those of its checksum, where one is recorded."""
+        if self.checksum not in (None, _hex(zlib.crc32(content))):
+            raise self.damaged("its checksum differs")
+
 
 @contextmanager
 def intact(file: OwnFile) -> Iterator[Path]:

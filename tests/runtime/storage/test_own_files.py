@@ -12,7 +12,7 @@ import pytest
 from metadata import InputError
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, own_files, refusing, tally
+from runtime.storage.own_files import OwnFile, as_written, checksum_of, checksums_in, intact, own_files, refusing, tally
 from runtime.storage.parquet import batches, part_writer, read_table, write_tables
 from runtime.storage.paths import as_path
 from runtime.storage.whole import content_of, is_exact, read_json, text_of, write_json
@@ -93,8 +93,19 @@ def test_tasks_tally_checksums_which_are_taken_out_again(file):
 def test_a_process_opens_an_array_that_ships_once(tmp_path):
     path = save_array(tmp_path / "rates.npy", np.array([0.1, 0.9]))
     shipped = Shipped(path, checksum=checksum_of(path))
-    assert shipped.opened(open_array).tolist() == [0.1, 0.9]
-    assert shipped.opened(open_array) is shipped.opened(open_array)
+    assert shipped.array().tolist() == [0.1, 0.9]
+    assert shipped.array() is shipped.array()
+
+
+@pytest.mark.parametrize("array", [np.zeros(0, np.float32), np.arange(6.0).reshape(2, 3).T, np.array(["犬", ""])])
+def test_a_mapped_array_is_the_one_that_was_saved(array, tmp_path):
+    path = save_array(tmp_path / "array.npy", array)
+    found = open_array(as_written(path))
+    assert found.flags.f_contiguous == array.flags.f_contiguous
+    np.testing.assert_array_equal(found, array, strict=True)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="array.npy is damaged"):
+        open_array(OwnFile(path, None, "save it again"))
 
 
 def test_a_file_that_ships_is_compared_by_workers(tmp_path):
