@@ -19,16 +19,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.by_uid.mapped_rows import HALVES, MappedRows, in_order, rows_of, save_rows, sorted_schema
-from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns
+from curation.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows, sorted_schema
+from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
 from curation.run.finished import curated_files, pool_files
 from curation.run.results import Results
 from runtime.errors import InputError
+from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches
 from runtime.storage.paths import as_path, reachable
+from runtime.storage.versions import Version
 from runtime.storage.whole import read_json
 
 EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
@@ -73,13 +75,17 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     Memory holds about a million rows at a time, or a 256th of them. Tables of which no row is of the run are refused,
     and those that give an image no cluster, or two different ones.
     """
-    path, given, counted = Path(path), [*map(str, tables)], _Counted()
-    names, table = ", ".join(given), ImageTable.find([*map(_table_in, given)], EXPECTED, "coarse")
-    keys = pa.schema(KEY)
+    path, names, counted = Path(path), named(tables), _Counted()
+    table, keys = find_clusters(tables), pa.schema(KEY)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         work, number = Path(folder), _number(table, run)
         spread = (
-            in_parts(_rows(table), Clusters.schema, number, work / "rows"),
+            in_parts(
+                (rows for file in table.files for rows in cluster_rows(table, file)),
+                Clusters.schema,
+                number,
+                work / "rows",
+            ),
             in_parts(_keys(pool_files(run)), keys, number, work / "pool"),
             in_parts(_keys(curated_files(run)), keys, number, work / "kept"),
         )
@@ -90,6 +96,16 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
         kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
         save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT: kept}))
     return Clustered(Clusters.open(path), counted.images, counted.without)
+
+
+def find_clusters(tables: Paths) -> ImageTable:
+    """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
+    return ImageTable.find([_table_in(str(each)) for each in tables], EXPECTED, "coarse")
+
+
+def named(tables: Paths) -> str:
+    """Return the tables' names as they were given."""
+    return ", ".join(hidden(str(each)) for each in tables)
 
 
 @dataclass
@@ -134,13 +150,12 @@ def _keys(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(key_columns(batch["uid"]), schema=pa.schema(KEY))
 
 
-def _rows(table: ImageTable) -> Iterator[pa.RecordBatch]:
-    """Yield all rows of a table in the schema of clusters."""
+def cluster_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in a file of a table in the schema of clusters."""
     given = [name for name in OF_NONE if name in table.columns.names]
-    for file in table.files:
-        for batch in table.read(file, given):
-            values = [_column(batch, name, file[0]) for name in OF_NONE]
-            yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], *values], schema=Clusters.schema)
+    for batch in table.read(file, given):
+        values = [_column(batch, name, file[0]) for name in OF_NONE]
+        yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], *values], schema=Clusters.schema)
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
@@ -163,13 +178,17 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
 def _sorted(rows: pa.Table, names: str) -> pa.RecordBatch:
     """Return rows in the order of keys, equal ones as they came; refuse one key with different clusters."""
     ordered, is_repeated = in_order(rows)
-    coarse, fine = (ordered[name].to_numpy() for name in ("coarse", "fine"))
+    require_one_cluster(ordered, is_repeated, names)
+    return ordered
+
+
+def require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: str) -> None:
+    """Refuse rows of which some are of the image of the row before, and of another cluster; a key is in front."""
+    coarse, fine = (rows[name].to_numpy() for name in ("coarse", "fine"))
     wrong = np.flatnonzero(is_repeated[1:] & ((coarse[1:] != coarse[:-1]) | (fine[1:] != fine[:-1])))
     if len(wrong):
         one, other = wrong[0], wrong[0] + 1
-        key = "".join(f"{ordered[half][one].as_py() % 2**64:016x}" for half in HALVES)  # the uid, if it is an MD5
         raise InputError(
-            f"{names} put the image {key} into two clusters, {coarse[one]} and {coarse[other]} (fine {fine[one]} and "
-            f"{fine[other]}); give tables of one clustering"
+            f"{names} put the image {spelled(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} (fine "
+            f"{fine[one]} and {fine[other]}); give tables of one clustering"
         )
-    return ordered

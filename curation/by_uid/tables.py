@@ -108,6 +108,11 @@ def key_columns(uids: pa.Array) -> list[pa.Array]:
     return [pa.array(numbers) for numbers in exact_numbers(uids).T.copy()]
 
 
+def spelled(rows: pa.RecordBatch, row: int) -> str:
+    """Return the key of a row, whose first columns are those of KEY, in digits: the uid, if that is an MD5."""
+    return "".join(f"{rows.column(half)[int(row)].as_py() % 2**64:016x}" for half in range(len(KEY)))
+
+
 @contextmanager
 def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
     """Open a user's table; InputError for a file that is not Parquet, or that this project wrote and is damaged."""

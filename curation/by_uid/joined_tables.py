@@ -1,0 +1,142 @@
+"""Captions and clusters of a user's tables, as they are joined to images on Spark, and how many images have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+
+from curation.by_uid.captions import NO_SCORE, caption_rows, find_captions
+from curation.by_uid.clusters import cluster_rows, find_clusters, named, require_one_cluster
+from curation.by_uid.join import Join, Table, first, keys, places_of
+from curation.by_uid.tables import KEY, ImageTable, Paths
+from curation.run.finished import curated_files, pool_files
+from curation.run.results import Results
+from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile
+from runtime.storage.versions import Version
+from runtime.tallies import Tallies
+
+CAPTION = (
+    pa.field("caption", pa.string()),
+    pa.field("caption_score", pa.float64()),
+    pa.field("caption_source", pa.string()),
+)
+CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
+ROW_BYTES = 16  # of a table at least: those of a uid
+_PLACE = pa.field("caption_place", pa.int64())  # in its table: of equally good captions the first is taken
+KEPT = "kept."  # before the number of a coarse cluster: the name of a tally
+_KEPT = pa.field("is_kept", pa.bool_())
+_File = tuple[str, Version]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What tables say of the images of a run."""
+
+    captions: Table | None = None
+    clusters: Table | None = None
+    images: int = 0  # that the run counted; after a removal, those of its manifest
+    without_caption: int = 0
+    without_cluster: int = 0
+    kept: dict[int, int] = field(default_factory=dict)  # of each coarse cluster of which some image was matched
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that are given."""
+        return [table for table in (self.captions, self.clusters) if table]
+
+
+def known(spark: SparkSession, run: Results, of_captions: Paths = (), of_clusters: Paths = ()) -> Known:
+    """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them."""
+    captions = caption_table(of_captions) if of_captions else None
+    clusters = cluster_table(of_clusters) if of_clusters else None
+    if not (captions or clusters):
+        return Known()
+    pool = places_of(pool_files(run))
+    kept = [_kept_table(run)] if clusters else []
+    tallies = Join(pool, [*kept, *(each for each in (captions, clusters) if each)]).count(spark, _counted)
+    captioned, clustered = (int(tallies[fields[0].name]) for fields in (CAPTION, CLUSTER))
+    if captions and not captioned:
+        raise InputError(f"none of the captions in {named(of_captions)} is of an image of {run.path}")
+    if clusters and not clustered:
+        raise InputError(f"none of the rows of {named(of_clusters)} is of an image of {run.path}")
+    by_cluster = {int(cluster): int(images) for cluster, images in tallies.beginning(KEPT).items()}
+    return Known(captions, clusters, pool.rows, pool.rows - captioned, pool.rows - clustered, by_cluster)
+
+
+def caption_table(paths: Paths) -> Table:
+    """Return tables of captions, of which an image gets the one with the highest score, else the first one."""
+    table = find_captions(paths)
+    read = partial(_captions, table=table)
+    return Table([*enumerate(table.files)], table.bytes // ROW_BYTES, read, _best, CAPTION, [_PLACE])
+
+
+def cluster_table(paths: Paths) -> Table:
+    """Return tables of clusters; one image in two clusters is refused when they are joined."""
+    table = find_clusters(paths)
+    once = partial(_one_cluster, names=named(paths))
+    return Table(table.files, table.bytes // ROW_BYTES, partial(_clusters, table=table), once, CLUSTER)
+
+
+def _kept_table(run: Results) -> Table:
+    files = curated_files(run)
+    return Table(files, run.facts["rows"]["kept"], _kept, first, [_KEPT])
+
+
+def _captions(numbered: tuple[int, _File], table: ImageTable) -> Iterator[pa.RecordBatch]:
+    number, file = numbered
+    row, schema = number << 40, pa.schema([*KEY, *CAPTION, _PLACE])
+    for batch in caption_rows(table, file):
+        score = pc.if_else(pc.equal(batch["score"], NO_SCORE), None, batch["score"])
+        source = pc.if_else(pc.equal(batch["source"], ""), None, batch["source"])
+        place = np.arange(row, row := row + len(batch))
+        columns = [*batch.columns[: len(KEY)], batch["caption"], score, source, pa.array(place)]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _best(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return the row with the best caption of each image, the first of equally good ones."""
+    score = pc.fill_null(rows["caption_score"], NO_SCORE).to_numpy()
+    order = np.lexsort((rows[_PLACE.name].to_numpy(), -score, images))
+    return order[first(rows, images[order])]
+
+
+def _clusters(file: _File, table: ImageTable) -> Iterator[pa.RecordBatch]:
+    for batch in cluster_rows(table, file):
+        fine = pc.if_else(pc.less(batch["fine"], 0), None, batch["fine"])
+        yield pa.RecordBatch.from_arrays(
+            [*batch.columns[: len(KEY)], batch["coarse"], fine], pa.schema([*KEY, *CLUSTER])
+        )
+
+
+def _one_cluster(rows: pa.RecordBatch, images: np.ndarray, names: str) -> np.ndarray:
+    rows = rows.set_column(rows.schema.names.index("fine"), "fine", pc.fill_null(rows["fine"], -1))
+    order = np.lexsort((rows["fine"].to_numpy(), rows["coarse"].to_numpy(), images))
+    ordered = images[order]
+    is_repeated = np.zeros(len(order), bool)
+    is_repeated[1:] = ordered[1:] == ordered[:-1]
+    require_one_cluster(rows.take(pa.array(order)), is_repeated, names)
+    return order[first(rows, ordered)]
+
+
+def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    for batch in keys(file):
+        yield batch.append_column(_KEPT, pa.repeat(True, len(batch)))
+
+
+def _counted(rows: pa.RecordBatch) -> Tallies:
+    """Tally the images of the pool that have a caption, a cluster, and the kept ones of each cluster."""
+    tallies = Tallies()
+    for name in {fields[0].name for fields in (CAPTION, CLUSTER)} & {*rows.schema.names}:
+        tallies.add(name, rows.num_rows - rows[name].null_count)
+    if _KEPT.name in rows.schema.names:
+        clusters = rows["coarse"].filter(pc.fill_null(rows[_KEPT.name], False)).drop_null()
+        for each in clusters.value_counts():
+            tallies.add(f"{KEPT}{each['values']}", each["counts"].as_py())
+    return tallies
