@@ -16,12 +16,12 @@ from pyspark.sql import SparkSession
 
 from runtime.packed_rows import Block
 from runtime.redaction import known, learn
-from runtime.spark import counting, follow
+from runtime.spark import Tallied, counting, follow, summed
 from runtime.tallies import Tallies
 
 Send = Callable[[Any, Tallies], Iterator[Block]]
 Receive = Callable[[int, Iterator[bytes]], Tallies]
-Sent = tuple[int, bytes | tuple[int, list[dict]]]  # partition, and a block or a sender's number and tallies
+Sent = tuple[int, bytes | Tallied]  # partition, and a block or a sender's number and tallies
 
 
 class Relay(NamedTuple):
@@ -50,8 +50,7 @@ def exchange(
         sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(passed)
     counter = follow(spark, list(range(partitions)))
     received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(partial(_receive, each=each, counter=counter))
-    rows = sorted(received.collect(), key=lambda row: row[0])  # sums of floats must not depend on who was first
-    return Tallies(row for _, tallies in rows for row in tallies)
+    return summed(received, len(items) + partitions)
 
 
 def _send(number: int, each: Broadcast, counter: Accumulator) -> Iterator[Sent]:
@@ -71,7 +70,7 @@ def _pass_on(partition: int, sent: Iterable[Sent], each: Broadcast, counter: Acc
     gc.freeze()
     _, _, _, partitions, relay, addresses = each.value
     learn(addresses)
-    tallied: list[tuple[int, list[dict]]] = []
+    tallied: list[Tallied] = []
     with counting(partition, counter):
         for block in relay.pass_on(partition, _blocks(sent, tallied)):
             yield block.scaled(partitions), block.data
@@ -79,20 +78,18 @@ def _pass_on(partition: int, sent: Iterable[Sent], each: Broadcast, counter: Acc
         yield number % partitions, (number, rows)
 
 
-def _receive(
-    partition: int, sent: Iterable[Sent], each: Broadcast, counter: Accumulator
-) -> Iterator[tuple[int, list[dict]]]:
+def _receive(partition: int, sent: Iterable[Sent], each: Broadcast, counter: Accumulator) -> Iterator[Tallied]:
     gc.freeze()
     items, _, receive, _, _, addresses = each.value
     learn(addresses)
-    tallied: list[tuple[int, list[dict]]] = []
+    tallied: list[Tallied] = []
     with counting(partition, counter):
         own = receive(partition, _blocks(sent, tallied))
     yield from tallied
     yield len(items) + partition, own.rows()
 
 
-def _blocks(sent: Iterable[Sent], tallied: list[tuple[int, list[dict]]]) -> Iterator[bytes]:
+def _blocks(sent: Iterable[Sent], tallied: list[Tallied]) -> Iterator[bytes]:
     """Yield the blocks; tallies among them go into `tallied`."""
     for _, data in sent:
         if isinstance(data, bytes):

@@ -7,16 +7,19 @@ the workers write them and return only tallies (`run`), so that no rows pass thr
 from __future__ import annotations
 
 import gc
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyspark import Accumulator, Broadcast
+from pyspark import RDD, Accumulator, Broadcast
 from pyspark.accumulators import AccumulatorParam
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -30,8 +33,9 @@ from runtime.tallies import Tallies
 # What tasks make of a few numbers (`over`) looks small to Spark, whatever its size: it would send all to each machine.
 SHUFFLED_JOINS = {"spark.sql.autoBroadcastJoinThreshold": "-1"}
 BLOCK = 16 << 20  # bytes of a row group that a JVM holds: Parquet's 128 MB are too many for two cores with 1 GB
+FEW = 256  # items whose tallies the driver adds up
 
-
+Tallied = tuple[int, list[dict]]  # the place of an item among all, and the rows of its tallies
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -127,7 +131,20 @@ def run(
     most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
     numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
     rows_of = partial(_rows_of, each=each, counter=follow(spark, items))
-    return Tallies(row for rows in numbers.map(rows_of).collect() for row in rows)
+    return summed(numbers.map(rows_of), len(items))
+
+
+def summed(tallied: RDD[Tallied], number: int) -> Tallies:
+    """Return the sums of what `number` items tallied, each with its place among them.
+
+    They are added in this order, as sums of floats depend on it. Of many items the driver gets sums that Spark made:
+    an item tallies up to some hundred bytes a language and name.
+    """
+    if number > FEW:
+        parts = math.isqrt(number)
+        spread = tallied.map(partial(_placed, number=number, parts=parts)).partitionBy(parts, int)
+        tallied = spread.mapPartitionsWithIndex(_sum)
+    return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied.collect(), key=itemgetter(0))))
 
 
 def collected(rows: DataFrame) -> Tallies:
@@ -135,14 +152,23 @@ def collected(rows: DataFrame) -> Tallies:
     return Tallies(row.asDict() for row in rows.collect())
 
 
-def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> list[dict]:
+def _placed(tallied: Tallied, number: int, parts: int) -> tuple[int, Tallied]:
+    return tallied[0] * parts // number, tallied
+
+
+def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
+    tallied = sorted((each for _, each in placed), key=itemgetter(0))
+    yield part, Tallies(chain.from_iterable(rows for _, rows in tallied)).rows()
+
+
+def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> Tallied:
     # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
     # looking at it again and again takes a tenth of a worker's time.
     gc.freeze()
     items, function, addresses = each.value
     learn(addresses)
     with counting(items[number], counter):
-        return function(items[number]).rows()
+        return number, function(items[number]).rows()
 
 
 def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:

@@ -21,6 +21,10 @@ class Tallies:
     def __init__(self, rows: Iterable[dict] = ()):
         self._sums: dict[tuple[str, str | None], float] = defaultdict(float)
         self._unknown = 0
+        self.update(rows)
+
+    def update(self, rows: Iterable[dict]) -> None:
+        """Add rows of SCHEMA."""
         for row in rows:
             self.add(row["name"], row["value"], row["language"])
 

@@ -43,7 +43,7 @@ class Claim:
         """Return what is done and not done in a folder; refuse one with files of other inputs."""
         ledger = Ledger.open(folder, self.description, list(inputs))
         paths = {each.path for each in inputs}
-        others = {each["path"] for stamp in ledger.stamps.read().values() for each in stamp.inputs} - paths
+        others = {each["path"] for _, stamp in ledger.stamps.read() for each in stamp.inputs} - paths
         if others:
             raise InputError(
                 f"output {folder} also holds {self.called} of {min(others)}, which is not among the inputs; give "

@@ -23,7 +23,7 @@ from curation.inputs.files import Input
 from curation.inputs.references import FOLDER, tables_in
 from curation.report.facts import Run
 from curation.report.page import write_report
-from curation.run.ledger import Ledger
+from curation.run.ledger import Ledger, identity
 from curation.run.same_run import CLAIM, MAY_DIFFER, is_same, require_like, stamped
 from runtime import interrupts
 from runtime.errors import AGAIN
@@ -154,8 +154,8 @@ class Output:
 
     def finish_matched(self, tallies: Tallies) -> None:
         """Move the matched files to their place, stamped with description, lineage, tallies and checksums."""
-        known = self._earlier().get("made_from", {}).get("inputs", [])
-        added = [each["path"] for each in self.description["inputs"] if each not in known]
+        known = {*map(identity, self._earlier().get("made_from", {}).get("inputs", []))}
+        added = [each["path"] for each in self.description["inputs"] if identity(each) not in known]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -21,6 +21,7 @@ from runtime.tallies import Tallies
 
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
+HELD = 1000  # stamps that are read at a time: each has a tally a language
 STAMP_NAME = re.compile(r"_.*\.json")
 
 
@@ -51,15 +52,16 @@ class Stamps:
         content["checksum"] = _digest(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
-    def read(self) -> dict[Path, Stamp]:
-        """Return the stamps of this run, or of one like it with other inputs, whose files all exist."""
+    def read(self) -> Iterator[tuple[Path, Stamp]]:
+        """Yield the stamps of this run, or of one like it with other inputs, whose files all exist; few are held."""
         present = files(self.folder)
         names, paths = {path.name for path in present}, [path for path in present if STAMP_NAME.fullmatch(path.name)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = dict(zip(paths, pool.map(read_json, paths), strict=True))
-        known = {path: stamp for path, each in found.items() if each and (stamp := _stamp(each))}
-        whole = {path for path, stamp in known.items() if stamp.made_from == self.made_from and names >= {*stamp.files}}
-        return {path: stamp for path, stamp in known.items() if path in whole}
+            for some in gather(paths, lambda _: 1, HELD):
+                for path, content in zip(some, pool.map(read_json, some), strict=True):
+                    stamp = _stamp(content) if content else None
+                    if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:
+                        yield path, stamp
 
 
 def is_stamp(content: object) -> bool:
@@ -75,47 +77,59 @@ def _stamp(content: dict) -> Stamp | None:
 
 
 @dataclass(frozen=True)
+class Done:
+    """The files of a finished task, and the number of their rows."""
+
+    files: list[str]
+    rows: int
+
+
+@dataclass(frozen=True)
 class Ledger:
-    """The tasks of a run that are done, and the inputs that are not."""
+    """The tasks of a run that are done, by their stamps, and the inputs that are not."""
 
     stamps: Stamps
-    done: dict[Path, Stamp]
+    done: dict[Path, Done]
     missing: list[Input]  # inputs that no stamp covers
+    sums: Tallies  # of all that is done
 
     @classmethod
     def open(cls, folder: Path, description: dict, inputs: list[Input]) -> Ledger:
         """Return the ledger of a folder for a run of `inputs`; `description` names all else that the run depends on."""
         stamps = Stamps(folder, _digest(description))
-        wanted = {_identity(asdict(each)): each for each in inputs}
-        done: dict[Path, Stamp] = {}
+        wanted = {identity(asdict(each)): each for each in inputs}
+        done: dict[Path, Done] = {}
         covered: set[str] = set()
-        for path, stamp in stamps.read().items():
-            own = {_identity(each) for each in stamp.inputs}
+        sums = Tallies()
+        for path, stamp in stamps.read():
+            own = {identity(each) for each in stamp.inputs}
             # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
             if own <= wanted.keys() and own.isdisjoint(covered):
-                done[path] = stamp
+                done[path] = Done(stamp.files, int(Tallies(stamp.tallies)["rows"]))
                 covered |= own
-        return cls(stamps, done, [each for id, each in wanted.items() if id not in covered])
+                sums.update(stamp.tallies)
+        return cls(stamps, done, [each for id, each in wanted.items() if id not in covered], sums)
 
     @property
     def files(self) -> list[Path]:
         """The files of all that is done."""
-        return [self.stamps.folder / name for stamp in self.done.values() for name in stamp.files]
+        return [self.stamps.folder / name for each in self.done.values() for name in each.files]
 
     def files_of(self, rows: int) -> list[list[Path]]:
         """Return the files of all finished tasks, in lists of about `rows` rows, counted by their tallies."""
-        parts = gather(self.done.values(), lambda stamp: int(Tallies(stamp.tallies)["rows"]), rows)
-        return [[self.stamps.folder / name for stamp in part for name in stamp.files] for part in parts]
+        parts = gather(self.done.values(), lambda each: each.rows, rows)
+        return [[self.stamps.folder / name for each in part for name in each.files] for part in parts]
 
     def tallies(self) -> Tallies:
         """Return the tallies of all that is done."""
-        return Tallies(row for stamp in self.done.values() for row in stamp.tallies)
+        return Tallies(self.sums.rows())
 
     def said_of_inputs(self, prefix: str) -> dict[str, str]:
         """Return the rest of the names of tallies that begin with `prefix`, by the path of their task's one input."""
         said = (
             (stamp.inputs[0]["path"], rest)
-            for stamp in self.done.values()
+            for path, stamp in self.stamps.read()
+            if path in self.done
             for rest in Tallies(stamp.tallies).beginning(prefix)
         )
         return dict(sorted(said))
@@ -138,7 +152,8 @@ def _dicts(inputs: Sequence[Input]) -> list[dict]:
     return json.loads(json.dumps([asdict(each) for each in inputs]))  # lists for tuples, as in a stamp
 
 
-def _identity(each: dict) -> str:
+def identity(each: dict) -> str:
+    """Return what an input is known by again, given as in a stamp."""
     return json.dumps(each, sort_keys=True)
 
 

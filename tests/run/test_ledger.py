@@ -123,7 +123,7 @@ def test_an_input_that_two_tasks_have_done_counts_once(folder):
     ledger = opened(folder, A, B, C)
     done(ledger, [A, B], [A], [B], [B, C])
     again = opened(folder, A, B, C)
-    counted = [each["path"] for stamp in again.done.values() for each in stamp.inputs]
+    counted = [each["path"] for path, stamp in again.stamps.read() if path in again.done for each in stamp.inputs]
     assert sorted([*counted, *(each.path for each in again.missing)]) == sorted(each.path for each in (A, B, C))
 
 
@@ -163,7 +163,9 @@ def test_lists_of_files_have_every_file_once_and_rows_enough(folder, limit):
     for task, rows in zip(tasks, [5, 0, 5, 10, 0, 0, 1, 3, 2, 20, 4, 0], strict=True):
         done(opened(folder, *tasks), [task], files=1 + rows % 2, rows=rows)
     ledger = opened(folder, *tasks)
-    parts = naive_gather(list(ledger.done.values()), lambda stamp: Tallies(stamp.tallies)["rows"], limit, 99)
+    parts = naive_gather(
+        [stamp for _, stamp in ledger.stamps.read()], lambda stamp: Tallies(stamp.tallies)["rows"], limit, 99
+    )
     lists = [[path.name for path in each] for each in ledger.files_of(limit)]
     assert lists == [[name for stamp in part for name in stamp.files] for part in parts]
     assert [name for each in lists for name in each] == [path.name for path in ledger.files]
