@@ -1,4 +1,4 @@
-"""The command `clip-export`: write a finished run in the formats of other programs, without Spark."""
+"""The command `clip-export`: write a finished run in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 
 from curation.export.forms import ByCluster, Form, export, forms
 from runtime.arguments import Parser, add_fields, flag
 from runtime.console import command
 from runtime.errors import InputError
+from runtime.progress import ConsoleProgress
+from runtime.session import session
 from runtime.terminal import say
 
 # Flags of all forms, and what is said where a form does not take them.
@@ -30,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command("export"):
         known = forms()
         args = parse(argv, known)
-        say(export(args.run, args.output, asked(args, known), args.overwrite))
+        start = partial(session, "export")
+        say(export(start, args.run, args.output, asked(args, known), args.overwrite, ConsoleProgress()))
 
 
 def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
@@ -55,9 +59,9 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
     """Return the values of the command line."""
     written = "; ".join(form.writes for form in known.values())
     parser = Parser(f"Write a finished run of curate for other programs: {written}.")
-    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
-    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
     parser.add_argument(
         "--workers",

@@ -1,14 +1,17 @@
-"""The command `clip-remove`: copy a finished manifest without the images that exclusion lists name, without Spark."""
+"""The command `clip-remove`: copy a finished manifest without the images that exclusion lists name."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 
 from curation.commands.curate_flags import Parser, add_exclude
 from curation.exclusion import Exclusion
 from curation.export.removal import remove
 from runtime.console import command
+from runtime.progress import ConsoleProgress
+from runtime.session import session
 from runtime.terminal import say
 
 
@@ -16,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("remove"):
-        say(remove(args.run, Exclusion.read(args.exclude), args.output))
+        exclusion = Exclusion.read(args.exclude)
+        say(remove(partial(session, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -25,7 +29,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
         "page or regular expression, and a list of what was removed. Nothing is sampled again.",
     )
-    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_exclude(parser, required=True)
-    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     return parser.parse_args(argv)

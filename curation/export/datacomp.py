@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from curation.export.forms import ALL, EVERYTHING, ByCluster, Form, Selection, selected
 from curation.report.numbers import counted
+from curation.run.derived import Derived
 from curation.run.finished import curated_files
 from curation.run.results import Results
 from runtime.arrow.uid_keys import hex_numbers
@@ -20,6 +21,7 @@ from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
+UIDS = "uids.npy"
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
 HALVES = pa.schema([pa.field("first", pa.uint64()), pa.field("last", pa.uint64())])
 BATCH_ROWS = 1 << 18  # cut into 256 parts at a time
@@ -32,14 +34,15 @@ class DataComp(Form):
     clusters: ByCluster = ALL
 
     writes = "DataComp's file of uids"
+    whole_by = UIDS
 
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")
 
-    def write(self, run: Results, folder: Path) -> str:
+    def write(self, run: Results, folder: Derived) -> str:
         """Write uids.npy."""
-        with selected(run, folder, self.clusters) as selection:
-            rows = write_subset(curated_files(run), folder / "uids.npy", selection)
+        with folder.at_once() as local, selected(run, local, self.clusters) as selection:
+            rows = write_subset(curated_files(run), local / UIDS, selection)
         return f"uids.npy with {counted(rows, 'uid')}{selection}"
 
 

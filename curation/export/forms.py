@@ -1,6 +1,6 @@
 """Export a finished run in one of the formats that other programs read; the table FORMS has all of them.
 
-The output folder gets its name when all of it is written.
+An export is a folder made of a run's files (`curation.run.derived`): on Spark, local or at a URL.
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
+from pyspark.sql import SparkSession
 
 from curation.by_uid.captions import Captioned
 from curation.by_uid.captions import build as build_captions
@@ -22,13 +24,19 @@ from curation.by_uid.clusters import Clustered
 from curation.by_uid.clusters import build as build_clusters
 from curation.by_uid.joined_tars import tars_at
 from curation.online.config import Expert
+from curation.report.facts import versions
 from curation.report.numbers import counted, percent
-from curation.run.finished import open_local
+from curation.run.derived import Derivation, Derived, deriving
+from curation.run.ledger import digest_of
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.interrupts import process_pool
 from runtime.packages import hooks
-from runtime.storage.output_folders import new_folder
+from runtime.progress import Progress
+from runtime.redaction import hidden
+from runtime.storage.listing import expand
+from runtime.storage.paths import as_path
+from runtime.storage.versions import Version
 
 FORMS = {
     "datacomp": "curation.export.datacomp:DataComp",
@@ -51,12 +59,17 @@ class Form(Protocol):
     writes: ClassVar[str]  # as the help says
     elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # what is said of its own flags then
 
+    @property
+    def whole_by(self) -> str:
+        """The file that is written last: a folder without it is not whole."""
+        ...
+
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add the flags of this form alone; the defaults are the defaults of its fields."""
 
-    def write(self, run: Results, folder: Path) -> str:
-        """Write a run to an empty folder; return a description of what was written, for a person."""
+    def write(self, run: Results, folder: Derived) -> str:
+        """Make the folder of a run; return a description of what was written, for a person."""
         ...
 
 
@@ -91,13 +104,41 @@ def forms() -> dict[str, type[Form]]:
     return hooks("clip_curation.export_forms", FORMS)
 
 
-def export(source: str | Path, to: str | Path, form: Form, overwrite: bool = False) -> str:
-    """Write the run in folder `source` to folder `to` in a form; return a sentence about what was written."""
-    run = open_local(source)
-    inputs = [*getattr(form, "tars", ()), *getattr(form, "captions", ()), *getattr(form, "clusters", ALL).tables]
-    with new_folder(to, [run.path, *inputs], overwrite) as folder:
+def export(
+    spark: SparkSession | Callable[[], SparkSession],
+    source: str | PathLike[str],
+    to: str | PathLike[str],
+    form: Form,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> str:
+    """Write the run in folder `source` to folder `to` in a form; return a sentence about what was written.
+
+    Both may be URLs. `spark` is a session, or a function that starts one. The same call goes on after one that broke
+    off.
+    """
+    run = Results.open(source)
+    given = [*getattr(form, "tars", ()), *getattr(form, "captions", ()), *getattr(form, "clusters", ALL).tables]
+    wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
+    with deriving(spark, to, wanted, progress) as folder:
         written = form.write(run, folder)
-    return f"{written} in {to}"
+    return f"{written} in {as_path(to)}"
+
+
+def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]]) -> dict[str, Any]:
+    """Return all that an export follows from: the run, the form with its options, and the versions of what it reads."""
+    options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__ if name != "workers"}
+    read = [[hidden(path), repr(version)] for each in given for path, version in _listed(each)]
+    name = f"{type(form).__module__}.{type(form).__qualname__}"
+    return {"run": digest_of(run.facts), "form": name, "options": options, "read": read, "versions": versions()}
+
+
+def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
+    """Return the files that a path names; none where it names none, which the form refuses."""
+    with suppress(OSError, ImportError, ValueError):
+        found = expand(str(path))
+        return found.files if found else []
+    return []
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from curation.export.forms import (
     with_kept,
 )
 from curation.report.numbers import counted
+from curation.run.derived import Derived
 from curation.run.finished import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
@@ -66,6 +67,7 @@ class HuggingFace(Form):
     clusters: ByCluster = ALL
 
     writes = "a folder for Hugging Face with data, card and Croissant"
+    whole_by = "README.md"
     elsewhere = "{flags} would be said on a dataset card; --format {form} writes none"
 
     def __post_init__(self) -> None:
@@ -82,10 +84,14 @@ class HuggingFace(Form):
         group.add_argument("--date", metavar="YYYY-MM-DD", help="date of publication")
         group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")
 
-    def write(self, run: Results, folder: Path) -> str:
+    def write(self, run: Results, folder: Derived) -> str:
         """Write the files of the folder."""
-        with captioned(run, folder, self.captions) as found, selected(run, folder, self.clusters) as selection:
-            files = self._write(run, folder, Rows(found.captions if found else None, selection))
+        with (
+            folder.at_once() as local,
+            captioned(run, local, self.captions) as found,
+            selected(run, local, self.clusters) as selection,
+        ):
+            files = self._write(run, local, Rows(found.captions if found else None, selection))
         captions = f" with captions ({lack(found)})" if found else ""
         return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data{captions}{selection}"
 

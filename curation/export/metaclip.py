@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.export.forms import ALL, ByCluster, Form, distinct_tars, processes, selected
-from curation.export.loaders import local_ids, member, names_of, of_list, write_loaders
+from curation.export.loaders import NAMES, local_ids, member, names_of, of_list, write_loaders
 from curation.report.numbers import counted
+from curation.run.derived import Derived
 from curation.run.finished import matched_files
 from curation.run.results import Results
 from runtime.arrow.buffers import parts
@@ -28,6 +29,7 @@ from runtime.storage.parquet import batches
 from runtime.storage.whole import write_json
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
+INDEX = "index.json"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,17 @@ class MetaClip(Form):
             help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries and its threshold",
         )
 
-    def write(self, run: Results, folder: Path) -> str:
+    @property
+    def whole_by(self) -> str:
+        """The file that is written last."""
+        return NAMES if self.tars else INDEX
+
+    def write(self, run: Results, folder: Derived) -> str:
         """Write the files of a loader, or those of both of Meta CLIP's own."""
+        with folder.at_once() as local:
+            return self._write(run, local)
+
+    def _write(self, run: Results, folder: Path) -> str:
         if self.tars:
             return self._write_loaders(run, folder)
         _write_languages(run, folder)
@@ -85,7 +96,7 @@ class MetaClip(Form):
         shards = {path.stem: {"images": n, "texts": t} for path, (n, t) in zip(paths, written, strict=True)}
         sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
         index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
-        write_json(folder / "index.json", index)
+        write_json(folder / INDEX, index)
         return sum(texts for _, texts in written), len(files)
 
 

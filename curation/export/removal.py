@@ -1,99 +1,127 @@
-"""Copy a finished manifest without the images that exclusion lists name, and list the removed rows.
+"""Copy a finished manifest without the images that exclusion lists name, and list the removed rows, on Spark.
 
 Counts, rates and probabilities stay as the run computed them: nothing is sampled again.
 """
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections import Counter
-from hashlib import blake2b
+from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
 import pyarrow as pa
+from pyspark.sql import SparkSession
 
 from curation.exclusion import Exclusion
 from curation.export.forms import with_kept
 from curation.report.facts import versions
-from curation.run.finished import curated_files, open_local
+from curation.run.derived import Derivation, Derived, Made, deriving
+from curation.run.finished import curated_files
+from curation.run.ledger import digest_of
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow.buffers import require
-from runtime.storage.output_folders import new_folder
-from runtime.storage.own_files import OwnFile, checksum_of, intact
+from runtime.progress import Progress, counted
+from runtime.shipping import Shipped, ship
+from runtime.storage.own_files import OwnFile, checksums_in, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
-from runtime.storage.whole import write_json
+from runtime.storage.paths import as_path, names
+from runtime.storage.whole import copied, write_json
+from runtime.tallies import Tallies
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
+REMOVED_GROUP = 1 << 16  # rows of a row group
+PARTS = ("curated", "removed")
+RUN = "run.json"
+REASON = "removed."  # before a reason: the name of a tally of rows by language
 
 
-def remove(source: str | PathLike[str], exclusion: Exclusion, to: str | PathLike[str]) -> str:
-    """Copy the manifest in `source` without excluded images to a new folder; return a sentence about it."""
-    run = open_local(source)
-    with new_folder(to, [run.path]) as folder:
-        reasons, languages = _write_kept(curated_files(run), exclusion, folder)
-        _write_facts(folder, run, _facts(run, exclusion, reasons, languages))
-    return _summary(run.facts["rows"]["kept"], reasons, Path(to))
+def remove(
+    spark: SparkSession | Callable[[], SparkSession],
+    source: str | PathLike[str],
+    exclusion: Exclusion,
+    to: str | PathLike[str],
+    progress: Progress | None = None,
+) -> str:
+    """Copy the manifest in `source` without excluded images to a new folder; return a sentence about it.
 
-
-def _write_kept(files: list[OwnFile], exclusion: Exclusion, folder: Path) -> tuple[Counter[str], Counter[str]]:
-    """Write the kept rows to files of the same names in curated/, and the others to removed.parquet.
-
-    Return the numbers of the latter by reason and by language.
+    Both may be URLs. `spark` is a session, or a function that starts one. The same call goes on after one that broke
+    off.
     """
-    rows_of_group, counted, languages = row_group_rows(files), Counter[str](), Counter[str]()
-    (folder / "curated").mkdir()
-    with part_writer(folder / "removed.parquet", REMOVED, rows_of_group) as removals:
-        for file in files:
-            with part_writer(folder / "curated" / file.path.name, CURATED, rows_of_group) as kept:
-                for batch in batches(file):
-                    rows = require(batch, CURATED)
-                    reasons = exclusion.excluded(rows)
-                    kept.write(rows.filter(reasons.is_null()))
-                    excluded, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
-                    columns = [excluded["uid"], excluded["url"], reasons]
-                    removals.write(pa.RecordBatch.from_arrays(columns, schema=REMOVED))
-                    counted.update(reasons.to_pylist())
-                    languages.update(excluded["language"].to_pylist())
-    return counted, languages
+    run = Results.open(source)
+    description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
+    with deriving(spark, to, Derivation(description, RUN, [run.path]), progress) as folder:
+        tallies = _write_rows(curated_files(run), exclusion, folder)
+        checksums = checksums_in(tallies)
+        for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
+            checksums[name] = copied(run.file(name), folder.path / name)
+        facts = _facts(run, exclusion, tallies)
+        write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
+    return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
 
 
-def _write_facts(folder: Path, run: Results, facts: dict) -> None:
-    """Write the files that describe the manifest, run.json last."""
-    for file in map(run.file, LEFT_AS_THEY_ARE):
-        if file.path.exists():
-            with intact(file) as path:
-                shutil.copyfile(path, folder / path.name)
-    written = sorted(path for path in folder.rglob("*") if path.is_file())
-    checksums = {path.relative_to(folder).as_posix(): checksum_of(path) for path in written}
-    write_json(folder / "run.json", facts | {"checksums": checksums})
+def _write_rows(files: list[OwnFile], exclusion: Exclusion, folder: Derived) -> Tallies:
+    """Write the kept rows to files of the same names in curated/, and the others to such files in removed/."""
+    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
+        shipped = ship(folder.spark, Path(exclusion.save(Path(local, "exclusion"))))
+        write = partial(_write_file, exclusion=shipped)
+        return folder.each_file("remove images", files, write, *PARTS)
 
 
-def _facts(run: Results, exclusion: Exclusion, reasons: Counter[str], languages: Counter[str]) -> dict:
+def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
+    """Write both files of a file, and tally the removed rows by reason and language."""
+    own, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
+    kept_path, removed_path = (made.path(part, name) for part in PARTS)
+    with (
+        part_writer(kept_path, CURATED, rows_of_group) as kept,
+        part_writer(removed_path, REMOVED, REMOVED_GROUP) as removed,
+    ):
+        for batch in counted(batches(file)):
+            rows = require(batch, CURATED)
+            reasons = own.excluded(rows)
+            kept.write(rows.filter(reasons.is_null()))
+            gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
+            removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
+            pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
+            for (reason, language), number in Counter(pairs).items():
+                made.tallies.add(f"{REASON}{reason}", number, language)
+    for part, writer in zip(PARTS, (kept, removed), strict=True):
+        made.wrote(part, name, writer.checksum)
+
+
+def _reasons(tallies: Tallies) -> dict[str, int]:
+    """Return the number of removed rows of each reason."""
+    return {reason: int(rows) for reason, rows in sorted(tallies.beginning(REASON).items())}
+
+
+def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
     """Return the content of run.json: the run's own, with the number kept now and a record of the removal."""
-    facts = run.facts
+    facts, reasons = run.facts, _reasons(tallies)
     kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
-    kept.subtract(languages)
+    for reason in reasons:
+        kept.subtract(tallies.by_language(f"{REASON}{reason}"))
     removal = {
-        "from": blake2b((run.path / "run.json").read_bytes(), digest_size=16).hexdigest(),
+        "from": content_digest(run.path / RUN),
         "exclusion": exclusion.digest,
-        "removed": reasons.total(),
-        "reasons": dict(sorted(reasons.items())),
+        "removed": sum(reasons.values()),
+        "reasons": reasons,
         "versions": versions(),
     }
     note = (
-        f"{reasons.total():,} pairs were removed after sampling; all figures but those of what is kept are those "
+        f"{removal['removed']:,} pairs were removed after sampling; all figures but those of what is kept are those "
         "before, and so are the probabilities."
     )
     more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
     return with_kept(facts, kept) | more
 
 
-def _summary(before: int, removed: Counter[str], to: Path) -> str:
-    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in sorted(removed.items()))
+def _summary(before: int, removed: dict[str, int], to: Path) -> str:
+    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removed.items())
     return (
-        f"removed {removed.total():,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
-        f"the others are in {to / 'curated'}, what went is in {to / 'removed.parquet'}"
+        f"removed {sum(removed.values()):,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
+        f"the others are in {to / 'curated'}, what went is in {to / 'removed'}"
     )

@@ -31,6 +31,7 @@ from curation.export.forms import (
 )
 from curation.online.config import CaptionDraw
 from curation.report.numbers import counted
+from curation.run.derived import Derived
 from curation.run.finished import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
@@ -62,6 +63,7 @@ class WebDataset(Form):
     workers: int = 1
 
     writes = "tars of the curated pairs"
+    whole_by = SIZES
     elsewhere = "captions are drawn for webdataset alone; give captions, or no ratio and epoch"
 
     def __post_init__(self) -> None:
@@ -82,8 +84,12 @@ class WebDataset(Form):
         }
         add_fields(group, cls, helps)
 
-    def write(self, run: Results, folder: Path) -> str:
+    def write(self, run: Results, folder: Derived) -> str:
         """Write the tars."""
+        with folder.at_once() as local:
+            return self._write(run, local)
+
+    def _write(self, run: Results, folder: Path) -> str:
         tars = distinct_tars(self.tars)
         with ExitStack() as stack:
             found = stack.enter_context(captioned(run, folder, self.captions))

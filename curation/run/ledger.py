@@ -37,25 +37,32 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Stamps:
-    """The stamps of a run, as its workers write them into a folder."""
+    """The stamps of a run, as its workers write them into a folder.
+
+    The files are beside the stamps, and a stamp has their names; or they are in the folders `parts`, and it has the
+    name of the folder before each: curated/00000.parquet.
+    """
 
     folder: Path
     made_from: str
+    parts: tuple[Path, ...] = ()
 
     def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name of the files that a task makes of `inputs`."""
-        return _digest({"made_from": self.made_from, "inputs": _dicts(inputs)})
+        return digest_of({"made_from": self.made_from, "inputs": _dicts(inputs)})
 
     def write(self, inputs: Sequence[Input], files: list[str], tallies: Tallies) -> None:
         """Write the stamp of a task over `inputs`: from then on its files count."""
         content = asdict(Stamp(self.made_from, _dicts(inputs), files, tallies.rows()))
-        content["checksum"] = _digest(content)
+        content["checksum"] = digest_of(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
     def read(self) -> Iterator[tuple[Path, Stamp]]:
         """Yield the stamps of this run, or of one like it with other inputs, whose files all exist; few are held."""
         present = files(self.folder)
-        names, paths = {path.name for path in present}, [path for path in present if STAMP_NAME.fullmatch(path.name)]
+        paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
+        names = {f"{part.name}/{path.name}" for part in self.parts for path in files(part)}
+        names |= {path.name for path in present}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for some in gather(paths, lambda _: 1, HELD):
                 for path, content in zip(some, pool.map(read_json, some), strict=True):
@@ -72,7 +79,7 @@ def is_stamp(content: object) -> bool:
 def _stamp(content: dict) -> Stamp | None:
     """Return the stamp with the content of a file, or None if that is no stamp or is damaged."""
     checksum = content.pop("checksum", None)
-    is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == _digest(content)
+    is_whole = content.keys() == Stamp.__dataclass_fields__.keys() and checksum == digest_of(content)
     return Stamp(**content) if is_whole else None
 
 
@@ -96,7 +103,11 @@ class Ledger:
     @classmethod
     def open(cls, folder: Path, description: dict, inputs: list[Input]) -> Ledger:
         """Return the ledger of a folder for a run of `inputs`; `description` names all else that the run depends on."""
-        stamps = Stamps(folder, _digest(description))
+        return cls.of(Stamps(folder, digest_of(description)), inputs)
+
+    @classmethod
+    def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
+        """Return the ledger of these stamps for a run of `inputs`."""
         wanted = {identity(asdict(each)): each for each in inputs}
         done: dict[Path, Done] = {}
         covered: set[str] = set()
@@ -157,5 +168,6 @@ def identity(each: dict) -> str:
     return json.dumps(each, sort_keys=True)
 
 
-def _digest(content: dict) -> str:
+def digest_of(content: dict) -> str:
+    """Return a digest of what can be written as JSON: 24 hexadecimal digits."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()

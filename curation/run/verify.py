@@ -21,7 +21,7 @@ from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_jso
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
 # Folders whose files are all known; `existing` is of earlier versions.
-PARTS = ("curated", "matched", "gated", "existing", "clusters")
+PARTS = ("curated", "removed", "matched", "gated", "existing", "clusters")
 NAMED = 5  # files that a sentence names
 BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.locks import is_free, owned
+from runtime.storage.locks import Owner, is_free, owned
 from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.whole import Parts, whole_folder
 
@@ -49,14 +49,21 @@ def usable(output: str | PathLike[str]) -> Iterator[Path]:
         raise InputError(f"output {path} cannot be made ({error}); make the bucket first") from error
 
 
+@dataclass(frozen=True)
+class Claimed(Parts):
+    """The parts of a folder that one run has claimed."""
+
+    owner: Owner
+
+
 @contextmanager
-def claimed(output: str | PathLike[str], require: Callable[[Path], object]) -> Iterator[Parts]:
+def claimed(output: str | PathLike[str], require: Callable[[Path], object]) -> Iterator[Claimed]:
     """Claim an output folder for this run alone; `require` refuses one that holds something else."""
     with usable(output) as folder:
         require(folder)  # before anything of ours is in it
         with owned(folder) as owner:
             require(folder)
-            yield Parts(folder, owner.work)
+            yield Claimed(folder, owner.work, owner)
 
 
 @contextmanager

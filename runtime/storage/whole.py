@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from runtime.errors import AGAIN
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
 
 MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
@@ -104,6 +105,16 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
             sync(final.parent)
     finally:
         local.unlink(missing_ok=True)
+
+
+def copied(file: OwnFile, path: Path) -> str:
+    """Write a file of ours whole under another name, a second name of its bytes on one disk; return its checksum."""
+    with intact(file) as own, whole(path) as local:
+        try:
+            os.link(own, local)
+        except OSError:
+            shutil.copyfile(own, local)
+        return file.checksum or checksum_of(own)
 
 
 def sync(path: Path) -> None:

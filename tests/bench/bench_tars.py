@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT)]
 from curation.export.forms import export  # noqa: E402
 from curation.export.webdataset import WebDataset  # noqa: E402
 from curation.schemas import CURATED  # noqa: E402
+from tests.support.in_turn import in_turn  # noqa: E402
 
 TARS, SAMPLES, IMAGE_BYTES, TURNS = 4, 5000, 20_000, 3
 
@@ -56,7 +57,7 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def ours(folder: Path, to: Path) -> None:
-    export(folder / "run", to, WebDataset([folder / "images"]))
+    export(in_turn(), folder / "run", to, WebDataset([folder / "images"]))
 
 
 def plain(folder: Path, to: Path) -> None:

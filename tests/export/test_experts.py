@@ -18,6 +18,7 @@ from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_clusters, naive_takes
 from tests.naive.export import naive_subset
 from tests.support.cluster_tables import cluster_rows, write_folder
+from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar
 
 CHOSEN, SHARE = {1, 2}, Fraction(1, 4)
@@ -128,7 +129,7 @@ def test_tars_have_the_samples_of_the_expert_alone(run, export, expected, tmp_pa
 
 def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, rows, tmp_path):
     gone = run.kept[0]["uid"]
-    remove(run.path, Exclusion.of(uids=[gone]), tmp_path / "less")
+    remove(in_turn(), run.path, Exclusion.of(uids=[gone]), tmp_path / "less")
     kept = [row["uid"] for row in run.kept[1:]]
     out = export("datacomp", *EXPERT, source=tmp_path / "less")
     assert np.load(out / "uids.npy").tolist() == naive_subset(of_expert(kept, rows, kept))

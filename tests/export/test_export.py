@@ -6,30 +6,29 @@ import subprocess
 import pytest
 
 from curation.commands import export as job
-from curation.exclusion import Exclusion
 from curation.export.datacomp import DataComp
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
 from curation.export.metaclip import MetaClip
-from curation.export.removal import remove
 from metadata import InputError
 from tests.support.checkout import ROOT, program
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
+from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
 
 
 @pytest.mark.parametrize("form", [DataComp(), HuggingFace("pairs"), MetaClip()])
 def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
     for name in ("one", "two"):
-        export(run.path, tmp_path / name, form)
+        export(in_turn(), run.path, tmp_path / name, form)
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "two")
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path):
     run = finished_run(tmp_path / "run", [image(1) | {"uid": "laion/7"}] * 20, t=1000)
     with pytest.raises(InputError, match="uid 'laion/7' is no 32"):
-        export(run.path, tmp_path / "out", DataComp())
+        export(in_turn(), run.path, tmp_path / "out", DataComp())
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -37,26 +36,15 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
     with pytest.raises(InputError, match="out is not empty; give a new or empty folder, or --overwrite"):
-        export(run.path, tmp_path / "out", DataComp())
-    export(run.path, tmp_path / "out", DataComp(), overwrite=True)
+        export(in_turn(), run.path, tmp_path / "out", DataComp())
+    export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
-
-
-def test_a_url_is_refused_and_no_local_folder_of_its_name_is_made(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for write in (
-        lambda to: export(run.path, to, DataComp()),
-        lambda to: remove(run.path, Exclusion.of(), to),
-    ):
-        with pytest.raises(InputError, match="output s3://bucket/out is no local folder; give a new one"):
-            write("s3://bucket/out")
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])
 def test_the_run_itself_is_never_written_over(run, tmp_path, to):
     with pytest.raises(InputError, match=r"is in the input|the output folder"):
-        export(run.path, tmp_path / to, DataComp(), overwrite=True)
+        export(in_turn(), run.path, tmp_path / to, DataComp(), overwrite=True)
 
 
 def test_tars_are_never_written_over(run, tmp_path):
@@ -64,7 +52,7 @@ def test_tars_are_never_written_over(run, tmp_path):
     (tmp_path / "tars" / "00000.tar").write_text("images")
     for to in ("tars", "tars/new"):
         with pytest.raises(InputError, match=r"is in the input|the output folder"):
-            export(run.path, tmp_path / to, MetaClip([str(tmp_path / "tars")]), overwrite=True)
+            export(in_turn(), run.path, tmp_path / to, MetaClip([str(tmp_path / "tars")]), overwrite=True)
     assert (tmp_path / "tars" / "00000.tar").read_text() == "images"
 
 
@@ -74,7 +62,7 @@ def test_a_damaged_file_is_refused(run, tmp_path):
     content[40:60] = b"\xff" * 20
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"00000.parquet is damaged .*curate again"):
-        export(run.path, tmp_path / "out", DataComp())
+        export(in_turn(), run.path, tmp_path / "out", DataComp())
 
 
 @pytest.fixture

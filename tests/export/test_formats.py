@@ -16,6 +16,7 @@ from runtime.storage.own_files import own_files
 from tests.naive.export import naive_shard, naive_subset
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import LISTS, curated_rows, finished_run, write_parts
+from tests.support.in_turn import in_turn
 
 LANGUAGE_SLICES = {"en": slice(0, 4), "ja": slice(4, 6)}
 
@@ -30,13 +31,13 @@ def test_the_subset_file_holds_the_uids_as_sorted_pairs_of_numbers(tmp_path, uid
 
 
 def test_the_subset_of_a_run_is_its_manifest(run, tmp_path):
-    said = export(run.path, tmp_path / "out", DataComp())
+    said = export(in_turn(), run.path, tmp_path / "out", DataComp())
     assert np.load(tmp_path / "out" / "uids.npy").tolist() == naive_subset([row["uid"] for row in run.kept])
     assert said == f"uids.npy with {len(run.kept)} uids in {tmp_path / 'out'}"
 
 
 def test_arrays_per_language_are_the_counts_and_rates_of_its_entries(run, tmp_path):
-    export(run.path, tmp_path / "out", MetaClip())
+    export(in_turn(), run.path, tmp_path / "out", MetaClip())
     begin = 0
     for code, entries in LISTS.items():
         end = begin + len(entries)
@@ -49,7 +50,7 @@ def test_arrays_per_language_are_the_counts_and_rates_of_its_entries(run, tmp_pa
 
 
 def test_shards_hold_the_texts_of_all_images_with_ids_of_their_language(run, tmp_path):
-    export(run.path, tmp_path / "out", MetaClip())
+    export(in_turn(), run.path, tmp_path / "out", MetaClip())
     shards = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "out" / "texts").iterdir())]
     assert len(shards) == 2
     assert shards[0] | shards[1] == naive_shard(run.images, LISTS)
@@ -61,13 +62,13 @@ def test_shards_hold_the_texts_of_all_images_with_ids_of_their_language(run, tmp
 
 def test_several_processes_write_the_bytes_that_one_writes(run, tmp_path):
     for workers in (1, 2):
-        export(run.path, tmp_path / str(workers), MetaClip(workers=workers))
+        export(in_turn(), run.path, tmp_path / str(workers), MetaClip(workers=workers))
     assert all_bytes(tmp_path / "1") == all_bytes(tmp_path / "2")
 
 
 def test_a_run_without_matches_gives_shards_without_texts(tmp_path):
     finished_run(tmp_path / "run", [], files=1)
-    export(tmp_path / "run", tmp_path / "out", MetaClip())
+    export(in_turn(), tmp_path / "run", tmp_path / "out", MetaClip())
     assert json.loads((tmp_path / "out" / "texts" / "00000.json").read_text()) == {}
 
 

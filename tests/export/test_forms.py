@@ -32,11 +32,11 @@ def test_the_help_lists_a_form_of_another_package_and_its_flags(urls, capsys):
 
 def test_a_form_of_another_package_writes_a_file_for_each_of_the_run(urls, run, tmp_path, capsys):
     main([str(run.path), "--output", str(tmp_path / "out"), "--format", "urls", "--ending", "urls"])
-    written = sorted((tmp_path / "out").iterdir())
+    written = sorted((tmp_path / "out" / "lists").iterdir())
     assert [path.name for path in written] == ["00000.urls", "00001.urls"]
     lines = "".join(path.read_text("utf-8") for path in written).splitlines()
     assert lines == [row["url"] for row in run.kept]
-    assert capsys.readouterr().err == f"lists in {tmp_path / 'out'}\n"
+    assert capsys.readouterr().err.splitlines()[-1] == f"lists in {tmp_path / 'out'}"
 
 
 @pytest.mark.parametrize(

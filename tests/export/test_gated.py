@@ -11,6 +11,7 @@ from curation.export.metaclip import MetaClip
 from curation.run.results import Results
 from tests.support.downloaded import matched
 from tests.support.finished_run import write_parts
+from tests.support.in_turn import in_turn
 
 
 @pytest.mark.parametrize("name", ["gated", "existing"])  # the latter of earlier versions
@@ -20,7 +21,7 @@ def test_texts_counts_and_probabilities_are_of_the_images_that_passed(run, tmp_p
     write_parts(run.path / name, matched(there), files=2)
     facts["rows"] |= {name: len(there)}
     (run.path / "run.json").write_text(json.dumps(facts), "utf-8")
-    export(run.path, tmp_path / "out", MetaClip())
+    export(in_turn(), run.path, tmp_path / "out", MetaClip())
     shards = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "out" / "texts").iterdir())]
     assert [uid for shard in shards for uid in shard] == [row["uid"] for row in there]
     assert sum(batch.num_rows for batch in Results.open(run.path).matched()) == len(there)

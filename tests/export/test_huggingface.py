@@ -19,6 +19,7 @@ from metadata import Entries, InputError
 from metadata.languages import LANGUAGES
 from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.hostile_strings import ACTING, EVERY
+from tests.support.in_turn import in_turn
 
 
 @pytest.fixture
@@ -105,13 +106,13 @@ def test_a_date_that_is_none_is_refused(date):
 
 
 def test_data_and_entries_are_linked_not_copied(run, tmp_path):
-    export(run.path, tmp_path / "out", HuggingFace())
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace())
     assert (tmp_path / "out" / "data" / "00000.parquet").samefile(run.path / "curated" / "00000.parquet")
     assert (tmp_path / "out" / "entries" / "entries.parquet").samefile(run.path / "counts.parquet")
 
 
 def test_the_entries_of_a_pair_can_be_looked_up_by_their_ids(run, tmp_path):
-    export(run.path, tmp_path / "out", HuggingFace())
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace())
     entries = pq.read_table(tmp_path / "out" / "entries").to_pylist()
     assert [entry["id"] for entry in entries] == list(range(len(entries)))
     assert [entry["entry"] for entry in entries] == [entry for listed in LISTS.values() for entry in listed]
@@ -122,7 +123,7 @@ def test_the_entries_of_a_pair_can_be_looked_up_by_their_ids(run, tmp_path):
 
 
 def test_the_card_has_a_configuration_for_the_pairs_and_one_for_the_entries(run, tmp_path):
-    export(run.path, tmp_path / "out", HuggingFace())
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace())
     (line,) = re.findall("^configs: (.*)$", (tmp_path / "out" / "README.md").read_text("utf-8"), re.MULTILINE)
     paths = {config["config_name"]: config["data_files"][0]["path"] for config in json.loads(line)}
     assert paths == {"default": "data/*.parquet", "entries": "entries/*.parquet"}
@@ -130,7 +131,7 @@ def test_the_card_has_a_configuration_for_the_pairs_and_one_for_the_entries(run,
 
 
 def test_croissant_names_every_file_with_its_digest(run, tmp_path):
-    export(run.path, tmp_path / "out", HuggingFace())
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace())
     described = json.loads((tmp_path / "out" / "croissant.json").read_text("utf-8"))
     digests = {each["contentUrl"]: each["sha256"] for each in described["distribution"] if "sha256" in each}
     files = sorted((tmp_path / "out").rglob("*.parquet"))
@@ -144,18 +145,18 @@ def test_croissant_names_every_file_with_its_digest(run, tmp_path):
 def test_a_manifest_with_rows_missing_is_refused(run, tmp_path):
     (run.path / "curated" / "00001.parquet").unlink()
     with pytest.raises(InputError, match=r"curated holds \d+ images, \d+ were written"):
-        export(run.path, tmp_path / "out", HuggingFace())
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace())
 
 
 def test_counts_of_another_run_are_refused(run, tmp_path):
     entries = Entries.build({"en": ["other"]})
     EntryCounts.zeros(1, entries.digest).save(str(run.path / "counts.parquet"), entries)
     with pytest.raises(InputError, match=r"counts.parquet and the run.json beside it are of two runs"):
-        export(run.path, tmp_path / "out", HuggingFace())
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace())
 
 
 def test_a_run_without_counts_is_refused(run, tmp_path):
     (run.path / "counts.parquet").unlink()
     with pytest.raises(InputError, match=r"no counts at .*counts.parquet"):
-        export(run.path, tmp_path / "out", HuggingFace())
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace())
     assert not (tmp_path / "out").exists()

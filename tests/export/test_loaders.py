@@ -23,6 +23,7 @@ from tests.naive.loaders import FirstLoader, SecondLoader
 from tests.naive.sampling import naive_keep_probability
 from tests.support.downloaded import matched
 from tests.support.finished_run import LISTS, image, write_parts
+from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar
 
 NUMBERS = {"00000": range(0, 25), "01999": range(25, 40), "04321": range(40, 60)}
@@ -42,7 +43,7 @@ def tars(run, tmp_path) -> list[Path]:
 
 @pytest.fixture
 def written(run, tars, tmp_path) -> Path:
-    export(run.path, tmp_path / "out", MetaClip([tars[0].parent]))
+    export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[0].parent]))
     return tmp_path / "out"
 
 
@@ -156,18 +157,18 @@ def test_names_of_languages_and_thresholds_are_those_of_a_table(run, tars, tmp_p
 def test_a_table_that_cannot_be_used_is_refused(run, tars, tmp_path, table, fault):
     (tmp_path / "names.csv").write_text(table, "utf-8")
     with pytest.raises(InputError, match=fault):
-        export(run.path, tmp_path / "out", MetaClip(tars, tmp_path / "names.csv"))
+        export(in_turn(), run.path, tmp_path / "out", MetaClip(tars, tmp_path / "names.csv"))
     assert not (tmp_path / "out").exists()
 
 
 def test_tars_without_a_number_or_with_the_same_one_are_refused(run, tars, tmp_path):
     tars[0].rename(tars[0].with_name("first.tar"))
     with pytest.raises(InputError, match="has no number for a name"):
-        export(run.path, tmp_path / "out", MetaClip([tars[0].parent]))
+        export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[0].parent]))
     (tmp_path / "other").mkdir()
     write_tar(tmp_path / "other" / tars[1].name, run.images[:2])
     with pytest.raises(InputError, match="2 tars are called 01999.tar"):
-        export(run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
+        export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
 
 
 def test_tars_are_refused_where_no_loader_is_written_for(run, tars, tmp_path, capsys):
@@ -185,7 +186,7 @@ def test_images_that_failed_the_gate_have_no_texts(run, tars, tmp_path):
     write_parts(run.path / "gated", matched(run.images[:10]), files=2)
     facts["rows"] |= {"gated": 10}
     (run.path / "run.json").write_text(json.dumps(facts), "utf-8")
-    export(run.path, tmp_path / "out", MetaClip(tars))
+    export(in_turn(), run.path, tmp_path / "out", MetaClip(tars))
     for tar in tars:
         uids = uids_of(tar)
         with_texts = {uids[key] for key, texts in first(tmp_path / "out").texts(tar).items() if texts}
@@ -195,7 +196,7 @@ def test_images_that_failed_the_gate_have_no_texts(run, tars, tmp_path):
 def test_an_empty_tar_gives_an_empty_object(run, tmp_path):
     (tmp_path / "images").mkdir()
     write_tar(tmp_path / "images" / "00000.tar", [])
-    export(run.path, tmp_path / "out", MetaClip([tmp_path / "images"]))
+    export(in_turn(), run.path, tmp_path / "out", MetaClip([tmp_path / "images"]))
     assert first(tmp_path / "out").texts(Path("00000.tar")) == {}
 
 

@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.commands.remove import main
 from curation.exclusion import Exclusion
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
@@ -19,9 +18,11 @@ from curation.run.results import Results
 from curation.schemas import CURATED
 from metadata import InputError
 from runtime.storage.own_files import part_files
+from runtime.storage.paths import is_url, names
 from tests.naive.exclusion import naive_excluded
-from tests.support.checkout import ROOT, program
 from tests.support.finished_run import finished_run, image
+from tests.support.in_turn import in_turn
+from tests.support.refusals import refusal
 
 DOMAIN = "bücher.example"
 
@@ -46,15 +47,9 @@ def facts(folder: Path) -> dict:
     return json.loads((folder / "run.json").read_text("utf-8"))
 
 
-def submit(*arguments) -> subprocess.CompletedProcess:
-    command = [program("clip-remove"), *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_what_stays_is_what_the_list_does_not_name_in_the_same_files_and_order(run, tmp_path):
     listed = {"uids": [run.kept[1]["uid"]], "domains": [DOMAIN]}
-    remove(run.path, Exclusion.of(**listed), tmp_path / "new")
+    remove(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
     before, after = rows(run.path), rows(tmp_path / "new")
     assert after == [[row for row in file if naive_excluded(row, **listed) is None] for file in before]
     assert sum(map(len, after)) < sum(map(len, before))
@@ -65,40 +60,41 @@ def test_what_stays_is_what_the_list_does_not_name_in_the_same_files_and_order(r
 
 def test_what_went_is_listed_with_the_reason(run, tmp_path):
     listed = {"uids": [run.kept[1]["uid"]], "domains": [DOMAIN]}
-    remove(run.path, Exclusion.of(**listed), tmp_path / "new")
-    removed = pq.read_table(tmp_path / "new" / "removed.parquet")
+    remove(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
+    removed = pq.read_table(tmp_path / "new" / "removed")
     reasons = [(row, naive_excluded(row, **listed)) for file in rows(run.path) for row in file]
     assert removed.schema.equals(REMOVED)
     assert removed.to_pylist() == [{"uid": row["uid"], "url": row["url"], "why": why} for row, why in reasons if why]
 
 
 def test_where_nothing_goes_the_files_are_the_same_byte_for_byte(run, tmp_path):
-    remove(run.path, Exclusion.of(uids=["nobody"]), tmp_path / "new")
+    remove(in_turn(), run.path, Exclusion.of(uids=["nobody"]), tmp_path / "new")
     assert all_bytes(tmp_path / "new" / "curated") == all_bytes(run.path / "curated")
-    assert pq.read_table(tmp_path / "new" / "removed.parquet").num_rows == 0
+    assert pq.read_table(tmp_path / "new" / "removed").num_rows == 0
     assert pq.read_metadata(part_files(tmp_path / "new" / "curated")[0]).row_group(0).num_rows == 10
 
 
 def test_where_all_goes_the_files_are_empty_ones(run, tmp_path):
-    remove(run.path, Exclusion.of(regexes=["."]), tmp_path / "new")
+    remove(in_turn(), run.path, Exclusion.of(regexes=["."]), tmp_path / "new")
     assert rows(tmp_path / "new") == [[], [], []]
     assert pq.read_schema(part_files(tmp_path / "new" / "curated")[0]).equals(CURATED)
     assert facts(tmp_path / "new")["rows"]["kept"] == 0
-    assert remove(tmp_path / "new", Exclusion.of(regexes=["."]), tmp_path / "newer").startswith("removed 0 of 0 pairs;")
+    said = remove(in_turn(), tmp_path / "new", Exclusion.of(regexes=["."]), tmp_path / "newer")
+    assert said.startswith("removed 0 of 0 pairs;")
 
 
 def test_removing_again_gives_the_same_bytes(run, tmp_path):
     for name in ("one", "other"):
-        remove(run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / name)
+        remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / name)
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "other")
 
 
 def test_the_figures_tell_what_is_kept_and_what_was_removed(run, tmp_path):
     exclusion = Exclusion.of(domains=[DOMAIN], uids=[run.kept[1]["uid"]])
-    remove(run.path, exclusion, tmp_path / "new")
+    remove(in_turn(), run.path, exclusion, tmp_path / "new")
     old, new = facts(run.path), facts(tmp_path / "new")
     left = [row for file in rows(tmp_path / "new") for row in file]
-    reasons = Counter(pq.read_table(tmp_path / "new" / "removed.parquet")["why"].to_pylist())
+    reasons = Counter(pq.read_table(tmp_path / "new" / "removed")["why"].to_pylist())
     assert new["rows"] == old["rows"] | {"kept": len(left)}
     languages = Counter(row["language"] for row in left)
     assert {code: row["kept"] for code, row in new["languages"].items()} == {c: languages[c] for c in old["languages"]}
@@ -110,8 +106,8 @@ def test_the_figures_tell_what_is_kept_and_what_was_removed(run, tmp_path):
 
 
 def test_each_removal_is_added_to_those_before(run, tmp_path):
-    remove(run.path, Exclusion.of(uids=[run.kept[0]["uid"]]), tmp_path / "one")
-    remove(tmp_path / "one", Exclusion.of(uids=[run.kept[1]["uid"]]), tmp_path / "two")
+    remove(in_turn(), run.path, Exclusion.of(uids=[run.kept[0]["uid"]]), tmp_path / "one")
+    remove(in_turn(), tmp_path / "one", Exclusion.of(uids=[run.kept[1]["uid"]]), tmp_path / "two")
     both = facts(tmp_path / "two")["removals"]
     assert [removal["removed"] for removal in both] == [1, 1]
     assert both[0]["from"] != both[1]["from"]
@@ -119,51 +115,80 @@ def test_each_removal_is_added_to_those_before(run, tmp_path):
 
 
 def test_what_went_is_a_list_that_takes_the_same_out_again(run, tmp_path):
-    remove(run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "one")
-    remove(run.path, Exclusion.read([tmp_path / "one" / "removed.parquet"]), tmp_path / "other")
+    remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "one")
+    remove(in_turn(), run.path, Exclusion.read(part_files(tmp_path / "one" / "removed")), tmp_path / "other")
     assert all_bytes(tmp_path / "one" / "curated") == all_bytes(tmp_path / "other" / "curated")
 
 
 def test_a_manifest_with_rows_removed_is_a_finished_run_for_other_programs(run, tmp_path):
-    remove(run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
+    remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
     assert Results.open(tmp_path / "new").kept().num_rows == facts(tmp_path / "new")["rows"]["kept"]
-    export(tmp_path / "new", tmp_path / "card", HuggingFace())
+    export(in_turn(), tmp_path / "new", tmp_path / "card", HuggingFace())
     assert (
         f"{facts(tmp_path / 'new')['rows']['kept']:,} image-text pairs" in (tmp_path / "card" / "README.md").read_text()
     )
 
 
-def test_an_interrupted_removal_leaves_nothing(run, tmp_path, monkeypatch):
-    calls = []
+def broken_off(run, to: Path, exclusion: Exclusion, task: int) -> None:
+    """Remove, and break off as a task is about to begin."""
 
-    def interrupt(exclusion, batch):
-        calls.append(batch)
-        if len(calls) == 3:
+    def interrupt(number: int) -> None:
+        if number == task:
             raise KeyboardInterrupt
-        return pa.nulls(batch.num_rows, pa.string())
 
-    monkeypatch.setattr(Exclusion, "excluded", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        remove(run.path, Exclusion.of(), tmp_path / "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+        remove(in_turn(interrupt), run.path, exclusion, to)
+
+
+@pytest.mark.parametrize("task", [0, 1, 2])
+def test_a_removal_that_broke_off_is_gone_on_with(run, folder, tmp_path, task):
+    exclusion, begun = Exclusion.of(domains=[DOMAIN]), []
+    remove(in_turn(), run.path, exclusion, tmp_path / "quiet")
+    broken_off(run, folder / "new", exclusion, task)
+    assert names(folder / "new") <= {".work", "curated", "removed"}
+    remove(in_turn(begun.append), run.path, exclusion, folder / "new")
+    assert len(begun) == 3 - task
+    assert everything(folder / "new") == all_bytes(tmp_path / "quiet")
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all files, of a folder or at a URL."""
+    if not is_url(folder):
+        return all_bytes(folder)
+    return {path.removeprefix(folder.path + "/"): folder.fs.cat_file(path) for path in folder.fs.find(folder.path)}
+
+
+def test_before_a_file_is_done_nothing_is_left_and_then_another_removal_is_refused(run, tmp_path):
+    broken_off(run, tmp_path / "new", Exclusion.of(domains=[DOMAIN]), 0)
+    assert names(tmp_path) == {"run"}
+    broken_off(run, tmp_path / "new", Exclusion.of(domains=[DOMAIN]), 1)
+    with pytest.raises(InputError, match="new holds what another command began, or this one with other inputs"):
+        remove(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
+
+
+def test_a_run_at_a_url_is_removed_from_as_a_local_one_is(run, s3_folder, tmp_path):
+    s3_folder.fs.put(str(run.path), str(s3_folder.path), recursive=True)
+    for source, to in ((run.path, tmp_path / "one"), (s3_folder, tmp_path / "other")):
+        remove(in_turn(), source, Exclusion.of(domains=[DOMAIN]), to)
+    assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "other")
 
 
 def test_a_folder_that_is_not_empty_or_in_the_run_is_refused_and_left_alone(run, tmp_path):
     before, exclusion = all_bytes(run.path), Exclusion.of(domains=[DOMAIN])
     for to, why in ((run.path, "is the output folder"), (run.path / "curated" / "new", "is in the input")):
         with pytest.raises(InputError, match=why):
-            remove(run.path, exclusion, to)
-    with pytest.raises(InputError, match="no local folder"):
-        remove(run.path, exclusion, run.path / "run.json")
+            remove(in_turn(), run.path, exclusion, to)
+    with pytest.raises(InputError, match="is in the input"):
+        remove(in_turn(), run.path, exclusion, run.path / "run.json")
     assert all_bytes(run.path) == before
 
 
 def test_what_is_no_whole_run_is_refused(run, tmp_path):
     with pytest.raises(InputError, match="no run.json of a finished run"):
-        remove(tmp_path, Exclusion.of(), tmp_path / "new")
+        remove(in_turn(), tmp_path, Exclusion.of(), tmp_path / "new")
     part_files(run.path / "curated")[0].unlink()
     with pytest.raises(InputError, match=r"holds \d+ images, \d+ were written"):
-        remove(run.path, Exclusion.of(), tmp_path / "new")
+        remove(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -171,25 +196,25 @@ def test_a_disk_without_room_is_told_in_a_sentence(run, tmp_path, monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(os, "link", no_room)
     monkeypatch.setattr(shutil, "copyfile", no_room)
-    with pytest.raises(InputError, match=r"new cannot be written \(.*No space left on device\)"):
-        remove(run.path, Exclusion.of(), tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+    with pytest.raises(InputError, match="no space left in .*new"):
+        remove(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
+    assert not (tmp_path / "new" / "run.json").exists()
 
 
-def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path):
+def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path, capsys):
     (tmp_path / "list.txt").write_text(f"# on request\n{DOMAIN}\n", "utf-8")
-    done = submit(run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
-    assert (done.returncode, done.stdout) == (0, "")
+    main([str(run.path), "--exclude", str(tmp_path / "list.txt"), "--output", str(tmp_path / "new")])
     removed = len(run.kept) - facts(tmp_path / "new")["rows"]["kept"]
-    assert done.stderr.startswith(f"removed {removed} of {len(run.kept)} pairs ({removed} excluded_domain); ")
+    *stages, said = capsys.readouterr().err.splitlines()
+    assert [stage.partition(": ")[0] for stage in stages] == ["start Spark", "remove images of 3 of 3 files"]
+    assert said.startswith(f"removed {removed} of {len(run.kept)} pairs ({removed} excluded_domain); ")
     assert removed > 0
 
 
-def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path):
+def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("example.org\nregex:[\n")
-    done = submit(run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
-    assert done.stderr.count("\n") == 1
+    said = refusal(capsys, main, run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
+    assert said.startswith(f"remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
     assert not (tmp_path / "new").exists()

@@ -18,6 +18,7 @@ from curation.export.webdataset import WebDataset
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
 from tests.support.finished_run import image
+from tests.support.in_turn import in_turn
 from tests.support.online_run import add, write_tar
 
 NUMBERS = {"00000": range(0, 25), "00001": range(25, 60), "00002": range(0)}
@@ -66,7 +67,7 @@ def naive_samples(tar: Path, texts: dict[str, str], captions: dict[str, str]) ->
 
 
 def written(run, tars, to: Path, workers: int = 1, **given) -> str:
-    return export(run.path, to, WebDataset([tars], workers=workers, **given))
+    return export(in_turn(), run.path, to, WebDataset([tars], workers=workers, **given))
 
 
 def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, tars, tmp_path):
@@ -114,8 +115,8 @@ def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, cap
 def test_a_manifest_that_images_were_removed_from_is_written_with_captions_too(run, tars, captions, tmp_path):
     removed = run.kept[0]["uid"]
     (tmp_path / "opt-outs.txt").write_text(f"{removed}\n")
-    remove(run.path, Exclusion.read([str(tmp_path / "opt-outs.txt")]), tmp_path / "less")
-    sentence = export(tmp_path / "less", tmp_path / "out", WebDataset([tars], captions=[captions]))
+    remove(in_turn(), run.path, Exclusion.read([str(tmp_path / "opt-outs.txt")]), tmp_path / "less")
+    sentence = export(in_turn(), tmp_path / "less", tmp_path / "out", WebDataset([tars], captions=[captions]))
     left = len(run.kept) - 1
     assert sentence.startswith(f"{left} samples in 3 tars with ")
     assert f" of {left} images have no caption" in sentence
@@ -175,7 +176,7 @@ def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
         folder = tmp_path / given["tars"]
         given = given | {"tars": sorted(folder.glob("*/*.tar")) or [folder]}
     with pytest.raises(InputError, match=fault):
-        export(run.path, tmp_path / "out", WebDataset(**given))
+        export(in_turn(), run.path, tmp_path / "out", WebDataset(**given))
     assert not (tmp_path / "out").exists()
 
 

@@ -11,9 +11,10 @@ from curation.export.datacomp import DataComp
 from curation.export.forms import export
 from curation.export.removal import remove
 from metadata import InputError
-from runtime.storage.locks import own, owned
+from runtime.storage.locks import owned
 from runtime.storage.paths import names
 from tests.support.checkout import ROOT
+from tests.support.in_turn import in_turn
 
 PROGRAM = """
 import sys
@@ -21,19 +22,20 @@ from curation.exclusion import Exclusion
 from curation.export.forms import export, forms
 from curation.export.removal import remove
 from metadata import InputError
+from tests.support.in_turn import in_turn
 kind, source, to = sys.argv[1:]
 sys.stdin.read(1)
 try:
     if kind == "remove":
-        remove(source, Exclusion.of(domains=["nowhere.example"]), to)
+        remove(in_turn(), source, Exclusion.of(domains=["nowhere.example"]), to)
     else:
-        export(source, to, forms()[kind](), overwrite=True)
+        export(in_turn(), source, to, forms()[kind](), overwrite=True)
 except InputError as error:
     print(error)
     raise SystemExit(2)
 """
 MADE = {
-    "remove": {"curated", "removed.parquet", "run.json", "counts.parquet"},
+    "remove": {"curated", "removed", "run.json", "counts.parquet"},
     "datacomp": {"uids.npy"},
     "huggingface": {"README.md", "croissant.json", "data", "entries"},
 }
@@ -72,17 +74,7 @@ def test_two_that_begin_at_once_leave_what_one_of_them_makes(run, tmp_path, kind
 def test_a_folder_into_which_a_run_is_writing_is_refused(run, tmp_path, overwrite):
     with owned(tmp_path / "out"):
         with pytest.raises(InputError, match="another run is writing to"):
-            export(run.path, tmp_path / "out", DataComp(), overwrite=overwrite)
+            export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=overwrite)
         with pytest.raises(InputError, match="another run is writing to"):
-            remove(run.path, Exclusion.of(), tmp_path / "out")
+            remove(in_turn(), run.path, Exclusion.of(), tmp_path / "out")
     assert names(tmp_path) == {"run"}
-
-
-def test_what_a_killed_export_left_is_in_no_ones_way(run, tmp_path):
-    own(tmp_path / "out").release()
-    half = tmp_path / ".out.partial" / "out"
-    half.mkdir(parents=True)
-    (half / "uids.npy").write_bytes(b"half")
-    export(run.path, tmp_path / "out", DataComp())
-    assert names(tmp_path / "out") == {"uids.npy"}
-    assert names(tmp_path) == {"run", "out"}

@@ -24,6 +24,7 @@ from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.http_server import Answer, serving
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
+from tests.support.in_turn import in_turn
 from tests.support.stand_ins import needed
 from tests.support.training import arguments
 
@@ -41,7 +42,7 @@ def run(tmp_path):
 @pytest.fixture
 def published(run, tmp_path) -> Path:
     """The run as a folder for Hugging Face."""
-    export(run.path, tmp_path / "pairs", ABOUT)
+    export(in_turn(), run.path, tmp_path / "pairs", ABOUT)
     return tmp_path / "pairs"
 
 
@@ -182,7 +183,7 @@ def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloade
     curated = submit("jobs/curate.py", *paths, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 20)
     assert curated.returncode == 0, curated.stderr
     form = WebDataset([download("matched")], [str(tmp_path / "captions.parquet")], caption_ratio=0.5)
-    export(tmp_path / "out", tmp_path / "tars", form)
+    export(in_turn(), tmp_path / "out", tmp_path / "tars", form)
     sizes = json.loads((tmp_path / "tars" / "sizes.json").read_text("utf-8"))
     args = arguments(train_data=str(tmp_path / "tars" / "00000.tar"), train_num_samples=None)
     args.batch_size = 2

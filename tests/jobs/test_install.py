@@ -22,7 +22,7 @@ COMMANDS = (
     "clip-score",
     "clip-verify",
 )
-JOBS = ("build_metadata", "curate", "hash_images", "cluster")
+JOBS = ("build_metadata", "curate", "hash_images", "cluster", "export", "remove", "align")
 
 
 @pytest.fixture(scope="module")

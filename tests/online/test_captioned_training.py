@@ -8,6 +8,7 @@ import pytest
 from curation import Results, captions, online
 from curation.export.forms import export
 from curation.export.webdataset import WebDataset
+from tests.support.in_turn import in_turn
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
@@ -64,7 +65,7 @@ def test_open_clip_learns_from_the_tars_that_it_reads_itself(patches, captioned)
     seen, losses = Seen(tokenizer), []
     for epoch in range(EPOCHS):
         to = patches / f"epoch{epoch}"
-        export(patches / "curated", to, WebDataset([patches / "images"], [captioned], epoch=epoch))
+        export(in_turn(), patches / "curated", to, WebDataset([patches / "images"], [captioned], epoch=epoch))
         args = arguments(train_data=str(to / "00000.tar"), train_num_samples=None)  # sizes.json says it
         data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=seen)
         losses += trained(model, data, args, epochs=1)
@@ -75,7 +76,7 @@ def test_open_clip_learns_from_the_tars_that_it_reads_itself(patches, captioned)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tars_hold_what_the_online_loader_reads_in_epoch_0(patches, captioned):
     wds = needed("webdataset")
-    export(patches / "curated", patches / "out", WebDataset([patches / "images"], [captioned]))
+    export(in_turn(), patches / "curated", patches / "out", WebDataset([patches / "images"], [captioned]))
     samples = list(wds.WebDataset(str(patches / "out" / "00000.tar"), shardshuffle=False).decode())
     found = {each["json"]["uid"]: (each["jpg"], each["txt"], each.get("alt.txt")) for each in samples}
     assert len(found) == len(samples)

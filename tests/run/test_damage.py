@@ -22,6 +22,7 @@ from runtime.storage.whole import STAMP, read_json, write_json
 from runtime.tallies import Tallies
 from tests.support import written_run
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
+from tests.support.in_turn import in_turn
 from tests.support.written_run import write_run
 
 ENTRIES = Entries.build({"en": ["a", "dog"], "ja": ["犬"]})
@@ -75,7 +76,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     flip(run / "matched" / "00000.parquet", random.Random(0))
     with pytest.raises(InputError, match=r"00000.parquet is damaged \(.*\); delete \S*matched and run the same"):
-        export(run, tmp_path / "new", MetaClip())
+        export(in_turn(), run, tmp_path / "new", MetaClip())
     assert not (tmp_path / "new").exists()
 
 

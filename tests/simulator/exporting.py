@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +26,7 @@ from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime.storage import paths
 from runtime.storage.locks import WORK
-from runtime.storage.paths import names
+from runtime.storage.paths import files, is_url, names
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind
 from tests.support.online_run import write_tar
@@ -60,11 +60,14 @@ class OverRun(Kind):
 
     def begin(self, folder: Path, output: Path) -> None:
         paths.remove(output / RUN)
-        shutil.copytree(folder / RUN, output / RUN)
+        if is_url(output):
+            for name, path in _below(folder / RUN):
+                output.fs.put_file(str(path), (output / RUN / name).path)
+        else:
+            shutil.copytree(folder / RUN, output / RUN)
 
     def results(self, output: Path) -> dict[str, bytes]:
-        found = sorted(path for path in (output / MADE).rglob("*") if path.is_file() and path.parent.name != WORK)
-        return {path.relative_to(output).as_posix(): path.read_bytes() for path in found}
+        return {name: path.read_bytes() for name, path in _below(output / MADE)}
 
     def left(self, output: Path) -> set[str]:
         return names(output) - {RUN, MADE} | super().left(output / MADE)
@@ -89,7 +92,7 @@ class Export(OverRun):
     refuses_finished = True
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
-        export(output / RUN, output / MADE, self.form(folder), command.overwrite)
+        export(session, output / RUN, output / MADE, self.form(folder), command.overwrite)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +107,15 @@ class Subset(Export):
 class Removal(OverRun):
     """A removal of one image and of one domain."""
 
+    places = (False, True)
+
     name: str = "removal"
     finished: str = f"{MADE}/run.json"
     refuses_finished = True
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         exclusion = Exclusion.of(uids=_UIDS[:2], domains=["no.example"])
-        remove(output / RUN, exclusion, output / MADE)
+        remove(session, output / RUN, exclusion, output / MADE)
 
     def require_whole(self, output: Path) -> None:
         verify(output / MADE)
@@ -119,6 +124,14 @@ class Removal(OverRun):
         if "give a new or empty folder" in said:
             paths.remove(output / MADE)
         return super().heal(folder, output, said, command)
+
+
+def _below(folder: Path, name: str = "") -> Iterator[tuple[str, Path]]:
+    """Yield the files of a folder by their names in it, but for those of unfinished work."""
+    for path in files(folder):
+        yield f"{name}{path.name}", path
+    for each in sorted(names(folder) - {WORK, *(path.name for path in files(folder))}):
+        yield from _below(folder / each, f"{name}{each}/")
 
 
 def _clusters(folder: Path, *coarse: int) -> ByCluster:

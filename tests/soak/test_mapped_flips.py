@@ -31,6 +31,7 @@ from tests.support import flips as by_flips
 from tests.support import own_tables
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.flips import Kind
+from tests.support.in_turn import in_turn
 from tests.support.keyed_files import captions_of, clusters_of, write_keyed_files
 from tests.support.online_run import FORKS, Made
 from tests.support.written_run import write_run
@@ -118,14 +119,14 @@ def test_a_manifest_as_a_table(tmp_path, checked):
 
 def test_a_manifest_without_what_was_removed(tmp_path, checked):
     run = write_run(tmp_path / "run", ENTRIES, IMAGES, t=10)
-    remove(run, Exclusion.of(uids=["c4ca4238a0b923820dcc509a6f75849b"]), tmp_path / "removed")
+    remove(in_turn(), run, Exclusion.of(uids=["c4ca4238a0b923820dcc509a6f75849b"]), tmp_path / "removed")
 
     def answer(folder: Path) -> object:
         made = tmp_path / "made"
         shutil.rmtree(made, ignore_errors=True)
-        export(folder, made / "huggingface", HuggingFace(dataset_name="run"))
-        export(folder, made / "datacomp", DataComp())
-        remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
+        export(in_turn(), folder, made / "huggingface", HuggingFace(dataset_name="run"))
+        export(in_turn(), folder, made / "datacomp", DataComp())
+        remove(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
         found = Results.open(folder)
         return found.counts.tolist(), found.kept().to_pylist(), by_flips.bytes_of(made, without=("run.json",))
 

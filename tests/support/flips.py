@@ -25,6 +25,7 @@ from curation.run.verify import verify
 from runtime.console import sentence_for
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
+from tests.support.in_turn import in_turn
 
 REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"
 
@@ -136,8 +137,8 @@ def everything(folder: Path) -> object:
     made = folder.parent / "made"
     shutil.rmtree(made, ignore_errors=True)
     for name, form in (("huggingface", HuggingFace("run")), ("metaclip", MetaClip())):
-        export(folder, made / name, form)
-    remove(folder, Exclusion.of(domains=["no.example"]), made / "removed")
+        export(in_turn(), folder, made / name, form)
+    remove(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
     written = bytes_of(made, without=("run.json",))
     return figures, images, run.facts["rows"], written
 

@@ -1,0 +1,16 @@
+"""Count the classes of evaluation sets in a run: `spark-submit jobs/align.py RUN --classes en=imagenet.json`."""
+
+import sys
+
+try:
+    from runtime.programs import align
+except ModuleNotFoundError:
+    print(
+        f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "
+        "there: pip install FOLDER_OF_THE_PROJECT",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+if __name__ == "__main__":
+    align()

@@ -1,0 +1,16 @@
+"""Remove images from a manifest: `spark-submit jobs/remove.py RUN --exclude opt-outs.txt --output curated-2`."""
+
+import sys
+
+try:
+    from runtime.programs import remove
+except ModuleNotFoundError:
+    print(
+        f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install it "
+        "there: pip install FOLDER_OF_THE_PROJECT",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+if __name__ == "__main__":
+    remove()
