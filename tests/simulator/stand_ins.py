@@ -224,21 +224,23 @@ class _Lock:
         self._disk, self._holders, self._path = disk, holders, str(path)
 
     def acquire(self, timeout: float) -> None:
-        while not self._taken():
-            if timeout >= 0 or not self._disk.give_way():
+        while holder := self._taken():
+            is_stopped = holder.aside is None and self._disk.process.aside is None  # until this command is over
+            if timeout >= 0 or is_stopped or not self._disk.give_way():
                 raise Timeout(self._path)
 
-    def _taken(self) -> bool:
+    def _taken(self) -> Process | None:
+        """Take the lock, or return who has it."""
         file = open(self._path, "a")
         self._inode = os.fstat(file.fileno()).st_ino  # of nobody else as long as the file is open
         holder, earlier = self._holders.get(self._inode, (None, None))
         if holder is not None and not holder.has_ended:
             file.close()
-            return False
+            return holder
         if earlier is not None:
             earlier.close()
         self._holders[self._inode] = self._disk.process, file
-        return True
+        return None
 
     def release(self) -> None:
         holder, file = self._holders.get(self._inode, (None, None))
