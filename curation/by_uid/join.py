@@ -6,7 +6,6 @@ Rows travel as packed blocks: by key to where those of one image meet, and from 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from runtime.packed_rows import Block
 from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, rows_of
-from runtime.storage.paths import AT_ONCE
+from runtime.storage.paths import in_threads
 from runtime.tallies import Tallies
 
 SIDE = pa.field("side", pa.int8())  # of a row on its way: 0 for a place, else its table's number, from 1
@@ -182,8 +181,7 @@ class Join:
 
 def places_of(files: Sequence[OwnFile]) -> Places:
     """Return the images in files of a run."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return Places(files, [*pool.map(rows_of, files)], _rows)
+    return Places(files, [*in_threads(rows_of, files)], _rows)
 
 
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ Formats are in `formats`; file systems are in `runtime.storage.listing`.
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -22,6 +21,7 @@ from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile
+from runtime.storage.paths import in_threads
 from runtime.storage.versions import Version
 
 SPLIT_BYTES = 128 << 20  # compressed bytes that one task reads of a file that is split
@@ -62,9 +62,8 @@ def find(
     passed_over = {} if passed_over is None else passed_over
     files = {file.path: file for path in paths for file in _files(path, kind_of, passed_over)}
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
-    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
-        found = pool.map(lambda path: checked(files[path], options), chosen)
-        return [each for inputs in found for each in inputs]
+    found = in_threads(lambda path: checked(files[path], options), chosen, OPENED_AT_ONCE)
+    return [each for inputs in found for each in inputs]
 
 
 def dialects(files: list[Input]) -> list[str]:

@@ -8,20 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from curation.inputs.files import Input
 from runtime.arrow.batching import gather
-from runtime.storage.paths import AT_ONCE, files, remove
+from runtime.storage.paths import files, in_threads, remove
 from runtime.storage.whole import EARLIER, STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
-HELD = 1000  # stamps that are read at a time: each has a tally a language
 STAMP_NAME = re.compile(r"_.*\.json")
 
 
@@ -63,12 +61,10 @@ class Stamps:
         paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
         names = {f"{part.name}/{path.name}" for part in self.parts for path in files(part)}
         names |= {path.name for path in present}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for some in gather(paths, lambda _: 1, HELD):
-                for path, content in zip(some, pool.map(read_json, some), strict=True):
-                    stamp = _stamp(content) if content else None
-                    if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:
-                        yield path, stamp
+        for path, content in zip(paths, in_threads(read_json, paths), strict=True):
+            stamp = _stamp(content) if content else None
+            if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:
+                yield path, stamp
 
 
 def is_stamp(content: object) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from curation.run.ledger import is_stamp
 from runtime.redaction import with_secrets
 from runtime.storage.listing import names_in
 from runtime.storage.own_files import checksums_in
-from runtime.storage.paths import AT_ONCE, as_path
+from runtime.storage.paths import as_path, in_threads
 from runtime.storage.whole import STAMP, read_json
 from runtime.tallies import Tallies
 
@@ -44,9 +43,8 @@ def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
     names = {path.rpartition("/")[2]: path for path in paths}
     stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
     facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        known = {name: each for found in pool.map(_of_stamp, stamps) for name, each in found.items()}
-        of_parts = {name: each for found in pool.map(_checksums, facts) for name, each in found.items()}
+    known = {name: each for found in in_threads(_of_stamp, stamps) for name, each in found.items()}
+    of_parts = {name: each for found in in_threads(_checksums, facts) for name, each in found.items()}
     known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
     return {path: known[name] for name, path in names.items() if name in known}
 

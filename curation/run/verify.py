@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -16,7 +15,7 @@ from metadata.entries import ENTRIES, FACTS
 from runtime.errors import InputError
 from runtime.packed_rows import ENDING, read_blocks
 from runtime.storage.own_files import OwnFile, content_digest, intact
-from runtime.storage.paths import AT_ONCE, FullDisk, as_path, files, names, reachable, read_bytes
+from runtime.storage.paths import FullDisk, as_path, files, in_threads, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
@@ -65,8 +64,7 @@ def verify(folder: str | PathLike[str]) -> str:
 
 
 def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        faults = [fault for fault in pool.map(Check.fault, checks) if fault]
+    faults = [fault for fault in in_threads(Check.fault, checks) if fault]
     faults += [f"{name} is not of this run" for name in unknown]
     if faults:
         more = f", and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""

@@ -8,7 +8,6 @@ its page checksums. Row groups and texts in other programs' files may have any s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 from runtime.arrow.batching import gather_rows
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, checksum_of, intact, is_of_arrow, refusing
-from runtime.storage.paths import AT_ONCE, is_url
+from runtime.storage.paths import in_threads, is_url
 from runtime.storage.whole import whole
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
@@ -109,8 +108,7 @@ def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Express
 
 def require_rows(files: list[OwnFile], rows: int) -> None:
     """Refuse files that do not hold as many rows as were written."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = sum(pool.map(rows_of, files))
+    found = sum(in_threads(rows_of, files))
     if found != rows:
         folder, remedy = (files[0].path.parent, files[0].remedy) if files else ("matched/", "curate with --overwrite")
         raise InputError(f"{folder} holds {found:,} images, {rows:,} were written; {remedy}")

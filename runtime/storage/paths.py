@@ -9,14 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from upath import UPath
 
+from runtime.arrow.batching import gather
 from runtime.errors import InputError
 from runtime.packages import missing_package
 
@@ -24,9 +25,11 @@ _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "s3fs")  
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE, MAKE_ROOM = "no space left in", "make room and run the same command again"
 AT_ONCE = 16  # requests: each takes some 30 ms
+_WAITING = 1024  # items, each of which takes a kilobyte while it waits for a thread
 
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -137,7 +140,7 @@ def make_folder(folder: Path) -> Path:
 def remove(path: Path) -> None:
     """Remove a file, or a folder with all in it, if it exists."""
     if is_url(path):
-        _each(path.fs.rm_file, path.fs.find(path.path))
+        list(in_threads(path.fs.rm_file, path.fs.find(path.path)))
     elif path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -147,11 +150,11 @@ def remove(path: Path) -> None:
 def move_files(found: list[Path], folder: Path) -> None:
     """Move files on one object store to another folder of it: all copies exist before the first file is removed."""
     urls, target = cast("list[Url]", found), cast("Url", folder)
-    _each(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls)
+    list(in_threads(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls))
     missing = sorted({file.name for file in urls} - names(target))
     if missing:  # Ceph's dbstore, for one, answers 200 to copies that it does not make
         raise OSError(f"{target} lacks {missing[0]}, though the server answered that it copied it; nothing was removed")
-    _each(lambda file: file.fs.rm_file(file.path), urls)
+    list(in_threads(lambda file: file.fs.rm_file(file.path), urls))
 
 
 def _listed(folder: Url) -> list[tuple[str, str]]:
@@ -165,6 +168,12 @@ def _listed(folder: Url) -> list[tuple[str, str]]:
     return [(name.rpartition("/")[2], kind) for name, kind in names if name != own]
 
 
-def _each(do: Callable[[Item], Any], items: list[Item]) -> None:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(do, items))
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int = AT_ONCE) -> Iterator[Result]:
+    """Yield what a function returns for each item, in their order: several are asked for at once.
+
+    >>> list(in_threads(len, ["a", "bcd"]))
+    [1, 3]
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        for some in gather(items, lambda _: 1, _WAITING):
+            yield from pool.map(function, some)
