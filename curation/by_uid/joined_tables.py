@@ -110,9 +110,8 @@ def _best(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
 def _clusters(file: _File, table: ImageTable) -> Iterator[pa.RecordBatch]:
     for batch in cluster_rows(table, file):
         fine = pc.if_else(pc.less(batch["fine"], 0), None, batch["fine"])
-        yield pa.RecordBatch.from_arrays(
-            [*batch.columns[: len(KEY)], batch["coarse"], fine], pa.schema([*KEY, *CLUSTER])
-        )
+        columns = [*batch.columns[: len(KEY)], batch["coarse"], fine]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, *CLUSTER]))
 
 
 def _one_cluster(rows: pa.RecordBatch, images: np.ndarray, names: str) -> np.ndarray:

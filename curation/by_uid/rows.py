@@ -78,6 +78,18 @@ class RowStream:
                 break
         return pa.concat_batches(taken) if taken else None
 
+    def columns(self, file: int, begin: int, end: int, fields: Sequence[pa.Field]) -> list[pa.Array]:
+        """Return columns of the images from `begin` to `end` of a file, null for an image without a row.
+
+        All rows about earlier images must have been taken.
+        """
+        found, at = self.take(file, begin, end), np.full(end - begin, -1)
+        if found is None:
+            return [pa.nulls(end - begin, field.type) for field in fields]
+        at[found["row"].to_numpy() - begin] = np.arange(found.num_rows)
+        rows = pa.array(at, mask=at < 0)
+        return [found[field.name].take(rows) for field in fields]
+
     def rest_of(self, file: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows about a file that have not been taken."""
         while (held := self._peek()) is not None and held["file"][0].as_py() == file:

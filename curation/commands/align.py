@@ -1,18 +1,22 @@
-"""The command `clip-align`: count the texts of a finished run that name classes of evaluation sets, without Spark."""
+"""The command `clip-align`: count the texts of a finished run that name classes of evaluation sets."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import nullcontext
+from functools import partial
 
 from curation.commands.curate_flags import add_classes
-from curation.observers.alignment import align, table, write
+from curation.observers.alignment import JSON, Figures, align, table, write
 from curation.observers.classes import read_classes
-from curation.run.finished import open_local
+from curation.report.facts import versions
+from curation.run.derived import Derivation, deriving
+from curation.run.ledger import digest_of
+from curation.run.results import Results
 from runtime.arguments import Parser
 from runtime.console import command
-from runtime.storage.output_folders import new_folder
+from runtime.progress import ConsoleProgress
+from runtime.session import session
 from runtime.terminal import say
 
 
@@ -20,12 +24,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("align"):
-        run, classes = open_local(args.run), read_classes(args.classes, args.templates)
-        with new_folder(args.output, [run.path]) if args.output else nullcontext() as folder:
-            found = align(run, classes)
-            if folder:
-                write(found, folder)
-        say(table(found))
+        say(table(run(args)))
+
+
+def run(args: Namespace) -> Figures:
+    """Count as the values of a command line say."""
+    source, classes, progress = Results.open(args.run), read_classes(args.classes, args.templates), ConsoleProgress()
+    start = partial(session, "align")
+    if args.output is None:
+        with progress.stage("start Spark"):
+            spark = start()
+        return align(spark, source, classes, progress)
+    description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
+    with deriving(start, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
+        found = align(folder.spark, source, classes, progress)
+        write(found, folder.path)
+    return found
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -34,7 +48,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
         "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
     )
-    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate")
+    parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_classes(parser, required=True)
-    parser.add_argument("--output", metavar="DIR", help="write alignment.json and alignment.svg to a new folder")
+    parser.add_argument("--output", metavar="DIR", help="a new folder, or a URL, for alignment.json and alignment.svg")
     return parser.parse_args(argv)

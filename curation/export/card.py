@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -68,12 +65,9 @@ def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence
 
 
 def croissant(
-    facts: dict[str, Any], about: HuggingFace, name: str, folder: Path, columns: Sequence[pa.Field] = ()
+    facts: dict[str, Any], about: HuggingFace, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
 ) -> dict[str, Any]:
-    """Return the content of croissant.json for the files in `folder`, given the content of run.json."""
-    files = sorted(folder.glob("data/*.parquet")) + sorted(folder.glob("entries/*.parquet"))
-    with ThreadPoolExecutor() as threads:  # hashing releases the interpreter lock
-        digests = list(threads.map(_sha256, files))
+    """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of each file's path."""
     rendered = _rendered(
         "croissant.json",
         name=name,
@@ -84,7 +78,7 @@ def croissant(
             "datePublished": about.date,
             "citeAs": about.cite,
         },
-        digests=dict(zip((file.relative_to(folder).as_posix() for file in files), digests, strict=True)),
+        digests=digests,
         columns=columns,
     )
     return json.loads(rendered)
@@ -148,11 +142,3 @@ def _code(text: str) -> str:
 
 def _line(text: str) -> str:
     return in_one_line(" ".join(text.split())).encode("utf-8", "backslashreplace").decode()
-
-
-def _sha256(file: Path) -> str:
-    digest = sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
@@ -22,8 +23,11 @@ from curation.by_uid.captions import Captioned
 from curation.by_uid.captions import build as build_captions
 from curation.by_uid.clusters import Clustered
 from curation.by_uid.clusters import build as build_clusters
+from curation.by_uid.join import Table
+from curation.by_uid.joined_tables import Known, known
 from curation.by_uid.joined_tars import tars_at
-from curation.online.config import Expert
+from curation.by_uid.tables import Paths
+from curation.online.config import Choice, Expert
 from curation.report.facts import versions
 from curation.report.numbers import counted, percent
 from curation.run.derived import Derivation, Derived, deriving
@@ -163,7 +167,7 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def of_clusters(expert: Expert) -> str:
+def of_clusters(expert: Expert | Choice) -> str:
     """Name the clusters of an expert, with its share of outsiders."""
     numbers = sorted({*expert.coarse})
     name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
@@ -181,6 +185,47 @@ def selected(run: Results, folder: Path, by_cluster: ByCluster) -> Iterator[Sele
         coarse = tuple(by_cluster.coarse)
         expert = Expert(found.clusters, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None
         yield Selection(found, expert)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What tables say beside the images of a run, and which images clusters choose; None: all."""
+
+    known: Known
+    choice: Choice | None = None
+
+    @classmethod
+    def of(cls, spark: SparkSession, run: Results, captions: Paths, by_cluster: ByCluster) -> Beside:
+        """Look for the images of a run in tables; refuse tables that have none, and a choice that cannot be."""
+        found, coarse = known(spark, run, captions, by_cluster.tables), tuple(by_cluster.coarse)
+        return cls(found, Choice(found.kept, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
+
+    @property
+    def tables(self) -> list[Table]:
+        """What is joined to the images."""
+        return self.known.tables
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The columns that tables have of an image."""
+        return [field for table in self.tables for field in table.fields]
+
+    @property
+    def lack(self) -> str:
+        """Say how many images have no caption."""
+        return f"{self.known.without_caption:,} of {counted(self.known.images, 'image')} have no caption"
+
+    def __str__(self) -> str:
+        """Say which images these are, in brackets; nothing without clusters."""
+        if self.known.clusters is None:
+            return ""
+        without = f"{counted(self.known.without_cluster, 'image')} of the pool have no cluster"
+        return f" ({f'of {of_clusters(self.choice)}; ' if self.choice else ''}{without})"
+
+
+def coarse_of(rows: pa.RecordBatch) -> np.ndarray:
+    """Return the coarse cluster of each joined row, -1 where it has none."""
+    return rows["coarse"].fill_null(-1).to_numpy()
 
 
 def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:

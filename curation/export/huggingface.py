@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +18,29 @@ import pyarrow as pa
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
-from curation.by_uid.captions import Captions
+from curation.by_uid.join import Join, places_of
+from curation.by_uid.rows import RowStream
 from curation.export.card import card, croissant
-from curation.export.forms import (
-    ALL,
-    EVERYTHING,
-    ByCluster,
-    Form,
-    Selection,
-    captioned,
-    lack,
-    of_clusters,
-    selected,
-    with_kept,
-)
+from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, of_clusters, with_kept
+from curation.online.config import Choice
 from curation.report.numbers import counted
-from curation.run.derived import Derived
+from curation.run.derived import Derived, Item, Made, Task, items_of
 from curation.run.finished import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow.buffers import require
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile, intact
+from runtime.progress import counted as advanced
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import is_url
+from runtime.storage.whole import copied, whole
+from runtime.tallies import Tallies
 
 GROUP_ROWS = 100_000  # of a file that is written anew
-CAPTION = (
-    pa.field("caption", pa.string()),
-    pa.field("caption_score", pa.float64()),
-    pa.field("caption_source", pa.string()),
-)
-CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
+DATA, ENTRIES = "data", "entries"  # parts
+SHA256 = "sha256."  # before the SHA-256 and the path of a file: the name of a tally
+KEPT = "kept"
 
 
 @dataclass(frozen=True)
@@ -85,87 +77,106 @@ class HuggingFace(Form):
         group.add_argument("--cite", metavar="TEXT", help="how to cite the dataset")
 
     def write(self, run: Results, folder: Derived) -> str:
-        """Write the files of the folder."""
-        with (
-            folder.at_once() as local,
-            captioned(run, local, self.captions) as found,
-            selected(run, local, self.clusters) as selection,
-        ):
-            files = self._write(run, local, Rows(found.captions if found else None, selection))
-        captions = f" with captions ({lack(found)})" if found else ""
-        return f"README.md, croissant.json, the entries and {counted(files, 'file')} of data{captions}{selection}"
+        """Write the files of the folder.
 
-    def _write(self, run: Results, folder: Path, rows: Rows) -> int:
-        """Write all files; return the number of files of the manifest.
-
-        Files of the run get a second name (a hard link), or are copied if the folder is on another disk. With columns
-        beside them, or if some rows are left out, they are written anew.
+        Files of the run get a second name (a hard link), or are copied if the folder is elsewhere. With columns beside
+        theirs, or if some rows are left out, they are written anew.
         """
-        counts = run.path / "counts.parquet"
-        if EntryCounts.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
-            raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
-        files = curated_files(run)
-        for name in ("data", "entries"):
-            (folder / name).mkdir()
-        kept: Counter[str] = Counter()
-        for file in files:
-            if rows.columns:
-                kept += _write_rows(file, folder / "data" / file.path.name, rows)
-            else:
-                with intact(file) as path:
-                    _link(path, folder / "data" / path.name)
-        _link(counts, folder / "entries" / "entries.parquet")
-        name, facts = self.dataset_name or run.path.resolve().name, rows.facts(run, kept)
-        described = croissant(facts, self, name, folder, rows.columns)
-        (folder / "croissant.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        (folder / "README.md").write_text(card(facts, self, name, rows.columns), "utf-8")
-        return len(files)
+        counts = run.file("counts.parquet")
+        if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
+            raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")
+        files, beside = curated_files(run), Beside.of(folder.spark, run, self.captions, self.clusters)
+        if beside.tables:
+            tallies = _write_joined(files, folder, beside)
+        else:
+            tallies = folder.each_file("copy", files, _copy, DATA)
+        self._describe(run, folder, _Written.of(run, tallies, beside.choice), beside.fields, counts)
+        captions = f" with captions ({beside.lack})" if self.captions else ""
+        return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
+
+    def _describe(
+        self, run: Results, folder: Derived, written: _Written, columns: Sequence[pa.Field], counts: OwnFile
+    ) -> None:
+        """Write the entries, croissant.json and README.md."""
+        digests: dict[str, str] = {}
+        path = folder.parts.begin(ENTRIES) / f"{ENTRIES}.parquet"
+        copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": _sha256(local)}))
+        folder.finish(ENTRIES)
+        name = self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name
+        described = croissant(written.facts, self, name, written.digests | digests, columns)
+        content = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+        for file, text in (("croissant.json", content), (self.whole_by, card(written.facts, self, name, columns))):
+            with whole(folder.path / file) as local:
+                local.write_text(text, "utf-8")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of the manifest that are written, and the columns added to them."""
+class _Written:
+    """What the card says of the files that are written: the content of run.json, and the SHA-256 of each path."""
 
-    captions: Captions | None = None
-    selection: Selection = EVERYTHING
+    facts: dict[str, Any]
+    digests: dict[str, str]
 
-    @property
-    def columns(self) -> list[pa.Field]:
-        """The columns added to those of the manifest."""
-        return [*(CAPTION if self.captions else ()), *(CLUSTER if self.selection.found else ())]
-
-    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows to write for a CURATED batch."""
-        batch = self.selection.filter(require(batch, CURATED))
-        columns = list(batch.columns)
-        if self.captions:
-            columns += self.captions.of(batch["uid"]).columns
-        if self.selection.found:
-            columns += self.selection.found.clusters.of(batch["uid"], [field.name for field in CLUSTER]).columns
-        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*CURATED, *self.columns]))
-
-    def facts(self, run: Results, kept: Counter[str]) -> dict[str, Any]:
-        """Return the content of run.json with the numbers of written rows as kept, by language."""
-        if self.selection.expert is None:
-            return run.facts
-        return with_kept(run.facts, kept) | {"part": of_clusters(self.selection.expert)}
+    @classmethod
+    def of(cls, run: Results, tallies: Tallies, choice: Choice | None) -> _Written:
+        """Return what tasks have tallied; of an expert, its pairs count as kept."""
+        named = (found.partition(" ") for found in tallies.beginning(SHA256))
+        digests = dict(sorted((path, digest) for digest, _, path in named))
+        if choice is None:
+            return cls(run.facts, digests)
+        kept = Counter({code: int(rows) for code, rows in tallies.by_language(KEPT).items()})
+        return cls(with_kept(run.facts, kept) | {"part": of_clusters(choice)}, digests)
 
 
-def _write_rows(file: OwnFile, path: Path, rows: Rows) -> Counter[str]:
-    """Write the rows of one file; return the number of rows of each language."""
-    kept: Counter[str] = Counter()
-    with part_writer(path, pa.schema([*CURATED, *rows.columns]), row_group_rows=GROUP_ROWS) as writer:
-        for batch in map(rows.of, batches(file, GROUP_ROWS)):
-            writer.write(batch)
-            kept.update({row["language"]: row["kept"] for row in kept_by_language(batch).to_pylist()})
-    return kept
+def _copy(file: OwnFile, made: Made) -> None:
+    """Give a file a second name, or copy it."""
+    name = file.path.name
+    made.wrote(DATA, name, copied(file, made.path(DATA, name), partial(_note_digest, made, name)))
 
 
-def _link(file: Path, path: Path) -> None:
-    try:
-        os.link(file, path)
-    except OSError:
-        shutil.copyfile(file, path)
+def _write_joined(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> Tallies:
+    """Write files of the rows that are chosen with columns from tables."""
+
+    def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
+        with folder.progress.stage(f"write {len(missing)} of {counted(len(files), 'file')} with columns"):
+            join = Join(places_of([item.content for item in missing]), beside.tables)
+            join.write(folder.spark, partial(_write_each, items=missing, task=task))
+
+    write = partial(_write_rows, fields=beside.fields, choice=beside.choice)
+    return folder.fill(items_of(files), write, begin, DATA)
+
+
+def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:
+    return task(items[number], number, stream)
+
+
+def _write_rows(
+    file: OwnFile, made: Made, number: int, stream: RowStream, fields: Sequence[pa.Field], choice: Choice | None
+) -> None:
+    """Write the rows of one file, and tally those of each language; the stream has what tables say of its images."""
+    name, begin, schema = file.path.name, 0, pa.schema([*CURATED, *fields])
+    with part_writer(made.path(DATA, name), schema, GROUP_ROWS, partial(_note_digest, made, name)) as writer:
+        for batch in advanced(batches(file, GROUP_ROWS)):
+            more = stream.columns(number, begin, begin := begin + batch.num_rows, fields)
+            rows = pa.RecordBatch.from_arrays([*require(batch, CURATED).columns, *more], schema=schema)
+            if choice:
+                rows = rows.filter(pa.array(choice.takes(rows["uid"], coarse_of(rows))))
+            writer.write(rows)
+            for row in kept_by_language(rows).to_pylist():
+                made.tallies.add(KEPT, row["kept"], row["language"])
+    made.wrote(DATA, name, writer.checksum)
+
+
+def _note_digest(made: Made, name: str, local: Path) -> None:
+    made.tallies.add(f"{SHA256}{_sha256(local)} {DATA}/{name}")
+
+
+def _sha256(file: Path) -> str:
+    digest = sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _is_date(text: str) -> bool:

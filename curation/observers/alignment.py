@@ -1,6 +1,6 @@
 """Measure how the classes of evaluation sets are distributed in a run's pool (before balancing) and in its manifest.
 
-It works as an observer during a run, where Spark adds up the counts, and on a finished run without Spark.
+It works as an observer during a run, and on a finished run. Tasks on Spark count, and Spark adds up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import SparkSession
 
 from curation.observers.classes import (
     MANIFEST,
@@ -39,6 +40,7 @@ from curation.run.results import Results
 from metadata.languages import language
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
+from runtime.progress import Progress
 from runtime.spark import over
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
@@ -62,16 +64,9 @@ class AlignmentObserver:
 
     def observe(self, seen: Observation) -> Observed:
         """Count where the files are read."""
-        with seen.context.progress.stage("count classes"):
-            files = {POOL: seen.images, MANIFEST: seen.manifest}
-            parts = [(name, file) for name, own in files.items() for file in own]
-            count = partial(_count, classes=self.classes, rules=seen.context.config.rules)
-            sums = over(seen.context.spark, parts, count, SUMS)
-            rows = sums.groupBy("part", "language", "place").sum("value").collect()
-        counts = {name: {code: no_counts(len(each.labels)) for code, each in self.classes} for name in _READERS}
-        for part, code, place, value in rows:
-            counts[part][code][place] = value
-        found = _aligned(self.classes, counts)
+        files, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
+        with context.progress.stage("count classes"):
+            found = _counted(context.spark, files, self.classes, context.config.rules)
         return Observed(found, section(found))
 
 
@@ -81,12 +76,24 @@ def find(options: Options) -> AlignmentObserver | None:
     return AlignmentObserver(tuple(classes.items())) if classes else None
 
 
-def align(run: Results, classes: dict[str, Classes]) -> Figures:
-    """Return the alignment of each language in a finished run."""
-    finders = finders_of(classes, run.facts["made_from"].get("rules", "unicode"))
+def align(spark: SparkSession, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
+    """Return the alignment of each language in a finished run, local or at a URL."""
     files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
-    counts = {name: count_classes(_READERS[name](own), finders) for name, own in files.items()}
-    return _aligned(classes.items(), counts)
+    with (progress or Progress()).stage("count classes"):
+        return _counted(spark, files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode"))
+
+
+def _counted(
+    spark: SparkSession, files: dict[str, list[OwnFile]], classes: tuple[tuple[str, Classes], ...], rules: Rules
+) -> Figures:
+    """Count the classes where the files of pool and manifest are read."""
+    parts = [(name, file) for name, own in files.items() for file in own]
+    sums = over(spark, parts, partial(_count, classes=classes, rules=rules), SUMS)
+    rows = sums.groupBy("part", "language", "place").sum("value").collect()
+    counts = {name: {code: no_counts(len(each.labels)) for code, each in classes} for name in _READERS}
+    for part, code, place, value in rows:
+        counts[part][code][place] = value
+    return _aligned(classes, counts)
 
 
 def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str, np.ndarray]]) -> Figures:
@@ -94,10 +101,10 @@ def _aligned(classes: Iterable[tuple[str, Classes]], counts: dict[str, dict[str,
 
 
 def write(found: Figures, folder: Path) -> None:
-    """Write alignment.json and alignment.svg into a folder."""
-    write_json(folder / JSON, {"version": 1, "languages": found})
+    """Write alignment.svg and then alignment.json into a folder."""
     with whole(folder / PLOT) as file:
         file.write_text(drawing(found), encoding="utf-8")
+    write_json(folder / JSON, {"version": 1, "languages": found})
 
 
 def of_pool(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,13 +23,14 @@ from runtime.errors import InputError, ParameterError, require_integer, require_
 
 
 @dataclass(frozen=True)
-class Expert:
+class Choice:
     """All images of some coarse clusters, and images of the others as outsiders, each with the probability `chance`.
 
-    `outsiders` is their expected share among the images that the run kept. Images without a cluster are left out.
+    `outsiders` is their expected share among the images that the run kept: `kept` of each cluster. Images without a
+    cluster are left out.
     """
 
-    clusters: Clusters
+    kept: Mapping[int, int]
     coarse: tuple[int, ...]
     outsiders: float = 0.0
     seed: int = 0
@@ -38,12 +40,11 @@ class Expert:
         require_integer("seed", self.seed)
         if not self.coarse:
             raise InputError("an expert has no cluster; give the number of one at least")
-        kept = self.clusters.kept
-        empty = [cluster for cluster in self.coarse if not kept.get(cluster)]
+        empty = [cluster for cluster in self.coarse if not self.kept.get(cluster)]
         if empty:
-            known = ", ".join(str(cluster) for cluster, images in sorted(kept.items()) if images)
+            known = ", ".join(str(cluster) for cluster, images in sorted(self.kept.items()) if images)
             raise InputError(f"the run kept no image of cluster {empty[0]}; it kept images of {known or 'none'}")
-        own, others = self._kept
+        own, others = self._sizes
         if self.outsiders * (own + others) > others:
             most = f"{others / (own + others):.4g}"
             raise ParameterError(
@@ -54,10 +55,45 @@ class Expert:
     def chance(self) -> float:
         """The probability with which an image of another cluster is taken: s·I / ((1 - s)·O).
 
-        I and O are the numbers of images that the run kept of the expert's clusters and of others, s is the share.
+        I and O are the numbers of images that the run kept of the chosen clusters and of others, s is the share.
         """
-        own, others = self._kept
+        own, others = self._sizes
         return self.outsiders * own / ((1 - self.outsiders) * others) if self.outsiders else 0.0
+
+    def takes(self, uids: pa.Array, coarse: np.ndarray) -> np.ndarray:
+        """Return whether each image is chosen, as bools, given its coarse cluster, below 0 where it has none."""
+        is_own = np.isin(coarse, self.coarse)
+        if not self.outsiders:
+            return is_own
+        return is_own | (coarse >= 0) & (draws(self.seed, "outsider", uids) < self.chance)
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        own = sum(self.kept[cluster] for cluster in {*self.coarse})
+        return own, sum(self.kept.values()) - own
+
+
+@dataclass(frozen=True)
+class Expert:
+    """The images of a Choice, by a file of clusters."""
+
+    clusters: Clusters
+    coarse: tuple[int, ...]
+    outsiders: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _ = self.choice  # its numbers are checked
+
+    @cached_property
+    def choice(self) -> Choice:
+        """What decides which images these are."""
+        return Choice(self.clusters.kept, self.coarse, self.outsiders, self.seed)
+
+    @property
+    def chance(self) -> float:
+        """The probability with which an image of another cluster is taken."""
+        return self.choice.chance
 
     @property
     def description(self) -> dict[str, Any]:
@@ -67,17 +103,7 @@ class Expert:
 
     def takes(self, uids: pa.Array) -> np.ndarray:
         """Return whether the expert trains on each image, as bools."""
-        coarse = self.clusters.coarse(uids)
-        is_own = np.isin(coarse, self.coarse)
-        if not self.outsiders:
-            return is_own
-        return is_own | (coarse >= 0) & (draws(self.seed, "outsider", uids) < self.chance)
-
-    @cached_property
-    def _kept(self) -> tuple[int, int]:
-        kept = self.clusters.kept
-        own = sum(kept[cluster] for cluster in {*self.coarse})
-        return own, sum(kept.values()) - own
+        return self.choice.takes(uids, self.clusters.coarse(uids))
 
 
 @dataclass(frozen=True)
@@ -117,8 +143,12 @@ class CaptionDraw:
         """Return the caption that stands for the text of each image, null where the text stays."""
         if captions is None:
             return pa.nulls(len(uids), pa.string())
+        return self.drawn(captions.of(uids, ["caption"])["caption"], uids)
+
+    def drawn(self, captions: pa.Array, uids: pa.Array) -> pa.Array:
+        """Return the caption of each image that stands for its text, null where the text stays."""
         is_drawn = draws(self.seed, purpose("caption", self.epoch), uids) < self.ratio
-        return pc.if_else(pa.array(is_drawn), captions.of(uids, ["caption"])["caption"], pa.scalar(None, pa.string()))
+        return pc.if_else(pa.array(is_drawn), captions, pa.scalar(None, pa.string()))
 
 
 @dataclass(frozen=True)

@@ -185,10 +185,14 @@ class Derived:
                 f"what {len(ledger.missing)} files gave is not in {self.path}: that is no folder that all machines "
                 "share, or it shows files late; run the same command again to go on"
             )
-        self.parts.owner.require()
         for part in parts:
-            self.parts.finish(part)
+            self.finish(part)
         return ledger.sums
+
+    def finish(self, part: str) -> None:
+        """Give a part its name, also one that the driver has written itself (`parts.begin`)."""
+        self.parts.owner.require()
+        self.parts.finish(part)
 
     @contextmanager
     def at_once(self) -> Iterator[Path]:
@@ -265,6 +269,7 @@ def _clear(parts: Claimed) -> None:
 
 def _clear_work(parts: Claimed) -> None:
     work = parts.folder / WORK
-    for name in names(work) - {LOCK, TOKEN, CLAIM, parts.work.name}:
-        remove(work / name)
+    for _ in range(2):  # a listing may be late: what it lacks comes with the next one
+        for name in names(work) - {LOCK, TOKEN, CLAIM, parts.work.name}:
+            remove(work / name)
     remove(work / CLAIM)

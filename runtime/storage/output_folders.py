@@ -18,9 +18,9 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.locks import Owner, is_free, owned
+from runtime.storage.locks import Owner, owned
 from runtime.storage.paths import as_path, is_url, reachable
-from runtime.storage.whole import Parts, whole_folder
+from runtime.storage.whole import Parts
 
 READ_ONLY = ("http", "https", "memory", "data")  # the last two are not what other processes see
 WRITTEN = ("00000.parquet", "00000.tar", "run.json")
@@ -64,28 +64,6 @@ def claimed(output: str | PathLike[str], require: Callable[[Path], object]) -> I
         with owned(folder) as owner:
             require(folder)
             yield Claimed(folder, owner.work, owner)
-
-
-@contextmanager
-def new_folder(
-    to: str | PathLike[str], inputs: Iterable[str | PathLike[str]], overwrite: bool | None = None
-) -> Iterator[Path]:
-    """Yield an empty folder that becomes the local folder `to` when the block ends without an error.
-
-    A folder that is not empty is refused, or replaced with `overwrite`, which is None where a user cannot ask for that.
-    """
-    path = as_path(to)
-    if is_url(path) or (path.exists() and not path.is_dir()):
-        raise InputError(f"output {path} is no local folder; give a new one")
-    require_apart(path, inputs)
-    try:
-        with owned(path), whole_folder(path) as folder:
-            if not (overwrite or is_free(path)):
-                more = "" if overwrite is None else ", or --overwrite this"
-                raise InputError(f"output {path} is not empty; give a new or empty folder{more}")
-            yield folder
-    except OSError as error:
-        raise InputError(f"output {path} cannot be written ({error}); give a folder on a disk with room") from None
 
 
 def require_apart(

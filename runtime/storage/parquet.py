@@ -63,8 +63,10 @@ class PartWriter:
 
 
 @contextmanager
-def part_writer(path: Path, schema: pa.Schema, row_group_rows: int) -> Iterator[PartWriter]:
-    """Yield a writer of one file, which exists after the block only if no error occurred.
+def part_writer(
+    path: Path, schema: pa.Schema, row_group_rows: int, see: Callable[[Path], object] | None = None
+) -> Iterator[PartWriter]:
+    """Yield a writer of one file, which exists after the block only if no error occurred; `see` is given a local path.
 
     Two tries of one task may write at the same time: each has a partial file of its own, and both hold the same.
     """
@@ -74,6 +76,8 @@ def part_writer(path: Path, schema: pa.Schema, row_group_rows: int) -> Iterator[
             yield writer
             writer.finish()
         writer.checksum = checksum_of(file)
+        if see:
+            see(file)
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:

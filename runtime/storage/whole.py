@@ -15,8 +15,8 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,14 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
         local.unlink(missing_ok=True)
 
 
-def copied(file: OwnFile, path: Path) -> str:
-    """Write a file of ours whole under another name, a second name of its bytes on one disk; return its checksum."""
+def copied(file: OwnFile, path: Path, see: Callable[[Path], object] | None = None) -> str:
+    """Write a file of ours whole under another name, a second name of its bytes on one disk; return its checksum.
+
+    `see` is given a local path to its bytes.
+    """
     with intact(file) as own, whole(path) as local:
+        if see:
+            see(own)
         try:
             os.link(own, local)
         except OSError:
@@ -212,26 +217,6 @@ class Parts:
         if stamp is not None:
             write_json(self.folder / name / EARLIER, stamp)
             remove(self.folder / name / STAMP)
-
-
-@contextmanager
-def whole_folder(to: Path) -> Iterator[Path]:
-    """Yield an empty local folder, which becomes `to`, or replaces it, when the block ends without an error."""
-    parent = to.resolve().parent
-    left = parent / f".{to.name}{PARTIAL}"
-    remove(left)  # of runs that were killed
-    # Once `to` is there, another run may begin to replace it before this one has removed what it replaced itself.
-    parts = Parts(parent, left / uuid4().hex)
-    try:
-        begun = parts.begin(to.name)
-        yield begun
-        for path in (*begun.rglob("*"), begun):
-            sync(path)
-        parts.finish(to.name)
-    finally:
-        remove(parts.work)
-        with suppress(OSError):  # of another run
-            left.rmdir()
 
 
 def write_json(path: Path, content: Any) -> str:

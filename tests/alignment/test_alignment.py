@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.commands import align
 from curation.commands.align import main
 from curation.observers.classes import Classes, count_classes, divergence, finders_of, read_classes
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.alignment import naive_divergence, naive_named
+from tests.support.in_turn import in_turn
 from tests.support.written_run import write_run
 
 FORMS = [["dog", "hound"], ["Cat"], ["hot dog"], ["crane"], ["crane"], ["東京", "犬"], ["unseen"]]
@@ -109,6 +111,12 @@ def test_arguments_that_cannot_be_used_are_refused(tmp_path, arguments, template
         read_classes([*map(filled, arguments)], [*map(filled, templates)])
 
 
+@pytest.fixture(autouse=True)
+def _without_spark(monkeypatch):
+    """Let the command run its tasks in this process."""
+    monkeypatch.setattr(align, "session", lambda name: in_turn())
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run in which balancing keeps every cat, and few of the dogs."""
@@ -121,7 +129,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
     (tmp_path / "de.json").write_text('["Hund"]')
     files = [f"en={tmp_path / 'en.txt'}", f"de={tmp_path / 'de.json'}"]
     main([str(run), "--classes", *files, "--output", str(tmp_path / "out")])
-    said = capsys.readouterr().err.splitlines()
+    said = capsys.readouterr().err.splitlines()[2:]  # after the stages
     assert said[0].split("  ")[0] == "language"
     assert [line.split(")")[0] for line in said[1:]] == ["English (en", "German (de"]
     english = json.loads((tmp_path / "out" / "alignment.json").read_text())["languages"]["en"]
@@ -141,7 +149,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
 def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsys):
     (tmp_path / "ja.txt").write_text("犬\n", "utf-8")
     main([str(run), "--classes", f"ja={tmp_path / 'ja.txt'}", "--output", str(tmp_path / "out")])
-    assert capsys.readouterr().err.splitlines()[1].split()[-2:] == ["–", "–"]
+    assert capsys.readouterr().err.splitlines()[-1].split()[-2:] == ["–", "–"]
     ElementTree.parse(tmp_path / "out" / "alignment.svg")
 
 

@@ -1,19 +1,26 @@
 """Exports are whole, repeatable, and refused where they would destroy or mislead."""
 
-import os
-import subprocess
+from contextlib import suppress
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curation.commands import export as job
+from curation.exclusion import Exclusion
 from curation.export.datacomp import DataComp
-from curation.export.forms import export
+from curation.export.forms import ByCluster, export
 from curation.export.huggingface import HuggingFace
 from curation.export.metaclip import MetaClip
+from curation.export.removal import remove
+from curation.observers.alignment import align
+from curation.observers.classes import Classes
+from curation.run.results import Results
 from metadata import InputError
-from tests.support.checkout import ROOT, program
+from runtime.storage.paths import names
 from tests.support.downloaded import all_bytes
-from tests.support.finished_run import finished_run, image
+from tests.support.finished_run import FinishedRun, finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
 
@@ -39,6 +46,70 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
+
+
+def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
+    """A dataset with captions and clusters of some images, of which two clusters are written."""
+    uids = [row["uid"] for row in run.images]
+    captions, clusters = (str(folder / name) for name in ("captions.parquet", "clusters.parquet"))
+    pq.write_table(pa.table({"uid": uids[::2], "caption": [f"of {uid}" for uid in uids[::2]]}), captions)
+    coarse = pa.array([number % 3 for number in range(len(uids) - 5)], pa.int32())
+    pq.write_table(pa.table({"uid": uids[5:], "coarse": coarse}), clusters)
+    return HuggingFace("pairs", captions=[captions], clusters=ByCluster([clusters], [0, 1], outsiders=0.1))
+
+
+FORMS = {"huggingface": lambda *_: HuggingFace("pairs"), "columns": with_columns, "datacomp": lambda *_: DataComp()}
+
+
+@pytest.mark.parametrize("task", [0, 1, 3])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_that_broke_off_is_gone_on_with(run, folder, tmp_path, form, task):
+    wanted = FORMS[form](tmp_path, run)
+    export(in_turn(), run.path, tmp_path / "quiet", wanted)
+
+    def end(number: int) -> None:
+        if number == task:
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        export(in_turn(end), run.path, folder / "out", wanted)
+    is_whole = wanted.whole_by in names(folder / "out")
+    export(in_turn(), run.path, folder / "out", wanted, overwrite=is_whole)
+    assert all_bytes(folder / "out") == all_bytes(tmp_path / "quiet")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_at_a_url_is_exported_as_a_local_one_is(run, s3_folder, tmp_path, form):
+    s3_folder.fs.put(str(run.path), str(s3_folder.path), recursive=True)
+    wanted = FORMS[form](tmp_path, run)
+    for source, to in ((run.path, tmp_path / "one"), (s3_folder, tmp_path / "other")):
+        export(in_turn(), source, to, wanted)
+    assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "other")
+
+
+def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run, tmp_path):
+    def end(number: int) -> None:
+        if number == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(in_turn(end), run.path, tmp_path / "out", HuggingFace("pairs"))
+    with pytest.raises(InputError, match="out holds what another command began, .* run that one again, or give"):
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace("others"))
+    export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
+    assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
+
+
+@pytest.mark.spark
+def test_on_spark_as_in_this_process(run, spark, tmp_path):
+    forms = {name: make(tmp_path, run) for name, make in FORMS.items()}
+    classes = {"en": Classes(("dog",), (("dog",),))}
+    for kind, session in (("here", in_turn()), ("spark", spark)):
+        for name, form in forms.items():
+            export(session, run.path, tmp_path / kind / name, form)
+        remove(session, run.path, Exclusion.of(regexes=["7"]), tmp_path / kind / "removed")
+    assert all_bytes(tmp_path / "here") == all_bytes(tmp_path / "spark")
+    assert align(spark, Results.open(run.path), classes) == align(in_turn(), Results.open(run.path), classes)
 
 
 @pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])
@@ -71,16 +142,15 @@ def refused(capsys):
     return lambda *arguments: refusal(capsys, job.main, *arguments)
 
 
-def test_the_command_runs_as_a_user_runs_it(run, tmp_path):
-    command = [program("clip-export"), run.path, "--output", tmp_path / "out"]
-    done = subprocess.run([*command, "--format", "datacomp"], cwd=ROOT, env=with_packages(), capture_output=True)
-    assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.decode().startswith("uids.npy with ")
-    assert (tmp_path / "out" / "uids.npy").exists()
-
-
-def with_packages() -> dict:
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+def test_the_command_shows_stages_and_says_what_is_written(run, tmp_path, capsys):
+    job.main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp"])
+    *stages, said = capsys.readouterr().err.splitlines()
+    assert [stage.partition(": ")[0] for stage in stages] == [
+        "start Spark",
+        "sort the uids of 2 files",
+        "write the uids",
+    ]
+    assert said == f"uids.npy with {len(run.kept)} uids in {tmp_path / 'out'}"
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.export.datacomp import SUBSET, DataComp, write_subset
+from curation.export.datacomp import SUBSET, DataComp, sorted_pieces, write_subset
 from curation.export.forms import export
 from curation.export.loaders import local_ids
 from curation.export.metaclip import MetaClip
@@ -24,7 +24,9 @@ LANGUAGE_SLICES = {"en": slice(0, 4), "ja": slice(4, 6)}
 @pytest.mark.parametrize("uids", [[], ["f" * 32], [f"{n * 7919 % 1000:016x}{n:016x}" for n in range(1000)]])
 def test_the_subset_file_holds_the_uids_as_sorted_pairs_of_numbers(tmp_path, uids):
     write_parts(tmp_path / "curated", curated_rows(uids), files=3)
-    assert write_subset(own_files(tmp_path / "curated", None, ""), tmp_path / "uids.npy") == len(uids)
+    (tmp_path / "pieces").mkdir()
+    pieces = sorted_pieces(in_turn(), own_files(tmp_path / "curated", None, ""), tmp_path / "pieces")
+    assert write_subset(pieces, tmp_path / "uids.npy") == len(uids)
     subset = np.load(tmp_path / "uids.npy", mmap_mode="r")
     assert subset.dtype == np.dtype([("f0", "u8"), ("f1", "u8")]) == SUBSET
     assert subset.tolist() == naive_subset(uids)

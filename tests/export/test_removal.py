@@ -18,8 +18,9 @@ from curation.run.results import Results
 from curation.schemas import CURATED
 from metadata import InputError
 from runtime.storage.own_files import part_files
-from runtime.storage.paths import is_url, names
+from runtime.storage.paths import names
 from tests.naive.exclusion import naive_excluded
+from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
@@ -37,10 +38,6 @@ def run(tmp_path):
 def rows(folder: Path) -> list[list[dict]]:
     """The rows of each curated file."""
     return [pq.read_table(path).to_pylist() for path in part_files(folder / "curated")]
-
-
-def all_bytes(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def facts(folder: Path) -> dict:
@@ -148,14 +145,7 @@ def test_a_removal_that_broke_off_is_gone_on_with(run, folder, tmp_path, task):
     assert names(folder / "new") <= {".work", "curated", "removed"}
     remove(in_turn(begun.append), run.path, exclusion, folder / "new")
     assert len(begun) == 3 - task
-    assert everything(folder / "new") == all_bytes(tmp_path / "quiet")
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of all files, of a folder or at a URL."""
-    if not is_url(folder):
-        return all_bytes(folder)
-    return {path.removeprefix(folder.path + "/"): folder.fs.cat_file(path) for path in folder.fs.find(folder.path)}
+    assert all_bytes(folder / "new") == all_bytes(tmp_path / "quiet")
 
 
 def test_before_a_file_is_done_nothing_is_left_and_then_another_removal_is_refused(run, tmp_path):

@@ -21,6 +21,7 @@ from runtime.storage.paths import files, names, remove
 from runtime.storage.whole import STAMP, write_json
 from tests.naive.export import naive_existing
 from tests.support.checkout import ROOT
+from tests.support.in_turn import in_turn
 from tests.support.sample_runs import break_off, curated, facts, inputs_done, regroup, times, unique_pairs, written
 from tests.support.spark_jobs import run_here
 
@@ -145,7 +146,7 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     kept = pq.read_table(output / "curated")["uid"].to_pylist()
     assert rows["kept"] == len(set(kept) & {image["uid"] for image in there}) == len(kept) > 0
     assert "6 not_tried" in (output / "report.html").read_text()
-    assert facts(output)["alignment"] == align(Results.open(output), read_classes(classes))
+    assert facts(output)["alignment"] == align(in_turn(), Results.open(output), read_classes(classes))
 
 
 def test_a_target_size_is_met(sample, tmp_path):

@@ -11,7 +11,6 @@ from hashlib import md5
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -97,10 +96,19 @@ class Export(OverRun):
 
 @dataclass(frozen=True, eq=False)
 class Subset(Export):
-    """DataComp's file of uids, which are brought in order in fewer parts than the command makes."""
+    """DataComp's file of uids, in more pieces than so few need."""
+
+    places = (False, True)
 
     def settings(self, command: Command) -> AbstractContextManager:
-        return patch.multiple(datacomp, MOST_PARTS=4, _first_byte=lambda first, parts: first >> np.uint64(62))
+        return patch.object(datacomp, "group_buckets", lambda rows: (8, 4))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(Export):
+    """A dataset for Hugging Face."""
+
+    places = (False, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +159,8 @@ def _webdataset(folder: Path) -> Form:
 
 
 EXPORTS = (
-    Export("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
-    Export("huggingface with columns", _columns, f"{MADE}/README.md"),
+    Dataset("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
+    Dataset("huggingface with columns", _columns, f"{MADE}/README.md"),
     Export("metaclip", lambda folder: MetaClip(), f"{MADE}/index.json"),
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),

@@ -88,8 +88,11 @@ class _Grouped:
 
     def agg(self, expression: str) -> Frame:
         """Return the sums of `value`, which is all that is asked for."""
-        sums = self.frame.toArrow().group_by([*self.columns], use_threads=False).aggregate([("value", "sum")])
-        return Frame.of(self.frame.sparkSession, sums.rename_columns([*self.columns, "value"]))
+        return self.sum("value")
+
+    def sum(self, column: str) -> Frame:
+        sums = self.frame.toArrow().group_by([*self.columns], use_threads=False).aggregate([(column, "sum")])
+        return Frame.of(self.frame.sparkSession, sums.rename_columns([*self.columns, column]))
 
 
 def numbers(spark: Session, begin: int, end: int, step: int = 1, partitions: int = 1) -> Frame:

@@ -160,8 +160,10 @@ class Simulator:
 def _flip(disk: Disk, folder: str, fault: Fault) -> None:
     """Flip a bit of a file in a folder of the disk, or of an object in the store."""
     disk.settle()
-    at = disk.root / folder
-    found = sorted(Store.objects) if disk.is_remote else sorted(p for p in at.rglob("*") if p.is_file())
+    if disk.is_remote:
+        found = sorted(path for path in Store.objects if path.startswith((disk.output / folder).path))
+    else:
+        found = sorted(path for path in (disk.root / folder).rglob("*") if path.is_file())
     if found:
         path = found[fault.at % len(found)]
         data = bytearray(Store.objects[path] if disk.is_remote else path.read_bytes())

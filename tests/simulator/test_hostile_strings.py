@@ -62,7 +62,8 @@ def test_a_whole_run(tmp_path, capsys):
         facts = Results.open(disk.output).facts
         say(summary(facts))
         shown = Page((disk.output / "report.html").read_text("utf-8"))
-        export(session, disk.output, tmp_path / "card", HuggingFace())
+        with disk.command(driver):
+            export(session, disk.output, tmp_path / "card", HuggingFace())
     assert facts["rows"]["kept"] > 100
     assert ACTING.findall("".join(capsys.readouterr())) == []
     assert not [name for name, _ in shown.elements if name in ("img", "iframe", "link", "base")]

@@ -6,11 +6,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.schemas import MATCHED
+from runtime.storage.paths import is_url
 
 PARQUET_COLUMNS = ["uid", "url", "status"]
 
 
 def all_bytes(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all files below a folder, or at a URL, by their paths in it."""
+    if is_url(folder):
+        folder.fs.invalidate_cache()
+        return {path[len(folder.path) + 1 :]: folder.fs.cat_file(path) for path in sorted(folder.fs.find(folder.path))}
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 

@@ -2,12 +2,10 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
-from runtime.storage import whole as module
-from runtime.storage.whole import Parts, whole, whole_folder
+from runtime.storage.whole import Parts, whole
 
 
 @pytest.fixture
@@ -44,15 +42,6 @@ def test_a_part_is_on_the_disk_under_its_name(tmp_path, done):
     assert done[-3:] == [("name", "_made_from.json"), ("sync", "matched"), ("sync", tmp_path.name)]
 
 
-def test_all_files_of_a_folder_are_on_the_disk_before_it_has_its_name(tmp_path, done):
-    with whole_folder(tmp_path / "new") as folder:
-        (folder / "a").mkdir()
-        (folder / "a" / "b").write_text("not by `whole`")
-    synced = [name for what, name in done]
-    assert set(synced[:-1]) == {"a", "b", "new"}
-    assert synced[-1] == tmp_path.name
-
-
 @pytest.mark.parametrize(("number", "passes"), [(errno.EINVAL, True), (errno.EIO, False)])
 def test_a_disk_that_cannot_say_is_believed_and_one_that_fails_is_not(tmp_path, monkeypatch, number, passes):
     def fail(opened: int) -> None:
@@ -66,29 +55,3 @@ def test_a_disk_that_cannot_say_is_believed_and_one_that_fails_is_not(tmp_path, 
     except OSError as error:
         failure = error.errno
     assert (failure is None) == passes == (tmp_path / "file").exists()
-
-
-def test_what_an_earlier_run_left_and_cannot_be_removed_gets_into_no_new_folder(tmp_path, monkeypatch):
-    left = tmp_path / ".new.partial" / "new" / "left"
-    left.parent.mkdir(parents=True)
-    left.touch()
-    monkeypatch.setattr(module, "remove", lambda path: None)  # as of a disk that fails
-    with whole_folder(tmp_path / "new") as folder:
-        (folder / "own").touch()
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["own"]
-
-
-def test_another_run_may_begin_to_replace_a_folder_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
-    to, others = tmp_path / "new", []
-    to.mkdir()
-
-    def begin_another(path: Path) -> None:
-        if path == tmp_path and not others:  # the name is on the disk, and what had it is not removed
-            others.append(whole_folder(to))
-            (others[0].__enter__() / "of another").write_text("its first file")
-
-    monkeypatch.setattr(module, "sync", begin_another)
-    with whole_folder(to) as folder:
-        (folder / "own").write_text("a file")
-    others[0].__exit__(None, None, None)
-    assert [path.name for path in tmp_path.rglob("*")] == ["new", "of another"]
