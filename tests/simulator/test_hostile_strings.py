@@ -23,6 +23,7 @@ from tests.simulator.engine import Engine, Session
 from tests.simulator.processes import Driver
 from tests.simulator.stand_ins import alone
 from tests.support.hostile_strings import ACTING, EVERY, in_a_name
+from tests.support.in_turn import in_turn
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of 3.10 keeps functions of os of its own")
 
@@ -62,8 +63,7 @@ def test_a_whole_run(tmp_path, capsys):
         facts = Results.open(disk.output).facts
         say(summary(facts))
         shown = Page((disk.output / "report.html").read_text("utf-8"))
-        with disk.command(driver):
-            export(session, disk.output, tmp_path / "card", HuggingFace())
+        export(in_turn(), disk.output, tmp_path / "card", HuggingFace())
     assert facts["rows"]["kept"] > 100
     assert ACTING.findall("".join(capsys.readouterr())) == []
     assert not [name for name, _ in shown.elements if name in ("img", "iframe", "link", "base")]
