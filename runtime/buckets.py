@@ -19,6 +19,7 @@ FEWEST_ROWS = 512  # of a block, which costs as much as some hundred rows: fewer
 WAITING_BYTES = 256 << 20  # of added rows, some of which may be waiting
 HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
 BUCKET_BYTES = 256 << 20  # of rows that come together in memory
+FEWEST_BYTES = 1 << 20  # of them, where there are more: to take a bucket costs as much as some thousand rows
 
 Keys = Callable[[pa.RecordBatch], np.ndarray]  # uint64 of each row
 
@@ -43,19 +44,34 @@ def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: K
 def by_bucket(
     blocks: Iterable[bytes], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Yield the rows of each of this number of buckets that has some, in the order of buckets; all wait on a disk.
+    """Yield the rows of each of this number of buckets, or of small ones together, in their order; all wait on a disk.
 
     A bucket of more than BUCKET_BYTES is dealt out into smaller ones, once: what is too large then has a single key.
     """
     with Store(cache_folder()) as store:
         for block in in_buckets(map(Block.of, blocks), number, schema, keys):
             store.add(block.scaled(number), block.data, block.unpacked)
-        for bucket, size in store.unpacked.items():
+        for buckets, size in _together(store.unpacked):
+            taken = (data for bucket in buckets for data in store.take(bucket))
             if size > BUCKET_BYTES and not is_dealt_out:
                 parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
-                yield from by_bucket(store.take(bucket), number * parts, schema, keys, is_dealt_out=True)
+                yield from by_bucket(taken, number * parts, schema, keys, is_dealt_out=True)
             else:
-                yield (unpack(data, schema) for data in store.take(bucket))
+                yield (unpack(data, schema) for data in taken)
+
+
+def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
+    """Yield buckets in their order, several where they hold few bytes, and the bytes that they hold."""
+    held: list[int] = []
+    total = 0
+    for bucket, size in sizes.items():
+        if held and total + size > FEWEST_BYTES:
+            yield held, total
+            held, total = [], 0
+        held.append(bucket)
+        total += size
+    if held:
+        yield held, total
 
 
 class Packer:

@@ -23,7 +23,7 @@ MOST = 62  # scripts that a table tells apart
 # A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
 _ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
 _LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
-_ALL = "".join(map(chr, range(0x110000)))
+_ALL = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
 _HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and finals that join the syllable before
 
 
@@ -69,16 +69,16 @@ def symbols(text: str) -> list[str]:
 @lru_cache(maxsize=1)
 def character_classes() -> np.ndarray:
     """Return the class of each code point, as uint8 of shape (0x110000,)."""
-    categories = np.array([*map(unicodedata.category, _ALL)])
-    kinds = categories.view("U1")[::2]  # L, M, N, P, S, Z or C
+    categories = np.frombuffer("".join(map(unicodedata.category, _ALL)).encode(), "S2")
+    kinds = categories.view("S1")[::2]  # L, M, N, P, S, Z or C
     classes = np.full(0x110000, WORD, np.uint8)
     scripts = "".join(rf"\p{{scx={script}}}" for script in SPACELESS_SCRIPTS)
-    classes[_matching(f"[{scripts}]") & (categories != "Cf")] = SPACELESS
-    classes[kinds == "M"] = MARK
-    classes[(kinds == "P") | (kinds == "S")] = PUNCTUATION
-    classes[(kinds == "Z") | (categories == "Cc")] = SEPARATOR
+    classes[_matching(f"[{scripts}]") & (categories != b"Cf")] = SPACELESS
+    classes[kinds == b"M"] = MARK
+    classes[(kinds == b"P") | (kinds == b"S")] = PUNCTUATION
+    classes[(kinds == b"Z") | (categories == b"Cc")] = SEPARATOR
     classes[[0x200B, 0xFEFF]] = SEPARATOR  # zero-width space, byte order mark
-    classes[(categories == "Cn") | _matching(r"\p{Cn}")] = WORD  # unknown to one of the two
+    classes[(categories == b"Cn") | _matching(r"\p{Cn}")] = WORD  # unknown to one of the two
     return classes
 
 
@@ -123,13 +123,14 @@ def _matching(pattern: str) -> np.ndarray:
 
 
 def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return page numbers, and each property with equal pages stored once: most of Unicode is alike."""
-    rows = np.concatenate([values.reshape(-1, 256).astype(np.int32) for values in properties], axis=1)
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    by_appearance = np.argsort(first)  # so that page 0 is ASCII's
-    pages = np.argsort(by_appearance)[inverse.ravel()].astype(np.int16)
-    kept = first[by_appearance]
-    return pages, *(values.reshape(-1, 256)[kept].ravel() for values in properties)
+    """Return page numbers, and each property with equal pages stored once: most of Unicode is alike. ASCII is first."""
+    tables = [values.reshape(-1, 256) for values in properties]
+    first: dict[tuple[bytes, ...], int] = {}  # where each page appears first
+    equal = [
+        first.setdefault(tuple(row.tobytes() for row in rows), at) for at, rows in enumerate(zip(*tables, strict=True))
+    ]
+    kept, pages = np.unique(equal, return_inverse=True)
+    return pages.astype(np.int16), *(table[kept].ravel() for table in tables)
 
 
 @lru_cache(maxsize=1)

@@ -55,12 +55,12 @@ def session(kind: str) -> SparkSession:
 
 
 def take_steps(pairs: DataFrame, metadata: Path, out: Path, options: MatchOptions | None = None) -> None:
-    """Write what each step gives."""
+    """Write what each step gives; each is computed once."""
     out.mkdir()
     artefacts = options.artefacts if options else None
-    matched = dataframes.match(pairs, metadata, CONFIG, options)
+    matched = dataframes.match(pairs, metadata, CONFIG, options).cache()
     write(matched, out / "matched.parquet")
-    counts = dataframes.count(matched, metadata, CONFIG, artefacts)
+    counts = dataframes.count(matched, metadata, CONFIG, artefacts).cache()
     write(counts, out / "counts.parquet")
     balance = dataframes.thresholds(counts, CONFIG)
     (out / "thresholds.json").write_text(json.dumps(asdict(balance.thresholds)))

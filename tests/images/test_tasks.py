@@ -99,13 +99,15 @@ def test_what_the_input_states_stays_and_each_row_is_one_copy():
 
 
 @pytest.mark.parametrize(
-    ("partitions", "number"), [(1, 1), (1, 8), (4, 4), (4, 64), pytest.param(64, 64, marks=pytest.mark.soak)]
+    ("partitions", "number", "fewest"),
+    [(1, 1, 0), (1, 8, 0), (4, 4, 1 << 20), (4, 64, 3000), pytest.param(64, 64, 0, marks=pytest.mark.soak)],
 )
 @pytest.mark.parametrize("buckets", [1, 4, 16, 256])
 @pytest.mark.parametrize("max_texts", [2, 64])
 def test_images_are_those_of_the_definition_however_candidates_are_packed_and_dealt_out(
-    tmp_path, partitions, number, buckets, max_texts
+    tmp_path, monkeypatch, partitions, number, fewest, buckets, max_texts
 ):
+    monkeypatch.setattr(packing, "FEWEST_BYTES", fewest)
     rows = shuffled(random_candidates(Random(number), 500), Random(0))
     blocks, tallies = [], Tallies()
     for task, part in enumerate(cut(rows, Random(2), 4)):
@@ -126,6 +128,7 @@ def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_pa
     expected, tallies = written(tmp_path, blocks, number=2)
     largest = watched(monkeypatch, "group")
     monkeypatch.setattr(packing, "BUCKET_BYTES", most)
+    monkeypatch.setattr(packing, "FEWEST_BYTES", min(most, packing.FEWEST_BYTES))
     found, again = written(tmp_path, blocks, number=2)
     assert found == expected
     assert sums(again) == sums(tallies)
