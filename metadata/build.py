@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import fsspec
@@ -17,7 +17,7 @@ import pyarrow as pa
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.entries import Entries
 from metadata.languages import language
-from metadata.merge import NUMBERS, Merged, Source, merge
+from metadata.merge import NUMBERS, Source, merge
 from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wordnet import formats
@@ -66,9 +66,10 @@ class Build:
     def rounds(self) -> list[list[str]]:
         """Return the languages whose words and pairs must be counted, in rounds to be counted together."""
         codes = [code for code in self.sources.counted if not self.has(self.ngrams(code))]
-        return list(gather(codes, self._bytes, ROUND_BYTES))
+        return list(gather(codes, self.bytes_of, ROUND_BYTES))
 
-    def _bytes(self, code: str) -> int:
+    def bytes_of(self, code: str) -> int:
+        """Return the size of a language's dumps."""
         return sum(size for _, size, *_ in self._dumps(code))
 
     def _dumps(self, code: str) -> list[list]:
@@ -123,24 +124,34 @@ class Build:
     def merged(self) -> tuple[Entries, dict]:
         """Return the entries of all languages, and the facts about them for metadata.json."""
         tally: Counter = Counter()
-        sources = {code: self.sources_of(code, tally) for code in self.sources.languages}
-        merged = [merge(code, own, self.config.rules, self.config.longest_entry) for code, own in sources.items()]
-        merged = [each for each in merged if set(each.by_source()) - {"numbers"}]
-        if not merged:
+        owned: dict[str, dict[str, int]] = {}
+        dropped: dict[str, dict] = {}
+        entries = Entries.of_table(pa.concat_tables(self._tables(tally, owned, dropped)))
+        return entries, self._facts(owned, dropped, tally)
+
+    def _tables(self, tally: Counter, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
+        """Yield the entries of each language that has some; note how many each source owns, and which were dropped."""
+        for code in self.sources.languages:
+            merged = merge(code, self.sources_of(code, tally), self.config.rules, self.config.longest_entry)
+            by_source = merged.by_source()
+            if set(by_source) - {"numbers"}:
+                owned[code] = by_source
+                if merged.dropped:
+                    dropped[code] = _listed(merged.dropped)
+                yield merged.table()
+        if not owned:
             raise InputError(
                 "no source brought an entry; give --wordnet, --wikipedia, --pageviews or --entries with some"
             )
-        entries = Entries.of_table(pa.concat_tables(each.table() for each in merged))
-        return entries, self._facts(merged, tally)
 
-    def _facts(self, merged: list[Merged], tally: Counter) -> dict:
+    def _facts(self, owned: dict[str, dict[str, int]], dropped: dict[str, dict], tally: Counter) -> dict:
         sources = self.sources
         return {
             "rules": self.config.rules,
             "parameters": self.config.numbers(),
-            "sources": {each.language: each.by_source() for each in merged},
-            "missing": sorted(set(sources.wanted or []) - {each.language for each in merged}),
-            "dropped": {each.language: _listed(each.dropped) for each in merged if each.dropped},
+            "sources": owned,
+            "missing": sorted(set(sources.wanted or []) - set(owned)),
+            "dropped": dropped,
             "wordnet": dict(sorted(tally.items())),
             "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
             "without_articles": self._without_articles(),

@@ -14,7 +14,8 @@ from metadata.build import NGRAMS, Build, Part
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.sources import Sources
-from metadata.stages.ngrams import NgramPlan, ngram_entries
+from metadata.stages.counts import NgramPlan
+from metadata.stages.ngrams import ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.progress import Progress
 from runtime.shipping import require_shared
@@ -69,7 +70,7 @@ class Counting:
             spark, work = self._session, build.parts.begin(_COUNTS)
             for part in parts.values():
                 build.parts.begin(part.name)
-            plan = NgramPlan(build.config, build.parts.work / NGRAMS, work)
+            plan = NgramPlan(build.config, build.parts.work / NGRAMS, work, sum(map(build.bytes_of, codes)))
             title = f"words of {len(parts)} languages" if len(parts) > 1 else parts[codes[0]].title
             with self.progress.stage(title):
                 files = {code: build.sources.wikipedias_of(code) for code in codes}
@@ -86,7 +87,9 @@ class Counting:
             return
         spark, folder, work = self._session, parts.begin(part.name), parts.begin(_COUNTS)
         articles = {code: self.build.article_titles(code) for code in sources.counted}
-        plan = TitlePlan(self.build.config, frozenset(sources.languages), sources.namespaces, articles, folder, work)
+        size = sum(size for _, size, *_ in part.made_from["files"])
+        codes = frozenset(sources.languages)
+        plan = TitlePlan(self.build.config, codes, sources.namespaces, articles, folder, work, size)
         with self.progress.stage(part.title):
             tallies = title_entries(spark, list(sources.pageviews), plan)
         self._finish(part, tallies)

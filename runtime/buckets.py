@@ -24,6 +24,15 @@ FEWEST_BYTES = 1 << 20  # of them, where there are more: to take a bucket costs 
 Keys = Callable[[pa.RecordBatch], np.ndarray]  # uint64 of each row
 
 
+def buckets_for(size: float, bucket_size: int) -> int:
+    """Return the smallest power of two of buckets that makes them about `bucket_size` large, or smaller.
+
+    >>> buckets_for(1_000_000, 1 << 18)
+    4
+    """
+    return 1 << max(0, int(-(-size // bucket_size)) - 1).bit_length()
+
+
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
     """Return the bucket of each key: its leading bits; `buckets` is a power of two."""
     return ((keys >> np.uint64(1)) >> np.uint64(64 - buckets.bit_length())).astype(np.int64)

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyspark import RDD, Accumulator, Broadcast
@@ -36,6 +36,7 @@ BLOCK = 16 << 20  # bytes of a row group that a JVM holds: Parquet's 128 MB are 
 FEW = 256  # items whose tallies the driver adds up
 
 Tallied = tuple[int, list[dict]]  # the place of an item among all, and the rows of its tallies
+Item = TypeVar("Item")
 Batches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -142,9 +143,15 @@ def summed(tallied: RDD[Tallied], number: int) -> Tallies:
     """
     if number > FEW:
         parts = math.isqrt(number)
-        spread = tallied.map(partial(_placed, number=number, parts=parts)).partitionBy(parts, int)
-        tallied = spread.mapPartitionsWithIndex(_sum)
+        placed = tallied.map(partial(_placed, number=number, parts=parts)).partitionBy(parts, int)
+        tallied = placed.mapPartitionsWithIndex(_sum)
     return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied.collect(), key=itemgetter(0))))
+
+
+def spread(spark: SparkSession, items: list[Item]) -> list[list[Item]]:
+    """Return the items in as many lists as make use of all cores."""
+    size = max(1, -(-len(items) // (2 * spark.sparkContext.defaultParallelism)))
+    return [items[begin : begin + size] for begin in range(0, len(items), size)]
 
 
 def collected(rows: DataFrame) -> Tallies:

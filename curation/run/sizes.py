@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from curation.inputs.files import Input
 from curation.inputs.formats import formats
+from runtime.buckets import buckets_for
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
 MOST_BUCKETS = 1 << 13  # of a file of pairs, where a task could not hold enough rows for larger blocks
@@ -11,15 +12,6 @@ BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a 
 TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
 FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
 TURNS = 4  # tasks a core behind matching, whose items take less than a second each
-
-
-def buckets_for(rows: float, bucket_rows: int) -> int:
-    """Return the smallest power of two of buckets that makes them about `bucket_rows` large, or smaller.
-
-    >>> buckets_for(1_000_000, 1 << 18)
-    4
-    """
-    return 1 << max(0, int(-(-rows // bucket_rows)) - 1).bit_length()
 
 
 def pair_buckets(files: list[Input]) -> int:
@@ -41,9 +33,3 @@ def group_buckets(rows: float) -> tuple[int, int]:
 def pairs_in(file: Input) -> float:
     """Return about how many pairs a file has, judged by its size."""
     return file.size / formats()[file.format].pair_bytes
-
-
-def spread(items: list, cores: int) -> list[list]:
-    """Return the items in as many lists as make use of all cores."""
-    size = max(1, -(-len(items) // (2 * cores)))
-    return [items[begin : begin + size] for begin in range(0, len(items), size)]

@@ -29,7 +29,7 @@ from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import warm
 from curation.run.ledger import TASK_BYTES, Ledger, Stamps
-from curation.run.sizes import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets, pairs_in, spread
+from curation.run.sizes import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets, pairs_in
 from curation.schemas import PAIRS, SAMPLED
 from metadata.entries import Entries
 from metadata.rules.text import Rules
@@ -40,7 +40,7 @@ from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
 from runtime.shuffle import exchange
-from runtime.spark import run
+from runtime.spark import run, spread
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
@@ -130,7 +130,7 @@ def count(spark: SparkSession, files: list[OwnFile], entries: Entries, folder: P
     """Step 3: the number of texts that contain each entry."""
     written = run(
         spark,
-        spread(files, spark.sparkContext.defaultParallelism),
+        spread(spark, files),
         partial(_count, entries=len(entries), folder=folder),
     )
     counts = EntryCounts.zeros(len(entries), entries.digest)

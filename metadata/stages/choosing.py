@@ -5,22 +5,23 @@ Neither a task nor the driver holds all rows of a language.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from metadata.words.selection import by_language
-from runtime.spark import collected, map_batches
-from runtime.storage.own_files import recorded
-from runtime.storage.parquet import part_writer
+from runtime.spark import collected, map_batches, over, spread
+from runtime.storage.own_files import OwnFile, recorded
+from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import SCHEMA as TALLIES
 from runtime.tallies import Tallies
 
@@ -29,6 +30,7 @@ CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
 FINENESS = 256  # ranges to a unit of the values, by which rows are counted first
 
 _ROWS = 1 << 20  # of a row group
+_KEYS = pa.schema([("language", pa.string()), ("key", pa.float64()), ("count", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -39,33 +41,55 @@ class Percentile:
     value: float
 
 
-def percentiles(rows: DataFrame, percent: float) -> dict[str, Percentile]:
-    """Return a percentile of the float64 column `value`, as NumPy computes it, by the column `language`.
+def percentiles(spark: SparkSession, files: list[OwnFile], percent: float) -> dict[str, Percentile]:
+    """Return a percentile of the float64 column `value` of files, as NumPy computes it, by the column `language`.
 
     Rows are counted by narrow ranges of values first, and by values only in the ranges that hold its two neighbours.
     """
-    ranges = F.floor(F.col("value") * FINENESS)
-    numbers, before, holding = {}, {}, []
-    for code, keys, ends in _counted(rows, ranges):
+    numbers, before, holding = {}, {}, {}
+    for code, keys, ends in _counted(spark, files, _range):
         numbers[code] = int(ends[-1])
         first, last = np.searchsorted(ends, percentile_ranks(numbers[code], percent), side="right").tolist()
         before[code] = ends[first - 1] if first else 0
-        holding += [(code, key) for key in {*keys[[first, last]].tolist()}]
-    wanted = rows.sparkSession.createDataFrame(holding, "language string, range long")
-    within = rows.withColumn("range", ranges).join(F.broadcast(wanted), ["language", "range"], "left_semi")
+        holding[code] = keys[[first, last]]
     found = {}
-    for code, values, ends in _counted(within, F.col("value")):
+    for code, values, ends in _counted(spark, files, partial(_value, holding=holding)):
         ranks = percentile_ranks(numbers[code], percent) - before[code]
         low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
         found[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
     return found
 
 
-def _counted(rows: DataFrame, key: Column) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _counted(
+    spark: SparkSession, files: list[OwnFile], keys_of: Callable[[str, np.ndarray], np.ndarray]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield each language with the keys of its rows in order, and how many rows have one of the keys up to there."""
-    counts = rows.groupBy("language", key.alias("key")).count().toArrow().sort_by("key")
+    rows = over(spark, spread(spark, files), partial(_count, keys_of=keys_of), _KEYS)
+    counts = rows.groupBy("language", "key").sum("count").toDF(*_KEYS.names).toArrow().sort_by("key")
     for code, own in by_language([counts]):
         yield code, own["key"].to_numpy(), np.cumsum(own["count"])
+
+
+def _count(files: list[OwnFile], keys_of: Callable[[str, np.ndarray], np.ndarray]) -> Iterator[pa.RecordBatch]:
+    sums: dict[str, Counter[float]] = defaultdict(Counter)
+    for code, rows in by_language(rows_of(files, ["language", "value"])):
+        keys, counts = np.unique(keys_of(code, rows["value"].to_numpy()), return_counts=True)
+        sums[code].update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
+    for code, own in sums.items():
+        yield pa.RecordBatch.from_arrays([pa.repeat(code, len(own)), [*own], [*own.values()]], schema=_KEYS)
+
+
+def _range(_: str, values: np.ndarray) -> np.ndarray:
+    return np.floor(values * FINENESS)
+
+
+def _value(code: str, values: np.ndarray, holding: Mapping[str, np.ndarray]) -> np.ndarray:
+    return values[np.isin(_range(code, values), holding[code])]
+
+
+def rows_of(files: list[OwnFile], columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of some files."""
+    return chain.from_iterable(batches(file, columns=columns) for file in files)
 
 
 def percentile_ranks(number: int, percent: float) -> np.ndarray:
@@ -97,14 +121,14 @@ def write_best(candidates: DataFrame, name: str, taken: Mapping[str, int], path:
 
 
 def _write(
-    batches: Iterable[pa.RecordBatch], name: str, taken: Mapping[str, int], pattern: str
+    rows: Iterable[pa.RecordBatch], name: str, taken: Mapping[str, int], pattern: str
 ) -> Iterator[pa.RecordBatch]:
     tally = Tallies()
-    for code, parts in groupby(by_language(batches), key=itemgetter(0)):
+    for code, parts in groupby(by_language(rows), key=itemgetter(0)):
         path = Path(pattern.replace("{language}", code))
         with part_writer(path, CHOSEN, _ROWS) as writer:
-            for _, rows in parts:
-                writer.write(rows.select(CHOSEN.names).cast(CHOSEN).slice(0, taken[code] - writer.rows))
+            for _, own in parts:
+                writer.write(own.select(CHOSEN.names).cast(CHOSEN).slice(0, taken[code] - writer.rows))
         tally.add(name, writer.rows, code)
         tally.add(*recorded(path.name, writer.checksum), code)
     yield tally.batch()

@@ -7,34 +7,39 @@ articles stay. But a dump whose articles have less than half of the views is an 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
-from metadata.stages.choosing import write_best
+from metadata.stages.choosing import rows_of, write_best
+from metadata.stages.combining import LANGUAGE, Meeting, codes_of, combined, numbers_of
 from metadata.wikipedia.pageviews import views
 from metadata.words import selection
 from metadata.words.selection import RATED
-from runtime.spark import collected, map_batches, over, stored
+from runtime.errors import AGAIN
+from runtime.packed_rows import Block
+from runtime.shuffle import exchange
+from runtime.spark import over, run, spread
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches as batches_of
-from runtime.tallies import SCHEMA as TALLIES
+from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
-# Views of a title, or its being an article; a tally has null instead of a language, then its name, then its value.
-VIEWED = pa.schema([("language", pa.string()), ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
+VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
+# A title with views.
+TITLES = pa.schema([*RATED, ("article", pa.bool_())])
 
 LEAST_SHARE = 0.5  # of the views that a dump's articles have, or it is an excerpt
 
-_BATCH_ROWS = 1 << 14
+_ROWS = 1 << 18  # of a row group
+_VALUES = {"views": "sum", "article": "max"}
 _ARTICLES = "articles."  # begins the name of a figure of titles that are articles
 
 
@@ -42,7 +47,8 @@ _ARTICLES = "articles."  # begins the name of a figure of titles that are articl
 class TitlePlan:
     """The numbers by which titles are chosen, the languages wanted, namespaces per wiki; folders for them and for work.
 
-    `articles` has the files of titles that the n-grams' stage wrote, by language.
+    `articles` has the files of titles that the n-grams' stage wrote, by language. `size` are the bytes of page
+    views.
     """
 
     config: MetadataConfig
@@ -51,30 +57,33 @@ class TitlePlan:
     articles: Mapping[str, list[OwnFile]]
     folder: Path
     work: Path
+    size: int
+
+    @property
+    def meeting(self) -> Meeting:
+        """How the views of a title come together."""
+        return Meeting(VIEWED, "title", self.size)
+
+    @cached_property
+    def viewed(self) -> list[OwnFile]:
+        """The files of all titles with views."""
+        numbers = range(self.meeting.partitions)
+        return [OwnFile(self.work / f"{number:05}.parquet", None, AGAIN) for number in numbers]
 
 
 def title_entries(spark: SparkSession, files: list[str], plan: TitlePlan) -> Tallies:
     """Write the title entries of the plan's languages to files of its folder, one a language; return tallies."""
-    summed = _viewed(spark, files, plan).groupBy("language", "title").agg(F.sum("views"), F.max("article"))
-    viewed = stored(summed.toDF(*VIEWED.names).where("views > 0 or language is null"), plan.work / "titles")
-    titles = viewed.where("language is not null").selectExpr(
-        "language", "title as entry", "cast(views as double) as score", "article"
-    )
-    found = collected(map_batches(titles, partial(_figures, plan=plan), TALLIES))
+    items = [*files, *((code, file) for code, own in plan.articles.items() for file in own)]
+    send, receive = partial(_send, plan=plan), partial(_add_up, plan=plan)
+    make_folder(plan.work)
+    read = exchange(spark, items, send, receive, plan.meeting.partitions)
+    found = run(spark, spread(spark, plan.viewed), partial(_figures, plan=plan))
     strict = [code for code in plan.articles if _is_whole(found, code)]
     taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
-    kept = titles.where(~F.col("language").isin(strict) | F.col("article"))
-    best = partial(selection.best, taken=taken, longest=plan.config.longest_entry)
-    candidates = map_batches(kept.select(*RATED.names), best, RATED)
+    best = partial(_best, strict=strict, taken=taken, longest=plan.config.longest_entry)
+    candidates = over(spark, spread(spark, plan.viewed), best, RATED)
     written = write_best(candidates, "titles", taken, plan.folder / "{language}.parquet")
-    read = collected(viewed.where("language is null").selectExpr("title as name", "language", "views as value"))
     return read + written + _judged(found, strict, plan)
-
-
-def _viewed(spark: SparkSession, files: list[str], plan: TitlePlan) -> DataFrame:
-    viewed = over(spark, files, partial(_read_titles, plan=plan), VIEWED)
-    articles = [(code, file) for code, files in plan.articles.items() for file in files]
-    return viewed.union(over(spark, articles, _read_articles, VIEWED)) if articles else viewed
 
 
 def _is_whole(found: Tallies, code: str) -> bool:
@@ -101,34 +110,59 @@ def _judged(found: Tallies, strict: list[str], plan: TitlePlan) -> Tallies:
     return tally
 
 
-def _read_titles(path: str, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
+def _send(item: str | tuple[str, OwnFile], tallies: Tallies, plan: TitlePlan) -> Iterator[Block]:
+    """Yield blocks of the views in a file, or of the titles of articles."""
     tally: Counter = Counter()
+    batches = _titles_in(item, tally, plan) if isinstance(item, str) else _articles_in(*item)
+    yield from plan.meeting.dealt(combined([rows], _VALUES) for rows in batches)
+    for name, value in tally.items():
+        tallies.add(name, value)
+
+
+def _titles_in(path: str, tally: Counter, plan: TitlePlan) -> Iterator[pa.RecordBatch]:
     for batch in views(path, tally, plan.namespaces):
         codes = batch["wikipedia"].dictionary_encode()
         known = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
-        wanted = pa.array([code if code in plan.languages else None for code in known], pa.string())
+        wanted = numbers_of(pa.array([code if code in plan.languages else None for code in known], pa.string()))
         rows = _rows(wanted.take(codes.indices), batch["title"], batch["views"], False)
         yield rows.filter(pc.is_valid(rows["language"]))
-    names, values = pa.array([*tally], pa.string()), pa.array([*tally.values()], pa.int64())
-    yield _rows(pa.nulls(len(tally), pa.string()), names, values, False)
 
 
-def _read_articles(named: tuple[str, OwnFile]) -> Iterator[pa.RecordBatch]:
-    code, file = named
-    for batch in batches_of(file, _BATCH_ROWS):
-        yield _rows(pa.repeat(code, batch.num_rows), batch["title"], pa.repeat(0, batch.num_rows), True)
+def _articles_in(code: str, file: OwnFile) -> Iterator[pa.RecordBatch]:
+    number = numbers_of(pa.array([code]))[0]
+    for batch in batches(file):
+        yield _rows(pa.repeat(number, batch.num_rows), batch["title"], pa.repeat(0, batch.num_rows), True)
 
 
 def _rows(languages: pa.Array, titles: pa.Array, views: pa.Array, article: bool) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([languages, titles, views, pa.repeat(article, len(titles))], schema=VIEWED)
 
 
-def _figures(batches: Iterable[pa.RecordBatch], plan: TitlePlan) -> Iterator[pa.RecordBatch]:
-    """Yield the figures of all titles, and of articles alone, by language."""
+def _add_up(partition: int, blocks: Iterator[bytes], plan: TitlePlan) -> Tallies:
+    with part_writer(plan.viewed[partition].path, TITLES, _ROWS) as writer:
+        for bucket in plan.meeting.met(blocks):
+            rows = combined(bucket, _VALUES)
+            rows = rows.filter(pc.greater(rows["views"], 0))
+            columns = [codes_of(rows), rows["title"], rows["views"].cast(pa.float64()), rows["article"]]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=TITLES))
+    return Tallies()
+
+
+def _figures(files: list[OwnFile], plan: TitlePlan) -> Tallies:
+    """Return the figures of all titles, and of articles alone, by language."""
     rules = {code: selection.titles(language(code), plan.config) for code in plan.languages}
     tally = Tallies()
-    for batch in batches:
+    for batch in rows_of(files):
         for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
             for row in selection.figures([rows], rules, plan.config.longest_entry).rows():
                 tally.add(f"{begin}{row['name']}", row["value"], row["language"])
-    yield tally.batch()
+    return tally
+
+
+def _best(files: list[OwnFile], strict: list[str], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
+    """Yield the titles that may be among the best of their language: in a strict one only articles."""
+    judged = pa.array(strict, pa.string())
+    kept = (
+        rows.filter(pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], judged)))) for rows in rows_of(files)
+    )
+    return selection.best((rows.select(RATED.names) for rows in kept), taken, longest)

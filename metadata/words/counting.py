@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from metadata.languages import Language
 from metadata.words.segment import Words, segment
@@ -20,7 +19,7 @@ COUNTS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", p
 
 WORDS = 1 << 23  # that are counted together, in some 400 MB beside the batch that is cut
 
-_ROWS = 1 << 16  # of pairs that are written out together
+_ROWS = 1 << 18  # of pairs that are written out together
 
 
 def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
@@ -52,8 +51,8 @@ def _counted(words: list[Words]) -> Iterator[pa.Table]:
     follows = np.concatenate([each.follows for each in words])[1:]
     pairs = numbers[:-1][follows].astype(np.int64) << 32
     pairs |= numbers[1:][follows]
-    counted = pc.value_counts(pa.array(pairs))
-    for begin in range(0, len(counted), _ROWS):
-        pairs, counts = (side[begin : begin + _ROWS] for side in counted.flatten())
-        first, second = (strings.take(side) for side in (pc.shift_right(pairs, 32), pc.bit_wise_and(pairs, 0xFFFFFFFF)))
-        yield pa.table([first, second, counts], COUNTS)
+    distinct, counts = np.unique(pairs, return_counts=True)
+    for begin in range(0, len(distinct), _ROWS):
+        some = distinct[begin : begin + _ROWS]
+        first, second = (strings.take(pa.array(side)) for side in (some >> 32, some & 0xFFFFFFFF))
+        yield pa.table([first, second, counts[begin : begin + _ROWS]], COUNTS)

@@ -13,23 +13,31 @@ import pytest
 from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
-from metadata.stages import ngrams
 from metadata.stages.choosing import Percentile, percentiles
-from runtime.spark import over
+from metadata.stages.combining import TASK_BYTES
+from metadata.stages.counts import MUTUAL, NgramPlan
+from metadata.stages.ngrams import write_bigrams
+from runtime.storage.parquet import part_writer
 
 pytestmark = [pytest.mark.soak, pytest.mark.spark]
 
 ROWS, TASKS, BATCH = 10_800_000, 8, 10_000
 
 
+def write_pairs(path: Path, begin: int) -> None:
+    """Write every eighth pair, each with an entry of 200 bytes, from the one with that number on."""
+    with part_writer(path, MUTUAL, BATCH) as writer:
+        for rows in pairs(begin):
+            writer.write(rows)
+
+
 def pairs(begin: int) -> Iterator[pa.RecordBatch]:
-    """Yield every eighth pair, each with an entry of 200 bytes, from the one with that number on."""
     numbers = np.arange(begin, ROWS, TASKS)
     for some in np.array_split(numbers, len(numbers) // BATCH):
         entries = [f"{number:0100} {number:099}" for number in some.tolist()]
         counts, mutual = (some % 1000 + 1).astype(float), (some % 7).astype(float)
         columns = [pa.repeat("en", len(some)), entries, counts, mutual]
-        yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=ngrams.MUTUAL)
+        yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=MUTUAL)
 
 
 @pytest.fixture
@@ -42,11 +50,13 @@ def spark():
 def test_the_best_of_pairs_whose_entries_have_more_than_two_gigabytes(spark, tmp_path: Path):
     assert ROWS * 200 > 2**31
     (tmp_path / "en").mkdir()
-    plan = ngrams.NgramPlan(MetadataConfig(), tmp_path, tmp_path / "work")
-    mutual = over(spark, list(range(TASKS)), pairs, ngrams.MUTUAL)
-    found = percentiles(mutual, 30)
+    (tmp_path / "work/mutual").mkdir(parents=True)
+    plan = NgramPlan(MetadataConfig(), tmp_path, tmp_path / "work", TASKS * TASK_BYTES)
+    for number, file in enumerate(plan.mutual()):
+        write_pairs(file.path, number)
+    found = percentiles(spark, plan.mutual(), 30)
     assert found == {"en": Percentile(ROWS, 2.0)}
-    ngrams._write_bigrams(mutual, found, {"en": 250_000}, plan)
+    write_bigrams(spark, found, {"en": 250_000}, plan)
     entries = pq.read_table(tmp_path / "en/bigrams.parquet")["entry"].to_pylist()
     assert len(entries) == 100_000
     best = [number for number in range(999, ROWS, 1000) if number % 7 == 6]

@@ -11,10 +11,11 @@ import pytest
 from metadata.config import MetadataConfig
 from metadata.languages import language
 from metadata.stages.choosing import percentiles
-from metadata.stages.ngrams import NgramPlan, ngram_entries
+from metadata.stages.combining import TASK_BYTES
+from metadata.stages.counts import NgramPlan
+from metadata.stages.ngrams import ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from metadata.wikipedia.files import WikipediaFile
-from runtime.spark import settings
 from runtime.storage.own_files import OwnFile
 from tests.naive import ngrams as naive
 
@@ -34,10 +35,10 @@ def dump(folder: Path, code: str, texts: list[str], number: int = 0) -> Wikipedi
     return WikipediaFile(str(path), "parquet", code)
 
 
-def plan_of(folder: Path, codes, config: MetadataConfig) -> NgramPlan:
+def plan_of(folder: Path, codes, config: MetadataConfig, tasks: int = 2) -> NgramPlan:
     for code in codes:
         (folder / code).mkdir(parents=True)
-    return NgramPlan(config, folder, folder / "work [1]")
+    return NgramPlan(config, folder, folder / "work [1]", tasks * TASK_BYTES)
 
 
 def chosen(folder: Path, code: str, name: str) -> list[tuple]:
@@ -73,21 +74,19 @@ def test_entries_of_random_texts_are_those_of_the_definitions(spark, tmp_path, n
 
 def test_entries_do_not_depend_on_files_or_partitions(spark, tmp_path):
     results = []
-    for partitions, parts in ((1, 1), (7, 3)):
-        shuffled = {"spark.sql.shuffle.partitions": str(partitions), "spark.sql.adaptive.enabled": str(parts == 1)}
+    for parts, tasks in ((1, 1), (3, 4)):
         files = {
             code: [dump(tmp_path, code, texts_of(code)[i::parts], i) for i in range(parts)] for code in ("de", "zh")
         }
         out = tmp_path / f"out{parts}"
-        with settings(spark, shuffled):
-            ngram_entries(spark, files, plan_of(out, files, MetadataConfig()))
+        ngram_entries(spark, files, plan_of(out, files, MetadataConfig(), tasks))
         results.append({(code, name): chosen(out, code, name) for code in files for name in ("unigrams", "bigrams")})
     assert results[0] == results[1]
     assert all(results[0].values())
 
 
 @pytest.mark.parametrize("percent", [0, 30, 33.3, 100])
-def test_percentiles_are_those_of_numpy_to_the_last_bit(spark, percent):
+def test_percentiles_are_those_of_numpy_to_the_last_bit(spark, tmp_path, percent):
     chance = random.Random(percent)
     numbers = {
         "a": [chance.gauss(0, 20) for _ in range(500)],
@@ -95,10 +94,12 @@ def test_percentiles_are_those_of_numpy_to_the_last_bit(spark, percent):
         "c": [1e9, -1e9],
         "d": [5.0],
     }
-    rows = spark.createDataFrame(
-        [(code, value) for code, own in numbers.items() for value in own], ["language", "value"]
-    )
-    found = {code: (each.number, each.value) for code, each in percentiles(rows, percent).items()}
+    rows = [(code, value) for code, own in numbers.items() for value in own]
+    files = [OwnFile(tmp_path / f"{number}.parquet", None, "") for number in range(3)]
+    for number, file in enumerate(files):
+        codes, values = zip(*rows[number::3], strict=True)
+        pq.write_table(pa.table({"language": codes, "value": values}), file.path)
+    found = {code: (each.number, each.value) for code, each in percentiles(spark, files, percent).items()}
     assert found == {code: (len(own), float(np.percentile(own, percent))) for code, own in numbers.items()}
 
 
@@ -115,7 +116,7 @@ def titles_of(spark, folder: Path, lines: list[str], articles: dict[str, list[st
         written = sorted((plan_folder / f"of_{code}" / code).glob("titles-*.parquet"))
         files[code] = [OwnFile(path, None, "") for path in written]
     codes = frozenset({"en", "de", "fr"})
-    plan = TitlePlan(MetadataConfig(**numbers), codes, {}, files, folder / "titles", folder / "work")
+    plan = TitlePlan(MetadataConfig(**numbers), codes, {}, files, folder / "titles", folder / "work", 3 * TASK_BYTES)
     tallies = title_entries(spark, [str(views)], plan)
     return {code: chosen(folder, "titles", code) for code in codes}, tallies
 
