@@ -78,6 +78,9 @@ MATCHED = pa.schema(
     ]
 )
 
+# The texts of an image as training reads them, which needs no pages.
+TRAINED_TEXTS = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
+
 # What sampling needs of it, which finished runs of earlier versions have, too.
 SAMPLED = pa.schema([MATCHED.field(name) for name in ("uid", "url", "page_url", "candidates")])
 

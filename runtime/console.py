@@ -19,7 +19,7 @@ from pathlib import Path
 from runtime import terminal
 from runtime.arguments import flag
 from runtime.caches import require_safe
-from runtime.errors import AGAIN, InputError, ParameterError, without_secrets
+from runtime.errors import AGAIN, InputError, ParameterError, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.packages import missing_package
 from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
@@ -123,10 +123,10 @@ def sentence_for(error: Exception) -> tuple[str, int] | None:
 
 def spark_failure(text: str) -> tuple[str, int]:
     """Return the sentence for an error that Spark raised, and the exit status."""
-    lines = [line.strip() for line in text.splitlines()]
-    refused = [line.partition("InputError: ")[2] for line in lines if "InputError: " in line]
+    refused = refusal_in(text)
     if refused:
-        return refused[0], BAD_INPUT
+        return refused, BAD_INPUT
+    lines = [line.strip() for line in text.splitlines()]
     for pattern, sentence in _KNOWN:
         found = re.search(pattern, text)
         if found:

@@ -71,6 +71,16 @@ def without_secrets(error: Exception) -> Exception:
     return kind(text if isinstance(error, OSError) else f"{type(error).__name__}: {text}")
 
 
+def refusal_in(trace: str) -> str | None:
+    """Return the sentence of the first InputError in a trace of a task, as Spark reports it; None where there is none.
+
+    >>> refusal_in("PythonException:\\n  runtime.errors.InputError: a.tar is cut; leave it out\\n")
+    'a.tar is cut; leave it out'
+    """
+    lines = (line.strip() for line in trace.splitlines())
+    return next((line.partition("InputError: ")[2] for line in lines if "InputError: " in line), None)
+
+
 def require_integer(name: str, value: object, minimum: int | None = None) -> None:
     """Refuse anything but an integer of at least `minimum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):

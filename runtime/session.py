@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 from types import ModuleType, SimpleNamespace
@@ -58,6 +59,30 @@ def session(name: str) -> SparkSession:
     _configure_logging_of_new_jvm()
     with _ended_with_this():
         return _started(name)
+
+
+@contextmanager
+def borrowed(name: str, spark: SparkSession | None = None) -> Iterator[Callable[[], SparkSession]]:
+    """Yield a function that returns a session, or this one; a JVM that it starts ends with the block."""
+    if spark is not None or SparkContext._gateway is not None:
+        yield lambda: spark or session(name)
+        return
+    try:
+        yield partial(session, name)
+    finally:
+        _end()
+
+
+def _end() -> None:
+    """End the session and the JVM of this process, if there is one."""
+    if SparkContext._active_spark_context is not None:
+        SparkSession.builder.getOrCreate().stop()
+    gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
+    if gateway is not None:
+        gateway.shutdown()
+        if gateway.proc is not None:
+            gateway.proc.stdin.close()  # at which it ends
+            gateway.proc.wait()
 
 
 def _started(name: str) -> SparkSession:

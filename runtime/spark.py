@@ -25,7 +25,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from runtime.errors import without_secrets
+from runtime.errors import InputError, refusal_in, without_secrets
 from runtime.progress import advanced, current
 from runtime.redaction import known, learn
 from runtime.tallies import Tallies
@@ -152,6 +152,18 @@ def spread(spark: SparkSession, items: list[Item]) -> list[list[Item]]:
     """Return the items in as many lists as make use of all cores."""
     size = max(1, -(-len(items) // (2 * spark.sparkContext.defaultParallelism)))
     return [items[begin : begin + size] for begin in range(0, len(items), size)]
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raise the InputError of a task, of which Spark reports the trace, as one of the driver."""
+    try:
+        yield
+    except Exception as error:
+        sentence = refusal_in(str(error)) if type(error).__module__.partition(".")[0] in ("pyspark", "py4j") else None
+        if sentence is None:
+            raise
+        raise InputError(sentence) from None
 
 
 def collected(rows: DataFrame) -> Tallies:

@@ -1,165 +1,157 @@
-"""Join images of a run to the samples of tars by uid, when neither fits in memory.
+"""Scan tars on Spark, and join their samples by uid to the images of a run and to tables, for whoever writes each tar.
 
-Memory holds one number per uid of the tars. The images are read once, and those whose uid has one of these numbers are
-written to temporary files, sorted by tar. Then the whole uids are compared, so two uids may share a number.
+A sample belongs to the image whose uid it states. `join` brings what is known of it to the task of its tar.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import SparkSession
 
-from curation.schemas import CANDIDATE, MATCHED
-from curation.tars.damage import require_sound
-from curation.tars.samples import SAMPLES, fault_of, samples
-from runtime.draws import draws
-from runtime.errors import InputError
-from runtime.storage.arrays import open_arrow
-from runtime.storage.key_parts import MOST_PARTS, in_parts
-from runtime.storage.listing import expand
-from runtime.storage.own_files import OwnFile, as_written
-from runtime.storage.parquet import batches
+from curation.by_uid.join import READ_ROWS, Join, Places, Table
+from curation.by_uid.rows import PLACE, RowStream
+from curation.by_uid.tables import KEY, key_columns, spelled
+from curation.inputs.files import Input
+from curation.run.derived import Derived, Item, Made, Task
+from curation.run.finished import curated_files
+from curation.run.results import Results
+from curation.schemas import CURATED, TRAINED_TEXTS
+from curation.tars.damage import TALLY, require_sound
+from curation.tars.samples import fault_of, samples_in
+from curation.tars.sources import opened
+from runtime.errors import AGAIN, InputError
+from runtime.spark import run
+from runtime.storage.own_files import OwnFile, checksums_in, tally
+from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import make_folder, remove
+from runtime.tallies import Tallies
 
 _log = logging.getLogger(__name__)
-BATCH_ROWS = 1 << 16  # matched images in memory at a time
+AT_ONCE = 1 << 13  # samples that a writer is given
+IMAGES_AT_ONCE = 1 << 14  # of a run, that a task reads
+WITHOUT, FIRST, SIZE = "without", "first.", "size."  # names of tallies: samples without uid, the first one, all
 
-# Training needs no pages: an index has none.
-CANDIDATES = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
-IMAGES = pa.schema([MATCHED.field("uid"), CANDIDATES])  # what is joined of a matched image
-# One row per sample that has a matched image, with what training needs of both.
-ROWS = SAMPLES.append(CANDIDATES)
-SAMPLE = pa.field("sample", pa.int64())  # the number of a sample among those of all tars
+TEXT = CURATED.field("text")
 
-
-def tars_at(tars: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
-    """Return the absolute paths of all tars that the arguments name, in order and each once."""
-    given = [tars] if isinstance(tars, str | PathLike) else list(tars)
-    found = {path for each in given for path in _tars_of(str(each))}
-    if not found:
-        raise InputError(f"no tars at {', '.join(map(str, given)) or 'no path at all'}; give paths, folders or globs")
-    return sorted(found)
+Numbered = tuple[int, Input]  # a tar, and its number among all
 
 
-def _tars_of(given: str) -> list[Path]:
-    """Return the files that a path or glob names; for a folder, the tars directly in it."""
-    if "://" in given:
-        raise InputError(f"tars are at {given}; give local files: images are read from the middle of them")
-    found = expand(given, deep=False)
-    paths = [Path(path) for path in found.paths] if found else []
-    return [path for path in paths if path.suffix == ".tar"] if Path(given).is_dir() else paths
+@dataclass(frozen=True)
+class Scan:
+    """The SAMPLES of a tar in a file, and what is known of some of them."""
+
+    number: int
+    file: OwnFile
+    samples: int
+    stream: RowStream
+
+    def read(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
+        """Yield the samples, some at a time, with what is known of some of these; `row` is that of the batch."""
+        begin = 0
+        for batch in batches(self.file, AT_ONCE):
+            known = self.stream.take(self.number, begin, begin + batch.num_rows)
+            if known is not None:
+                at = known.schema.names.index("row")
+                known = known.set_column(at, PLACE[1], pc.subtract(known["row"], begin))
+            yield batch, known
+            begin += batch.num_rows
 
 
-def joined_tars(
-    tars: list[Path], files: list[OwnFile], work: Path, most_damaged: float = 0.0
-) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
-    """Yield the SAMPLES of each tar, and the ROWS of those whose image is in `files`; `work` is for temporary files.
+Make = Callable[[Numbered, Made, Scan], object]
 
-    Refuse tars of which a larger share than `most_damaged` is damaged.
+
+def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> Tallies:
+    """Let `make` write what becomes of each tar, whose samples are joined to tables; return the sums of all tallies."""
+
+    def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
+        number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
+        with folder.progress.stage(f"look for the samples of {number}"):
+            files, sizes = scan(folder.spark, [item.content[1] for item in missing], scans)
+        with folder.progress.stage(f"{title} of {number}"):
+            write = partial(_made, files=files, sizes=sizes, items=missing, task=task)
+            join_samples(files, sizes, tables).write(folder.spark, write)
+        remove(scans)  # before the folder is whole: a task that is late makes no new files there
+
+    return folder.fill([Item(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
+
+
+def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
+    """Return the join of the samples in files of SAMPLES, of which the rows are known, with tables."""
+    return Join(Places(files, sizes, _places), tables)
+
+
+def scan(
+    spark: SparkSession, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0
+) -> tuple[list[OwnFile], list[int]]:
+    """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows of each.
+
+    Refuse tars of which a larger share than `most_damaged` is damaged, and tars none of whose samples states a uid;
+    samples without uid are counted.
     """
-    yield from joined_images(tars, _images(files), IMAGES, work, most_damaged)
+    tallies = run(spark, [*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
+    require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
+    rows = tallies.beginning(SIZE)
+    sizes = [int(rows[str(number)]) for number in range(len(tars))]
+    first = next((f"{key} in {tars[number].path}" for number, key in _said(tallies, FIRST)), "")
+    _report(int(tallies[WITHOUT]), sum(sizes), first)
+    known = checksums_in(tallies)
+    return [OwnFile(folder / name, known[name], AGAIN) for name in map(_name, range(len(tars)))], sizes
 
 
-def joined_images(
-    tars: list[Path], images: Iterable[pa.RecordBatch], columns: pa.Schema, work: Path, most_damaged: float = 0.0
-) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
-    """Yield the SAMPLES of each tar, and the samples that are an image, with the images' other `columns`."""
-    scans: list[OwnFile] = []
-    damaged: dict[str, str] = {}
-    drawn = [draws(0, "place", uids) for uids in _uids(tars, work, scans, damaged)]
-    require_sound(damaged, len(tars), most_damaged)
-    samples = _Drawn.of(np.concatenate(drawn))
-    begins = np.cumsum([0, *map(len, drawn)])  # the number of the first sample of each tar
-    found = _by_tar(map(samples.find, images), pa.schema([SAMPLE, *columns]), begins, work / "found")
-    for scan, of_tar in zip(scans, found, strict=True):
-        scanned = open_arrow(scan).get_batch(0)
-        yield scanned, _joined(scanned, of_tar)
-        scan.path.unlink()
+def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
+    """Return images in files of a run, with TRAINED_TEXTS."""
+    return Table(files, rows, _candidates, _unique, [TRAINED_TEXTS])
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """All samples, sorted by random numbers drawn for their uids."""
-
-    numbers: np.ndarray  # ascending
-    samples: np.ndarray
-
-    @classmethod
-    def of(cls, numbers: np.ndarray) -> _Drawn:
-        order = np.argsort(numbers, kind="stable")
-        return cls(numbers[order], order)
-
-    def find(self, images: pa.RecordBatch) -> pa.RecordBatch:
-        """Return each SAMPLE that an image may be, with the image's columns: none, one, or several for an image."""
-        sought = draws(0, "place", images["uid"])
-        first = np.searchsorted(self.numbers, sought)
-        number = np.searchsorted(self.numbers, sought, "right") - first
-        image = np.repeat(np.arange(len(sought)), number)
-        found = np.arange(len(image)) + np.repeat(first - np.cumsum(number) + number, number)
-        columns = [self.samples[found], *images.take(pa.array(image)).columns]
-        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([SAMPLE, *images.schema]))
+def curated_images(run: Results) -> Table:
+    """Return the images of a manifest with TEXT."""
+    return Table(curated_files(run), run.facts["rows"]["kept"], _texts, _unique, [TEXT])
 
 
-def _by_tar(found: Iterable[pa.RecordBatch], schema: pa.Schema, begins: np.ndarray, work: Path) -> Iterator[pa.Table]:
-    """Yield the found rows of each tar, sorted, `sample` as a row of that tar; memory holds a part of the tars."""
-    tars = len(begins) - 1
-    parts = min(MOST_PARTS, tars)
-    bounds = [tars * part // parts for part in range(parts + 1)]  # of parts, in tars
-    part_of = partial(_part_of, ends=begins[bounds[1:]])
-    for part, rows in enumerate(in_parts(found, schema, parts, work, part_of)):
-        rows = rows.sort_by("sample")
-        samples = rows["sample"].to_numpy()
-        for tar in range(bounds[part], bounds[part + 1]):
-            begin, end = np.searchsorted(samples, begins[tar : tar + 2])
-            own = pa.array(samples[begin:end] - begins[tar])
-            yield rows.slice(begin, end - begin).set_column(0, SAMPLE, own)
-    work.rmdir()
+def _made(
+    number: int,
+    stream: RowStream,
+    files: Sequence[OwnFile],
+    sizes: Sequence[int],
+    items: Sequence[Item[Numbered]],
+    task: Task[Numbered],
+) -> Tallies:
+    return task(items[number], Scan(number, files[number], sizes[number], stream))
 
 
-def _part_of(samples: np.ndarray, parts: int, ends: np.ndarray) -> np.ndarray:
-    return np.searchsorted(ends, samples, "right")
+def _scan(numbered: Numbered, folder: Path) -> Tallies:
+    """Write the SAMPLES of a tar; tally how many there are, those without uid and the first of them, and damage."""
+    (number, tar), tallies = numbered, Tallies()
+    found, path = samples_in(opened(tar)), folder / _name(number)
+    if fault := fault_of(found):
+        tallies.add(f"{TALLY}{number}.{fault}")
+    with part_writer(path, found.schema, READ_ROWS) as writer:
+        writer.write(found)
+    tally(tallies, path, writer.checksum)
+    tallies.add(f"{SIZE}{number}", found.num_rows)
+    without = found["key"].filter(pc.is_null(found["uid"]))
+    if len(without):
+        tallies.add(WITHOUT, len(without))
+        tallies.add(f"{FIRST}{number}.{without[0].as_py()!r}")
+    return tallies
 
 
-def _joined(samples: pa.RecordBatch, found: pa.Table) -> pa.Table:
-    """Return the samples of one tar that have an image, in their order, with the other columns of the image."""
-    found = found.filter(pc.equal(pc.take(samples["uid"], found["sample"]), found["uid"]))
-    rows = found["sample"].to_numpy()
-    repeated = rows[1:][np.diff(rows) == 0]
-    if len(repeated):
-        uid = samples["uid"][int(repeated[0])]
-        raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
-    table = pa.Table.from_batches([samples.take(rows)])
-    for field in found.drop_columns(["sample", "uid"]).schema:
-        table = table.append_column(field, found[field.name])
-    return table
+def _name(number: int) -> str:
+    return f"{number:05}.parquet"
 
 
-def _uids(tars: list[Path], work: Path, scans: list[OwnFile], damaged: dict[str, str]) -> Iterator[pa.Array]:
-    """Yield the uids of each tar, empty where none is stated, and write its samples to a file in `work`.
-
-    These files are appended to `scans`, and damaged tars put into `damaged`. Samples without uid are counted.
-    """
-    without, number, first = 0, 0, ""
-    for tar in tars:
-        found, path = samples(tar), work / f"{len(scans)}.scanned"
-        if fault := fault_of(found):
-            damaged[str(tar)] = fault
-        with pa.ipc.new_file(str(path), found.schema) as file:
-            file.write_batch(found)
-        scans.append(as_written(path))
-        uids = found.column("uid")
-        if uids.null_count and not first:
-            first = f"{found.column('key').filter(uids.is_null())[0].as_py()!r} in {tar}"
-        without, number = without + uids.null_count, number + len(uids)
-        yield uids.fill_null("")  # which no image has
-    _report(without, number, first)
+def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
+    """Return what stands in names of tallies behind the number of a tar, by that number."""
+    parted = (name.partition(".") for name in tallies.beginning(prefix))
+    return sorted((int(number), rest) for number, _, rest in parted)
 
 
 def _report(without: int, number: int, first: str) -> None:
@@ -176,8 +168,34 @@ def _report(without: int, number: int, first: str) -> None:
         )
 
 
-def _images(files: list[OwnFile]) -> Iterator[pa.RecordBatch]:
-    """Yield `uid` and `candidates` of the matched images that have any."""
-    for file in files:
-        for batch in batches(file, BATCH_ROWS, IMAGES.names):
-            yield batch.filter(pc.greater(pc.list_value_length(batch["candidates"]), 0)).cast(IMAGES)
+def _places(scan: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield the row and the KEY of each sample that states a uid."""
+    row = 0
+    for batch in batches(scan, READ_ROWS, ["uid"]):
+        rows = np.arange(row, row := row + batch.num_rows)
+        has_uid = pc.is_valid(batch["uid"])
+        keys = key_columns(batch["uid"].filter(has_uid))
+        yield pa.RecordBatch.from_arrays([pa.array(rows).filter(has_uid), *keys], schema=pa.schema([PLACE[1], *KEY]))
+
+
+def _candidates(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    """Yield KEY and TRAINED_TEXTS of the matched images that have any."""
+    for batch in batches(file, IMAGES_AT_ONCE, ["uid", TRAINED_TEXTS.name]):
+        batch = batch.filter(pc.greater(pc.list_value_length(batch[TRAINED_TEXTS.name]), 0))
+        columns = [*key_columns(batch["uid"]), batch[TRAINED_TEXTS.name].cast(TRAINED_TEXTS.type)]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, TRAINED_TEXTS]))
+
+
+def _texts(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    for batch in batches(file, IMAGES_AT_ONCE, ["uid", TEXT.name]):
+        yield pa.RecordBatch.from_arrays([*key_columns(batch["uid"]), batch[TEXT.name]], schema=pa.schema([*KEY, TEXT]))
+
+
+def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return all rows; refuse two of one image."""
+    number, times = np.unique(images, return_counts=True)
+    repeated = number[times > 1]
+    if len(repeated):
+        uid = spelled(rows, int(np.flatnonzero(images == repeated[0])[0]))
+        raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
+    return np.arange(rows.num_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
@@ -39,8 +38,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
     """Return the form that a command line asks for; refuse what that form does not take."""
-    if args.workers < 1:
-        raise InputError(f"the number of workers is {args.workers}; it must be at least 1")
     given = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     takes = {name: {field.name: field.default for field in fields(form)} for name, form in known.items()}
     taken = takes[args.format]
@@ -49,7 +46,7 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
             takers = " and ".join(form for form in known if name in takes[form])
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
-        own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed", "workers")]
+        own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
         if flags := [flag(name) for name in own if given[name] != defaults[name]]:
             raise InputError(known[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return known[args.format](**{name: given[name] for name in taken})
@@ -63,13 +60,6 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
     parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
     parser.add_argument("--overwrite", action="store_true", help="replace all that is in --output")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=os.cpu_count(),
-        metavar="N",
-        help="processes that write texts, for metaclip, or tars, for webdataset (default: %(default)s)",
-    )
     _add_tables(parser)
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in known.values():

@@ -7,34 +7,29 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.by_uid.captions import Captioned
-from curation.by_uid.captions import build as build_captions
-from curation.by_uid.clusters import Clustered
-from curation.by_uid.clusters import build as build_clusters
 from curation.by_uid.join import Table
 from curation.by_uid.joined_tables import Known, known
-from curation.by_uid.joined_tars import tars_at
 from curation.by_uid.tables import Paths
-from curation.online.config import Choice, Expert
+from curation.inputs.files import Input
+from curation.online.config import Choice
 from curation.report.facts import versions
 from curation.report.numbers import counted, percent
 from curation.run.derived import Derivation, Derived, deriving
 from curation.run.ledger import digest_of
 from curation.run.results import Results
+from curation.tars.sources import tar_name, tars_at
 from runtime.errors import InputError
-from runtime.interrupts import process_pool
 from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.redaction import hidden
@@ -48,14 +43,13 @@ FORMS = {
     "metaclip": "curation.export.metaclip:MetaClip",
     "webdataset": "curation.export.webdataset:WebDataset",
 }
-Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
     A form is a dataclass. Its fields are the flags that it takes, by their names; `clusters` is a ByCluster. The
-    command has the flags `tars`, `captions`, `clusters`, `workers` and `seed` for all forms, and what the first three
+    command has the flags `tars`, `captions`, `clusters` and `seed` for all forms, and what the first three
     name is not written over. Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
 
@@ -131,7 +125,7 @@ def export(
 
 def _description(run: Results, form: Form, given: Iterable[str | PathLike[str]]) -> dict[str, Any]:
     """Return all that an export follows from: the run, the form with its options, and the versions of what it reads."""
-    options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__ if name != "workers"}
+    options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
     read = [[hidden(path), repr(version)] for each in given for path, version in _listed(each)]
     name = f"{type(form).__module__}.{type(form).__qualname__}"
     return {"run": digest_of(run.facts), "form": name, "options": options, "read": read, "versions": versions()}
@@ -145,46 +139,11 @@ def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
     return []
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The images that an export writes: those of the expert, or all if there is no expert."""
-
-    found: Clustered | None = None
-    expert: Expert | None = None
-
-    def filter(self, rows: Rows) -> Rows:
-        """Return the rows of the expert's images, by the column `uid`."""
-        return rows if self.expert is None else rows.filter(pa.array(self.expert.takes(rows["uid"])))
-
-    def __str__(self) -> str:
-        """Say which images these are, in brackets; nothing without clusters."""
-        if self.found is None:
-            return ""
-        without = f"{counted(self.found.without, 'image')} of the pool have no cluster"
-        return f" ({f'of {of_clusters(self.expert)}; ' if self.expert else ''}{without})"
-
-
-EVERYTHING = Selection()
-
-
-def of_clusters(expert: Expert | Choice) -> str:
-    """Name the clusters of an expert, with its share of outsiders."""
-    numbers = sorted({*expert.coarse})
+def of_clusters(choice: Choice) -> str:
+    """Name the chosen clusters, with the share of outsiders."""
+    numbers = sorted({*choice.coarse})
     name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
-    return f"{name}, with {percent(expert.outsiders)} of outsiders" if expert.outsiders else name
-
-
-@contextmanager
-def selected(run: Results, folder: Path, by_cluster: ByCluster) -> Iterator[Selection]:
-    """Yield the images that the clusters choose; a file of these is in `folder` until the block ends."""
-    if not by_cluster.tables:
-        yield EVERYTHING
-        return
-    with TemporaryDirectory(dir=folder) as work:
-        found = build_clusters(by_cluster.tables, run, Path(work, "clusters.arrow"))
-        coarse = tuple(by_cluster.coarse)
-        expert = Expert(found.clusters, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None
-        yield Selection(found, expert)
+    return f"{name}, with {percent(choice.outsiders)} of outsiders" if choice.outsiders else name
 
 
 @dataclass(frozen=True)
@@ -234,32 +193,10 @@ def with_kept(facts: dict[str, Any], kept: Counter[str]) -> dict[str, Any]:
     return facts | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
 
 
-@contextmanager
-def captioned(run: Results, folder: Path, tables: Sequence[str | Path]) -> Iterator[Captioned | None]:
-    """Yield the captions of tables, if there are any, in a file that is deleted when the block ends."""
-    with TemporaryDirectory(dir=folder) as work:
-        yield build_captions(tables, run, Path(work, "captions.arrow")) if tables else None
-
-
-def lack(found: Captioned) -> str:
-    """Say how many images of a run have no caption."""
-    return f"{found.without:,} of {counted(found.images, 'image')} have no caption"
-
-
-def distinct_tars(given: Sequence[str | Path]) -> list[Path]:
+def distinct_tars(given: Sequence[str | Path]) -> list[Input]:
     """Return the tars that are given; refuse two of one name."""
     tars = tars_at(given)
-    stem, number = Counter(tar.stem for tar in tars).most_common(1)[0]
+    stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
     if number > 1:
         raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")
     return tars
-
-
-@contextmanager
-def processes(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Yield a `map` over this number of processes; they are spawned, because Arrow's threads do not survive a fork."""
-    if number == 1:
-        yield map
-        return
-    with process_pool(number) as pool:
-        yield pool.map

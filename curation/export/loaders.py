@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha224
 from io import StringIO
 from pathlib import Path
@@ -20,18 +22,30 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.balancing.sampling import keep_probability
-from curation.by_uid.joined_tars import joined_tars
-from curation.export.forms import Selection
+from curation.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
+from curation.export.forms import Beside, coarse_of
+from curation.inputs.files import Input
+from curation.online.config import Choice
+from curation.run.derived import Derived, Item, Made
 from curation.run.finished import matched_files
 from curation.run.results import Results
+from curation.schemas import TRAINED_TEXTS
+from curation.tars.sources import tar_name
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile
+from runtime.shipping import Shipped, ship
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import make_folder
+from runtime.storage.whole import whole
 
 PROBABILITIES, ENTRIES, ARRAYS = "text_probabilities", "text_entries", "entry_probabilities"
+LOADERS = (PROBABILITIES, ENTRIES)
+SAMPLES = "samples"  # the name of a tally
 NAMES, KEYS = "names.csv", "keys.parquet"
 FOLDER_TARS = 2_000  # the folder of a tar is named by its number minus its number mod 2,000
 KEY_DIGITS = 24  # of the SHA-224 of a URL, in hex: the keys of Meta CLIP's own tars
@@ -49,36 +63,77 @@ class ListName:
     t: str
 
 
-def write_loaders(
-    run: Results, tars: list[Path], names: dict[str, ListName], selection: Selection, folder: Path
-) -> int:
-    """Write the JSON of each tar for both loaders, the arrays, names.csv and keys.parquet; return the samples.
+@dataclass(frozen=True)
+class Lists:
+    """What tasks need of a run's lists of entries: the rates, which ids are whose, the one list, and names."""
 
-    Samples that are not selected have no texts.
+    rates: Shipped
+    languages: Mapping[str, slice]
+    one_list: str | None
+    names: Mapping[str, str]
+
+
+def write_loaders(run: Results, tars: list[Input], names: dict[str, ListName], beside: Beside, folder: Derived) -> int:
+    """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv; return the samples.
+
+    Samples that are not chosen have no texts.
     """
-    paths, files, written = [_json_of(tar) for tar in tars], matched_files(run), 0
-    _write_arrays(run, names, folder)
-    _write_names(names, folder / NAMES)
-    _write_keys(files, folder / KEYS)
-    with TemporaryDirectory(dir=folder) as work:
-        for path, (samples, rows) in zip(paths, joined_tars(tars, files, Path(work)), strict=True):
-            written += _write_tar(of_samples(samples, selection.filter(rows), run, names), folder, path)
-    return written
+    for tar in tars:
+        json_of(tar)  # which refuses a name
+    files = matched_files(run)
+    with TemporaryDirectory(prefix="clip-curation-") as local:
+        rates = ship(folder.spark, save_array(Path(local, "rates.npy"), run.rates))
+        lists = Lists(rates, run.languages, run.one_list, {code: each.name for code, each in names.items()})
+        make = partial(write_tar, lists=lists, choice=beside.choice)
+        tables = [matched_images(files, run.counted[1]), *beside.tables]
+        tallies = each_tar(folder, "write the texts", tars, tables, make)
+    keys = Item(Input(KEYS, "own", 1), files)
+    folder.each("write the keys of images", [keys], _write_keys)
+    _write_arrays(run, names, folder.path)
+    _write_names(names, folder.path / NAMES)
+    return int(tallies[SAMPLES])
 
 
-def of_samples(
-    samples: pa.RecordBatch, rows: pa.Table, run: Results, names: Mapping[str, ListName]
-) -> Iterator[Sample]:
-    """Yield all SAMPLES of a tar with the texts in its ROWS; a sample without a row has no texts."""
-    texts, offsets = parts(rows["candidates"].combine_chunks())
-    probability = keep_probability(texts.field("entries"), run.rates).tolist()
-    of_lists = of_list(texts, run.one_list)
-    ids = local_ids(of_lists, run.languages).to_pylist()
-    called = [names[code].name if code in names else code for code in of_lists.field("language").to_pylist()]
+def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:
+    """Write both JSON files of a tar, a sample a line, and tally the samples."""
+    number, (group, name) = 0, json_of(numbered[1])
+    with ExitStack() as stack:
+        paths = [stack.enter_context(whole(made.path(f"{loader}/{group}", name))) for loader in LOADERS]
+        with paths[0].open("wb") as first, paths[1].open("wb") as second:
+            for key, with_probability, with_entries in _samples(scan, lists, choice):
+                first.write(member(number, key, with_probability))
+                second.write(member(number, key, with_entries))
+                number += 1
+            for file in (first, second):
+                file.write(b"\n}\n" if number else b"{}\n")
+        checksums = [*map(checksum_of, paths)]
+    for loader, checksum in zip(LOADERS, checksums, strict=True):
+        made.wrote(f"{loader}/{group}", name, checksum)
+    made.tallies.add(SAMPLES, number)
+
+
+def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample]:
+    for samples, known in scan.read():
+        rows = known and known.filter(pc.is_valid(known[TRAINED_TEXTS.name]))
+        if rows and choice:
+            rows = rows.filter(pa.array(choice.takes(samples["uid"].take(rows["row"]), coarse_of(rows))))
+        yield from of_samples(samples, rows, lists)
+
+
+def of_samples(samples: pa.RecordBatch, rows: pa.RecordBatch | None, lists: Lists) -> Iterator[Sample]:
+    """Yield all SAMPLES with the texts of those that have a row in `rows`; the others have no texts."""
+    if not rows:
+        yield from ((key, [], []) for key in samples["key"].to_pylist())
+        return
+    texts, offsets = parts(rows[TRAINED_TEXTS.name])
+    probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()
+    of_lists = of_list(texts, lists.one_list)
+    ids = local_ids(of_lists, lists.languages).to_pylist()
+    called = [lists.names.get(code, code) for code in of_lists.field("language").to_pylist()]
     text = texts.field("text").to_pylist()
-    bounds = dict(zip(rows["offset"].to_pylist(), zip(offsets, offsets[1:], strict=False), strict=True))
-    for key, offset in zip(samples["key"].to_pylist(), samples["offset"].to_pylist(), strict=True):
-        own = slice(*bounds.get(offset, (0, 0)))
+    bounds = dict(zip(rows["row"].to_pylist(), zip(offsets, offsets[1:], strict=False), strict=True))
+    for row, key in enumerate(samples["key"].to_pylist()):
+        own = slice(*bounds.get(row, (0, 0)))
         with_probability = [list(each) for each in zip(text[own], probability[own], strict=True)]
         yield key, with_probability, [list(each) for each in zip(text[own], called[own], ids[own], strict=True)]
 
@@ -124,54 +179,43 @@ def member(number: int, key: str, value: Any) -> bytes:
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
-def _json_of(tar: Path) -> Path:
-    """Return the path of the JSON for a tar, relative to the folder of a loader.
+def json_of(tar: Input) -> tuple[str, str]:
+    """Return the folder and the name of the JSON for a tar in the folder of a loader.
 
-    >>> print(_json_of(Path("images/04321.tar")))
-    4000/04321.json
+    >>> json_of(Input("images/04321.tar", "tar", 0))
+    ('4000', '04321.json')
     """
-    if not (tar.stem.isascii() and tar.stem.isdecimal()):
-        raise InputError(f"{tar} has no number for a name; give tars as img2dataset writes them, such as 00000.tar")
-    number = int(tar.stem)
-    return Path(str(number - number % FOLDER_TARS), f"{tar.stem}.json")
-
-
-def _write_tar(samples: Iterator[Sample], folder: Path, path: Path) -> int:
-    """Write both JSON files of a tar, a sample a line; return the number of samples."""
-    paths, number = [folder / loader / path for loader in (PROBABILITIES, ENTRIES)], 0
-    for each in paths:
-        each.parent.mkdir(parents=True, exist_ok=True)
-    with paths[0].open("wb") as first, paths[1].open("wb") as second:
-        for key, with_probability, with_entries in samples:
-            first.write(member(number, key, with_probability))
-            second.write(member(number, key, with_entries))
-            number += 1
-        for file in (first, second):
-            file.write(b"\n}\n" if number else b"{}\n")
-    return number
+    stem = Path(tar_name(tar)).stem
+    if not (stem.isascii() and stem.isdecimal()):
+        raise InputError(
+            f"{tar.path} has no number for a name; give tars as img2dataset writes them, such as 00000.tar"
+        )
+    number = int(stem)
+    return str(number - number % FOLDER_TARS), f"{stem}.json"
 
 
 def _write_arrays(run: Results, names: Mapping[str, ListName], folder: Path) -> None:
-    (folder / ARRAYS).mkdir()
+    arrays = make_folder(folder / ARRAYS)
     for code, ids in run.languages.items():
         name = names[code]
-        np.save(folder / ARRAYS / f"{name.t}_{name.name}.npy", run.rates[ids].astype(np.float32))
+        save_array(arrays / f"{name.t}_{name.name}.npy", run.rates[ids].astype(np.float32))
 
 
 def _write_names(names: dict[str, ListName], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole(path) as partial_path, partial_path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
         rows.writerows((code, each.name, each.t) for code, each in names.items())
 
 
-def _write_keys(files: list[OwnFile], path: Path) -> None:
+def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
     """Write the uid of each image, and the key that Meta CLIP's own tars have for its URL."""
-    with part_writer(path, URL_KEYS, row_group_rows=1 << 20) as writer:
+    with part_writer(made.path("", KEYS), URL_KEYS, row_group_rows=1 << 20) as writer:
         for file in files:
             for batch in batches(file, columns=["uid", "url"]):
                 keys = [sha224(url.encode()).hexdigest()[:KEY_DIGITS] for url in batch["url"].to_pylist()]
                 writer.write(pa.RecordBatch.from_arrays([batch["uid"], pa.array(keys, pa.string())], schema=URL_KEYS))
+    made.wrote("", KEYS, writer.checksum)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

@@ -13,23 +13,26 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from curation.export.forms import ALL, ByCluster, Form, distinct_tars, processes, selected
+from curation.export.forms import ALL, Beside, ByCluster, Form, distinct_tars
 from curation.export.loaders import NAMES, local_ids, member, names_of, of_list, write_loaders
 from curation.report.numbers import counted
-from curation.run.derived import Derived
+from curation.run.derived import Derived, Made
 from curation.run.finished import matched_files
 from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
-from runtime.storage.own_files import OwnFile
+from runtime.progress import counted as advancing
+from runtime.storage.arrays import save_array
+from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import batches
-from runtime.storage.whole import write_json
+from runtime.storage.paths import make_folder
+from runtime.storage.whole import whole, write_json
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 INDEX = "index.json"
+IMAGES, TEXTS = "images of ", "texts of "  # before the name of a shard: names of tallies
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,6 @@ class MetaClip(Form):
     tars: Sequence[str | Path] = ()
     names: str | Path | None = None
     clusters: ByCluster = ALL
-    workers: int = 1
 
     writes = "counts, probabilities and texts for a loader that balances as it reads"
     elsewhere = "names are for what metaclip writes of tars; give the tars, too"
@@ -68,63 +70,52 @@ class MetaClip(Form):
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the files of a loader, or those of both of Meta CLIP's own."""
-        with folder.at_once() as local:
-            return self._write(run, local)
-
-    def _write(self, run: Results, folder: Path) -> str:
         if self.tars:
-            return self._write_loaders(run, folder)
-        _write_languages(run, folder)
-        texts, shards = self._write_shards(run, folder)
-        languages = counted(len(run.languages), "language")
-        return f"{counted(texts, 'text')} in {counted(shards, 'shard')} and the entries of {languages}"
-
-    def _write_loaders(self, run: Results, folder: Path) -> str:
-        tars, names = distinct_tars(self.tars), names_of(run, self.names)
-        with selected(run, folder, self.clusters) as selection:
-            samples = write_loaders(run, tars, names, selection, folder)
-        return f"{counted(samples, 'sample')} of {counted(len(tars), 'tar')} for both loaders{selection}"
-
-    def _write_shards(self, run: Results, folder: Path) -> tuple[int, int]:
-        """Write a shard for each file of matched images, and index.json; return the numbers of texts and of shards."""
+            tars, names = distinct_tars(self.tars), names_of(run, self.names)
+            beside = Beside.of(folder.spark, run, (), self.clusters)
+            samples = write_loaders(run, tars, names, beside, folder)
+            return f"{counted(samples, 'sample')} of {counted(len(tars), 'tar')} for both loaders{beside}"
+        _write_languages(run, folder.path)
         files = matched_files(run)
-        (folder / SHARDS).mkdir()
-        paths = [folder / SHARDS / f"{file.path.stem}.json" for file in files]
-        with processes(min(self.workers, len(files))) as spread:
-            write = partial(write_shard, languages=run.languages, one_list=run.one_list)
-            written = [*spread(write, files, paths)]
-        shards = {path.stem: {"images": n, "texts": t} for path, (n, t) in zip(paths, written, strict=True)}
+        make = partial(write_shard, languages=run.languages, one_list=run.one_list)
+        tallies = folder.each_file("write texts", files, make, SHARDS)
+        images, texts = (tallies.beginning(name) for name in (IMAGES, TEXTS))
+        stems = [file.path.stem for file in files]
+        shards = {stem: {"images": int(images[stem]), "texts": int(texts[stem])} for stem in stems}
         sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
         index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
-        write_json(folder / INDEX, index)
-        return sum(texts for _, texts in written), len(files)
+        write_json(folder.path / INDEX, index)
+        written = f"{counted(int(sum(texts.values())), 'text')} in {counted(len(files), 'shard')}"
+        return f"{written} and the entries of {counted(len(run.languages), 'language')}"
 
 
-def write_shard(
-    file: OwnFile, path: Path, languages: Mapping[str, slice], one_list: str | None = None
-) -> tuple[int, int]:
+def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_list: str | None = None) -> None:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
-    Return the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
+    Tally the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
     """
     images = texts = 0
-    with path.open("wb") as out:
-        for batch in batches(file, columns=["uid", "candidates"]):
-            for uid, of_image in _images(batch, languages, one_list):
-                out.write(member(images, uid, of_image))
-                images, texts = images + 1, texts + len(of_image)
-        out.write(b"\n}\n" if images else b"{\n}\n")
-    return images, texts
+    name = f"{file.path.stem}.json"
+    with whole(made.path(SHARDS, name)) as path:
+        with path.open("wb") as out:
+            for batch in advancing(batches(file, columns=["uid", "candidates"])):
+                for uid, of_image in _images(batch, languages, one_list):
+                    out.write(member(images, uid, of_image))
+                    images, texts = images + 1, texts + len(of_image)
+            out.write(b"\n}\n" if images else b"{\n}\n")
+        checksum = checksum_of(path)
+    made.wrote(SHARDS, name, checksum)
+    made.tallies.add(f"{IMAGES}{file.path.stem}", images)
+    made.tallies.add(f"{TEXTS}{file.path.stem}", texts)
 
 
 def _write_languages(run: Results, folder: Path) -> None:
     """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
-    for name in (METADATA, COUNTS, PROBABILITIES):
-        (folder / name).mkdir()
+    metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
     for code, ids in run.languages.items():
-        write_json(folder / METADATA / f"{code}.json", run.entries(code)["entry"].to_pylist())
-        np.save(folder / COUNTS / f"{code}.npy", run.counts[ids])
-        np.save(folder / PROBABILITIES / f"{code}.npy", run.rates[ids])
+        write_json(metadata / f"{code}.json", run.entries(code)["entry"].to_pylist())
+        save_array(counts / f"{code}.npy", run.counts[ids])
+        save_array(probabilities / f"{code}.npy", run.rates[ids])
 
 
 def _images(

@@ -8,46 +8,33 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.by_uid.joined_tars import joined_images
-from curation.export.forms import (
-    ALL,
-    ByCluster,
-    Form,
-    Selection,
-    captioned,
-    distinct_tars,
-    lack,
-    processes,
-    selected,
-)
-from curation.online.config import CaptionDraw
+from curation.by_uid.joined_tars import TEXT as TEXT_OF
+from curation.by_uid.joined_tars import Numbered, Scan, curated_images, each_tar
+from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, distinct_tars
+from curation.online.config import CaptionDraw, Choice
 from curation.report.numbers import counted
-from curation.run.derived import Derived
-from curation.run.finished import curated_files
+from curation.run.derived import Derived, Made
 from curation.run.results import Results
-from curation.schemas import CURATED
 from curation.tars.headers import members
-from curation.tars.samples import by_key, image_of, mapped
+from curation.tars.samples import by_key, image_of
+from curation.tars.sources import opened, tar_name
 from curation.tars.writing import writing
 from runtime.arguments import add_fields
 from runtime.errors import InputError
-from runtime.storage.arrays import open_arrow
-from runtime.storage.own_files import OwnFile, as_written
-from runtime.storage.parquet import batches
+from runtime.storage.own_files import checksum_of
+from runtime.storage.whole import whole
 
 TEXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
 SIZES = "sizes.json"  # in which open_clip looks for the number of samples of each tar
-BATCH_ROWS = 1 << 16  # curated rows in memory at a time
-PAIRS = pa.schema([CURATED.field("uid"), CURATED.field("text")])
+SAMPLES, CAPTIONS, SIZE = "samples", "captions", "samples of "  # names of tallies; the last is of one tar
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,6 @@ class WebDataset(Form):
     epoch: int = CaptionDraw.epoch
     seed: int = CaptionDraw.seed
     clusters: ByCluster = ALL
-    workers: int = 1
 
     writes = "tars of the curated pairs"
     whole_by = SIZES
@@ -86,73 +72,67 @@ class WebDataset(Form):
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the tars."""
-        with folder.at_once() as local:
-            return self._write(run, local)
-
-    def _write(self, run: Results, folder: Path) -> str:
         tars = distinct_tars(self.tars)
-        with ExitStack() as stack:
-            found = stack.enter_context(captioned(run, folder, self.captions))
-            selection = stack.enter_context(selected(run, folder, self.clusters))
-            spread = stack.enter_context(processes(min(self.workers, len(tars))))
-            work = Path(stack.enter_context(TemporaryDirectory(dir=folder)))
-            joined = joined_images(tars, _pairs(run, selection), PAIRS, work)
-            texts = _texts(joined, partial(self._draw.of, found.captions if found else None), work)
-            written = [*spread(partial(write_tar, folder=folder), tars, texts)]
-        sizes = {tar.name: samples for tar, (samples, _) in zip(tars, written, strict=True)}
-        (folder / SIZES).write_text(json.dumps(sizes, indent=1) + "\n", "utf-8")
-        samples, captions = (sum(each) for each in zip(*written, strict=True))
+        beside = Beside.of(folder.spark, run, self.captions, self.clusters)
+        make = partial(write_tar, choice=beside.choice, draw=self._draw)
+        tallies = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
+        samples, captions = (int(tallies[name]) for name in (SAMPLES, CAPTIONS))
         if not samples:
+            folder.forget()
             raise InputError(
-                f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{selection}; give "
+                f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{beside}; give "
                 "tars of a download of its curated/ or matched/"
             )
-        drawn = f" with {counted(captions, 'caption')} as txt ({lack(found)})" if found else ""
-        return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{selection}"
+        sizes = tallies.beginning(SIZE)
+        content = json.dumps({name: int(sizes[name]) for name in map(tar_name, tars)}, indent=1) + "\n"
+        with whole(folder.path / SIZES) as path:
+            path.write_text(content, "utf-8")
+        drawn = f" with {counted(captions, 'caption')} as txt ({beside.lack})" if self.captions else ""
+        return f"{counted(samples, 'sample')} in {counted(len(tars), 'tar')}{drawn}{beside}"
 
     @property
     def _draw(self) -> CaptionDraw:
         return CaptionDraw(self.caption_ratio, self.seed, self.epoch)
 
 
-def write_tar(tar: Path, texts: OwnFile, folder: Path) -> tuple[int, int]:
-    """Write the samples of a tar that have a text; return the number of samples, and of captions.
-
-    The file of texts is removed.
-    """
-    rows = open_arrow(texts).read_all()
-    texts.path.unlink()
-    members_of = {offset: _members(*each) for offset, *each in zip(*rows.to_pydict().values(), strict=True)}
-    with tar.open("rb") as file, mapped(file) as data, writing(folder / tar.name) as out:
-        for key, files in by_key(members(data)):
-            image = image_of(files)
-            if image is None or files[image].offset not in members_of:
-                continue
-            for extension, member in files.items():
-                if extension not in (TEXT, ALT):
-                    out.add(member.name, data[member.offset : member.offset + member.size])
-            for extension, text in members_of[files[image].offset]:
-                out.add(f"{key}.{extension}", text.encode())
-    return rows.num_rows, rows.num_rows - rows["caption"].null_count
-
-
-def _pairs(run: Results, selection: Selection) -> Iterator[pa.RecordBatch]:
-    """Yield the PAIRS that are written."""
-    for file in curated_files(run):
-        yield from map(selection.filter, batches(file, BATCH_ROWS, PAIRS.names))
+def write_tar(numbered: Numbered, made: Made, scan: Scan, choice: Choice | None, draw: CaptionDraw) -> None:
+    """Write the samples of a tar that have a text; tally the samples, and the captions in them."""
+    (_, tar), samples, captions = numbered, 0, 0
+    name = tar_name(tar)
+    texts = _texts(scan, choice, draw)
+    with opened(tar) as data, whole(made.path("", name)) as path:
+        with writing(path) as out:
+            for key, files in by_key(members(data)):
+                own = next(texts) if image_of(files) else None
+                if own is None:
+                    continue
+                for extension, member in files.items():
+                    if extension not in (TEXT, ALT):
+                        out.add(member.name, data[member.offset : member.offset + member.size])
+                for extension, text in own:
+                    out.add(f"{key}.{extension}", text.encode())
+                samples, captions = samples + 1, captions + (len(own) > 1)
+        checksum = checksum_of(path)
+    made.wrote("", name, checksum)
+    for tally, number in ((f"{SIZE}{name}", samples), (SAMPLES, samples), (CAPTIONS, captions)):
+        made.tallies.add(tally, number)
 
 
-def _texts(
-    joined: Iterable[tuple[pa.RecordBatch, pa.Table]], captions: Callable[[pa.Array], pa.Array], work: Path
-) -> Iterator[OwnFile]:
-    """Yield a file in `work` of the texts of each tar, and of the captions that stand for them."""
-    for number, (_, rows) in enumerate(joined):
-        drawn = captions(rows["uid"].combine_chunks())
-        rows = rows.select(["offset", "text"]).append_column("caption", drawn)
-        path = work / f"{number}.texts"
-        with pa.ipc.new_file(str(path), rows.schema) as file:
-            file.write_table(rows)
-        yield as_written(path)
+def _texts(scan: Scan, choice: Choice | None, draw: CaptionDraw) -> Iterator[list[tuple[str, str]] | None]:
+    """Yield the members that are the texts of each sample of a tar, None for one that is not written."""
+    for samples, known in scan.read():
+        texts: list[list[tuple[str, str]] | None] = [None] * samples.num_rows
+        if known is not None:
+            known = known.filter(pc.is_valid(known[TEXT_OF.name]))
+            uids = samples["uid"].take(known["row"])
+            if choice:
+                is_taken = pa.array(choice.takes(uids, coarse_of(known)))
+                known, uids = known.filter(is_taken), uids.filter(is_taken)
+            captions = draw.drawn(known["caption"], uids) if "caption" in known.schema.names else pa.nulls(len(uids))
+            columns = (known["row"], known[TEXT_OF.name], captions)
+            for row, text, caption in zip(*(column.to_pylist() for column in columns), strict=True):
+                texts[row] = _members(text, caption)
+        yield from texts
 
 
 def _members(text: str, caption: str | None) -> list[tuple[str, str]]:

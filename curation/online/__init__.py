@@ -1,27 +1,30 @@
 """Balance during training: a PyTorch dataset that draws texts and images anew in each epoch.
 
 `build` makes the index that the dataset reads, from tars of all matched images. Only BalancedDataset needs PyTorch, and
-it is imported on first use.
+only `build` Spark; both are imported on first use.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
 from curation.online.config import Expert, OnlineConfig, World
-from curation.online.index import Index, build
+from curation.online.index import Index
 
 if TYPE_CHECKING:
+    from curation.online.building import build
     from curation.online.dataset import BalancedDataset
 
 __all__ = ["BalancedDataset", "Captions", "Clusters", "Expert", "Index", "OnlineConfig", "World", "build"]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "BalancedDataset":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from curation.online.dataset import BalancedDataset
+_MODULES = {"BalancedDataset": "curation.online.dataset", "build": "curation.online.building"}
 
-    return BalancedDataset
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -39,8 +39,8 @@ from runtime.spark import run
 from runtime.storage.locks import LOCK, TOKEN, WORK, is_free
 from runtime.storage.output_folders import Claimed, claimed, require_apart
 from runtime.storage.own_files import OwnFile, recorded
-from runtime.storage.paths import files, is_url, make_folder, names, remove
-from runtime.storage.whole import finished, read_json, sync, write_json
+from runtime.storage.paths import files, files_below, make_folder, names, remove
+from runtime.storage.whole import PARTIAL, finished, read_json, write_json
 from runtime.tallies import Tallies
 
 CLAIM = "derived.json"  # below WORK: what the folder will be made from
@@ -71,7 +71,7 @@ class Derivation:
         if self.overwrite or is_free(folder) or self.has_begun(folder):
             return
         more = "" if self.overwrite is None else ", or --overwrite this"
-        if _claim(folder) is None:
+        if not is_begun(folder):
             raise InputError(f"output {folder} is not empty; give a new or empty folder{more}")
         if names(folder) - {WORK} or _are_stamped(folder):
             raise InputError(
@@ -93,12 +93,15 @@ class Made:
     names: list[str] = field(default_factory=list)
 
     def path(self, part: str, name: str) -> Path:
-        """Return the path of a file of a part, to be written whole."""
-        return self.folder / part / name
+        """Return the path of a file of a part, or of a folder or the folder itself where there are no parts.
+
+        It is to be written whole.
+        """
+        return make_folder(self.folder / part) / name
 
     def wrote(self, part: str, name: str, checksum: str) -> None:
         """Note a file that is written; its checksum is tallied under its part and name."""
-        self.names.append(f"{part}/{name}")
+        self.names.append(f"{part}/{name}" if part else name)
         self.tallies.add(*recorded(self.names[-1], checksum))
 
 
@@ -171,14 +174,17 @@ class Derived:
         """Let `begin` call a task for each item that is missing, in workers; finish the parts, return all tallies.
 
         The task calls `make(content, made)`, or `make(content, made, *more)` with what it is called with besides.
+        Without parts, files have their names in the folder or in folders in it as soon as they are written.
         """
         self.parts.owner.require()
         work, known = self.parts.work.parent, {item.known_as: item for item in items}
         folders = tuple(map(self.parts.reopen, parts))
-        stamps = Stamps(make_folder(work / f"{'+'.join(parts)}{STAMPS}"), self.made_from, folders)
+        own = make_folder(work / f"{'+'.join(parts)}{STAMPS}")
+        stamps = Stamps(own, self.made_from, folders, None if parts else self.path)
         ledger = Ledger.of(stamps, [*known])
         if ledger.missing:
-            begin([known[each] for each in ledger.missing], Task(folders[0].parent, stamps, make))
+            within = folders[0].parent if parts else self.path
+            begin([known[each] for each in ledger.missing], Task(within, stamps, make))
             ledger = Ledger.of(stamps, [*known])
         if ledger.missing:
             raise InputError(
@@ -194,19 +200,13 @@ class Derived:
         self.parts.owner.require()
         self.parts.finish(part)
 
-    @contextmanager
-    def at_once(self) -> Iterator[Path]:
-        """Yield an empty local folder, whose files and folders get their names in `path` when the block ends."""
-        if is_url(self.path):
-            raise InputError(f"output {self.path} is no local folder; give a new one")
-        begun = self.parts.begin("all")
-        yield begun
-        for path in (*begun.rglob("*"), begun):
-            sync(path)
+    def forget(self) -> None:
+        """Forget what is done, so that nothing is left after an error."""
         self.parts.owner.require()
-        for name in sorted(names(begun), key=lambda name: ((begun / name).is_file(), name)):
-            remove(self.path / name)
-            (begun / name).rename(self.path / name)
+        work = self.parts.work.parent
+        for name in names(work):
+            if name.endswith(STAMPS):
+                remove(work / name)
 
 
 def items_of(own: Sequence[OwnFile]) -> list[Item[OwnFile]]:
@@ -220,13 +220,15 @@ def deriving(
     output: str | PathLike[str],
     wanted: Derivation,
     progress: Progress | None = None,
+    wait: bool = False,
 ) -> Iterator[Derived]:
     """Claim a folder, and yield it to be made during the block; go on with what the same command has begun.
 
-    After an error what is done stays for the next command; nothing is left where nothing was done.
+    After an error what is done stays for the next command; nothing is left where nothing was done. With `wait` another
+    command that is at work on a local folder is waited for.
     """
     require_apart(output, wanted.inputs)
-    with claimed(output, wanted.require_usable) as parts:
+    with claimed(output, wanted.require_usable, wait) as parts:
         folder = parts.folder
         has_begun = wanted.has_begun(folder)
         parts.owner.require()  # a second run at a URL, which nothing keeps out, may be ahead
@@ -245,7 +247,15 @@ def deriving(
                 _clear(parts)
             raise
         parts.owner.require()
+        for name in files_below(folder):
+            if name.endswith(PARTIAL):  # of a task, or a command, that was killed
+                remove(folder / name)
         _clear_work(parts)
+
+
+def is_begun(folder: Path) -> bool:
+    """Say whether any command has begun to make a folder."""
+    return _claim(folder) is not None
 
 
 def _claim(folder: Path) -> str | None:

@@ -5,8 +5,6 @@ The numbers of a run are in `results`.
 
 from __future__ import annotations
 
-from os import PathLike
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,13 +12,6 @@ from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import require_rows
-
-
-def open_local(path: str | PathLike[str]) -> Results:
-    """Return the results in a local folder; a URL is refused."""
-    if "://" in str(path):
-        raise InputError(f"{path} is a URL; copy the run to a local folder first, and give that")
-    return Results.open(path)
 
 
 def curated_files(run: Results) -> list[OwnFile]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from curation.inputs.files import Input
 from runtime.arrow.batching import gather
-from runtime.storage.paths import files, in_threads, remove
+from runtime.storage.paths import files, files_below, in_threads, remove
 from runtime.storage.whole import EARLIER, STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
@@ -38,12 +38,13 @@ class Stamps:
     """The stamps of a run, as its workers write them into a folder.
 
     The files are beside the stamps, and a stamp has their names; or they are in the folders `parts`, and it has the
-    name of the folder before each: curated/00000.parquet.
+    name of the folder before each: curated/00000.parquet; or they are in and below the folder `root`.
     """
 
     folder: Path
     made_from: str
     parts: tuple[Path, ...] = ()
+    root: Path | None = None
 
     def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name of the files that a task makes of `inputs`."""
@@ -60,7 +61,7 @@ class Stamps:
         present = files(self.folder)
         paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
         names = {f"{part.name}/{path.name}" for part in self.parts for path in files(part)}
-        names |= {path.name for path in present}
+        names |= {path.name for path in present} | {*(files_below(self.root) if self.root else ())}
         for path, content in zip(paths, in_threads(read_json, paths), strict=True):
             stamp = _stamp(content) if content else None
             if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:

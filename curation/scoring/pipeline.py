@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import SparkSession
 
 from curation.inputs.files import Input
 from curation.run.file_per_input import Claim, Filled, fill, write_part
@@ -26,8 +25,9 @@ from curation.tars.damage import MOST, TALLY, require_sound
 from curation.tars.pictures import OK, strict_about_size
 from curation.tars.samples import fault_of
 from runtime.progress import Progress, advance
+from runtime.session import borrowed
+from runtime.spark import refusing
 from runtime.storage.output_folders import require_apart
-from runtime.storage.paths import is_url, make_folder
 from runtime.tallies import Tallies
 
 VERSION = 1
@@ -61,8 +61,12 @@ class Request:
     overwrite: bool = False
 
 
-def score_images(request: Request, scorer: Scorer, progress: Progress | None = None) -> Filled:
+def score_images(
+    request: Request, scorer: Scorer, progress: Progress | None = None, spark: SparkSession | None = None
+) -> Filled:
     """Write the scores of all images, a file for each tar; InputError for what cannot be used.
+
+    The texts of a run are joined to the tars on Spark: without a session one of this machine is started and ended.
 
     The same call goes on after a run that broke off, and scores only what was added. A damaged tar is read up to its
     damage; tars most of which are damaged are refused.
@@ -76,8 +80,8 @@ def score_images(request: Request, scorer: Scorer, progress: Progress | None = N
     def make(ledger: Ledger, work: Path) -> None:
         with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
             advance(total=len(ledger.missing))
-            with _texts(ledger.missing, run, work) as with_texts:
-                _score(with_texts, scorer, ledger.stamps)
+            with_texts = _texts(ledger.missing, run, work, spark)
+            _score(with_texts, scorer, ledger.stamps)
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         damaged = {"tars": len(tars), "damaged": ledger.said_of_inputs(TALLY)}
@@ -99,15 +103,12 @@ def _digest(run: Results) -> str:
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 
-@contextmanager
-def _texts(tars: Sequence[Input], run: Results | None, work: Path) -> Iterator[Iterator[Tar]]:
-    """Yield the tars with their texts; joined texts are meanwhile in `work`, or on this machine if that is a URL."""
+def _texts(tars: Sequence[Input], run: Results | None, work: Path, spark: SparkSession | None) -> Iterator[Tar]:
+    """Return the tars with their texts, which are in `work` if they are those of a run."""
     if run is None:
-        yield with_own_texts(tars)
-        return
-    beside = None if is_url(work) else make_folder(work)
-    with TemporaryDirectory(dir=beside, prefix="clip-curation-") as folder:
-        yield with_texts_of(run, tars, Path(folder))
+        return with_own_texts(tars)
+    with refusing(), borrowed("score", spark) as session:
+        return with_texts_of(run, tars, work, session())
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:

@@ -13,19 +13,29 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from pyspark.sql import SparkSession
 
-from curation.by_uid.joined_tars import joined_tars, tars_at
+from curation.by_uid.joined_tars import Scan, join_samples, matched_images, scan
+from curation.by_uid.rows import RowStream
 from curation.inputs.files import Input
 from curation.run.results import MATCHED_PART, Results
+from curation.schemas import TRAINED_TEXTS
 from curation.tars.pictures import MOST_BYTES, TOO_LARGE, Decoded, decoded, flattened
 from curation.tars.samples import samples, texts
-from runtime.storage.own_files import OwnFile
+from curation.tars.sources import local_tars_at
+from runtime.errors import AGAIN
+from runtime.storage.own_files import OwnFile, checksums_in, tally
+from runtime.storage.parquet import part_writer, read_table
+from runtime.storage.paths import make_folder
+from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
     from PIL import Image
 
 NO_TEXT, NO_UID = "no_text", "no_uid"
+TEXTS, TEXTS_ROWS = pa.schema([TRAINED_TEXTS]), 1 << 16  # a row a sample of a tar, and rows of a row group
 AHEAD = 2  # batches that are decoded while the model works
 Prepare = Callable[["Image.Image"], Any]
 
@@ -49,8 +59,7 @@ class Batch(NamedTuple):
 
 def find(paths: Sequence[str]) -> list[Input]:
     """Return the tars that files, folders and globs name, by path."""
-    found = [(str(path), path.stat()) for path in tars_at(paths)]
-    return [Input(path, "tar", stat.st_size, stat.st_mtime_ns, file_size=stat.st_size) for path, stat in found]
+    return local_tars_at(paths)
 
 
 def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
@@ -61,14 +70,38 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
         yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in own])
 
 
-def with_texts_of(run: Results, tars: Sequence[Input], work: Path) -> Iterator[Tar]:
-    """Yield tars with all texts that a run matched, before any gate; `work` is a folder for temporary files."""
-    found = joined_tars([Path(tar.path) for tar in tars], matched(run), work, most_damaged=1.0)
-    for tar, (scanned, rows) in zip(tars, found, strict=True):
-        candidates = dict(zip(rows["offset"].to_pylist(), rows["candidates"].to_pylist(), strict=True))
-        own = [candidates.get(offset, []) for offset in scanned["offset"].to_pylist()]
-        of_each = ([[each[name] for each in some] for some in own] for name in ("text", "language"))
-        yield Tar(tar, scanned, *of_each)
+def with_texts_of(run: Results, tars: Sequence[Input], work: Path, spark: SparkSession) -> Iterator[Tar]:
+    """Return tars with all texts that a run matched, before any gate; `work` is a folder for temporary files."""
+    files, sizes = scan(spark, tars, work / "scans", most_damaged=1.0)
+    images, folder = matched_images(matched(run), run.facts["rows"]["matched"]), make_folder(work / "texts")
+    write = partial(_write_texts, files=files, sizes=sizes, folder=folder)
+    checksums = checksums_in(join_samples(files, sizes, [images]).write(spark, write))
+    own = [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums.items()]
+    return (_tar(*each) for each in zip(tars, files, own, strict=True))
+
+
+def _write_texts(
+    number: int, stream: RowStream, files: Sequence[OwnFile], sizes: Sequence[int], folder: Path
+) -> Tallies:
+    """Write the texts of the samples of a tar, null of those that have none."""
+    path, tallies = folder / f"{number:05}.parquet", Tallies()
+    with part_writer(path, TEXTS, TEXTS_ROWS) as writer:
+        for samples, known in Scan(number, files[number], sizes[number], stream).read():
+            at = np.full(samples.num_rows, -1)
+            texts = pa.nulls(0, TRAINED_TEXTS.type)
+            if known is not None:
+                at[known["row"].to_numpy()] = np.arange(known.num_rows)
+                texts = known[TRAINED_TEXTS.name]
+            writer.write(pa.RecordBatch.from_arrays([texts.take(pa.array(at, mask=at < 0))], schema=TEXTS))
+    tally(tallies, path, writer.checksum)
+    return tallies
+
+
+def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
+    samples, own = read_table(scanned), read_table(texts)[TRAINED_TEXTS.name].to_pylist()
+    columns = [column.combine_chunks() for column in samples.columns]
+    of_each = ([[text[name] for text in some or ()] for some in own] for name in ("text", "language"))
+    return Tar(tar, pa.RecordBatch.from_arrays(columns, schema=samples.schema), *of_each)
 
 
 def matched(run: Results) -> list[OwnFile]:

@@ -5,7 +5,7 @@
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import md5
 from itertools import groupby
 from operator import itemgetter
@@ -36,13 +36,18 @@ Identity = tuple[str | None, str | None]
 
 
 def samples(path: Path) -> pa.RecordBatch:
+    """Return the SAMPLES of one local tar."""
+    return samples_in(_opened(path))
+
+
+def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
     """Return the SAMPLES of one tar; files without an image beside them are left out.
 
     Of a damaged tar they are those before the damage, and `fault_of` says what is wrong with it.
     """
     rows, fault = [], None
     try:
-        with _opened(path) as data:
+        with opened as data:
             for key, files in by_key(members(data)):
                 if row := _sample(key, files, data):
                     rows.append(row)

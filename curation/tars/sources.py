@@ -1,4 +1,4 @@
-"""Find the tars and pictures that paths name, and read uid, URL and bytes of each picture.
+"""Find the tars and pictures that paths name, map tars into memory, and read uid, URL and bytes of each picture.
 
 Tars are img2dataset's, or any in WebDataset's form, in which the files of a sample share one key. A sample's uid is the
 one in its json, else the MD5 of the URL in its json, else NAME_OF_TAR/KEY. The uid of a picture in a folder is its path
@@ -23,6 +23,7 @@ from curation.tars.pictures import MOST_BYTES
 from curation.tars.samples import by_key, identity, mapped, readable
 from runtime.caches import cache_folder
 from runtime.errors import InputError, require_several
+from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, name_of
 from runtime.storage.versions import Version
@@ -57,17 +58,77 @@ def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
 
 def read(source: Source) -> Iterator[Picture]:
     """Yield the pictures of a source; DamagedTar where a tar's damage begins, InputError if it has changed."""
-    file = ListedFile(source.path, Version(source.file_size, source.modified, source.etag))
     if source.format == PICTURE:
-        with file.open() as opened:
-            data = opened.read(MOST_BYTES + 1)
+        with _listed(source).open() as file:
+            data = file.read(MOST_BYTES + 1)
         yield Picture(source.uid or source.path, None, data if len(data) <= MOST_BYTES else None)
         return
-    with _local(file) as opened, mapped(opened) as tar:
+    with opened(source) as tar:
         for key, files in by_key(members(tar)):
             name = next((ending for ending in ENDINGS if ending in files), None)
             if name:
                 yield _picture(Path(source.path).stem, key, files, files[name], tar)
+
+
+def tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
+    """Return all tars that paths, folders, globs and URLs name, by path and each once; of folders those directly in it.
+
+    InputError where there is none.
+    """
+    paths = _several(given)
+    found = {tar.path: tar for path in paths for tar in _tars_of(path)}
+    if not found:
+        raise InputError(
+            f"no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; give paths, folders, globs or URLs"
+        )
+    return [found[path] for path in sorted(found)]
+
+
+def local_tars_at(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Input]:
+    """Return all tars that paths, folders and globs name; a URL is refused."""
+    paths = _several(given)
+    for path in paths:
+        if "://" in path:
+            raise InputError(f"tars are at {hidden(path)}; give local files: images are read from the middle of them")
+    return tars_at(paths)
+
+
+def tar_name(tar: Input) -> str:
+    """Return the name of a tar's file.
+
+    >>> tar_name(Input("s3://bucket/images/00001.tar", "tar", 0))
+    '00001.tar'
+    """
+    return (tar.path.partition("?")[0] if "://" in tar.path else tar.path).rpartition("/")[2]
+
+
+@contextmanager
+def opened(tar: Input) -> Iterator[mmap.mmap]:
+    """Map a tar into memory; one at a URL is copied to this machine first. InputError if it has changed."""
+    with _local(_listed(tar)) as file, mapped(file) as data:
+        yield data
+
+
+def _several(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[str]:
+    return [str(given)] if isinstance(given, str | PathLike) else [*map(str, given)]
+
+
+def _tars_of(path: str) -> list[Input]:
+    try:
+        found = listing.expand(path, deep=False)
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"{hidden(path)} cannot be looked up: {error}") from error
+    files = found.files if found else []
+    if found and found.folders:
+        files = [file for file in files if name_of(file[0]).endswith(f".{TAR}")]
+    return [
+        Input(name, TAR, version.size or 0, version.modified, etag=version.etag, file_size=version.size)
+        for name, version in files
+    ]
+
+
+def _listed(source: Input) -> ListedFile:
+    return ListedFile(source.path, Version(source.file_size, source.modified, source.etag))
 
 
 def _found(path: str) -> list[Source]:

@@ -57,11 +57,14 @@ class Claimed(Parts):
 
 
 @contextmanager
-def claimed(output: str | PathLike[str], require: Callable[[Path], object]) -> Iterator[Claimed]:
-    """Claim an output folder for this run alone; `require` refuses one that holds something else."""
+def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait: bool = False) -> Iterator[Claimed]:
+    """Claim an output folder for this run alone; `require` refuses one that holds something else.
+
+    Where another run has a local folder, that is refused, or waited for.
+    """
     with usable(output) as folder:
         require(folder)  # before anything of ours is in it
-        with owned(folder) as owner:
+        with owned(folder, wait) as owner:
             require(folder)
             yield Claimed(folder, owner.work, owner)
 

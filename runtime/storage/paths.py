@@ -130,6 +130,15 @@ def names(folder: Path) -> set[str]:
     return set(os.listdir(folder)) if os.path.isdir(folder) else set()
 
 
+def files_below(folder: Path, within: str = "") -> Iterator[str]:
+    """Yield the paths, within a folder, of the files in and below it, but for those in hidden folders."""
+    present = {path.name for path in files(folder)}
+    yield from (f"{within}{name}" for name in present)
+    for name in names(folder) - present:
+        if not name.startswith("."):
+            yield from files_below(folder / name, f"{within}{name}/")
+
+
 def make_folder(folder: Path) -> Path:
     """Make a folder with those it is in, where there are folders; return it."""
     if not is_url(folder):

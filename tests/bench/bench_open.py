@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation.by_uid.captions import Captions  # noqa: E402
-from curation.by_uid.joined_tars import ROWS  # noqa: E402
 from curation.by_uid.mapped_rows import save_rows  # noqa: E402
+from curation.online.index import ROWS  # noqa: E402
 from runtime.storage import own_files  # noqa: E402
 from runtime.storage.arrays import open_arrow  # noqa: E402
 

@@ -162,8 +162,3 @@ def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):
 def test_what_a_card_says_is_refused_where_there_is_no_card(refused, run, tmp_path):
     sentence = refused(run.path, "--output", tmp_path / "o", "--format", "datacomp", "--license", "mit")
     assert sentence == "export: --license would be said on a dataset card; --format datacomp writes none"
-
-
-def test_no_workers_are_refused(refused, run, tmp_path):
-    sentence = refused(run.path, "--output", tmp_path / "o", "--format", "metaclip", "--workers", 0)
-    assert sentence == "export: the number of workers is 0; it must be at least 1"

@@ -14,7 +14,6 @@ from curation.schemas import CANDIDATE
 from metadata import InputError
 from runtime.storage.own_files import own_files
 from tests.naive.export import naive_shard, naive_subset
-from tests.support.downloaded import all_bytes
 from tests.support.finished_run import LISTS, curated_rows, finished_run, write_parts
 from tests.support.in_turn import in_turn
 
@@ -60,12 +59,6 @@ def test_shards_hold_the_texts_of_all_images_with_ids_of_their_language(run, tmp
     assert index["languages"] == {code: len(entries) for code, entries in LISTS.items()}
     assert [shard["images"] for shard in index["shards"].values()] == [len(shard) for shard in shards]
     assert [shard["texts"] for shard in index["shards"].values()] == [sum(map(len, s.values())) for s in shards]
-
-
-def test_several_processes_write_the_bytes_that_one_writes(run, tmp_path):
-    for workers in (1, 2):
-        export(in_turn(), run.path, tmp_path / str(workers), MetaClip(workers=workers))
-    assert all_bytes(tmp_path / "1") == all_bytes(tmp_path / "2")
 
 
 def test_a_run_without_matches_gives_shards_without_texts(tmp_path):

@@ -17,8 +17,9 @@ from curation.export.removal import remove
 from curation.export.webdataset import WebDataset
 from runtime.errors import InputError
 from tests.naive.sampling import naive_draw
+from tests.support.downloaded import all_bytes
 from tests.support.finished_run import image
-from tests.support.in_turn import in_turn
+from tests.support.in_turn import in_turn, killed_at
 from tests.support.online_run import add, write_tar
 
 NUMBERS = {"00000": range(0, 25), "00001": range(25, 60), "00002": range(0)}
@@ -66,8 +67,8 @@ def naive_samples(tar: Path, texts: dict[str, str], captions: dict[str, str]) ->
     return expected
 
 
-def written(run, tars, to: Path, workers: int = 1, **given) -> str:
-    return export(in_turn(), run.path, to, WebDataset([tars], workers=workers, **given))
+def written(run, tars, to: Path, **given) -> str:
+    return export(in_turn(), run.path, to, WebDataset([tars], **given))
 
 
 def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, tars, tmp_path):
@@ -85,7 +86,7 @@ def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, t
 def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, captions, tmp_path, capsys):
     draw = ["--caption-ratio", str(RATIO), "--seed", str(SEED), "--epoch", str(EPOCH)]
     paths = [str(run.path), "--output", str(tmp_path / "out"), "--tars", str(tars), "--captions", captions]
-    main([*paths, "--format", "webdataset", "--workers", "1", *draw])
+    main([*paths, "--format", "webdataset", *draw])
     texts = {row["uid"]: row["text"] for row in run.kept}
     captioned = (row["uid"] for row in run.images[::2])
     drawn = {uid: f"説明 {uid}" for uid in captioned if naive_draw(SEED, f"caption in epoch {EPOCH}", uid) < RATIO}
@@ -97,11 +98,19 @@ def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, ca
     assert said in capsys.readouterr().err
 
 
-def test_the_same_samples_give_the_same_bytes_whoever_writes_them(run, tars, captions, tmp_path):
-    for workers in (1, 2):
-        written(run, tars, tmp_path / f"out{workers}", workers, captions=[captions], caption_ratio=RATIO)
-    for path in (tmp_path / "out1").iterdir():
-        assert path.read_bytes() == (tmp_path / "out2" / path.name).read_bytes()
+def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_bytes(run, tars, captions, tmp_path):
+    form, number = WebDataset([tars], captions=[captions], caption_ratio=RATIO), 0
+    export(in_turn(), run.path, tmp_path / "whole", form)
+    while True:
+        try:
+            export(in_turn(killed_at(number)), run.path, tmp_path / str(number), form)
+            break
+        except KeyboardInterrupt:
+            assert not (tmp_path / str(number) / "sizes.json").exists()
+        export(in_turn(), run.path, tmp_path / str(number), form)
+        assert all_bytes(tmp_path / str(number)) == all_bytes(tmp_path / "whole")
+        number += 1
+    assert number > 3 * len(NUMBERS)
 
 
 def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, captions, tmp_path):

@@ -9,6 +9,7 @@ from curation import Results, captions, online
 from curation.export.forms import export
 from curation.export.webdataset import WebDataset
 from tests.support.in_turn import in_turn
+from tests.support.online_run import build
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
@@ -29,7 +30,7 @@ def captioned(patches) -> str:
 
 def balanced(patches, captioned, transform=None) -> online.BalancedDataset:
     store = captions.build([captioned], Results.open(patches / "curated"), patches / "captions.arrow").captions
-    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
+    index = build(patches / "images", patches / "curated", patches / "index", 16)
     return online.BalancedDataset(index, np.full(5, 0.5), transform=transform, captions=store)
 
 

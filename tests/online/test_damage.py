@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation import online
 from curation.by_uid.captions import Captions
-from curation.by_uid.joined_tars import joined_images
 from curation.by_uid.mapped_rows import CHECKSUM, facts_path, save_rows
-from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.key_parts import in_parts
 from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import write_json
 from tests.support.flips import CRASHED, SILENT, Kind, flip, online_epoch, outcomes
+from tests.support.in_turn import in_turn
 from tests.support.keyed_files import captions_of, clusters_of, write_keyed_files
-from tests.support.online_run import FORKS, batch
+from tests.support.online_run import FORKS
 
 FLIPS = 20
 
@@ -104,12 +104,10 @@ def test_a_file_that_is_damaged_while_a_table_is_sorted_is_refused(tmp_path):
 
 
 def test_a_file_that_is_damaged_while_tars_are_joined_is_refused(made, tmp_path):
-    tars = sorted((made.folder / "tars").iterdir())
-    for name in ("1.scanned", "1.arrow"):
-        work = tmp_path / name
-        work.mkdir()
-        joined = joined_images(tars, [batch(made.images)], MATCHED, work)
-        next(joined)
-        flip(next(work.rglob(name)), random.Random(0))
-        with pytest.raises(InputError, match=rf"{name} is damaged \(its checksum differs\); run the same"):
-            list(joined)
+    def before(task: int) -> None:
+        if task == len(made.index.shards):  # when all are scanned
+            flip(next(tmp_path.rglob("scans/00001.parquet")), random.Random(0))
+
+    with pytest.raises(InputError, match=r"00001.parquet is damaged \(its checksum differs\); run the same"):
+        online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", spark=in_turn(before))
+    assert not (tmp_path / "index").exists()

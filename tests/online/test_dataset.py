@@ -12,7 +12,7 @@ from curation import online
 from curation.balancing.counts import EntryCounts
 from runtime.errors import InputError
 from tests.naive.online import naive_epoch, naive_samples
-from tests.support.online_run import ENTRIES, FORKS, images, pairs, write_run, write_tar
+from tests.support.online_run import ENTRIES, FORKS, build, images, pairs, write_run, write_tar
 from tests.support.stand_ins import needed
 
 
@@ -166,7 +166,7 @@ def test_ranks_are_those_of_torchrun(made, needs_torch, monkeypatch):
 def test_a_tar_that_changed_is_refused(tmp_path, needs_torch):
     write_run(tmp_path / "run", images(4))
     write_tar(tmp_path / "a.tar", images(4))
-    index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     write_tar(tmp_path / "a.tar", images(60))
     with pytest.raises(InputError, match="build the index again"):
         list(online.BalancedDataset(index, np.ones(5)))
@@ -175,7 +175,7 @@ def test_a_tar_that_changed_is_refused(tmp_path, needs_torch):
 def test_rates_that_do_not_belong_to_the_index_are_refused(made, needs_torch, tmp_path):
     write_run(tmp_path / "run", images(4), digest="another")
     write_tar(tmp_path / "a.tar", images(4))
-    index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     EntryCounts.zeros(5, ENTRIES.digest).save(tmp_path / "counts.parquet", ENTRIES)
     for where, rates, message in (
         (index, tmp_path / "run" / "counts.parquet", "belong to metadata"),
@@ -195,7 +195,7 @@ def test_numbers_that_make_no_sense_are_refused(made):
         with pytest.raises(InputError):
             wrong()
     with pytest.raises(InputError, match="block_rows"):
-        online.build(made.folder / "tars", made.folder / "run", made.folder / "index", 0)
+        build(made.folder / "tars", made.folder / "run", made.folder / "index", 0)
 
 
 def test_without_torch_the_extra_is_named(made, monkeypatch):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.by_uid import joined_tars
 from curation.online.epochs import Epoch
 from curation.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
-from tests.support.online_run import FORMATS, image, images, write_run, write_tar
+from tests.support.in_turn import in_turn, killed_at
+from tests.support.online_run import FORMATS, build, image, images, write_run, write_tar
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -41,11 +41,15 @@ def test_the_index_counts_images_and_those_that_are_matched(made):
     assert made.index.first_blocks.tolist() == [0, 7, 14, 21]
 
 
-def test_uids_are_compared_whole_where_their_numbers_agree(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(joined_tars, "draws", lambda seed, purpose, uids: np.zeros(len(uids)))
-    other = online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", 16)
-    for shard in range(3):
-        assert other.rows(shard).read_all().equals(made.index.rows(shard).read_all())
+def test_uids_are_compared_whole_where_their_halves_agree(tmp_path):
+    rows = images(6)
+    for number, row in enumerate(rows):
+        row["uid"] = ["a" * 16 + f"{number:016x}", f"{number:016x}" + "a" * 16][number % 2]
+    write_run(tmp_path / "run", rows[:4])
+    write_tar(tmp_path / "a.tar", rows)
+    index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    found = index.rows(0).read_all().to_pylist()
+    assert [(row["uid"], row["candidates"]) for row in found] == [(row["uid"], row["candidates"]) for row in rows[:4]]
 
 
 def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
@@ -53,7 +57,7 @@ def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
     write_run(tmp_path / "run", rows)
     for name in ("a", "b"):
         write_tar(tmp_path / f"{name}.tar", rows[2:5])
-    index = online.build(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
+    index = build(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
     expected = [(row["uid"], row["candidates"]) for row in rows[2:5]]
     for shard in (0, 1):
         found = index.rows(shard).read_all().to_pylist()
@@ -64,7 +68,7 @@ def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
     write_run(tmp_path / "run", [*images(3), image(3, []), image(4, None)])
     write_tar(tmp_path / "a.tar", [image(3, []), image(4, None), image(5, None)])
     write_tar(tmp_path / "b.tar", [])
-    index = online.build(tmp_path, tmp_path / "run", tmp_path / "index")
+    index = build(tmp_path, tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (3, 0)
     assert Epoch(index, np.ones(5), online.OnlineConfig(), 0).kept([]).num_rows == 0
 
@@ -74,44 +78,52 @@ def test_after_a_gate_only_the_images_that_passed_are_in_the_index(tmp_path):
     write_run(tmp_path / "passed", images(4))
     (tmp_path / "passed" / "matched").rename(tmp_path / "run" / "gated")
     write_tar(tmp_path / "a.tar", images(6))
-    assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before").matched == 6
+    assert build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before").matched == 6
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps(facts | {"rows": facts["rows"] | {"gated": 4}}))
-    index = online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (6, 4)
     with pytest.raises(InputError, match="another index"):
-        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before")
+        build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before")
 
 
 def test_an_index_that_is_there_is_not_built_again(made):
     made_at = (made.folder / "index" / "index.json").stat().st_mtime_ns
-    again = online.build([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
+    again = build([made.folder / "tars"], made.folder / "run", made.folder / "index", 16)
     assert again == made.index
     assert (made.folder / "index" / "index.json").stat().st_mtime_ns == made_at
     assert not (made.folder / "index" / ".work").exists()
 
 
-def test_an_index_that_was_interrupted_is_built_again(tmp_path):
-    write_run(tmp_path / "run", images(4))
-    write_tar(tmp_path / "a.tar", images(4))
-    (tmp_path / "index" / ".work").mkdir(parents=True)
-    (tmp_path / "index" / "00000.arrow").write_bytes(b"half")
-    assert online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index").matched == 4
+def test_an_index_that_is_killed_before_any_task_is_gone_on_with_to_the_same_bytes(made, tmp_path):
+    tars, run, number = made.folder / "tars", made.folder / "run", 0
+    whole = {path.name: path.read_bytes() for path in (made.folder / "index").iterdir()}
+    while True:
+        folder = tmp_path / str(number)
+        try:
+            online.build(tars, run, folder, 16, spark=in_turn(killed_at(number)))
+            break
+        except KeyboardInterrupt:
+            assert not (folder / "index.json").exists()
+        build(tars, run, folder, 16)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+        number += 1
+    assert number > 3 * len(made.index.shards)
 
 
 def test_another_index_or_other_files_in_the_folder_are_refused(made, tmp_path):
     with pytest.raises(InputError, match="block_rows"):
-        online.build(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
+        build(made.folder / "tars", made.folder / "run", made.folder / "index", 17)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="no index"):
-        online.build(made.folder / "tars", made.folder / "run", tmp_path)
+        build(made.folder / "tars", made.folder / "run", tmp_path)
 
 
 def test_a_damaged_index_is_refused(tmp_path):
     write_run(tmp_path / "run", images(4))
     write_tar(tmp_path / "a.tar", images(4))
     folder = tmp_path / "index"
-    index = online.build(tmp_path / "a.tar", tmp_path / "run", folder)
+    index = build(tmp_path / "a.tar", tmp_path / "run", folder)
     (folder / "00000.arrow").write_bytes((folder / "00000.arrow").read_bytes()[:-100])
     with pytest.raises(InputError, match="again"):
         index.rows(0)
@@ -134,9 +146,9 @@ def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):
     write_run(tmp_path / "run", images(3))
     for name in ("cut", "text", "empty", "size"):
         with pytest.raises(InputError, match=rf"{name}\.tar (is|has) .*; (download it again|give tars)"):
-            online.build([tmp_path / "whole.tar", tmp_path / f"{name}.tar"], tmp_path / "run", tmp_path / "index")
+            build([tmp_path / "whole.tar", tmp_path / f"{name}.tar"], tmp_path / "run", tmp_path / "index")
     with pytest.raises(InputError, match=r"4 of 5 tars are damaged: \S*cut\.tar is cut: .*, and 1 more"):
-        online.build(tmp_path, tmp_path / "run", tmp_path / "index")
+        build(tmp_path, tmp_path / "run", tmp_path / "index")
     with pytest.raises(InputError, match=r"missing\.tar cannot be read"):
         samples(tmp_path / "missing.tar")
 
@@ -158,9 +170,9 @@ def test_samples_without_uid_are_passed_over_and_counted_and_nothing_but_these_i
     write_run(tmp_path / "run", rows)
     write_tar(tmp_path / "a.tar", rows[:2], **dict.fromkeys(without))
     with pytest.raises(InputError, match=r"none of 2 samples has a json that states uid or url, such as 'a0000' in "):
-        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "none")
+        build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "none")
     write_tar(tmp_path / "b.tar", rows[2:])
-    index = online.build([tmp_path / "a.tar", tmp_path / "b.tar"], tmp_path / "run", tmp_path / "index")
+    index = build([tmp_path / "a.tar", tmp_path / "b.tar"], tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (6, 4)
     assert "2 of 6 samples have no json that states uid or url, such as 'a0000' in " in caplog.text
 
@@ -170,16 +182,16 @@ def test_samples_without_uid_are_passed_over_and_counted_and_nothing_but_these_i
 )
 def test_paths_that_are_no_tars_are_refused(made, tmp_path, tars, message):
     with pytest.raises(InputError, match=message):
-        online.build(tars, made.folder / "run", tmp_path / "index")
+        build(tars, made.folder / "run", tmp_path / "index")
 
 
 def test_a_folder_without_matched_images_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="output folder of curate"):
-        online.build(made.folder / "tars", tmp_path, tmp_path / "index")
+        build(made.folder / "tars", tmp_path, tmp_path / "index")
 
 
 def test_an_image_that_is_matched_twice_is_refused(tmp_path):
     write_run(tmp_path / "run", [*images(4), images(4)[1]])
     write_tar(tmp_path / "a.tar", images(4))
     with pytest.raises(InputError, match="more than once"):
-        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+        build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")

@@ -12,7 +12,7 @@ from curation.run.results import Results
 from tests.naive.experts import naive_chance, naive_takes
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
-from tests.support.online_run import FORKS, pairs
+from tests.support.online_run import FORKS, build, pairs
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
@@ -33,7 +33,7 @@ def test_open_clip_learns_from_the_tars_of_a_curated_manifest(patches):
 @pytest.mark.feeds
 def test_open_clip_learns_from_balancing_while_it_trains(patches):
     model, *of_model = tiny_clip()
-    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
+    index = build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5), transform=decoded(*of_model))
     losses = trained(model, batches_of(dataset), arguments(), epochs=7)
     assert falls(losses)
@@ -56,7 +56,7 @@ def test_open_clip_learns_from_one_coarse_cluster_and_outsiders(patches):
         seen.append((sample["__uid__"], sample["txt"].decode()))
         return pair(sample)
 
-    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
+    index = build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.9), config, transform)
     losses = trained(model, batches_of(dataset), arguments(), epochs=20)
     assert falls(losses)
@@ -71,7 +71,7 @@ def test_open_clip_learns_from_one_coarse_cluster_and_outsiders(patches):
 @pytest.mark.feeds
 def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches):
     wds = needed("webdataset")
-    index = online.build(patches / "images", patches / "curated", patches / "index", 16)
+    index = build(patches / "images", patches / "curated", patches / "index", 16)
     dataset = online.BalancedDataset(index, np.full(5, 0.5))
     stages = [wds.decode("pilrgb"), wds.rename(image="jpg;png", text="txt"), wds.to_tuple("image", "text")]
     found = list(wds.DataPipeline(dataset, *stages))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import rates_of
-from curation.run.finished import curated_files, open_local, overlap
+from curation.run.finished import curated_files, overlap
 from curation.run.results import Results
 from metadata import Entries, InputError
 from tests.naive.results import naive_expected, naive_overlap
@@ -178,9 +178,7 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path, content):
         Results.open(tmp_path)
 
 
-def test_a_run_whose_files_are_gone_or_elsewhere_is_refused(tmp_path, entries, images):
-    with pytest.raises(InputError, match="s3://bucket/run is a URL; copy the run to a local folder first"):
-        open_local("s3://bucket/run")
+def test_a_run_whose_files_are_gone_is_refused(tmp_path, entries, images):
     run = Results.open(write_run(tmp_path / "out", entries, images, t=10))
     facts = {name: each for name, each in run.facts.items() if name != "checksums"}  # of an earlier version
     (run.path / "curated" / "00000.parquet").unlink()

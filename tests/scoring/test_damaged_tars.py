@@ -8,12 +8,13 @@ from curation.scoring.summary import table
 from runtime.errors import InputError
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
+from tests.support.in_turn import in_turn
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar
 from tests.support.plain_scorer import PlainScorer
 
 
 def score(tars, folder, **more):
-    return score_images(Request([str(tars)], folder, **more), PlainScorer())
+    return score_images(Request([str(tars)], folder, **more), PlainScorer(), spark=in_turn())
 
 
 def cut(path, size: int) -> None:

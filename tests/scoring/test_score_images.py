@@ -15,6 +15,7 @@ from runtime.errors import InputError
 from runtime.storage.own_files import part_files
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image
+from tests.support.in_turn import in_turn
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar
 from tests.support.plain_scorer import PlainScorer, plain_score
 
@@ -28,7 +29,7 @@ def tars(tmp_path):
 
 
 def score(tars, folder, scorer=None, **more):
-    return score_images(Request([str(tars)], folder, **more), scorer or PlainScorer())
+    return score_images(Request([str(tars)], folder, **more), scorer or PlainScorer(), spark=in_turn())
 
 
 def rows(folder) -> list[dict]:

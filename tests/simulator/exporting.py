@@ -85,6 +85,8 @@ class OverRun(Kind):
 class Export(OverRun):
     """An export in a form, which is made of a folder with tars and tables."""
 
+    places = (False, True)
+
     name: str
     form: Callable[[Path], Form]
     finished: str
@@ -98,17 +100,8 @@ class Export(OverRun):
 class Subset(Export):
     """DataComp's file of uids, in more pieces than so few need."""
 
-    places = (False, True)
-
     def settings(self, command: Command) -> AbstractContextManager:
         return patch.object(datacomp, "group_buckets", lambda rows: (8, 4))
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset(Export):
-    """A dataset for Hugging Face."""
-
-    places = (False, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +152,8 @@ def _webdataset(folder: Path) -> Form:
 
 
 EXPORTS = (
-    Dataset("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
-    Dataset("huggingface with columns", _columns, f"{MADE}/README.md"),
+    Export("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
+    Export("huggingface with columns", _columns, f"{MADE}/README.md"),
     Export("metaclip", lambda folder: MetaClip(), f"{MADE}/index.json"),
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),

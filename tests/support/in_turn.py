@@ -32,3 +32,13 @@ def in_turn(before: Callable[[int], object] = lambda number: None) -> Session:
     session = Session(_Engine(before))
     session.range = partial(frames.numbers, session)
     return session
+
+
+def killed_at(number: int) -> Callable[[int], None]:
+    """Return what ends a command as Ctrl-C does, before the task of this number."""
+
+    def before(task: int) -> None:
+        if task == number:
+            raise KeyboardInterrupt
+
+    return before

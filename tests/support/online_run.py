@@ -18,6 +18,7 @@ from curation.balancing.thresholds import rates as rates_at
 from curation.schemas import MATCHED
 from metadata.entries import Entries
 from tests.naive.online import naive_epoch
+from tests.support.in_turn import in_turn
 
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "black dog", "cat"]})
 FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12, where threads run
@@ -70,6 +71,11 @@ def add(tar, name, content):
     tar.addfile(member, io.BytesIO(content))
 
 
+def build(tars, run, folder, *block_rows):
+    """Build an index in tasks of this process."""
+    return online.build(tars, run, folder, *block_rows, spark=in_turn())
+
+
 class Made:
     """A finished run of curate over 400 images, and three tars: of 300 of these, and of 30 others."""
 
@@ -84,7 +90,7 @@ class Made:
             rows = self.there[number * 100 : (number + 1) * 100] + others[number * 10 : (number + 1) * 10]
             random.Random(number).shuffle(rows)
             write_tar(folder / "tars" / f"{number:05d}.tar", rows)
-        self.index = online.build(folder / "tars", folder / "run", folder / "index", block_rows)
+        self.index = build(folder / "tars", folder / "run", folder / "index", block_rows)
 
     def dataset(self, rank=0, ranks=1, seed=0, mixed=2, **options):
         config, world = online.OnlineConfig(seed, mixed), online.World(rank, ranks)
