@@ -21,6 +21,7 @@ from tests.sample.wikipedias import MARKUP
 from tests.support.checkout import ROOT
 from tests.support.http_server import Answer, file
 from tests.support.refusals import refusal
+from tests.support.spark_jobs import run_here
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 FEW = ("en", "ja", "de")  # of the sample's twenty languages; each takes Spark about a second
@@ -35,23 +36,26 @@ def views(sample: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def build(submit, tmp_path_factory):
+def build(tmp_path_factory):
     """Build from these sources into a new folder or the one given; return the folder."""
 
     def run(*sources, output=None, master="local[2]") -> Path:
         output = output or tmp_path_factory.mktemp("build") / "metadata"
-        done = submit("jobs/build_metadata.py", *sources, "--output", output, master=master)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert run_here("jobs/build_metadata.py", *sources, "--output", output, master=master) == 0
         return output
 
     return run
 
 
 @pytest.fixture(scope="module")
-def whole(build, sample) -> Path:
-    """All twenty languages of the sample, from folders."""
+def whole(submit, sample, tmp_path_factory) -> Path:
+    """All twenty languages of the sample, from folders, by spark-submit, as a user builds them."""
+    output = tmp_path_factory.mktemp("build") / "metadata"
     folders = {f"--{name}": sample / name for name in ("wordnet", "wikipedia", "pageviews")}
-    return build(*[part for pair in folders.items() for part in pair])
+    sources = [part for pair in folders.items() for part in pair]
+    done = submit("jobs/build_metadata.py", *sources, "--output", output)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return output
 
 
 @pytest.fixture(scope="module")
