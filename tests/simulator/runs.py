@@ -117,7 +117,7 @@ class Simulator:
         for error in call.broken:
             raise error
         kinds = {each.split()[2] for each in disk.met[met:]}
-        if kinds and kinds <= {*BESIDE}:
+        if kinds and kinds <= {*BESIDE} and not disk.is_flipped:  # what is damaged is a reason, too
             call.require_orderly()
         self._check(disk, schedule.kind, *call.last)
         return said
