@@ -28,9 +28,10 @@ from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.session import borrowed
 from runtime.spark import refusing
+from runtime.storage.arrays import sums_of, write_batches
 from runtime.storage.locks import is_free
-from runtime.storage.own_files import OwnFile, checksum_of, checksums_in
-from runtime.storage.whole import read_json, whole, write_json
+from runtime.storage.own_files import OwnFile, checksums_in
+from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 
 BLOCK_ROWS = 1024  # matched samples in a block: few enough to share out evenly, enough to read at once
@@ -117,23 +118,20 @@ def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile],
 def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
     """Write the ROWS of a tar, a record batch for each block; tally its samples, and those that are matched."""
     number, _ = numbered
-    name, matched = file_name(number), 0
-    with whole(made.path("", name)) as path:
-        with pa.ipc.new_file(str(path), WRITTEN) as file:
-            for batch in gather_rows(_rows(scan), block_rows, maxsize, exact=True):
-                file.write_batch(batch)
-                matched += batch.num_rows
-        checksum = checksum_of(path)
-    made.wrote("", name, checksum)
+    path = made.path("", file_name(number))
+    rows = gather_rows(_rows(scan, number, made.tallies), block_rows, maxsize, exact=True)
+    checksum = write_batches(path, WRITTEN, rows)
+    for each in (path, sums_of(path)):
+        made.wrote("", each.name, checksum)
     made.tallies.add(f"{SAMPLES}{number}", scan.samples)
-    made.tallies.add(f"{MATCHED}{number}", matched)
 
 
-def _rows(scan: Scan) -> Iterator[pa.RecordBatch]:
-    """Yield the ROWS of a tar."""
+def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
+    """Yield the ROWS of a tar, and tally them."""
     for samples, known in scan.read():
         if known is not None:
             columns = [*samples.take(known["row"]).columns, known[TRAINED_TEXTS.name]]
+            tallies.add(f"{MATCHED}{number}", known.num_rows)
             yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
 
@@ -142,7 +140,7 @@ def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
     checksums = checksums_in(tallies)
     samples, matched = (tallies.take(name) for name in (SAMPLES, MATCHED))
     numbers = [
-        {"samples": int(samples[name]), "matched": int(matched[name]), "checksum": checksums[file_name(number)]}
+        {"samples": int(samples[name]), "matched": int(matched.get(name, 0)), "checksum": checksums[file_name(number)]}
         for number, name in enumerate(map(str, range(len(shards))))
     ]
     return [asdict(shard) | more for shard, more in zip(shards, numbers, strict=True)]

@@ -63,7 +63,7 @@ class Epoch:
 
     def _kept(self, block: int) -> pa.RecordBatch:
         shard = self.index.shard_of(block)
-        rows = self.index.rows(shard).get_batch(block - int(self.index.first_blocks[shard]))
+        rows = self.index.rows(shard)[block - int(self.index.first_blocks[shard])]
         drawn = draw(rows, self.rates, self.config, self.number)
         columns = rows.select(SAMPLES.names).take(pa.array(drawn.rows))
         captions = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number).of(
@@ -75,9 +75,9 @@ class Epoch:
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
         sizes = [
-            len(draw(rows.get_batch(block), self.rates, self.config, self.number).rows)
-            for rows in map(self.index.rows, range(len(self.index.shards)))
-            for block in range(rows.num_record_batches)
+            len(draw(block, self.rates, self.config, self.number).rows)
+            for blocks in map(self.index.rows, range(len(self.index.shards)))
+            for block in blocks
         ]
         return np.array(sizes, np.int64)
 

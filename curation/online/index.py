@@ -14,16 +14,15 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from curation.schemas import TRAINED_TEXTS
 from curation.tars.samples import SAMPLES
 from runtime.errors import InputError
-from runtime.storage.arrays import open_arrow
+from runtime.storage.arrays import MappedBatches
 from runtime.storage.own_files import OwnFile
 from runtime.storage.whole import read_json
 
-VERSION = 1
+VERSION = 2
 NAME = "index.json"
 # One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(TRAINED_TEXTS)
@@ -38,7 +37,7 @@ class Shard:
     modified: int  # ns; a copy may have another
     samples: int = 0  # images in the tar
     matched: int = 0  # images with a matched text: rows of the index
-    checksum: str | None = None  # of the file of these rows; None where an earlier version recorded none
+    checksum: str | None = None  # of the checksums of these rows
 
 
 @dataclass(frozen=True)
@@ -92,15 +91,14 @@ class Index:
         """Return the number of the shard that holds a block."""
         return int(np.searchsorted(self.first_blocks, block, "right")) - 1
 
-    def rows(self, shard: int) -> pa.RecordBatchFileReader:
+    def rows(self, shard: int) -> MappedBatches:
         """Return the rows of a shard, a record batch for each block, mapped into memory."""
         path = self.folder / file_name(shard)
         remedy = f"delete {self.folder} and build the index again"
-        reader = open_arrow(OwnFile(path, self.shards[shard].checksum, remedy))
-        blocks = self.first_blocks[shard + 1] - self.first_blocks[shard]
-        if reader.schema != ROWS or reader.num_record_batches != blocks:
+        rows = MappedBatches(OwnFile(path, self.shards[shard].checksum, remedy))
+        if rows.schema != ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
             raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
-        return reader
+        return rows
 
     def tar(self, shard: int) -> Path:
         """Return the path of a shard's tar."""

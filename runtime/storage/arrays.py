@@ -7,14 +7,16 @@ offset outside the mapping would crash the process.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile, checksum_of, compared, refusing
@@ -98,6 +100,61 @@ def _validate(path: Path) -> None:
             if part.address < content.address or part.address + part.size > end:
                 raise ValueError("a column is outside of it")
         batch.validate(full=True)
+
+
+def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
+    """Write batches to an Arrow file, and beside it the end and the checksum of each; return the checksum of these."""
+    ends = []
+    with whole(path) as partial:
+        with partial.open("wb") as sink, pa.ipc.new_file(sink, schema) as file:
+            for batch in batches:
+                file.write_batch(batch)
+                ends.append(sink.tell())
+        ends.append(partial.stat().st_size)  # what tells where the batches are comes last
+        with partial.open("rb") as opened:
+            content = memoryview(mmap(opened.fileno(), 0, access=ACCESS_READ))
+            sums = [zlib.crc32(content[begin:end]) for begin, end in pairwise([0, *ends])]
+    save_array(sums_of(path), np.array([ends, sums]))
+    return checksum_of(sums_of(path))
+
+
+class MappedBatches:
+    """The batches of a file of `write_batches`, mapped into memory; a batch is compared when it is asked for.
+
+    `file` has the checksum that was returned.
+    """
+
+    def __init__(self, file: OwnFile):
+        self._file = file
+        self._ends, self._sums = open_array(OwnFile(sums_of(file.path), file.checksum, file.remedy))
+        with refusing(file):
+            with pa.memory_map(str(file.path)) as opened:
+                self._content = opened.read_buffer()
+            self._require(len(self))
+            self._reader = pa.ipc.open_file(pa.BufferReader(self._content))
+        self.schema = self._reader.schema
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> pa.RecordBatch:
+        with refusing(self._file):
+            self._require(number)
+            return self._reader.get_batch(number)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return map(self.__getitem__, range(len(self)))
+
+    def _require(self, number: int) -> None:
+        """Refuse a file with other bytes than were written as this batch, or behind all of them."""
+        begin, end = int(self._ends[number - 1]) if number else 0, int(self._ends[number])
+        if zlib.crc32(memoryview(self._content)[begin:end]) != self._sums[number]:
+            raise self._file.damaged("its checksum differs")
+
+
+def sums_of(path: Path) -> Path:
+    """Return the path of the file with the ends and checksums of the batches of a file."""
+    return path.with_suffix(".sums.npy")
 
 
 def mapped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Path) -> pa.RecordBatch:

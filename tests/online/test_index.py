@@ -11,7 +11,7 @@ from curation.tars.samples import fault_of, samples, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
 from tests.support.in_turn import in_turn, killed_at
-from tests.support.online_run import FORMATS, build, image, images, write_run, write_tar
+from tests.support.online_run import FORMATS, build, image, images, rows_of, write_run, write_tar
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -48,7 +48,7 @@ def test_uids_are_compared_whole_where_their_halves_agree(tmp_path):
     write_run(tmp_path / "run", rows[:4])
     write_tar(tmp_path / "a.tar", rows)
     index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
-    found = index.rows(0).read_all().to_pylist()
+    found = rows_of(index, 0)
     assert [(row["uid"], row["candidates"]) for row in found] == [(row["uid"], row["candidates"]) for row in rows[:4]]
 
 
@@ -60,7 +60,7 @@ def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
     index = build(str(tmp_path / "*.tar"), tmp_path / "run", tmp_path / "index")
     expected = [(row["uid"], row["candidates"]) for row in rows[2:5]]
     for shard in (0, 1):
-        found = index.rows(shard).read_all().to_pylist()
+        found = rows_of(index, shard)
         assert [(row["uid"], row["candidates"]) for row in found] == expected
 
 

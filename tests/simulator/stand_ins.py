@@ -199,13 +199,14 @@ class _Writer(pq.ParquetWriter):
 class _ArrowWriter(pa.ipc.RecordBatchFileWriter):
     """As _Writer."""
 
-    def __init__(self, where: str, *arguments: object, **named: object):
-        self._own = open(where, "wb")
-        super().__init__(self._own, *arguments, **named)
+    def __init__(self, where: str | IO, *arguments: object, **named: object):
+        self._own = open(where, "wb") if isinstance(where, str) else None
+        super().__init__(self._own or where, *arguments, **named)
 
     def close(self) -> None:
         super().close()
-        self._own.close()
+        if self._own:
+            self._own.close()
 
 
 def _drawn_names(disk: Disk) -> Iterator[str]:

@@ -68,7 +68,8 @@ class Mapped(OverRun):
 def _read(index: online.Index) -> None:
     """Map the rows of an index into memory, as training does."""
     for shard in range(len(index.shards)):
-        index.rows(shard)
+        for _ in index.rows(shard):
+            pass
 
 
 TRAINING = (

@@ -25,6 +25,11 @@ FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of P
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT}
 
 
+def rows_of(index, shard):
+    """The rows of a shard of an index."""
+    return [row for block in index.rows(shard) for row in block.to_pylist()]
+
+
 def image(number, texts):
     """One matched image; a text is its entries."""
     url = f"https://é.example/{number}.jpg"
