@@ -150,7 +150,7 @@ class Derived:
         """The session, which is started when it is first asked for."""
         with self.progress.stage("start Spark"):
             session = self._spark() if callable(self._spark) else self._spark
-        require_shared(session, self.path)
+        require_shared(session, self.parts.work.parent)  # where nothing that it may leave is in the way
         return session
 
     def each_file(

@@ -1,9 +1,11 @@
 """A stand-in for a Spark session: the tasks of a stage run in this process, one after the other."""
 
+import gc
 from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 from types import SimpleNamespace
+from unittest.mock import patch
 
 from tests.simulator import frames
 from tests.simulator.engine import Session
@@ -24,7 +26,8 @@ class _Engine:
     def _done(self, task: Callable[[], Iterator]) -> list:
         self._before(self._begun)
         self._begun += 1
-        return [*task()]
+        with patch.object(gc, "freeze", lambda: None):  # this process makes garbage of its own
+            return [*task()]
 
 
 def in_turn(before: Callable[[int], object] = lambda number: None) -> Session:

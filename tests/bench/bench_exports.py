@@ -1,0 +1,127 @@
+"""Measure what exports and removals of a finished run cost an image, for runs of more and more images.
+
+    python tests/bench/bench_exports.py [--millions 1 4] [--turns 3] [PART ...]
+
+PART is huggingface, columns (captions and clusters), datacomp, expert (its uids) or removal. The processor time of all
+processes on two cores, start-up (a run of 1,000 images) left out, and the most memory of a process. Images have texts
+of 40 characters, in files of 250,000; two of three have a caption, and each has a cluster.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import usage
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import Thresholds
+from curation.config import CurationConfig
+from curation.report.facts import Run
+from curation.schemas import CURATED
+from metadata import Entries
+from runtime.tallies import Tallies
+
+FILE_ROWS, GROUP_ROWS = 250_000, 50_000
+CODES = ("en", "de", "ja")
+TABLES = ["--captions", "captions", "--clusters", "clusters"]
+PARTS = {
+    "huggingface": ["export", "--format", "huggingface"],
+    "columns": ["export", "--format", "huggingface", *TABLES],
+    "datacomp": ["export", "--format", "datacomp"],
+    "expert": ["export", "--format", "datacomp", *TABLES[2:], "--expert", "1", "--outsiders", "0.1"],
+    "removal": ["remove", "--exclude", "list.txt"],
+}
+
+
+def make(folder: Path, images: int) -> Path:
+    """Write a run, captions, clusters and a list into a folder, if they are not there; return it."""
+    if folder.exists():
+        return folder
+    chance, entries = np.random.default_rng(images), Entries.build({code: ["a", "text"] for code in CODES})
+    for number, begin in enumerate(range(0, images, FILE_ROWS)):
+        drawn = chance.bytes(16 * min(FILE_ROWS, images - begin))
+        uids = [drawn[at : at + 16].hex() for at in range(0, len(drawn), 16)]
+        write(folder, f"{number:05}.parquet", uids)
+    counts = EntryCounts.zeros(len(entries), entries.digest)
+    counts.save(str(folder / "run" / "counts.parquet"), entries)
+    thresholds = Thresholds.of(counts.by_language(entries.languages), 1)
+    tallies = Tallies([{"name": name, "language": None, "value": images} for name in ("images", "kept")])
+    tallies += Tallies({"name": "language.kept", "language": code, "value": images // 3} for code in CODES)
+    described = {"inputs": [], "metadata": entries.digest}
+    run = Run(CurationConfig(english_threshold=1), described, entries, counts, thresholds, tallies, tallies)
+    # As after a removal: there is no matched/, and tables are of images of the manifest.
+    removal = {"removed": 0, "reasons": {}, "exclusion": "", "from": "", "versions": {}}
+    facts = run.run_json() | {"removals": [removal]}
+    (folder / "run" / "run.json").write_text(json.dumps(facts))
+    listed = pq.read_table(folder / "captions" / "00000.parquet", columns=["uid"])["uid"].to_pylist()[:1000]
+    (folder / "list.txt").write_text("".join(f"{uid}\n" for uid in listed) + "7.example\n")
+    return folder
+
+
+def write(folder: Path, name: str, uids: list[str]) -> None:
+    """Write a file of the manifest, of captions and of clusters."""
+    numbers = range(len(uids))
+    columns = {
+        "uid": uids,
+        "url": [f"https://{number % 100}.example/{uid}.jpg" for number, uid in enumerate(uids)],
+        "text": [f"a text of {uid[:30]}" for uid in uids],
+        "language": [CODES[number % 3] for number in numbers],
+        "lid_score": [0.9] * len(uids),
+        "entries": [[number % 2, 2, 4] for number in numbers],
+        "probability": [0.5] * len(uids),
+        "page_url": [None] * len(uids),
+    }
+    own = [number for number in numbers if number % 3]
+    captions = {"uid": [uids[each] for each in own], "caption": [f"a picture of {uids[each][:25]}" for each in own]}
+    clusters = {"uid": uids, "coarse": pa.array([number % 10 for number in numbers], pa.int32())}
+    tables = (
+        ("run/curated", pa.table(columns, CURATED)),
+        ("captions", pa.table(captions)),
+        ("clusters", pa.table(clusters)),
+    )
+    for part, table in tables:
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, folder / part / name, row_group_size=GROUP_ROWS, compression="zstd")
+
+
+def measured(part: str, folder: Path) -> usage.Usage:
+    """Run the command of a part over what is in a folder."""
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    program, *flags = PARTS[part]
+    command = [sys.executable, "-c", f"from curation.commands.{program} import main; main()"]
+    environment = os.environ | {"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}
+    return usage.run([*command, "run", "--output", "out", *flags], cwd=folder, env=environment)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART")
+    parser.add_argument("--millions", nargs="+", type=float, default=[1, 4])
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "bench-exports"))
+    args = parser.parse_args()
+    few = make(args.folder / "few", 1000)
+    for part in args.parts:
+        for millions in args.millions:
+            folder, images = make(args.folder / f"{millions:g}", round(millions * 1e6)), millions * 1e6
+            turns = [(measured(part, folder), measured(part, few)) for _ in range(args.turns)]
+            costs = {
+                kind: median(whole.cpu.get(kind, 0) - start.cpu.get(kind, 0) for whole, start in turns) / images * 1e6
+                for kind in turns[0][0].cpu
+            }
+            peaks = {kind: max(whole.peak.get(kind, 0) for whole, _ in turns) for kind in turns[0][0].peak}
+            shown = ", ".join(f"{kind} {costs[kind]:.2f} µs, {peaks[kind]:.0f} MB" for kind in costs)
+            total = sum(costs.values())
+            print(f"{part}, {millions:g} million images: {total:.2f} µs an image ({shown})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
