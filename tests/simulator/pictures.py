@@ -41,7 +41,12 @@ class OfTars(Kind):
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         tars = [str(folder / f"{tar}.tar") for tar in range(command.inputs)]
         self.run(session, tars, output, command.overwrite)
-        self.require_whole(output)
+        try:
+            self.require_whole(output)
+        except InputError as error:
+            if read_json(output / self.finished) is None:
+                raise InputError("another run writes the folder anew, with --overwrite") from error
+            raise
 
     def results(self, output: Path) -> dict[str, bytes]:
         names = (self.finished, *(path.name for path in files(output, ".parquet")))
