@@ -42,7 +42,7 @@ def make(folder: Path, images: int, size: int) -> None:
     for number, begin in enumerate(range(0, images, OF_FILE)):
         matched, curated = _rows(chance, uids[begin : begin + OF_FILE])
         for part, rows in (("matched", matched), ("curated", curated)):
-            pq.write_table(rows, folder / "run" / part / f"{number:05}.parquet", "zstd", row_group_size=50_000)
+            pq.write_table(rows, folder / "run" / part / f"{number:05}.parquet", 50_000, compression="zstd")
     noise, order = chance.bytes(size), chance.permutation(images)
     for number, begin in enumerate(range(0, images, OF_TAR)):
         with writing(folder / "tars" / f"{number:05}.tar") as tar:

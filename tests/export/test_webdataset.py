@@ -3,6 +3,7 @@
 import json
 import tarfile
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -13,9 +14,11 @@ import pytest
 from curation.commands.export import main
 from curation.exclusion import Exclusion
 from curation.export.forms import export
+from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
 from curation.export.webdataset import WebDataset
 from runtime.errors import InputError
+from runtime.storage.paths import files_below, names, read_bytes
 from tests.naive.sampling import naive_draw
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import image
@@ -111,6 +114,31 @@ def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_by
         assert all_bytes(tmp_path / str(number)) == all_bytes(tmp_path / "whole")
         number += 1
     assert number > 3 * len(NUMBERS)
+
+
+FORMS = {  # and the number of a task before which a file is written
+    "webdataset": (lambda tars, captions: WebDataset([str(tars)], captions=[captions], caption_ratio=RATIO), 15),
+    "metaclip of tars": (lambda tars, _: MetaClip([str(tars)]), 10),
+    "metaclip": (lambda *_: MetaClip(), 1),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_tars_and_a_folder_at_urls_give_the_same_bytes_after_a_kill(
+    run, tars, captions, s3_folder, tmp_path, form
+):
+    form_of, task = FORMS[form]
+    export(in_turn(), run.path, tmp_path / "quiet", form_of(tars, captions))
+    for path in (run.path, tars):
+        s3_folder.fs.put(str(path), (s3_folder / path.name).path, recursive=True)
+    given = s3_folder / run.path.name, s3_folder / "out", form_of(s3_folder / tars.name, captions)
+    with suppress(KeyboardInterrupt):
+        export(in_turn(killed_at(task)), *given)
+    assert ".work" in names(s3_folder / "out")
+    export(in_turn(), *given)
+    written = {name: read_bytes(s3_folder / "out" / name) for name in files_below(s3_folder / "out")}
+    assert written == all_bytes(tmp_path / "quiet")
+    assert ".work" not in names(s3_folder / "out")
 
 
 def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, captions, tmp_path):
