@@ -1,4 +1,4 @@
-"""The command `clip-score`: score how well each image of tars fits its text by a CLIP model, without Spark."""
+"""The command `clip-score`: score how well each image of tars fits its text by a CLIP model."""
 
 from __future__ import annotations
 
