@@ -156,7 +156,7 @@ def spread(spark: SparkSession, items: list[Item]) -> list[list[Item]]:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Raise the InputError of a task, of which Spark reports the trace, as one of the driver."""
+    """Raise the InputError of a task, of which Spark reports the trace, as one of the driver; its JVM must be there."""
     try:
         yield
     except Exception as error:

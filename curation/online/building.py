@@ -64,7 +64,7 @@ def build(
     wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
     with suppress(_IsThere):
         wanted.require_usable(folder)  # before Spark starts
-        with refusing(), borrowed("index", spark) as session:
+        with borrowed("index", spark) as session, refusing():
             # Of the processes of a training, one builds and the others find.
             with deriving(session, folder, wanted, progress, wait=True) as made:
                 write = partial(_write, block_rows=block_rows)

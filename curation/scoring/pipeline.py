@@ -107,7 +107,7 @@ def _texts(tars: Sequence[Input], run: Results | None, work: Path, spark: SparkS
     """Return the tars with their texts, which are in `work` if they are those of a run."""
     if run is None:
         return with_own_texts(tars)
-    with refusing(), borrowed("score", spark) as session:
+    with borrowed("score", spark) as session, refusing():
         return with_texts_of(run, tars, work, session())
 
 

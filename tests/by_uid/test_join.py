@@ -10,15 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation import online
 from curation.by_uid import join
 from curation.by_uid.join import Join, Places, Table, first
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns
 from runtime import buckets
+from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine
 from tests.simulator.processes import Driver, Fault
+from tests.support.online_run import images, write_run, write_tar
 
 NUMBER, TEXT, FLAG = pa.field("number", pa.int64()), pa.field("text", pa.string()), pa.field("flag", pa.bool_())
 
@@ -110,3 +113,13 @@ def test_files_get_what_a_dictionary_gives_them(session, tmp_path, monkeypatch, 
     assert [tallies[name] for name in ("text", "flag")] == [
         sum(row[at] is not None for rows in found for row in rows) for at in (1, 2)
     ]
+
+
+@pytest.mark.spark
+def test_what_a_task_refuses_is_refused_by_the_call(spark, tmp_path):
+    rows = images(8)
+    write_tar(tmp_path / "a.tar", rows)
+    write_run(tmp_path / "run", [*rows, rows[1]])
+    with pytest.raises(InputError, match=f"^the images of the run hold uid {rows[1]['uid']} more than once; give "):
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index", spark=spark)
+    assert not (tmp_path / "index").exists()
