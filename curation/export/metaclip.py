@@ -25,7 +25,7 @@ from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.progress import counted as advancing
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.parquet import batches
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import whole, write_json
@@ -112,10 +112,12 @@ def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_l
 def _write_languages(run: Results, folder: Path) -> None:
     """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`."""
     metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
-    for code, ids in run.languages.items():
-        write_json(metadata / f"{code}.json", run.entries(code)["entry"].to_pylist())
-        save_array(counts / f"{code}.npy", run.counts[ids])
-        save_array(probabilities / f"{code}.npy", run.rates[ids])
+    with intact(run.file("counts.parquet")) as path:
+        local = Results(path.parent, run.facts)  # else each language would fetch the file from a URL
+        for code, ids in local.languages.items():
+            write_json(metadata / f"{code}.json", local.entries(code)["entry"].to_pylist())
+            save_array(counts / f"{code}.npy", local.counts[ids])
+            save_array(probabilities / f"{code}.npy", local.rates[ids])
 
 
 def _images(

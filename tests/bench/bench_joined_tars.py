@@ -78,7 +78,7 @@ def _rows(chance: np.random.Generator, uids: list[str]) -> tuple[pa.Table, pa.Ta
 
 def cost(args, folder: Path, command: list[str]) -> usage.Usage:
     """Return what a command costs whose last argument is a new folder."""
-    to = folder / "made"
+    to = folder / f"made-{os.getpid()}"
     here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": here, "PYTHONPATH": str(args.code), "PYSPARK_PYTHON": sys.executable}
     environment |= {"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}
@@ -91,6 +91,9 @@ def main() -> None:
     """Print the figures of each number of images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", nargs="+", type=int, default=[1_000_000, 4_000_000])
+    parser.add_argument(
+        "--of", nargs="+", default=["online index", "webdataset"], choices=["online index", "webdataset"]
+    )
     parser.add_argument("--bytes", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--code", type=Path, default=ROOT, help="checkout whose code runs")
@@ -102,7 +105,7 @@ def main() -> None:
     for images, folder in folders.items():
         if not folder.exists():
             make(folder, images, args.bytes)
-    for name in ("online index", "webdataset"):
+    for name in args.of:
         for images in args.images:
             turns = []
             for _ in range(args.turns):
