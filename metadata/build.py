@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
 
 from metadata.config import ENGLISH, MetadataConfig
-from metadata.entries import Entries
+from metadata.entry_files import write_entries
 from metadata.languages import language
 from metadata.merge import NUMBERS, Source, merge
 from metadata.sources import Sources
@@ -121,15 +122,22 @@ class Build:
         chosen = [_chosen(name, file) for name, file in files.items() if file]
         return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen]
 
-    def merged(self) -> tuple[Entries, dict]:
-        """Return the entries of all languages, and the facts about them for metadata.json."""
+    def write(self, output: Path, check: Callable[[], None]) -> None:
+        """Write the merged entries of all languages, and the facts about them, to a folder.
+
+        Memory holds one language. `check` is called just before files get their names.
+        """
         tally: Counter = Counter()
         owned: dict[str, dict[str, int]] = {}
         dropped: dict[str, dict] = {}
-        entries = Entries.of_table(pa.concat_tables(self._tables(tally, owned, dropped)))
-        return entries, self._facts(owned, dropped, tally)
 
-    def _tables(self, tally: Counter, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
+        def facts() -> dict:
+            check()
+            return self._facts(owned, dropped, tally)
+
+        write_entries(output, self._merged(tally, owned, dropped), facts)
+
+    def _merged(self, tally: Counter, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
         """Yield the entries of each language that has some; note how many each source owns, and which were dropped."""
         for code in self.sources.languages:
             merged = merge(code, self.sources_of(code, tally), self.config.rules, self.config.longest_entry)

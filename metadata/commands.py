@@ -14,6 +14,7 @@ from metadata.download.client import Manners
 from metadata.download.fetch import fetch, look_up
 from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.download.transfer import Result
+from metadata.entry_files import FACTS
 from metadata.entry_lists import read_lists
 from metadata.languages import language
 from metadata.rules.text import RULES
@@ -68,9 +69,10 @@ def run(args: Namespace) -> None:
         languages=args.languages,
         wikipedia_code=args.wikipedia_code,
     )
-    entries = pipeline.build_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
-    say(table(content_of((output / "metadata.json").read_bytes())))
-    say(f"\nmetadata: {output}, {len(entries):,} entries, digest {entries.digest}")
+    pipeline.write_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
+    facts = content_of((output / FACTS).read_bytes())
+    say(table(facts))
+    say(f"\nmetadata: {output}, {facts['entries']:,} entries, digest {facts['digest']}")
 
 
 def require_output(output: Path) -> Path:

@@ -8,40 +8,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from metadata.entry_files import (
+    ENTRIES,
+    FACTS,
+    REMEDY,
+    SCHEMA,
+    VERSION,
+    digest_of,
+    digest_of_all,
+    require_number,
+    require_room,
+    size_of,
+    write_entries,
+)
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.characters import have_letters
-from runtime.arrow.buffers import one_array, require, string_buffers
+from runtime.arrow.buffers import one_array, require
 from runtime.errors import InputError, require_several
-from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import read_table
-from runtime.storage.paths import as_path, make_folder, reachable, read_bytes
-from runtime.storage.whole import content_of, read_json, whole, write_json
+from runtime.storage.paths import as_path, reachable, read_bytes
+from runtime.storage.whole import content_of
 
-# One row per entry, in the order of ids.
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.int32()),
-        pa.field("language", pa.string()),
-        pa.field("entry", pa.string()),
-        pa.field("sources", pa.list_(pa.string())),
-        pa.field("score", pa.float64()),
-    ]
-)
-
-VERSION = 1  # of the saved form
-ENTRIES, FACTS = "entries.parquet", "metadata.json"
-GROUP_ROWS = 1 << 20  # of a row group
 SHOWN = 5  # languages in a repr
-REMEDY = "build the metadata again"
-MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
 
 
 @dataclass(frozen=True)
@@ -74,12 +69,11 @@ class Entries:
     @classmethod
     def of_table(cls, table: pa.Table) -> Entries:
         """Return the entries of a table with the columns language, entry, sources and score, in its order."""
-        if len(table) > np.iinfo(np.int32).max:
-            raise InputError(f"{len(table):,} entries are more than ids of 32 bits can number")
+        require_number(len(table))
         table = table.append_column("id", pa.array(np.arange(len(table), dtype=np.int32)))
         table = require(table, SCHEMA)
-        _require_room(table["entry"])
-        # The entries alone are made one array: all columns of thirty million have 1.5 GB.
+        require_room(size_of(table["entry"]))
+        # The entries alone are made one array: all columns take 50 bytes an entry.
         place = SCHEMA.get_field_index("entry")
         table = table.set_column(place, SCHEMA.field(place), one_array(table["entry"]))
         return cls(table, _ids(table["language"]))
@@ -105,8 +99,7 @@ class Entries:
     @cached_property
     def digest(self) -> str:
         """32 hex digits that change with any entry, its language or its position."""
-        parts = [f"{code} {digest_of(self.of(code))}" for code in self.languages]
-        return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+        return digest_of_all({code: digest_of(self.of(code)) for code in self.languages})
 
     def entry(self, id: int) -> str:
         """Return the entry with that id."""
@@ -146,16 +139,9 @@ class Entries:
 
     def save(self, directory: str | Path, facts: dict | None = None) -> None:
         """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""
-        directory = make_folder(as_path(directory))
-        with whole(directory / ENTRIES) as file:
-            with pq.ParquetWriter(file, SCHEMA) as writer:
-                for begin in range(0, max(1, len(self)), GROUP_ROWS):
-                    # One chunk a column: page limits would otherwise follow the chunks.
-                    writer.write_table(self.table.slice(begin, GROUP_ROWS).combine_chunks(), GROUP_ROWS)
-            checksum = checksum_of(file)
-        counts = {code: ids.stop - ids.start for code, ids in self.languages.items()}
-        own = {"version": VERSION, "digest": self.digest, "entries": len(self), "languages": counts}
-        write_json(directory / FACTS, own | (facts or {}) | {"checksums": {ENTRIES: checksum}})
+        rows = self.table.drop_columns("id")
+        languages = (rows.slice(ids.start, ids.stop - ids.start) for ids in self.languages.values())
+        write_entries(directory, languages, lambda: facts or {})
 
     @classmethod
     def open(cls, directory: str | Path) -> Entries:
@@ -189,20 +175,6 @@ class Entries:
         return entries
 
 
-def entries_file(directory: Path) -> OwnFile:
-    """Return the file of saved entries with the checksum that the metadata.json beside it states."""
-    checksums = (read_json(directory / FACTS) or {}).get("checksums", {})
-    return OwnFile(directory / ENTRIES, checksums.get(ENTRIES), REMEDY)
-
-
-def digest_of(strings: pa.Array) -> str:
-    """Return 32 hex digits that change with any of the strings or their order."""
-    offsets, data = string_buffers(strings)
-    hashed = blake2b(np.diff(offsets).tobytes(), digest_size=16)
-    hashed.update(data[offsets[0] : offsets[-1]].data)
-    return hashed.hexdigest()
-
-
 def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
     """Return the ids of each language, given those of all entries in the order of ids."""
     found: dict[str, slice] = {}
@@ -224,7 +196,7 @@ def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
         column = given.cast(pa.string())
     except (pa.ArrowException, UnicodeEncodeError, TypeError) as error:
         raise InputError(f"entries of {code} must be strings of valid Unicode; {error}") from None
-    _require_room(column)
+    require_room(size_of(column))
     if column.null_count:
         raise InputError(f"entry {pc.index(pc.is_null(column), True)} of {code} is null: leave it out")
     empty = pc.index(pc.binary_length(column), pa.scalar(0, pa.int32())).as_py()
@@ -235,9 +207,3 @@ def _distinct(code: str, strings: Sequence[str] | pa.Array) -> pa.Array:
     if len(repeated):
         raise InputError(f"entry {repeated.field('values')[0].as_py()!r} of {code} is repeated: keep one of them")
     return column
-
-
-def _require_room(entries: pa.Array | pa.ChunkedArray) -> None:
-    size = pc.sum(pc.binary_length(entries)).as_py() or 0
-    if size > MOST_BYTES:
-        raise InputError(f"the entries have {size:,} bytes together, more than {MOST_BYTES:,}; leave some out")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from metadata.config import MetadataConfig
-from metadata.entries import SCHEMA
+from metadata.entry_files import SCHEMA
 from metadata.rules.characters import symbols
 from metadata.rules.text import meta_can_match, meta_entry, normalise
 

@@ -35,7 +35,15 @@ Spark = SparkSession | Callable[[], SparkSession]
 def build_metadata(
     spark: Spark, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> Entries:
-    """Write the entries of all languages to a folder, and return them.
+    """Write the entries of all languages to a folder as `write_metadata` does, and return them."""
+    write_metadata(spark, config, sources, output, progress)
+    return Entries.open(output)
+
+
+def write_metadata(
+    spark: Spark, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+) -> None:
+    """Write the entries of all languages to a folder.
 
     A source that was counted already, from the same files, is not counted again. `spark` may be a function that starts
     a session: it is called only if something must be counted. `progress` is entered for each stage that Spark works on.
@@ -45,11 +53,7 @@ def build_metadata(
         counting = Counting(build, spark, progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
-        entries, facts = build.merged()
-        owner.require()
-        entries.save(output, facts)
-    log.debug("%s: %d entries, digest %s", output, len(entries), entries.digest)
-    return entries
+        build.write(Path(output), owner.require)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.matching.matcher import Matcher
-from metadata.entries import Entries, digest_of
+from metadata.entries import Entries
+from metadata.entry_files import digest_of
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError

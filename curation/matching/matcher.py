@@ -19,7 +19,7 @@ from curation.kernels.trie.ids import merge
 from curation.kernels.trie.tables import Trie
 from curation.matching.symbols import Reader, normal_form, read_texts, readers, require_entries, require_rules
 from curation.matching.trie import build_trie
-from metadata.entries import digest_of
+from metadata.entry_files import digest_of
 from metadata.rules.characters import CharacterTable, character_table
 from metadata.rules.text import Rules, meta_can_match, meta_entry
 from runtime.arrow.buffers import list_array, string_array, string_buffers

@@ -11,7 +11,7 @@ from pathlib import Path
 from curation.inputs.references import FOLDER
 from curation.run.ledger import STAMP_NAME, is_stamp
 from curation.run.results import RERUN
-from metadata.entries import ENTRIES, FACTS
+from metadata.entry_files import ENTRIES, FACTS
 from runtime.errors import InputError
 from runtime.packed_rows import ENDING, read_blocks
 from runtime.storage.own_files import OwnFile, content_digest, intact

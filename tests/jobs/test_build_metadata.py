@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import Entries, commands
-from metadata.entries import SCHEMA
+from metadata.entry_files import SCHEMA
 from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP

@@ -6,9 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metadata import Entries, InputError
-from metadata import entries as entries_module
-from metadata.entries import digest_of
+from metadata import Entries, InputError, entry_files
+from metadata.entry_files import digest_of
 from metadata.entry_lists import read_list, read_lists
 
 LISTS = {"ja": ["猫", "写真"], "en": ["photo", "dog", "St. Louis"], "other": ["x"], "de": ["Hund"]}
@@ -22,7 +21,7 @@ def test_ids_follow_the_order_of_languages_and_lists():
 
 
 def test_entries_that_one_array_of_strings_cannot_hold_are_refused(monkeypatch):
-    monkeypatch.setattr(entries_module, "MOST_BYTES", 4)
+    monkeypatch.setattr(entry_files, "_MOST_BYTES", 4)
     assert len(Entries.build({"en": ["ab", "é"]})) == 2
     for lists in ({"en": ["abc", "é"]}, {"en": ["abc"], "de": ["é"]}):
         with pytest.raises(InputError, match="the entries have 5 bytes together, more than 4; leave some out"):

@@ -1,0 +1,116 @@
+"""Write the entries of all languages to files, a language at a time: a table, and the facts about it.
+
+`Entries.open` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from runtime.arrow.buffers import one_array, require, string_buffers
+from runtime.errors import InputError
+from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.parquet import PartWriter
+from runtime.storage.paths import as_path, make_folder
+from runtime.storage.whole import read_json, whole, write_json
+
+# One row per entry, in the order of ids.
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int32()),
+        pa.field("language", pa.string()),
+        pa.field("entry", pa.string()),
+        pa.field("sources", pa.list_(pa.string())),
+        pa.field("score", pa.float64()),
+    ]
+)
+
+VERSION = 1  # of the saved form
+ENTRIES, FACTS = "entries.parquet", "metadata.json"
+REMEDY = "build the metadata again"
+
+_ROWS = 1 << 20  # of a row group
+_MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: Arrow's arrays of strings hold no more
+
+
+def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: Callable[[], dict]) -> None:
+    """Write the entries of each language, a table with the columns of SCHEMA whose ids are given here, and facts.
+
+    Memory holds a row group, and the entries of one language. `facts` is called once all tables were taken.
+    """
+    directory, written = make_folder(as_path(directory)), _Written()
+    with whole(directory / ENTRIES) as file:
+        with pq.ParquetWriter(file, SCHEMA) as parquet:
+            writer = PartWriter(parquet, _ROWS)
+            for batch in chain.from_iterable(map(written.numbered, languages)):
+                writer.write(batch)
+            writer.finish()
+        checksum = checksum_of(file)
+        require_room(written.bytes)
+        more = facts()
+    own = {"version": VERSION, "digest": digest_of_all(written.digests), "entries": writer.rows}
+    own |= {"languages": written.counts}
+    write_json(directory / FACTS, own | more | {"checksums": {ENTRIES: checksum}})
+
+
+class _Written:
+    """The number of entries of each language and their digests, as they are written, and the bytes of all strings."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+        self.bytes = 0
+
+    def numbered(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Yield the entries of a language with their ids."""
+        code, begin = rows["language"][0].as_py(), sum(self.counts.values())
+        require_number(begin + len(rows))
+        self.counts[code], self.digests[code] = len(rows), digest_of(one_array(rows["entry"]))
+        self.bytes += size_of(rows["entry"])
+        ids = pa.array(np.arange(begin, begin + len(rows), dtype=np.int32))
+        yield from require(rows.append_column("id", ids), SCHEMA).to_batches()
+
+
+def entries_file(directory: Path) -> OwnFile:
+    """Return the file of saved entries with the checksum that the metadata.json beside it states."""
+    checksums = (read_json(directory / FACTS) or {}).get("checksums", {})
+    return OwnFile(directory / ENTRIES, checksums.get(ENTRIES), REMEDY)
+
+
+def digest_of(strings: pa.Array) -> str:
+    """Return 32 hex digits that change with any of the strings or their order."""
+    offsets, data = string_buffers(strings)
+    hashed = blake2b(np.diff(offsets).tobytes(), digest_size=16)
+    hashed.update(data[offsets[0] : offsets[-1]].data)
+    return hashed.hexdigest()
+
+
+def digest_of_all(digests: dict[str, str]) -> str:
+    """Return the digest of all entries, given those of each language in their order."""
+    parts = [f"{code} {digest}" for code, digest in digests.items()]
+    return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def size_of(entries: pa.Array | pa.ChunkedArray) -> int:
+    """Return the bytes of all strings."""
+    return pc.sum(pc.binary_length(entries)).as_py() or 0
+
+
+def require_room(size: int) -> None:
+    """Refuse entries of more bytes than one array of strings holds."""
+    if size > _MOST_BYTES:
+        raise InputError(f"the entries have {size:,} bytes together, more than {_MOST_BYTES:,}; leave some out")
+
+
+def require_number(entries: int) -> None:
+    """Refuse more entries than ids can number."""
+    if entries > np.iinfo(np.int32).max:
+        raise InputError(f"{entries:,} entries are more than ids of 32 bits can number")
