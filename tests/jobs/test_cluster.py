@@ -121,9 +121,9 @@ def bare_run(cluster, sample, folder, whole):
 
 
 def copy_packages(folder: Path) -> None:
-    """Copy the packages with their compiled kernels, to which tests beside this one add theirs all the while."""
+    """Copy the packages with what is compiled of them, to which tests beside this one add theirs all the while."""
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.tmp.*"))
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.tmp.*", "*.pyc.*"))
 
 
 def site_packages() -> str:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import spark_archive
+
 BIN = Path(sys.executable).parent
 PATIENCE = 240  # seconds for what takes ten on a machine with nothing else to do
 
@@ -121,6 +123,7 @@ def _start(folder: Path, host: Host, which: str, *arguments: str) -> subprocess.
     (folder / "disk").mkdir(parents=True)
     own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work"}
     own |= {"SPARK_LOCAL_IP": host.address, "SPARK_DAEMON_MEMORY": "256m", **host.variables}
+    own["SPARK_DAEMON_JAVA_OPTS"] = spark_archive.options()
     flags = ["--host", host.address, "--webui-port", "0", *arguments]
     command = [*host.inside, BIN / "spark-class", f"org.apache.spark.deploy.{which}", *flags]
     with (folder / "log").open("w") as log:

@@ -33,10 +33,12 @@ spark.stop()
 
 def environment() -> dict[str, str]:
     """Return the variables of Spark's JVMs in tests."""
-    # Spark's scripts cut these at spaces.
-    if not ARCHIVE.is_file() or " " in f"{ARCHIVE}{LOGGING}":
-        return {"SPARK_SUBMIT_OPTS": QUICK}
-    return _with(f"-XX:SharedArchiveFile={ARCHIVE}")
+    return _with(f"-XX:SharedArchiveFile={ARCHIVE}") if _is_usable() else {"SPARK_SUBMIT_OPTS": QUICK}
+
+
+def options() -> str:
+    """Return the options of JVMs that read no such variable, those of a cluster."""
+    return f"{QUICK} -XX:SharedArchiveFile={ARCHIVE} {SILENT}" if _is_usable() else QUICK
 
 
 def make() -> None:
@@ -50,6 +52,10 @@ def make() -> None:
         subprocess.run(command, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
         if archive.exists():
             os.replace(archive, ARCHIVE)
+
+
+def _is_usable() -> bool:
+    return ARCHIVE.is_file() and " " not in f"{ARCHIVE}{LOGGING}"  # Spark's scripts cut options at spaces
 
 
 def _with(option: str) -> dict[str, str]:
