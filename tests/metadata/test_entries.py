@@ -89,6 +89,14 @@ def test_saved_entries_open_as_they_were(tmp_path):
     assert (tmp_path / "again" / "entries.parquet").read_bytes() == (tmp_path / "entries.parquet").read_bytes()
 
 
+def test_row_groups_go_across_languages(tmp_path, monkeypatch):
+    entries = Entries.build(LISTS)
+    monkeypatch.setattr(entry_files, "_ROWS", 2)
+    entries.save(tmp_path)
+    pq.write_table(entries.table.combine_chunks(), tmp_path / "whole.parquet", row_group_size=2)
+    assert (tmp_path / "entries.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
 def change_digest(folder):
     facts = json.loads((folder / "metadata.json").read_text())
     (folder / "metadata.json").write_text(json.dumps(facts | {"digest": "0" * 32}))
