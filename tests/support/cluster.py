@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import spark_archive
+from tests.support.checkout import of_a_user
 
 BIN = Path(sys.executable).parent
 PATIENCE = 240  # seconds for what takes ten on a machine with nothing else to do
@@ -79,6 +80,11 @@ def environment(**more) -> dict[str, str]:
     return os.environ | own | {name: str(value) for name, value in more.items()}
 
 
+def as_a_user(**more) -> dict[str, str]:
+    """Return that of a user, whose kernels are compiled beside them: packages from an archive bring theirs."""
+    return of_a_user(**{name: str(value) for name, value in more.items()})
+
+
 def wait_for(answer: Callable, seconds: float = PATIENCE):
     """Return the first answer that is not empty."""
     end = time.monotonic() + seconds
@@ -127,7 +133,7 @@ def _start(folder: Path, host: Host, which: str, *arguments: str) -> subprocess.
     flags = ["--host", host.address, "--webui-port", "0", *arguments]
     command = [*host.inside, BIN / "spark-class", f"org.apache.spark.deploy.{which}", *flags]
     with (folder / "log").open("w") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment(**own), stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=folder, env=as_a_user(**own), stdout=log, stderr=log)
 
 
 def _log(folder: Path) -> str:

@@ -109,7 +109,7 @@ def begin(
     own = {"SPARK_LOCAL_IP": host.address, **host.variables} if host else {}
     with_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     command = [*(host.inside if host else ()), *command, *map(str, arguments)]
-    job = subprocess.Popen(command, cwd=ROOT, env=cluster.environment(**path, **own), **with_pipe)
+    job = subprocess.Popen(command, cwd=ROOT, env=cluster.as_a_user(**path, **own), **with_pipe)
     _JOBS.append(job)
     return job
 
