@@ -57,7 +57,7 @@ def by_bucket(
 
     A bucket of more than BUCKET_BYTES is dealt out into smaller ones, once: what is too large then has a single key.
     """
-    with Store(cache_folder()) as store:
+    with Store() as store:
         for block in in_buckets(map(Block.of, blocks), number, schema, keys):
             store.add(block.scaled(number), block.data, block.unpacked)
         for buckets, size in _together(store.unpacked):
@@ -126,8 +126,8 @@ class Packer:
 class Store:
     """Blocks by bucket, on a disk of this machine where they are many; a context, at whose end they are gone."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path | None = None):
+        self._folder = folder or cache_folder()
         self._places: dict[int, list[tuple[int, int]]] = {}
         self._unpacked: dict[int, int] = {}
 

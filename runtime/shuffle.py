@@ -7,12 +7,13 @@ travel with the blocks, so that a task that runs twice is counted once.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from pyspark import Accumulator, Broadcast
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from runtime.packed_rows import Block
 from runtime.redaction import known, learn
@@ -22,43 +23,58 @@ from runtime.tallies import Tallies
 Send = Callable[[Any, Tallies], Iterator[Block]]
 Receive = Callable[[int, Iterator[bytes]], Tallies]
 Sent = tuple[int, bytes | Tallied]  # partition, and a block or a sender's number and tallies
+BLOCKS = pa.schema([pa.field("block", pa.binary())])
 
 
 class Relay(NamedTuple):
-    """Tasks between senders and receivers: `pass_on(partition, blocks)` yields the blocks that it makes of others."""
+    """A stage on the way: `pass_on(partition, blocks, tallies)` yields what becomes of the blocks of a partition."""
 
-    pass_on: Callable[[int, Iterator[bytes]], Iterator[Block]]
+    pass_on: Callable[[int, Iterator[bytes], Tallies], Iterator[Block]]
     partitions: int
 
 
 def exchange(
-    spark: SparkSession, items: list[Any], send: Send, receive: Receive, partitions: int, relay: Relay | None = None
+    spark: SparkSession,
+    items: list[Any],
+    send: Send,
+    receive: Receive,
+    partitions: int,
+    relays: Sequence[Relay] = (),
+    rows: DataFrame | None = None,
 ) -> Tallies:
-    """Send the blocks of all items to the partitions, and return the sums of what both sides tally.
+    """Send the blocks of all items to the partitions, and return the sums of what all sides tally.
 
     `send(item, tallies)` yields the blocks of an item, each of at least as many buckets as there are partitions.
-    `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition. With a relay
-    the blocks are sent to its partitions, and what these make of them is received.
+    `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition.
+    Blocks may pass through `relays`, and more of them may come as `rows` of BLOCKS.
     """
     context = spark.sparkContext
-    each = context.broadcast((items, send, receive, partitions, relay, known()))
+    each = context.broadcast((items, send, receive, tuple(relays), known()))
     numbers = context.parallelize(range(len(items)), max(1, len(items)))
-    sent = numbers.flatMap(partial(_send, each=each, counter=follow(spark, items)))
-    if relay:
+    bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
+    sent = numbers.flatMap(partial(_send, each=each, partitions=bounds[0], counter=follow(spark, items)))
+    if rows is not None:
+        sent = sent.union(rows.rdd.map(partial(_of_row, partitions=bounds[0])))
+    for number, relay in enumerate(relays):
+        pass_on = partial(_pass_on, each=each, relay=number, first=first, partitions=bounds[number + 1])
         counter = follow(spark, list(range(relay.partitions)))
-        passed = partial(_pass_on, each=each, counter=counter)
-        sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(passed)
+        sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(partial(pass_on, counter=counter))
+        first += relay.partitions
     counter = follow(spark, list(range(partitions)))
-    received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(partial(_receive, each=each, counter=counter))
-    return summed(received, len(items) + partitions)
+    receiving = partial(_receive, each=each, first=first, counter=counter)
+    received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(receiving)
+    return summed(received, first + partitions)
 
 
-def _send(number: int, each: Broadcast, counter: Accumulator) -> Iterator[Sent]:
+def as_row(block: Block) -> pa.RecordBatch:
+    """Return a block as a batch of BLOCKS."""
+    return pa.RecordBatch.from_arrays([pa.array([block.data], pa.binary())], schema=BLOCKS)
+
+
+def _send(number: int, each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:
     gc.freeze()  # as in runtime.spark
-    items, send, _, partitions, relay, addresses = each.value
+    items, send, _, _, addresses = each.value
     learn(addresses)
-    if relay:
-        partitions = relay.partitions
     with counting(items[number], counter):
         tallies = Tallies()
         for block in send(items[number], tallies):
@@ -66,27 +82,37 @@ def _send(number: int, each: Broadcast, counter: Accumulator) -> Iterator[Sent]:
         yield number % partitions, (number, tallies.rows())
 
 
-def _pass_on(partition: int, sent: Iterable[Sent], each: Broadcast, counter: Accumulator) -> Iterator[Sent]:
+def _of_row(row: Row, partitions: int) -> Sent:
+    data = bytes(row[0])
+    return Block.of(data).scaled(partitions), data
+
+
+def _pass_on(
+    partition: int, sent: Iterable[Sent], each: Broadcast, relay: int, first: int, partitions: int, counter: Accumulator
+) -> Iterator[Sent]:
     gc.freeze()
-    _, _, _, partitions, relay, addresses = each.value
+    _, _, _, relays, addresses = each.value
     learn(addresses)
     tallied: list[Tallied] = []
     with counting(partition, counter):
-        for block in relay.pass_on(partition, _blocks(sent, tallied)):
+        tallies = Tallies()
+        for block in relays[relay].pass_on(partition, _blocks(sent, tallied), tallies):
             yield block.scaled(partitions), block.data
-    for number, rows in tallied:
+    for number, rows in (*tallied, (first + partition, tallies.rows())):
         yield number % partitions, (number, rows)
 
 
-def _receive(partition: int, sent: Iterable[Sent], each: Broadcast, counter: Accumulator) -> Iterator[Tallied]:
+def _receive(
+    partition: int, sent: Iterable[Sent], each: Broadcast, first: int, counter: Accumulator
+) -> Iterator[Tallied]:
     gc.freeze()
-    items, _, receive, _, _, addresses = each.value
+    _, _, receive, _, addresses = each.value
     learn(addresses)
     tallied: list[Tallied] = []
     with counting(partition, counter):
         own = receive(partition, _blocks(sent, tallied))
     yield from tallied
-    yield len(items) + partition, own.rows()
+    yield first + partition, own.rows()
 
 
 def _blocks(sent: Iterable[Sent], tallied: list[Tallied]) -> Iterator[bytes]:

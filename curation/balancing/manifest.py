@@ -20,7 +20,6 @@ from curation.config import DOUBTFUL_SCORE
 from curation.schemas import CURATED
 from runtime.arrow.batching import gather_rows
 from runtime.buckets import Packer, Store
-from runtime.caches import cache_folder
 from runtime.draws import draws
 from runtime.packed_rows import Block, unpack
 from runtime.progress import advance
@@ -68,7 +67,7 @@ def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows
     `lettered` tells which entries have letters.
     """
     tallies = Tallies()
-    with Store(cache_folder()) as store, part_writer(path, CURATED, row_group_rows) as writer:
+    with Store() as store, part_writer(path, CURATED, row_group_rows) as writer:
         for block in map(Block.of, blocks):
             store.add(block.bucket, block.data, block.unpacked)
         for section in range(file * SECTIONS, (file + 1) * SECTIONS):

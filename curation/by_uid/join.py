@@ -92,7 +92,7 @@ class Join:
         buckets, tasks = self._cut
         relay = Relay(partial(self.joined, buckets=buckets, groups=groups), tasks)
         receive = partial(self.written, write=write, groups=groups)
-        return exchange(spark, self._items, partial(self.sent, buckets=buckets), receive, groups, relay)
+        return exchange(spark, self._items, partial(self.sent, buckets=buckets), receive, groups, [relay])
 
     def count(self, spark: SparkSession, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
         """Return the sums of what `count` tallies of such rows, as they come."""
@@ -124,7 +124,7 @@ class Join:
             yield from packer.deal(rows, _hashes(rows))
         yield from packer.finish()
 
-    def joined(self, partition: int, blocks: Iterator[bytes], buckets: int, groups: int) -> Iterator[Block]:
+    def joined(self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, groups: int) -> Iterator[Block]:
         """Yield what tables have of each place, by groups of files."""
         packer = Packer(groups)
         for rows in by_bucket(blocks, buckets, self.schema, _hashes):

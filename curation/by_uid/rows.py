@@ -32,10 +32,9 @@ def images_of(
     return over(spark, list(enumerate(files)), rows, pa.schema([*PLACE, *fields]))
 
 
-def keys_of(spark: SparkSession, files: Sequence[OwnFile], with_uids: bool = False) -> DataFrame:
-    """Return the PLACE of each image, its KEY, and its uid where that is asked for."""
-    uid = [pa.field("uid", pa.string())] if with_uids else []
-    return images_of(spark, files, ["uid"], partial(_keys, with_uids=with_uids), [*KEY, *uid])
+def keys_of(spark: SparkSession, files: Sequence[OwnFile]) -> DataFrame:
+    """Return the PLACE of each image, and its KEY."""
+    return images_of(spark, files, ["uid"], _keys, KEY)
 
 
 def by_file(rows: DataFrame, files: int) -> DataFrame:
@@ -106,8 +105,8 @@ class RowStream:
         return self._held.slice(self._begin)
 
 
-def _keys(batch: pa.RecordBatch, with_uids: bool) -> list[pa.Array]:
-    return key_columns(batch["uid"]) + ([batch["uid"]] if with_uids else [])
+def _keys(batch: pa.RecordBatch) -> list[pa.Array]:
+    return key_columns(batch["uid"])
 
 
 def _rows_of(

@@ -23,7 +23,7 @@ from curation.by_uid.rows import PLACE, keys_of
 from curation.by_uid.tables import KEY_NAMES, ImageTable
 from curation.config import CurationConfig
 from curation.gate.plan import GatePlan
-from curation.gate.rewriting import require_rows_of, rewritten, tally_languages
+from curation.gate.rewriting import Begin, require_rows_of, rewritten, tally_languages
 from curation.gate.steps import Step, removed
 from curation.inputs.limits import shorter
 from curation.matching.by_language import Matching
@@ -107,7 +107,7 @@ class Captioner:
         return self.plan.open()
 
     def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: int, tallies: Tallies
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
         """Return MATCHED images whose one text is the caption, where the row has one."""
         best = require_rows_of(batch, rows)["caption"]

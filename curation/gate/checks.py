@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
 
-from curation.gate.rewriting import counted, require_rows_of, tally_languages, tally_texts
+from curation.gate.rewriting import Begin, counted, require_rows_of, tally_languages, tally_texts
 from curation.run.hooks import Context
 from curation.schemas import MATCHED
 from runtime.arrow.buffers import parts
@@ -46,12 +46,20 @@ def _not_made(*_: object) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images."""
+    """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images.
+
+    With `by_file` the rule takes the name of the file of images, too.
+    """
 
     title: str
     rule: Rule = _not_made
     of_texts: bool = False
     make: Callable[[Context, Sequence[OwnFile]], Rule] | None = None
+    by_file: bool = False
+
+    def in_file(self, name: str) -> Rule:
+        """Return the rule for images of a file."""
+        return partial(self.rule, file=name) if self.by_file else self.rule
 
     def made(self, context: Context, images: Sequence[OwnFile]) -> Check:
         """Return the check with its rule."""
@@ -102,7 +110,7 @@ class Checks:
         return [check.title for check in self.of_images] + ([TEXT_LEFT] if self.of_texts else [])
 
     def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: int, tallies: Tallies
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
         """Return the images of a MATCHED batch that pass all checks, with the texts that may stay; tally the others."""
         verdicts = Verdicts.of(batch, require_rows_of(batch, rows) if self.tables else None)
@@ -111,7 +119,7 @@ class Checks:
             verdicts = replace(verdicts, sets=verdicts.sets | self.known(batch).astype(np.int64))
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        by_text = _columns([check.rule(texts, image, batch) for check in self.of_texts], len(texts))
+        by_text = _columns([check.in_file(begin.file)(texts, image, batch) for check in self.of_texts], len(texts))
         by_image = [check.rule(batch, verdicts) for check in self.of_images]
         if not self.of_texts:
             failed = _columns(by_image, batch.num_rows)

@@ -17,14 +17,15 @@ from curation.gate.checks import Check, Checks, Rule, Verdicts
 from curation.gate.evaluation_frames import known_sets, sets_by_hash
 from curation.gate.evaluation_texts import find_texts
 from curation.gate.expressions import Condition, checked, lenient
-from curation.gate.joined_tables import Asked, verdicts
+from curation.gate.found import of_table, require_found, require_own_rows
+from curation.gate.joined_tables import Asked, facts, with_unmet
 from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.gate.policies import RULES
-from curation.gate.rewriting import rewrite, rewritten
+from curation.gate.repeated_texts import find_repeated
+from curation.gate.rewriting import rewrite
 from curation.gate.rule import IMAGES, TEXTS
 from curation.gate.steps import COUNTS, Step
-from curation.gate.text_rules import find_repeated
-from curation.inputs.limits import rounded_up
+from curation.gate.verdicts import rewritten
 from curation.run.hooks import Context
 from runtime.errors import InputError
 from runtime.shipping import ship
@@ -52,27 +53,26 @@ class Conditions(Step):
             return run(spark, list(images), partial(rewrite, change=checks, folder=folder))
         with lenient(spark):
             of_sets = sets_by_hash(spark, plan, sets) if sets else None
-            return rewritten(verdicts(spark, images, self.asked, of_sets), images, checks, folder)
+            parts = with_unmet(spark, self.asked)
+            known = facts(spark, self.asked, parts, of_sets)
+            return rewritten(known, images, checks, parts, plan.results is not None, folder)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a download without matched images, tables of other images, and what lets nothing pass."""
         if self.asked.plan.results:
             require_success(_statuses(counted))
         for number, table in enumerate(self.asked.plan.tables):
-            if not counted[f"found.{number}"]:
-                raise InputError(
-                    f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
-                    "give a table with the column uid of matched/, or url"
-                )
+            require_found(table, number, counted)
         if not counted["passed"]:
             failed = (f"{each['failed']:,} {each['text']}" for each in self._of_images(counted))
             raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
-        self._require_own_rows(counted, config.max_shared_uids)
+        for number, (table, columns) in enumerate(zip(self.asked.plan.tables, self.asked.compared, strict=True)):
+            require_own_rows(table, columns, number, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return the tables, the number that each check removed, and the figures of a download."""
         plan, texts = self.asked.plan, Checks(self.checks).of_texts
-        tables = [{"name": table.name, **_of_table(number, counted)} for number, table in enumerate(plan.tables)]
+        tables = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(plan.tables)]
         facts: dict[str, Any] = {"tables": tables, "conditions": [*self._of_images(counted)]}
         facts["texts"] = [_counts(check.title, counted, number, "rule.") for number, check in enumerate(texts)]
         if unmirrored := _unmirrored(plan):
@@ -84,19 +84,6 @@ class Conditions(Step):
     def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
         for number, title in enumerate(Checks(self.checks).titles):
             yield _counts(title, counted, number)
-
-    def _require_own_rows(self, counted: Tallies, limit: float) -> None:
-        """Refuse a table in which rows of too many images differ in columns that are asked for."""
-        for number, (table, columns) in enumerate(zip(self.asked.plan.tables, self.asked.compared, strict=True)):
-            found = _of_table(number, counted)
-            differing = found.get("differing", 0)
-            if differing > limit * found["found"]:
-                raise InputError(
-                    f"{table.name} has several rows of {differing:,} of {found['found']:,} images, such as "
-                    f"{found['example']}, that differ in {', '.join(columns)}; expected one image a "
-                    f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
-                    f"{rounded_up(differing / found['found'])}"
-                )
 
 
 def step(spark: SparkSession, plan: GatePlan) -> Conditions | None:
@@ -133,7 +120,8 @@ def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
         if rule.rule.scope == TEXTS:
             yield Check(str(rule), rule.fails, of_texts=True)
         elif rule.rule is RULES["max_images_per_text"] and plan.images_per_text:
-            yield Check(str(rule), of_texts=True, make=partial(find_repeated, most=plan.images_per_text))
+            make = partial(find_repeated, most=plan.images_per_text)
+            yield Check(str(rule), of_texts=True, make=make, by_file=True)
     if texts := plan.evaluation_texts:
         yield Check("no text of an evaluation set", of_texts=True, make=partial(find_texts, texts=texts))
 
@@ -159,15 +147,6 @@ def _unmirrored(plan: GatePlan) -> dict[str, int]:
     """Return the number of pictures of each evaluation set whose mirror image has no pHash, and is not compared."""
     sets = plan.evaluation.sets if plan.evaluation and plan.tables_with("phash") else ()
     return {each.name: each.unmirrored for each in sets if each.unmirrored}
-
-
-def _of_table(number: int, counted: Tallies) -> dict[str, Any]:
-    """Return how many images a table has, and how many have rows that differ, with an example where there are."""
-    differing = counted[f"differing.{number}"]
-    examples = counted.beginning(f"differing_uid.{number}.")
-    return {"found": counted[f"found.{number}"]} | (
-        {"differing": differing, "example": min(examples)} if differing else {}
-    )
 
 
 def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ sent to the image that stays. The texts are combined like the texts of one URL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,81 +15,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from curation.by_uid.comparable import comparable, comparable_type
-from curation.by_uid.rows import PLACE, RowStream, by_file, keys_of
-from curation.by_uid.tables import KEY, KEY_NAMES, ImageTable
+from curation.config import CurationConfig
+from curation.gate.found import of_table, require_found, require_own_rows
+from curation.gate.marks import MARKS, write_marks
+from curation.gate.pictures import Pictures
 from curation.gate.rewriting import tally_texts
 from curation.gate.steps import Step, removed
 from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pairs_of, write_images
-from curation.near_copies.copies import copies_of, equal_copies
-from curation.near_copies.words import HASH_BITS, MOST_SHARE, hash_binaries, hash_bits, require_distance
 from curation.run.hooks import Context
 from curation.run.sizes import group_buckets
 from curation.schemas import MATCHED
 from runtime.buckets import Packer
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN
 from runtime.packed_rows import Block
 from runtime.shuffle import exchange
-from runtime.spark import collected, map_batches, over
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
-from runtime.storage.paths import make_folder
-from runtime.storage.versions import Version
-from runtime.tallies import SCHEMA, Tallies
+from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
     from curation.gate.plan import GatePlan
 
-MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 TEXTS_OF_COPY = 2  # about so many travel with a copy
-
-
-@dataclass(frozen=True)
-class SameImage:
-    """The hash column that identifies copies of a picture, and how many bits may differ; None: no bit."""
-
-    column: str
-    distance: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> SameImage:
-        """Return what `--same-image` asks for.
-
-        >>> SameImage.parse("sha256"), SameImage.parse("phash:4")
-        (SameImage(column='sha256', distance=None), SameImage(column='phash', distance=4))
-        """
-        column, colon, number = text.partition(":")
-        most = max(HASH_BITS) // MOST_SHARE
-        if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
-            raise InputError(
-                f"--same-image is {text!r}; give a column, as sha256, or one with the number of bits in which copies "
-                "differ at most, as phash:4"
-            )
-        return cls(column, int(number) if colon and int(number) else None)
-
-    def __str__(self) -> str:
-        return self.column if self.distance is None else f"{self.column} within {self.distance} bits"
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The column of a table that identifies images of the same picture."""
-
-    table: ImageTable
-    same: SameImage
-    bits: int | None = None  # of the hashes, where these may differ
-
-    @classmethod
-    def find(cls, table: ImageTable, same: SameImage) -> Pictures:
-        """Return the column of a table; InputError for one whose hashes cannot be within the distance."""
-        if same.distance is None:
-            return cls(table, same)
-        column = same.column
-        bits = hash_bits((batch[column] for file in table.files for batch in table.read(file, [column])), column)
-        require_distance(same.distance, bits)
-        return cls(table, same, bits)
 
 
 @dataclass(frozen=True)
@@ -97,68 +46,37 @@ class Copies(Step):
     """The step: of the images that show the same picture one stays."""
 
     pictures: Pictures
+    is_alone: bool = False  # no other step counts the images that the table has
 
     def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
         """Write each picture once; tally the texts of copies that do not stay."""
-        spark, work = context.spark, context.output.artefacts / "copies"
-        folder_of_marks = make_folder(work / "marks")
-        write_marks = partial(_write_marks, folder=folder_of_marks)
-        copies = _copies(spark, images, self.pictures, work)
-        marked = collected(map_batches(by_file(copies, len(images)), write_marks, SCHEMA))
-        marks = {int(file.path.stem): file for file in own_files(folder_of_marks, checksums_in(marked), AGAIN)}
+        marks = context.output.parts.begin("marks")
+        work = context.output.artefacts / "hashes"
+        marked = write_marks(context.spark, images, self.pictures, work, marks)
+        own = own_files(marks, checksums_in(marked), AGAIN)
         number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
         send = partial(_send, buckets=number, folder=folder)
         most = context.config.max_texts
         receive = partial(_receive, number=number, max_texts=most, folder=folder)
-        return exchange(spark, [(file, marks.get(n)) for n, file in enumerate(images)], send, receive, partitions)
+        by_file = {int(file.path.stem): file for file in own}
+        items = [(file, by_file.get(n)) for n, file in enumerate(images)]
+        return marked + exchange(context.spark, items, send, receive, partitions)
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse a table of other images, and one with several rows of too many of them."""
+        if self.is_alone:
+            require_found(self.pictures.table, 0, counted)
+            require_own_rows(self.pictures.table, [self.pictures.same.column], 0, counted, config)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
-        """Return how many copies were removed."""
-        return {"conditions": [removed(f"one image of a picture, by {self.pictures.same}", counted)]}
+        """Return how many copies were removed, and what the table has if no other step says so."""
+        tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
+        return {"tables": tables, "conditions": [removed(f"one image of a picture, by {self.pictures.same}", counted)]}
 
 
 def step(spark: SparkSession, plan: GatePlan) -> Copies | None:
     """Return the step where copies are asked for."""
-    return Copies(plan.pictures) if plan.pictures else None
-
-
-def _copies(spark: SparkSession, files: Sequence[OwnFile], pictures: Pictures, work: Path) -> DataFrame:
-    """Return MARKS of all images that have a copy, also of those that stay."""
-    images, table, same = keys_of(spark, files, with_uids=True), pictures.table, pictures.same
-    (value,) = table.row_schema([same.column]).remove(0).remove(0)
-    kind = comparable_type(value.type) if same.distance is None else pa.binary()
-    schema = pa.schema([*KEY, pa.field("hash", kind)])
-    rows = over(spark, list(table.files), partial(_hashes, pictures=pictures, schema=schema), schema)
-    hashes = images.join(rows, KEY_NAMES).select("uid", "hash")
-    if same.distance is None or pictures.bits is None:
-        copies = equal_copies(hashes)
-    else:
-        copies = copies_of(hashes, same.distance, work / "hashes", pictures.bits)
-    return images.join(copies, "uid").select(*MARKS.names)
-
-
-def _hashes(file: tuple[str, Version], pictures: Pictures, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    same = pictures.same
-    for batch in pictures.table.read(file, [same.column]):
-        *keys, values = batch.columns
-        hashes = (
-            comparable(values, pictures.table.name) if same.distance is None else hash_binaries(values, same.column)
-        )
-        rows = pa.RecordBatch.from_arrays([*keys, hashes], schema=schema)
-        yield rows.filter(rows["hash"].is_valid())
-
-
-def _write_marks(marks: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.RecordBatch]:
-    """Write a file of MARKS for each file of images that has copies; yield how many there are."""
-    tallies, rows = Tallies(), RowStream(marks)
-    for number in rows.files():
-        path = folder / f"{number}.parquet"
-        with part_writer(path, MARKS, MATCHED_ROW_GROUP) as writer:
-            for batch in rows.rest_of(number):
-                writer.write(batch)
-        tallies.add("copies", writer.rows)
-        tally(tallies, path, writer.checksum)
-    yield tallies.batch()
+    return Copies(plan.pictures, not plan.asks) if plan.pictures else None
 
 
 def _send(item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: Path) -> Iterator[Block]:

@@ -19,7 +19,7 @@ from curation.by_uid.rows import images_of, key_columns
 from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gate.plan import GatePlan
-from curation.gate.rewriting import rewritten, tally_texts
+from curation.gate.rewriting import Begin, rewritten, tally_texts
 from curation.gate.steps import Step, removed
 from curation.run.hooks import Context
 from runtime.draws import draws
@@ -69,11 +69,11 @@ def _drawn(batch: pa.RecordBatch, seed: int) -> list[pa.Array]:
     ]
 
 
-def _stay(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: int, tallies: Tallies) -> pa.RecordBatch:
+def _stay(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
     """Return the images whose rows come."""
     stays = np.zeros(batch.num_rows, bool)
     kept = np.empty(0, np.int64) if rows is None else rows["row"].to_numpy()
-    stays[kept[kept >= 0] - begin] = True
+    stays[kept[kept >= 0] - begin.row] = True
     tallies.add("removed", int((~stays).sum()))
     tally_texts(batch, ~stays, "texts", tallies)
     return batch.filter(pa.array(stays))

@@ -1,19 +1,21 @@
-"""Join tables of images to the matched images, and evaluate conditions over the tables' columns."""
+"""Evaluate conditions over the columns of tables of images, with Spark's SQL, row by row.
+
+Tables that one condition names are joined before, the others are not. `verdicts` brings the results to the images.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.by_uid.comparable import comparable, comparable_schema
-from curation.by_uid.rows import keys_of
+from curation.by_uid.joining import ROWS
 from curation.by_uid.tables import KEY_NAMES, ImageTable
 from curation.gate.expressions import Condition
 from curation.gate.plan import (
@@ -21,7 +23,6 @@ from curation.gate.plan import (
     FAILED,
     FOUND,
     NO_STATUS,
-    NOT_TRIED,
     ROW,
     STATUS,
     SUCCESS,
@@ -29,7 +30,17 @@ from curation.gate.plan import (
     Table,
 )
 from runtime.spark import over
-from runtime.storage.own_files import OwnFile
+
+FACTS = {"met": pa.int64(), "found": pa.int64(), "sets": pa.int64(), "status": pa.string()}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some tables, and the conditions over their columns, both as bits; `unmet` are met where no table has an image."""
+
+    tables: int
+    conditions: int
+    unmet: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class Asked:
 
     @property
     def tables(self) -> Sequence[Table]:
-        """The tables that are joined."""
+        """The tables that are asked for."""
         return self.plan.tables
 
     @property
@@ -62,32 +73,53 @@ class Asked:
             names = dict.fromkeys([*columns, *(name for own, name in asked if own is table)])
             yield [*names] if isinstance(table, ImageTable) and table.is_uid else []
 
+    @property
+    def parts(self) -> list[Part]:
+        """The tables in parts that no condition joins."""
+        parts = [Part(1 << number, 0) for number in range(len(self.tables))]
+        columns = [{*map(str.lower, names)} for names in self.columns]
+        for bit, condition in enumerate(self.conditions):
+            names = {*map(str.lower, condition.columns)}
+            own = [n for n, known in enumerate(columns) if names & known or condition.text == f"{FOUND}{n}"] or [0]
+            joined = [part for part in parts if any(part.tables >> n & 1 for n in own)]
+            tables, conditions = (sum(getattr(part, name) for part in joined) for name in ("tables", "conditions"))
+            parts = [part for part in parts if part not in joined] + [Part(tables, conditions | 1 << bit)]
+        return parts
 
-def verdicts(spark: SparkSession, files: Sequence[OwnFile], asked: Asked, sets: DataFrame | None) -> DataFrame:
-    """Return VERDICTS of the images in all files.
 
-    `sets` has KEY and `sets` of images that evaluation sets have. Of several rows of an image the one that meets the
-    most conditions counts: of several tries, one that succeeded.
+def facts_schema(tables: int) -> pa.Schema:
+    """Return the columns of a row about an image, from any part: what it meets, and of which tables it is."""
+    hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # of the row of each table
+    return pa.schema([*ROWS, *(pa.field(name, kind) for name, kind in FACTS.items()), *hashes])
+
+
+def facts(
+    spark: SparkSession, asked: Asked, parts: Sequence[Part], sets: DataFrame | None
+) -> list[tuple[DataFrame, int]]:
+    """Return KEY and some columns of `facts_schema`, of rows about images, and `found` of rows without that column.
+
+    Each part has a frame, and `sets`, which has KEY and the column `sets` of evaluation sets, is one. What is the same
+    in all rows does not pass through the JVM.
     """
-    hashes = [f"{ROW}{number}" for number in range(len(asked.tables))]
-    differing = _sum([f"if(min({name}) < max({name}), {1 << number}L, 0L)" for number, name in enumerate(hashes)])
-    best = (
-        "max(struct(bit_count(met) as number, met)).met as met",
-        "bit_or(found) as found",
-        "min(status) as status",
-        f"{differing} as differing",
-    )
-    rows = _joined(spark, asked).selectExpr(*KEY_NAMES, *_facts(asked), *hashes)
-    of_tables = rows.groupBy(*KEY_NAMES).agg(*map(expr, best))
-    known = keys_of(spark, files).join(of_tables, KEY_NAMES, "left")
-    known = known.selectExpr("*", "0L as sets") if sets is None else known.join(sets, KEY_NAMES, "left")
-    return known.selectExpr("file", "row", *_of_images(spark, asked))
+    frames = [(_joined(spark, asked, part).selectExpr(*KEY_NAMES, *_facts(asked, part)), part.tables) for part in parts]
+    return frames if sets is None else [*frames, (sets, 0)]
 
 
-def _joined(spark: SparkSession, asked: Asked) -> DataFrame:
-    """Return the rows of all tables, joined by image."""
-    tables = zip(asked.tables, asked.columns, asked.compared, strict=True)
-    frames = [_rows_of(spark, *table, number) for number, table in enumerate(tables)]
+def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:
+    """Return the parts, with the conditions that an image meets which no table has: all columns are null."""
+    tables = zip(asked.tables, asked.columns, strict=True)
+    fields = {name: kind for table, columns in tables for name, kind in _sql_types(table.row_schema(columns)).items()}
+    nulls = [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in fields.items()]
+    nulls += [f"cast(null as boolean) as {FOUND}{number}" for number in range(len(asked.tables))]
+    met = _met(asked, -1)
+    ((unmet,),) = spark.range(1).selectExpr(*nulls).selectExpr(met).collect()
+    return [replace(part, unmet=unmet & part.conditions) for part in asked.parts]
+
+
+def _joined(spark: SparkSession, asked: Asked, part: Part) -> DataFrame:
+    """Return the rows of the tables of a part, joined by image."""
+    tables = enumerate(zip(asked.tables, asked.columns, asked.compared, strict=True))
+    frames = [_rows_of(spark, *table, number) for number, table in tables if part.tables >> number & 1]
     return reduce(lambda one, other: one.join(other, KEY_NAMES, "full"), frames)
 
 
@@ -114,32 +146,24 @@ def _hash(columns: Sequence[pa.Field]) -> str:
     return f"if({says_nothing}, null, xxhash64({', '.join([*hashed, *nulls])}))"
 
 
-def _facts(asked: Asked) -> list[str]:
-    """Return the expressions of `met`, `found` and `status` over a row of all tables."""
-    met = [f"if({condition.evaluated}, {1 << number}L, 0L)" for number, condition in enumerate(asked.conditions)]
-    found = [f"if({FOUND}{number}, {1 << number}L, 0L)" for number in range(len(asked.tables))]
-    # The smallest of several: an empty string, which stands for success, comes before all others.
-    named = f"if({STATUS} = '{SUCCESS}', '', coalesce(cast({STATUS} as string), '{NO_STATUS}'))"
-    status = f"if({FOUND}0, {named}, null)" if asked.plan.results else "null"
-    return [f"{_sum(met)} as met", f"{_sum(found)} as found", f"cast({status} as string) as status"]
+def _facts(asked: Asked, part: Part) -> list[str]:
+    """Return the expressions of facts over a joined row of the tables of a part."""
+    own = [number for number in range(len(asked.tables)) if part.tables >> number & 1]
+    expressions = {"met": _met(asked, part.conditions)}
+    if len(own) > 1:
+        expressions["found"] = _sum([f"if({FOUND}{number}, {1 << number}L, 0L)" for number in own])
+    if asked.plan.results and 0 in own:
+        # The smallest of several: an empty string, which stands for success, comes before all others.
+        named = f"if({STATUS} = '{SUCCESS}', '', coalesce(cast({STATUS} as string), '{NO_STATUS}'))"
+        expressions["status"] = f"if({FOUND}0, {named}, null)"
+    compared = [*asked.compared]
+    expressions |= {f"{ROW}{number}": f"{ROW}{number}" for number in own if compared[number]}
+    return [f"{expression} as {name}" for name, expression in expressions.items()]
 
 
-def _of_images(spark: SparkSession, asked: Asked) -> list[str]:
-    """Return the expressions for a matched image's verdict; if it is in no table, all columns are null."""
-    tables = zip(asked.tables, asked.columns, strict=True)
-    fields = {name: kind for table, columns in tables for name, kind in _sql_types(table.row_schema(columns)).items()}
-    nulls = [f"cast(null as {kind}) as {_quoted(name)}" for name, kind in fields.items()]
-    nulls += [f"cast(null as boolean) as {FOUND}{number}" for number in range(len(asked.tables))]
-    ((met,),) = spark.range(1).selectExpr(*nulls).selectExpr(_facts(asked)[0]).collect()
-    tried = f"coalesce(if(status = '', '{SUCCESS}', status), '{NOT_TRIED}')"
-    status = tried if asked.plan.results else "status"
-    return [
-        f"coalesce(met, {met}L) as met",
-        "coalesce(found, 0L) as found",
-        "coalesce(sets, 0L) as sets",
-        f"{status} as status",
-        "coalesce(differing, 0L) as differing",
-    ]
+def _met(asked: Asked, conditions: int) -> str:
+    chosen = ((bit, each) for bit, each in enumerate(asked.conditions) if conditions >> bit & 1)
+    return _sum([f"if({each.evaluated}, {1 << bit}L, 0L)" for bit, each in chosen])
 
 
 def _sql_types(columns: pa.Schema) -> dict[str, str]:

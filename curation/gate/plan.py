@@ -13,11 +13,11 @@ from pyspark.sql import SparkSession
 
 from curation.by_uid.captions import find_captions
 from curation.by_uid.tables import ImageTable, Paths
-from curation.gate.copies import Pictures, SameImage
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
 from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.gate.only import UidList
+from curation.gate.pictures import Pictures, SameImage
 from curation.gate.policies import Policy
 from curation.gate.steps import Gate, named
 from runtime.errors import InputError, require_several
@@ -116,12 +116,14 @@ class GatePlan:
         return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
 
     def __bool__(self) -> bool:
-        return self.asks or self.captions is not None or bool(self.named)
+        return any((self.asks, self.pictures, self.captions, self.named))
 
     @property
     def asks(self) -> bool:
-        """Whether anything is asked of images or texts, besides that a caption is matched."""
-        return any((self.tables, self.policy, self.evaluation, self.evaluation_texts))
+        """Whether anything is asked of single images or texts, besides that a caption is matched."""
+        is_for_copies = self.pictures and self.keep is None and self.tables == (self.pictures.table,)
+        is_joined = self.tables and (not is_for_copies or self.results is not None)
+        return any((is_joined, self.policy, self.evaluation, self.evaluation_texts))
 
     def open(self, spark: SparkSession) -> Gate:
         """Return the gate, whose expression is checked."""

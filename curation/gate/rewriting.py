@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +21,17 @@ from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import SCHEMA, Tallies
 
-# A change takes a MATCHED batch, the rows about its images (None if the step has no rows), the position of the batch's
-# first image in the file, and tallies to add to. It returns the images that stay, as they shall be written.
-Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, int, Tallies], pa.RecordBatch]
+
+class Begin(NamedTuple):
+    """The name of a file, and the position in it of the first image of a batch."""
+
+    file: str
+    row: int
+
+
+# A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
+# tallies to add to. It returns the images that stay, as they shall be written.
+Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
 
 
 def rewritten(rows: DataFrame, images: Sequence[OwnFile], change: Change, folder: Path) -> Tallies:
@@ -37,7 +46,7 @@ def rewrite(file: OwnFile, change: Change, folder: Path, number: int = 0, rows: 
     with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
         for batch in batches(file, MATCHED_ROW_GROUP):
             end = begin + batch.num_rows
-            writer.write(change(batch, rows and rows.take(number, begin, end), begin, tallies))
+            writer.write(change(batch, rows and rows.take(number, begin, end), Begin(path.name, begin), tallies))
             begin = end
     tallies.add("passed", writer.rows)
     tally(tallies, path, writer.checksum)

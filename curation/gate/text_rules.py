@@ -6,33 +6,20 @@ and `images`, the row of each text's image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import partial
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
-from pyspark.sql.functions import expr
 
-from curation.gate.checks import Rule as Check
 from curation.gate.rule import TEXTS, Rule, numbered
-from curation.images.tasks import MATCHED_ROW_GROUP
-from curation.images.uids import uid_hashes
 from curation.kernels.texts import UNSURE, YES, count_words, find_names_in_texts
 from curation.kernels.url_paths import find_names
 from curation.language.text_kinds import is_kind
-from curation.run.hooks import Context
 from metadata.languages import LANGUAGES
-from runtime.arrow.buffers import parts, string_buffers
-from runtime.shipping import Shipped, ship
-from runtime.spark import over
-from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches
+from runtime.arrow.buffers import string_buffers
 
-_COUNTS = pa.schema([pa.field("hash", pa.int64()), pa.field("images", pa.int64())])
 _UNSPACED = pa.array([language.code for language in LANGUAGES if not language.spaced])
 
 
@@ -76,44 +63,11 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
     return out
 
 
-def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Check:
-    """Return the rule that removes the texts which more than `most` of the images have."""
-    hashes = repeated_texts(context.spark, images, most)
-    saved = save_array(context.output.artefacts / "repeated.npy", hashes)
-    return partial(is_repeated, repeated=ship(context.spark, saved))
-
-
-def repeated_texts(spark: SparkSession, files: Sequence[OwnFile], most: int) -> np.ndarray:
-    """Return the hashes of the texts that more than `most` images have, ascending.
-
-    A hash has 64 bits: of ten billion texts none is likely to share that of one of a million repeated ones.
-    """
-    counts = over(spark, list(files), _count, _COUNTS).groupBy("hash").agg(expr("sum(images) as images"))
-    repeated = counts.where(f"images > {most}").select("hash").toArrow()
-    return np.sort(repeated["hash"].to_numpy())
-
-
-def is_repeated(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, repeated: Shipped) -> np.ndarray:
-    """Return which texts are among the repeated ones, whose hashes were saved and shipped."""
-    hashes, known = uid_hashes(texts.field("text")), repeated.array()
-    places = np.searchsorted(known, hashes)
-    out = places < len(known)
-    out[out] = known[places[out]] == hashes[out]
-    return out
-
-
 def _folded(written: bytes) -> str:
     """Return a string with %-escapes undone, each character in lower case if that is one of its kind, ASCII or not."""
     text = unquote_to_bytes(written).decode("utf-8", "surrogateescape")
     lower = ((each, each.lower()) for each in text)
     return "".join(low if len(low) == 1 and low.isascii() == each.isascii() else each for each, low in lower)
-
-
-def _count(file: OwnFile) -> Iterator[pa.RecordBatch]:
-    """Yield the number of images with each text, of some images at a time: an image has a text once."""
-    for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
-        hashes, counts = np.unique(uid_hashes(parts(batch["candidates"])[0].field("text")), return_counts=True)
-        yield pa.RecordBatch.from_arrays([pa.array(hashes), pa.array(counts)], schema=_COUNTS)
 
 
 def _kind(kind: str, removes: str) -> Rule:

@@ -2,7 +2,8 @@
 
 First, images with equal hashes are merged. To find hashes that differ in at most k bits, the bits are cut into k + 1
 bands, and each distinct hash is sent to k + 1 tasks, which the values of its bands choose. These tasks return the pairs
-within the distance k, and one task sweeps over the pairs in order.
+within the distance k. Of many pairs rounds of joins decide most; one task sweeps over the
+others in order.
 
 Hashes are ordered by their shuffled keys. A *leader* has no leader before it within the distance; any other hash is a
 *copy* of the first leader within the distance. So no two leaders are near each other, every copy is near its leader,
@@ -18,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.kernels.near_copies import find_leaders
@@ -50,8 +51,8 @@ PARTITION_HASHES = 1 << 20  # that a task compares, where the values of a band a
 SENT_HASHES = 1 << 17  # at a time
 FIRST_SHARE = 256  # of all hashes, those that are the first of so many are compared with all others in a first round
 ONE_ROUND = 1 << 14  # hashes that are compared in one round
+SWEPT_PAIRS = 1 << 24  # that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
-_KEYED = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.binary())])
 _PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
 _COPIES = pa.schema([pa.field("key", pa.binary()), pa.field("leader", pa.binary())])
 _SENT = pa.schema([_COPIES.field("key")])
@@ -72,30 +73,26 @@ class Comparison:
         return (self.distance + 1) * self.parts
 
 
-def copies_of(hashes: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
-    """Return `uid` and `copy_of` of all images that have a copy: their own uid if they stay, else the leader's uid.
+def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
+    """Return all images that have a copy, with `copy_of`: their own uid if they stay, else the leader's uid.
 
-    `hashes` has the columns `uid` and `hash`, a binary of so many bits; null hashes have no copies. Of equal hashes the
-    smallest uid stays, and a uid that comes with several hashes has the first of them in the order of hashes.
+    `images` has one row each, with `uid`, with the `key` of its hash of so many bits (`keys_of_hashes`), and with any
+    other columns; it is read several times. Of images with one hash that with the smallest uid stays.
     `work` is a local folder that all machines share, for what is found on the way; the rows are read from there.
     """
     require_distance(distance, bits)
     folder = make_folder(Path(work).absolute())
-    require_shared(hashes.sparkSession, folder)
+    require_shared(images.sparkSession, folder)
     compile_kernels((compare_some,), seconds=20)
-    known = hashes.where("hash is not null").select("uid", "hash")
-    keyed = map_batches(known, partial(_keyed, bits=bits), _KEYED)
-    images = stored(keyed.groupBy("uid").agg({"key": "min"}).toDF("uid", "key"), folder / "images")
     grouped = images.groupBy("key").agg({"uid": "min", "key": "count"}).select("key", "min(uid)", "count(key)")
     distinct = stored(grouped.toDF("key", "first", "copies"), folder / "distinct")
     return _named(images, distinct, _copies(distinct, distance, folder, bits))
 
 
-def equal_copies(hashes: DataFrame) -> DataFrame:
-    """Return what `copies_of` does, for values of any kind that are compared whole; the smallest uid stays."""
-    images = hashes.where("hash is not null").groupBy("uid").agg(expr("min(hash) as hash"))
-    groups = images.groupBy("hash").agg(expr("min(uid) as copy_of"), expr("count(*) as size")).where("size > 1")
-    return images.join(groups, "hash").select("uid", "copy_of")
+def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
+    """Return the keys of hashes, both as binaries; null is null, and a hash of another size is refused."""
+    keys = _binary(shuffled(_words(hashes, bits)))
+    return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
 
 
 def compare_some() -> None:
@@ -140,12 +137,9 @@ def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> Data
         remove(pairs)
         make_folder(pairs)
         send, receive = partial(_send, comparison=comparison), partial(_compare, comparison=comparison, folder=pairs)
-        exchange(spark, part_files(files), send, receive, comparison.partitions)
-        rows = rows_in(spark, pairs, from_arrow_schema(_PAIRS))
-        swept = map_batches(
-            rows.repartition(1).sortWithinPartitions("later", "earlier"), partial(_led, bits=bits), _COPIES
-        )
-        found.append(stored(swept, folder / f"copies-{share}"))
+        counted = exchange(spark, part_files(files), send, receive, comparison.partitions)
+        rows, work = rows_in(spark, pairs, from_arrow_schema(_PAIRS)), folder / f"rounds-{share}"
+        found.append(stored(_led(rows, int(counted["pairs"]), work, bits), folder / f"copies-{share}"))
         if limit is not None:
             left = undecided.where(f"key >= x'{limit.hex()}'").join(found[-1], on="key", how="left_anti")
             files = folder / f"undecided-{share}"
@@ -153,25 +147,48 @@ def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> Data
     return reduce(DataFrame.union, found)
 
 
+def _led(pairs: DataFrame, number: int, work: Path, bits: int) -> DataFrame:
+    """Return the copies that a number of pairs show, and the leader of each.
+
+    Of many pairs Spark decides most in rounds: a hash that no pair calls a later one leads, and what it leads are
+    copies. One task sweeps over the pairs that are left.
+    """
+    left, decided = pairs, list[DataFrame]()
+    while number > SWEPT_PAIRS:
+        leaders = _keys(left, "earlier").distinct().join(_keys(left, "later"), on="key", how="left_anti")
+        copies = _keys(left.join(leaders, on=left["earlier"] == leaders["key"], how="left_semi"), "later").distinct()
+        decided.append(stored(copies, work / f"copies-{len(decided)}"))
+        for side in ("later", "earlier"):
+            left = left.join(decided[-1], on=left[side] == decided[-1]["key"], how="left_anti")
+        left = stored(left, work / f"left-{len(decided)}")
+        number = left.count()
+    swept = map_batches(
+        left.repartition(1).sortWithinPartitions("later", "earlier"), partial(_swept, bits=bits), _COPIES
+    )
+    if not decided:
+        return swept
+    copies = reduce(DataFrame.union, [*decided, swept.select("key")])
+    leading = pairs.join(copies, on=pairs["earlier"] == copies["key"], how="left_anti")
+    return leading.groupBy("later").agg({"earlier": "min"}).toDF("key", "leader")
+
+
+def _keys(pairs: DataFrame, side: str) -> DataFrame:
+    return pairs.selectExpr(f"{side} as key")
+
+
 def _named(images: DataFrame, distinct: DataFrame, copies: DataFrame) -> DataFrame:
-    """Return uid and copy_of, given the leader of each hash that is a copy."""
+    """Return images with copy_of, given the leader of each hash that is a copy."""
     led = distinct.join(copies, on="key", how="left").selectExpr("key", "copies", "coalesce(leader, key) as leader")
     sizes = led.groupBy("leader").agg({"copies": "sum"}).toDF("leader", "size").where("size > 1")
     staying = distinct.selectExpr("key as leader", "first as copy_of")
     of_key = led.select("key", "leader").join(sizes, on="leader", how="inner").join(staying, on="leader", how="inner")
-    return images.join(of_key.select("key", "copy_of"), on="key", how="inner").select("uid", "copy_of")
+    return images.join(of_key.select("key", "copy_of"), on="key", how="inner")
 
 
 def _parts(number: int, distance: int, bits: int) -> int:
     """Return into how many parts each band is cut, so that a task compares a million hashes or fewer."""
     wanted = max(0, -(-number // PARTITION_HASHES) - 1).bit_length()
     return 1 << min(wanted, bits // (distance + 1))
-
-
-def _keyed(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
-    for batch in rows:
-        keys = _binary(shuffled(_words(batch["hash"], bits)))
-        yield pa.RecordBatch.from_arrays([batch["uid"].cast(pa.string()), keys], schema=_KEYED)
 
 
 def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
@@ -200,10 +217,10 @@ def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, fo
         for pairs in pairs_in_band(unshuffled(keys), comparison.distance, indexed, band):
             columns = [_binary(keys[side]) for side in pairs.T]
             writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))
-    return Tallies()
+    return Tallies([{"name": "pairs", "language": None, "value": writer.rows}])
 
 
-def _led(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
+def _swept(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
     """Yield copies with their leaders, given all pairs in the order of (later, earlier)."""
     leaders = Leaders(bits // 64)
     for batch in rows:

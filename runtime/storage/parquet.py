@@ -7,7 +7,7 @@ its page checksums. Row groups and texts in other programs' files may have any s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -112,10 +112,15 @@ def read_table(file: OwnFile, columns: list[str] | None = None, rows: pc.Express
 
 def require_rows(files: list[OwnFile], rows: int) -> None:
     """Refuse files that do not hold as many rows as were written."""
-    found = sum(in_threads(rows_of, files))
+    found = sum(row_counts(files))
     if found != rows:
         folder, remedy = (files[0].path.parent, files[0].remedy) if files else ("matched/", "curate with --overwrite")
         raise InputError(f"{folder} holds {found:,} images, {rows:,} were written; {remedy}")
+
+
+def row_counts(files: Sequence[OwnFile]) -> list[int]:
+    """Return the number of rows of each file."""
+    return [*in_threads(rows_of, files)]
 
 
 def first_rows(files: list[OwnFile], rows: int) -> list[dict]:

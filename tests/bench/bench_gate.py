@@ -1,12 +1,13 @@
 """Measure the gate over synthetic matched images and tables: wall time, processor time and the largest processes.
 
-    python tests/bench/bench_gate.py [keep only policy sha256 phash domains] --millions 10
+    python tests/bench/bench_gate.py [keep only policy sha256 phash texts domains] --millions 10
 
 keep:    a condition over a score and one over a size, in a table of as many rows as there are images, in another order
 only:    a list of the uids of half the images
 policy:  the recommended rules, and texts that more than a hundred images have
 sha256:  each tenth image is a copy of another by the hash in a table
 phash:   the same by hashes within 4 bits
+texts:   texts that more than one image has, nearly all of which are distinct pairs
 domains: at most 1,000 images of each of a hundred thousand domains, whose sizes follow Zipf's law
 Each runs in a process of its own, on two cores.
 """
@@ -30,7 +31,7 @@ from curation.schemas import MATCHED  # noqa: E402
 
 FILE = 1_000_000  # images
 DOMAINS = 100_000
-PARTS = ("keep", "only", "policy", "sha256", "phash", "domains")
+PARTS = ("keep", "only", "policy", "sha256", "phash", "texts", "domains")
 
 
 def options_of(part: str, folder: Path) -> GateOptions:
@@ -42,6 +43,7 @@ def options_of(part: str, folder: Path) -> GateOptions:
         "policy": GateOptions(policy=["recommended", "max_images_per_text:100"]),
         "sha256": GateOptions(images=tables, same_image="sha256"),
         "phash": GateOptions(images=tables, same_image="phash:4"),
+        "texts": GateOptions(policy=["max_images_per_text:1"]),
         "domains": GateOptions(policy=["max_images_per_domain:1000"]),
     }[part]
 
@@ -63,7 +65,7 @@ def write_inputs(folder: Path, number: int) -> None:
 
 def _images(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
     domains = np.minimum(random.zipf(1.3, len(rows)), DOMAINS)
-    texts = pa.array([f"a photo of a dog {row}" if row % 10 else f"template {row % 997}" for row in rows.tolist()])
+    texts = pa.array([f"a photo of a dog {row // 2}" if row % 10 else f"template {row % 997}" for row in rows.tolist()])
     candidates = {
         "text": texts,
         "kind": pa.array(["alt"] * len(rows)),
@@ -72,13 +74,14 @@ def _images(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
         "entries": pa.array([[1, 2, 3]] * len(rows), pa.list_(pa.int32())),
     }
     fields = MATCHED.field("candidates").type.value_type
+    candidates |= {"page_url": pa.nulls(len(rows), pa.string())}
     structs = pa.StructArray.from_arrays([candidates[field.name] for field in fields], fields=list(fields))
-    urls = [
-        f"https://d{domain}.example/p/{row}.jpg" for domain, row in zip(domains.tolist(), rows.tolist(), strict=True)
-    ]
+    sites = [f"https://d{domain}.example/p/{row}" for domain, row in zip(domains.tolist(), rows.tolist(), strict=True)]
     known = {
         "uid": _uids(rows),
-        "url": pa.array(urls),
+        "url": pa.array([f"{site}.jpg" for site in sites]),
+        "page_url": pa.array(sites),
+        "signals": pa.array(np.zeros(len(rows), np.int32)),
         "candidates": pa.ListArray.from_arrays(pa.array(np.arange(len(rows) + 1, dtype=np.int32)), structs),
     }
     return pa.table([known.get(field.name, pa.nulls(len(rows), field.type)) for field in MATCHED], schema=MATCHED)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.hashing.picture_hashes import hash_picture  # noqa: E402
-from curation.near_copies.words import bytes_of, words_of  # noqa: E402
+from curation.near_copies.words import binaries, bytes_of, shuffled, words_of  # noqa: E402
 from tests.support.near_copies import near_copies  # noqa: E402
 
 DISTANCES = (0, 2, 4, 6, 8, 10)
@@ -71,11 +71,9 @@ def spark(args) -> None:
 
     for number in _numbers(args):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            hashes = pa.FixedSizeBinaryArray.from_buffers(
-                pa.binary(8), number, [None, pa.py_buffer(bytes_of(_synthetic(number)))]
-            )
+            keys = binaries(bytes_of(shuffled(_synthetic(number))).ravel(), 8)
             uids = pa.array([f"{row:032x}" for row in range(number)])
-            pq.write_table(pa.table({"uid": uids, "hash": hashes.cast(pa.binary())}), f"{folder}/hashes.parquet")
+            pq.write_table(pa.table({"uid": uids, "key": keys}), f"{folder}/hashes.parquet")
             found = usage.run(
                 [sys.executable, __file__, "copies", "--folder", folder, "--distance", str(args.distance)]
             )

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from pyspark.errors import PythonException
 
-from runtime.shuffle import exchange
+from runtime.shuffle import Relay, exchange
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, JobFailed, Session
 from tests.simulator.machine import Machine
@@ -105,3 +105,13 @@ def test_a_partition_that_cannot_be_received_ends_in_its_error(spark, tmp_path):
 
 def test_nothing_to_send_and_no_blocks_give_no_sums(spark):
     assert exchange(spark, [], exchanges.send, exchanges.receive_nothing, 2).rows() == Tallies().rows()
+
+
+def test_blocks_and_tallies_pass_through_relays(spark, tmp_path):
+    relays = [Relay(exchanges.pass_on, partitions) for partitions in (5, 1)]
+    receive = partial(exchanges.receive, folder=tmp_path)
+    tallies = exchange(spark, ITEMS["few"], exchanges.send, receive, 3, relays)
+    rows, sums = naive_exchange(ITEMS["few"], 3)
+    assert {path.name: path.read_text().split("\n") for path in tmp_path.iterdir()} == rows
+    assert tallies["passed on"] == 2 * sums["sent"]
+    assert tallies["sent"] == sums["sent"]

@@ -82,7 +82,7 @@ class Curate(Kind):
 
 
 def _gate(folder: Path) -> Options:
-    return Options(gate=GateOptions(policy=["min_words:5"]))
+    return Options(gate=GateOptions(policy=["min_words:5", "max_images_per_text:3"]))
 
 
 def _table(folder: Path) -> Options:

@@ -181,6 +181,9 @@ class Rows:
     def flatMap(self, function: Callable) -> Rows:
         return self._with(lambda _, rows: chain.from_iterable(map(function, rows)))
 
+    def union(self, other: Rows) -> Rows:
+        return Rows(self.engine, [*self.partitions, *other.partitions])
+
     def mapPartitionsWithIndex(self, function: Callable) -> Rows:
         return self._with(function)
 

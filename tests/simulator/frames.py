@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import Row
-from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from curation.by_uid.comparable import comparable_schema
-from curation.by_uid.rows import keys_of
-from curation.by_uid.tables import KEY_NAMES
-from curation.gate.checks import VERDICTS
+from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.gate.expressions import Condition
-from curation.gate.joined_tables import Asked, _read
+from curation.gate.joined_tables import Asked, Part, _read
 from runtime.spark import over
-from runtime.storage.own_files import OwnFile
-from tests.simulator.engine import Engine, Session
+from tests.simulator.engine import Engine, Rows, Session
 
 MOST = 1000  # numbers: of more nobody looks at each
 HOSTS = pa.schema([pa.field("host", pa.string())])  # of `require_shared`
@@ -47,29 +43,10 @@ class Frame:
         made = [partial(_mapped, function, each) for each in self.partitions]
         return Frame(self.sparkSession, made, HOSTS if isinstance(schema, str) else to_arrow_schema(schema))
 
-    def repartition(self, number: int, column: str) -> Frame:
-        table = self.toArrow()
-        chance = self.sparkSession.engine.driver.chance
-        table = table.take(chance.sample(range(len(table)), len(table)))
-        parts = table[column].to_numpy() % number
-        return Frame.of(self.sparkSession, *(table.filter(pa.array(parts == part)) for part in range(number)))
-
-    def sortWithinPartitions(self, *columns: str) -> Frame:
-        def ordered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            table = pa.Table.from_batches(batches, self.schema)
-            yield from table.sort_by([(name, "ascending") for name in columns]).to_batches()
-
-        return Frame(self.sparkSession, [partial(_mapped, ordered, each) for each in self.partitions], self.schema)
-
-    def join(self, other: Frame, on: str | Sequence[str]) -> Frame:
-        joined = self.toArrow().join(other.toArrow(), on, join_type="inner", use_threads=False)
-        return Frame.of(self.sparkSession, joined)
-
-    def select(self, *columns: str) -> Frame:
-        return Frame.of(self.sparkSession, self.toArrow().select(columns))
-
-    def groupBy(self, *columns: str) -> _Grouped:
-        return _Grouped(self, columns)
+    @property
+    def rdd(self) -> Rows:
+        """The rows, each a tuple of its values."""
+        return Rows(self.sparkSession.engine, [partial(_tuples, each) for each in self.partitions])
 
     def collect(self) -> list[Row]:
         return [Row(**row) for row in self.toArrow().to_pylist()]
@@ -108,31 +85,29 @@ def checked(spark: Session, expression: str, tables: Sequence[pa.Schema], names:
     return [Condition(expression, (expression.split()[0],))]
 
 
-def verdicts(spark: Session, files: Sequence[OwnFile], asked: Asked, sets: None) -> Frame:
-    """Return VERDICTS of the images in all files, as Spark's SQL finds them for one table and one condition."""
-    images = keys_of(spark, files).toArrow()
+def facts(spark: Session, asked: Asked, parts: Sequence[Part], sets: None) -> list[tuple[Frame, int]]:
+    """Return KEY of the images of one table, with whether they meet the one condition."""
     (table,), (columns,), (condition,) = asked.tables, asked.columns, asked.conditions
-    schema = comparable_schema(table.row_schema(columns))
-    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), schema).toArrow()
-    met = {}
-    for row in rows.to_pylist():
-        key = tuple(row[name] for name in KEY_NAMES)
-        met[key] = met.get(key, False) or eval(condition.text, {}, row)
-    found = [met.get(tuple(row[name] for name in KEY_NAMES)) for row in images.to_pylist()]
-    known = pa.array([int(each is not None) for each in found], pa.int64())
-    none = pa.array([0] * len(found), pa.int64())
-    met_bits = pa.array([int(bool(each)) for each in found], pa.int64())
-    values = [images["file"], images["row"], met_bits, known, none, pa.nulls(len(found), pa.string()), none]
-    return Frame.of(spark, pa.table(values, schema=VERDICTS))
+    read = comparable_schema(table.row_schema(columns))
+    rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), read)
+    made = pa.schema([*KEY, pa.field("met", pa.int64())])
+    return [(rows.mapInArrow(partial(_judged, condition=condition.text), from_arrow_schema(made)), parts[0].tables)]
 
 
-def equal_copies(hashes: Frame) -> Frame:
-    """Return `uid` and `copy_of` of the images whose hash several have; the smallest uid stays."""
-    table = hashes.toArrow()
-    groups = table.group_by("hash", use_threads=False).aggregate([("uid", "min"), ("uid", "count")])
-    groups = groups.filter(pc.field("uid_count") > 1).rename_columns(["hash", "copy_of", "size"])
-    return Frame.of(hashes.sparkSession, table.join(groups, "hash", join_type="inner", use_threads=False))
+def with_unmet(spark: Session, asked: Asked) -> list[Part]:
+    """Return the parts; an image of no table meets nothing."""
+    return asked.parts
+
+
+def _judged(batches: Iterator[pa.RecordBatch], condition: str) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        met = pa.array([int(eval(condition, {}, row)) for row in batch.to_pylist()], pa.int64())
+        yield pa.RecordBatch.from_arrays([*batch.select(KEY_NAMES).columns, met], [*KEY_NAMES, "met"])
 
 
 def _mapped(function: Callable, made: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
     return iter(function(made()))
+
+
+def _tuples(made: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[tuple]:
+    return (tuple(row.values()) for batch in made() for row in batch.to_pylist())

@@ -30,7 +30,6 @@ from pyspark import SparkFiles
 from pyspark.sql.functions import expr
 
 from curation.gate import expressions, joined_tables
-from curation.near_copies import copies
 from curation.report import page
 from runtime.caches import cache_folder
 from runtime.storage.paths import as_path
@@ -103,8 +102,8 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
         text_of: _text_of,
         expr: str,
         expressions.checked: frames.checked,
-        joined_tables.verdicts: frames.verdicts,
-        copies.equal_copies: frames.equal_copies,
+        joined_tables.facts: frames.facts,
+        joined_tables.with_unmet: frames.with_unmet,
         entry_points: _ENTRY_POINTS,
     }
     for real, stand_in in stand_ins.items():

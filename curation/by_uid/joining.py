@@ -1,0 +1,144 @@
+"""Bring packed rows about images together by KEY, and from there to the tasks of their files, in the order of rows.
+
+Rows of all sides of a join have one schema, which begins with ROWS; the PLACE of rows of tables is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curation.by_uid.rows import PLACE, RowStream
+from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
+from curation.images.tasks import MATCHED_ROW_GROUP
+from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
+from runtime.packed_rows import Block
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, row_counts
+
+ROWS = (*KEY, *PLACE)
+MOST_TASKS = 1 << 13  # that rewrite files; of more files a task takes several in turn
+_ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # with them keys of any kind spread
+_TAKEN = 1 << 16  # rows that are read along with images at a time
+
+
+@dataclass(frozen=True)
+class Places:
+    """How rows travel to the tasks of their files: the bucket of a row is the number of its file."""
+
+    buckets: int  # a power of two, two at least
+    row_bits: int  # of the number of any row in its file
+    images: int  # in all files
+
+    @classmethod
+    def of(cls, files: Sequence[OwnFile]) -> Places:
+        """Return the places of the rows of these files."""
+        rows = row_counts(files)
+        return cls(1 << max(1, (len(files) - 1).bit_length()), max(1, max(rows, default=0).bit_length()), sum(rows))
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks that take the files."""
+        return min(self.buckets, MOST_TASKS)
+
+    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return keys of rows that have a PLACE, in the order of places: files first, then parts of a file."""
+        free = 65 - self.buckets.bit_length()
+        file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
+        return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
+
+    def stream(self, blocks: Iterable[bytes], schema: pa.Schema) -> RowStream:
+        """Return the rows of some files, each file's in their order."""
+        return RowStream(self._in_order(blocks, schema))
+
+    def _in_order(self, blocks: Iterable[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for bucket in by_bucket(blocks, self.buckets, schema, self.keys):
+            rows = pa.concat_batches([*bucket])
+            rows = rows.take(pa.array(np.argsort(rows["row"].to_numpy())))
+            for begin in range(0, rows.num_rows, _TAKEN):
+                yield rows.slice(begin, _TAKEN)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows of a bucket in groups of one key: the positions of rows group by group, and where each group begins."""
+
+    order: np.ndarray
+    starts: np.ndarray
+    group: np.ndarray  # of each row in the order
+
+    @classmethod
+    def of(cls, rows: pa.RecordBatch) -> Groups:
+        """Return the groups of the rows of a bucket."""
+        high, low = (rows[name].to_numpy() for name in KEY_NAMES)
+        spread = spread_keys(rows)
+        order = np.argsort(spread, kind="stable")
+        is_new = _differs(spread[order])
+        if not np.array_equal(is_new, _differs(high[order]) | _differs(low[order])):  # a chance of 2^-64
+            order = np.lexsort((low, high))
+            is_new = _differs(high[order]) | _differs(low[order])
+        return cls(order, np.flatnonzero(is_new), np.cumsum(is_new) - 1)
+
+    def reduced(self, function: np.ufunc, values: np.ndarray) -> np.ndarray:
+        """Return what the values of each group, given in the order of rows, are reduced to."""
+        return function.reduceat(values, self.starts) if len(self.starts) else values
+
+
+def spread_keys(rows: pa.RecordBatch) -> np.ndarray:
+    """Return a number for each KEY by which rows are dealt out to buckets, also where uids are consecutive numbers."""
+    high, low = (rows[name].to_numpy().view(np.uint64) for name in KEY_NAMES)
+    return (high + low * _ODD[0]) * _ODD[1]
+
+
+def send_images(
+    number: int,
+    file: OwnFile,
+    schema: pa.Schema,
+    packer: Packer,
+    columns: Callable[[pa.RecordBatch], dict[str, pa.Array]] = lambda batch: {},
+) -> Iterator[Block]:
+    """Yield KEY and PLACE of each image of a file, with these columns, and else nulls, in blocks by key."""
+    row = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, ["uid"]):
+        places = [np.full(batch.num_rows, number, np.int32), np.arange(row, row := row + batch.num_rows)]
+        known = dict(zip(schema.names, [*key_columns(batch["uid"]), *map(pa.array, places)], strict=False))
+        yield from deal(packer, known | columns(batch), schema, batch.num_rows)
+
+
+def deal(packer: Packer, known: dict[str, pa.Array], schema: pa.Schema, number: int) -> Iterator[Block]:
+    """Add rows of which some columns are known, and the others null, to a packer, by their keys."""
+    columns = [known.get(field.name, pa.nulls(number, field.type)) for field in schema]
+    rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+    yield from packer.deal(rows, spread_keys(rows))
+
+
+def buckets_of(blocks: Iterable[bytes], number: int, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, Groups]]:
+    """Yield the rows of each bucket of keys, and their groups; where they are many, equal rows are one."""
+    for bucket in by_bucket(blocks, number, schema, spread_keys):
+        rows = _together(bucket)
+        yield rows, Groups.of(rows)
+
+
+def _together(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return all rows; those so far are made distinct as soon as their bytes have doubled: a key may have millions."""
+    held: list[pa.RecordBatch] = []
+    size, limit = 0, BUCKET_BYTES
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        if size > limit:
+            rows = pa.Table.from_batches(held)
+            distinct = rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema)
+            held, size = distinct.combine_chunks().to_batches(), distinct.nbytes
+            limit = max(limit, 2 * size)
+    return pa.concat_batches(held)
+
+
+def _differs(values: np.ndarray) -> np.ndarray:
+    """Return whether each value differs from the one before; the first does."""
+    out = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=out[1:])
+    return out

@@ -1,0 +1,206 @@
+"""Mark the images that show the same picture: all of them, with the uid of the image that stays for them.
+
+The values of a table meet the images by KEY. Images whose values are equal then come together; those whose hashes are
+near each other are found by `near_copies.copies`. Marks are written by file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from curation.by_uid.joining import ROWS, Groups, Places, buckets_of, deal, send_images
+from curation.by_uid.rows import PLACE
+from curation.gate.pictures import VALUE, Pictures
+from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS
+from curation.images.uids import uid_hashes
+from curation.near_copies.copies import copies_of
+from curation.run.sizes import group_buckets
+from runtime.arrow.batching import gather_rows
+from runtime.arrow.buffers import one_array
+from runtime.buckets import Packer, Store, by_bucket
+from runtime.packed_rows import Block, packed, unpack
+from runtime.shuffle import BLOCKS, Relay, as_row, exchange
+from runtime.spark import map_batches, rows_in
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import part_writer
+from runtime.storage.paths import make_folder
+from runtime.tallies import Tallies
+
+MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
+_SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
+_UID = pa.field("uid", pa.string())
+_JOINED = pa.schema([*ROWS, _UID, VALUE])
+_VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row an image
+ROWS_OF_IMAGE = 2  # about so many are joined for an image
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How images meet values: the pictures, in how many buckets, and where the images are."""
+
+    pictures: Pictures
+    buckets: int
+    places: Places
+
+
+def write_marks(
+    spark: SparkSession, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path
+) -> Tallies:
+    """Write a file of MARKS for each file of images that has copies, named by its number; tally `copies`, all of them.
+
+    Of the table, `found` and `differing` images are tallied, and an example. `work` is for what is found on the way.
+    """
+    places = Places.of(images)
+    buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
+    finding = Finding(pictures, buckets, places)
+    items = [*enumerate(images), *((-1, file) for file in pictures.table.files)]
+    send, write = partial(_send, finding=finding), partial(_write, places=places, folder=folder)
+    joining = Relay(partial(_with_values, finding=finding), tasks)
+    if pictures.bits is None or pictures.same.distance is None:
+        equal = Relay(partial(_equal, finding=finding), tasks)
+        return exchange(spark, items, send, write, places.tasks, [joining, equal])
+    values = make_folder(work / "values")
+    store = partial(_store, finding=finding, folder=values)
+    counted = exchange(spark, items, send, store, tasks, [joining])
+    stored = rows_in(spark, values, from_arrow_schema(_VALUES)).withColumnRenamed(VALUE.name, "key")
+    copies = copies_of(stored, pictures.same.distance, work, pictures.bits).select(*MARKS.names)
+    blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
+    return counted + exchange(spark, [], send, write, places.tasks, rows=blocks)
+
+
+def _send(item: tuple[int, Any], _: Tallies, finding: Finding) -> Iterator[Block]:
+    """Yield KEY and uid of the images of a file, or KEY and value of the rows of a table's file."""
+    number, file = item
+    packer = Packer(finding.buckets)
+    if number >= 0:
+        yield from send_images(number, file, _JOINED, packer, lambda batch: {"uid": batch["uid"]})
+    else:
+        for rows in finding.pictures.read(file):
+            known = dict(zip(rows.schema.names, rows.columns, strict=True))
+            yield from deal(packer, known, _JOINED, rows.num_rows)
+    yield from packer.finish()
+
+
+def _with_values(partition: int, blocks: Iterator[bytes], tallies: Tallies, finding: Finding) -> Iterator[Block]:
+    """Yield the images that have a value, with it, by value."""
+    packer = Packer(finding.buckets)
+    for rows, groups in buckets_of(blocks, finding.buckets, _JOINED):
+        found = _images_with_values(rows, groups, finding, tallies)
+        yield from packer.deal(found, _value_keys(found))
+    yield from packer.finish()
+
+
+def _images_with_values(rows: pa.RecordBatch, groups: Groups, finding: Finding, tallies: Tallies) -> pa.RecordBatch:
+    file = rows["file"].fill_null(-1).to_numpy()[groups.order]
+    images = np.flatnonzero(file >= 0)
+    is_found = groups.reduced(np.logical_or, file < 0)
+    tallies.add("found.0", int(is_found[groups.group[images]].sum()))
+    has_value = rows["value"].is_valid().to_numpy(zero_copy_only=False)[groups.order]
+    chosen, differing = _values(rows["value"], groups, np.flatnonzero(has_value))
+    if finding.pictures.table.is_uid and len(several := images[differing[groups.group[images]]]):
+        tallies.add("differing.0", len(several))
+        tallies.add(f"differing_uid.0.{pc.min(rows['uid'].take(pa.array(groups.order[several])))}")
+    images = images[chosen[groups.group[images]] >= 0]
+    own, values = (pa.array(each) for each in (groups.order[images], chosen[groups.group[images]]))
+    columns = [*(rows[name].take(own) for name in _VALUES.names[:-1]), rows["value"].take(values)]
+    return pa.RecordBatch.from_arrays(columns, schema=_VALUES)
+
+
+def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row of the smallest value of each group, -1 if it has none, and whether it has several ones.
+
+    `known` are the positions, in the order of groups, of rows with a value.
+    """
+    chosen, differing = np.full(len(groups.starts), -1), np.zeros(len(groups.starts), bool)
+    group, rows = groups.group[known], groups.order[known]
+    chosen[group] = rows
+    several = np.flatnonzero(np.bincount(group, minlength=len(chosen))[group] > 1)
+    if len(several):
+        own = values.take(pa.array(rows[several]))
+        order = np.lexsort((_ranks(own), group[several]))[::-1]  # the smallest of a group is assigned last
+        chosen[group[several][order]] = rows[several][order]
+        ranks, firsts = _ranks(own)[order], np.flatnonzero(np.diff(group[several][order], prepend=-1))
+        is_other = np.minimum.reduceat(ranks, firsts) != np.maximum.reduceat(ranks, firsts)
+        differing[group[several][order][firsts]] = is_other
+    return chosen, differing
+
+
+def _ranks(values: pa.Array) -> np.ndarray:
+    """Return the rank of each value among the different ones."""
+    codes = values.dictionary_encode()
+    ranks = np.empty(len(codes.dictionary), np.int64)
+    ranks[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(len(ranks))
+    return ranks[codes.indices.to_numpy()]
+
+
+def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
+    return uid_hashes(rows["value"].view(pa.string())).view(np.uint64)
+
+
+def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, finding: Finding) -> Iterator[Block]:
+    """Yield the MARKS of the images whose value others have, by file."""
+    packer, places = Packer(finding.places.tasks), finding.places
+    for bucket in by_bucket(blocks, finding.buckets, _VALUES, _value_keys):
+        for marks in equal_images(bucket):
+            yield from packer.deal(marks, places.keys(marks))
+    yield from packer.finish()
+
+
+def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield MARKS of the images whose value others have; the smallest uid stays.
+
+    One value may be that of any number of images, so they wait on a disk while its smallest uid is looked for.
+    """
+    shared = _SIZES.empty_table()
+    with Store() as store:
+        for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
+            own = pa.table([batch["value"], batch["uid"], np.ones(batch.num_rows, np.int64)], schema=_SIZES)
+            by_value = pa.concat_tables([shared, own]).group_by("value", use_threads=False)
+            shared = by_value.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names)
+            store.add(0, packed(batch.serialize()).data, batch.nbytes)
+        shared = shared.filter(pc.greater(shared["size"], 1)).combine_chunks()
+        for data in store.take(0):
+            batch = unpack(data, _VALUES)
+            places = pc.index_in(batch["value"], value_set=shared["value"])
+            own, copy_of = batch.filter(places.is_valid()), one_array(shared["uid"]).take(places.drop_null())
+            yield pa.RecordBatch.from_arrays([own["file"], own["row"], copy_of], schema=MARKS)
+
+
+def _store(partition: int, blocks: Iterator[bytes], finding: Finding, folder: Path) -> Tallies:
+    """Write the images that have a value."""
+    with part_writer(folder / f"{partition:05d}.parquet", _VALUES, MATCHED_ROW_GROUP) as writer:
+        for bucket in by_bucket(blocks, finding.buckets, _VALUES, _value_keys):
+            for rows in bucket:
+                writer.write(rows)
+    return Tallies()
+
+
+def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
+    """Yield BLOCKS of MARKS by file."""
+    packer = Packer(places.tasks)
+    for batch in marks:
+        yield from map(as_row, packer.deal(batch, places.keys(batch)))
+    yield from map(as_row, packer.finish())
+
+
+def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path) -> Tallies:
+    """Write a file of MARKS for each file of images that has copies; tally how many there are."""
+    tallies, rows = Tallies(), places.stream(blocks, MARKS)
+    for number in rows.files():
+        path = folder / f"{number}.parquet"
+        with part_writer(path, MARKS, MATCHED_ROW_GROUP) as writer:
+            for batch in rows.rest_of(number):
+                writer.write(batch)
+        tallies.add("copies", writer.rows)
+        tally(tallies, path, writer.checksum)
+    return tallies

@@ -1,0 +1,167 @@
+"""Join what tables say of images to the images, and bring the verdicts to the tasks that rewrite the images' files.
+
+Of several rows of an image the one that meets the most conditions counts: of several tries, one that succeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from curation.by_uid.joining import Groups, Places, buckets_of, deal, send_images
+from curation.gate.checks import VERDICTS, Checks
+from curation.gate.joined_tables import Part, facts_schema
+from curation.gate.plan import NOT_TRIED, ROW, SUCCESS
+from curation.gate.rewriting import rewrite
+from curation.run.sizes import group_buckets
+from runtime.buckets import Packer
+from runtime.packed_rows import Block
+from runtime.shuffle import BLOCKS, Relay, as_row, exchange
+from runtime.spark import map_batches
+from runtime.storage.own_files import OwnFile
+from runtime.tallies import Tallies
+
+_LIMITS = np.iinfo(np.int64)
+ROWS_OF_IMAGE = 2  # about so many are joined for an image
+
+
+@dataclass(frozen=True)
+class Join:
+    """How images meet the rows of tables: in how many buckets, the tables in parts, whether they have downloads."""
+
+    buckets: int
+    places: Places
+    parts: Sequence[Part]
+    tables: int
+    has_status: bool
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of what is joined."""
+        return facts_schema(self.tables)
+
+
+def rewritten(
+    facts: Sequence[tuple[DataFrame, int]],
+    images: Sequence[OwnFile],
+    checks: Checks,
+    parts: Sequence[Part],
+    has_status: bool,
+    folder: Path,
+) -> Tallies:
+    """Rewrite all files with the images that pass the checks, given `facts` about images."""
+    places = Places.of(images)
+    buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
+    join = Join(buckets, places, parts, checks.tables, has_status)
+    blocks = [map_batches(rows, partial(_packed, join=join, found=found), BLOCKS) for rows, found in facts]
+    send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), tasks)
+    receive = partial(_receive, images=list(images), places=places, checks=checks, folder=folder)
+    items = list(enumerate(images))
+    spark = facts[0][0].sparkSession
+    return exchange(spark, items, send, receive, places.tasks, [relay], reduce(DataFrame.union, blocks))
+
+
+def _packed(rows: Iterable[pa.RecordBatch], join: Join, found: int) -> Iterator[pa.RecordBatch]:
+    """Yield BLOCKS of facts, which are of the tables `found` where rows do not say."""
+    packer = Packer(join.buckets)
+    for batch in rows:
+        known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}
+        known |= dict(zip(batch.schema.names, batch.columns, strict=True))
+        yield from map(as_row, deal(packer, known, join.schema, batch.num_rows))
+    yield from map(as_row, packer.finish())
+
+
+def _send(numbered: tuple[int, OwnFile], _: Tallies, join: Join) -> Iterator[Block]:
+    packer = Packer(join.buckets)
+    yield from send_images(*numbered, join.schema, packer)
+    yield from packer.finish()
+
+
+def _pass_on(partition: int, blocks: Iterator[bytes], _: Tallies, join: Join) -> Iterator[Block]:
+    """Yield the verdicts of images by file."""
+    packer = Packer(join.places.tasks)
+    for rows, groups in buckets_of(blocks, join.buckets, join.schema):
+        verdicts = judged(rows, groups, join)
+        yield from packer.deal(verdicts, join.places.keys(verdicts))
+    yield from packer.finish()
+
+
+def judged(rows: pa.RecordBatch, groups: Groups, join: Join) -> pa.RecordBatch:
+    """Return VERDICTS of the images among rows that are grouped by image."""
+    numbers = {name: rows[name].fill_null(0).to_numpy()[groups.order] for name in ("met", "found", "sets")}
+    met = np.zeros(len(groups.starts), np.int64)
+    for part in join.parts:
+        met |= _best(numbers["met"], numbers["found"] & part.tables != 0, part, groups)
+    file = rows["file"].fill_null(-1).to_numpy()[groups.order]
+    images = np.flatnonzero(file >= 0)
+    group = groups.group[images]
+    columns = {
+        "file": file[images],
+        "row": rows["row"].fill_null(-1).to_numpy()[groups.order[images]],
+        "met": met[group],
+        "found": groups.reduced(np.bitwise_or, numbers["found"])[group],
+        "sets": groups.reduced(np.bitwise_or, numbers["sets"])[group],
+        "status": _smallest(rows["status"], groups, join.has_status).take(pa.array(group)),
+        "differing": _differing(rows, groups, join.tables)[group],
+    }
+    return pa.RecordBatch.from_arrays([pa.array(columns[field.name]) for field in VERDICTS], schema=VERDICTS)
+
+
+def _best(met: np.ndarray, is_own: np.ndarray, part: Part, groups: Groups) -> np.ndarray:
+    """Return the conditions of a part that the best row of each group meets: the most, and of as many the last ones."""
+    numbers = np.where(is_own, _ones(met), -1)
+    most = groups.reduced(np.maximum, numbers)
+    best = groups.reduced(np.maximum, np.where(numbers == most[groups.group], met, 0))
+    return np.where(most < 0, part.unmet, best)
+
+
+def _ones(numbers: np.ndarray) -> np.ndarray:
+    """Return how many bits of each number are set."""
+    return np.unpackbits(numbers.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
+
+
+def _smallest(statuses: pa.Array, groups: Groups, has_status: bool) -> pa.Array:
+    """Return the smallest status of each group: an empty one stands for success, none for an image without tries."""
+    if not has_status:
+        return pa.nulls(len(groups.starts), pa.string())
+    codes = statuses.dictionary_encode()
+    order = pc.sort_indices(codes.dictionary).to_numpy()
+    ranks = np.empty(len(order) + 1, np.int64)
+    ranks[order], ranks[-1] = np.arange(len(order)), len(order)
+    own = ranks[codes.indices.fill_null(len(order)).to_numpy()][groups.order]
+    named = [SUCCESS if each == "" else each for each in codes.dictionary.take(pa.array(order)).to_pylist()]
+    return pa.array([*named, NOT_TRIED]).take(pa.array(groups.reduced(np.minimum, own)))
+
+
+def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:
+    """Return, as bits, the tables in which rows of a group differ."""
+    out = np.zeros(len(groups.starts), np.int64)
+    for number in range(tables):
+        hashes = rows[f"{ROW}{number}"]
+        if hashes.null_count < len(hashes):
+            least, most = (hashes.fill_null(end).to_numpy()[groups.order] for end in (_LIMITS.max, _LIMITS.min))
+            differs = groups.reduced(np.minimum, least) < groups.reduced(np.maximum, most)
+            out |= np.where(differs, 1 << number, 0)
+    return out
+
+
+def _receive(
+    partition: int,
+    blocks: Iterator[bytes],
+    images: Sequence[OwnFile],
+    places: Places,
+    checks: Checks,
+    folder: Path,
+) -> Tallies:
+    """Rewrite the files of whose images verdicts come."""
+    stream, tallies = places.stream(blocks, VERDICTS), Tallies()
+    for number in stream.files():
+        tallies += rewrite(images[number], checks, folder, number, stream)
+    return tallies
