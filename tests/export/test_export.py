@@ -61,7 +61,7 @@ def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
 FORMS = {"huggingface": lambda *_: HuggingFace("pairs"), "columns": with_columns, "datacomp": lambda *_: DataComp()}
 
 
-@pytest.mark.parametrize("task", [0, 1, 3])
+@pytest.mark.parametrize(("folder", "task"), [("local", 0), ("local", 1), ("local", 3), ("s3", 1)], indirect=["folder"])
 @pytest.mark.parametrize("form", FORMS)
 def test_an_export_that_broke_off_is_gone_on_with(run, folder, tmp_path, form, task):
     wanted = FORMS[form](tmp_path, run)

@@ -137,7 +137,7 @@ def broken_off(run, to: Path, exclusion: Exclusion, task: int) -> None:
         remove(in_turn(interrupt), run.path, exclusion, to)
 
 
-@pytest.mark.parametrize("task", [0, 1, 2])
+@pytest.mark.parametrize(("folder", "task"), [("local", 0), ("local", 2), ("s3", 1)], indirect=["folder"])
 def test_a_removal_that_broke_off_is_gone_on_with(run, folder, tmp_path, task):
     exclusion, begun = Exclusion.of(domains=[DOMAIN]), []
     remove(in_turn(), run.path, exclusion, tmp_path / "quiet")
