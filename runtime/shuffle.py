@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from runtime.packed_rows import Block
 from runtime.redaction import known, learn
-from runtime.spark import Tallied, counting, follow, summed
+from runtime.spark import Tallied, counting, follow, numbered, summed
 from runtime.tallies import Tallies
 
 Send = Callable[[Any, Tallies], Iterator[Block]]
@@ -48,11 +48,10 @@ def exchange(
     `receive(partition, blocks)` gets those of a partition in any order; it is called for each partition.
     Blocks may pass through `relays`, and more of them may come as `rows` of BLOCKS.
     """
-    context = spark.sparkContext
-    each = context.broadcast((items, send, receive, tuple(relays), known()))
-    numbers = context.parallelize(range(len(items)), max(1, len(items)))
+    each = spark.sparkContext.broadcast((send, receive, tuple(relays), known()))
     bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
-    sent = numbers.flatMap(partial(_send, each=each, partitions=bounds[0], counter=follow(spark, items)))
+    sending = partial(_send, each=each, partitions=bounds[0], counter=follow(spark, items))
+    sent = numbered(spark, items, len(items)).flatMap(sending)
     if rows is not None:
         sent = sent.union(rows.rdd.map(partial(_of_row, partitions=bounds[0])))
     for number, relay in enumerate(relays):
@@ -71,13 +70,13 @@ def as_row(block: Block) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([block.data], pa.binary())], schema=BLOCKS)
 
 
-def _send(number: int, each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:
+def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:
     gc.freeze()  # as in runtime.spark
-    items, send, _, _, addresses = each.value
+    (number, item), (send, _, _, addresses) = numbered, each.value
     learn(addresses)
-    with counting(items[number], counter):
+    with counting(item, counter):
         tallies = Tallies()
-        for block in send(items[number], tallies):
+        for block in send(item, tallies):
             yield block.scaled(partitions), block.data
         yield number % partitions, (number, tallies.rows())
 
@@ -91,7 +90,7 @@ def _pass_on(
     partition: int, sent: Iterable[Sent], each: Broadcast, relay: int, first: int, partitions: int, counter: Accumulator
 ) -> Iterator[Sent]:
     gc.freeze()
-    _, _, _, relays, addresses = each.value
+    _, _, relays, addresses = each.value
     learn(addresses)
     tallied: list[Tallied] = []
     with counting(partition, counter):
@@ -106,7 +105,7 @@ def _receive(
     partition: int, sent: Iterable[Sent], each: Broadcast, first: int, counter: Accumulator
 ) -> Iterator[Tallied]:
     gc.freeze()
-    _, _, receive, _, addresses = each.value
+    _, receive, _, addresses = each.value
     learn(addresses)
     tallied: list[Tallied] = []
     with counting(partition, counter):

@@ -113,7 +113,6 @@ def over(
 ) -> DataFrame:
     """Return the rows that `function(item)` yields for each item, with one task an item."""
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
-    # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
     each = spark.sparkContext.broadcast((items, function, known()))
     return map_batches(numbers, partial(_each, each=each, counter=follow(spark, items)), schema)
 
@@ -128,11 +127,16 @@ def run(
 
     This is no DataFrame: the JVM takes longer to plan and compile one than many a stage runs.
     """
-    each = spark.sparkContext.broadcast((items, function, known()))
+    # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
+    each = spark.sparkContext.broadcast((function, known()))
     most = tasks_per_core * spark.sparkContext.defaultParallelism if tasks_per_core else len(items)
-    numbers = spark.sparkContext.parallelize(range(len(items)), max(1, min(len(items), most)))
     rows_of = partial(_rows_of, each=each, counter=follow(spark, items))
-    return summed(numbers.map(rows_of), len(items))
+    return summed(numbered(spark, items, most).map(rows_of), len(items))
+
+
+def numbered(spark: SparkSession, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
+    """Return the items with their places, in at most so many partitions; a task gets its own ones, and no others."""
+    return spark.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))
 
 
 def summed(tallied: RDD[Tallied], number: int) -> Tallies:
@@ -180,14 +184,14 @@ def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
     yield part, Tallies(chain.from_iterable(rows for _, rows in tallied)).rows()
 
 
-def _rows_of(number: int, each: Broadcast, counter: Accumulator) -> Tallied:
+def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -> Tallied:
     # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
     # looking at it again and again takes a tenth of a worker's time.
     gc.freeze()
-    items, function, addresses = each.value
+    (number, item), (function, addresses) = numbered, each.value
     learn(addresses)
-    with counting(items[number], counter):
-        return number, function(items[number]).rows()
+    with counting(item, counter):
+        return number, function(item).rows()
 
 
 def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:

@@ -6,6 +6,7 @@ lost with its executor, or stop half way and go on late: beside the next try of 
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -141,10 +142,10 @@ class Session:
     def accumulator(self, value: Any, _: object) -> Accumulator:
         return Accumulator(value)
 
-    def parallelize(self, rows: range, slices: int) -> Rows:
+    def parallelize(self, rows: list, slices: int) -> Rows:
         bounds = [len(rows) * number // slices for number in range(slices + 1)]
-        parts = [rows[begin:end] for begin, end in zip(bounds, bounds[1:], strict=False)]
-        return Rows(self.engine, [partial(iter, part) for part in parts])
+        parts = [pickle.dumps(rows[begin:end]) for begin, end in zip(bounds, bounds[1:], strict=False)]
+        return Rows(self.engine, [partial(_unpickled, part) for part in parts])
 
 
 @dataclass
@@ -200,6 +201,10 @@ class Rows:
 
     def _with(self, function: Callable) -> Rows:
         return Rows(self.engine, [partial(_apply, function, *each) for each in enumerate(self.partitions)])
+
+
+def _unpickled(part: bytes) -> Iterator:
+    return iter(pickle.loads(part))
 
 
 def _apply(function: Callable, number: int, rows: Callable[[], Iterator]) -> Iterator:
