@@ -5,7 +5,7 @@ Rows travel as packed blocks: by key to where those of one image meet, and from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from curation.by_uid.by_key import ROWS, Groups, Places, deal, spread_keys
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.run.sizes import MOST_BUCKETS, group_buckets
@@ -21,8 +22,7 @@ from runtime.buckets import Packer, by_bucket
 from runtime.packed_rows import Block
 from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches, rows_of
-from runtime.storage.paths import in_threads
+from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
 
 SIDE = pa.field("side", pa.int8())  # of a row on its way: 0 for a place, else its table's number, from 1
@@ -36,7 +36,7 @@ Write = Callable[[int, RowStream], Tallies]
 
 
 @dataclass(frozen=True)
-class Places:
+class Images:
     """Files with a row an image: `read(file)` yields `row` and KEY of those that have a uid, in order."""
 
     files: Sequence[Any]
@@ -68,7 +68,7 @@ class Table:
 class Join:
     """Images of files, and tables of which some may have them."""
 
-    places: Places
+    images: Images
     tables: Sequence[Table]
 
     @property
@@ -79,20 +79,19 @@ class Join:
     @property
     def schema(self) -> pa.Schema:
         """The columns of a row on its way to where those of an image meet."""
-        return pa.schema([*KEY, SIDE, *PLACE, *self.fields, *(field for table in self.tables for field in table.order)])
+        return pa.schema([*ROWS, SIDE, *self.fields, *(field for table in self.tables for field in table.order)])
 
     def write(self, spark: SparkSession, write: Write) -> Tallies:
         """Let `write(number, stream)` write each file, and return the sums of what it tallies.
 
         The stream has PLACE and the fields of all tables, of the images that some table has.
         """
-        files = len(self.places.files)
-        wanted = max(self.places.rows // FILE_ROWS, TURNS * spark.sparkContext.defaultParallelism)
-        groups = max(1, min(wanted, files, MOST_BUCKETS))
+        wanted = max(self.images.rows // FILE_ROWS, TURNS * spark.sparkContext.defaultParallelism)
+        places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
         buckets, tasks = self._cut
-        relay = Relay(partial(self.joined, buckets=buckets, groups=groups), tasks)
-        receive = partial(self.written, write=write, groups=groups)
-        return exchange(spark, self._items, partial(self.sent, buckets=buckets), receive, groups, [relay])
+        relay = Relay(partial(self.joined, buckets=buckets, places=places), tasks)
+        receive = partial(self.written, write=write, places=places)
+        return exchange(spark, self._items, partial(self.sent, buckets=buckets), receive, places.tasks, [relay])
 
     def count(self, spark: SparkSession, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
         """Return the sums of what `count` tallies of such rows, as they come."""
@@ -103,55 +102,50 @@ class Join:
     @property
     def _items(self) -> list[tuple[int, int]]:
         """The files of all sides: the number of the side, and of the file."""
-        files = [len(self.places.files), *(len(table.files) for table in self.tables)]
+        files = [len(self.images.files), *(len(table.files) for table in self.tables)]
         return [(side, number) for side, own in enumerate(files) for number in range(own)]
 
     @property
     def _cut(self) -> tuple[int, int]:
-        return group_buckets(self.places.rows + sum(table.rows for table in self.tables))
+        return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
 
     def sent(self, item: tuple[int, int], tallies: Tallies, buckets: int) -> Iterator[Block]:
         """Yield the rows of a file of places, or of a table."""
         (side, number), packer = item, Packer(buckets)
-        of_side = self.tables[side - 1] if side else self.places
+        of_side = self.tables[side - 1] if side else self.images
         for batch in of_side.read(of_side.files[number]):
             known = {name: batch[name] for name in batch.schema.names}
             known[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), len(batch))
             if not side:
                 known["file"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
-            columns = [known.get(field.name, pa.nulls(len(batch), field.type)) for field in self.schema]
-            rows = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-            yield from packer.deal(rows, _hashes(rows))
+            yield from deal(packer, known, self.schema, len(batch))
         yield from packer.finish()
 
-    def joined(self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, groups: int) -> Iterator[Block]:
-        """Yield what tables have of each place, by groups of files."""
-        packer = Packer(groups)
-        for rows in by_bucket(blocks, buckets, self.schema, _hashes):
-            for found in self._found(_one(rows)):
-                group = found["file"].to_numpy().astype(np.int64) * groups // len(self.places.files)
-                order = np.argsort(group, kind="stable")
-                yield from packer.add(found.take(pa.array(order)), group[order])
+    def joined(
+        self, partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, places: Places
+    ) -> Iterator[Block]:
+        """Yield what tables have of each place, by file."""
+        packer = Packer(places.tasks)
+        for rows in by_bucket(blocks, buckets, self.schema, spread_keys):
+            for found in self._found(pa.concat_batches([*rows])):
+                yield from packer.deal(found, places.keys(found))
         yield from packer.finish()
 
     def counted(
         self, partition: int, blocks: Iterator[bytes], buckets: int, count: Callable[[pa.RecordBatch], Tallies]
     ) -> Tallies:
         """Return what is tallied of the places in some buckets."""
-        met = by_bucket(blocks, buckets, self.schema, _hashes)
-        return Tallies(row for rows in met for found in self._found(_one(rows)) for row in count(found).rows())
+        met = map(pa.concat_batches, map(list, by_bucket(blocks, buckets, self.schema, spread_keys)))
+        return Tallies(row for rows in met for found in self._found(rows) for row in count(found).rows())
 
-    def written(self, partition: int, blocks: Iterator[bytes], write: Write, groups: int) -> Tallies:
-        """Write the files of a group."""
-        schema = pa.schema([*PLACE, *self.fields])
-        stream = RowStream(map(_in_order, by_bucket(blocks, groups, schema, self._order)))
-        files = len(self.places.files)
-        first, end = (-(-files * each // groups) for each in (partition, partition + 1))
-        return Tallies(row for number in range(first, end) for row in write(number, stream).rows())
+    def written(self, partition: int, blocks: Iterator[bytes], write: Write, places: Places) -> Tallies:
+        """Write the files of a task."""
+        stream = places.stream(blocks, pa.schema([*PLACE, *self.fields]))
+        return Tallies(row for number in places.files_of(partition) for row in write(number, stream).rows())
 
     def _found(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Yield the values of all tables for the places in the rows of some images."""
-        side, image = rows["side"].to_numpy(), _images(rows)
+        side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
         found = np.empty((len(self.tables), len(places)), np.int64)
         for number, table in enumerate(self.tables):
@@ -171,17 +165,10 @@ class Join:
                 columns += [rows[field.name].take(at) for field in table.fields]
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
 
-    def _order(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return numbers in the order of files, and of rows in a file, spread over those of 64 bits."""
-        of_file = (1 << 64) // len(self.places.files)
-        of_row = of_file // (1 + max(self.places.sizes))
-        file, row = (rows[name].to_numpy().astype(np.uint64) for name in ("file", "row"))
-        return file * np.uint64(of_file % (1 << 64)) + row * np.uint64(of_row)
 
-
-def places_of(files: Sequence[OwnFile]) -> Places:
+def images_in(files: Sequence[OwnFile]) -> Images:
     """Return the images in files of a run."""
-    return Places(files, [*in_threads(rows_of, files)], _rows)
+    return Images(files, row_counts(files), _rows)
 
 
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
@@ -199,30 +186,3 @@ def _rows(file: OwnFile) -> Iterator[pa.RecordBatch]:
     row = 0
     for batch in keys(file):
         yield batch.append_column(PLACE[1], pa.array(np.arange(row, row := row + len(batch))))
-
-
-def _hashes(rows: pa.RecordBatch) -> np.ndarray:
-    """Return a hash of each KEY, whose halves may be all but random."""
-    high, low = (rows[name].to_numpy().view(np.uint64) for name in KEY_NAMES)
-    mixed = (high ^ (low << np.uint64(1))) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= low ^ (mixed >> np.uint64(32))
-    return mixed * np.uint64(0xD6E8FEB86659FD93)
-
-
-def _images(rows: pa.RecordBatch) -> np.ndarray:
-    """Return a number for each row, from 0, which rows of one KEY share."""
-    high, low = (rows[name].to_numpy() for name in KEY_NAMES)
-    order = np.lexsort((low, high))
-    high, low = high[order], low[order]
-    numbers = np.empty(len(order), np.int64)
-    numbers[order] = np.cumsum(np.append([False] * bool(len(order)), (high[1:] != high[:-1]) | (low[1:] != low[:-1])))
-    return numbers
-
-
-def _one(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.concat_batches([*batches])
-
-
-def _in_order(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    rows = _one(batches)
-    return rows.take(pa.array(np.lexsort((rows["row"].to_numpy(), rows["file"].to_numpy()))))

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from curation.by_uid.captions import NO_SCORE, caption_rows, find_captions
 from curation.by_uid.clusters import cluster_rows, find_clusters, named, require_one_cluster
-from curation.by_uid.join import Join, Table, first, keys, places_of
+from curation.by_uid.join import Join, Table, first, images_in, keys
 from curation.by_uid.tables import KEY, ImageTable, Paths
 from curation.run.finished import curated_files, pool_files
 from curation.run.results import Results
@@ -58,7 +58,7 @@ def known(spark: SparkSession, run: Results, of_captions: Paths = (), of_cluster
     clusters = cluster_table(of_clusters) if of_clusters else None
     if not (captions or clusters):
         return Known()
-    pool = places_of(pool_files(run))
+    pool = images_in(pool_files(run))
     kept = [_kept_table(run)] if clusters else []
     tallies = Join(pool, [*kept, *(each for each in (captions, clusters) if each)]).count(spark, _counted)
     captioned, clustered = (int(tallies[fields[0].name]) for fields in (CAPTION, CLUSTER))

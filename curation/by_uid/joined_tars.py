@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from curation.by_uid.join import READ_ROWS, Join, Places, Table
+from curation.by_uid.join import READ_ROWS, Images, Join, Table
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns, spelled
 from curation.inputs.files import Input
@@ -85,7 +85,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
 
 def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
     """Return the join of the samples in files of SAMPLES, of which the rows are known, with tables."""
-    return Join(Places(files, sizes, _places), tables)
+    return Join(Images(files, sizes, _images), tables)
 
 
 def scan(
@@ -168,7 +168,7 @@ def _report(without: int, number: int, first: str) -> None:
         )
 
 
-def _places(scan: OwnFile) -> Iterator[pa.RecordBatch]:
+def _images(scan: OwnFile) -> Iterator[pa.RecordBatch]:
     """Yield the row and the KEY of each sample that states a uid."""
     row = 0
     for batch in batches(scan, READ_ROWS, ["uid"]):

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.by_uid.join import Join, Table, places_of
+from curation.by_uid.join import Join, Table, images_in
 from curation.by_uid.rows import RowStream
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of
 from curation.online.config import Choice
@@ -93,7 +93,7 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, tables: Sequence[Table], 
     """Write the uids that clusters choose; return a file of them for each file."""
     chosen = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
-        join = Join(places_of(files), tables)
+        join = Join(images_in(files), tables)
         write = partial(_choose, files=list(files), folder=chosen, fields=join.fields, choice=choice)
         return _own(chosen, join.write(folder.spark, write))
 

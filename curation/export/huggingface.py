@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
-from curation.by_uid.join import Join, places_of
+from curation.by_uid.join import Join, images_in
 from curation.by_uid.rows import RowStream
 from curation.export.card import card, croissant
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, of_clusters, with_kept
@@ -139,7 +139,7 @@ def _write_joined(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> 
 
     def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
         with folder.progress.stage(f"write {len(missing)} of {counted(len(files), 'file')} with columns"):
-            join = Join(places_of([item.content for item in missing]), beside.tables)
+            join = Join(images_in([item.content for item in missing]), beside.tables)
             join.write(folder.spark, partial(_write_each, items=missing, task=task))
 
     write = partial(_write_rows, fields=beside.fields, choice=beside.choice)

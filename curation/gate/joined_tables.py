@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from curation.by_uid.by_key import ROWS
 from curation.by_uid.comparable import comparable, comparable_schema
-from curation.by_uid.joining import ROWS
 from curation.by_uid.tables import KEY_NAMES, ImageTable
 from curation.gate.expressions import Condition
 from curation.gate.plan import (

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.by_uid.joining import ROWS, Groups, Places, buckets_of, deal, send_images
+from curation.by_uid.by_key import ROWS, Groups, Places, buckets_of, deal, send_images
 from curation.by_uid.rows import PLACE
 from curation.gate.pictures import VALUE, Pictures
 from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS
@@ -32,7 +32,7 @@ from runtime.packed_rows import Block, packed, unpack
 from runtime.shuffle import BLOCKS, Relay, as_row, exchange
 from runtime.spark import map_batches, rows_in
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import part_writer
+from runtime.storage.parquet import part_writer, row_counts
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
@@ -60,7 +60,7 @@ def write_marks(
 
     Of the table, `found` and `differing` images are tallied, and an example. `work` is for what is found on the way.
     """
-    places = Places.of(images)
+    places = Places.of(row_counts(images))
     buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
     finding = Finding(pictures, buckets, places)
     items = [*enumerate(images), *((-1, file) for file in pictures.table.files)]

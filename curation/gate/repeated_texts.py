@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.joining import Places
+from curation.by_uid.by_key import Places
 from curation.gate.checks import Rule
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.images.uids import uid_hashes
@@ -24,7 +24,7 @@ from runtime.errors import AGAIN
 from runtime.packed_rows import Block
 from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
-from runtime.storage.parquet import batches, part_writer, read_table
+from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.tallies import Tallies
 
 TEXTS_OF_IMAGE = 2  # about so many
@@ -35,7 +35,7 @@ _OF_FILE = pa.schema([_COUNTS.field("hash")])
 
 def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rule:
     """Return the rule that removes the texts which more than `most` of the images have."""
-    places, folder = Places.of(images), context.output.parts.begin("repeated")
+    places, folder = Places.of(row_counts(images)), context.output.parts.begin("repeated")
     buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.images)
     send = partial(_send, buckets=buckets)
     relay = Relay(partial(_pass_on, buckets=buckets, places=places, most=most), tasks)

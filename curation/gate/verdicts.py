@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from curation.by_uid.joining import Groups, Places, buckets_of, deal, send_images
+from curation.by_uid.by_key import Groups, Places, buckets_of, deal, send_images
 from curation.gate.checks import VERDICTS, Checks
 from curation.gate.joined_tables import Part, facts_schema
 from curation.gate.plan import NOT_TRIED, ROW, SUCCESS
@@ -26,6 +26,7 @@ from runtime.packed_rows import Block
 from runtime.shuffle import BLOCKS, Relay, as_row, exchange
 from runtime.spark import map_batches
 from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
 
 _LIMITS = np.iinfo(np.int64)
@@ -57,7 +58,7 @@ def rewritten(
     folder: Path,
 ) -> Tallies:
     """Rewrite all files with the images that pass the checks, given `facts` about images."""
-    places = Places.of(images)
+    places = Places.of(row_counts(images))
     buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
     join = Join(buckets, places, parts, checks.tables, has_status)
     blocks = [map_batches(rows, partial(_packed, join=join, found=found), BLOCKS) for rows, found in facts]

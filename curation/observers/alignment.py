@@ -41,15 +41,13 @@ from metadata.languages import language
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
 from runtime.progress import Progress
-from runtime.spark import over
+from runtime.spark import run as run_tasks
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 from runtime.storage.whole import whole, write_json
+from runtime.tallies import Tallies
 
 JSON, PLOT = "alignment.json", "alignment.svg"
-# Where the sum of a language stands in the counts of classes, of what it is, and what a file adds to it.
-SUMS = pa.schema({"part": pa.string(), "language": pa.string(), "place": pa.int64(), "value": pa.int64()})
-
 Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
 
@@ -88,11 +86,10 @@ def _counted(
 ) -> Figures:
     """Count the classes where the files of pool and manifest are read."""
     parts = [(name, file) for name, own in files.items() for file in own]
-    sums = over(spark, parts, partial(_count, classes=classes, rules=rules), SUMS)
-    rows = sums.groupBy("part", "language", "place").sum("value").collect()
     counts = {name: {code: no_counts(len(each.labels)) for code, each in classes} for name in _READERS}
-    for part, code, place, value in rows:
-        counts[part][code][place] = value
+    for row in run_tasks(spark, parts, partial(_count, classes=classes, rules=rules)).rows():
+        part, _, place = row["name"].partition(".")
+        counts[part][row["language"]][int(place)] = row["value"]
     return _aligned(classes, counts)
 
 
@@ -125,15 +122,13 @@ def of_manifest(files: Iterable[OwnFile]) -> Iterator[tuple[pa.Array, pa.Array]]
 _READERS: dict[str, Callable[[Iterable[OwnFile]], Rows]] = {POOL: of_pool, MANIFEST: of_manifest}
 
 
-def _count(
-    part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules
-) -> Iterator[pa.RecordBatch]:
-    """Yield the counts of a file of the pool or the manifest, to be added to the sums of each language."""
-    name, file = part
+def _count(part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> Tallies:
+    """Return the counts of a file of the pool or the manifest, which add up by language and place."""
+    (name, file), tallies = part, Tallies()
     for code, counts in count_classes(_READERS[name]([file]), _finders(classes, rules)).items():
-        places = np.flatnonzero(counts)
-        columns = [pa.repeat(name, len(places)), pa.repeat(code, len(places)), places, counts[places]]
-        yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=SUMS)
+        for place in np.flatnonzero(counts):
+            tallies.add(f"{name}.{place}", int(counts[place]), code)
+    return tallies
 
 
 @lru_cache(maxsize=1)

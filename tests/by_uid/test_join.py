@@ -12,7 +12,7 @@ import pytest
 
 from curation import online
 from curation.by_uid import join
-from curation.by_uid.join import Join, Places, Table, first
+from curation.by_uid.join import Images, Join, Table, first
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns
 from runtime import buckets
@@ -96,7 +96,7 @@ def test_files_get_what_a_dictionary_gives_them(session, tmp_path, monkeypatch, 
         Table(texts, 80, partial(read_table, fields=[NUMBER, TEXT]), largest, [TEXT], [NUMBER]),
         Table(flags, 30, partial(read_table, fields=[FLAG]), first, [FLAG]),
     ]
-    joined = Join(Places(files, sizes, read_places), tables)
+    joined = Join(Images(files, sizes, read_places), tables)
     best = {uid: text for uid, _, text in sorted(row for file in texts for row in file)}
     best = {uid: max(row[1:] for file in texts for row in file if row[0] == uid)[1] for uid in best}
     flag_of = dict(flags[0])

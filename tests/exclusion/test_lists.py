@@ -2,7 +2,6 @@
 
 import gzip
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -13,6 +12,7 @@ from curation.exclusion.lists import KINDS
 from curation.inputs.tables import value_files
 from metadata import InputError
 from tests.support.exclusions import LISTED, UID, URL, reasons, written
+from tests.support.mapped import is_mapped
 
 
 def test_lines_say_what_they_are_by_a_prefix_or_by_their_form(tmp_path):
@@ -172,4 +172,4 @@ def test_a_saved_exclusion_opens_the_same_mapped_into_memory(tmp_path, listed):
     rows = [{"url": URL}, {"url": "https://bücher.example"}, {"url": "https://a.example/b.gif"}, {"url": None}]
     assert reasons(opened, rows) == reasons(exclusion, rows)
     assert (opened.digest, len(opened)) == (exclusion.digest, len(exclusion))
-    assert isinstance(opened.uids.keys, np.memmap)
+    assert is_mapped(opened.uids.keys)

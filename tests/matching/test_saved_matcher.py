@@ -4,16 +4,15 @@ import json
 import subprocess
 import sys
 import time
-from mmap import mmap
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from curation.matching.matcher import Matcher
 from runtime.errors import InputError
 from tests.naive.matching import naive_matches
 from tests.support.checkout import ROOT
+from tests.support.mapped import is_mapped
 from tests.support.matching import ENTRIES, RULES, TEXTS, answers, saved
 
 
@@ -30,14 +29,7 @@ def test_a_saved_matcher_answers_alike_and_knows_its_entries(tmp_path, rules):
 def test_an_opened_matcher_is_mapped_into_memory(tmp_path, rules):
     opened = saved(Matcher.build(ENTRIES, rules), tmp_path / "matcher")
     arrays = [array for trie in opened.tries for array in trie if array.nbytes]
-    assert all(isinstance(source(array), mmap) and not array.flags.writeable for array in arrays)
-
-
-def source(array: np.ndarray) -> object:
-    """Return what has the memory of an array."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return memoryview(array.base).obj
+    assert all(map(is_mapped, arrays))
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -61,7 +61,7 @@ def test_a_part_that_took_the_place_of_another_by_half_is_not_whole_and_the_next
     begin_three(output)
     with monkeypatch.context() as patch:
         copies = iter([output.path.fs.cp_file] * moved)
-        patch.setattr(paths, "_each", lambda do, items: [do(item) for item in items])
+        patch.setattr(paths, "in_threads", lambda do, items: [do(item) for item in items])
         patch.setattr(output.path.fs, "cp_file", lambda *names: next(copies)(*names))
         with pytest.raises(StopIteration) if moved < 3 else nullcontext():
             output.finish_matched(TALLIES)

@@ -6,8 +6,8 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid import joining
-from curation.by_uid.joining import Groups, Places, _together
+from curation.by_uid import by_key
+from curation.by_uid.by_key import Groups, Places, _together
 from curation.by_uid.tables import KEY_NAMES
 from curation.gate import marks
 from curation.gate.joined_tables import Part, facts_schema
@@ -16,7 +16,7 @@ from curation.gate.repeated_texts import _COUNTS, repeated_in
 from curation.gate.verdicts import Join, judged
 from runtime.buckets import bucket_of
 
-PLACES = Places(buckets=4, row_bits=10, images=1000)
+PLACES = Places.of([1000, 250, 0, 900])
 
 
 def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
@@ -44,7 +44,7 @@ def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
 
 def test_of_each_part_the_row_that_meets_most_counts_and_keys_may_share_a_half(monkeypatch):
     """Two parts: tables 0 and 1 with conditions 0 to 2, table 2 with condition 3, which an image of no table meets."""
-    monkeypatch.setattr(joining, "BUCKET_BYTES", 500)
+    monkeypatch.setattr(by_key, "BUCKET_BYTES", 500)
     chance = Random(2)
     keys = [(high, low) for high in (0, 1, -5) for low in range(20)]
     parts = [Part(0b011, 0b0111, 0b0100), Part(0b100, 0b1000, 0b1000)]

@@ -1,6 +1,6 @@
 """Bring packed rows about images together by KEY, and from there to the tasks of their files, in the order of rows.
 
-Rows of all sides of a join have one schema, which begins with ROWS; the PLACE of rows of tables is null.
+Rows of all sides of a join have one schema with the columns ROWS; the PLACE of rows of tables is null.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import pyarrow as pa
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.run.sizes import MOST_BUCKETS
 from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
 from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches, row_counts
+from runtime.storage.parquet import batches
 
 ROWS = (*KEY, *PLACE)
-MOST_TASKS = 1 << 13  # that rewrite files; of more files a task takes several in turn
 _ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # with them keys of any kind spread
 _TAKEN = 1 << 16  # rows that are read along with images at a time
 
@@ -29,20 +29,22 @@ _TAKEN = 1 << 16  # rows that are read along with images at a time
 class Places:
     """How rows travel to the tasks of their files: the bucket of a row is the number of its file."""
 
+    files: int
     buckets: int  # a power of two, two at least
+    tasks: int  # likewise; where they are fewer, a task takes several files in turn
     row_bits: int  # of the number of any row in its file
     images: int  # in all files
 
     @classmethod
-    def of(cls, files: Sequence[OwnFile]) -> Places:
-        """Return the places of the rows of these files."""
-        rows = row_counts(files)
-        return cls(1 << max(1, (len(files) - 1).bit_length()), max(1, max(rows, default=0).bit_length()), sum(rows))
+    def of(cls, sizes: Sequence[int], most_tasks: int = MOST_BUCKETS) -> Places:
+        """Return the places of the rows of files that have so many."""
+        buckets, tasks = (1 << max(1, (number - 1).bit_length()) for number in (len(sizes), most_tasks))
+        return cls(len(sizes), buckets, min(buckets, tasks), max(1, max(sizes, default=0).bit_length()), sum(sizes))
 
-    @property
-    def tasks(self) -> int:
-        """The number of tasks that take the files."""
-        return min(self.buckets, MOST_TASKS)
+    def files_of(self, task: int) -> range:
+        """Return the numbers of the files that a task takes."""
+        each = self.buckets // self.tasks
+        return range(min(self.files, task * each), min(self.files, (task + 1) * each))
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
         """Return keys of rows that have a PLACE, in the order of places: files first, then parts of a file."""
@@ -57,7 +59,7 @@ class Places:
     def _in_order(self, blocks: Iterable[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         for bucket in by_bucket(blocks, self.buckets, schema, self.keys):
             rows = pa.concat_batches([*bucket])
-            rows = rows.take(pa.array(np.argsort(rows["row"].to_numpy())))
+            rows = rows.take(pa.array(np.lexsort((rows["row"].to_numpy(), rows["file"].to_numpy()))))
             for begin in range(0, rows.num_rows, _TAKEN):
                 yield rows.slice(begin, _TAKEN)
 
@@ -81,6 +83,13 @@ class Groups:
             order = np.lexsort((low, high))
             is_new = _differs(high[order]) | _differs(low[order])
         return cls(order, np.flatnonzero(is_new), np.cumsum(is_new) - 1)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The number of each row's group, in the order in which rows came."""
+        found = np.empty_like(self.group)
+        found[self.order] = self.group
+        return found
 
     def reduced(self, function: np.ufunc, values: np.ndarray) -> np.ndarray:
         """Return what the values of each group, given in the order of rows, are reduced to."""
