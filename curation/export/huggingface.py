@@ -89,7 +89,7 @@ class HuggingFace(Form):
         if beside.tables:
             tallies = _write_joined(files, folder, beside)
         else:
-            tallies = folder.each_file("copy", files, _copy, DATA)
+            tallies = folder.each_file("copy the rows", files, _copy, DATA)
         self._describe(run, folder, _Written.of(run, tallies, beside.choice), beside.fields, counts)
         captions = f" with captions ({beside.lack})" if self.captions else ""
         return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
