@@ -99,7 +99,7 @@ class HuggingFace(Form):
     ) -> None:
         """Write the entries, croissant.json and README.md."""
         digests: dict[str, str] = {}
-        path = folder.parts.begin(ENTRIES) / f"{ENTRIES}.parquet"
+        path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
         copied(counts, path, lambda local: digests.update({f"{ENTRIES}/{path.name}": _sha256(local)}))
         folder.finish(ENTRIES)
         name = self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name

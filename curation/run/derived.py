@@ -196,7 +196,7 @@ class Derived:
         return ledger.sums
 
     def finish(self, part: str) -> None:
-        """Give a part its name, also one that the driver has written itself (`parts.begin`)."""
+        """Give a part its name, also one that the driver has written itself (`parts.reopen`)."""
         self.parts.owner.require()
         self.parts.finish(part)
 
