@@ -1,4 +1,4 @@
-# An image for the machines of a cluster, docs/cluster.md: Java, Python, the packages of requirements/ and this project.
+# An image for the machines of a cluster, docs/how-to/cluster.md: Java, Python, the packages of requirements/ and this project.
 FROM debian:trixie-slim
 RUN apt-get update && \
     apt-get install -y --no-install-recommends default-jre-headless python3-venv tini && \

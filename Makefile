@@ -44,7 +44,7 @@ demo: $(SAMPLE)/made
 	@echo "    --english-threshold 20 --output .demo/curated"
 	@.ci/in-venv spark-submit jobs/curate.py --input $(SAMPLE)/crawl $(SAMPLE)/pairs --metadata .demo/metadata \
 		--english-threshold 20 --output .demo/curated
-	@echo "Open the report in a browser. Next, with pairs of your own: docs/quick-start.md"
+	@echo "Open the report in a browser. Next, with pairs of your own: docs/start/quick-start.md"
 
 # Made anew only when a source changed: a second demo finds the same inputs, and so neither counts nor matches again.
 SOURCES := $(shell find tests/sample curation metadata runtime jobs -type f -not -path '*/__pycache__/*')

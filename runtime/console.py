@@ -27,12 +27,12 @@ from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_out
 BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
 BAD_INPUT, FAILED = 2, 1  # exit statuses
 _OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
-_MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/cluster.md)"
+_MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/how-to/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
 _KNOWN = [
     (r"FullDisk: (?P<sentence>[^\n]*)", "{sentence}"),
     (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
-     "{module} is not installed in the Python of the workers; docs/cluster.md says how to bring it there"),
+     "{module} is not installed in the Python of the workers; docs/how-to/cluster.md says how to bring it there"),
     (r"Python in worker has different version: (?P<worker>[\d.]+) than that in driver: (?P<driver>[\d.]+)",
      "workers run Python {worker} and the driver runs {driver}; name a Python {driver} of all machines in "
      "PYSPARK_PYTHON"),

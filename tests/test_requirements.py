@@ -64,7 +64,7 @@ def test_the_floors_are_the_bounds_of_setup_cfg():
 
 
 def test_the_page_of_platforms_names_the_floors():
-    page = (ROOT / "docs" / "platforms.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "platforms.md").read_text("utf-8")
     locked = versions("floors.txt", "3.10")
     for name in ("pyspark", "pyarrow", "numpy", "pandas", "numba", "fsspec"):
         assert f"{name} {locked[name]}" in page

@@ -86,7 +86,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     matching = parser.add_argument_group("how texts are matched")
     add_fields(matching, CurationConfig, MATCHING)
     add_language_rules(matching)
-    ablations = parser.add_argument_group("ablations of the papers (docs/ablations.md)")
+    ablations = parser.add_argument_group("ablations of the papers (docs/how-to/ablations.md)")
     add_fields(ablations, CurationConfig, ABLATIONS)
     ablations.add_argument(
         "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
@@ -170,7 +170,7 @@ def _add_gate(group: _ActionsContainer) -> None:
         dest="steps",
         nargs="+",
         metavar="NAME[=VALUE]",
-        help="steps of the gate that other installed packages bring, as docs/extending.md says; they come last",
+        help="steps of the gate that other installed packages bring, as docs/how-to/extending.md says; they come last",
     )
 
 
@@ -192,8 +192,9 @@ def add_classes(group: _ActionsContainer, **options: Any) -> None:
         "--classes",
         nargs="+",
         metavar="LANGUAGE=FILE",
-        help="names of an evaluation set's classes, to see how balancing changes their counts (docs/alignment.md): a "
-        "JSON array or object, or a class a line, where | stands between names of one class",
+        help="names of an evaluation set's classes, to see how balancing changes their counts "
+        "(docs/how-to/alignment.md): a JSON array or object, or a class a line, where | stands between "
+        "names of one class",
         **options,
     )
     group.add_argument(

@@ -82,7 +82,7 @@ def reachable(path: str | os.PathLike) -> Iterator[None]:
         text = " ".join(str(error).split()) or type(error).__name__
         reason = isinstance(error, ImportError) and missing_package(text) or text
         raise InputError(
-            f"{path} cannot be used ({reason}); docs/object-storage.md tells of packages, credentials and endpoints"
+            f"{path} cannot be used ({reason}); see docs/how-to/object-storage.md on packages, credentials, endpoints"
         ) from error
 
 

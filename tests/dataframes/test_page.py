@@ -1,4 +1,4 @@
-"""The example of docs/dataframes.md runs, also a second time in the same folder, and keeps pairs."""
+"""The example of docs/how-to/dataframes.md runs, also a second time in the same folder, and keeps pairs."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.checkout import ROOT, of_a_user
 
-PAGE = (ROOT / "docs" / "dataframes.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "dataframes.md").read_text(encoding="utf-8")
 CHECK = """
 assert "https://example.org/3.jpg" in {row.url for row in curated.collect()}
 assert {row.name: row["count"] for row in dataframes.dropped(pairs, metadata, config).collect()} == {

@@ -20,7 +20,7 @@ from tests.sample.wikipedias import write_dump
 from tests.support.checkout import ROOT, of_a_user
 
 DOCS = ROOT / "docs"
-FORMAT = (DOCS / "format.md").read_text("utf-8")
+FORMAT = (DOCS / "reference" / "format.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| `([^`]+)` \| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE)
 LISTS = {"en": "english", "ja": "japanese"}
@@ -49,15 +49,15 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def curated(folder) -> Path:
     """What the quick start wrote, as the page on t has left it."""
-    follow("quick-start.md", folder)
-    follow("choosing-t.md", folder)
+    follow("start/quick-start.md", folder)
+    follow("how-to/choosing-t.md", folder)
     return folder / "curated"
 
 
 @pytest.fixture(scope="module")
 def metadata(folder) -> Path:
     """What the page on a new language wrote."""
-    follow("new-language.md", folder)
+    follow("start/new-language.md", folder)
     return folder / "my-metadata"
 
 
@@ -109,7 +109,7 @@ def run_doctest(block: str, names: dict, page: str) -> None:
 
 @pytest.mark.spark
 def test_the_worked_example_of_a_gate_can_be_followed(folder):
-    follow("gates.md", folder, "A worked example")
+    follow("how-to/gates.md", folder, "A worked example")
     rows = pq.read_table(folder / "gated" / "gated").to_pylist()
     assert ["our dog"] == [text["text"] for row in rows for text in row["candidates"] if "our" in text["text"]]
 
@@ -198,7 +198,7 @@ def require_documented(facts: dict, name: str) -> None:
     found = list(fields(facts))
     for field, value in found:
         types = [type.strip() for known, type, _ in rows if known.fullmatch(field)]
-        assert types, f"{name} has a field {field}, which docs/format.md does not name"
+        assert types, f"{name} has a field {field}, which docs/reference/format.md does not name"
         assert "" in types or any(is_of(value, type) for type in types), f"{field} is {value!r}, not {types}"
     always = [known for known, _, meaning in rows if not meaning.startswith(("With", "Where"))]
     assert [known.pattern for known in always if not any(known.fullmatch(field) for field, _ in found)] == []

@@ -47,7 +47,7 @@ def test_links_lead_to_files_and_headings_that_exist(page):
     assert broken == []
 
 
-@pytest.mark.parametrize("page", [ROOT / "docs" / "where.md", ROOT / "CONTRIBUTING.md"], ids=name)
+@pytest.mark.parametrize("page", [ROOT / "docs" / "explanation" / "where.md", ROOT / "CONTRIBUTING.md"], ids=name)
 def test_pages_that_say_where_things_are_name_files_that_exist(page):
     paths = PATH.findall(page.read_text("utf-8"))
     assert paths

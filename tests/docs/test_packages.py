@@ -8,7 +8,7 @@ import pytest
 from runtime import packages
 from tests.support.checkout import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("notebooks/*.md")]
 PACKAGE = re.compile(r"'([a-zA-Z][\w.-]*(?:\[\w+\])?(?:[<>=]=?[\w.,<>=]+)?)'")
 
 

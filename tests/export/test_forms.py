@@ -1,4 +1,4 @@
-"""The form of docs/extending.md, of another installed package, is in the help, takes flags, and writes a folder."""
+"""The form of docs/how-to/extending.md, of another installed package, is in the help, takes flags, writes a folder."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.support.refusals import refusal
 
 @pytest.fixture
 def urls(monkeypatch, tmp_path):
-    page = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "extending.md").read_text("utf-8")
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     entry_points = "[clip_curation.export_forms]\nurls = form_of_urls:Urls\n"
     install(monkeypatch, tmp_path / "site", "form_of_urls", code, entry_points)

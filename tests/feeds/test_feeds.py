@@ -28,7 +28,7 @@ from tests.support.in_turn import in_turn
 from tests.support.stand_ins import needed
 from tests.support.training import arguments
 
-PAGE = ROOT / "docs" / "feeding-training.md"
+PAGE = ROOT / "docs" / "how-to" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
 JPEG = b"\xff\xd8\xff"
 ABOUT = HuggingFace("Pairs é", "cc-by-4.0", "1.0.0", "2026-11-25", "Ada: Pairs, 2026")

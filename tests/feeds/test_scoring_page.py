@@ -20,7 +20,7 @@ from tests.support.picture_set import BROKEN, make_pictures, served
 from tests.support.stand_ins import needed
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
-PAGE = ROOT / "docs" / "scoring.md"
+PAGE = ROOT / "docs" / "how-to" / "scoring.md"
 PICTURES = 60
 TEXTS = {"en": "a {} dog in the park near our house", "ja": "公園で犬が走っている、写真{}です"}
 

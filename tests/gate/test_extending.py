@@ -1,4 +1,4 @@
-"""The parts of docs/extending.md, installed as another package, take part in a run."""
+"""The parts of docs/how-to/extending.md, installed as another package, take part in a run."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ POINTS = "[clip_curation.gate_steps]\nsecure = my_parts:step\n[clip_curation.obs
 
 @pytest.fixture
 def parts(monkeypatch, tmp_path):
-    page = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "extending.md").read_text("utf-8")
     code = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     install(monkeypatch, tmp_path / "installed", "my_parts", code, POINTS)
     yield tmp_path / "installed" / "my_parts.py"

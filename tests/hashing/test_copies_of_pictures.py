@@ -8,7 +8,7 @@ import pytest
 from curation.hashing.picture_hashes import hash_picture
 from tests.support.photographs import COPIES, pictures
 
-RECOMMENDED = 4  # docs/near-copies.md
+RECOMMENDED = 4  # docs/how-to/near-copies.md
 
 
 def hash_of(image) -> int:

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
-PACK = "tar -czf packages.tar.gz curation metadata runtime"  # as docs/cluster.md says
+PACK = "tar -czf packages.tar.gz curation metadata runtime"  # as docs/how-to/cluster.md says
 PACKAGES = PACK.split()[3:]
 UNPACKED = "--archives packages.tar.gz#packages --conf spark.executorEnv.PYTHONPATH=packages"
 
@@ -149,7 +149,7 @@ def compiled(folder: Path) -> set[str]:
 
 
 def test_commands_are_those_of_the_documentation():
-    text = (ROOT / "docs" / "cluster.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "cluster.md").read_text()
     assert PACK in text
     assert UNPACKED in " ".join(text.replace("\\\n", " ").split())
 

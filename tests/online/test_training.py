@@ -16,7 +16,7 @@ from tests.support.online_run import FORKS, build, pairs
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
-PAGE = ROOT / "docs" / "online-balancing.md"
+PAGE = ROOT / "docs" / "how-to" / "online-balancing.md"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves tars open

@@ -43,7 +43,7 @@ Traceback (most recent call last):
         ),
         (
             PYTHON.format(error="ModuleNotFoundError: No module named 'metadata'"),
-            ["metadata is not installed in the Python of the workers", "docs/cluster.md"],
+            ["metadata is not installed in the Python of the workers", "docs/how-to/cluster.md"],
         ),
         (
             ABORTED.format(reason='java.io.IOException: Cannot run program "/my/.venv/bin/python": error=2, No such'),

@@ -1,4 +1,4 @@
-"""docs/format.md names what clip-score writes."""
+"""docs/reference/format.md names what clip-score writes."""
 
 import json
 
