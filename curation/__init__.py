@@ -13,6 +13,7 @@ from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_shar
 from curation.config import CurationConfig
 from curation.images.uids import uids
 from curation.matching import Matcher, Matching
+from runtime.deprecation import DeprecatedWarning, deprecated
 from runtime.draws import draws
 from runtime.errors import InputError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BalancedDataset",
     "CurationConfig",
+    "DeprecatedWarning",
     "EntryCounts",
     "GateOptions",
     "InputError",
@@ -42,6 +44,7 @@ __all__ = [
     "clusters",
     "curate",
     "dataframes",
+    "deprecated",
     "draws",
     "hash_images",
     "keep_probability",
