@@ -13,8 +13,11 @@ import pyarrow as pa
 
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
+from curation.images.combine import differs
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.run.sizes import MOST_BUCKETS
+from runtime.arrow.batching import gather_reduced
+from runtime.arrow.buffers import one_batch
 from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
 from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
@@ -78,10 +81,10 @@ class Groups:
         high, low = (rows[name].to_numpy() for name in KEY_NAMES)
         spread = spread_keys(rows)
         order = np.argsort(spread, kind="stable")
-        is_new = _differs(spread[order])
-        if not np.array_equal(is_new, _differs(high[order]) | _differs(low[order])):  # a chance of 2^-64
+        is_new = differs(spread[order])
+        if not np.array_equal(is_new, differs(high[order]) | differs(low[order])):  # a chance of 2^-64
             order = np.lexsort((low, high))
-            is_new = _differs(high[order]) | _differs(low[order])
+            is_new = differs(high[order]) | differs(low[order])
         return cls(order, np.flatnonzero(is_new), np.cumsum(is_new) - 1)
 
     @property
@@ -132,22 +135,10 @@ def buckets_of(blocks: Iterable[bytes], number: int, schema: pa.Schema) -> Itera
 
 
 def _together(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return all rows; those so far are made distinct as soon as their bytes have doubled: a key may have millions."""
-    held: list[pa.RecordBatch] = []
-    size, limit = 0, BUCKET_BYTES
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size > limit:
-            rows = pa.Table.from_batches(held)
-            distinct = rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema)
-            held, size = distinct.combine_chunks().to_batches(), distinct.nbytes
-            limit = max(limit, 2 * size)
-    return pa.concat_batches(held)
+    """Return all rows; where they are many, each once: a key may have millions."""
+    return pa.concat_batches(gather_reduced(batches, _distinct, BUCKET_BYTES))
 
 
-def _differs(values: np.ndarray) -> np.ndarray:
-    """Return whether each value differs from the one before; the first does."""
-    out = np.ones(len(values), bool)
-    np.not_equal(values[1:], values[:-1], out=out[1:])
-    return out
+def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    rows = pa.Table.from_batches(held)
+    return one_batch(rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema))

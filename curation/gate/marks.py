@@ -25,9 +25,9 @@ from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS
 from curation.images.uids import uid_hashes
 from curation.near_copies.copies import copies_of
 from curation.run.sizes import group_buckets
-from runtime.arrow.batching import gather_rows
-from runtime.arrow.buffers import one_array
-from runtime.buckets import Packer, Store, by_bucket
+from runtime.arrow.batching import gather_reduced, gather_rows
+from runtime.arrow.buffers import one_batch
+from runtime.buckets import BUCKET_BYTES, Packer, Store, by_bucket
 from runtime.packed_rows import Block, packed, unpack
 from runtime.shuffle import BLOCKS, Relay, as_row, exchange
 from runtime.spark import map_batches, rows_in
@@ -161,19 +161,28 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
     One value may be that of any number of images, so they wait on a disk while its smallest uid is looked for.
     """
-    shared = _SIZES.empty_table()
     with Store() as store:
-        for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
-            own = pa.table([batch["value"], batch["uid"], np.ones(batch.num_rows, np.int64)], schema=_SIZES)
-            by_value = pa.concat_tables([shared, own]).group_by("value", use_threads=False)
-            shared = by_value.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names)
-            store.add(0, packed(batch.serialize()).data, batch.nbytes)
-        shared = shared.filter(pc.greater(shared["size"], 1)).combine_chunks()
+        shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
+        shared = shared.filter(pc.greater(shared["size"], 1))
         for data in store.take(0):
             batch = unpack(data, _VALUES)
             places = pc.index_in(batch["value"], value_set=shared["value"])
-            own, copy_of = batch.filter(places.is_valid()), one_array(shared["uid"]).take(places.drop_null())
+            own, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
             yield pa.RecordBatch.from_arrays([own["file"], own["row"], copy_of], schema=MARKS)
+
+
+def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
+    """Put rows into a store, and yield _SIZES of them."""
+    for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
+        store.add(0, packed(batch.serialize()).data, batch.nbytes)
+        sizes = pa.array(np.ones(batch.num_rows, np.int64))
+        yield pa.RecordBatch.from_arrays([batch["value"], batch["uid"], sizes], schema=_SIZES)
+
+
+def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the smallest uid of each value, and how many images have it."""
+    groups = pa.Table.from_batches(held, _SIZES).group_by("value", use_threads=False)
+    return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
 
 
 def _store(partition: int, blocks: Iterator[bytes], finding: Finding, folder: Path) -> Tallies:

@@ -114,7 +114,7 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
     """Return the order of rows, if no two uids have one key and no two texts of an image one hash."""
     keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
-    shared = ~_differs(keys[order])
+    shared = ~differs(keys[order])
     shared[:-1] |= shared[1:]
     some = order[shared]
     order[shared] = some[np.lexsort((_preference(rows)[some], hashes[some], keys[some]))]
@@ -142,16 +142,16 @@ def _ranks(strings: pa.Array) -> np.ndarray:
 
 def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return whether each row begins a new image and a new text, and whether key and hash alone decide that."""
-    new_key = _differs(rows["key"].to_numpy()[order])
+    new_key = differs(rows["key"].to_numpy()[order])
     new_image = _new_images(rows, order)
-    new_hash = new_image | _differs(rows["hash"].to_numpy()[order])
+    new_hash = new_image | differs(rows["hash"].to_numpy()[order])
     new_text = _differs_too(new_hash, rows["text"], order)
     return new_image, new_text, np.array_equal(new_key, new_image) and np.array_equal(new_hash, new_text)
 
 
 def _new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
     """Return whether each row, in this order, is of another image than the one before."""
-    return _differs_too(_differs(rows["key"].to_numpy()[order]), rows["uid"], order)
+    return _differs_too(differs(rows["key"].to_numpy()[order]), rows["uid"], order)
 
 
 def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
@@ -160,7 +160,7 @@ def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
     return np.lexsort((_preference(rows), texts, rows["hash"].to_numpy(), uids, rows["key"].to_numpy()))
 
 
-def _differs(values: np.ndarray) -> np.ndarray:
+def differs(values: np.ndarray) -> np.ndarray:
     """Return whether each value differs from the one before; the first does."""
     out = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=out[1:])
@@ -251,7 +251,7 @@ def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) ->
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
     """Return the images of rows that come image after image, given the number of each row's image."""
-    starts = np.flatnonzero(_differs(image))
+    starts = np.flatnonzero(differs(image))
     columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE)}
     columns["page_url"], pages = _pages(rows["page_url"], starts)
     texts = [pages if field.name == "page_url" else rows[field.name] for field in CANDIDATE]

@@ -19,7 +19,7 @@ from curation.images.uids import hashes, uid_hashes, uids
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
 from curation.schemas import KEYED, MATCHED, PAIRS
-from runtime.arrow.batching import gather_rows
+from runtime.arrow.batching import gather_reduced, gather_rows
 from runtime.arrow.buffers import parts
 from runtime.buckets import BUCKET_BYTES, Packer, bucket_of, by_bucket
 from runtime.packed_rows import Block
@@ -146,17 +146,12 @@ def without_tallies(batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iter
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, tallies: Tallies) -> pa.RecordBatch:
-    """Return all batches combined; those so far are combined as soon as their bytes have doubled."""
-    held: list[pa.RecordBatch] = []
-    size, limit = 0, BUCKET_BYTES
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size > limit:
-            held = [combine(_one(held), max_texts, tallies)]
-            size = held[0].nbytes
-            limit = max(limit, 2 * size)
-    return combine(_one(held), max_texts, tallies)
+    """Return all batches combined."""
+
+    def reduce(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+        return combine(_one(held), max_texts, tallies)
+
+    return reduce(gather_reduced(batches, reduce, BUCKET_BYTES))
 
 
 def runs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

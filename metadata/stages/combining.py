@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.languages import LANGUAGES
-from runtime.arrow.buffers import one_array, string_buffers
+from runtime.arrow.batching import gather_reduced
+from runtime.arrow.buffers import one_batch, string_buffers
 from runtime.buckets import Packer, buckets_for, by_bucket
 from runtime.kernels.hashes import xxhash
 from runtime.packed_rows import Block
@@ -64,20 +66,9 @@ class Meeting:
 
 
 def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
-    """Return rows whose other columns differ; `values` says how Arrow combines each column that is a value.
-
-    What is held is combined whenever its bytes have doubled, so no more is held than twice the result.
-    """
-    held: list[pa.RecordBatch] = []
-    size, limit = 0, HELD_BYTES
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size > limit:
-            held = [_combined(held, values)]
-            size = held[0].nbytes
-            limit = max(limit, 2 * size)
-    return _combined(held, values)
+    """Return rows whose other columns differ; `values` says how Arrow combines each column that is a value."""
+    combine = partial(_combined, values=values)
+    return combine(gather_reduced(batches, combine, HELD_BYTES))
 
 
 def _combined(batches: list[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
@@ -87,11 +78,6 @@ def _combined(batches: list[pa.RecordBatch], values: Mapping[str, str]) -> pa.Re
     found = groups.aggregate([*values.items()])
     columns = [found[f"{name}_{values[name]}" if name in values else name] for name in schema.names]
     return one_batch(pa.table(columns, schema=schema))
-
-
-def one_batch(rows: pa.Table) -> pa.RecordBatch:
-    """Return the rows of a table, which fit into one array a column, as a batch."""
-    return pa.RecordBatch.from_arrays([one_array(column) for column in rows.columns], schema=rows.schema)
 
 
 def numbers_of(codes: pa.Array) -> pa.Array:

@@ -18,13 +18,14 @@ from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
-from metadata.stages.combining import LANGUAGE, Meeting, codes_of, combined, numbers_of, one_batch
+from metadata.stages.combining import LANGUAGE, Meeting, codes_of, combined, numbers_of
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wikipedia.titles import spaced
 from metadata.words import ngrams
 from metadata.words.counting import COUNTS, count_batches
 from metadata.words.selection import RATED, by_language
+from runtime.arrow.buffers import one_batch
 from runtime.errors import AGAIN
 from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.shuffle import exchange

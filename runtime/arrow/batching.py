@@ -62,3 +62,27 @@ def gather_rows(
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def gather_reduced(
+    batches: Iterable[pa.RecordBatch], reduce: Callable[[list[pa.RecordBatch]], pa.RecordBatch], size: int
+) -> list[pa.RecordBatch]:
+    """Return batches from which `reduce` makes the same as of all `batches`: those so far become one as they grow.
+
+    They do whenever their bytes have doubled, from `size` on. So no more is held than that, or twice the result.
+
+    >>> batches = [pa.RecordBatch.from_pydict({"n": [number]}) for number in range(9)]
+    >>> last = lambda held: held[-1]
+    >>> [batch["n"][0].as_py() for batch in gather_reduced(batches, last, size=20)]
+    [8]
+    """
+    held: list[pa.RecordBatch] = []
+    total, limit = 0, size
+    for batch in batches:
+        held.append(batch)
+        total += batch.nbytes
+        if total > limit:
+            held = [reduce(held)]
+            total = held[0].nbytes
+            limit = max(limit, 2 * total)
+    return held

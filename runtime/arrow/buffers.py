@@ -49,6 +49,11 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
+def one_batch(rows: pa.Table) -> pa.RecordBatch:
+    """Return the rows of a table, which fit into one array a column, as a batch."""
+    return pa.RecordBatch.from_arrays([one_array(column) for column in rows.columns], schema=rows.schema)
+
+
 def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array:
     """Return list<int32> with ids[offsets[k]:offsets[k + 1]] in row k, null where `like` is null."""
     if offsets[-1] > np.iinfo(np.int32).max:
