@@ -157,7 +157,7 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
             flag,
             type=next((each for each in (str, int, float) if each in alternatives), str),
             choices=alternatives if get_origin(hints[name]) is Literal else None,
-            nargs="+" if get_origin(hints[name]) is Sequence else None,
+            nargs="+" if any(get_origin(each) is Sequence for each in (hints[name], *alternatives)) else None,
             default=defaults[name],
             metavar=metavar or None,
             help=_with_default(help, defaults[name]),

@@ -14,8 +14,12 @@ from curation.inputs.tables.dialects import DIALECTS
 from runtime.arguments import Parser, add_fields
 
 COLUMNS = {
-    "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in a file without header",
+    "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in files without header; "
+    "of several names the first that a file has; PATTERN=NAME for inputs whose path ends like that, as cc3m*.tsv=1",
     "--text-column NAME": "column of texts, likewise",
+}
+UID = {
+    "--uid-column NAME": "column of what names each image, likewise; none: its URL names it, even beside a column uid",
 }
 SIZE = {
     "--english-threshold T": "t of English: the matches from which on an entry is frequent; each other language gets "
@@ -149,11 +153,7 @@ def _add_inputs(group: _ActionsContainer) -> None:
         "-quoted (fields may stand in quotes), -escaped (with backslashes before quotes in them, as Spark writes) or "
         "-plain (quotes mean nothing), such as tab-plain",
     )
-    group.add_argument(
-        "--uid-column",
-        metavar="NAME",
-        help="column of what names each image; none: its URL names it, even beside a column uid",
-    )
+    add_fields(group, TableOptions, UID)
     group.add_argument(
         "--unique-images",
         action="store_true",

@@ -102,6 +102,15 @@ def folder_of(table: str) -> str:
     return quote(table, safe="")
 
 
+def copies_like(pattern: str) -> str:
+    """Return the pattern that the files of the copies of tables have which a pattern of inputs matches.
+
+    >>> copies_like("table:web.*")
+    'tables/web.*/*'
+    """
+    return f"{FOLDER}/{quote(table_name(pattern), safe='*?[]!')}/*"
+
+
 def input_of(path: str, tables: str) -> str:
     """Return the input that a file belongs to: the table of which it is a copy in the folder `tables`, or the file.
 

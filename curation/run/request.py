@@ -76,11 +76,14 @@ class Request:
             raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
         paths = [each for each in given if not is_table(each)]
         passed_over: dict[str, str] = {}
+        found = files.find(paths, options.columns, config.sample_files, config.seed, passed_over)
+        if config.sample_files is None:
+            options.columns.require_use([*(PREFIX + each for each in tables), *(file.path for file in found)])
         return cls(
             config=config,
             options=options,
             tables=tables,
-            files=files.find(paths, options.columns, config.sample_files, config.seed, passed_over),
+            files=found,
             exclusion=Exclusion.read(options.exclude),
             entries=entries_for(config, metadata),
             identifier=Identifier.open(options.model),

@@ -40,10 +40,10 @@ def dropped(found):
     return {name.removeprefix("dropped."): count for name, count in found[1].items() if name.startswith("dropped.")}
 
 
-def of_parquet(table, options=None, groups=None, **writing):
+def of_parquet(table, options=None, groups=None, path="x.parquet", **writing):
     file = io.BytesIO()
     pq.write_table(pa.table(table), file, **writing)
-    return result(parquet.read(file, "x.parquet", options or TableOptions(), groups))
+    return result(parquet.read(file, path, options or TableOptions(), groups))
 
 
 def of_json(content, options=None, path="x.jsonl"):

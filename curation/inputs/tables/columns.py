@@ -1,10 +1,15 @@
 """Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import takewhile
+
+from curation.inputs.references import copies_like, is_table
 from curation.inputs.tables.dialects import DIALECTS
-from runtime.errors import InputError
+from runtime.errors import InputError, ParameterError
 
 RECOGNISED = {  # in this order, and in any case
     "url": ("url", "URL", "image_url"),
@@ -14,43 +19,103 @@ RECOGNISED = {  # in this order, and in any case
     "page_url": ("page_url",),
 }
 REQUIRED = ("url", "text")
-FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header)"  # how a user names a column of a file
+GIVEN = (*REQUIRED, "uid")  # fields whose columns may be given
 NONE = "none"  # as a column: there is none, whatever the table has
-FIELD = "{}_column of TableOptions"  # and one of a DataFrame
+Given = str | int | Sequence[str | int] | None
+
+# How a user names a column, of a file and of a DataFrame.
+FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header; PATTERN=NAME for some inputs)"
+FIELD = "{}_column of TableOptions"
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """The columns that hold the pairs: names, or for CSV and TSV without header numbers from 0; None: usual names."""
+    """The columns that hold the pairs: names, or for CSV and TSV without header numbers from 0; None: usual names.
 
-    url_column: str | int | None = None
-    text_column: str | int | None = None
-    uid_column: str | None = None  # `none`: an image is known by its URL
+    Of several names the first that a file has is taken. PATTERN=NAME is for inputs that the pattern matches, and no
+    other name counts there: it matches what the path ends in, as `cc3m*.tsv` or `wit/*`; * also stands for folders.
+    """
+
+    url_column: Given = None
+    text_column: Given = None
+    uid_column: Given = None  # `none`: an image is known by its URL
     dialect: str | None = None  # of CSV and TSV, one of DIALECTS; None: what the first rows of each file show
 
     def __post_init__(self) -> None:
-        for name in ("url_column", "text_column"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value.isascii() and value.isdigit():  # as it comes from a command line
-                object.__setattr__(self, name, int(value))
+        for name in GIVEN:
+            object.__setattr__(self, f"{name}_column", _given(self._of(name), name in REQUIRED))
         if self.dialect is not None and self.dialect not in DIALECTS:
             raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
-        if isinstance(self.url_column, int) != isinstance(self.text_column, int):
+        for given in GIVEN:
+            if any(not name or pattern == "" for pattern, name in self._parts(given)):
+                raise ParameterError("names no column; expected NAME, or PATTERN=NAME", f"{given}_column")
+        self.numbers("")  # refuses what no file can have
+
+    def candidates(self, field: str, path: str) -> tuple[str, ...]:
+        """Return the names, or the number, given for the column of a field in a file; none where none is given."""
+        parts = [*self._parts(field)]
+        own = [name for pattern, name in parts if pattern is not None and is_like(path, pattern)]
+        return tuple(own or [name for pattern, name in parts if pattern is None])
+
+    def numbers(self, path: str) -> dict[str, int] | None:
+        """Return the number of each required column where a file's columns are numbers, so that it has no header."""
+        given = {field: self.candidates(field, path) for field in REQUIRED}
+        numbered = [_is_number(name) for names in given.values() for name in names or ("",)]
+        if not any(numbered):
+            return None
+        if not all(numbered) or len(numbered) > len(REQUIRED):
+            of = f" for {path}" if path else ""
+            url, text = (" ".join(names) or "not given" for names in given.values())
             raise InputError(
-                f"--url-column is {self.url_column} and --text-column is {self.text_column}: either both are numbers,"
-                " for files without header, or neither is"
+                f"--url-column is {url} and --text-column is {text}{of}: either both are numbers, one each, for files "
+                "without header, or neither is"
             )
+        return {field: int(name) for field, (name,) in given.items()}
 
-    @property
-    def numbers(self) -> dict[str, int] | None:
-        """The number of each required column, where columns are given by number, so that files have no header."""
-        if isinstance(self.url_column, int) and isinstance(self.text_column, int):
-            return {"url": self.url_column, "text": self.text_column}
-        return None
+    def require_use(self, paths: Sequence[str]) -> None:
+        """Refuse a pattern that none of the inputs has: what it says would count for nothing."""
+        for given in GIVEN:
+            for pattern, name in self._parts(given):
+                if pattern is not None and not any(is_like(path, pattern) for path in paths):
+                    fault = f"is {pattern}={name}, and no input is like {pattern}; * stands for any characters, also /"
+                    raise ParameterError(fault, f"{given}_column")
 
-    def column(self, field: str) -> str | int | None:
-        """Return the column that was given for `field`, if it is url, text or uid."""
+    def _of(self, field: str) -> Given:
         return {"url": self.url_column, "text": self.text_column, "uid": self.uid_column}.get(field)
+
+    def _parts(self, field: str) -> Iterator[tuple[str | None, str]]:
+        """Yield the pattern, or None, and the name of each column that is given for a field."""
+        given = self._of(field)
+        for each in () if given is None else (given,) if isinstance(given, str | int) else given:
+            pattern, equals, name = str(each).partition("=")
+            yield (pattern, name) if equals else (None, pattern)
+
+
+def is_like(path: str, pattern: str) -> bool:
+    """Return whether a pattern matches what a path, or a URL without its query, ends in.
+
+    >>> is_like("/data/cc3m/val.tsv", "cc3m/*"), is_like("https://a.org/wit/x.jsonl?key=1", "*.jsonl")
+    (True, True)
+    >>> is_like("/data/cc3m/val.tsv", "val*.tsv"), is_like("/data/cc3m/val.tsv", "cc3m")
+    (True, False)
+    >>> is_like("table:web.pairs", "table:web.*"), is_like("/out/tables/web.pairs/00000-1a.parquet", "table:web.*")
+    (True, True)
+    """
+    plain = path.partition("?")[0] if "://" in path else path
+    if is_table(pattern) and not is_table(path):  # a copy of the table
+        pattern = copies_like(pattern)
+    return fnmatchcase(plain, pattern) or fnmatchcase(plain, f"*/{pattern}")
+
+
+def _given(column: Given, may_be_number: bool) -> Given:
+    """Return one name or number as such, and several as a tuple, which JSON makes a list."""
+    if isinstance(column, Sequence) and not isinstance(column, str):
+        return _given(column[0], may_be_number) if len(column) == 1 else tuple(column) or None
+    return int(column) if may_be_number and column is not None and _is_number(column) else column
+
+
+def _is_number(name: str | int) -> bool:
+    return isinstance(name, int) or (name.isascii() and name.isdigit())
 
 
 @dataclass(frozen=True)
@@ -66,17 +131,19 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
 
     `naming` is how the refusal tells a user to name a column.
     """
-    if options.numbers:
+    if options.numbers(path):
         raise InputError(
             f"{path} names its columns ({', '.join(names)}): --url-column and --text-column must be names, not numbers"
         )
     columns = {field: _column(field, names, options, path, naming) for field in RECOGNISED}
-    required = REQUIRED if options.uid_column in (None, NONE) else (*REQUIRED, "uid")
+    uids = options.candidates("uid", path)
+    required = REQUIRED if not uids or NONE in uids else GIVEN
     lacking = next((field for field in required if columns[field] is None), None)
     if lacking:
+        wanted = " or ".join(options.candidates(lacking, path) or RECOGNISED[lacking])
         raise InputError(
-            f"{path} has no column {' or '.join(_wanted(lacking, options))} for the {lacking}; it has "
-            f"{', '.join(names) or 'none'}: name the right one with {naming.format(lacking)}"
+            f"{path} has no column {wanted} for the {lacking}; it has {', '.join(names) or 'none'}: name the right one "
+            f"with {naming.format(lacking)}"
         )
     return {field: name for field, name in columns.items() if name is not None}
 
@@ -94,8 +161,10 @@ def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave
 
 
 def _column(field: str, names: Sequence[str], options: TableOptions, path: str, naming: str) -> str | None:
-    if options.column(field) is not None:
-        return _one([name for name in names if name in _wanted(field, options)], path, "")
+    given = options.candidates(field, path)
+    if given:
+        each = ([name for name in names if name == wanted] for wanted in takewhile(NONE.__ne__, given))
+        return _one(next(filter(None, each), []), path, "")
     if field not in REQUIRED:
         return recognised(field, names, path)
     return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
@@ -107,10 +176,3 @@ def _one(found: list[str], path: str, remedy: str) -> str | None:
     if len(found) > 1:
         raise InputError(f"{path} has {len(found)} columns named {found[0]}; expected one")
     return found[0] if found else None
-
-
-def _wanted(field: str, options: TableOptions) -> tuple[str, ...]:
-    given = options.column(field)
-    if field == "uid" and given == NONE:
-        return ()
-    return RECOGNISED[field] if given is None else (str(given),)

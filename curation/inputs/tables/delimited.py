@@ -33,7 +33,7 @@ def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.Record
     rows, first, columns = _opened(file, path, options, tally)
     if first is not None:
         rows.width, rows.is_pair = len(first), lambda row: _WEB.match(row[columns["url"]]) is not None
-        data = chain([first], rows) if options.numbers else rows
+        data = rows if options.numbers(path) is None else chain([first], rows)
         wanted = itemgetter(*columns.values())  # at least two, so that it returns a tuple
         yield from from_rows(columns, map(wanted, _of_width(data, rows, tally)), tally)
     yield tallies(tally)
@@ -43,7 +43,7 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file, unpacked, without the columns that are needed, or without any row; return its dialect."""
     tally: Counter[str] = Counter()
     rows, first, _ = _opened(file, path, options, tally)
-    if first is None and options.numbers is None:
+    if first is None and options.numbers(path) is None:
         what = "has no line that can be read" if tally else "is empty"
         raise InputError(f"{path} {what}; expected a line that names the columns, and rows of URL and text")
     return Glance(dialect=rows.dialect.name)
@@ -71,7 +71,7 @@ def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
         columns = _columns(first, options, path)
     except InputError:
         return 0
-    if options.numbers is None:
+    if options.numbers(path) is None:
         return 1
     alike = (row for row in chain([first], rows) if row and len(row) == len(first))
     return sum(_WEB.match(row[columns["url"]]) is not None for row in alike)
@@ -79,7 +79,7 @@ def _worth(rows: Iterator[list[str]], options: TableOptions, path: str) -> int:
 
 def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, int]:
     """Return the position of each field of candidates, by the first row of the file."""
-    columns = options.numbers
+    columns = options.numbers(path)
     if columns is None:
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}
     if first and max(columns.values()) >= len(first):

@@ -99,6 +99,60 @@ def test_numbers_are_for_files_without_header():
         TableOptions(1, None)
 
 
+def of_each_format(columns, options, name="x"):
+    """Return the URL and text of a row with these columns, as each format reads it."""
+    each = (
+        of_parquet({key: [value] for key, value in columns.items()}, options, path=f"{name}.parquet"),
+        of_json(json_lines(columns), options, f"{name}.jsonl"),
+        of_csv("\n".join(map(",".join, (columns, columns.values()))), options, f"{name}.csv"),
+        of_csv("\n".join(map("\t".join, (columns, columns.values()))), options, f"{name}.tsv"),
+    )
+    found = [[(row["url"], row["text"], row.get("uid")) for row in rows] for rows, _ in each]
+    assert all(rows == found[0] for rows in found)
+    return found[0][0]
+
+
+def test_of_several_names_the_first_that_a_file_has_is_taken():
+    options = TableOptions(["src", "href"], ["words", "alt", "title"], ["key", "none"])
+    assert of_each_format({"href": URL, "title": "a", "alt": "b", "uid": "1"}, options) == (URL, "b", None)
+    assert of_each_format({"title": "a", "href": "y", "src": URL, "key": "1"}, options) == (URL, "a", "1")
+    sentence = (
+        r"x\.\w+ has no column words or alt or title for the text; it has url, href: .*PATTERN=NAME for some inputs"
+    )
+    with pytest.raises(InputError, match=sentence):
+        of_each_format({"url": "y", "href": URL}, options)
+    assert TableOptions(["src"], ["words"]) == TableOptions("src", "words")
+
+
+def test_a_pattern_names_the_column_of_the_inputs_that_it_matches():
+    options = TableOptions(["src", "wit/*=image_url", "cc3m*=1"], ["wit/*=alt=", "cc3m*=0"], ["wit/*=none"])
+    assert of_each_format({"src": URL, "text": "a", "uid": "1"}, options) == (URL, "a", "1")
+    assert of_each_format({"src": "y", "image_url": URL, "alt=": "a", "uid": "1"}, options, "/data/wit/en/a") == (
+        (URL, "a", None)
+    )
+    assert texts(of_csv(f"x\t{URL}\ny\t{URL}", options, "/data/cc3m_val.tsv")) == ["x", "y"]
+    with pytest.raises(InputError, match=r"wit/a\.\w+ has no column image_url for the url; it has src, alt="):
+        of_each_format({"src": URL, "alt=": "a"}, options, "/data/wit/a")
+    with pytest.raises(InputError, match=r"cc3m\.parquet names its columns \(src, text\)"):
+        of_each_format({"src": URL, "text": "a"}, options, "cc3m")
+
+
+def test_names_and_numbers_for_the_same_files_are_refused():
+    for url, text in ((["1", "src"], "0"), (1, ["0", "2"]), (["a*=1"], ["a*=text"]), (["a*=1"], None)):
+        with pytest.raises(InputError, match=r"--url-column is .* and --text-column is .*: either both are numbers"):
+            TableOptions(url, text).numbers("a.tsv")
+    for column in ("=src", "cc3m*=", ["src", ""]):
+        with pytest.raises(InputError, match="url_column names no column; expected NAME, or PATTERN=NAME"):
+            TableOptions(column)
+
+
+def test_a_pattern_that_no_input_is_like_is_refused():
+    options = TableOptions(["cc3m*=1"], ["cc3m*=0", "table:web.*=alt"])
+    options.require_use(["/data/cc3m/a.tsv", "table:web.pairs"])
+    with pytest.raises(InputError, match=r"text_column is table:web\.\*=alt, and no input is like table:web\.\*"):
+        options.require_use(["/data/cc3m/a.tsv"])
+
+
 NASTY = [
     None,
     "",
