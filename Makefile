@@ -19,7 +19,7 @@ CHECKED_KERNELS = $(CURDIR)/.numba/$$(find */kernels -name "*.py" | sort | xargs
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo quick test floors feeds soak mutants bench lock clean
+.PHONY: help demo quick test floors feeds soak mutants bench docs lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
@@ -29,6 +29,7 @@ help:
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make mutants small changes of the core that no test without Spark notices, and branches that none runs, in an hour"
+	@echo "make docs    the documentation as a site, in build/site; a broken link or reference fails"
 	@echo "make bench   the matcher against its peers"
 	@echo "make lock    choose anew which versions make demo and make test install: requirements/*.txt, from setup.cfg"
 	@echo "make clean   remove .venv*, .demo and whatever was compiled or cached"
@@ -95,6 +96,11 @@ mutants:
 bench:
 	@.ci/setup bench
 	@for bench in tests/bench/bench_*.py; do .ci/in-venv python "$$bench" || exit; done
+
+docs:
+	@.ci/setup docs
+	NO_MKDOCS_2_WARNING=1 .ci/in-venv mkdocs build --quiet --config-file docs/site/mkdocs.yml
+	@echo "Open build/site/index.html in a browser."
 
 # For all Pythons and platforms at once. The tests' lock comes first: the others take their versions from it.
 lock:

@@ -1,4 +1,4 @@
-"""The pages of docs/: their examples run and print what they show, and the format reference names what is written."""
+"""The pages of docs/: their examples run and print what they show, and the reference of files names what is written."""
 
 import doctest
 import json
@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import curation.dataframes
+import metadata as metadata_package
 from curation import EntryCounts, Matching, Thresholds, draws, keep_probability, rates_of
 from curation.images.uids import uids
 from metadata import Entries
@@ -20,7 +22,7 @@ from tests.sample.wikipedias import write_dump
 from tests.support.checkout import ROOT, of_a_user
 
 DOCS = ROOT / "docs"
-FORMAT = (DOCS / "reference" / "format.md").read_text("utf-8")
+FILES = "\n".join(page.read_text("utf-8") for page in sorted((DOCS / "reference" / "files").glob("*.md")))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| `([^`]+)` \| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE)
 LISTS = {"en": "english", "ja": "japanese"}
@@ -140,7 +142,7 @@ def test_the_library_keeps_the_rows_that_the_job_keeps(curated, folder):
     assert sorted(kept.itertuples(index=False, name=None)) == sorted((row["url"], row["text"]) for row in rows)
 
 
-# --- the format reference ---
+# --- the reference of files ---
 
 
 @pytest.mark.spark
@@ -168,12 +170,12 @@ def test_the_columns_of_metadata_are_those_of_the_reference(metadata):
 @pytest.mark.spark
 def test_every_file_of_a_run_is_in_the_reference(curated, metadata):
     written = {path.name for output in (curated, metadata) for path in output.iterdir()}
-    assert [name for name in sorted(written) if name not in FORMAT] == []
+    assert [name for name in sorted(written) if name not in FILES] == []
 
 
 def documented(name: str) -> list[tuple[str, str, str]]:
     """The rows of the table about a file: name, type and meaning."""
-    part = next(part for part in re.split(r"^### ", FORMAT, flags=re.MULTILINE) if part.startswith(name))
+    part = next(part for part in re.split(r"^##+ ", FILES, flags=re.MULTILINE) if part.startswith(name))
     return ROW.findall(part)
 
 
@@ -198,7 +200,7 @@ def require_documented(facts: dict, name: str) -> None:
     found = list(fields(facts))
     for field, value in found:
         types = [type.strip() for known, type, _ in rows if known.fullmatch(field)]
-        assert types, f"{name} has a field {field}, which docs/reference/format.md does not name"
+        assert types, f"{name} has a field {field}, which docs/reference/files do not name"
         assert "" in types or any(is_of(value, type) for type in types), f"{field} is {value!r}, not {types}"
     always = [known for known, _, meaning in rows if not meaning.startswith(("With", "Where"))]
     assert [known.pattern for known in always if not any(known.fullmatch(field) for field, _ in found)] == []
@@ -222,3 +224,13 @@ def fields(value, name: str = ""):
 def is_of(value, types: str) -> bool:
     expected = [JSON_TYPES[type] for type in types.split(" or ")]
     return any(value is None if type is None else isinstance(value, type) for type in expected)
+
+
+# --- the reference of names ---
+
+
+@pytest.mark.parametrize("package", [curation, curation.dataframes, metadata_package], ids=lambda each: each.__name__)
+def test_every_public_name_is_on_a_page(package):
+    pages = "\n".join(page.read_text("utf-8") for page in (DOCS / "reference" / "api").glob("*.md"))
+    named = {part for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE) for part in name.split(".")}
+    assert sorted(set(package.__all__) - named) == []

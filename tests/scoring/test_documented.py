@@ -1,4 +1,4 @@
-"""docs/reference/format.md names what clip-score writes."""
+"""docs/reference/files names what clip-score writes."""
 
 import json
 

@@ -1,0 +1,154 @@
+"""Pages of the site that are made when it is built, and links that lead to them.
+
+The site's first page is README.md. Other Markdown of the repository outside docs/ gets pages below `project/`, and each
+command one with its flags, read from its parser. Links between files of the repository become links between pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import posixpath
+import re
+import sys
+from configparser import ConfigParser
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("curation", "metadata", "runtime")
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "project/changelog.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
+    "notebooks/README.md": "project/notebooks.md",
+    "tests/bench/MEASURED.md": "project/measured.md",
+}
+LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
+
+
+COMMANDS = "reference/commands"
+ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
+FOUND_LAST = "---\nsearch: {boost: 0.3}\n---\n\n"  # notes for those who change the program
+
+
+def on_files(files, config):
+    """Add the pages that are no files of docs/."""
+    from mkdocs.structure.files import File
+
+    os.environ["COLUMNS"] = "80"  # of the command lines on pages
+    for source, target in pages().items():
+        head = FOUND_LAST if target.startswith("project/") else ALONE
+        files.append(File.generated(config, target, content=head + (ROOT / source).read_text("utf-8")))
+    rows = ["# Commands\n", "| | |", "| --- | --- |"]
+    for name, parser in parsers().items():
+        rows.append(f"| [{name}]({name}.md) | {parser.description} |")
+        files.append(File.generated(config, f"{COMMANDS}/{name}.md", content=command_page(name, parser)))
+    files.append(File.generated(config, f"{COMMANDS}/index.md", content="\n".join(rows)))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Return the page with links as the site has them; those to files without a page become their text.
+
+    The first mention of each other command leads to its page.
+    """
+    here = page.file.src_uri
+    of_site = {target: source for source, target in pages().items()}
+    folder = posixpath.dirname(of_site.get(here, f"docs/{here}"))
+    unlinked = {f"`{name}`": name for name in parsers() if here != f"{COMMANDS}/{name}.md"}
+
+    def link(found):
+        code, image, text, target = found.groups()
+        if code in unlinked and markdown[markdown.rfind("\n", 0, found.start()) + 1] != "#":
+            return (
+                f"[{code}]({posixpath.relpath(f'{COMMANDS}/{unlinked.pop(code)}.md', posixpath.dirname(here) or '.')})"
+            )
+        path, _, anchor = (target or "").partition("#")
+        if code or not path or ":" in path:
+            return found[0]
+        path = posixpath.normpath(posixpath.join(folder, path))
+        known = pages().get(path, path.removeprefix("docs/"))
+        if known == path and (ROOT / path).exists():
+            return text
+        relative = posixpath.relpath(known, posixpath.dirname(here) or ".")
+        return f"{image}[{text}]({relative}{'#' if anchor else ''}{anchor})"
+
+    return LINK.sub(link, markdown)
+
+
+@cache
+def pages() -> dict[str, str]:
+    """Return the page of each Markdown file outside docs/, by its path from the root."""
+    designs = sorted(path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).glob("**/DESIGN.md"))
+    return PAGES | {str(path): f"project/design/{'-'.join(path.parent.parts)}.md" for path in designs}
+
+
+@cache
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command of setup.cfg."""
+    sys.path.insert(0, str(ROOT))
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg", "utf-8")
+    found = {}
+    for line in config["options.entry_points"]["console_scripts"].strip().splitlines():
+        name, _, function = line.partition(" = ")
+        module, _, attribute = function.partition(":")
+        start = getattr(import_module(module), attribute)
+        found[name] = parser_of(import_module(start.args[1]).main)
+    return found
+
+
+class _Found(Exception):
+    """Carries the parser of a command out of it."""
+
+
+def parser_of(main):
+    """Return the parser that a command makes before it does anything."""
+    from runtime.arguments import Parser
+
+    def found(self, *_):
+        raise _Found(self)
+
+    parse, Parser.parse_args = Parser.parse_args, found
+    try:
+        main([])
+    except _Found as parser:
+        return parser.args[0]
+    finally:
+        Parser.parse_args = parse
+    raise AssertionError(f"{main} parses no arguments")
+
+
+def command_page(name: str, parser: argparse.ArgumentParser) -> str:
+    """Return the Markdown of a command: what it does, its shortest command line, and its flags by group."""
+    parser.prog = name
+    usage = parser._usage().replace("%%", "%")
+    parts = [f"# {name}", parser.description, f"```\n{usage}\n```"]
+    for group in parser._action_groups:
+        shown = [each for each in group._group_actions if each.help != argparse.SUPPRESS]
+        if shown:
+            title = {"flags": "flags that most runs need"}.get(group.title, group.title).partition(" (docs/")[0]
+            parts.append(f"## {title[0].upper()}{title[1:]}")
+            parts.extend(argument(parser, each) for each in shown)
+    parts.append("`@FILE` stands for the arguments in a file, where `#` begins a comment.")
+    return "\n\n".join(parts) + "\n"
+
+
+def argument(parser, action) -> str:
+    """Return an argument as a term, under its own anchor, and its help as the definition."""
+    values = parser._get_formatter()._format_args(action, action.dest.upper()) if action.nargs != 0 else ""
+    spelled = action.option_strings or [values]
+    term = ", ".join(f"`{each} {values}`" if values and action.option_strings else f"`{each}`" for each in spelled)
+    anchor = spelled[-1].lstrip("-") if action.option_strings else action.dest
+    help = (action.help or "") % {**vars(action), "prog": parser.prog}
+    help = re.sub(r"docs/([\w-]+)/([\w-]+)\.md", r"[\2](../../\1/\2.md)", escaped(help))
+    return f'<span id="{anchor}"></span>{term}\n:   {help[:1].upper()}{help[1:]}'
+
+
+def escaped(text: str) -> str:
+    """Return text with flags as code, in which no sign means anything to Markdown."""
+    text = re.sub(r"([\\*_<|\[\]])", r"\\\1", text)
+    return re.sub(r"(?<![\w`-])(--[a-z][\w-]*)", r"`\1`", text)
