@@ -19,12 +19,14 @@ CHECKED_KERNELS = $(CURDIR)/.numba/$$(find */kernels -name "*.py" | sort | xargs
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo quick test floors feeds soak mutants bench docs lock clean
+.PHONY: help demo quick style lint test wheel release-files floors feeds soak mutants bench docs lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
 	@echo "make test    format, lint, import contracts and all tests that take seconds, in twelve minutes"
+	@echo "make lint    format, lint, import contracts and types"
+	@echo "make wheel   dist/: sdist and wheel, checked, and installed as a stranger does; make release-files checks .github/"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
 	@echo "make feeds   what is written, handed to the programs that it is for: installs PyTorch and others"
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
@@ -59,11 +61,16 @@ quick:
 	@.ci/setup test
 	$(PYTEST) -m "$(QUICK)"
 
-test:
+style:
 	@.ci/setup test
 	.ci/in-venv ruff format --check
 	.ci/in-venv ruff check
 	.ci/in-venv lint-imports
+
+lint: style
+	.ci/in-venv mypy
+
+test: style
 	.ci/in-venv mypy & types=$$!; .ci/in-venv python -m tests.support.spark_archive; wait $$types
 	@find "$(CURDIR)/.numba" -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST)
@@ -102,17 +109,33 @@ docs:
 	NO_MKDOCS_2_WARNING=1 .ci/in-venv mkdocs build --quiet --config-file docs/site/mkdocs.yml
 	@echo "Open build/site/index.html in a browser."
 
+# What builds and checks a release has an environment of its own, with versions and hashes from a lock.
+.venv-release/made: requirements/build.txt requirements/release.txt
+	@.ci/setup
+	@rm -rf .venv-release && .venv/bin/python -m venv .venv-release && .venv-release/bin/pip --quiet \
+		--disable-pip-version-check install --require-hashes -r requirements/build.txt -r requirements/release.txt
+	@touch $@
+
+wheel: .venv-release/made
+	@.ci/wheel
+
+# actionlint, which no package of PyPI brings, is asked where it is installed.
+release-files: .venv-release/made
+	.venv-release/bin/zizmor --offline --no-progress .github
+	@! command -v actionlint >/dev/null || actionlint
+
 # For all Pythons and platforms at once. The tests' lock comes first: the others take their versions from it.
 lock:
 	@test -x .venv/bin/python || .ci/setup
 	@uv=$$(mktemp -d) && trap 'rm -r "$$uv"' EXIT && .venv/bin/python -m venv "$$uv" && \
 		"$$uv/bin/pip" --quiet --disable-pip-version-check install uv && export PATH="$$uv/bin:$$PATH" && \
 		$(COMPILE) requirements/build.in --output-file requirements/build.txt && \
+		$(COMPILE) requirements/release.in --constraints requirements/build.txt --output-file requirements/release.txt && \
 		$(COMPILE) setup.cfg --extra test --output-file requirements/test.txt && \
 		$(COMPILE) setup.cfg --constraints requirements/test.txt --output-file requirements/program.txt && \
 		$(COMPILE) setup.cfg --extra test --resolution lowest-direct --output-file requirements/floors.txt && \
 		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
-	rm -rf .venv .venv-img2dataset .demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba .coverage .seconds.json
+	rm -rf .venv .venv-img2dataset .venv-release .demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba .coverage .seconds.json
 	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -70,7 +70,7 @@ def test_the_page_of_platforms_names_the_floors():
         assert f"{name} {locked[name]}" in page
 
 
-@pytest.mark.parametrize("name", ["build.txt", *WANTED])
+@pytest.mark.parametrize("name", ["build.txt", "release.txt", *WANTED])
 def test_each_pin_has_hashes_and_no_address(name):
     for _, block in pins(name):
         assert "--hash=sha256:" in block

@@ -63,7 +63,7 @@ def test_a_wheel_with_another_hash_is_refused(set_up, tmp_path):
     assert "pip could not install the packages" in said
 
 
-@pytest.mark.parametrize("file", [".ci/setup", "Dockerfile"])
+@pytest.mark.parametrize("file", [".ci/setup", "Dockerfile", "Makefile"])
 def test_every_lock_is_installed_with_its_hashes(file):
     lines = [line for line in (ROOT / file).read_text().splitlines() if "-r " in line and "requirements/" in line]
     assert lines
