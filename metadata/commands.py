@@ -128,6 +128,7 @@ def command_line() -> Parser:
     )
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
+    parser.add_memory()
     parser.take_defaults(MetadataConfig)
     return parser
 

@@ -22,9 +22,11 @@ from runtime.caches import require_safe
 from runtime.errors import AGAIN, InputError, ParameterError, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.packages import missing_package
+from runtime.progress import current
 from runtime.storage.paths import MAKE_ROOM, NO_SPACE, FullDisk, is_full, is_outside
 
 BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
+_LEVELS: dict[str, terminal.Level] = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}
 BAD_INPUT, FAILED = 2, 1  # exit statuses
 _OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no more use the next time
 _MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/how-to/cluster.md)"
@@ -64,7 +66,7 @@ def command(name: str) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             if not stopped.is_set():
-                terminal.say(sentence)
+                terminal.say(sentence, "error")
             sys.exit(INTERRUPTED)
         except Exception as error:
             if stopped.is_set():  # what was going on met the end of Spark
@@ -76,7 +78,7 @@ def command(name: str) -> Iterator[None]:
                     raise
                 raise shown from None
             reason, status = found
-            terminal.say(f"{name}: {reason}")
+            terminal.say(f"{name}: {reason}", "error")
             sys.exit(status)
 
 
@@ -100,7 +102,7 @@ def _messages(name: str) -> Iterator[None]:
 
 class _TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        terminal.say(self.format(record))
+        terminal.say(self.format(record), _LEVELS.get(record.levelname, "info"), current().title or None)
 
 
 def sentence_for(error: Exception) -> tuple[str, int] | None:

@@ -32,7 +32,7 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
     _complete.clear()
 
     def end() -> None:
-        terminal.say(sentence)
+        terminal.say(sentence, "error")
         terminal.close()
         stopped.set()
         end_in(PATIENCE)  # for what catches this exception, or waits for a thread

@@ -27,6 +27,7 @@ except PackageNotFoundError:  # run from a checkout
 _EXTRAS = {
     "s3fs": "s3",
     "aiohttp": "http",
+    "shtab": "completion",
     "torch": "torch",
     "PIL": "images",
     "sentence_transformers": "clusters",

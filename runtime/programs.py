@@ -26,7 +26,7 @@ def start(name: str, module: str) -> None:
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
-        terminal.say(f"{name}: {error.name} is not installed in {sys.executable}: {INSTALL}")
+        terminal.say(f"{name}: {error.name} is not installed in {sys.executable}: {INSTALL}", "error")
         sys.exit(2)
     try:
         main()

@@ -61,13 +61,25 @@ class Stage:
         """Return the counts so far."""
         return sum((source() for source in self._sources), Counter())
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the begin, until the end."""
+        return time.monotonic() - self.begin if self.seconds is None else self.seconds
+
+    def numbers(self) -> dict[str, float]:
+        """Return seconds, and where there are any, the items that are done, their total, and rows."""
+        figures = self.figures()
+        return {"seconds": round(self.passed, 3)} | {
+            name: figures[name] for name in ("done", "total", "rows") if figures[name]
+        }
+
     def end(self) -> None:
         """Keep the figures and the time as they are now."""
         figures, self.seconds = self.figures(), time.monotonic() - self.begin
         self._sources = [lambda: figures]
 
     def __str__(self) -> str:
-        figures, passed = self.figures(), self.seconds or time.monotonic() - self.begin
+        figures, passed = self.figures(), self.passed
         parts = [f"{passed:.0f} s" if self.seconds is None else f"{passed:.1f} s"]
         if figures["rows"]:
             speed = f", {figures['rows'] / max(passed, 1e-9):,.0f} rows/s" if passed >= 1 else ""
@@ -144,7 +156,7 @@ class ConsoleProgress(Progress):
         finally:
             over.set()
             watcher.join()
-        terminal.say(str(stage))
+        terminal.say(str(stage), "info", stage.title, stage.numbers())
 
 
 def _watch(stage: Stage, over: threading.Event) -> None:
@@ -152,5 +164,5 @@ def _watch(stage: Stage, over: threading.Event) -> None:
     while not over.wait(_LOOK_EVERY):
         now = time.monotonic()
         if terminal.is_live() or now - shown > _LINE_EVERY:
-            terminal.show(str(stage))
+            terminal.show(str(stage), stage.title, stage.numbers())
             shown = now

@@ -1,19 +1,32 @@
-"""Write lines to the terminal: permanent lines, and one live line that is overwritten."""
+"""Write lines to the terminal: permanent lines, and one live line that is overwritten; or JSON lines for a program.
+
+A line of a text that begins with `warning: ` is a warning; `level` says what the other lines are.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Literal, get_args
 
 from runtime.redaction import redacted
 
+Format = Literal["text", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+Level = Literal["info", "warning", "error"]
+WARNING = "warning: "
+
 # Characters that act on a terminal, or turn a line around: names of files, columns and entries may have any.
 _ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_format: Format = "text"
+_is_quiet = False
 _lock = threading.RLock()  # a signal handler may write while its own thread does
 _live_line = ""
 _writer: int | None = None  # the thread that is writing
@@ -38,9 +51,15 @@ def attach() -> None:
     os.close(descriptor)
 
 
+def write_as(format: Format, quiet: bool = False) -> None:
+    """Write texts, or a JSON object for each line or text, from now on; `quiet`: warnings and errors alone."""
+    global _format, _is_quiet
+    _format, _is_quiet = format, quiet
+
+
 def is_live() -> bool:
     """Return whether a line can be written over."""
-    return sys.stderr.isatty()
+    return _format == "text" and sys.stderr.isatty()
 
 
 def plain(text: str) -> str:
@@ -57,22 +76,28 @@ def in_one_line(text: str) -> str:
     return plain(text).replace("\n", "\\u000a")
 
 
-def say(text: str) -> None:
-    """Write lines that stay."""
+def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
+    """Write lines that stay; in JSON with the step of a command that they are about, and its numbers."""
     with writing():
         _clear()
-        print(plain(redacted(text)), file=sys.stderr, flush=True)
+        for part, own in _of_levels(redacted(text), level):
+            if not _is_quiet or own != "info":
+                shown = plain(part) if _format == "text" else _json(part, own, step, numbers or {})
+                print(shown, file=sys.stderr, flush=True)
 
 
-def show(line: str) -> None:
+def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
     """Write a line that the next one replaces; where none can be replaced, it stays."""
     global _live_line
     with writing():
         if not is_live():
-            return say(line)
+            return say(line, "info", step, numbers)
+        if _is_quiet:
+            return None
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         _live_line = in_one_line(line)[: width - 1]  # a longer one would take a second row, which stays
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
+        return None
 
 
 def close() -> None:
@@ -114,3 +139,26 @@ def _clear() -> None:
     if _live_line:
         print("\r\033[K", end="", file=sys.stderr)
         _live_line = ""
+
+
+def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
+    """Yield a text, or apart from it the lines that are warnings where that makes a difference."""
+    if _format == "text" and not _is_quiet:
+        yield text, level
+        return
+    lines = text.split("\n")
+    rest = "\n".join(line for line in lines if not line.startswith(WARNING)).strip("\n")
+    if rest:
+        yield rest, level
+    for line in lines:
+        if line.startswith(WARNING):
+            yield line, "warning"
+
+
+def _json(text: str, level: Level, step: str | None, numbers: Mapping[str, float]) -> str:
+    """Return a line of JSON in ASCII, which acts on no terminal."""
+    message = text.removeprefix(WARNING)
+    time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return json.dumps(
+        {"time": time, "level": level, "step": step and redacted(step), "message": message, "numbers": dict(numbers)}
+    )

@@ -51,4 +51,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_classes(parser, required=True)
     parser.add_argument("--output", metavar="DIR", help="a new folder, or a URL, for alignment.json and alignment.svg")
+    parser.add_memory()
     return parser.parse_args(argv)

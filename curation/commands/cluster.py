@@ -75,6 +75,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     add_fields(parser, ClusterConfig, NUMBERS)
     parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
     _add_embeddings(parser)
+    parser.add_memory()
     return parser.parse_args(argv)
 
 

@@ -64,6 +64,7 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in known.values():
         form.add_flags(parser)
+    parser.add_memory()
     return parser.parse_args(argv)
 
 

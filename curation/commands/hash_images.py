@@ -56,4 +56,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
     parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")
+    parser.add_memory()
     return parser.parse_args(argv)

@@ -32,4 +32,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_exclude(parser, required=True)
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
+    parser.add_memory()
     return parser.parse_args(argv)

@@ -160,7 +160,7 @@ def test_help_shows_the_flags_that_are_in_no_group_and_says_how_many_more_there_
     text = printed("--help")
     assert all(flag in text for flag in ("RUN", "--with TOOL", "--fast", "--form", "--version"))
     assert not any(flag in text for flag in ("how it is made", "--seed", "--size"))
-    assert "Most runs need no other flags; --help-all shows 2 more." in text
+    assert "Most runs need no other flags; --help-all shows 4 more." in text
 
 
 def test_help_of_all_flags_has_their_groups(printed):

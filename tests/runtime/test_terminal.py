@@ -1,5 +1,6 @@
 """Lines for a person: over each other on a terminal, one after the other elsewhere, and past spark-submit's pipe."""
 
+import json
 import os
 import subprocess
 import sys
@@ -74,3 +75,41 @@ def test_a_file_is_left_alone(tmp_path):
         done = subprocess.run([sys.executable, "-c", PIPED], stdout=subprocess.PIPE, stderr=log, text=True)
     assert done.stdout == "piped b'one\\ntwo\\nend\\n'\n"
     assert (tmp_path / "log").read_text() == ""
+
+
+@pytest.fixture
+def lines(capsys):
+    """Return what is written as JSON lines or text, given how to write."""
+
+    def written(format, quiet, write):
+        terminal.write_as(format, quiet)
+        write()
+        return capsys.readouterr().err.splitlines()
+
+    yield written
+    terminal.write_as("text")
+
+
+def write_some():
+    terminal.show("reading", "match", {"seconds": 1.5, "rows": 7})
+    terminal.say("kept 3\n\nwarning: \x1b[2J is odd\nreport: x\n")
+    terminal.say("stopped: https://a.org/b?token=0f", "error")
+
+
+def test_a_program_reads_a_line_of_json_for_each_text_and_warning(lines):
+    found = [json.loads(line) for line in lines("json", False, write_some)]
+    assert all([*each] == ["time", "level", "step", "message", "numbers"] for each in found)
+    assert [(each["level"], each["step"], each["message"], each["numbers"]) for each in found] == [
+        ("info", "match", "reading", {"seconds": 1.5, "rows": 7}),
+        ("info", None, "kept 3\n\nreport: x", {}),
+        ("warning", None, "\x1b[2J is odd", {}),
+        ("error", None, "stopped: https://a.org/b", {}),
+    ]
+    assert found[0]["time"].endswith("+00:00")
+
+
+def test_quiet_leaves_warnings_and_errors(lines):
+    assert lines("text", True, write_some) == ["warning: \\u001b[2J is odd", "stopped: https://a.org/b"]
+    assert [json.loads(line)["level"] for line in lines("json", True, write_some)] == ["warning", "error"]
+    quiet = "from runtime import terminal; terminal.write_as('text', True); terminal.show('one'); terminal.say('end')"
+    assert on_terminal([sys.executable, "-c", quiet], os.environ).text == ""
