@@ -65,9 +65,9 @@ CANDIDATE = pa.struct(
 )
 
 # One row per image that has a text with a match. `page_url` is the smallest page of its texts, null where one of them
-# has none: a text without a page of its own has that of the image, also in finished runs of earlier versions.
+# has none: a text without a page of its own has that of the image.
 # The version is part of what a run's images were made from: a run whose images mean something else is not gone on with.
-MATCHED_VERSION = 3
+MATCHED_VERSION = 1
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),
@@ -81,7 +81,7 @@ MATCHED = pa.schema(
 # The texts of an image as training reads them, which needs no pages.
 TRAINED_TEXTS = pa.field("candidates", pa.list_(pa.struct([field for field in CANDIDATE if field.name != "page_url"])))
 
-# What sampling needs of it, which finished runs of earlier versions have, too.
+# What sampling needs of it.
 SAMPLED = pa.schema([MATCHED.field(name) for name in ("uid", "url", "page_url", "candidates")])
 
 CURATED = pa.schema(

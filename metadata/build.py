@@ -33,7 +33,7 @@ from runtime.storage.whole import STAMP, Parts
 
 log = logging.getLogger("metadata")
 
-VERSION = 2  # of the parts; another one is counted anew
+VERSION = 1  # of the parts; another one is counted anew
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
 LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
 NGRAMS = "ngrams"  # a folder of parts, one a language

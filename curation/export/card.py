@@ -58,7 +58,7 @@ def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence
         tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
         size=size_category(rows["kept"]),
         columns=columns,
-        passed=rows.get("gated", rows.get("existing")),  # the latter of earlier versions
+        passed=rows.get("gated"),
         conditions=[_code(condition["text"]) for condition in facts.get("gate", {}).get("conditions", [])],
         language=language,
     )

@@ -27,7 +27,7 @@ from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 
-VERSION = 2
+VERSION = 1
 MOST_SETS = 60  # as many as bits of a mask
 SHA256_BYTES, PHASH_BYTES = 32, 8
 _MIRRORED = "phash_mirrored"

@@ -41,7 +41,7 @@ HASHED = pa.schema(
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
 )
-VERSION = 2  # 1 had no phash_mirrored
+VERSION = 1
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
 _BATCH = 1000  # rows
 

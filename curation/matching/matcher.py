@@ -26,7 +26,7 @@ from runtime.arrow.buffers import list_array, string_array, string_buffers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
-VERSION = 3  # of the saved form
+VERSION = 1  # of the saved form
 LEVELS = 4  # symbols that all walks over a group of texts take in step
 
 

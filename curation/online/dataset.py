@@ -139,7 +139,7 @@ class BalancedDataset(IterableDataset):
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
         data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
         numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
-        if self.captions is not None:  # states of earlier versions know none
+        if self.captions is not None:
             data["captions"], numbers["caption_ratio"] = self.captions.digest, self.config.caption_ratio
         if self.config.expert is not None:
             data["expert"] = self.config.expert.description

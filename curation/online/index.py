@@ -22,7 +22,7 @@ from runtime.storage.arrays import MappedBatches
 from runtime.storage.own_files import OwnFile
 from runtime.storage.whole import read_json
 
-VERSION = 2
+VERSION = 1
 NAME = "index.json"
 # One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(TRAINED_TEXTS)

@@ -37,7 +37,7 @@ from runtime.tallies import Tallies
 
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
-PARTS = (FOLDER, "pairs", "matched", "gated", "existing", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
+PARTS = (FOLDER, "pairs", "matched", "gated", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
 REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
 
 
@@ -175,7 +175,6 @@ class Output:
         self.owner.require()
         if not run.gate:
             remove(self.gated)  # of an earlier run
-        remove(self.path / "existing")  # as earlier versions called it
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
         thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
         report = write_report(self.path / "report.html", run, rates, first_rows(self.curated_files(), SAMPLE_ROWS))

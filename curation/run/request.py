@@ -122,7 +122,7 @@ class Request:
             "wrong_script": self.config.wrong_script,
             "page_language": self.config.page_language,
             "metadata_of": self.config.metadata_of,
-            "merge_languages": self.config.merge_languages or None,  # None, as in runs that knew neither
+            "merge_languages": self.config.merge_languages,
         }
 
 

@@ -109,7 +109,7 @@ class Results:
     def counted(self) -> tuple[Path, int]:
         """The folder and number of the images that were counted: all matched ones, or those that passed a gate."""
         rows = self.facts["rows"]
-        part = next(each for each in ("gated", "existing", "matched") if each in rows)  # `existing` of earlier versions
+        part = "gated" if "gated" in rows else "matched"
         return self.path / part, rows[part]
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
@@ -195,7 +195,7 @@ class Results:
         known, prefix = self.facts.get("checksums", {}), f"{part}/"
         own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
-        return own_files(self.path / part, own or None, remedy)  # none: an earlier version matched them
+        return own_files(self.path / part, own or None, remedy)  # none: run.json states none of this part
 
     def file(self, name: str) -> OwnFile:
         """Return a file of the results with its checksum."""

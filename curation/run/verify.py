@@ -19,8 +19,7 @@ from runtime.storage.paths import FullDisk, as_path, files, in_threads, names, r
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
-# Folders whose files are all known; `existing` is of earlier versions.
-PARTS = ("curated", "removed", "matched", "gated", "existing", "clusters")
+PARTS = ("curated", "removed", "matched", "gated", "clusters")  # folders whose files are all known
 NAMED = 5  # files that a sentence names
 BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
 
@@ -132,9 +131,7 @@ def _facts(path: Path, remedy: str) -> dict:
         facts = content_of(data)
     except ValueError as error:
         raise OwnFile(path, None, remedy).damaged(error) from None
-    if not isinstance(facts, dict) or "checksums" not in facts:
-        raise InputError(f"{path} is of an earlier version, which recorded no checksums; {remedy}")
-    if not is_exact(data):
+    if not isinstance(facts, dict) or "checksums" not in facts or not is_exact(data):
         raise OwnFile(path, None, remedy).damaged("other programs have changed it")
     return facts
 
@@ -145,8 +142,7 @@ def _has_part(facts: dict, part: str) -> bool:
 
 def _unknown(path: Path, known: dict[str, str]) -> list[str]:
     """Return the files in folders of results that the run did not write."""
-    parts = [part for part in PARTS if any(name.startswith(f"{part}/") for name in known)]  # others are older
-    found = [(part, name) for part in parts for name in sorted(names(path / part))]
+    found = [(part, name) for part in PARTS for name in sorted(names(path / part))]
     own = [f"{part}/{name}" for part, name in found if not (part == "matched" and STAMP_NAME.fullmatch(name))]
     return [name for name in own if name not in known]
 

@@ -31,7 +31,7 @@ class OwnFile:
     """A file that this project wrote, and what to do if it is damaged."""
 
     path: Path
-    checksum: str | None  # as recorded; None where an earlier version recorded none
+    checksum: str | None  # as recorded; None where none is known
     remedy: str
 
     def damaged(self, reason: object) -> InputError:

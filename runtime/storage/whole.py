@@ -45,8 +45,8 @@ def text_of(content: Any) -> str:
 def content_of(data: bytes) -> Any:
     """Return the content of a JSON file without its checksum; ValueError if that differs.
 
-    A file of an earlier version has none. One of ours cannot pass for it where a byte of the member's name, or of the
-    kind of checksum before its digits, is damaged.
+    A file that another program has written has none. One of ours cannot pass for it where a byte of the member's name,
+    or of the kind of checksum before its digits, is damaged.
     """
     try:
         content = json.loads(data.decode("utf-8"))

@@ -112,9 +112,6 @@ def test_images_matched_against_other_lists_are_refused(tmp_path):
     output.release()
     with pytest.raises(InputError, match="other metadata, metadata_of"):
         Output.claim(tmp_path / "out", only)
-    earlier = {name: value for name, value in plain.items() if name not in ("metadata_of", "merge_languages")}
-    Output.claim(tmp_path / "earlier", earlier).release()
-    Output.claim(tmp_path / "earlier", plain).release()  # a run of an earlier version goes on
 
 
 def test_a_list_of_english_alone_is_not_the_same_as_metadata_of_english(tmp_path):

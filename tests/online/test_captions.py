@@ -62,7 +62,7 @@ def test_a_dataset_with_captions_resumes_only_with_the_same_ones(made, captions,
         made.dataset(captions=captions).load_state_dict(plain)
     with pytest.raises(InputError, match="caption_ratio"):
         made.dataset().load_state_dict(state)
-    assert "caption_ratio" not in plain["layout"]  # nor in states of earlier versions
+    assert "caption_ratio" not in plain["layout"]
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.5])

@@ -140,7 +140,7 @@ def test_a_state_of_another_expert_is_refused(made, clusters, needs_torch, tmp_p
             dataset(made, expert).load_state_dict(state)
     with pytest.raises(InputError, match="resume with the same"):
         dataset(made, Expert(clusters, (1,))).load_state_dict(made.dataset().state_dict())
-    assert "expert" not in made.dataset().state_dict()["layout"]  # nor in states of earlier versions
+    assert "expert" not in made.dataset().state_dict()["layout"]
 
 
 @pytest.mark.parametrize(

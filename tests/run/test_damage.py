@@ -3,7 +3,6 @@
 import json
 import random
 
-import pyarrow as pa
 import pytest
 
 from curation.commands.verify import main
@@ -13,14 +12,13 @@ from curation.inputs.references import FOLDER
 from curation.run.ledger import Stamps
 from curation.run.results import Results
 from curation.run.verify import verify
-from curation.schemas import PAIRS, SAMPLED, STATED
+from curation.schemas import PAIRS
 from metadata import Entries, InputError
 from runtime.packed_rows import write_blocks
 from runtime.storage.own_files import content_digest
 from runtime.storage.paths import files
-from runtime.storage.whole import STAMP, read_json, write_json
+from runtime.storage.whole import STAMP, write_json
 from runtime.tallies import Tallies
-from tests.support import written_run
 from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
 from tests.support.in_turn import in_turn
 from tests.support.written_run import write_run
@@ -80,42 +78,6 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_run_of_an_earlier_version_stays_readable_but_cannot_be_verified(tmp_path):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    expected = everything(run)[:3]
-    facts = read_json(run / "run.json")
-    del facts["checksums"]
-    (run / "run.json").write_text(json.dumps(facts))
-    stamp = read_json(run / "matched" / STAMP)
-    del stamp["checksums"]
-    (run / "matched" / STAMP).write_text(json.dumps(stamp))
-    assert everything(run)[:3] == expected
-    with pytest.raises(InputError, match="is of an earlier version, which recorded no checksums"):
-        verify(run)
-
-
-def test_matched_images_of_an_earlier_version_stay_readable_in_a_run_of_this_one(tmp_path):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    expected, facts = everything(run)[:3], read_json(run / "run.json")
-    facts["checksums"] = {name: each for name, each in facts["checksums"].items() if not name.startswith("matched/")}
-    write_json(run / "run.json", facts)
-    assert everything(run)[:3] == expected
-    assert verify(run).endswith("files are as they were written")
-
-
-def test_a_run_whose_images_have_no_signals_yet_stays_readable(tmp_path, monkeypatch):
-    figures, (_, examples), *others = everything(write_run(tmp_path / "new", ENTRIES, IMAGES, t=10))[:3]
-    monkeypatch.setattr(written_run, "MATCHED", SAMPLED)
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    (run / "pairs").mkdir()
-    earlier = pa.schema([field for field in PAIRS if field not in STATED])
-    write_blocks(run / "pairs" / "task.arrows.zst", earlier, [])
-    found, (images, own_examples), *own_others = everything(run)[:3]
-    assert (found, own_examples, own_others) == (figures, examples, others)
-    assert list(images[0]) == SAMPLED.names
-    assert verify(run).endswith("files are as they were written")
-
-
 def test_what_stamps_and_names_say_of_files_is_verified(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     pairs, tables = run / "pairs", run / FOLDER / "mine"
@@ -146,7 +108,7 @@ def test_what_another_program_wrote_anew_is_not_as_it_was_written(tmp_path, name
         verify(run)
 
 
-def test_a_name_that_is_damaged_is_not_taken_for_an_earlier_version(tmp_path):
+def test_a_name_that_is_damaged_is_not_taken_for_the_file_of_another_program(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     text = (run / "run.json").read_text("utf-8")
     for damaged in (text.replace('"checksum":', '"checksun":'), text.replace('"checksums":', '"checksumt":')):

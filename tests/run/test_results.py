@@ -180,7 +180,7 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path, content):
 
 def test_a_run_whose_files_are_gone_is_refused(tmp_path, entries, images):
     run = Results.open(write_run(tmp_path / "out", entries, images, t=10))
-    facts = {name: each for name, each in run.facts.items() if name != "checksums"}  # of an earlier version
+    facts = {name: each for name, each in run.facts.items() if name != "checksums"}
     (run.path / "curated" / "00000.parquet").unlink()
     with pytest.raises(InputError, match=r"curated holds no Parquet files, the run wrote [\d,]+ rows; curate again"):
         curated_files(replace(run, facts=facts))
