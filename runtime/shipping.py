@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from runtime.errors import AGAIN, InputError
 from runtime.storage.arrays import open_array
 from runtime.storage.locks import alone
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
-from runtime.storage.paths import as_path, is_url, make_folder
+from runtime.storage.paths import as_path, is_url, make_folder, staged
 from runtime.storage.whole import sync, whole
 
 ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
@@ -178,8 +177,8 @@ def pack(artefact: Path, folder: Path) -> Path:
 
 def put(artefact: Path, folder: Path) -> Path:
     """Pack an artefact into a shared folder, or to a URL, unless it is there; return the path of its archive."""
-    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-        packed = pack(artefact, Path(local))
+    with staged() as local:
+        packed = pack(artefact, local)
         to = folder / packed.name
         if not to.exists():
             with whole(to) as partial:

@@ -6,7 +6,6 @@ A copy's files are named by their content, so an unchanged table gives the same 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -28,7 +27,7 @@ from runtime.redaction import hidden
 from runtime.spark import map_batches
 from runtime.storage.own_files import content_digest
 from runtime.storage.parquet import part_writer
-from runtime.storage.paths import files, make_folder, remove
+from runtime.storage.paths import files, make_folder, remove, staged
 from runtime.storage.whole import whole
 
 ROW_GROUP = 100_000
@@ -70,8 +69,8 @@ def _columns(frame: DataFrame, options: TableOptions, name: str) -> tuple[DataFr
 
 def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) -> Iterator[pa.RecordBatch]:
     """Write one partition into a file; yield its name and size. Strings stay the bytes that they are."""
-    with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-        path = Path(local, "part")
+    with staged() as local:
+        path = local / "part"
         with part_writer(path, schema, ROW_GROUP) as writer:
             for batch in batches:
                 writer.write(pa.RecordBatch.from_arrays(list(map(_binary, batch.columns)), schema=schema))

@@ -5,7 +5,6 @@ The checksum is the CRC-32, computed at 11 to 25 GB per second. It finds damage,
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from isal import isal_zlib as zlib  # its checksums take a quarter of the time
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.paths import files, is_outside, is_url, room
+from runtime.storage.paths import files, is_outside, is_url, staged
 from runtime.tallies import Tallies
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
@@ -54,8 +53,8 @@ def intact(file: OwnFile) -> Iterator[Path]:
         _require(file, file.path)
         yield file.path
         return
-    with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
-        local = Path(folder, file.path.name)
+    with staged() as folder:
+        local = folder / file.path.name
         file.path.fs.get_file(file.path.path, str(local))
         _require(file, local)
         yield local

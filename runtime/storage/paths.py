@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -100,6 +101,18 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
         if is_full(error):
             raise FullDisk(f"{NO_SPACE} {folder}; {MAKE_ROOM}") from error
         raise
+
+
+@contextmanager
+def staged() -> Iterator[Path]:
+    """Yield an empty folder of this process's own for whole files on their way to or from a URL; it goes at the end.
+
+    It is on the disk of Spark's local folders: files of a run may be larger than what temporary files have room for.
+    """
+    from runtime.caches import cache_folder  # here, as it brings Numba along, which commands start without
+
+    with room(cache := cache_folder()), tempfile.TemporaryDirectory(prefix="staged-", dir=cache) as folder:
+        yield Path(folder)
 
 
 def is_full(error: OSError) -> bool:

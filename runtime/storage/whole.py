@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from uuid import uuid4
 
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, checksum_of, intact
-from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room
+from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room, staged
 
 MEMBER = "checksum"  # of an object; a stamp of the ledger brings its own
 _KIND, _DIGITS = "crc32:", 8
@@ -91,8 +90,8 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     final = as_path(path)
     if is_url(final):
         # Not fsspec's `open("wb")`: when an error leaves its block, it commits what was written until then.
-        with room(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="clip-curation-") as folder:
-            local = Path(folder, final.name)
+        with staged() as folder:
+            local = folder / final.name
             yield local
             final.fs.put_file(str(local), final.path)
         return

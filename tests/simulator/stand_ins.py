@@ -129,7 +129,7 @@ def _text(compact: str) -> str:
 
 def _cache_folder(disk: Disk) -> Path:
     """Return a folder on the disk of the machine that is at work."""
-    folder = disk.hosts / disk.process.host / "cache"
+    folder = disk.hosts / (disk.process.host if disk.process else "driver") / "cache"  # who looks at a result is none
     with disk.working(None):
         folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -4,7 +4,6 @@ import errno
 import os
 import pickle
 import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from botocore import retryhandler
 
 from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
+from runtime.caches import cache_folder
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, own_files, part_files
@@ -213,7 +213,7 @@ def test_a_full_disk_is_named_by_its_folder(folder, number):
             file.write_text("half")
             raise OSError(number, os.strerror(number))
 
-    where = tempfile.gettempdir() if is_url(folder) else str(folder)
+    where = cache_folder() if is_url(folder) else folder
     with pytest.raises(InputError, match=f"^no space left in {where}; make room and run the same command again$"):
         fill()
     assert names(folder) == set()
