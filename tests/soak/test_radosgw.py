@@ -1,12 +1,17 @@
 """curate on Ceph's radosgw, a server of S3 that was not made for tests, writes the bytes of a local run."""
 
 import json
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from runtime.storage.paths import as_path, files, move_files, names, read_bytes, remove
+from runtime.storage.paths import as_path, files, files_below, move_files, names, read_bytes, remove
 from runtime.storage.whole import read_json, whole, write_json
-from tests.support.faults import begin, curate_arguments, ended, leave_nothing
+from tests.support.cluster import children, kill
+from tests.support.downloaded import all_bytes
+from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing
+from tests.support.online_run import image, write_tar
 from tests.support.radosgw import missing, serving_radosgw
 from tests.support.sample_runs import curated
 
@@ -78,3 +83,56 @@ def test_curated_files_are_those_of_a_local_run_and_the_command_goes_on(bucket, 
         leave_nothing()
     assert curated(output) == curated(tmp_path / "local")
     assert json.loads(read_bytes(output / "run.json"))["rows"]["pairs"] > 0
+
+
+INDEX = """import sys
+from curation.online import build
+build(*sys.argv[1:])"""
+STAMPING = ("curation.run.ledger", "Stamps.write")  # a task has written its files, but not that they are there
+
+
+@pytest.fixture(scope="module")
+def finished(bucket, sample, tmp_path_factory) -> Path:
+    """A run of several files, which is in the bucket, too, and tars of some of its images."""
+    folder = tmp_path_factory.mktemp("finished")
+    status, last = ended(begin("local[2]", *curate_arguments(sample, folder / "run"), "--rows-per-file", 3000))
+    assert status == 0, last
+    bucket.fs.put(str(folder / "run"), (bucket / "run").path, recursive=True)
+    (folder / "tars").mkdir()
+    uids = pq.read_table(folder / "run" / "curated" / "00000.parquet")["uid"].to_pylist()
+    for number in range(3):
+        rows = [image(each, []) | {"uid": uid} for each, uid in enumerate(uids[number * 9 : number * 9 + 9])]
+        write_tar(folder / "tars" / f"{number}.tar", rows)
+    (folder / "index.py").write_text(INDEX)
+    return folder
+
+
+COMMANDS = {
+    "export": lambda folder, run, output: ["jobs/export.py", run, "--format", "huggingface", "--output", output],
+    "removal": lambda folder, run, output: ["jobs/remove.py", run, "--exclude", folder / "list", "--output", output],
+    "index": lambda folder, run, output: [folder / "index.py", folder / "tars", run, output],
+}
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_is_made_of_a_run_and_killed_in_the_middle_is_gone_on_with(bucket, finished, tmp_path, name):
+    (finished / "list").write_text("domain:de4.example\n")
+    output = tmp_path / "out" if name == "index" else bucket / name  # training maps an index into memory
+    arguments = COMMANDS[name](finished, bucket / "run", output)
+    hold = Hold.at(tmp_path / "hold", *STAMPING, first=1)
+    try:
+        job = begin("local[1]", *arguments, hold=hold)
+        hold.reached(1)
+        for pid in (*children(job.pid), job.pid):
+            kill(pid)
+        hold.go()
+        job.communicate(timeout=60)
+        assert ".work" in names(output)
+        for to, source in ((output, bucket / "run"), (tmp_path / "quiet", finished / "run")):
+            status, last = ended(begin("local[2]", *COMMANDS[name](finished, source, to)))
+            assert status == 0, last
+    finally:
+        leave_nothing()
+    written = {name: read_bytes(output / name) for name in files_below(output)}
+    assert written == all_bytes(tmp_path / "quiet")

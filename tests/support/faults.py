@@ -40,7 +40,7 @@ def held(function):
     @functools.wraps(function)
     def call(*arguments, **named):
         number = announce()
-        while number < PLACE["waiting"] and not (FOLDER / "go").exists():
+        while PLACE["first"] <= number < PLACE["first"] + PLACE["waiting"] and not (FOLDER / "go").exists():
             time.sleep(0.02)
         return function(*arguments, **named)
 
@@ -69,15 +69,15 @@ _JOBS: list[subprocess.Popen] = []
 
 @dataclass(frozen=True)
 class Hold:
-    """The first calls of a function wait, in whichever processes they come; the others go on."""
+    """Some calls of a function wait, in whichever processes they come; the others go on."""
 
     folder: Path
 
     @classmethod
-    def at(cls, folder: Path, module: str, function: str, waiting: int = 1) -> "Hold":
+    def at(cls, folder: Path, module: str, function: str, waiting: int = 1, first: int = 0) -> "Hold":
         """Return the hold of a function, or of a method written as `Class.name`."""
         folder.mkdir()
-        place = {"module": module, "function": function, "waiting": waiting}
+        place = {"module": module, "function": function, "waiting": waiting, "first": first}
         (folder / "place.json").write_text(json.dumps(place))
         (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
         _HOLDS.append(cls(folder))
