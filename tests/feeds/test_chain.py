@@ -1,9 +1,13 @@
-"""From a crawl to batches: curated, downloaded by img2dataset, exported, and each form read by its reader."""
+"""From a crawl to batches, as the tutorial says: curated, downloaded, exported, and each form read by its reader."""
 
 import io
 import json
+import re
+import shlex
+import shutil
+import subprocess
 import tarfile
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 
@@ -16,12 +20,13 @@ from curation import online
 from curation.commands import export
 from curation.online.config import OnlineConfig
 from curation.run.results import Results
-from tests.feeds.test_gate import download
+from metadata import Entries
 from tests.naive.loaders import FirstLoader, SecondLoader
+from tests.support.checkout import ROOT, of_a_user, program
 from tests.support.crawl_records import image as link
 from tests.support.crawl_records import warc, wat
 from tests.support.http_server import Answer, serving
-from tests.support.img2dataset import require_img2dataset
+from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.spark_jobs import submit
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, falls, tiny_clip, trained
@@ -36,7 +41,9 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), 
 GERMAN = {"red": "rotes", "green": "grünes", "blue": "blaues", "white": "weißes"}
 THINGS = ("house", "boat", "chair", "flag")
 GERMAN_THINGS = {"house": "Haus", "boat": "Boot", "chair": "Sitzkissen", "flag": "Fähnchen"}
-T, ALIKE = 40, 25  # the threshold, and pictures of each thing of a colour, by language
+ALIKE = 25  # pictures of each thing of a colour, by language
+PAGE = ROOT / "docs" / "start" / "crawl-to-training.md"
+FEW = {"--processes_count": "1", "--thread_count": "8"}  # in place of those of the page
 
 
 def texts_of(colour: str, thing: str) -> dict[str, str]:
@@ -52,14 +59,27 @@ def chain(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("chain")
     with serving() as server:
         write_crawl(folder / "crawl", server)
-        for code, words in {"en": [*COLOURS, *THINGS], "de": [*GERMAN.values(), *GERMAN_THINGS.values()]}.items():
-            (folder / f"{code}.txt").write_text("\n".join(words), "utf-8")
-        entries = [f"{code}={folder / code}.txt" for code in ("en", "de")]
-        where = ["--input", folder / "crawl", "--entries", *entries, "--output", folder / "out"]
-        done = submit("jobs/curate.py", *where, "--english-threshold", T)
-        assert done.returncode == 0, done.stderr
-        download(folder)
+        words = {"en": [*COLOURS, *THINGS], "de": [*GERMAN.values(), *GERMAN_THINGS.values()]}
+        Entries.build(words).save(folder / "metadata")
+        curate, verify, download, *_ = commands(PAGE.read_text("utf-8"))
+        run_ours(curate, folder)
+        run_ours(verify, folder)
+        run_img2dataset([FEW.get(flag, word) for flag, word in pairwise(download)], folder)
     return folder
+
+
+def commands(page: str) -> list[list[str]]:
+    """Return the command lines of a page, as words."""
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    return [shlex.split(line) for line in blocks.replace("\\\n", " ").splitlines()]
+
+
+def run_ours(words: list[str], folder: Path) -> None:
+    """Run a command of the project in a folder."""
+    done = subprocess.run(
+        [program(words[0]), *words[1:]], cwd=folder, env=of_a_user(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def write_crawl(folder: Path, server) -> None:
@@ -118,6 +138,21 @@ def test_the_crawl_is_matched_and_what_exists_of_it_is_downloaded(chain, tars):
     assert {code: run.facts["languages"][code]["matched"] for code in ("en", "de")} == {"en": number, "de": number}
     downloaded = [uid for keys in uids_of(tars).values() for uid in keys.values()]
     assert len(downloaded) == len({*downloaded}) == 2 * number * 9 / 10
+
+
+def test_the_tutorial_balances_what_exists_and_writes_tars_of_it(chain, tars, tmp_path):
+    shutil.copytree(chain / "out", tmp_path / "before")
+    *_, curate, export_tars = commands(PAGE.read_text("utf-8"))
+    run_ours(curate, chain)
+    run_ours(export_tars, chain)
+    there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
+    gated = pq.read_table(chain / "out" / "gated", columns=["uid"])["uid"].to_pylist()
+    kept = pq.read_table(chain / "out" / "curated", columns=["uid"])["uid"].to_pylist()
+    written = uids_of(sorted((chain / "tars").glob("*.tar")))
+    shutil.rmtree(chain / "out")
+    (tmp_path / "before").rename(chain / "out")  # the other tests read the run before
+    assert {*gated} == there
+    assert {uid for keys in written.values() for uid in keys.values()} == {*kept} < there
 
 
 def test_both_loaders_of_meta_clip_keep_what_our_probabilities_say(chain, tars, tmp_path):
