@@ -106,7 +106,7 @@ bench:
 
 docs:
 	@.ci/setup docs
-	NO_MKDOCS_2_WARNING=1 .ci/in-venv mkdocs build --quiet --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 .ci/in-venv mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "Open build/site/index.html in a browser."
 
 # What builds and checks a release has an environment of its own, with versions and hashes from a lock.
