@@ -27,12 +27,11 @@ from runtime.redaction import redacted
 from runtime.session import session
 from runtime.storage.output_folders import require_apart
 from runtime.storage.whole import content_of
-from runtime.terminal import say
+from runtime.terminal import readable, say
 
 log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")  # of the printed table
-_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 NUMBERS = {
     "--bigram-score": "how word pairs are ranked",
     "--bigram-min-pmi PMI": "least PMI of a pair, with --bigram-score pmi",
@@ -203,15 +202,3 @@ def listing(results: Iterable[Result]) -> list[str]:
     unknown = sum(each.size is None for each in results)
     more = f", {unknown} of unknown size" if unknown else ""
     return [*lines, f"{readable(known):>9}  in {len(results)} files{more}"]
-
-
-def readable(size: int | None) -> str:
-    """Return a number of bytes for people, in decimal units as disks are sold.
-
-    >>> readable(0), readable(1_500), readable(22_500_000_000), readable(None)
-    ('0 B', '1.5 kB', '22.5 GB', '?')
-    """
-    if size is None:
-        return "?"
-    number, unit = next(((number, unit) for number, unit in _UNITS if size >= 0.99995 * number), (1, ""))
-    return f"{size / number:.1f} {unit}" if unit else f"{size} B"

@@ -22,6 +22,7 @@ Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 Level = Literal["info", "warning", "error"]
 WARNING = "warning: "
+_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 # Characters that act on a terminal, or turn a line around: names of files, columns and entries may have any.
 _ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -74,6 +75,18 @@ def plain(text: str) -> str:
 def in_one_line(text: str) -> str:
     """Return a text with its line feeds escaped, too."""
     return plain(text).replace("\n", "\\u000a")
+
+
+def readable(size: int | None) -> str:
+    """Return a number of bytes for people, in decimal units as disks are sold.
+
+    >>> readable(0), readable(1_500), readable(22_500_000_000), readable(None)
+    ('0 B', '1.5 kB', '22.5 GB', '?')
+    """
+    if size is None:
+        return "?"
+    number, unit = next(((number, unit) for number, unit in _UNITS if size >= 0.99995 * number), (1, ""))
+    return f"{size / number:.1f} {unit}" if unit else f"{size} B"
 
 
 def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from curation.commands.curate_flags import parse_curate
 from curation.config import CurationConfig
@@ -12,6 +13,8 @@ from curation.gate.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions
 from curation.report.console import summary
 from curation.run.order import curate
+from curation.run.preview import preview
+from curation.run.preview_lines import lines
 from curation.run.request import Options
 from curation.run.results import Results
 from metadata.entries import Entries
@@ -27,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse_curate(argv)
     with command("curate"):
+        if args.dry_run:
+            foreseen = preview(**called(args))
+            say(lines(foreseen), numbers=foreseen.numbers())
+            return
         results = run(args)
         paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
         say(f"{summary(results.facts)}\n\n{paths}")
@@ -34,17 +41,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> Results:
     """Curate as the values of a command line say."""
+    return curate(partial(session, "curate"), **called(args))
+
+
+def called(args: Namespace) -> dict[str, Any]:
+    """Return what a run, or a look ahead at it, is called with."""
     config, options = made(CurationConfig, args), options_of(args)
-    metadata = args.metadata or Entries.build(read_lists(args.entries))
-    return curate(
-        partial(session, "curate"),
-        config,
-        inputs=args.input,
-        metadata=metadata,
-        output=args.output,
-        options=options,
-        progress=ConsoleProgress(),
-    )
+    return {
+        "config": config,
+        "inputs": args.input,
+        "metadata": args.metadata or Entries.build(read_lists(args.entries)),
+        "output": args.output,
+        "options": options,
+        "progress": ConsoleProgress(),
+    }
 
 
 def options_of(args: Namespace) -> Options:

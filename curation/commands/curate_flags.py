@@ -86,7 +86,8 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     add_classes(written, default=[])
     add_fields(written, CurationConfig, {"--rows-per-file N": "matched images for each curated file"})
     share = "tail share of all languages but English, instead of the one that English has at its t"
-    add_fields(parser.add_argument_group("how much is kept"), CurationConfig, {"--tail-share P": share})
+    amount = {"--tail-share P": share, "--seed N": "another seed keeps other pairs"}
+    add_fields(parser.add_argument_group("how much is kept"), CurationConfig, amount)
     matching = parser.add_argument_group("how texts are matched")
     add_fields(matching, CurationConfig, MATCHING)
     add_language_rules(matching)
@@ -126,9 +127,14 @@ def _add_main(parser: Parser) -> None:
         "again for the same inputs",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the output folder")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check all of this and look into the inputs, without Spark: columns, first rows, languages, disk and time "
+        "of a run; write nothing",
+    )
     add_fields(parser, TableOptions, COLUMNS)
     add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)
-    add_fields(parser, CurationConfig, {"--seed N": "another seed keeps other pairs"})
     add_exclude(parser, default=[])
     parser.add_argument(
         "--images",

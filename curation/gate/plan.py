@@ -125,6 +125,25 @@ class GatePlan:
         is_joined = self.tables and (not is_for_copies or self.results is not None)
         return any((is_joined, self.policy, self.evaluation, self.evaluation_texts))
 
+    def lines(self) -> list[str]:
+        """Return what is asked of images, a line for each condition and table."""
+        sets = self.evaluation.names if self.evaluation else []
+        conditions = {
+            "downloaded": [f"{STATUS} = '{SUCCESS}'"] if self.results else [],
+            "named in": [self.only.name] if self.only else [],
+            "keep": [self.keep] if self.keep is not None else [],
+            "policy": self.policy.names,
+            "no picture of": sets,
+            "no text of": [f"{len(self.evaluation_texts.keys):,} texts of evaluation sets"]
+            if self.evaluation_texts
+            else [],
+            "one image for each": [str(self.pictures.same)] if self.pictures else [],
+            "balanced by": [self.captions.name] if self.captions else [],
+            "steps": [f"{name}={value}" if value else name for name, value in self.named.items()],
+        }
+        tables = [f"{table.name} ({len(table.files):,} files)" for table in self.tables]
+        return [f"{what}: {', '.join(each)}" for what, each in (conditions | {"tables": tables}).items() if each]
+
     def open(self, spark: SparkSession) -> Gate:
         """Return the gate, whose expression is checked."""
         return Gate.open(spark, self)

@@ -83,7 +83,7 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
 
     InputError if the file is not the one that was found, before or after it is read; OSError if it cannot be read.
     """
-    file, format = _listed(source), formats()[source.format]
+    file, format = listed(source), formats()[source.format]
     pieces = range(*source.row_groups) if source.row_groups else None
     options = replace(options or TableOptions(), dialect=source.dialect)
     try:
@@ -97,7 +97,8 @@ def read(source: Input, options: TableOptions | None = None) -> Iterator[pa.Reco
         yield tallies(Counter(retries=file.retries))
 
 
-def _listed(file: Input) -> ListedFile:
+def listed(file: Input) -> ListedFile:
+    """Return the file of an input, which opens only as it was found."""
     try:
         return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
     except (ImportError, ValueError) as error:
@@ -169,7 +170,7 @@ def checked(file: Input, options: TableOptions) -> list[Input]:
     if format.check is None:
         return [file]
     try:
-        with _listed(file).open(format.checking) as opened:
+        with listed(file).open(format.checking) as opened:
             seen = format.glance(opened, file.path, options)
     except InputError:
         raise

@@ -34,6 +34,7 @@ class Format:
     reader: Reader
     check: Check | None  # None: it has no columns
     pair_bytes: int  # of compressed input for each pair that is left to group, roughly
+    seconds_a_gb: float = 12  # that a core needs to read compressed input: tests/bench/MEASURED.md
     typical_bytes: int = 0  # of a file, where its size is not known without asking for each
     reading: Reading = AHEAD
     checking: Reading = A_GLANCE
@@ -62,6 +63,7 @@ OWN = (
         reader=lambda file, path, options: wat.read(file),
         check=None,
         pair_bytes=500,
+        seconds_a_gb=13,
         typical_bytes=200 << 20,  # about what files of Common Crawl have, as for WARC
     ),
     Format(
@@ -70,6 +72,7 @@ OWN = (
         reader=lambda file, path, options: warc.read(file),
         check=None,
         pair_bytes=2000,
+        seconds_a_gb=23,
         typical_bytes=1 << 30,
     ),
     Format(

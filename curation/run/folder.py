@@ -60,8 +60,8 @@ class Output:
         description = json.loads(json.dumps(description))
         with usable(path) as folder:
             work = folder / WORK
-            if not overwrite and (is_url(folder) or not os.path.exists(work)):
-                require_like(folder, description)  # before anything of ours is in it
+            if is_url(folder) or not os.path.exists(work):
+                require_claimable(folder, description, overwrite)  # before anything of ours is in it
             owner = own(folder)
             try:
                 if overwrite or require_like(folder, description):
@@ -214,6 +214,13 @@ class Output:
         _clear_work(work)
         remove(work / CLAIM)
         self.owner.end()
+
+
+def require_claimable(path: str | PathLike[str], description: dict, overwrite: bool = False) -> None:
+    """Refuse a folder that a run could not write into; nothing is written."""
+    with usable(path) as folder:
+        if not overwrite:
+            require_like(folder, json.loads(json.dumps(description)))
 
 
 def _clear(path: Path) -> None:

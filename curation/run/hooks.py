@@ -66,6 +66,9 @@ class GatePlan(Protocol):
 
     def __bool__(self) -> bool: ...
 
+    def lines(self) -> list[str]:
+        """Return what is asked of images, a line for each condition and table."""
+
     def open(self, spark: SparkSession) -> Gate:
         """Return the gate; InputError for what Spark cannot evaluate."""
 

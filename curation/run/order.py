@@ -43,10 +43,7 @@ def curate(
     InputError for what cannot be used; the same call goes on after a run that broke off.
     """
     progress = progress or Progress()
-    request = Request.find(config, inputs, metadata, options or Options())
-    require_apart(output, request.paths(inputs))
-    for line in dialects(request.files):
-        progress.note(in_one_line(line))
+    request = asked(config, inputs, metadata, output, options or Options(), progress)
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(warm.CALLS, warm.SECONDS, progress)
@@ -58,6 +55,22 @@ def curate(
         results = Results.open(output)  # before another run may begin to replace them
         claimed.remove_work()
     return results
+
+
+def asked(
+    config: CurationConfig,
+    inputs: Sequence[str | Path],
+    metadata: str | Path | Entries,
+    output: str | Path,
+    options: Options,
+    progress: Progress,
+) -> Request:
+    """Return the request of a run, of which everything but the output folder's content is checked."""
+    request = Request.find(config, inputs, metadata, options)
+    require_apart(output, request.paths(inputs))
+    for line in dialects(request.files):
+        progress.note(in_one_line(line))
+    return request
 
 
 def copy_tables(spark: SparkSession, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:

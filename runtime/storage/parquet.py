@@ -189,6 +189,11 @@ class BoundedParquet:
             raise pa.ArrowInvalid(f"the name of a column, {error.object!r}, is not UTF-8; rename it") from None
         self.schema: pa.Schema = self._table.schema_arrow
 
+    @property
+    def rows(self) -> int:
+        """The number of its rows, as the end of the file states it."""
+        return self._table.metadata.num_rows
+
     def group_bytes(self) -> list[int]:
         """Return the compressed size of each row group."""
         groups = map(self._chunks, range(self._table.num_row_groups))

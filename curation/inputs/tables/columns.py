@@ -122,6 +122,8 @@ def _is_number(name: str | int) -> bool:
 class Glance:
     """Facts from a first look at a file, besides that it has its columns."""
 
+    columns: dict[str, str] = field(default_factory=dict)  # name, or number, of the column of each field
+    rows: int | None = None  # where the file states it
     piece_bytes: list[int] = field(default_factory=list)  # of each piece of a file that is split
     dialect: str | None = None  # of CSV and TSV
 

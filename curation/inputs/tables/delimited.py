@@ -42,11 +42,13 @@ def read(file: BinaryIO, path: str, options: TableOptions) -> Iterator[pa.Record
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file, unpacked, without the columns that are needed, or without any row; return its dialect."""
     tally: Counter[str] = Counter()
-    rows, first, _ = _opened(file, path, options, tally)
-    if first is None and options.numbers(path) is None:
+    rows, first, columns = _opened(file, path, options, tally)
+    numbers = options.numbers(path)
+    if first is None and numbers is None:
         what = "has no line that can be read" if tally else "is empty"
         raise InputError(f"{path} {what}; expected a line that names the columns, and rows of URL and text")
-    return Glance(dialect=rows.dialect.name)
+    named = {field: str(place) if numbers else (first or [])[place] for field, place in columns.items()}
+    return Glance(named, dialect=rows.dialect.name)
 
 
 def _opened(

@@ -41,11 +41,9 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file, unpacked, without the columns that are needed; an empty one passes."""
     tally: Counter[str] = Counter()
     probe = _probe(_objects(lines(file, tally), tally))
-    if probe:
-        _columns(probe, options, path)
-    elif tally:
+    if tally and not probe:
         raise InputError(f"{path} has no line that is a JSON object; expected JSON lines, one object for each pair")
-    return Glance()
+    return Glance(_columns(probe, options, path) if probe else {})
 
 
 def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:

@@ -29,8 +29,8 @@ def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None 
 def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Refuse a file without the columns that are needed; return the compressed bytes of each row group."""
     table = BoundedParquet(file)
-    string_columns(table.schema, options, path)
-    return Glance(piece_bytes=table.group_bytes())
+    columns = string_columns(table.schema, options, path)
+    return Glance(columns, table.rows, table.group_bytes())
 
 
 def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:

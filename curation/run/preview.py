@@ -1,0 +1,160 @@
+"""Foresee a run from samples of its inputs, without Spark: what is read, matched and kept, and what that costs.
+
+All that a run checks at its start is checked by the run's own functions, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.sampling import keep_probability
+from curation.balancing.thresholds import Distribution, rates_of, thresholds_at
+from curation.config import CurationConfig
+from curation.inputs.formats import formats
+from curation.inputs.limits import cut
+from curation.inputs.samples import Sample, samples
+from curation.language.judging import LanguageRules
+from curation.matching.by_language import Matching
+from curation.matching.finders import built_finders
+from curation.run.folder import require_claimable
+from curation.run.order import asked
+from curation.run.request import Options, Request
+from curation.schemas import CANDIDATES
+from metadata.entries import Entries
+from runtime.arrow.buffers import one_batch
+from runtime.progress import Progress
+
+# Of a core, for each pair behind reading, in all processes: tests/bench/MEASURED.md, "What a dry run reckons with".
+PAIR_SECONDS = 8e-6
+# Bytes for each, from docs/how-to/choosing-t.md, "How big will it get?".
+CURATED, MATCHED, PAIR, ENTRY = 130, 125, 145, 16
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sample of some inputs, with the language of each of its texts and the entries in it."""
+
+    sample: Sample
+    rows: pa.RecordBatch  # CANDIDATES of the sample: those that are not excluded, with texts as they are matched
+    texts: pa.RecordBatch  # language, lid_score and entries of each row
+
+    @property
+    def weight(self) -> float:
+        """The pairs of the inputs for each row of the sample."""
+        return self.sample.pairs / max(1, len(self.sample.rows))
+
+    @cached_property
+    def is_matched(self) -> np.ndarray:
+        """Whether each text has an entry."""
+        return pc.greater(pc.list_value_length(self.texts["entries"]), 0).to_numpy(zero_copy_only=False)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do, as far as samples show it; numbers of pairs are estimates for all inputs."""
+
+    request: Request
+    found: list[Found]
+
+    @property
+    def pairs(self) -> float:
+        """Pairs of all inputs, before lists exclude any."""
+        return sum(each.sample.pairs for each in self.found)
+
+    @property
+    def matched(self) -> float:
+        """Pairs with a match: as many images at most, as images that are met again are one."""
+        return sum(each.weight * int(each.is_matched.sum()) for each in self.found)
+
+    @cached_property
+    def kept(self) -> float | None:
+        """Pairs that balancing keeps; None where each row stands for more of them than the threshold."""
+        config, entries = self.request.config, self.request.entries
+        if config.target_size is not None:
+            return min(self.matched, config.target_size)
+        if config.balance and max((each.weight for each in self.found), default=0) > config.english_threshold:
+            return None
+        counts = np.zeros(len(entries))
+        for each in self.found:
+            counts += each.weight * EntryCounts.zeros(len(entries), "").count(each.texts["entries"]).values
+        whole = np.rint(counts).astype(np.int64)
+        distributions = {code: Distribution.of(whole[ids]) for code, ids in entries.languages.items()}
+        rates = rates_of(whole, entries.languages, thresholds_at(config.english_threshold, distributions, config))
+        return sum(each.weight * float(keep_probability(each.texts["entries"], rates).sum()) for each in self.found)
+
+    def languages(self) -> list[tuple[str, float, float]]:
+        """Return each language with its pairs and those with a match, the most frequent first."""
+        total: dict[str, np.ndarray] = {}
+        for each in self.found:
+            codes = each.texts["language"].dictionary_encode()
+            number, indices = len(codes.dictionary), codes.indices.to_numpy()
+            own = np.bincount(indices, minlength=number), np.bincount(indices, each.is_matched, number)
+            for code, sums in zip(codes.dictionary.to_pylist(), np.transpose(own) * each.weight, strict=True):
+                total[code] = total.get(code, np.zeros(2)) + sums
+        return sorted(((code, *sums.tolist()) for code, sums in total.items()), key=lambda row: (-row[1], row[0]))
+
+    def bytes(self) -> dict[str, float]:
+        """Return the bytes of each part of the output folder that grows with the inputs."""
+        parts = {"pairs/": PAIR * self.pairs, "matched/": MATCHED * self.matched}
+        parts |= {"gated/": MATCHED * self.matched} if self.request.gate else {}
+        parts |= {} if self.kept is None else {"curated/": CURATED * self.kept}
+        return parts | {"counts.parquet": float(ENTRY * len(self.request.entries))}
+
+    @property
+    def core_seconds(self) -> float:
+        """Seconds of one core for all of the run but its start and its gate."""
+        reading = sum(formats()[each.sample.format].seconds_a_gb * each.sample.size / 1e9 for each in self.found)
+        return reading + PAIR_SECONDS * self.pairs
+
+    def numbers(self) -> dict[str, float]:
+        """Return the estimates by name."""
+        return {
+            "files": len(self.request.files),
+            "input_bytes": sum(each.size for each in self.request.files),
+            "pairs": round(self.pairs),
+            "matched": round(self.matched),
+            **({} if self.kept is None else {"kept": round(self.kept)}),
+            "output_bytes": round(sum(self.bytes().values())),
+            "core_seconds": round(self.core_seconds, 1),
+        }
+
+
+def preview(
+    config: CurationConfig,
+    *,
+    inputs: Sequence[str | Path],
+    metadata: str | Path | Entries,
+    output: str | Path,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Preview:
+    """Return what `curate` would do when called in the same way; InputError for what it would refuse at its start."""
+    progress = progress or Progress()
+    request = asked(config, inputs, metadata, output, options or Options(), progress)
+    require_claimable(output, request.made_from(), request.options.overwrite)
+    with progress.stage("look into samples"):
+        matching = _matching(request)
+        found = [_found(each, request, matching) for each in samples(request.files, request.options.columns)]
+    return Preview(request, found)
+
+
+def _matching(request: Request) -> Matching:
+    config, entries = request.config, request.entries
+    finders = built_finders(entries, config.rules).of_one_list(config.one_list)
+    lettered = entries.lettered if config.evidence == "letters" else None
+    return Matching(request.identifier, finders, LanguageRules.of(config), lettered)
+
+
+def _found(sample: Sample, request: Request, matching: Matching) -> Found:
+    batches = iter([one_batch(sample.rows)])
+    kept = cut(request.exclusion.out_of(batches), request.config.max_text_length)
+    rows = one_batch(pa.Table.from_batches([each.filter(each["tally"].is_null()) for each in kept], CANDIDATES))
+    return Found(sample, rows, matching.find(rows["text"], rows["language"]))
