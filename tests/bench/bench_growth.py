@@ -1,10 +1,11 @@
 """Measure whether a pair costs the same however many pairs, inputs and ranges of keys a run has.
 
-    python tests/bench/bench_growth.py --entries DIR --data SHARED_DATA [pairs inputs ranges]
+    python tests/bench/bench_growth.py --entries DIR --data SHARED_DATA [pairs inputs ranges large]
 
 pairs:  the whole job on 2, 8 and 20 million captions in Parquet files of 200,000.
 inputs: on 2 million captions in 10, 200 and 2,000 files.
 ranges: on 2 million captions whose keys are cut into 8, 512 and 4,096 buckets, grouped by 8 tasks; and 512 by as many.
+large:  a run of --millions of pairs with short URLs, and its export for Hugging Face; not measured unless it is named.
 The processor time of all processes on two cores, start-up (a run of 1,000 pairs) left out.
 """
 
@@ -21,6 +22,7 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 CAPTIONS = "pairs/cc3m_validation.tsv"
 MILLION = 1_000_000
+KINDS = ("worker", "jvm")
 JOB = [str(ROOT / "jobs/curate.py")]
 
 
@@ -44,33 +46,53 @@ def ranges(args) -> None:
         _print_row(args, f"{number:,} ranges in {tasks} tasks", _files(args, 2 * MILLION, 10), job)
 
 
-def _files(args, number: int, files: int) -> Path:
+def large(args) -> None:
+    """Print the figures for a run of many pairs, and for its export; what is there is gone on with."""
+    for millions in args.millions:
+        folder = _files(args, millions * MILLION, millions * 5, short=True)
+        run = args.folder / f"run-{millions}"
+        _print_usage(f"{millions} million pairs", millions, _run(args, folder, JOB, run))
+        export = [str(ROOT / "jobs/export.py"), str(run), "--format", "huggingface"]
+        _print_usage("export for Hugging Face", millions, _submit([*export, "--output", f"{run}-export"]))
+
+
+def _print_usage(title: str, millions: int, found: usage.Usage) -> None:
+    cost = sum(found.cpu.values()) / millions
+    cells = [f"{cost:.2f}", f"{found.cpu['worker'] / millions:.2f}", *(f"{found.peak[kind]:.0f}" for kind in KINDS)]
+    print(f"| {title} | {' | '.join([*cells[:2], f'{found.wall:.0f}', *cells[2:]])} |", flush=True)
+
+
+def _files(args, number: int, files: int, short: bool = False) -> Path:
     """Return a folder with so many pairs in so many files."""
-    each = number // files
+    each, folder = number // files, args.folder / f"{number}-{files}{'-short' if short else ''}"
     for file in range(files):
-        path = args.folder / f"{number}-{files}" / f"{file:05}.parquet"
-        chain_inputs.pairs(args.data / CAPTIONS, path, each, first=file * each)
-    return args.folder / f"{number}-{files}"
+        chain_inputs.pairs(args.data / CAPTIONS, folder / f"{file:05}.parquet", each, file * each, short)
+    return folder
 
 
 def _print_row(args, title: str, folder: Path, job: list[str]) -> None:
     few = _files(args, 1_000, 1)
-    turns = [(_run(args, folder, job), _run(args, few, job)) for _ in range(args.turns)]
+    turns = []
+    for _ in range(args.turns):
+        with tempfile.TemporaryDirectory(dir=args.folder) as output:
+            turns.append([_run(args, each, job, Path(output, each.name)) for each in (folder, few)])
     number = int(folder.name.partition("-")[0])
     cost = median(sum(whole.cpu.values()) - sum(start.cpu.values()) for whole, start in turns) / number * 1e6
     worker = median(whole.cpu["worker"] - start.cpu["worker"] for whole, start in turns) / number * 1e6
     wall = median(whole.wall for whole, _ in turns)
-    peaks = " | ".join(f"{max(whole.peak[kind] for whole, _ in turns):.0f}" for kind in ("worker", "jvm"))
+    peaks = " | ".join(f"{max(whole.peak[kind] for whole, _ in turns):.0f}" for kind in KINDS)
     print(f"| {title} | {cost:.2f} | {worker:.2f} | {wall:.0f} | {peaks} |", flush=True)
 
 
-def _run(args, folder: Path, job: list[str]) -> usage.Usage:
-    with tempfile.TemporaryDirectory(dir=args.folder) as output:
-        command = ["spark-submit", "--master", "local[2]", *job, "--input", str(folder)]
-        command += ["--metadata", args.entries, "--tail-share", "0.06", "--output", output]
-        here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PATH": here, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-        return usage.run(command, cwd=ROOT, env=environment)
+def _run(args, folder: Path, job: list[str], output: Path) -> usage.Usage:
+    given = ["--input", str(folder), "--metadata", args.entries, "--tail-share", "0.06"]
+    return _submit([*job, *given, "--output", str(output)])
+
+
+def _submit(job: list[str]) -> usage.Usage:
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": here, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    return usage.run(["spark-submit", "--master", "local[2]", *job], cwd=ROOT, env=environment)
 
 
 def main() -> None:
@@ -80,12 +102,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--entries", required=True, help="folder of metadata")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench_growth")
+    parser.add_argument("--millions", type=int, nargs="+", default=[2, 20, 200])
     parser.add_argument("--turns", type=int, default=1)
     args = parser.parse_args()
     print("| | µs a pair, all processes | workers | wall, s | largest worker, MB | JVM, MB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name in args.parts:
-        {"pairs": pairs, "inputs": inputs, "ranges": ranges}[name](args)
+        {"pairs": pairs, "inputs": inputs, "ranges": ranges, "large": large}[name](args)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ def wats(source: Path, folder: Path, texts: int, texts_of: dict[str, int]) -> li
             _copy(source / name, files[-1], number)
 
 
-def pairs(source: Path, path: Path, texts: int, first: int = 0) -> Path:
+def pairs(source: Path, path: Path, texts: int, first: int = 0, short: bool = False) -> Path:
     """Return a Parquet file of so many pairs: the captions of a table without header, text and URL, again and again.
 
-    The URLs of each copy of the table end in its number, which counts from `first`.
+    The URLs of each copy of the table end in its number, which counts from `first`. `short` URLs, of 40 bytes, are
+    numbered from `first`, and the file is packed well.
     """
     if path.exists() and pq.read_metadata(path).num_rows == texts:
         return path
@@ -38,9 +39,12 @@ def pairs(source: Path, path: Path, texts: int, first: int = 0) -> Path:
     table = csv.read_csv(source, options, csv.ParseOptions(delimiter="\t", quote_char=False))
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([("url", pa.string()), ("text", pa.string())])
-    with pq.ParquetWriter(path, schema) as writer:
+    packing = {"compression": "zstd", "use_dictionary": ["text"]} if short else {}
+    with pq.ParquetWriter(path, schema, **packing) as writer:
         for number, begin in enumerate(range(0, texts, len(table)), first):
-            urls = pa.array([f"{url}?{number}" for url in table["url"].to_pylist()])
+            numbers = range(first + begin, first + begin + len(table))
+            urls = [f"{url}?{number}" for url in table["url"].to_pylist()]
+            urls = pa.array([f"https://images.example/{each:012}.jpg" for each in numbers] if short else urls)
             copy = pa.table([urls, table["text"].cast(pa.string())], schema=schema)
             writer.write_table(copy.slice(0, texts - begin))
     return path
