@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 
+from metadata import frequency_lists
 from metadata.config import ENGLISH, MetadataConfig
 from metadata.entry_files import write_entries
 from metadata.languages import language
@@ -38,6 +40,10 @@ ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are cou
 LISTED = 100  # dropped entries of one language and reason that metadata.json lists; it counts all
 NGRAMS = "ngrams"  # a folder of parts, one a language
 _TITLES = "titles"
+_OTHERS = re.compile("title|zipf")  # in the names of numbers on which words and pairs do not depend
+
+
+Read = Mapping[str, Counter]  # of a kind of source: how much was read of it, and dropped by reason
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Build:
     def ngrams(self, code: str) -> Part:
         """Return the part of a language's words and pairs."""
         files = self._dumps(code)
-        config = {name: value for name, value in self.config.numbers().items() if "title" not in name}
+        config = {name: value for name, value in self.config.numbers().items() if not _OTHERS.search(name)}
         made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return Part(_ngrams(code), f"words of {language(code).name}", made_from)
 
@@ -106,13 +112,15 @@ class Build:
         stamp = self.parts.stamp(part.name)
         return stamp is not None and stamp["made_from"] == json.loads(json.dumps(part.made_from))
 
-    def sources_of(self, code: str, tally: Counter) -> list[Source]:
-        """Return the sources of a language, in the order in which they own entries."""
+    def sources_of(self, code: str, read: Read) -> list[Source]:
+        """Return the sources of a language, in the order in which they own entries; count in `read` what they hold."""
         if code in self.sources.lists:
             return [Source("list", self.sources.lists[code])]
         own = self.sources.wordnets_of(code)
         # Sorted, as the files of a language come in any order.
-        lemmas = sorted({lemma for file in own for lemma in formats.lemmas(file, tally, names_only=code == ENGLISH)})
+        lemmas = sorted(
+            {lemma for file in own for lemma in formats.lemmas(file, read["wordnet"], names_only=code == ENGLISH)}
+        )
         files: dict[str, OwnFile | None] = {}
         if code in self.sources.counted:
             counted = self._files(_ngrams(code))
@@ -120,27 +128,29 @@ class Build:
         if self.sources.pageviews:
             files["titles"] = self._files(_TITLES).get(f"{code}.parquet")
         chosen = [_chosen(name, file) for name, file in files.items() if file]
-        return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen]
+        lists, least = self.sources.frequencies_of(code), self.config.least_zipf
+        frequent = [Source("frequencies", *frequency_lists.words(each, least, read["frequencies"])) for each in lists]
+        return [Source("numbers", NUMBERS), Source("wordnet", lemmas), *chosen, *frequent]
 
     def write(self, output: Path, check: Callable[[], None]) -> None:
         """Write the merged entries of all languages, and the facts about them, to a folder.
 
         Memory holds one language. `check` is called just before files get their names.
         """
-        tally: Counter = Counter()
+        read: Read = {"wordnet": Counter(), "frequencies": Counter()}
         owned: dict[str, dict[str, int]] = {}
         dropped: dict[str, dict] = {}
 
         def facts() -> dict:
             check()
-            return self._facts(owned, dropped, tally)
+            return self._facts(owned, dropped, read)
 
-        write_entries(output, self._merged(tally, owned, dropped), facts)
+        write_entries(output, self._merged(read, owned, dropped), facts)
 
-    def _merged(self, tally: Counter, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
+    def _merged(self, read: Read, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
         """Yield the entries of each language that has some; note how many each source owns, and which were dropped."""
         for code in self.sources.languages:
-            merged = merge(code, self.sources_of(code, tally), self.config.rules, self.config.longest_entry)
+            merged = merge(code, self.sources_of(code, read), self.config.rules, self.config.longest_entry)
             by_source = merged.by_source()
             if set(by_source) - {"numbers"}:
                 owned[code] = by_source
@@ -149,10 +159,11 @@ class Build:
                 yield merged.table()
         if not owned:
             raise InputError(
-                "no source brought an entry; give --wordnet, --wikipedia, --pageviews or --entries with some"
+                "no source brought an entry; give --wordnet, --wikipedia, --pageviews, --frequencies or --entries with "
+                "some"
             )
 
-    def _facts(self, owned: dict[str, dict[str, int]], dropped: dict[str, dict], tally: Counter) -> dict:
+    def _facts(self, owned: dict[str, dict[str, int]], dropped: dict[str, dict], read: Read) -> dict:
         sources = self.sources
         return {
             "rules": self.config.rules,
@@ -160,7 +171,7 @@ class Build:
             "sources": owned,
             "missing": sorted(set(sources.wanted or []) - set(owned)),
             "dropped": dropped,
-            "wordnet": dict(sorted(tally.items())),
+            **{name: dict(sorted(tally.items())) for name, tally in read.items()},
             "wikipedia": {code: articles.summed(self._tally(_ngrams(code))) for code in sources.counted},
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
@@ -169,9 +180,12 @@ class Build:
                 "wordnet": sorted(file.path for file in sources.wordnets),
                 "wikipedia": sorted({file.path for file in sources.wikipedias}),
                 "pageviews": sorted(sources.pageviews),
+                "frequencies": sorted({each.source for each in sources.frequencies}),
                 "lists": sorted(sources.lists),
             },
-            "versions": {"icu": ICU_VERSION},
+            "starter": sources.is_starter,
+            "licences": sources.licences(),
+            "versions": {"icu": ICU_VERSION} | sources.versions(),
         }
 
     def _without_articles(self) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from metadata import pipeline
+from metadata import pipeline, starter
 from metadata.config import MetadataConfig
 from metadata.download.client import Manners
 from metadata.download.fetch import fetch, look_up
@@ -31,7 +31,7 @@ from runtime.terminal import readable, say
 
 log = logging.getLogger("metadata")
 
-COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles")  # of the printed table
+COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # of the printed table
 NUMBERS = {
     "--bigram-score": "how word pairs are ranked",
     "--bigram-min-pmi PMI": "least PMI of a pair, with --bigram-score pmi",
@@ -40,6 +40,7 @@ NUMBERS = {
     "--title-limit N": "titles of a language at most",
     "--english-unigram-count N": "least count of an English word",
     "--english-title-views N": "least views of an English title",
+    "--least-zipf Z": "least Zipf value of a word of a frequency list: 3 is once in a million words, 2 in ten million",
 }
 DOWNLOADS = "downloads"  # a folder in the output
 
@@ -56,7 +57,10 @@ def run(args: Namespace) -> None:
     """Fetch what is asked for, build the entries of all languages, and print how many each source gave."""
     config = made(MetadataConfig, args)
     output = require_output(Path(args.output))
-    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews], except_in=[DOWNLOADS])
+    if args.starter:
+        for flag, found in starter.paths().items():
+            setattr(args, flag, [*getattr(args, flag), *found])
+    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *args.frequencies], except_in=[DOWNLOADS])
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return
@@ -64,6 +68,7 @@ def run(args: Namespace) -> None:
         wordnet=args.wordnet + fetched["wordnet"],
         wikipedia=args.wikipedia + fetched["wikipedia"],
         pageviews=args.pageviews + fetched["pageviews"],
+        frequencies=args.frequencies,
         lists=read_lists(args.entries),
         languages=args.languages,
         wikipedia_code=args.wikipedia_code,
@@ -117,8 +122,8 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
 def command_line() -> Parser:
     """Return the parser of the command's flags; their defaults are those of the config."""
     parser = Parser(
-        "Build the metadata entries of each language: numbers, the lemmas of its wordnets, and the words, "
-        "word pairs and titles of its Wikipedia. A language whose source is missing is built from the others."
+        "Build the metadata entries of each language: numbers, the lemmas of its wordnets, the words, word pairs and "
+        "titles of its Wikipedia, and frequent words. A language whose source is missing is built from the others."
     )
     _add_main(parser)
     sources = parser.add_argument_group("sources")
@@ -138,10 +143,19 @@ def _add_main(parser: Parser) -> None:
         ("--wordnet", "Princeton dict folders, OMW tab files, WN-LMF, or folders, zips and tars of them"),
         ("--wikipedia", "pages-articles dumps, Cirrus dumps or Parquet with title and text: files or folders"),
         ("--pageviews", "hourly or daily page-view files, or folders of them"),
+        (
+            "--frequencies",
+            "`wordfreq`, the package, or lists of word, tab and count a line: files or folders",
+        ),
     ):
         parser.add_argument(flag, nargs="+", default=[], metavar="PATH", help=meaning)
     parser.add_argument(
         "--entries", nargs="+", default=[], metavar="LANGUAGE=FILE", help="a list to take instead of these sources"
+    )
+    parser.add_argument(
+        "--starter",
+        action="store_true",
+        help="take what needs no download: --frequencies wordfreq, and the package clip-curation-wordnets if installed",
     )
     parser.add_argument(
         "--download",

@@ -26,6 +26,7 @@ class MetadataConfig:
     title_share: the share of a language's titles that become entries, the most viewed first.
     title_limit: so many of them at most.
     english_title_views: an English title must be viewed so often, instead of the share.
+    least_zipf: the Zipf value from which on a word of a frequency list becomes an entry.
     bigram_score: how pairs are ordered: by PMI and count, or by the rule of Demystifying CLIP Data.
     pmi_percentile: the percentile of PMI that counts as none.
     count_exponent: the weight of a pair's count against its PMI.
@@ -42,6 +43,7 @@ class MetadataConfig:
     title_share: float = 0.76  # [2]
     title_limit: int = 61_235  # as unigram_limit
     english_title_views: int = 70  # [1]
+    least_zipf: float = 2.5  # a word in 3 million; of wordfreq's large lists a fifth
     bigram_score: BigramScore = "association"  # [2, appendix]; "pmi" is the rule of [1]
     pmi_percentile: float = 30.0  # [2, appendix]
     count_exponent: float = 0.7  # [2, appendix]
@@ -57,6 +59,7 @@ class MetadataConfig:
         for name in ("unigram_share", "bigram_share", "title_share"):
             require_share(name, getattr(self, name))
         require_number("pmi_percentile", self.pmi_percentile, 0, 100)
+        require_number("least_zipf", self.least_zipf, -10, 10)
         require_number("count_exponent", self.count_exponent, 0, 10)
         require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
         require_one_of("bigram_score", self.bigram_score, BIGRAM_SCORES)

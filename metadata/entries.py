@@ -6,9 +6,10 @@ An entry's id is its position over all languages, which come in the order of lan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,14 +38,19 @@ from runtime.storage.paths import as_path, reachable, read_bytes
 from runtime.storage.whole import content_of
 
 SHOWN = 5  # languages in a repr
+ABOUT = ("starter", "versions", "licences")
 
 
 @dataclass(frozen=True)
 class Entries:
-    """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids."""
+    """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids.
+
+    `about` has what metadata.json says of where they come from, of the members in ABOUT.
+    """
 
     table: pa.Table
     languages: dict[str, slice]
+    about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
@@ -128,14 +134,17 @@ class Entries:
         ids = self.ids(code)
         if ids.start == ids.stop:
             raise InputError(f"there are no entries of {code}; there are those of {', '.join(self.languages)}")
-        return self.of_table(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
+        return self._like(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
 
     def merged(self) -> Entries:
         """Return all entries as one list, that of `other`; an entry of several languages keeps its first position."""
         first = self.table.group_by("entry").aggregate([("id", "min")])["id_min"].sort()
         others = pa.repeat(OTHER.code, len(first))
         table = self.table.take(first).drop_columns("id")
-        return self.of_table(table.set_column(table.schema.get_field_index("language"), "language", others))
+        return self._like(table.set_column(table.schema.get_field_index("language"), "language", others))
+
+    def _like(self, table: pa.Table) -> Entries:
+        return replace(self.of_table(table), about=self.about)
 
     def save(self, directory: str | Path, facts: dict | None = None) -> None:
         """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""
@@ -172,7 +181,7 @@ class Entries:
                 f"{directory / 'entries.parquet'} has the digest {entries.digest}, metadata.json names {digest}: "
                 "one of them was changed or is damaged; build them again"
             )
-        return entries
+        return replace(entries, about={name: facts[name] for name in ABOUT if name in facts})
 
 
 def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:

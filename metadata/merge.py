@@ -15,7 +15,7 @@ import pyarrow as pa
 from metadata.config import MetadataConfig
 from metadata.entry_files import SCHEMA
 from metadata.rules.characters import symbols
-from metadata.rules.text import meta_can_match, meta_entry, normalise
+from metadata.rules.text import is_plain, meta_can_match, meta_entry, normalise
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
 
@@ -45,13 +45,16 @@ class Merged:
 
     def table(self) -> pa.Table:
         """Return language, entry, sources and score, in the entries' order."""
+        kinds = {id(names): names for names in self.sources.values()}  # few: most entries share those of their source
+        places = {key: place for place, key in enumerate(kinds)}
+        owners = pa.array([places[id(names)] for names in self.sources.values()], pa.int32())
         columns = {
-            "language": [self.language] * len(self.sources),
-            "entry": list(self.sources),
-            "sources": list(self.sources.values()),
-            "score": list(self.scores.values()),
+            "language": pa.repeat(self.language, len(self.sources)),
+            "entry": pa.array(self.sources, pa.string()),
+            "sources": pa.array(kinds.values(), SCHEMA.field("sources").type).take(owners),
+            "score": pa.array(self.scores.values(), pa.float64()),
         }
-        return pa.table({name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()})
+        return pa.table(columns)
 
     def by_source(self) -> dict[str, int]:
         """Return how many entries each source owns."""
@@ -67,17 +70,20 @@ def merge(
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
     """
     form, merged = _FORMS[rules], Merged(language)
+    owners, scores = merged.sources, merged.scores
     for source in sources:
+        own = [source.name]  # of all entries that it alone has
         for written, score in source.rows():
-            entry = form(written)
-            reason = _refusal(entry, rules, longest)
-            if reason:
-                merged.dropped.setdefault(reason, []).append(written)
-                continue
-            names = merged.sources.setdefault(entry, [])
-            merged.scores.setdefault(entry, score)
-            if source.name not in names:
-                names.append(source.name)
+            entry = written
+            if not is_plain(written) or len(written) > longest:
+                entry = form(written)
+                if reason := _refusal(entry, rules, longest):
+                    merged.dropped.setdefault(reason, []).append(written)
+                    continue
+            names = owners.setdefault(entry, own)
+            scores.setdefault(entry, score)
+            if names is not own and source.name not in names:
+                owners[entry] = [*names, source.name]
     return merged
 
 

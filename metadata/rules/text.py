@@ -45,6 +45,15 @@ def normalise(text: str) -> str:
     return text.translate(_APOSTROPHES) if _REMAPPED.search(text) else text
 
 
+def is_plain(text: str) -> bool:
+    """Return whether a text is letters and digits alone and in normal form, so that both rules read it as it is.
+
+    >>> is_plain("dog"), is_plain("ＡＢＣ"), is_plain("St. Louis"), is_plain("")
+    (True, False, False, False)
+    """
+    return text.isalnum() and unicodedata.is_normalized("NFKC", text) and "\u02bc" not in text
+
+
 def meta_text(text: str) -> str:
     """Return `text` as the `meta` rules search it.
 

@@ -60,6 +60,12 @@ def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[
     return found
 
 
+def licences(files: Iterable[WordnetFile]) -> dict[str, str]:
+    """Return the licence of each wordnet by its name, where a file states both; only tab files do, in line 1."""
+    heads = (readers.tab_head(file.path) for file in files if file.form == "tab")
+    return {head["name"]: head["licence"] for head in heads if "licence" in head}
+
+
 def _of_path(path: str) -> Iterator[WordnetFile]:
     inside = {member: form for member in _members(path) if (form := _form(member))}
     names = {basename(member) for member in inside}

@@ -82,12 +82,18 @@ def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Ite
             yield _ADJECTIVE_MARKER.sub("", word).replace("_", " ")
 
 
-def tab_codes(path: str) -> list[str]:
-    """Return the code in line 1 (`# name TAB code TAB url TAB licence`), or else the one that ends the file's name."""
+def tab_head(path: str) -> dict[str, str]:
+    """Return what line 1 says (`# name TAB code TAB url TAB licence`); nothing where it is another line."""
     with opened(path) as file:
-        head = file.readline().decode("utf-8-sig", "replace").split("\t")
-    if head[0].startswith("#") and len(head) > 1:
-        return [head[1].strip()]
+        head = file.readline().decode("utf-8-sig", "replace")
+    fields = (field.strip() for field in head.removeprefix("#").split("\t"))
+    return dict(zip(("name", "code", "url", "licence"), fields, strict=False)) if head.startswith("#") else {}
+
+
+def tab_codes(path: str) -> list[str]:
+    """Return the code in line 1, or else the one that ends the file's name."""
+    if code := tab_head(path).get("code"):
+        return [code]
     named = re.search(r"-([a-z]{3})\.tab", path)
     if not named:
         raise InputError(f"neither line 1 nor the name says the language; {EXPECTED}")

@@ -1,7 +1,7 @@
 """Test which parts a build counts anew, and that the order of its files changes nothing."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,9 +127,8 @@ def test_the_order_of_two_wordnets_of_a_language_does_not_matter(tmp_path):
     counted = planned(tmp_path).parts
     counted.begin("titles")
     counted.finish("titles", {})
-    entries = [
-        planned(tmp_path, wordnets=order).sources_of("de", Counter())[1].entries for order in (files, files[::-1])
-    ]
+    builds = [planned(tmp_path, wordnets=order) for order in (files, files[::-1])]
+    entries = [each.sources_of("de", defaultdict(Counter))[1].entries for each in builds]
     assert entries == [["Apfel", "Hund"]] * 2
 
 

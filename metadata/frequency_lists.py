@@ -1,0 +1,197 @@
+"""Find and read frequency lists: words of a language with how often they occur, from files or the package wordfreq.
+
+The frequency of a word is its Zipf value, the decimal logarithm of how often it occurs in a billion words. A file has
+one word a line with a tab and a number behind it, `count`, `zipf` or `rank` as its first line says, which may be
+missing for counts. A count is divided by the sum of the file. Ranks say no frequency, so all words with one are taken.
+
+Lists whose case was folded are wrong about every word that is written with a capital somewhere, and matching minds the
+case. So in a list without any capital letter a word stands for two entries: `istanbul` for itself and for `İstanbul`.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import PurePosixPath
+
+import fsspec
+
+from metadata.languages import OTHER, Language, of_label, of_tag
+from runtime.errors import InputError
+from runtime.packages import require_packages
+from runtime.redaction import with_secrets
+from runtime.storage.listing import expand
+
+WORDFREQ = "wordfreq"  # the package, and what stands for its lists
+LICENCE = "CC BY-SA 4.0"  # of its lists, as it states
+EXPECTED = (
+    "a frequency list has a word, a tab and a number a line, and perhaps `word`, a tab and `count`, `zipf` or `rank` "
+    "above them"
+)
+_KINDS = ("count", "zipf", "rank")
+_NAMES = re.compile(r".+\.(tsv|txt)(\.(gz|bz2|xz))?")
+_ONE_LIST = {"sh": ("sh", "bs", "hr", "sr")}  # of wordfreq, which counts these together
+_NUMERAL = re.compile(r"\d[\d.,]")  # in wordfreq 00 stands for all numbers of two digits
+_DOTTED = ("az", "crh", "gag", "tr")  # whose capital of i is İ
+
+Rated = tuple[list[str], list[float] | None]  # words, best first, and their Zipf values where they have some
+
+
+@dataclass(frozen=True)
+class FrequencyList:
+    """The frequency list of a language: a file, and what reads the words in it of at least some Zipf value."""
+
+    path: str
+    language: Language
+    read: Callable[[str, float, Counter], Rated]
+
+    @property
+    def source(self) -> str:
+        """What it is known by: its path, or the package that brings it."""
+        return WORDFREQ if self.read is _read_package else self.path
+
+    @property
+    def licence(self) -> str | None:
+        """The licence that the source states."""
+        return LICENCE if self.source == WORDFREQ else None
+
+
+def find(arguments: Iterable[str]) -> list[FrequencyList]:
+    """Return the lists that arguments name: `wordfreq`, paths, or LANGUAGE=PATH; refuse one that is or holds none."""
+    found: list[FrequencyList] = []
+    for argument in map(str, arguments):
+        found += _of_package() if argument == WORDFREQ else _of_path(argument)
+    return list(dict.fromkeys(found))
+
+
+def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
+    """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and these values."""
+    found, zipf = given.read(given.path, least, tally)
+    tally["words"] += len(found)
+    if any(word != word.lower() for word in found):
+        return found, zipf
+    forms: list[str] = []
+    values: list[float] = []
+    for word, value in zip(found, zipf or repeat(0.0), strict=zipf is not None):
+        both = (word,) if (other := capitalised(word, given.language.code)) == word else (word, other)
+        forms += both
+        values += [value] * len(both)
+    return forms, zipf and values
+
+
+def capitalised(word: str, code: str) -> str:
+    """Return a word of the language `code` as it begins a sentence or a name.
+
+    >>> capitalised("istanbul", "tr"), capitalised("istanbul", "en"), capitalised("東京", "ja")
+    ('İstanbul', 'Istanbul', '東京')
+    """
+    first = "İ" if word[0] == "i" and code in _DOTTED else word[0].title()
+    return first + word[1:]
+
+
+def _of_package() -> Iterator[FrequencyList]:
+    require_packages([WORDFREQ])
+    from wordfreq import available_languages
+
+    for code, path in sorted(available_languages().items()):
+        for each in map(of_label, _ONE_LIST.get(code, (code,))):
+            if each is not OTHER:
+                yield FrequencyList(str(path), each, _read_package)
+
+
+def _read_package(path: str, least: float, tally: Counter) -> Rated:
+    from wordfreq import read_cBpack
+
+    found: list[str] = []
+    zipf: list[float] = []
+    for centibels, alike in enumerate(read_cBpack(path)):  # below a word that is every word
+        value = (900 - centibels) / 100
+        if value < least:
+            break
+        own = [word for word in alike if not ("0" in word and _NUMERAL.search(word))]
+        tally["dropped.numeral"] += len(alike) - len(own)
+        found += own
+        zipf += [value] * len(own)
+    return found, zipf
+
+
+def _of_path(argument: str) -> Iterator[FrequencyList]:
+    code, equals, path = argument.partition("=")
+    given = of_tag(code) if equals else None
+    path = path if given else argument
+    found = expand(path)
+    if found is None:
+        raise InputError(f"no file or folder at {path}; {EXPECTED}")
+    paths = [each for each in found.paths if found.is_file or _NAMES.fullmatch(_name(each))]
+    if not paths:
+        raise InputError(f"{path} holds no .tsv or .txt; {EXPECTED}")
+    for each in paths:
+        yield FrequencyList(each, given or _language_of(each), _read_file)
+
+
+def _name(path: str) -> str:
+    return PurePosixPath(path.partition("?")[0] if "://" in path else path).name
+
+
+def _language_of(path: str) -> Language:
+    """Return the language that the name of a file or its folder says: en.tsv, en-news.tsv.gz, news_en.tsv, en/a.tsv."""
+    stem = _name(path).partition(".")[0]
+    parts = re.split("[-_]", stem)
+    for name in (stem, parts[0], parts[-1], PurePosixPath(path).parent.name):
+        if found := of_tag(name):
+            return found
+    raise InputError(
+        f"neither the name of {path} nor its folder's says a language; call it en.tsv, or give LANGUAGE={path}"
+    )
+
+
+def _read_file(path: str, least: float, tally: Counter) -> Rated:
+    try:
+        with fsspec.open(with_secrets(path), "rb", compression="infer") as file:
+            lines = file.read().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the list as UTF-8") from None
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read ({error}); {EXPECTED}") from error
+    kind, rows = _rows(path, lines, tally)
+    if kind == "rank":
+        return [word for word, _ in sorted(rows, key=lambda row: (row[1], row[0]))], None
+    if kind == "count":
+        total = math.fsum(count for _, count in rows)
+        rows = [(word, math.log10(count / total) + 9) for word, count in rows]
+    rows = sorted((row for row in rows if row[1] >= least), key=lambda row: (-row[1], row[0]))
+    return [word for word, _ in rows], [zipf for _, zipf in rows]
+
+
+def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[str, float]]]:
+    """Return what the numbers of a file are, and its words with them; other lines are counted and dropped."""
+    head, kind = lines[0].split("\t"), "count"
+    if len(head) > 1 and _number(head[1]) is None:
+        kind, lines = head[1].strip().lower(), lines[1:]
+        if kind not in _KINDS:
+            raise InputError(f"the numbers of {path} are called {head[1]!r}; {EXPECTED}")
+    rows = []
+    for line in filter(None, lines):
+        word, number = (*line.split("\t"), "")[:2]
+        value = _number(number)
+        if word.strip() and value is not None and (value > 0 or kind == "zipf"):
+            rows.append((word, value))
+        else:
+            tally["dropped.fields"] += 1
+    if not rows:
+        raise InputError(f"{path} holds no word with a number; {EXPECTED}")
+    return kind, rows
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
