@@ -17,9 +17,9 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from runtime import terminal
+from runtime import run_flags
 from runtime.errors import InputError, require_utf8
-from runtime.packages import PROJECT, __version__, require_packages
+from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
 from runtime.terminal import in_one_line
 
@@ -30,9 +30,6 @@ Config = TypeVar("Config", bound="DataclassInstance")
 Group = argparse._ArgumentGroup  # of flags in the help
 _OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
 
-SHELLS = ("bash", "zsh")
-_OF_FILES = {"DIR": "DIRECTORY"} | dict.fromkeys(("PATH", "FILE", "FOLDER", "LIST", "RUN", "TABLE"), "FILE")
-_SUBMIT, _SHELL = "PYSPARK_SUBMIT_ARGS", "pyspark-shell"  # what Python hands over where it starts Spark, and its end
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
@@ -64,16 +61,7 @@ class Parser(argparse.ArgumentParser):
             version=f"{PROJECT} {__version__}",
             help="print the version of this program and exit",
         )
-        self._runs = self.add_argument_group("how it runs")
-        self._runs.add_argument(
-            "--log-format",
-            choices=terminal.FORMATS,
-            default=terminal.FORMATS[0],
-            help="what is written to standard error: text, or for each line of progress and each warning a line of "
-            "JSON with time, level, step, message and numbers",
-        )
-        self._runs.add_argument("--quiet", action="store_true", help="write warnings and errors alone")
-        self.add_argument("--print-completion", action=_Completion, choices=SHELLS, dest=hidden, help=hidden)
+        self._runs = run_flags.add(self)
 
     def add_input(self, help: str) -> None:
         """Add --input: paths, with what they name on this machine made absolute."""
@@ -85,12 +73,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_memory(self) -> None:
         """Add --memory, of a command that starts Spark."""
-        self._runs.add_argument(
-            "--memory",
-            type=_memory,
-            metavar="SIZE",
-            help="memory of Spark's Java, such as 8g, which this command starts; Python's workers have their own",
-        )
+        run_flags.add_memory(self._runs)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in a line of a file.
@@ -123,12 +106,7 @@ class Parser(argparse.ArgumentParser):
             near = get_close_matches(flag, known, n=1)
             self.error(f"unrecognized arguments: {flag}{f'; did you mean {near[0]}?' if near else ''}")
         found = super().parse_args(given, namespace)
-        terminal.write_as(found.log_format, found.quiet)
-        if getattr(found, "memory", None):
-            if "PYSPARK_GATEWAY_PORT" in os.environ:
-                self.error("--memory is for a Spark that this command starts; give spark-submit --driver-memory")
-            others = os.environ.get(_SUBMIT, "").removesuffix(_SHELL)
-            os.environ[_SUBMIT] = f"{others} --driver-memory {found.memory} {_SHELL}".strip()  # of two the last counts
+        run_flags.apply(found, self.error)
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -201,38 +179,12 @@ def made(config: type[Config], args: argparse.Namespace) -> Config:
     return config(**{each.name: getattr(args, each.name) for each in fields(config)})
 
 
-class _Completion(argparse.Action):
-    """Prints a shell's script of completion as soon as it is met, so that no other flag is required."""
-
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
-        try:
-            require_packages(["shtab"])
-        except InputError as error:
-            parser.error(str(error))
-        import shtab
-
-        for action in parser._actions:
-            kind = _OF_FILES.get((action.metavar or "").rpartition("=")[2])
-            if kind:
-                action.complete = getattr(shtab, kind)
-        print(shtab.complete(parser, values))
-        parser.exit()
-
-
 class _HelpAll(argparse.Action):
     """Prints the help of all flags as soon as it is met, so that no other flag is required."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, *_: Any) -> None:
         print(parser.format_help(everything=True), end="")
         parser.exit()
-
-
-def _memory(text: str) -> str:
-    """Return a size of memory as Java takes it; Spark refuses less than 450 MB."""
-    found = re.fullmatch(r"(\d+)([mgt])b?", text.strip().lower())
-    if not found or int(found[1]) << {"m": 0, "g": 10, "t": 20}[found[2]] < 512:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of memory; write one as 8g or 1500m, of 512m or more")
-    return found[1] + found[2]
 
 
 def integer(text: str) -> int:

@@ -5,6 +5,7 @@ All that a run checks at its start is checked by the run's own functions, and no
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import keep_probability
@@ -24,6 +26,7 @@ from curation.inputs.samples import Sample, samples
 from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
+from curation.run import warm
 from curation.run.folder import require_claimable
 from curation.run.order import asked
 from curation.run.request import Options, Request
@@ -31,11 +34,12 @@ from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow.buffers import one_batch
 from runtime.progress import Progress
+from runtime.warming import compile_kernels
 
 # Of a core, for each pair behind reading, in all processes: tests/bench/MEASURED.md, "What a dry run reckons with".
-PAIR_SECONDS = 8e-6
-# Bytes for each, from docs/how-to/choosing-t.md, "How big will it get?".
-CURATED, MATCHED, PAIR, ENTRY = 130, 125, 145, 16
+PAIR_SECONDS = 9e-6
+# Bytes of a row in each part of the output beside URL, text and page; measured likewise.
+PAIR, MATCHED, CURATED, ENTRY = 70, 55, 55, 16
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,13 @@ class Found:
     def weight(self) -> float:
         """The pairs of the inputs for each row of the sample."""
         return self.sample.pairs / max(1, len(self.sample.rows))
+
+    @cached_property
+    def row_bytes(self) -> float:
+        """Bytes of URL, text and page of a row, as Parquet packs them."""
+        packed = io.BytesIO()
+        pq.write_table(pa.table(self.rows.select(["url", "text", "page_url"])), packed, compression="zstd")
+        return packed.tell() / max(1, self.rows.num_rows)
 
     @cached_property
     def is_matched(self) -> np.ndarray:
@@ -103,9 +114,10 @@ class Preview:
 
     def bytes(self) -> dict[str, float]:
         """Return the bytes of each part of the output folder that grows with the inputs."""
-        parts = {"pairs/": PAIR * self.pairs, "matched/": MATCHED * self.matched}
-        parts |= {"gated/": MATCHED * self.matched} if self.request.gate else {}
-        parts |= {} if self.kept is None else {"curated/": CURATED * self.kept}
+        packed = sum(each.row_bytes * each.sample.pairs for each in self.found) / max(1, self.pairs)
+        parts = {"pairs/": (packed + PAIR) * self.pairs, "matched/": (packed + MATCHED) * self.matched}
+        parts |= {"gated/": parts["matched/"]} if self.request.gate else {}
+        parts |= {} if self.kept is None else {"curated/": (packed + CURATED) * self.kept}
         return parts | {"counts.parquet": float(ENTRY * len(self.request.entries))}
 
     @property
@@ -140,6 +152,7 @@ def preview(
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
+    compile_kernels(warm.CALLS, warm.SECONDS, progress)
     with progress.stage("look into samples"):
         matching = _matching(request)
         found = [_found(each, request, matching) for each in samples(request.files, request.options.columns)]

@@ -71,7 +71,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     t = f"at t = {config.english_threshold:,}" if config.balance else "without balancing"
     how = "as asked for" if config.target_size is not None else t
     if preview.kept is None:
-        yield f"  kept {how}: unknown, as each row of these samples stands for more; 130 bytes an image"
+        yield f"  kept {how}: unknown, as each row of these samples stands for more; some 130 bytes an image"
     else:
         yield f"  kept {how}: {short(preview.kept)}; less where an image or its texts come again"
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())

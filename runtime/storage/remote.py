@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from fsspec.spec import AbstractBufferedFile
 
+from runtime.errors import InputError
 from runtime.storage.retrying import persist
 
 
@@ -117,7 +118,15 @@ class RemoteFile(io.RawIOBase):
         file = self._open()
         if file.tell() != at:
             _go_to(file, at)
-        block = file.read(size)
+        try:
+            block = file.read(size)
+        except ValueError as error:  # fsspec's, of a server that sends whole files only
+            if "range requests" not in str(error):
+                raise
+            raise InputError(
+                f"{self._path} is on a server that sends whole files only; copy it to this machine, or to a server "
+                "that answers requests for a part of a file"
+            ) from error
         if not block and at < (self._size or 0):
             raise ConnectionError(f"it ended at byte {at:,} of {self._size:,}")
         return block

@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+from functools import partial
 from hashlib import sha256
-from threading import Event
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
 
 import pyarrow as pa
 import pytest
@@ -12,7 +14,8 @@ import pytest
 from curation.inputs.files import find
 from runtime.errors import InputError
 from runtime.storage import remote
-from runtime.storage.listing import system_of
+from runtime.storage.listing import ListedFile, system_of
+from runtime.storage.remote import A_GLANCE
 from tests.support.http_server import Answer
 from tests.support.remote_files import CUT, LINES, SMALL, Ranged, contents, forbidden
 
@@ -168,3 +171,16 @@ def test_a_busy_server_is_looked_up_again(server):
 def test_a_server_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"http://127\.0\.0\.1:9/a\.jsonl cannot be looked up: .*5 times in a row"):
         find(["http://127.0.0.1:9/a.jsonl"])
+
+
+def test_a_server_that_sends_whole_files_only_is_named(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(3 << 20))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a"
+        with (
+            ListedFile(address).open(A_GLANCE) as file,
+            pytest.raises(InputError, match="sends whole files only; copy"),
+        ):
+            file.read()
+        server.shutdown()
