@@ -17,7 +17,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from runtime import run_flags
+from runtime import run_flags, terminal
 from runtime.errors import InputError, require_utf8
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import redacted
@@ -100,6 +100,7 @@ class Parser(argparse.ArgumentParser):
                 require_utf8(each)
         except (argparse.ArgumentError, InputError) as error:  # Python 3.14 raises where earlier ones call error()
             self.error(str(error))
+        run_flags.apply_format(given)
         known = self._option_string_actions
         flags = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
         for flag in (match[1] for match in flags if match and match[1] not in known):
@@ -112,7 +113,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program with one line and status 2."""
         said = in_one_line(redacted(message))
-        self.exit(2, f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)\n")
+        terminal.say(f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)", "error")
+        self.exit(2)
 
     def format_help(self, everything: bool = False) -> str:
         """Return the help of the flags that most runs need, or of all."""

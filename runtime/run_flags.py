@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runtime import terminal
@@ -41,6 +41,12 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
         metavar="SIZE",
         help="memory of Spark's Java, such as 8g, which this command starts; Python's workers have their own",
     )
+
+
+def apply_format(given: Sequence[str]) -> None:
+    """Write in the format that a command line asks for already what is wrong with that."""
+    asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
+    terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text")
 
 
 def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:

@@ -32,6 +32,13 @@ def test_a_command_ends_with_a_line_of_json(tmp_path, capsys):
     assert json.loads(line)["message"].startswith("verify: ")
 
 
+@pytest.mark.parametrize("flags", [["--log-format", "json"], ["--log-format=json"]])
+def test_a_wrong_flag_is_named_in_json_too(flags, capsys):
+    with pytest.raises(SystemExit):
+        parse_curate(["--sede", "3", *flags])
+    assert json.loads(capsys.readouterr().err)["message"].endswith("(--help-all lists the flags)")
+
+
 def test_memory_is_what_spark_is_started_with():
     for given, taken in (("8g", "8g"), ("1500M", "1500m"), ("2GB", "2g")):
         parse_curate([*WHOLE, "--memory", given])
