@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -151,11 +152,16 @@ def _require_java() -> None:
 
 
 def _configure_logging_of_new_jvm() -> None:
-    """Let a JVM that Python starts read our settings; it logs before Python can reach it."""
-    options = os.environ.get("SPARK_SUBMIT_OPTS", "")
-    folder = os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home(), "conf")
-    own = Path(folder, "log4j2.properties")
-    if "log4j" not in options and not own.exists():
+    """Let a JVM that Python starts read our settings; it logs before Python can reach it.
+
+    Where nobody configured Spark, spark-env.sh also lets it start quickly.
+    """
+    options, named = os.environ.get("SPARK_SUBMIT_OPTS", ""), os.environ.get("SPARK_CONF_DIR")
+    folder = Path(named or Path(_find_spark_home(), "conf"))
+    quotable = str(_LOGGING) == shlex.quote(str(_LOGGING))  # Spark's scripts quote no path
+    if quotable and not named and not folder.exists():
+        os.environ["SPARK_CONF_DIR"] = str(_LOGGING.parent)
+    elif "log4j" not in options and not Path(folder, _LOGGING.name).exists():
         os.environ["SPARK_SUBMIT_OPTS"] = f"{options} -Dlog4j2.configurationFile={_LOGGING.as_uri()}".strip()
 
 
