@@ -26,7 +26,8 @@ is_java_24() { # or later
 quick="-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
 quick+=" -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
 
-# An archive of Spark's classes, which `runtime.class_archive` makes, for this Java and this Spark.
+# An archive of Spark's classes, which `runtime.class_archive` makes, for this Java and this Spark. Where it is missing or
+# does not fit, Java loads the classes of the jars.
 class_archive() {
     local java
     java=$(command -v "${JAVA_HOME:+$JAVA_HOME/bin/}java") && java=$(readlink -f "$java") || return
