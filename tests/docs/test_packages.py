@@ -24,7 +24,8 @@ def of_setup() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_packages_of_the_extras_with_their_bounds(page):
-    known = {package for packages in of_setup().values() for package in packages}
+    extras = of_setup()
+    known = {f"clip-curation[{name}]" for name in extras} | {each for packages in extras.values() for each in packages}
     for line in re.findall(r"pip install ([^\n]*)", page.read_text("utf-8")):
         advised = line.partition("`: ")[0]
         assert {each for each in PACKAGE.findall(advised) if re.search(r"[<>=\[]", each)} <= known

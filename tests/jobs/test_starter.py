@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,11 @@ from metadata.entries import Entries
 from metadata.entry_files import ENTRIES
 from metadata.starter import starter_metadata
 from runtime import packages
+from tests.support.checkout import ROOT
 from tests.support.spark_jobs import run_here
 
 CONFIG = MetadataConfig()
+PAGE = (ROOT / "docs" / "start" / "first-manifest.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -74,18 +78,23 @@ def test_without_wordfreq_one_sentence_says_what_to_do(monkeypatch, tmp_path):
 
 
 @pytest.mark.spark
-def test_pairs_are_curated_without_metadata_and_the_run_says_so(words, tmp_path, capsys):
-    pairs, output = tmp_path / "pairs.csv", tmp_path / "out"
-    pairs.write_text("url,text\nhttp://a.example/1.jpg,A Photo of Berlin on the river\nhttp://a.example/2.jpg,zzz\n")
-    assert run_here("jobs/curate.py", "--input", pairs, "--output", output) == 0
-    said, run = " ".join(capsys.readouterr()), Results.open(output)
+def test_the_first_page_can_be_followed_and_the_run_says_what_its_entries_are(words, tmp_path, monkeypatch, capsys):
+    for name, entry in {"fr": "mer", "ja": "猫", "ru": "дом"}.items():
+        (words / f"{name}.tsv").write_text(f"{entry}\t1\n", "utf-8")
+    code, command, shown = (re.search(rf"^```{kind}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
+                            for kind in ("python", "sh", "text"))  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    name, *flags = command.split()
+    assert (name, run_here("jobs/curate.py", *flags)) == ("clip-curate", 0)
+    said, run = " ".join(capsys.readouterr()), Results.open("out")
+    assert " ".join(shown.split()) in " ".join(said.split())
     warning = run.facts["warnings"][0]
     assert warning.startswith("The entries are starter metadata, frequent words from lists:")
     assert "Neither --metadata nor --entries is given." in said
     assert said.count(warning) == 2
-    assert warning in (output / "report.html").read_text()
+    assert warning in Path("out", "report.html").read_text("utf-8")
     assert run.facts["metadata"] == {"digest": starter_metadata(CONFIG).digest} | starter_metadata(CONFIG).about
-    assert run.facts["rows"]["kept"] == 1
     metadata = tmp_path / "metadata"
     assert run_here("jobs/build_metadata.py", "--starter", "--output", metadata) == 0
     assert Entries.open(metadata).digest == run.facts["metadata"]["digest"]
