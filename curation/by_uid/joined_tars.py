@@ -20,8 +20,8 @@ from curation.by_uid.join import READ_ROWS, Images, Join, Table
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns, spelled
 from curation.inputs.files import Input
-from curation.run.derived import Derived, Item, Made, Task
 from curation.run.finished import curated_files
+from curation.run.making import Derived, Item, Made, Task
 from curation.run.results import Results
 from curation.schemas import CURATED, TRAINED_TEXTS
 from curation.tars.damage import TALLY, require_sound

@@ -18,8 +18,8 @@ from curation.by_uid.rows import RowStream
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of
 from curation.online.config import Choice
 from curation.report.numbers import counted
-from curation.run.derived import Derived
 from curation.run.finished import curated_files
+from curation.run.making import Derived
 from curation.run.results import Results
 from curation.run.sizes import group_buckets
 from runtime.arrow.uid_keys import hex_numbers

@@ -25,8 +25,9 @@ from curation.inputs.files import Input
 from curation.online.config import Choice
 from curation.report.facts import versions
 from curation.report.numbers import counted, percent
-from curation.run.derived import Derivation, Derived, deriving
+from curation.run.derived import Derivation, deriving
 from curation.run.ledger import digest_of
+from curation.run.making import Derived
 from curation.run.results import Results
 from curation.tars.sources import tar_name, tars_at
 from runtime.errors import InputError

@@ -24,8 +24,8 @@ from curation.export.card import card, croissant
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, of_clusters, with_kept
 from curation.online.config import Choice
 from curation.report.numbers import counted
-from curation.run.derived import Derived, Item, Made, Task, items_of
 from curation.run.finished import curated_files
+from curation.run.making import Derived, Item, Made, Task, items_of
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow.buffers import require

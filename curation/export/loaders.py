@@ -29,8 +29,8 @@ from curation.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
 from curation.export.forms import Beside, coarse_of
 from curation.inputs.files import Input
 from curation.online.config import Choice
-from curation.run.derived import Derived, Item, Made
 from curation.run.finished import matched_files
+from curation.run.making import Derived, Item, Made
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from curation.tars.sources import tar_name

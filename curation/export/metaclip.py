@@ -18,8 +18,8 @@ import pyarrow as pa
 from curation.export.forms import ALL, Beside, ByCluster, Form, distinct_tars
 from curation.export.loaders import NAMES, local_ids, member, names_of, of_list, write_loaders
 from curation.report.numbers import counted
-from curation.run.derived import Derived, Made
 from curation.run.finished import matched_files
+from curation.run.making import Derived, Made
 from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError

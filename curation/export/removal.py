@@ -18,9 +18,10 @@ from pyspark.sql import SparkSession
 from curation.exclusion import Exclusion
 from curation.export.forms import with_kept
 from curation.report.facts import versions
-from curation.run.derived import Derivation, Derived, Made, deriving
+from curation.run.derived import Derivation, deriving
 from curation.run.finished import curated_files
 from curation.run.ledger import digest_of
+from curation.run.making import Derived, Made
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow.buffers import require

@@ -21,7 +21,7 @@ from curation.by_uid.joined_tars import Numbered, Scan, curated_images, each_tar
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, distinct_tars
 from curation.online.config import CaptionDraw, Choice
 from curation.report.numbers import counted
-from curation.run.derived import Derived, Made
+from curation.run.making import Derived, Made
 from curation.run.results import Results
 from curation.tars.headers import members
 from curation.tars.samples import by_key, image_of

@@ -18,8 +18,9 @@ from pyspark.sql import SparkSession
 from curation.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
 from curation.inputs.files import Input
 from curation.online.index import NAME, ROWS, VERSION, Index, Shard, file_name
-from curation.run.derived import Derivation, Made, deriving, is_begun
+from curation.run.derived import Derivation, deriving, is_begun
 from curation.run.finished import matched_files
+from curation.run.making import Made
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from curation.tars.sources import local_tars_at
