@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         results = run(args)
         paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
-        say(f"{summary(results.facts)}\n\n{paths}")
+        say(f"{summary(results.facts)}\n\n{paths}", numbers=results.facts["rows"])
 
 
 def run(args: Namespace) -> Results:

@@ -73,7 +73,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     if preview.kept is None:
         yield f"  kept {how}: unknown, as each row of these samples stands for more; some 130 bytes an image"
     else:
-        yield f"  kept {how}: {short(preview.kept)}; less where an image or its texts come again"
+        yield f"  kept {how}: {short(round(preview.kept))}; less where an image or its texts come again"
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
     yield from _wrapped(f"disk: {readable(round(sum(parts.values())))}: {each}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
