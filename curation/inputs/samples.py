@@ -52,8 +52,9 @@ def _sample(files: list[Input], options: TableOptions) -> Sample:
     columns: dict[str, list[str]] = {}
     for look in looks:
         for field, name in look.glance.columns.items():
-            columns.setdefault(field, [])
-            columns[field] += [name] * (name not in columns[field])
+            names = columns.setdefault(field, [])
+            if name not in names:
+                names.append(name)
     density = sum(look.pairs for look in looks) / max(1, sum(file.size for file in chosen))
     return Sample(
         format=files[0].format,

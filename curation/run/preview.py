@@ -112,7 +112,7 @@ class Preview:
                 total[code] = total.get(code, np.zeros(2)) + sums
         return sorted(((code, *sums.tolist()) for code, sums in total.items()), key=lambda row: (-row[1], row[0]))
 
-    def bytes(self) -> dict[str, float]:
+    def disk(self) -> dict[str, float]:
         """Return the bytes of each part of the output folder that grows with the inputs."""
         packed = sum(each.row_bytes * each.sample.pairs for each in self.found) / max(1, self.pairs)
         parts = {"pairs/": (packed + PAIR) * self.pairs, "matched/": (packed + MATCHED) * self.matched}
@@ -134,7 +134,7 @@ class Preview:
             "pairs": round(self.pairs),
             "matched": round(self.matched),
             **({} if self.kept is None else {"kept": round(self.kept)}),
-            "output_bytes": round(sum(self.bytes().values())),
+            "output_bytes": round(sum(self.disk().values())),
             "core_seconds": round(self.core_seconds, 1),
         }
 

@@ -30,7 +30,7 @@ def lines(preview: Preview) -> str:
         [f"{counted(len(request.files), 'input')}, {size}", *tables],
         *map(_group, preview.found),
         aligned(_languages(preview)),
-        [*_expected(preview)],
+        [*_expected(preview)] if preview.found else [],
         ["asked of images:", *(_fitted(f"  {line}", WIDTH) for line in request.gate.lines())] if request.gate else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -65,13 +65,15 @@ def _languages(preview: Preview) -> list[tuple[str, ...]]:
 
 def _expected(preview: Preview) -> Iterator[str]:
     """Yield the lines about all inputs."""
-    config, parts = preview.request.config, preview.bytes()
+    config, parts = preview.request.config, preview.disk()
     share = percent(preview.matched, preview.pairs)
     yield f"expected: {short(preview.pairs)} pairs, {short(preview.matched)} with a match ({share})"
     t = f"at t = {config.english_threshold:,}" if config.balance else "without balancing"
     how = "as asked for" if config.target_size is not None else t
     if preview.kept is None:
-        yield f"  kept {how}: unknown, as each row of these samples stands for more; some 130 bytes an image"
+        yield from _wrapped(
+            f"kept {how}: unknown, as each row looked into stands for more pairs; see docs/how-to/choosing-t.md"
+        )
     else:
         yield f"  kept {how}: {short(round(preview.kept))}; less where an image or its texts come again"
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())

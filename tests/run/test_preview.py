@@ -12,7 +12,7 @@ from curation.config import CurationConfig
 from curation.inputs import samples
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
-from curation.run.preview import preview
+from curation.run.preview import Found, preview
 from metadata.entries import Entries
 from tests.support.hostile_strings import ACTING
 from tests.support.remote_files import Ranged
@@ -84,6 +84,15 @@ def test_what_lists_exclude_is_not_matched_and_long_texts_are_cut(said, folder):
     (folder / "list").write_text("https://example.org/0/\u202e" + "x" * 100 + ".jpg\n")
     assert "with a match (58.3 %)" in said("--exclude", folder / "list")[1]
     assert "with a match (50.0 %)" in said("--max-text-length", 5)[1]
+
+
+def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
+    monkeypatch.setattr(Found, "weight", 1e5)
+    status, text = said()
+    assert status == 0
+    assert "kept at t = 20,000: unknown" in text
+    assert "curated/" not in text
+    assert max(map(len, text.partition("3 inputs")[2].splitlines())) <= 80
 
 
 def test_it_says_what_is_asked_of_images(said, folder):
