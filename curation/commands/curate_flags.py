@@ -117,7 +117,7 @@ def _add_main(parser: Parser) -> None:
         "--metadata",
         metavar="DIR",
         help="metadata of all languages, as clip-metadata writes it; or its URL (default: the frequent words of "
-        "44 languages, from the package wordfreq)",
+        "45 languages, from the package wordfreq)",
     )
     entries.add_argument(
         "--entries",
