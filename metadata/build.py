@@ -21,6 +21,7 @@ from metadata.config import ENGLISH, MetadataConfig
 from metadata.entry_files import write_entries
 from metadata.languages import language
 from metadata.merge import NUMBERS, Source, merge
+from metadata.recipe import inputs, recipe
 from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wordnet import formats
@@ -176,13 +177,8 @@ class Build:
             "without_articles": self._without_articles(),
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
             "excerpts": self._excerpts() if sources.pageviews else [],
-            "inputs": {
-                "wordnet": sorted(file.path for file in sources.wordnets),
-                "wikipedia": sorted({file.path for file in sources.wikipedias}),
-                "pageviews": sorted(sources.pageviews),
-                "frequencies": sorted({each.source for each in sources.frequencies}),
-                "lists": sorted(sources.lists),
-            },
+            "inputs": inputs(sources) | {"lists": sorted(sources.lists)},
+            "recipe": recipe(sources),
             "starter": sources.is_starter,
             "licences": sources.licences(),
             "versions": {"icu": ICU_VERSION} | sources.versions(),

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from metadata import pipeline, starter
 from metadata.config import MetadataConfig
@@ -17,6 +18,7 @@ from metadata.download.transfer import Result
 from metadata.entry_files import FACTS
 from metadata.entry_lists import read_lists
 from metadata.languages import language
+from metadata.recipe import read_recipe, recipe, require_entries, require_sources
 from metadata.rules.text import RULES
 from metadata.sources import Sources
 from runtime.arguments import Group, Parser, add_fields, made
@@ -55,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> None:
     """Fetch what is asked for, build the entries of all languages, and print how many each source gave."""
+    wanted = follow(args) if args.recipe else None
     config = made(MetadataConfig, args)
     output = require_output(Path(args.output))
     if args.starter:
@@ -73,10 +76,29 @@ def run(args: Namespace) -> None:
         languages=args.languages,
         wikipedia_code=args.wikipedia_code,
     )
+    if wanted:
+        require_sources(wanted["recipe"], recipe(sources), wanted["name"])
     pipeline.write_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
     facts = content_of((output / FACTS).read_bytes())
     say(table(facts))
-    say(f"\nmetadata: {output}, {facts['entries']:,} entries, digest {facts['digest']}")
+    say(f"\nmetadata: {output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}")
+    if wanted:
+        require_entries(wanted, facts)
+        say(f"its entries are those of {wanted['name']}")
+
+
+def follow(args: Namespace) -> dict[str, Any]:
+    """Return the recipe of a command line, whose numbers, languages and, where none are given, sources are taken."""
+    if made(MetadataConfig, args) != MetadataConfig() or args.languages:
+        raise InputError("--recipe says which numbers, rules and languages are taken; leave the flags of these out")
+    found = read_recipe(args.recipe)
+    values = found["parameters"] | {"rules": found["rules"], "languages": found["recipe"]["languages"]}
+    kinds = (*SOURCES, "frequencies")
+    if args.download is None and not (args.starter or any(getattr(args, kind) for kind in kinds)):
+        values |= {kind: found["inputs"][kind] for kind in kinds}
+    for name, value in values.items():
+        setattr(args, name, value)
+    return found
 
 
 def require_output(output: Path) -> Path:
@@ -129,6 +151,11 @@ def command_line() -> Parser:
     sources = parser.add_argument_group("sources")
     sources.add_argument(
         "--wikipedia-code", metavar="CODE", help="Wikipedia code of the dumps, where neither path nor dump says it"
+    )
+    sources.add_argument(
+        "--recipe",
+        metavar="FILE",
+        help="a metadata.json: build what it describes again, from its sources or from copies that are given",
     )
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)

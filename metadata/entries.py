@@ -23,8 +23,11 @@ from metadata.entry_files import (
     VERSION,
     digest_of,
     digest_of_all,
+    named,
     require_number,
     require_room,
+    sha256_of,
+    sha256_of_all,
     size_of,
     write_entries,
 )
@@ -38,7 +41,7 @@ from runtime.storage.paths import as_path, reachable, read_bytes
 from runtime.storage.whole import content_of
 
 SHOWN = 5  # languages in a repr
-ABOUT = ("starter", "versions", "licences")
+ABOUT = ("name", "starter", "versions", "licences")
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,13 @@ class Entries:
     def digest(self) -> str:
         """32 hex digits that change with any entry, its language or its position."""
         return digest_of_all({code: digest_of(self.of(code)) for code in self.languages})
+
+    @property
+    def name(self) -> str:
+        """The name of the metadata, which is that of all languages for a part of them; of lists it is undated."""
+        return self.about.get("name") or named(
+            None, sha256_of_all({code: sha256_of(self.of(code)) for code in self.languages})
+        )
 
     def entry(self, id: int) -> str:
         """Return the entry with that id."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from itertools import chain
 from pathlib import Path
 
@@ -56,8 +56,10 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
         checksum = checksum_of(file)
         require_room(written.bytes)
         more = facts()
-    own = {"version": VERSION, "digest": digest_of_all(written.digests), "entries": writer.rows}
-    own |= {"languages": written.counts}
+    together = sha256_of_all(written.sha256)
+    own = {"version": VERSION, "name": named(more.get("recipe", {}).get("date"), together)}
+    own |= {"digest": digest_of_all(written.digests), "sha256": together, "sha256_of": written.sha256}
+    own |= {"entries": writer.rows, "languages": written.counts}
     write_json(directory / FACTS, own | more | {"checksums": {ENTRIES: checksum}})
 
 
@@ -67,13 +69,15 @@ class _Written:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.digests: dict[str, str] = {}
+        self.sha256: dict[str, str] = {}
         self.bytes = 0
 
     def numbered(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
         """Yield the entries of a language with their ids."""
         code, begin = rows["language"][0].as_py(), sum(self.counts.values())
         require_number(begin + len(rows))
-        self.counts[code], self.digests[code] = len(rows), digest_of(one_array(rows["entry"]))
+        entries = one_array(rows["entry"])
+        self.counts[code], self.digests[code], self.sha256[code] = len(rows), digest_of(entries), sha256_of(entries)
         self.bytes += size_of(rows["entry"])
         ids = pa.array(np.arange(begin, begin + len(rows), dtype=np.int32))
         yield from require(rows.append_column("id", ids), SCHEMA).to_batches()
@@ -97,6 +101,31 @@ def digest_of_all(digests: dict[str, str]) -> str:
     """Return the digest of all entries, given those of each language in their order."""
     parts = [f"{code} {digest}" for code, digest in digests.items()]
     return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def sha256_of(strings: pa.Array) -> str:
+    """Return the SHA-256 of the strings in the order of their bytes, each with a line feed behind it.
+
+    >>> sha256_of(pa.array(["dog", "cat"])) == sha256(b"cat\\ndog\\n").hexdigest()
+    True
+    """
+    lines = pc.binary_join_element_wise(strings.take(pc.sort_indices(strings)), "", "\n")
+    offsets, data = string_buffers(lines)
+    return sha256(data[offsets[0] : offsets[-1]].data).hexdigest()
+
+
+def sha256_of_all(languages: dict[str, str]) -> str:
+    """Return the SHA-256 of what `sha256sum` prints of files of sorted lines, one a language, named by its code."""
+    return sha256("".join(f"{languages[code]}  {code}\n" for code in sorted(languages)).encode()).hexdigest()
+
+
+def named(day: str | None, digest: str) -> str:
+    """Return the name of metadata, given the newest day that a source names, if any, and the SHA-256 of their entries.
+
+    >>> named("2024-12-30", "0f3a99c2" + 56 * "0"), named(None, "0f3a99c2" + 56 * "0")
+    ('clip-metadata-2024-12-30-0f3a99c2', 'clip-metadata-undated-0f3a99c2')
+    """
+    return f"clip-metadata-{day or 'undated'}-{digest[:8]}"
 
 
 def size_of(entries: pa.Array | pa.ChunkedArray) -> int:

@@ -27,7 +27,7 @@ def test_after_a_download_summary_and_page_say_which_images_exist():
     by_status = {"success": 13_000, "failed_to_download": 4_000, "<b>": 1_000, "not_tried": 2_000}
     downloaded = {"text": "status = 'success'", "failed": 7_000, "alone": 6_500, "removed": 7_000}
     tables = [{"name": "images é", "found": 18_000}]
-    gate = {"tables": tables, "conditions": [downloaded | {"removed_texts": {"en": 5_000}}]}
+    gate = {"tables": tables, "conditions": [downloaded | {"removed_texts": {"en": 5_000}}], "texts": []}
     run.matched.add("matched", 20_000)
     run = replace(run, downloads={"folders": ["images é"], "images": by_status}, gate=gate)
     rows = run.run_json()["rows"]
