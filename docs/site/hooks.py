@@ -47,6 +47,9 @@ def on_files(files, config):
         rows.append(f"| [{name}]({name}.md) | {parser.description} |")
         files.append(File.generated(config, f"{COMMANDS}/{name}.md", content=command_page(name, parser)))
     files.append(File.generated(config, f"{COMMANDS}/index.md", content="\n".join(rows)))
+    sys.path.insert(0, str(Path(__file__).parent))
+    languages = import_module("languages")
+    files.append(File.generated(config, languages.PAGE, content=languages.page()))
     return files
 
 
