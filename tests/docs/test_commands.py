@@ -1,14 +1,12 @@
 """Each command line on a page is one that the command takes: its flags exist, and their values have the right form."""
 
 import re
+import runpy
 import shlex
-from configparser import ConfigParser
-from functools import cache
-from importlib import import_module
+from argparse import SUPPRESS
 
 import pytest
 
-from runtime import programs
 from runtime.arguments import Parser
 from tests.support.checkout import ROOT
 
@@ -19,30 +17,7 @@ COMMANDS_OF_JOBS = {"build_metadata": "clip-metadata", "hash_images": "clip-hash
 PLACEHOLDERS = {"…", "..."}
 
 
-class _Found(Exception):
-    """Carries the parser of a command out of it."""
-
-
-def scripts() -> list[str]:
-    """Return the commands of setup.cfg, and what starts each: clip-curate = runtime.programs:curate."""
-    config = ConfigParser()
-    config.read(ROOT / "setup.cfg", "utf-8")
-    return config["options.entry_points"]["console_scripts"].strip().split("\n")
-
-
-@cache
-def parser_of(command: str) -> Parser:
-    """Return the parser that a command makes before it does anything."""
-    started = dict(script.split(" = ") for script in scripts())
-
-    def found(parser, *_):
-        raise _Found(parser)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Parser, "parse_args", found)
-        with pytest.raises(_Found) as parser:
-            import_module(getattr(programs, started[command].partition(":")[2]).args[1]).main([])
-    return parser.value.args[0]
+SITE = runpy.run_path(str(ROOT / "docs" / "site" / "hooks.py"))  # makes the pages of commands
 
 
 def command_lines(text: str) -> list[tuple[str, list[str]]]:
@@ -54,17 +29,30 @@ def command_lines(text: str) -> list[tuple[str, list[str]]]:
             for name, job, rest in (match.groups() for match in found)]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def parsers() -> dict[str, Parser]:
+    return SITE["parsers"]()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_a_page_take_its_arguments(page, monkeypatch):
+def test_the_commands_of_a_page_take_its_arguments(page, parsers, monkeypatch):
     monkeypatch.setattr(Parser, "error", lambda parser, message: pytest.fail(f"{parser.prog}: {message}"))
     for name, words in command_lines(page.read_text("utf-8")):
-        parser = parser_of(name)
-        known = {flag for action in parser._actions for flag in action.option_strings}
-        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, name
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= flags(parsers[name]), name
         if not PLACEHOLDERS & {*words} and not any(word.startswith("@") for word in words):
-            parser.parse_args(words)
+            parsers[name].parse_args(words)
 
 
-def test_every_command_is_on_a_page():
-    found = {command for page in PAGES for command, _ in command_lines(page.read_text("utf-8"))}
-    assert found == {script.partition(" = ")[0] for script in scripts()}
+def flags(parser: Parser) -> set[str]:
+    return {flag for action in parser._actions for flag in action.option_strings}
+
+
+def test_every_command_is_on_a_page(parsers):
+    assert {command for page in PAGES for command, _ in command_lines(page.read_text("utf-8"))} == {*parsers}
+
+
+def test_the_site_shows_the_flags_of_every_command(parsers):
+    for name, parser in parsers.items():
+        terms = re.findall(r"^<span .*$", SITE["command_page"](name, parser), re.MULTILINE)
+        shown = {flag for action in parser._actions if action.help != SUPPRESS for flag in action.option_strings}
+        assert {flag for term in terms for flag in re.findall(r"`(--?[\w-]+)", term)} == shown

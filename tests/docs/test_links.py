@@ -64,3 +64,9 @@ def test_designs_name_modules_that_exist(page):
     roots = [page.parent, *page.relative_to(ROOT).parents, ROOT / page.relative_to(ROOT).parts[0]]
     modules = MODULE.findall(page.read_text("utf-8"))
     assert [module for module in modules if not any((ROOT / root / module).exists() for root in roots)] == []
+
+
+def test_every_page_of_docs_is_in_the_menu_of_the_site():
+    menu = (ROOT / "docs" / "site" / "mkdocs.yml").read_text("utf-8")
+    pages = [str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")]
+    assert [page for page in pages if f" {page}\n" not in menu] == []
