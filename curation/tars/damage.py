@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from curation.config import CurationConfig
 from runtime.errors import InputError
-from runtime.terminal import in_one_line
+from runtime.terminal import WARNING, in_one_line
 
 TALLY = "damage."  # before what is wrong with the tar of a task: the name of a tally
 MOST = CurationConfig.max_bad_files  # share of the tars of a run
@@ -33,15 +33,15 @@ def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> N
 
 
 def told(damaged: Mapping[str, str], tars: int) -> list[str]:
-    """Return the lines that tell a person which tars were read up to their damage; none where all are whole.
+    """Return the warning that says which tars were read up to their damage, as a line; none where all are whole.
 
     >>> told({"0.tar": "is cut", "2.tar": "is empty"}, tars=9)
-    ['damaged tars: 2 of 9, read up to the damage', '  0.tar is cut', '  2.tar is empty']
+    ['warning: damaged tars: 2 of 9, read up to the damage: 0.tar is cut, 2.tar is empty']
     """
     if not damaged:
         return []
-    number = f"damaged tars: {len(damaged):,} of {tars:,}, read up to the damage"
-    return [number, *(f"  {in_one_line(line)}" for line in _named(damaged))]
+    which = in_one_line(", ".join(_named(damaged)))
+    return [f"{WARNING}damaged tars: {len(damaged):,} of {tars:,}, read up to the damage: {which}"]
 
 
 def _named(damaged: Mapping[str, str]) -> list[str]:
