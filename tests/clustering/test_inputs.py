@@ -21,8 +21,9 @@ def written(path, rows, kind, **more):
         pq.write_table(
             pa.table({"uid": [f"u{number}" for number in range(len(rows))], **more, "embedding": column}), path
         )
-    except (pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        pytest.skip(f"pyarrow {pa.__version__} cannot write {kind} ({error})")
+        pq.read_table(path)  # which pyarrow 25 cannot, where a list of fixed size is null
+    except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        pytest.skip(f"pyarrow {pa.__version__} cannot write and read {kind} ({error})")
     return Embeddings.find([str(path)], "embedding")
 
 
