@@ -46,7 +46,7 @@ def table(spark, pairs, tmp_path_factory):
     spark.sql("DROP TABLE pairs_table")
 
 
-OPTIONS = Options(columns=TableOptions("img.src", "Words"))
+OPTIONS = Options(columns=TableOptions(["url", "img.src"], "table:pairs_*=Words"))
 
 
 def rows(output, part):
