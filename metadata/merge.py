@@ -103,7 +103,7 @@ def _refusal(entry: str, rules: str, longest: int) -> str | None:
 
 
 def _has_symbols(entry: str) -> bool:
-    return entry.isalnum() or bool(symbols(entry))
+    return any(map(str.isalnum, entry)) or bool(symbols(entry))  # no letter or digit separates symbols
 
 
 def _fits_padded_text(entry: str) -> bool:

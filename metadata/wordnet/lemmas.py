@@ -51,7 +51,8 @@ def refusal(lemma: str) -> str | None:
     """
     if lemma in _PLACEHOLDERS:
         return "placeholder"
-    return "lost_letter" if _LOST_LETTER.search(lemma) else None
+    odd = "?" in lemma or "\ufffd" in lemma  # without which the pattern, which takes longer, finds nothing
+    return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
 
 
 def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
@@ -69,6 +70,8 @@ def words(lemma: str, language: str) -> list[str]:
     >>> words("morse_(animal)|fr:morse", "fr"), words("napeti,napenjati", "sl"), words("(Ath", "is")
     (['morse'], ['napeti', 'napenjati'], [])
     """
+    if lemma.isalnum() and language not in _POINTS:
+        return [lemma]
     lemma = lemma.replace("_", " ")
     if language in _POINTS:
         lemma = _POINTS[language].sub("", lemma)
