@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,5 +83,5 @@ class _Completion(argparse.Action):
             kind = _OF_FILES.get((action.metavar or "").rpartition("=")[2])
             if kind:
                 action.complete = getattr(shtab, kind)
-        print(shtab.complete(parser, values))
+        parser._print_message(f"{shtab.complete(parser, values)}\n", sys.stdout)
         parser.exit()
