@@ -20,7 +20,7 @@ import pyarrow as pa
 from runtime import terminal
 
 _LOOK_EVERY = 0.5  # seconds
-_LINE_EVERY = 30.0  # seconds between lines where none can be written over
+_LINE_AFTER, _LINE_EVERY = 3.0, 30.0  # seconds until the first line, and between others, where none is written over
 
 
 _advanced: Counter[str] = Counter()  # in this process
@@ -139,7 +139,7 @@ class Progress:
 
 
 class ConsoleProgress(Progress):
-    """The stages of a run, shown on standard error: live on a terminal, elsewhere every 30 seconds."""
+    """The stages of a run, shown on standard error: live on a terminal, elsewhere after 3 s and every 30 s."""
 
     def note(self, line: str) -> None:
         """Write the line, which stays."""
@@ -160,7 +160,7 @@ class ConsoleProgress(Progress):
 
 
 def _watch(stage: Stage, over: threading.Event) -> None:
-    shown = time.monotonic()
+    shown = time.monotonic() - _LINE_EVERY + _LINE_AFTER
     while not over.wait(_LOOK_EVERY):
         now = time.monotonic()
         if terminal.is_live() or now - shown > _LINE_EVERY:

@@ -14,63 +14,86 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 
 import llvmlite.binding
 import numba
+from numba.core import event
 
 from runtime.caches import require_safe
 from runtime.kernels.hashes import siphash
-from runtime.progress import Progress, advance
+from runtime.progress import Progress
 from runtime.storage.locks import alone
 from runtime.storage.paths import make_folder
 
+_COUNT = "compiling-count"  # a file: as long as the number of kernels that are compiled by now
 _log = logging.getLogger(__name__)
 # With -I nothing is imported from the folder where the command runs; a package there may have the name of one of ours.
 _PROGRAM = """
 import sys
 sys.path[:] = sys.argv[1].split("\\n")
 from runtime.warming import _call_all
-_call_all(sys.argv[2:])
+_call_all(sys.argv[2], sys.argv[3:])
 """
 
 Call = Callable[[], object]
+_SECONDS = 0.6  # that a core needs for a kernel, on an average
 
 
-def compile_kernels(calls: Sequence[Call], seconds: float, progress: Progress | None = None) -> None:
+def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None) -> None:
     """Make sure that the kernels which `calls` use are in the cache of this machine.
 
-    `calls` are functions of a module that use kernels with arguments of the usual types. `seconds` is the time that one
-    core needs for them. InputError where a folder for kernels is not this user's own.
+    `calls` are functions of a module that use kernels with arguments of the usual types, each with the number of
+    kernels that it compiles. InputError where a folder for kernels is not this user's own.
     """
     require_safe()
-    marker = _marker(calls)
-    if marker is None or marker.exists():
+    missing = _missing(calls)
+    if not missing:
         return
-    cores = min(_cores(), len(calls))
-    title = f"compile kernels, once per machine (about {seconds / cores:.0f} s)"
-    with alone(marker.parent / "compiling"), (progress or Progress()).stage(title, "groups"):
-        if not marker.exists() and _run(calls):
-            with suppress(OSError):
-                marker.touch()
+    folder, total = next(iter(missing.values())).parent, sum(calls[call] for call in missing)
+    title = (
+        f"compile {total} kernels, once on this machine (about {_SECONDS * total / min(_cores(), len(missing)):.0f} s)"
+    )
+    with (progress or Progress()).stage(title, "kernels") as stage:
+        stage.follow(partial(_compiled, folder / _COUNT, total))
+        with alone(folder / "compiling"):
+            left = [call for call, marker in missing.items() if not marker.exists()]  # another process was here before
+            if left and _run(left, folder / _COUNT):
+                for call in left:
+                    with suppress(OSError):
+                        missing[call].touch()
 
 
-def _marker(calls: Sequence[Call]) -> Path | None:
-    """Return the file that says that all is compiled; None where Numba can cache nothing."""
+def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
+    """Return the calls whose kernels are not compiled yet, and the file that will say of each that they are.
+
+    None of them where Numba can cache nothing.
+    """
     cache = _cache_folder()
     if not cache:
-        return None
-    digest = hashlib.sha256()
-    for part in (numba.__version__, llvmlite.binding.get_host_cpu_name(), *sys.version_info, *map(_name, calls)):
-        digest.update(f"{part}\n".encode())
+        return {}
+    made = [numba.__version__, llvmlite.binding.get_host_cpu_name(), *sys.version_info]
+    common = hashlib.sha256("".join(f"{part}\n" for part in made).encode())
     for name, source in sorted(_sources(calls)):
-        digest.update(f"{name} {len(source)}\n".encode() + source)
+        common.update(f"{name} {len(source)}\n".encode() + source)
+    markers = {
+        call: f"compiled-{hashlib.sha256(common.digest() + _name(call).encode()).hexdigest()[:16]}" for call in calls
+    }
     with suppress(OSError):
-        return make_folder(Path(cache)) / f"compiled-{digest.hexdigest()[:16]}"
-    return None
+        folder = make_folder(Path(cache))
+        return {call: folder / marker for call, marker in markers.items() if not (folder / marker).exists()}
+    return {}
+
+
+def _compiled(count: Path, total: int) -> Counter[str]:
+    """Return how many kernels are compiled, by this process or one that it waits for."""
+    done = count.stat().st_size if count.exists() else 0
+    return Counter(done=done, total=total)
 
 
 def _cache_folder() -> str | None:
@@ -78,7 +101,7 @@ def _cache_folder() -> str | None:
     return siphash.stats.cache_path
 
 
-def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, bytes]]:
+def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
     """Yield name and text of the calls' modules and of all kernels in their packages."""
     for module in {call.__module__ for call in calls}:
         yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
@@ -88,18 +111,16 @@ def _sources(calls: Sequence[Call]) -> Iterator[tuple[str, bytes]]:
             yield f"{package}/{file.relative_to(folder)}", file.read_bytes()
 
 
-def _run(calls: Sequence[Call]) -> bool:
-    """Run the calls in other processes; return whether all ended well."""
-    command = [sys.executable, "-I", "-c", _PROGRAM, "\n".join(sys.path), *map(_name, calls)]
-    advance(total=len(calls))
+def _run(calls: Sequence[Call], count: Path) -> bool:
+    """Run the calls in other processes, with a byte in the file `count` a kernel; return whether all ended well."""
+    count.write_bytes(b"")
+    command = [sys.executable, "-I", "-c", _PROGRAM, "\n".join(sys.path), str(count), *map(_name, calls)]
     # A session of its own: Ctrl-C is for this process, which then ends them.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
-            assert process.stdout
-            for _ in process.stdout:
-                advance(done=1)
+            process.wait()
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
@@ -108,19 +129,37 @@ def _run(calls: Sequence[Call]) -> bool:
     return process.returncode == 0
 
 
-def _call_all(names: list[str]) -> None:
-    """Call functions by their names, in a process per core, and print the name of each that is done."""
+def _call_all(count: str, names: list[str]) -> None:
+    """Call functions by their names, in a process per core, and add a byte to the file `count` for each kernel."""
     for name in names:
         resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(min(_cores(), len(names))) as pool:
-        for name in pool.imap_unordered(_call, names, chunksize=1):
-            print(name, flush=True)
+    with context.Pool(min(_cores(), len(names)), _count_kernels, [count]) as pool:
+        for _ in pool.imap_unordered(_call, names, chunksize=1):
+            pass
 
 
-def _call(name: str) -> str:
+def _call(name: str) -> None:
     resolve_name(name)()
-    return name
+
+
+def _count_kernels(count: str) -> None:
+    file = os.open(count, os.O_WRONLY | os.O_APPEND)
+    event.register("numba:compile", _Counting(file))
+
+
+class _Counting(event.Listener):
+    """Adds a byte to a file for each kernel with a cache that is compiled; not for functions of Numba's own."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def on_start(self, event: event.Event) -> None:
+        pass
+
+    def on_end(self, event: event.Event) -> None:
+        if event.data["dispatcher"].stats.cache_path:
+            os.write(self._file, b".")
 
 
 def _name(call: Call) -> str:

@@ -156,7 +156,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     """Make what workers need to match, and send it to them."""
     model, exclusion = Identifier.open(options.model), Exclusion.read(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, _scratch())
-    compile_kernels(warm.CALLS, warm.SECONDS)
+    compile_kernels(warm.CALLS)
     found = _matchers(entries, config.rules) if config.matcher == "trie" else _saved(entries)
     excluded = _scratch() / f"exclusion-{exclusion.digest}"
     if len(exclusion) and not excluded.exists():

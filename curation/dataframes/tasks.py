@@ -104,5 +104,5 @@ def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
 @lru_cache(maxsize=1)
 def _prepare() -> None:
     """Make sure, once in a process, that this machine has its kernels."""
-    compile_kernels(warm.CALLS, warm.SECONDS)
+    compile_kernels(warm.CALLS)
     gc.freeze()

@@ -83,7 +83,7 @@ def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64
     require_distance(distance, bits)
     folder = make_folder(Path(work).absolute())
     require_shared(images.sparkSession, folder)
-    compile_kernels((compare_some,), seconds=20)
+    compile_kernels({compare_some: 1})
     grouped = images.groupBy("key").agg({"uid": "min", "key": "count"}).select("key", "min(uid)", "count(key)")
     distinct = stored(grouped.toDF("key", "first", "copies"), folder / "distinct")
     return _named(images, distinct, _copies(distinct, distance, folder, bits))

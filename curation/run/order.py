@@ -46,7 +46,7 @@ def curate(
     request = asked(config, inputs, metadata, output, options or Options(), progress)
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
-        compile_kernels(warm.CALLS, warm.SECONDS, progress)
+        compile_kernels(warm.needed(request.files), progress)
         with progress.stage("start Spark"):
             session = spark() if callable(spark) else spark
         if request.tables:

@@ -152,7 +152,7 @@ def preview(
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
-    compile_kernels(warm.CALLS, warm.SECONDS, progress)
+    compile_kernels(warm.needed(request.files), progress)
     with progress.stage("look into samples"):
         matching = _matching(request)
         found = [_found(each, request, matching) for each in samples(request.files, request.options.columns)]

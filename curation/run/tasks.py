@@ -78,7 +78,7 @@ class MatchPlan:
 
     def open(self) -> Matching:
         """Open what the plan names, in a worker."""
-        compile_kernels(warm.CALLS, warm.SECONDS)  # on machines where the driver has not
+        compile_kernels(warm.CALLS)  # on machines where the driver has not
         entries = self.artefacts.entries.path()
         finders = open_matchers(entries) if self.matcher == "trie" else open_automata(entries, self.rules)
         lettered = self.artefacts.lettered.array() if self.artefacts.lettered else None
@@ -152,6 +152,7 @@ def sample(spark: SparkSession, files: list[OwnFile], sampling: Sampling, folder
 
 
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+    compile_kernels(warm.needed(task))  # on machines where the driver has not
     name = stamps.name_of(task)
     batches_read = (each for source in task for each in limits.tally_damage(read(source, columns), source.path))
     found = plan.candidates(counted(batches_read))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from curation.images.tasks import keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages
+from curation.inputs.files import Input
 from curation.kernels.warc_heads import COLUMNS, read_heads
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
@@ -25,9 +27,9 @@ from curation.matching.matcher import Matcher
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow.buffers import parts
 from runtime.tallies import Tallies
+from runtime.warming import Call
 
 TEXTS = ["a cat, a dog", "ein Häuschen", "猫と犬"]
-SECONDS = 40  # of one core
 
 
 def find_entries() -> None:
@@ -103,12 +105,13 @@ def group_and_sample() -> None:
     sampling.texts_by_language(matched, rates[0])
 
 
-CALLS = (
-    find_heads,
-    find_entries,
-    read_wat,
-    identify_languages,
-    read_table,
-    read_page,
-    group_and_sample,
-)  # the longest begin first
+# With the number of kernels that each compiles; the longest begin first.
+CALLS: dict[Call, int] = {find_entries: 10, identify_languages: 5, read_table: 6, group_and_sample: 8}
+CRAWLS: dict[str, dict[Call, int]] = {"wat": {read_wat: 25}, "warc": {read_page: 17, find_heads: 2}}  # by format
+ALL = CRAWLS["wat"] | CALLS | CRAWLS["warc"]
+
+
+def needed(inputs: Iterable[Input]) -> dict[Call, int]:
+    """Return the calls for a run over these inputs."""
+    formats = {each.format for each in inputs}
+    return CALLS | {call: number for name in sorted(formats & set(CRAWLS)) for call, number in CRAWLS[name].items()}

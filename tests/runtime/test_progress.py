@@ -14,7 +14,8 @@ from runtime.progress import ConsoleProgress, Progress, advance, counted, curren
 def often(monkeypatch):
     """Lines at once, not every half minute."""
     monkeypatch.setattr(progress, "_LOOK_EVERY", 0.01)
-    monkeypatch.setattr(progress, "_LINE_EVERY", 0.01)
+    for name in ("_LINE_AFTER", "_LINE_EVERY"):
+        monkeypatch.setattr(progress, name, 0.01)
 
 
 def test_a_progress_shows_nothing_and_knows_times_and_counts(capsys):

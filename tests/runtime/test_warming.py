@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,10 +15,12 @@ from curation.run import warm
 from runtime import caches, warming
 from runtime.errors import InputError
 from runtime.progress import Progress
+from runtime.storage.locks import alone
+from runtime.storage.paths import make_folder
 from runtime.warming import compile_kernels
 from tests.support.checkout import ROOT
 
-CALLS = [tempfile.gettempdir, tempfile.gettempprefix]  # functions that other processes can import
+CALLS = {tempfile.gettempdir: 3, tempfile.gettempprefix: 4}  # functions that other processes can import
 
 
 @pytest.fixture
@@ -28,46 +32,67 @@ def cache(tmp_path, monkeypatch):
 
 def test_calls_are_made_once(cache):
     progress = Progress()
-    compile_kernels(CALLS, 30, progress)
-    compile_kernels(CALLS, 30, progress)
+    compile_kernels(CALLS, progress)
+    compile_kernels(CALLS, progress)
     (time,) = progress.times()
-    assert time["stage"].startswith("compile kernels, once per machine (about ")
-    assert (time["items"], time["unit"]) == (2, "groups")
-    assert len(list(cache.glob("compiled-*"))) == 1
+    assert time["stage"].startswith("compile 7 kernels, once on this machine (about ")
+    assert (time["items"], time["unit"]) == (0, "kernels")  # these functions use none
+    assert len(list(cache.glob("compiled-*"))) == 2
 
 
-def test_other_calls_or_changed_kernels_are_made_anew(cache, monkeypatch):
-    compile_kernels(CALLS, 30)
-    compile_kernels(CALLS[:1], 30)
+def test_further_calls_and_changed_kernels_are_made_anew(cache, monkeypatch):
+    progress = Progress()
+    compile_kernels({tempfile.gettempdir: 3})
+    compile_kernels(CALLS, progress)
+    assert progress.times()[0]["stage"].startswith("compile 4 kernels")
     assert len(list(cache.glob("compiled-*"))) == 2
     monkeypatch.setattr(warming, "_sources", lambda calls: iter([("a.py", b"changed")]))
-    compile_kernels(CALLS, 30)
-    assert len(list(cache.glob("compiled-*"))) == 3
+    compile_kernels(CALLS)
+    assert len(list(cache.glob("compiled-*"))) == 4
+
+
+def test_a_process_that_waits_for_another_shows_its_kernels(cache):
+    stages = []
+
+    class Shown(Progress):
+        @contextmanager
+        def _shown(self, stage):
+            stages.append(stage)
+            with super()._shown(stage):
+                yield
+
+    make_folder(cache)
+    (cache / "compiling-count").write_bytes(b".....")
+    with ThreadPoolExecutor(1) as another, alone(cache / "compiling"):
+        waiting = another.submit(compile_kernels, CALLS, Shown())
+        while not any("5/7 kernels" in str(stage) for stage in stages):
+            assert not waiting.done()
+    waiting.result()
 
 
 def test_a_call_that_fails_stops_nobody(cache, caplog):
     with caplog.at_level(logging.WARNING):
-        compile_kernels([json.loads], 30)  # which needs an argument
+        compile_kernels({json.loads: 1})  # which needs an argument
     assert "compiled where it is first needed" in caplog.text
     assert list(cache.glob("compiled-*")) == []
 
 
 def test_a_cache_that_cannot_be_written_stops_nobody(cache):
     cache.write_text("not a folder")
-    compile_kernels(CALLS, 30)
+    compile_kernels(CALLS)
 
 
 def test_without_a_cache_nothing_is_done(monkeypatch):
     monkeypatch.setattr(warming, "_cache_folder", lambda: None)
     progress = Progress()
-    compile_kernels(CALLS, 30, progress)
+    compile_kernels(CALLS, progress)
     assert progress.times() == []
 
 
 def test_a_worker_does_not_go_on_with_kernels_of_someone_else(cache, monkeypatch):
     monkeypatch.setattr(caches, "_faults", ["/cache belongs to someone else"])
     with pytest.raises(InputError, match="/cache belongs to someone else"):
-        compile_kernels(CALLS, 30)
+        compile_kernels(CALLS)
     assert not cache.exists()
 
 
@@ -77,9 +102,11 @@ def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     subprocess.run(
         [sys.executable, "-c", "from runtime.warming import compile_kernels; from curation.run import warm; "
-         "compile_kernels(warm.CALLS, warm.SECONDS)"],
+         "compile_kernels(warm.ALL)"],
         cwd=ROOT, check=True, env=os.environ,
     )  # fmt: skip
+    (count,) = (tmp_path / "cache").rglob("compiling-count")
+    assert abs(count.stat().st_size - sum(warm.ALL.values())) <= 4  # two processes may compile the same one
     compiled = {path.name for path in (tmp_path / "cache").rglob("*.nbc")}
     entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
     done = submit(

@@ -5,6 +5,8 @@ frames, each the number of a tag name, records whether the current token is in a
 inside these. An end tag closes frames only; other open elements are ignored.
 """
 
+import numpy as np
+
 from curation.kernels.html import names
 from curation.kernels.html.tags import NO_ELEMENT, after_name, after_other, end_of_raw, read_attributes
 from runtime.kernels import lean
@@ -19,7 +21,8 @@ def find_elements(data, end, frames, elements):
 
     `frames` is for what is open, and has end // 4 + 2 rows; `elements` has end // 9 + 2.
     """
-    i, depth, templates, count = 0, 0, 0, 0
+    # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
+    i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
             i += 1

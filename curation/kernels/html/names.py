@@ -38,7 +38,9 @@ def _packed(name):
 def _table(names):
     """Return the names in order of their integers, and these integers."""
     ordered = sorted(names, key=lambda name: tuple(_packed(name)))
-    return ordered, np.array([_packed(name) for name in ordered])
+    integers = np.array([_packed(name) for name in ordered])
+    integers.flags.writeable = False  # or it is of one type in its own module, and of another as a name of the module
+    return ordered, integers
 
 
 _TAGS, TAG_NAMES = _table({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, "template", "font"})

@@ -58,9 +58,9 @@ def step(codes, count, trie, places, buckets, nodes):
     nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. It stops where few walks go on,
     or all levels are filled. `codes`, `places` and `buckets` are longer than `count` by as many as there are levels.
     """
-    nodes[0, :count] = codes[:count]
     going = count
     for i in range(count):
+        nodes[0, i] = codes[i]
         places[i] = i
     for level in range(1, len(nodes)):
         going = those_that_may(codes, nodes[level - 1], level, places, going)

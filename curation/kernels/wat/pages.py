@@ -102,9 +102,9 @@ def is_of_query(byte):
 @inline
 def mark_signals(data, stops, page):
     """Leave of the headers and metas of a page those that may hold signals."""
-    if not may_signal(data, page[HEADERS], page[HEADERS + 1]):
+    if not may_signal(data, np.int64(page[HEADERS]), np.int64(page[HEADERS + 1])):
         page[HEADERS] = -1
-    page[METAS], page[METAS + 1] = find_metas(data, page[METAS], page[METAS + 1], stops)
+    page[METAS], page[METAS + 1] = find_metas(data, np.int64(page[METAS]), np.int64(page[METAS + 1]), stops)
 
 
 @lean
