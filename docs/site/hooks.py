@@ -26,10 +26,8 @@ PAGES = {
     "notebooks/README.md": "project/notebooks.md",
     "tests/bench/MEASURED.md": "project/measured.md",
 }
-LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
-
-
 COMMANDS = "reference/commands"
+LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
 FOUND_LAST = "---\nsearch: {boost: 0.3}\n---\n\n"  # notes for those who change the program
 
