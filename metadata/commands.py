@@ -95,7 +95,7 @@ def follow(args: Namespace) -> dict[str, Any]:
     values = found["parameters"] | {"rules": found["rules"], "languages": found["recipe"]["languages"]}
     kinds = (*SOURCES, "frequencies")
     if args.download is None and not (args.starter or any(getattr(args, kind) for kind in kinds)):
-        values |= {kind: found["inputs"][kind] for kind in kinds}
+        values |= {kind: found["inputs"].get(kind, []) for kind in kinds}
     for name, value in values.items():
         setattr(args, name, value)
     return found

@@ -27,6 +27,7 @@ HASHED = 1 << 26  # bytes of a file of which the SHA-256 is stated; to read a du
 PAGEVIEWS, FREQUENCIES = "pageviews", "frequencies"
 _DAY = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 _PIECE = 1 << 20
+_MEMBERS = ("name", "sha256", "sha256_of", "rules", "parameters")  # of metadata.json, which a recipe needs
 
 
 def inputs(sources: Sources) -> dict[str, list[str]]:
@@ -99,9 +100,9 @@ def read_recipe(path: str) -> dict[str, Any]:
     try:
         with reachable(as_path(path)):
             facts = content_of(read_bytes(as_path(path)))
-        found = {
-            name: facts[name] for name in ("name", "sha256", "sha256_of", "rules", "parameters", "inputs", "recipe")
-        }
+        found = {name: facts[name] for name in _MEMBERS}
+        found["recipe"] = {name: facts["recipe"][name] for name in ("languages", "sources", "made_with")}
+        found["inputs"] = {kind: facts["inputs"].get(kind, []) for kind in found["recipe"]["sources"]}
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -121,8 +122,7 @@ def require_sources(wanted: dict[str, Any], found: dict[str, Any], name: str) ->
             come = f"the one given has {_marks(other)}" if other else "it is not among those given"
             raise InputError(f"{name} was built from {kind} {file['name']} with {_marks(file)}; {come}")
         if more or len(given) != len(expected):
-            extra = (more or given)[-1]["name"]
-            raise InputError(f"{name} was built without {kind} {extra}, or with one less of that name; leave it out")
+            raise InputError(f"{name} was built without {kind} {(more or given)[-1]['name']}; leave it out")
 
 
 def require_entries(wanted: dict[str, Any], found: dict[str, Any]) -> None:

@@ -21,6 +21,9 @@ LISTS = {
 }
 
 
+BARE = json.dumps(dict.fromkeys(("name", "sha256", "sha256_of", "rules", "parameters", "inputs", "recipe"), {}))
+
+
 def facts_of(folder) -> dict:
     return json.loads((folder / "metadata.json").read_text("utf-8"))
 
@@ -151,7 +154,7 @@ def test_numbers_beside_a_recipe_are_refused(built, capsys):
     assert "--recipe says which numbers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [None, "{}", "[]", '{"name": "x"}', "\x00"])
+@pytest.mark.parametrize("content", [None, "{}", "[]", BARE, BARE.replace("{}", "[]"), "\x00"])
 def test_a_file_without_a_recipe_is_refused(built, capsys, content):
     if content is not None:
         (built / "a.json").write_text(content)
