@@ -13,13 +13,15 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from curation.matching.matcher import Matcher
+from curation.matching.matcher import VERSION, Matcher
 from metadata.entries import Entries
 from metadata.entry_files import digest_of
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
+from runtime.caches import cache_folder
 from runtime.errors import InputError
 from runtime.interrupts import process_pool
+from runtime.storage.kept import kept
 from runtime.storage.paths import room
 from runtime.storage.whole import read_json, write_json
 
@@ -80,6 +82,19 @@ def open_matchers(folder: Path) -> Finders:
     digests = {code: each["digest"] for code, each in saved.items()}
     ids = {code: range(each["first"], each["stop"]) for code, each in saved.items()}
     return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
+
+
+def matchers_of(entries: Entries, rules: Rules, folder: Path) -> Path:
+    """Return the folder of all matchers, which are made below `folder`; those of starter metadata once on a machine."""
+
+    def build(matchers: Path) -> None:
+        entries.save(folder / "metadata")
+        save_matchers(folder / "metadata", rules, matchers)
+
+    if entries.about.get("starter"):
+        return kept(cache_folder() / f"matchers-{entries.digest}-{rules}-{VERSION}", build)
+    build(folder / "matchers")
+    return folder / "matchers"
 
 
 def save_matchers(metadata: Path, rules: Rules, matchers: Path, processes: int | None = None) -> None:

@@ -25,7 +25,7 @@ from curation.balancing.thresholds import (
 )
 from curation.config import ENGLISH
 from curation.inputs.limits import require_sound
-from curation.matching.finders import save_matchers
+from curation.matching.finders import matchers_of
 from curation.report.facts import Run
 from curation.report.numbers import counted
 from curation.run import tasks
@@ -187,16 +187,17 @@ class Steps:
     def _artefacts(self) -> tasks.Artefacts:
         """Make what workers need to match, and ship it to them."""
         request, folder = self.request, self.output.artefacts
-        metadata, matchers, exclusion = (folder / name for name in ("metadata", "matchers", "exclusion"))
-        request.entries.save(metadata)
-        by_trie, excludes = request.config.matcher == "trie", len(request.exclusion) > 0
-        if by_trie:
+        matched, exclusion = folder / "metadata", folder / "exclusion"
+        excludes = len(request.exclusion) > 0
+        if request.config.matcher == "trie":
             with self.progress.stage("build matchers"):
-                save_matchers(metadata, request.config.rules, matchers)
+                matched = matchers_of(request.entries, request.config.rules, folder)
+        else:
+            request.entries.save(matched)
         if excludes:
             request.exclusion.save(exclusion)
         return tasks.Artefacts(
-            entries=ship(self.spark, matchers if by_trie else metadata),
+            entries=ship(self.spark, matched),
             model=ship(self.spark, request.identifier.path),
             exclusion=ship(self.spark, exclusion) if excludes else None,
             lettered=self._lettered if request.config.evidence == "letters" else None,
