@@ -17,6 +17,7 @@ from metadata.download.sources import SOURCES, WORDNETS, Snapshot, plan
 from metadata.download.transfer import Result
 from metadata.entry_files import FACTS
 from metadata.entry_lists import read_lists
+from metadata.frequency_lists import WORDFREQ
 from metadata.languages import language
 from metadata.recipe import read_recipe, recipe, require_entries, require_sources
 from metadata.rules.text import RULES
@@ -63,7 +64,8 @@ def run(args: Namespace) -> None:
     if args.starter:
         for flag, found in starter.paths().items():
             setattr(args, flag, [*getattr(args, flag), *found])
-    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *args.frequencies], except_in=[DOWNLOADS])
+    lists = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
+    require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *lists], except_in=[DOWNLOADS])
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return

@@ -76,12 +76,15 @@ def words(given: FrequencyList, least: float, tally: Counter) -> Rated:
     tally["words"] += len(found)
     if any(word != word.lower() for word in found):
         return found, zipf
+    capitals = {first: capitalised(first, given.language.code) for first in {word[0] for word in found}}
     forms: list[str] = []
     values: list[float] = []
     for word, value in zip(found, zipf or repeat(0.0), strict=zipf is not None):
-        both = (word,) if (other := capitalised(word, given.language.code)) == word else (word, other)
-        forms += both
-        values += [value] * len(both)
+        forms.append(word)
+        values.append(value)
+        if (capital := capitals[word[0]]) != word[0]:
+            forms.append(capital + word[1:])
+            values.append(value)
     return forms, zipf and values
 
 

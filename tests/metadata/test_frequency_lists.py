@@ -12,6 +12,7 @@ from metadata.build import Build
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.languages import OTHER
+from metadata.merge import Source, merge
 from metadata.sources import Sources
 from runtime import packages
 from runtime.storage.whole import Parts
@@ -27,6 +28,13 @@ def list_of(path: Path, text: str) -> Path:
 def words_of(path: Path, least: float = 2.5) -> list[str]:
     (found,) = frequency_lists.find([str(path)])
     return frequency_lists.words(found, least, Counter())[0]
+
+
+def words_or_sentence(path: Path) -> list[str] | str:
+    try:
+        return words_of(path, -10)
+    except InputError as error:
+        return str(error)
 
 
 def built(folder: Path, *arguments: object, **numbers) -> Entries:
@@ -62,8 +70,8 @@ def test_a_list_of_counts_gives_what_its_naive_twin_gives(tmp_path):
         lines = [f"{word}\t{count}" for word, count in zip(rows + upper, counts + [7], strict=False)]
         text = "\n".join([*lines, "no number", "odd\tmany", f"dog\t{10**12}"])
         least = rng.choice([-3, 2.5, 6])
-        entries = built(tmp_path / str(number), list_of(tmp_path / "de.tsv", text), least_zipf=least)
-        assert entries.of("de").to_pylist()[100:] == naive_entries(text, least), text
+        merged = merge("de", [Source("frequencies", words_of(list_of(tmp_path / "de.tsv", text), least))])
+        assert list(merged.sources) == naive_entries(text, least), text
 
 
 @pytest.mark.parametrize("head", ["word\tcount\n", "Wort\tCOUNT\n", ""])
@@ -135,6 +143,32 @@ def test_a_path_without_a_list_or_a_language_is_refused(tmp_path):
     (tmp_path / "en.tsv.gz").write_bytes(b"\x1f\x8bno")
     with pytest.raises(InputError, match=r"en\.tsv\.gz cannot be read"):
         words_of(tmp_path / "en.tsv.gz")
+
+
+@pytest.mark.parametrize("ending", ["tsv", "tsv.gz", "tsv.xz", "tsv.bz2"])
+def test_hostile_bytes_give_words_or_one_sentence(tmp_path, ending):
+    rng = random.Random(ending)
+    pieces = [
+        b"dog",
+        b"\t",
+        b"\t",
+        b"\n",
+        b"\r\n",
+        b"1",
+        b"9e999",
+        b"-3",
+        b"zipf",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\x1f\x8b\x08",
+        b"\0",
+        "é".encode(),
+    ]
+    path = tmp_path / f"en.{ending}"
+    for _ in range(150):
+        path.write_bytes(b"".join(rng.choices(pieces, k=rng.randint(0, 20))))
+        found = words_or_sentence(path)
+        assert str(path) in found if isinstance(found, str) else all(found)
 
 
 def test_without_the_package_its_lists_are_refused(monkeypatch):
