@@ -3,25 +3,27 @@
 [1] is "Demystifying CLIP Data" (arXiv 2309.16671), [2] "Meta CLIP 2: A Worldwide Scaling Recipe" (arXiv 2507.22062).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
 from metadata.rules.text import RULES, Rules
-from runtime.errors import ParameterError, require_integer, require_one_of, require_share
+from runtime.errors import ParameterError, require_integer, require_one_of, require_several, require_share
 
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
 SIZE_PROBES = 15  # thresholds tried in one pass over the data when a size is asked for: each pass gives four bits of t
 DOUBTFUL_SCORE = 0.5  # a lower one is a sign of a text that is in no language, or in another
+SURE_SCORE = 0.75  # from here on a text says what language its host is in; below, what others say counts more
 Engine = Literal["trie", "ahocorasick"]
 MATCHERS: tuple[Engine, ...] = get_args(Engine)
 Evidence = Literal["any", "letters"]
 EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 Fate = Literal["other", "keep"]
 FATES: tuple[Fate, ...] = get_args(Fate)
-PageLanguage = Literal["use", "ignore"]
-PAGE_LANGUAGE: tuple[PageLanguage, ...] = get_args(PageLanguage)
+Witness = Literal["han", "host", "page"]
+WITNESSES: tuple[Witness, ...] = get_args(Witness)
 OtherThreshold = Literal["own", "same"]
 THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
@@ -50,7 +52,8 @@ class CurationConfig:
       min_language_scores: the same for single languages, as {"da": 0.6}, instead of min_language_score.
       no_language: what becomes of texts without letters, names of files, addresses and HTML.
       wrong_script: what becomes of a text whose letters are all of scripts that its language is not written in.
-      page_language: whether a text of a WARC page whose language is doubtful gets the one that the page states.
+      witnesses: who is asked for the language of a doubtful text, the first that knows it counts: its Han characters
+        and kana, the texts of its host, its WARC page.
     How the manifest is cut into files:
       rows_per_file: matched images for each curated file.
       row_group_rows: rows of a row group in it.
@@ -78,7 +81,7 @@ class CurationConfig:
     min_language_scores: dict[str, float] = field(default_factory=dict)
     no_language: Fate = "keep"  # `other` asks for more than [2]
     wrong_script: Fate = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
-    page_language: PageLanguage = "ignore"
+    witnesses: Sequence[Witness] = ()
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
     metadata_of: str | None = None  # [2, ablation]
@@ -107,7 +110,9 @@ class CurationConfig:
         require_one_of("evidence", self.evidence, EVIDENCE)
         for name in ("no_language", "wrong_script"):
             require_one_of(name, getattr(self, name), FATES)
-        require_one_of("page_language", self.page_language, PAGE_LANGUAGE)
+        require_several("witnesses", self.witnesses)
+        for witness in self.witnesses:
+            require_one_of("witnesses", witness, WITNESSES)
         require_one_of("threshold_per_language", self.threshold_per_language, THRESHOLDS)
         self._require_consistent_ablations()
 

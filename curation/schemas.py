@@ -25,6 +25,7 @@ CANDIDATES = pa.schema(
         pa.field("uid", pa.string()),  # the table's own; null: MD5 of the URL
         pa.field("language", pa.string()),  # the table's own; null: to be identified
         pa.field("page_language", pa.string()),  # that a WARC page states, as a code; null where it is to be ignored
+        pa.field("host_language", pa.string()),  # of most texts of the host in this input, likewise
         pa.field("tally", pa.int64()),
     ]
 )
@@ -43,6 +44,7 @@ KEYED = pa.schema(
         pa.field("kind", pa.string()),
         pa.field("given", pa.string()),  # the language as the input states it
         pa.field("page_language", pa.string()),
+        pa.field("host_language", pa.string()),
         pa.field("copies", pa.int32()),  # rows of the input that this one stands for
     ]
 )
@@ -52,8 +54,9 @@ FOUND = (
     pa.field("lid_score", pa.float32()),  # null where the input brought the language
     pa.field("entries", ENTRY_IDS),
 )
-# `undetermined` is the reason for which a text belongs to `other` whatever its label means; else null.
-PAIRS = pa.schema([*KEYED, *FOUND, pa.field("undetermined", pa.string())])
+# `judged` is the reason for which a text belongs to `other` whatever its label means, or the witness whose language it
+# has; else null.
+PAIRS = pa.schema([*KEYED, *FOUND, pa.field("judged", pa.string())])
 
 CANDIDATE = pa.struct(
     [

@@ -6,7 +6,7 @@ from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ActionsC
 from collections.abc import Sequence
 from typing import Any
 
-from curation.config import CurationConfig
+from curation.config import WITNESSES, CurationConfig
 from curation.gate.plan import GateOptions
 from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
@@ -56,7 +56,6 @@ MATCHING = {
     "--matcher": "the engine; both give the same matches",
     "--evidence": "what a text needs to be matched: any entry, or one with two letters (or one character of a script "
     "without spaces): numbers and single letters alone are no proof",
-    "--page-language": "whether a text of a WARC page whose language is doubtful gets the one that `lang` states",
     "--max-texts N": "texts of one image at most, chosen by hash",
 }
 LANGUAGE = {
@@ -226,6 +225,15 @@ def add_language_rules(group: _ActionsContainer) -> None:
         help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
     )
     add_fields(group, CurationConfig, LANGUAGE)
+    group.add_argument(
+        "--witnesses",
+        nargs="*",
+        choices=WITNESSES,
+        metavar="NAME",
+        help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
+        "characters that only Chinese or Japanese writes), host (where 80 %% of five or more sure texts are in one), "
+        "page (`lang` of a WARC page)",
+    )
 
 
 class _Scores(Action):

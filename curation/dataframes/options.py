@@ -52,4 +52,10 @@ def honoured(config: CurationConfig | None) -> CurationConfig:
     for name, reason in NOT_HONOURED.items():
         if (value := getattr(config, name)) != getattr(CurationConfig, name):
             raise ParameterError(f"is {value}, and {reason}: leave it out, or use curation.curate", name)
+    if "host" in config.witnesses:
+        raise ParameterError(
+            "has host, whose texts are counted in each file of inputs, and a DataFrame has none: leave it out, or use "
+            "curation.curate",
+            "witnesses",
+        )
     return config

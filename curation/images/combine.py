@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import DOUBTFUL_SCORE
+from curation.config import DOUBTFUL_SCORE, WITNESSES
 from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.kernels.images import differs_from_last, smallest
-from curation.language.judging import is_foreign
+from curation.language.scripts import is_foreign
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import string_buffers
 from runtime.redaction import hidden
@@ -26,10 +26,10 @@ SHOWN_CHARACTERS = 200  # of a uid or URL in an example
 def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.RecordBatch:
     """Return KEYED rows or PAIRS, each text of an image once and at most `max_texts` of them.
 
-    They are in the order of key, uid, hash, text, kind, given and page_language; of equal texts the first stays. Rows
-    over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`. Each row has the
-    smallest page_url of its text, the smallest url and all signals of its image, and the largest width and height that
-    are stated.
+    They are in the order of key, uid, hash, text, kind, given, page_language and host_language; of equal texts the
+    first stays. Rows over the limit are counted in `tallies`; rows that repeat another are counted in its `copies`.
+    Each row has the smallest page_url of its text, the smallest url and all signals of its image, and the largest width
+    and height that are stated.
     """
     order, new_image, new_text = _ordered(rows)
     rows = _marked(rows, order, new_image, tallies)
@@ -52,8 +52,9 @@ def combine(rows: pa.RecordBatch, max_texts: int, tallies: Tallies) -> pa.Record
 def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
     """Return the images of combined PAIRS that have a text with a match, with those texts, as MATCHED rows.
 
-    `tallies` gets images, texts, duplicates, and texts that are undetermined by reason; per language the texts, those
-    that the model identified, their scores and how many of these are low, those in other scripts, and those matched.
+    `tallies` gets images, texts, duplicates, texts that are undetermined by reason, and those that a witness decided
+    on; per language the texts, those that the model identified, their scores and how many of these are low, those in
+    other scripts, and those matched.
     `unique`: each row is an image of its own.
     """
     new_image = np.ones(rows.num_rows, bool) if unique else _new_images(rows, np.arange(rows.num_rows))
@@ -65,10 +66,9 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
         rows = _with_signals(rows, signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
     tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
-    for each in pc.value_counts(rows["undetermined"].drop_null()).to_pylist():
-        tallies.add(f"undetermined.{each['values']}", each["counts"])
-    if asked := _in_page_language(rows):
-        tallies.add("page_language", asked)
+    for each in pc.value_counts(rows["judged"].drop_null()).to_pylist():
+        name = each["values"]
+        tallies.add(f"{'witness' if name in WITNESSES else 'undetermined'}.{name}", each["counts"])
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
 
@@ -122,10 +122,12 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return numbers that sort by kind, then given language (none first), then page language (none last)."""
-    kinds, given = (_ranks(rows[name]) for name in ("kind", "given"))
-    pages = _ranks(_none_last(rows["page_language"]))
-    return (kinds * (int(given.max(initial=0)) + 1) + given) * (int(pages.max(initial=0)) + 1) + pages
+    """Return numbers that sort by kind, then given language (none first), then page's and host's (none last)."""
+    first = [rows["kind"], rows["given"], *(_none_last(rows[name]) for name in ("page_language", "host_language"))]
+    numbers = np.zeros(rows.num_rows, np.int64)
+    for ranks in map(_ranks, first):
+        numbers = numbers * (int(ranks.max(initial=0)) + 1) + ranks
+    return numbers
 
 
 def _none_last(codes: pa.Array) -> pa.Array:
@@ -218,13 +220,6 @@ OF_IMAGE = {
     "stated_height": _largest,
 }
 OF_TEXT = ("page_url", "copies")  # the smallest and the sum of all rows of a text
-
-
-def _in_page_language(rows: pa.RecordBatch) -> int:
-    """Return the number of doubtful texts that are in the language of their page because it states it."""
-    alike = pc.and_(pc.equal(rows["language"], rows["page_language"]), pc.less(rows["lid_score"], DOUBTFUL_SCORE))
-    texts = rows.filter(alike)  # where any of these is null, there is nothing to count
-    return int(np.count_nonzero(~is_foreign(texts["text"], texts["page_language"].dictionary_encode())))
 
 
 def _tally_languages(rows: pa.RecordBatch, found: pa.Array, tallies: Tallies) -> None:

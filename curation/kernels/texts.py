@@ -34,6 +34,18 @@ def find_foreign(offsets, data, pages, bits, written, foreign):
         foreign[text] = seen != 0 and seen & written[text] == 0
 
 
+@lean
+def find_bits(offsets, data, pages, bits, out):
+    """out[text] = the bits of all characters of the text together, in tables as `find_foreign` reads them."""
+    for text in range(len(out)):
+        i, end, seen = offsets[text], offsets[text + 1], 0
+        while i < end:
+            character, size = decode(data, i, end)
+            seen |= bits[np.int64(pages[character >> 8]) << 8 | character & 255]
+            i += size
+        out[text] = seen
+
+
 @inline
 def space_at(data, i, end):
     """Return the number of bytes of the white space at data[i], as str.split has it; 0 if there is none."""

@@ -14,6 +14,7 @@ from curation.balancing.counts import hold_any
 from curation.inputs.candidates import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
+from curation.language.witnesses import Stated
 from curation.matching.finders import Finders, built_finders
 from curation.matching.symbols import require_rules
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
@@ -49,18 +50,20 @@ class Matching:
         """
         texts = string_array(texts, "texts")
         given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
-        return self._found(texts, given, pa.nulls(len(texts), pa.string())).select([each.name for each in FOUND])
+        return self._found(texts, given, Stated.nothing(len(texts))).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it."""
         rows = require(batch, KEYED)
         given = string_array(rows["given"], "languages")
-        found = self._found(string_array(rows["text"], "texts"), given, rows["page_language"])
+        found = self._found(
+            string_array(rows["text"], "texts"), given, Stated(rows["page_language"], rows["host_language"])
+        )
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
-    def _found(self, texts: pa.Array, given: pa.Array, pages: pa.Array) -> pa.RecordBatch:
+    def _found(self, texts: pa.Array, given: pa.Array, stated: Stated) -> pa.RecordBatch:
         """Return the columns that matching adds to KEYED rows."""
-        names, scores, reasons = self._languages(texts, given, pages)
+        names, scores, reasons = self._languages(texts, given, stated)
         entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
 
@@ -73,16 +76,16 @@ class Matching:
         kept = pa.array(np.append(0, np.cumsum(lengths * proven)), pa.int32())
         return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
 
-    def _languages(self, texts: pa.Array, given: pa.Array, pages: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-        """Return the language of each text, the model's score, and why a text is undetermined.
+    def _languages(self, texts: pa.Array, given: pa.Array, stated: Stated) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """Return the language of each text, the model's score, and who or what decided.
 
-        Where the input states a language, that is it, without score and reason.
+        Where the input states a language, that is it, without the others.
         """
         if given.null_count == len(given):
-            return self._identified(texts, pages)
+            return self._identified(texts, stated)
         given = coded(given)
         unknown = given.is_null()
-        names, scores, reasons = self._identified(texts.filter(unknown), pages.filter(unknown))
+        names, scores, reasons = self._identified(texts.filter(unknown), stated.take(pa.array(np.flatnonzero(unknown))))
         no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())
         return (
             pc.replace_with_mask(given, unknown, names),
@@ -90,9 +93,9 @@ class Matching:
             pc.replace_with_mask(no_reasons, unknown, reasons),
         )
 
-    def _identified(self, texts: pa.Array, pages: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    def _identified(self, texts: pa.Array, stated: Stated) -> tuple[pa.Array, pa.Array, pa.Array]:
         labels, scores = self.identifier.predict(texts)
-        languages, reasons = judge(texts, labels, scores, self.rules, pages)
+        languages, reasons = judge(texts, labels, scores, self.rules, stated)
         return languages, scores, reasons
 
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:

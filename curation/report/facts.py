@@ -88,7 +88,7 @@ class Run:
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
             "undetermined": self.matched.beginning("undetermined."),
-            **({"page_language": asked} if (asked := self.matched["page_language"]) else {}),
+            **({"witnesses": asked} if (asked := self.matched.beginning("witness.")) else {}),
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             "damaged": dict(islice(self.matched.beginning(DAMAGED).items(), TOP)),

@@ -120,7 +120,7 @@ class Request:
             "min_language_scores": self.config.min_language_scores,
             "no_language": self.config.no_language,
             "wrong_script": self.config.wrong_script,
-            "page_language": self.config.page_language,
+            "witnesses": list(self.config.witnesses),
             "metadata_of": self.config.metadata_of,
             "merge_languages": self.config.merge_languages,
         }

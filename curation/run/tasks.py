@@ -28,6 +28,7 @@ from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import warm
+from curation.run.hosts import with_host_languages
 from curation.run.ledger import TASK_BYTES, Ledger, Stamps
 from curation.run.sizes import BLOCK_ROWS, MOST_BUCKETS, TASK_ROWS, TURNS, group_buckets, pairs_in
 from curation.schemas import PAIRS, SAMPLED
@@ -87,7 +88,7 @@ class MatchPlan:
 
     def candidates(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield CANDIDATES batches without excluded and unwanted rows, and with long texts cut."""
-        if not self.languages.ask_pages:
+        if "page" not in self.languages.witnesses:
             batches = map(_without_page_language, batches)
         if self.artefacts.exclusion is not None:
             batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches)
@@ -154,7 +155,7 @@ def sample(spark: SparkSession, files: list[OwnFile], sampling: Sampling, folder
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     compile_kernels(warm.needed(task))  # on machines where the driver has not
     name = stamps.name_of(task)
-    batches_read = (each for source in task for each in limits.tally_damage(read(source, columns), source.path))
+    batches_read = (each for source in task for each in _read(source, columns, plan))
     found = plan.candidates(counted(batches_read))
     if buckets:
         file, tallies = f"{name}{ENDING}", Tallies()
@@ -165,6 +166,14 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
         tallies = write_unique(found, plan.open(), stamps.folder / file)
     stamps.write(task, [file], tallies)
     return Tallies()
+
+
+def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
+    """Yield the candidates of one input, with the languages of their hosts if these are asked for."""
+    batches_read = limits.tally_damage(read(source, columns), source.path)
+    if "host" not in plan.languages.witnesses:
+        return batches_read
+    return with_host_languages(batches_read, Identifier.open(plan.artefacts.model.path()))
 
 
 def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from curation.balancing import sampling
 from curation.balancing.counts import EntryCounts
+from curation.config import WITNESSES
 from curation.exclusion import Exclusion
 from curation.images.combine import combine, group
 from curation.images.tasks import keyed
@@ -83,7 +84,7 @@ def read_table() -> None:
 def identify_languages() -> None:
     """Identify the languages of texts."""
     texts = pa.array(TEXTS, pa.large_string())
-    judge(texts, *Identifier.open().predict(texts), LanguageRules())
+    judge(texts, *Identifier.open().predict(texts), LanguageRules(witnesses=WITNESSES))
 
 
 def group_and_sample() -> None:

@@ -33,6 +33,7 @@ from curation.images import tasks
 from curation.images.combine import combine, group
 from curation.inputs import files as inputs
 from curation.language.identify import default_model
+from curation.language.witnesses import Stated  # noqa: E402
 from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata.entries import Entries
@@ -130,7 +131,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     rows = [own("uids and hashes", lambda b=batch: tasks.keyed(b)) for batch in batches]
     for run in tasks.runs(rows):
         rows = own("combine", lambda run=run: combine(run, 64, Tallies()))
-        asked = rows["text"], rows["given"], rows["page_language"]
+        asked = rows["text"], rows["given"], Stated(rows["page_language"], rows["host_language"])
         languages, *_ = own("identify", lambda asked=asked: matching._languages(*asked))
         languages = languages.fill_null("other")
         own("find entries", lambda rows=rows, languages=languages: matching._entries(rows["text"], languages))

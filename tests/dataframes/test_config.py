@@ -49,13 +49,13 @@ HONOURED = {  # a value with which other rows are kept, or the same ones with ot
     "min_language_scores": {"ja": 1.0, "de": 0.999},
     "no_language": "other",
     "wrong_script": "keep",
-    "page_language": "use",
+    "witnesses": ("han", "page"),
     "metadata_of": "de",
     "merge_languages": True,
     "threshold_per_language": "same",
     "balance": False,
 }
-SAME_ROWS = ("matcher", "page_language")  # another engine for the same matches; no table states a page's language
+SAME_ROWS = ("matcher", "witnesses")  # another engine for the same matches; all texts are sure or say nothing
 REFUSED = {
     "target_size": 5,
     "sample_files": 1,
@@ -157,3 +157,8 @@ def test_images_matched_against_a_merged_list_are_counted_with_that_config_alone
     matched = dataframes.match(pairs, ENTRIES, CurationConfig(merge_languages=True))
     with pytest.raises(InputError, match="use the metadata and the config that they were matched with"):
         dataframes.count(matched, ENTRIES)
+
+
+def test_the_host_is_no_witness_of_a_dataframe():
+    with pytest.raises(InputError, match="^witnesses has host, whose texts are counted in each file of inputs"):
+        honoured(CurationConfig(witnesses=["han", "host"]))

@@ -161,12 +161,13 @@ def test_of_equal_texts_the_smallest_kind_stays_and_then_the_smallest_given_lang
 
 
 @pytest.mark.parametrize("order", [*permutations([None, "de", "ja"])])
-def test_of_equal_texts_the_smallest_language_of_a_page_stays_one_that_is_stated_first(order):
-    rows = pairs(*({"uid": "a", "text": "x", "page_language": code} for code in order))
+@pytest.mark.parametrize("name", ["page_language", "host_language"])
+def test_of_equal_texts_the_smallest_language_of_a_page_or_host_stays_one_that_is_stated_first(order, name):
+    rows = pairs(*({"uid": "a", "text": "x", name: code} for code in order))
     for number in range(1, 4):
         parts = [combine(rows.slice(begin, number), 64, Tallies()) for begin in range(0, 3, number)]
         (row,) = combined(pa.concat_batches(parts))
-        assert (row["page_language"], row["copies"]) == ("de", 3)
+        assert (row[name], row["copies"]) == ("de", 3)
 
 
 def test_of_many_texts_those_with_the_smallest_hash_stay_and_all_copies_of_others_are_counted():

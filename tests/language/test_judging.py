@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curation.language.identify import Identifier
-from curation.language.judging import SCRIPTS, LanguageRules, is_foreign, judge
+from curation.language.judging import LanguageRules, judge
+from curation.language.scripts import SCRIPTS, is_foreign
 from metadata.languages import LANGUAGES, language, of_label
 from metadata.rules.characters import MOST
 from tests.naive.judging import naive_is_foreign, naive_judge

@@ -31,7 +31,8 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
 
 
 def _preference(row: dict) -> tuple:
-    return row["kind"], row["given"] is not None, row["given"], row["page_language"] is None, row["page_language"]
+    hints = [(row[name] is None, row[name]) for name in ("page_language", "host_language")]
+    return row["kind"], row["given"] is not None, row["given"], *hints
 
 
 def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict], dict]:
@@ -52,10 +53,10 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         tallies["language.doubtful", row["language"]] += row["lid_score"] is not None and row["lid_score"] < 0.5
         written = {*language(row["language"]).scripts}
         tallies["language.other_script", row["language"]] += naive_is_foreign(row["text"], written)
-        if row["undetermined"]:
-            tallies[f"undetermined.{row['undetermined']}", None] += 1
-        if row["language"] == row["page_language"] and row["lid_score"] is not None and row["lid_score"] < 0.5:
-            tallies["page_language", None] += not naive_is_foreign(row["text"], written)
+        if row["judged"] in ("han", "host", "page"):
+            tallies[f"witness.{row['judged']}", None] += 1
+        elif row["judged"]:
+            tallies[f"undetermined.{row['judged']}", None] += 1
     matched = [[row for row in rows if row["entries"]] for rows in images.values()]
     return [_image(rows) for rows in matched if rows], {name: value for name, value in tallies.items() if value}
 

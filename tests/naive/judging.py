@@ -33,9 +33,39 @@ def naive_judge(text, language, score, written, min_score=0.0, min_scores=(), ch
     return ("other", reason) if reason and language != "other" else (language, None)
 
 
-def naive_judge_on_page(text, language, score, written, page, page_written, **rules):
-    """Return the same for a text whose page states the language `page`, or None, where pages are asked."""
-    is_odd = text is None or (rules.get("check_kinds") and naive_kinds(text))
-    if page is None or is_odd or score >= 0.5 or naive_is_foreign(text, page_written):
-        return naive_judge(text, language, score, written, **rules)
-    return page, None
+def naive_witness(name, text, language, score, page, host):
+    """Return the language that a witness gives a text, or None."""
+    if name == "han":
+        found = {bits for bits in map(naive_han, text) if bits}
+        return ("zh" if found == {"Chinese"} else "ja" if found == {"Japanese"} else None) if found else None
+    return (page if score < 0.5 else None) if name == "page" else host if score < 0.75 else None
+
+
+def naive_han(character):
+    """Return who alone writes a character of Han or kana."""
+    if regex.match(r"[\p{Hiragana}\p{Katakana}]", character) and ord(character) < 0x10000:
+        in_blocks = 0x3000 <= ord(character) < 0x3200 or 0xFF00 <= ord(character) < 0xFFA0
+        return "Japanese" if in_blocks and character not in "のノ" else None
+    if not 0x4E00 <= ord(character) < 0xA000:
+        return None
+    first = {}
+    for name in ("gb2312", "big5", "euc_jp"):
+        try:
+            encoded = character.encode(name)
+            first[name] = encoded[0] if len(encoded) == 2 else None
+        except UnicodeEncodeError:
+            first[name] = None
+    if first["euc_jp"] is None:
+        return "Chinese" if (first["gb2312"] or 999) <= 0xD7 or (first["big5"] or 999) <= 0xC6 else None
+    return "Japanese" if first["euc_jp"] <= 0xCF and not first["gb2312"] and not first["big5"] else None
+
+
+def naive_judge_with_witnesses(text, language, score, written, page, host, witnesses, scripts, **rules):
+    """Return the same where witnesses are asked in their order; `scripts` gives those of a language's code."""
+    if text is not None and not (rules.get("check_kinds") and naive_kinds(text)):
+        for name in witnesses:
+            said = naive_witness(name, text, language, score, page, host)
+            asked = score < 0.75 or (language in ("ja", "zh") and said != language)
+            if asked and said is not None and not naive_is_foreign(text, scripts(said)):
+                return said, name
+    return naive_judge(text, language, score, written, **rules)
