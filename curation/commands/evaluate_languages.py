@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
 from curation.commands.curate_flags import add_language_rules
 from curation.config import CurationConfig
-from curation.inputs.candidates import unknown_labels
+from curation.exclusion.sets import hosts
+from curation.inputs.candidates import coded, unknown_labels
 from curation.inputs.tables.dialects import SAMPLE, dialect_of
-from curation.language.evaluation import evaluate, is_gold
+from curation.language.evaluation import evaluate, evaluate_witnesses, is_gold
+from curation.language.hosts import host_languages
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules
+from curation.language.witnesses import Stated
 from curation.report.console import aligned
 from curation.report.languages import named
 from curation.report.numbers import number, percent
@@ -56,31 +60,51 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("lid-eval"):
-        found = run(args)
-        say(f"{summary(found)}\n\ntable: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
+        found, witnessed = run(args)
+        asked = f"{witness_summary(witnessed)}\n\n" if args.witnesses else ""
+        say(f"{summary(found)}\n\n{asked}table: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
 
 
-def run(args: Namespace) -> pa.Table:
-    """Evaluate as the values of a command line say; write the table and its plot, and return it."""
-    texts, languages = read_gold(args.gold, args.text_column, args.language_column)
+def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
+    """Evaluate as the values of a command line say; write the tables and the plot, and return the tables."""
+    table = read_gold(args.gold, args.text_column, args.language_column)
+    names = args.text_column, args.language_column
+    texts, languages = (one_array(table[name].cast(pa.large_string())) for name in names)
     usable = is_gold(texts, languages)
     if left_out := len(texts) - usable.true_count:
         say(f"{left_out:,} of {len(texts):,} rows are left out: they have no text or no language")
     if unknown := unknown_labels(languages.filter(usable)):
         say(f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
-    found = evaluate(texts, languages, Identifier.open(args.model), LanguageRules.of(made(CurationConfig, args)))
+    identifier, rules = Identifier.open(args.model), LanguageRules.of(made(CurationConfig, args))
+    asked = texts, languages, identifier, rules, stated_by(table, texts, identifier)
+    found, witnessed = evaluate(*asked), evaluate_witnesses(*asked)
     folder = make_folder(as_path(args.output))
-    with whole(folder / "languages.parquet") as file:
-        parquet.write_table(found, file)
-    with whole(folder / "languages.csv") as file:
-        csv.write_csv(found, file)
+    for name, rows in {"languages": found, **({"witnesses": witnessed} if rules.witnesses else {})}.items():
+        with whole(folder / f"{name}.parquet") as file:
+            parquet.write_table(rows, file)
+        with whole(folder / f"{name}.csv") as file:
+            csv.write_csv(rows, file)
     with whole(folder / "languages.svg") as file:
         file.write_text(plot(found), encoding="utf-8")
-    return found
+    return found, witnessed
 
 
-def read_gold(path: str, text_column: str, language_column: str) -> tuple[pa.Array, pa.Array]:
-    """Return the texts and the languages in a table; refuse one that cannot be read or lacks a column."""
+def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier) -> Stated:
+    """Return what the columns `page_language` and `page_url` say, where a table of gold has them.
+
+    The texts of a host are counted in the table, so each text should come with the others of its page.
+    """
+    pages, urls = (
+        one_array(table[name].cast(pa.string())) if name in table.column_names else pa.nulls(len(table), pa.string())
+        for name in ("page_language", "page_url")
+    )
+    pages = coded(pages)
+    pages = pc.if_else(pc.equal(pages, OTHER.code), None, pages)  # also where it is empty
+    return Stated(pages, host_languages(texts, hosts(urls, str.lower), identifier))
+
+
+def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:
+    """Return a table with texts and languages; refuse one that cannot be read or lacks a column."""
     reader = READERS.get(Path(path).suffix)
     if reader is None:
         raise InputError(f"{path} is no table of {', '.join(READERS)}: give one of these")
@@ -95,8 +119,7 @@ def read_gold(path: str, text_column: str, language_column: str) -> tuple[pa.Arr
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.column_names)}: name the right "
             "ones with --text-column and --language-column"
         )
-    texts, languages = (one_array(table[name].cast(pa.large_string())) for name in (text_column, language_column))
-    return texts, languages
+    return table
 
 
 def summary(table: pa.Table) -> str:
@@ -114,6 +137,17 @@ def summary(table: pa.Table) -> str:
     told, true = (sum(each[name] for each in rows if each["language"] != OTHER.code) for name in ("found", "right"))
     lines.append(("all", number(texts), percent(right, texts), percent(true, told), "", "", ""))
     return "\n".join(aligned(lines, left=(0, 6)))
+
+
+def witness_summary(table: pa.Table) -> str:
+    """Return what the console shows of witnesses: each line of a table of `evaluate_witnesses` that is of all texts."""
+    lines: list[tuple[str, ...]] = [("witnesses", "decided", "of texts", "right", "before", "recall", "precision")]
+    for each in table.to_pylist():
+        if each["language"] is None:
+            shares = (percent(each["decided"], each["texts"]), percent(each["right"]), percent(each["right_before"]))
+            all_texts = percent(each["recall"]), percent(each["precision"])
+            lines.append((each["witnesses"] or "none", number(each["decided"]), *shares, *all_texts))
+    return "\n".join(aligned(lines))
 
 
 def plot(table: pa.Table) -> str:

@@ -1,6 +1,8 @@
-"""Compare identified languages with the true ones: recall, precision and share of each language."""
+"""Compare identified languages with the true ones, by language and by witness: recall, precision, shares."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,7 @@ import pyarrow.compute as pc
 
 from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
+from curation.language.witnesses import WITNESSES, Stated
 from metadata.languages import OTHER, of_stated
 from runtime.arrow.buffers import string_array
 
@@ -25,22 +28,72 @@ EVALUATED = pa.schema(
         pa.field("mean_score", pa.float64()),  # of its texts
     ]
 )
+WITNESSED = pa.schema(
+    [
+        pa.field("witnesses", pa.string()),  # that are asked, with spaces between
+        pa.field("language", pa.string()),  # of the texts; null: of all
+        pa.field("texts", pa.int64()),
+        pa.field("decided", pa.int64()),  # texts on which a witness decides
+        pa.field("right", pa.float64()),  # share of these that get their language
+        pa.field("right_before", pa.float64()),  # share of these that have it without witnesses
+        pa.field("recall", pa.float64()),  # of all texts
+        pa.field("precision", pa.float64()),  # of the texts that get the language; all: of those that get one
+    ]
+)
 
 
-def evaluate(texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules) -> pa.Table:
+def evaluate(
+    texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules, stated: Stated | None = None
+) -> pa.Table:
     """Return a row of EVALUATED for each language that texts are in or get, the one with the most texts first.
 
     `gold` holds what tables of pairs may state; rows for which `is_gold` says no are left out.
     """
-    texts, gold = string_array(texts, "texts"), string_array(gold, "languages")
-    both = is_gold(texts, gold)
-    texts, names = texts.filter(both), gold.filter(both).dictionary_encode()
+    texts, names, stated = _usable(texts, gold, stated)
     labels, scores = identifier.predict(texts)
-    answers = judge(texts, labels, scores, rules)[0].dictionary_encode()
+    answers = judge(texts, labels, scores, rules, stated)[0].dictionary_encode()
     codes, (own, given) = _numbered(names, answers)
     pairs = np.zeros((len(codes), len(codes)), np.int64)  # texts by their own language and the one given
     np.add.at(pairs, (own, given), 1)
     return _table(codes, pairs, np.bincount(own, scores.to_numpy(), len(codes)))
+
+
+def evaluate_witnesses(
+    texts: pa.Array, gold: pa.Array, identifier: Identifier, rules: LanguageRules, stated: Stated | None = None
+) -> pa.Table:
+    """Return rows of WITNESSED: for no witness, each of those in `rules` alone and all of them, by language."""
+    texts, names, stated = _usable(texts, gold, stated)
+    labels, scores = identifier.predict(texts)
+    parts = [(), *((name,) for name in rules.witnesses), *[tuple(rules.witnesses)] * (len(rules.witnesses) > 1)]
+    found = [judge(texts, labels, scores, replace(rules, witnesses=part), stated) for part in parts]
+    codes, (own, *given) = _numbered(names, *(answers.dictionary_encode() for answers, _ in found))
+    before, rows = given[0] == own, []
+    for part, answers, (_, by) in zip(parts, given, found, strict=True):
+        decided = pc.is_in(by, pa.array([*WITNESSES])).to_numpy(zero_copy_only=False)
+        known = np.array([code != OTHER.code for code in codes], bool)[answers]
+        masks = {None: (np.ones(len(own), bool), known)}
+        masks |= {codes[number]: (own == number, answers == number) for number in np.unique(own).tolist()}
+        for code, (texts_of, given_it) in masks.items():
+            sure = texts_of & decided
+            row = {"witnesses": " ".join(part), "language": code, "texts": texts_of.sum(), "decided": sure.sum()}
+            right = {"right": sure, "recall": texts_of, "precision": given_it}
+            row |= {name: _mean(answers == own, mask) for name, mask in right.items()}
+            rows.append(row | {"right_before": _mean(before, sure)})
+    return pa.Table.from_pylist(rows, WITNESSED)
+
+
+def _mean(values: np.ndarray, mask: np.ndarray) -> float | None:
+    return float(values[mask].mean()) if mask.any() else None
+
+
+def _usable(
+    texts: pa.Array, gold: pa.Array, stated: Stated | None
+) -> tuple[pa.Array, pa.DictionaryArray, Stated | None]:
+    """Return the rows for which `is_gold` says yes."""
+    texts, gold = string_array(texts, "texts"), string_array(gold, "languages")
+    both = is_gold(texts, gold)
+    rows = pa.array(np.flatnonzero(both.to_numpy(zero_copy_only=False)))
+    return texts.take(rows), gold.take(rows).dictionary_encode(), stated and stated.take(rows)
 
 
 def is_gold(texts: pa.Array, gold: pa.Array) -> pa.BooleanArray:

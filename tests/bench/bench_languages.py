@@ -2,13 +2,15 @@
 
 Gold is made of the folder of real data (SHARED_DATA): captions of WIT, sentences of Wikipedia, words and phrases of the
 wordnets. `calibrated` weighs labels by the corpus' own shares instead: scores of all labels by fastText itself, shares
-by expectation maximisation, over texts drawn in the shares of languages that a run.json gives. `pages` is a simulation,
-since no gold data has pages: each caption gets a page that states its language, or, one of ten, `en`, as templates do
-that nobody translated.
+by expectation maximisation, over texts drawn in the shares of languages that a run.json gives. `witnesses` asks
+witnesses, where pages are a simulation, since no gold data has them: each text gets a page that states its language,
+or, one of ten, `en`, as templates do that nobody translated. `hosts` takes texts of a crawl as gold for their own
+first words.
 
     python tests/bench/bench_languages.py
     python tests/bench/bench_languages.py calibrated out/run.json
-    python tests/bench/bench_languages.py pages
+    python tests/bench/bench_languages.py witnesses
+    python tests/bench/bench_languages.py hosts ../shared/data/wat ../shared/data/warc
 """
 
 from __future__ import annotations
@@ -26,16 +28,25 @@ from random import Random
 import fasttext
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.config import DOUBTFUL_SCORE  # noqa: E402
+from curation.config import SURE_SCORE  # noqa: E402
+from curation.exclusion.sets import hosts  # noqa: E402
+from curation.inputs.files import find, read  # noqa: E402
+from curation.language.evaluation import evaluate_witnesses  # noqa: E402
+from curation.language.hosts import LEAST, SHARE  # noqa: E402
 from curation.language.identify import Identifier, default_model  # noqa: E402
 from curation.language.judging import LanguageRules, judge  # noqa: E402
+from curation.language.witnesses import Stated  # noqa: E402
+from curation.run.hosts import BYTES as HOST_BYTES  # noqa: E402
+from curation.run.hosts import ROWS as HOST_ROWS  # noqa: E402
 from metadata.languages import of_label, of_wikipedia  # noqa: E402
 from metadata.wikipedia import articles, files  # noqa: E402
 from metadata.wordnet import formats  # noqa: E402
+from runtime.arrow.batching import gather_rows  # noqa: E402
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet
@@ -131,29 +142,75 @@ def calibrated(rows: list[tuple[str, str, str]], path: str) -> None:
                 _print_rare(f"{name}, score {least}", languages, np.where(best >= least, answers, "other"))
 
 
-def pages(captions: list[tuple[str, str, str]]) -> None:
-    """Print recall and precision where the languages of pages, which are simulated, are ignored and used."""
-    random, languages = Random(0), np.array([code for _, code, _ in captions])
-    stated = pa.array([code if random.random() < TRANSLATED else "en" for code in languages.tolist()])
-    texts = pa.array([text for _, _, text in captions], pa.large_string())
-    labels, scores = Identifier.open().predict(texts)
-    doubtful = scores.to_numpy() < DOUBTFUL_SCORE
-    for name in ("wrong script", "and score 0.5"):
-        for asked in (False, True):
-            rules = replace(RULES[name], ask_pages=asked)
-            answers = np.array(judge(texts, labels, scores, rules, stated)[0].to_pylist())
-            right = answers == languages
-            print(
-                f"\n{name}, pages {'used' if asked else 'ignored'}:",
-                _shares(right, languages != "", answers != "other"),
-            )
-            print(f"  doubtful ({doubtful.sum():,}):", _shares(right, doubtful, doubtful & (answers != "other")))
-            for code in sorted({*languages.tolist()}):
-                print(f"  {code}:", _shares(right, languages == code, answers == code))
+def witnesses(rows: list[tuple[str, str, str]]) -> None:
+    """Print what witnesses do to texts of each kind; the languages of pages are simulated, hosts are left out."""
+    random, asked = Random(0), ("han", "page")
+    for kind in dict.fromkeys(kind for kind, _, _ in rows):
+        _, languages, texts = zip(*(row for row in rows if row[0] == kind), strict=True)
+        stated = Stated.nothing(len(texts))
+        pages = [code if random.random() < TRANSLATED else "en" for code in languages]
+        stated = replace(stated, pages=pa.array(pages))
+        columns = pa.array(texts, pa.large_string()), pa.array(languages)
+        found = evaluate_witnesses(*columns, Identifier.open(), LanguageRules(witnesses=asked), stated).to_pylist()
+        before = {row["language"]: row for row in found if not row["witnesses"]}
+        print(f"\n{kind}: {len(texts):,} texts")
+        for row in found:
+            name, first = row["witnesses"] or "none", before[row["language"]]
+            if row["language"] is None:
+                print(f"{name:>10}: {_figures(row)}")
+            elif min((row[each] or 0) - (first[each] or 0) for each in ("recall", "precision")) < -0.005:
+                print(f"{'':>12}{row['language']} loses: {_figures(first)} to {_figures(row)}")
 
 
-def _shares(right: np.ndarray, own: np.ndarray, found: np.ndarray) -> str:
-    return f"recall {right[own].mean():.3f}, precision {right[found].mean() if found.any() else 0:.3f}"
+def hosts_of_crawl(paths: list[str]) -> None:
+    """Print how often hosts know the language of a text, by score and by language.
+
+    A sure text of 25 characters or more in files of pairs is cut to its first words, whose language is that of the
+    whole; the text itself does not count for its host.
+    """
+    by_score, by_language = {}, {}
+    for source in find(paths):
+        for rows in gather_rows((each.filter(each["url"].is_valid()) for each in read(source)), HOST_ROWS, HOST_BYTES):
+            for score, code, label, host in _cut(rows):
+                for table, name in ((by_score, f"score {min(int(score * 4), 3) / 4:.2f}"), (by_language, code)):
+                    if table is by_score or score < SURE_SCORE:
+                        own = table.setdefault(name, Counter())
+                        own.update(texts=1, label=label == code)
+                        own.update(decided=1, host=host == code, label_of_these=label == code) if host else None
+    for table in (by_score, by_language):
+        for name, own in sorted(table.items(), key=lambda each: (table is by_language and -each[1]["texts"], each[0])):
+            print(f"{name:>10}: {dict(own)}")
+
+
+def _cut(rows: pa.RecordBatch) -> Iterator[tuple[float, str, str, str | None]]:
+    """Yield score and label of the first words of each different sure text, its own language and that of its host."""
+    identifier, urls = Identifier.open(), pc.coalesce(rows["page_url"], rows["url"])
+    own, (labels, scores) = hosts(urls, str.lower), identifier.predict(rows["text"])
+    codes = judge(rows["text"], labels, scores, LanguageRules())[0].to_pylist()
+    counts: dict[str, Counter[str]] = {}
+    each = {
+        (text, host): (code, score)
+        for text, host, code, score in zip(
+            rows["text"].to_pylist(), own.to_pylist(), codes, scores.to_pylist(), strict=True
+        )
+        if score >= SURE_SCORE and code != "other"
+    }
+    for (_, host), (code, _) in each.items():
+        counts.setdefault(host, Counter())[code] += 1
+    whole = [key for key, (_, score) in each.items() if score >= 0.9 and len(key[0]) >= 25]
+    parts = [" ".join(text.split()[:2])[: 14 if text.isascii() or " " in text else 3] for text, _ in whole]
+    labels, scores = identifier.predict(pa.array(parts, pa.string()))
+    for key, label, score in zip(whole, labels.to_pylist(), scores.to_pylist(), strict=True):
+        code = each[key][0]
+        others = counts[key[1]] - Counter([code])
+        told, most = others.most_common(1)[0] if others else (None, 0)
+        enough = others.total() >= LEAST and most >= SHARE * others.total()
+        yield score, code, of_label(label).code, told if enough else None
+
+
+def _figures(row: dict) -> str:
+    shares = ", ".join(f"{name} {row[name] or 0:.4f}" for name in ("right", "right_before", "recall", "precision"))
+    return f"decided {row['decided'] / row['texts']:.4f}, {shares}"
 
 
 def _drawn(rows: list[tuple[str, str, str]], shares: dict[str, int]) -> list[tuple[str, str, str]]:
@@ -187,7 +244,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["calibrated", path]:
             calibrated(gold(), path)
-        case ["pages"]:
-            pages([*_captions()])
+        case ["witnesses"]:
+            witnesses(gold())
+        case ["hosts", *paths]:
+            hosts_of_crawl(paths)
         case _:
             rules(gold())

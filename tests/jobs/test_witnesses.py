@@ -37,10 +37,10 @@ def test_an_image_s_doubtful_text_gets_the_smallest_language_that_its_pages_stat
 
 
 SURE = {
-    "de": "ein altes Haus steht am See|der Hund schläft auf dem Sofa|die Kinder spielen im Garten|wir fahren mit dem Zug "
-    "nach Hause|das Wetter ist heute schön",
-    "fr": "une vieille maison au bord du lac|le chien dort sur le canapé|les enfants jouent dans le jardin|nous rentrons "
-    "à la maison en train|il fait beau aujourd'hui dans la ville",
+    "de": "ein altes Haus steht am See|der Hund schläft auf dem Sofa|die Kinder spielen im Garten|"
+    "wir fahren mit dem Zug nach Hause|das Wetter ist heute schön",
+    "fr": "une vieille maison au bord du lac|le chien dort sur le canapé|les enfants jouent dans le jardin|"
+    "nous rentrons à la maison en train|il fait beau aujourd'hui dans la ville",
 }
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.commands.evaluate_languages import main
-from curation.language.evaluation import EVALUATED, evaluate
+from curation.language.evaluation import EVALUATED, WITNESSED, evaluate, evaluate_witnesses
 from curation.language.judging import LanguageRules
+from curation.language.witnesses import Stated
 from tests.naive.judging import naive_judge
 from tests.naive.language_evaluation import naive_evaluation
 
@@ -64,6 +65,22 @@ def test_a_language_may_be_stated_by_tag_or_name_and_an_empty_text_is_in_none():
         ("en", 1, 1.0),
         ("ja", 1, 1.0),
     ]
+
+
+def test_witnesses_are_compared_alone_and_together_by_language():
+    texts, gold = ["dog", "hund", "Hund", "Hund", "hund"], ["en", "da", "de", "de", "de"]
+    stated = Stated(pa.array([None, None, "de", None, "de"]), pa.array([None, "da", "nl", "de", None]))
+    rules = LanguageRules(witnesses=("page", "host"))
+    columns = pa.array(texts), pa.array(gold)
+    table = evaluate_witnesses(*columns, Lookup(), rules, stated)
+    assert table.schema == WITNESSED
+    found = {(row.pop("witnesses"), row.pop("language")): tuple(row.values()) for row in table.to_pylist()}
+    assert found["", None] == (5, 0, None, None, 0.4, 0.4)
+    assert found["page", None] == (5, 2, 1.0, 0.0, 0.8, 0.8)
+    assert found["host", None] == (5, 3, pytest.approx(2 / 3), pytest.approx(1 / 3), 0.6, 0.6)
+    assert found["page host", None] == (5, 4, 1.0, 0.25, 1.0, 1.0)
+    assert found["page host", "de"] == (3, 3, 1.0, 0.0, 1.0, 1.0)
+    assert found["", "da"] == (1, 0, None, None, 1.0, 0.5)
 
 
 @pytest.fixture
@@ -121,6 +138,26 @@ def test_labels_that_are_not_known_and_rows_that_are_left_out_are_said(gold, cap
         "warning: 3 rows state a language that is not known, and count as “other”; the most frequent: zz (2), "
         "\\u001b[2J (1). Known are BCP 47 tags"
     )
+
+
+def test_the_command_compares_witnesses_with_what_the_table_states_of_pages(gold, capsys):
+    sure = ["ein altes Haus steht am See", "der Hund schläft auf dem Sofa", "die Kinder spielen im Garten"]
+    sure += ["wir fahren mit dem Zug nach Hause", "das Wetter ist heute schön"]
+    lines = [f"{text},de,http://a.example/{number},\n" for number, text in enumerate(sure)]
+    lines += ["xq,de,http://A.example/z,\n", "xq,fr,,fr-CA\n"]
+    (gold / "pages.csv").write_text("text,language,page_url,page_language\n" + "".join(lines), "utf-8")
+    main([*COMMAND, "pages.csv", "--witnesses", "host", "page"])
+    found = pq.read_table("out/witnesses.parquet").to_pylist()
+    assert [(row["witnesses"], row["decided"]) for row in found if row["language"] is None] == [
+        ("", 0),
+        ("host", 1),
+        ("page", 1),
+        ("host page", 2),
+    ]
+    assert csv.read_csv("out/witnesses.csv").num_rows == len(found)
+    assert ["host", "page", "2", "28.6", "%", "100.0", "%", "0.0", "%", "100.0", "%", "100.0", "%"] in [
+        line.split() for line in capsys.readouterr().err.splitlines()
+    ]
 
 
 def test_gold_is_read_in_the_dialect_that_it_shows(gold):
