@@ -1,8 +1,8 @@
 """Second opinions on texts whose language is doubtful: what each witness says, and whose word counts.
 
 A witness is a function from texts that are in question to languages. It says nothing (null) where it knows nothing.
-The first in the order that a run states counts, unless all letters of the text are of scripts in which the language
-that it names is not written: then the next one is asked.
+The first in the order that a run states counts, unless the text cannot be in the language that it names, by the
+scripts of its letters: then the next one is asked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE, SURE_SCORE
 from curation.kernels.texts import find_bits
-from curation.language.scripts import is_foreign
+from curation.language.scripts import can_write
 from metadata.rules.han import CHINESE, JAPANESE, han_table
 from runtime.arrow.buffers import string_buffers
 
@@ -90,7 +90,7 @@ def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> 
         said = WITNESSES[name](some)
         counts = pc.or_(pa.array(~sure[rows]), pc.not_equal(said, some.languages)).fill_null(False)
         counts = pc.and_(pc.and_(said.is_valid(), names.is_null()), counts)
-        counts = pc.and_not(counts, pa.array(is_foreign(some.texts, said.dictionary_encode())))
+        counts = pc.and_(counts, pa.array(can_write(some.texts, said.dictionary_encode())))
         languages, names = pc.if_else(counts, said, languages), pc.if_else(counts, pa.scalar(name), names)
     back = np.full(len(sure), -1)
     back[rows] = np.arange(len(rows))

@@ -23,6 +23,7 @@ def with_host_languages(batches: Iterable[pa.RecordBatch], identifier: Identifie
     """
     for rows in gather_rows(batches, ROWS, BYTES):
         texts = pc.if_else(rows["url"].is_valid(), rows["text"], None)  # of tallies, it is a name
-        found = host_languages(texts, hosts(pc.coalesce(rows["page_url"], rows["url"]), str.lower), identifier)
+        urls = pc.coalesce(rows["page_url"], rows["url"]).dictionary_encode()  # a page has many images
+        found = host_languages(texts, hosts(urls.dictionary, str.lower).take(urls.indices), identifier)
         place = rows.schema.get_field_index("host_language")
         yield rows.set_column(place, rows.schema.field(place), found)

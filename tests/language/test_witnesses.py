@@ -72,7 +72,8 @@ def test_the_host_is_asked_for_texts_that_are_not_sure_and_the_order_decides():
 def test_letters_that_contradict_a_witness_count_more():
     assert one("собака", "ru", 0.1, "de", "ja") == ("ru", None)
     assert one("собака", "ru", 0.1, "uk", "ja") == ("uk", "page")
-    assert one("собака Dog", "ru", 0.1, "de") == ("de", "page")
+    assert one("собака Dog", "ru", 0.1, "de") == ("ru", None)
+    assert one("собака Dog", "en", 0.1, "ru") == ("ru", "page")
     assert one("犬", "en", 0.1, "ja") == ("ja", "page")
     assert one("犬", "en", 0.1, "de") == ("other", "script")
 

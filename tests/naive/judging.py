@@ -41,6 +41,12 @@ def naive_witness(name, text, language, score, page, host):
     return (page if score < 0.5 else None) if name == "page" else host if score < 0.75 else None
 
 
+def naive_can_write(text, written):
+    """Return whether a text has a letter of these scripts, if it has letters, and of others only Latin ones."""
+    letters = naive_scripts(text, {*written, "Latn"})
+    return not written or not letters or ({*letters} & written and {*letters} <= {*written, "Latn"})
+
+
 def naive_han(character):
     """Return who alone writes a character of Han or kana."""
     if regex.match(r"[\p{Hiragana}\p{Katakana}]", character) and ord(character) < 0x10000:
@@ -66,6 +72,6 @@ def naive_judge_with_witnesses(text, language, score, written, page, host, witne
         for name in witnesses:
             said = naive_witness(name, text, language, score, page, host)
             asked = score < 0.75 or (language in ("ja", "zh") and said != language)
-            if asked and said is not None and not naive_is_foreign(text, scripts(said)):
+            if asked and said is not None and naive_can_write(text, scripts(said)):
                 return said, name
     return naive_judge(text, language, score, written, **rules)
