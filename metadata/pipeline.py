@@ -53,7 +53,8 @@ def write_metadata(
         counting = Counting(build, spark, progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
-        build.write(Path(output), owner.require)
+        with counting.progress.stage("write entries"):
+            build.write(Path(output), owner.require)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class Counting:
     @cached_property
     def _session(self) -> SparkSession:
         """The Spark session, whose workers see the folder that they are to write to."""
-        spark = self.spark() if callable(self.spark) else self.spark
+        with self.progress.stage("start Spark"):
+            spark = self.spark() if callable(self.spark) else self.spark
         work = self.build.parts.work
         work.mkdir(parents=True, exist_ok=True)
         require_shared(spark, work)
