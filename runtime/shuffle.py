@@ -62,7 +62,11 @@ def exchange(
     counter = follow(spark, list(range(partitions)))
     receiving = partial(_receive, each=each, first=first, counter=counter)
     received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(receiving)
-    return summed(received, first + partitions)
+    try:
+        return summed(received, first + partitions)
+    finally:
+        # Else the blocks stay on the disks until the JVM collects garbage, which may be after the run.
+        received._jrdd.rdd().cleanShuffleDependencies(False)
 
 
 def as_row(block: Block) -> pa.RecordBatch:

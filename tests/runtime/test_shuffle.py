@@ -14,6 +14,7 @@ from tests.simulator.machine import Machine
 from tests.simulator.processes import Driver, Fault
 from tests.support import exchanges
 from tests.support.checkout import ROOT
+from tests.support.cluster import wait_for
 from tests.support.exchanges import BUCKETS, buckets_of
 
 LARGE = 8 << 20  # more bytes than Spark moves at once
@@ -38,6 +39,7 @@ def spark(request, tmp_path_factory):
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(request.param).config("spark.ui.enabled", "false")
+    builder = builder.config("spark.local.dir", str(tmp_path_factory.mktemp("disks")))
     session = builder.config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
     yield session
     session.stop()
@@ -115,3 +117,12 @@ def test_blocks_and_tallies_pass_through_relays(spark, tmp_path):
     assert {path.name: path.read_text().split("\n") for path in tmp_path.iterdir()} == rows
     assert tallies["passed on"] == 2 * sums["sent"]
     assert tallies["sent"] == sums["sent"]
+
+
+@pytest.mark.spark
+def test_no_block_stays_on_a_disk_once_all_were_received(spark, tmp_path):
+    if isinstance(spark, Session):
+        pytest.skip("the stand-in has no disk")
+    exchange(spark, ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 3)
+    disks = Path(spark.conf.get("spark.local.dir"))
+    wait_for(lambda: not [*disks.rglob("shuffle_*")])

@@ -196,6 +196,16 @@ class Rows:
             self.engine, [partial(iter, [row for row in sent if partition(row[0]) == n]) for n in range(number)]
         )
 
+    @property
+    def _jrdd(self) -> Rows:
+        return self
+
+    def rdd(self) -> Rows:
+        return self
+
+    def cleanShuffleDependencies(self, blocking: bool) -> None:
+        """Remove nothing: rows of a shuffle are on no disk here."""
+
     def collect(self) -> list:
         return [row for rows in self.engine.stage(self.partitions) for row in rows]
 
