@@ -78,7 +78,8 @@ test: style
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:
 	@.ci/setup floors
-	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors $(PYTEST) -m "$(QUICK)" --ignore=tests/docs --ignore=tests/soak tests
+	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors $(PYTEST) -m "$(QUICK)" --ignore=tests/docs --ignore=tests/soak \
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests
 	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors .ci/in-venv pytest \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/gate/test_gating.py tests/jobs/test_tables.py
 

@@ -7,7 +7,6 @@ from hashlib import sha256
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from markdown_it import MarkdownIt
 
 from curation.balancing.counts import EntryCounts
 from curation.export.card import ISO_639, card, size_category
@@ -20,6 +19,8 @@ from metadata.languages import LANGUAGES
 from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.hostile_strings import ACTING, EVERY
 from tests.support.in_turn import in_turn
+
+MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt  # which the oldest versions do without
 
 
 @pytest.fixture
