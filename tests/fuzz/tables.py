@@ -58,7 +58,7 @@ VALUES: list[tuple[pa.DataType, list[Any]]] = [
     *((kind, [1, None]) for kind in (pa.date32(), pa.time32("ms"), pa.time64("us"))),
     *((pa.duration(unit), [1, None]) for unit in ("s", "ns")),
     (pa.list_(pa.float32()), [[1.0, None, float("nan")], [], None]),
-    (pa.list_(pa.int8(), 2), [[1, 2], None]),
+    (pa.list_(pa.int8(), 2), [[1, 2], [-128, 127]]),
     (pa.large_list(pa.large_string()), [["a", None], None]),
     (pa.struct([("a", pa.list_(pa.float64())), ("b", pa.time64("ns"))]), [{"a": [float("nan")], "b": 1}, None]),
     (pa.map_(pa.string(), pa.float64()), [[("a", float("nan"))], None]),
