@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from runtime import terminal
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
 from tests.support import spark_archive, spark_jobs
@@ -14,6 +15,8 @@ from tests.support.http_server import serving
 
 for name, value in spark_archive.environment().items():
     os.environ.setdefault(name, value)
+
+SUBMIT = "PYSPARK_SUBMIT_ARGS"
 
 settings.register_profile("busy machine", deadline=None)  # an example may wait long for its turn
 settings.load_profile("busy machine")
@@ -28,6 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the workers of pytest-xdist begin with what takes longest, the files that start Spark."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("spark") is None)
+
+
+@pytest.fixture(autouse=True)
+def flags_of_one_test(monkeypatch):
+    """Let what flags say of a process, how it speaks and Spark's memory, end with the test that gave them."""
+    monkeypatch.setenv(SUBMIT, before := os.environ.get(SUBMIT, ""))
+    if not before:
+        monkeypatch.delenv(SUBMIT)
+    yield
+    terminal.write_as("text")
 
 
 @pytest.fixture(scope="session")

@@ -9,19 +9,16 @@ import pytest
 
 from curation.commands import curate, verify
 from curation.commands.curate_flags import parse_curate
-from runtime import terminal
 from runtime.arguments import Parser
 
 WHOLE = ["--input", "a", "--entries", "en=b", "--output", "c"]
 
 
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch):
-    """Leave environment and terminal as they were."""
+def own_spark(monkeypatch):
+    """Let no session be there already."""
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--master local[1] pyspark-shell")
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
-    yield
-    terminal.write_as("text")
 
 
 def test_a_command_ends_with_a_line_of_json(tmp_path, capsys):
