@@ -17,6 +17,7 @@ from tests.support.checkout import ROOT
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux does")
 FEW = 200  # seeds of each target
 SOAK = 600  # seconds for all
+OF_DECODERS = ("Error parsing sequence header", "Overrun in OBU bit buffer")  # of Pillow 11.3, for AVIF
 
 
 def fuzz(first: int, seconds: float, *names: str, **environment: str) -> None:
@@ -25,7 +26,8 @@ def fuzz(first: int, seconds: float, *names: str, **environment: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=1800)
     print(done.stdout)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    said = [line for line in done.stderr.splitlines() if line not in OF_DECODERS]
+    assert (done.returncode, said) == (0, []), done.stdout + done.stderr
 
 
 def test_damaged_files_are_read_or_refused():
