@@ -82,7 +82,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     seconds = preview.core_seconds
     yield f"  time: {seconds / 3600:.2g} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
     yield "    beside it 10 to 20 s to start, and the gate, where one is asked for"
-    yield "  cost: core-hours, times the price of one"
+    yield f"  cost: {seconds / 3600:.2g} times the price of a core-hour"
 
 
 def _wrapped(line: str) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -56,8 +57,9 @@ def _clean(cache: Path) -> None:
     """Remove folders that no one has used for long, and what killed processes left; the cache must be locked."""
     for folder in cache.iterdir():
         is_left = folder.name.endswith(_PARTIAL)
-        if folder.is_dir() and (is_left or time.time() - folder.stat().st_mtime > KEPT_SECONDS):
-            discard(folder)
+        with suppress(FileNotFoundError):  # what other processes stage here may go at any moment
+            if folder.is_dir() and (is_left or time.time() - folder.stat().st_mtime > KEPT_SECONDS):
+                discard(folder)
 
 
 def discard(folder: Path) -> None:

@@ -121,6 +121,21 @@ def test_an_archive_that_is_cut_off_leaves_no_copy(folder, cache, size):
     assert copies(cache) == []
 
 
+def test_what_another_process_removes_at_that_moment_is_in_nobody_s_way(folder, cache, tmp_path, monkeypatch):
+    (cache / "staged-by-another").mkdir()
+    real = Path.stat
+
+    def stat(path, **more):
+        found = real(path, **more)
+        if path.name == "staged-by-another":
+            path.rmdir()  # after it was seen, and before it is looked at once more
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert unpacked(pack(folder, tmp_path), cache).is_dir()
+    assert not (cache / "staged-by-another").exists()
+
+
 def test_a_new_copy_drives_out_those_unused_for_a_week(folder, cache):
     packed = pack(folder, folder.parent)
     old, used = cache / "old-1", cache / "used-1"
