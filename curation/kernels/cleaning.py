@@ -2,7 +2,7 @@
 
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest
-from runtime.kernels.masks import SLACK, WINDOW, odd_space
+from runtime.kernels.masks import SLACK, WINDOW, odd_space, references
 
 HTTP = int.from_bytes(b"http", "little")
 _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
@@ -10,19 +10,29 @@ _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
 
 @lean
 def find_odd(offsets, data, odd):
-    """Set odd[k] to whether cleaning may change text k: it has a space at an end, or white space that is no space.
+    """Set odd[k] to whether cleaning may change text k: it has a space at an end, or `is_odd_text`.
 
     Texts within SLACK bytes of the end of `data` always count as odd.
     """
     for text in range(len(odd)):
         i, end = offsets[text], offsets[text + 1]
         ends = i < end and (end + SLACK > len(data) or byte_at(data, i) == _SPACE or byte_at(data, end - 1) == _SPACE)
-        odd[text] = ends or is_odd(data, i, end)
+        odd[text] = ends or is_odd_text(data, i, end)
 
 
 @inline
-def is_odd(data, i, end):
-    """Return whether a text may hold white space other than spaces."""
+def is_odd_text(data, i, end):
+    """Return whether a text may hold white space other than spaces, or a character reference."""
+    found = 0
+    while i < end and found == 0:
+        found = (odd_space(data, i) | references(data, i)) & lowest(min(end - i, 64))
+        i += WINDOW
+    return found != 0
+
+
+@inline
+def is_odd_link(data, i, end):
+    """Return whether a link may hold white space other than spaces."""
     found = 0
     while i < end and found == 0:
         found = odd_space(data, i) & lowest(min(end - i, 64))

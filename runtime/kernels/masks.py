@@ -119,6 +119,15 @@ def odd_space(builder, data, i):
     return builder.bitcast(found, WORD)
 
 
+@instruction(results=1)
+def references(builder, data, i):
+    """Return an int64 of which bit k tells whether data[i + k] is a & before a letter or #."""
+    text, after = (_window(builder, data, i, ahead) for ahead in (0, 1))
+    letter = _within(builder, builder.or_(after, _splat(32)), ord("a"), ord("z"))
+    begins = builder.or_(letter, _one_of(builder, after, b"#"))
+    return builder.bitcast(builder.and_(_one_of(builder, text, b"&"), begins), WORD)
+
+
 @instruction(results=0)
 def copy_window(builder, data, i, out, k):
     """out[k:k + 64] = data[i:i + 64]."""

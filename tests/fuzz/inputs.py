@@ -31,11 +31,12 @@ HEADERS = {"X-Robots-Tag": "noai, noimageai", "tdm-reservation": "1"}
 METAS = [{"name": "robots", "content": "noindex,none"}, {"name": "tdm-reservation", "content": "1"}]
 PAGE = (
     "<meta name=robots content='noai, noimageindex'><base href=/x/><img data-noai width=640px src={}.jpg alt='犬 {}'>"
+    "<picture><source srcset='a,b 1x, c 2x'><img src=data:, alt='&amp;#039;'></picture><noscript><img src=d></noscript>"
 )
 ODD = (b"<", b">", b'"', b"'", b"\\", b"\\u", b"\\ud800", b"&#", b"&#x110000;", b"\0", b"\xff", b"\xef\xbb\xbf",
     b"<!--", b"<svg>", b"<base href=//", b"{", b"[", b"]", b",", b"\r", b"\n", b"\r\n\r\n", b"WARC/1.0\r\n",
     b"Content-Length: ", b"-1", b"99999999999999999999", b"1e999", b"NaN", b"null", b"charset=utf-7",
-    b"\x1f\x8b\x08")  # fmt: skip
+    b"\x1f\x8b\x08", b"&amp;#39;", b" srcset=", b" 9w,", b"<noscript>")  # fmt: skip
 
 
 def parquet(**options: object) -> bytes:

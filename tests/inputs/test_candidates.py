@@ -8,6 +8,52 @@ from hypothesis import strategies as st
 from curation.inputs.cleaning import HTTP_URL, clean, clean_array, is_web
 from tests.naive.inputs import naive_clean
 
+REFERENCES = [
+    "&",
+    "#",
+    "x",
+    ";",
+    "amp",
+    "AMP",
+    "lt",
+    "nbsp",
+    "copy",
+    "nosuch",
+    "39",
+    "039",
+    "x27",
+    "0",
+    "128",
+    "x10",
+    "99999999",
+    " ",
+    "R",
+    "é",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(REFERENCES), max_size=12).map("".join), max_size=9))
+@example(
+    [
+        "Joe&#039;s",
+        "R&B",
+        "Smith & Sons",
+        "a &amp b",
+        "&copy;",
+        "&nosuch;",
+        "&amp;lt;",
+        "&#x80;&#0;",
+        "&nbsp;a&#10;b&nbsp;",
+    ]
+)
+def test_references_that_are_left_are_resolved_once_more_if_they_are_complete(texts):
+    expected = [naive_clean(text) for text in texts]
+    assert [clean(text) for text in texts] == expected
+    assert (
+        clean_array(pa.array(["before", *texts, "x" * 100], pa.string()).slice(1, len(texts))).to_pylist() == expected
+    )
+
+
 WEB = ["http", "HTTP", "s", "S", "ſ", ":", "://", "/", "?", "#", "a", "a.org", "é", " ", "ht", "tp"]
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from html.entities import html5
 from urllib.parse import urljoin, urlsplit
 
 
@@ -43,7 +44,35 @@ def naive_is_http(url):
     return scheme.lower() in ("http", "https") and rest[:1] not in ("", "/", "?", "#")
 
 
+def naive_unescape(text):
+    """Resolve the complete references in a text one by one, from the left; what they give is not read again."""
+    done = ""
+    while "&" in text:
+        before, _, rest = text.partition("&")
+        done += before
+        name, semicolon, behind = rest.partition(";")
+        number = re.fullmatch("#([0-9]+)|#[xX]([0-9a-fA-F]+)", name)
+        if semicolon and (number or name + ";" in html5):
+            done += naive_character(number) if number else html5[name + ";"]
+            text = behind
+        else:
+            done, text = done + "&", rest
+    return done + text
+
+
+def naive_character(number):
+    """Return what a reference by number means: the HTML standard's table, which is windows-1252, and its errors."""
+    code = int(number[1] or number[2], 10 if number[1] else 16)
+    if code == 0 or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        return "\N{REPLACEMENT CHARACTER}"
+    try:
+        return bytes([code]).decode("cp1252") if 0x80 <= code < 0xA0 else chr(code)
+    except UnicodeDecodeError:
+        return chr(code)
+
+
 def naive_clean(text):
+    text = naive_unescape(text)
     for end in ("\r\n", "\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"):
         text = text.strip().replace(end, " ")
     return text.strip()

@@ -10,6 +10,7 @@ import pytest
 from curation.config import CurationConfig
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
+from curation.inputs.cleaning import clean
 from curation.report import page as report
 from curation.report.console import summary
 from curation.report.page import render
@@ -50,7 +51,7 @@ def written_inputs(folder):
 
 def test_a_whole_run(tmp_path, capsys):
     inputs = written_inputs(tmp_path / "inputs")
-    entries = Entries.build({"en": ["dog", *(text for text in EVERY if text.strip())]})
+    entries = Entries.build({"en": ["dog", *filter(None, map(clean, EVERY))]})  # as texts are read
     with (
         alone(tmp_path / "run", False) as disk,
         patch.object(report, "render", render),

@@ -6,15 +6,16 @@ The kernels in `kernels.html` read pages as UTF-8, or as any encoding that write
 import io
 import re
 import zlib
-from html.entities import html5
 from typing import NamedTuple
 
 import numpy as np
 from fastwarc.stream_io import BrotliReader
 
+from curation.inputs.character_references import unescape
 from curation.inputs.crawl import encodings
+from curation.inputs.crawl.image_links import LINKS
 from curation.kernels.html.elements import find_elements
-from curation.kernels.html.names import ATTRIBUTES, COLUMNS, KIND, VALUES, WANTED
+from curation.kernels.html.names import COLUMNS, KIND, SPANS, VALUES, WANTED
 
 MAX_HEAD = 256 << 10  # bytes of the head of a response, as in browsers
 MAX_CODINGS = 5  # of a body, one around the other, as in curl
@@ -23,11 +24,7 @@ MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
-_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(ATTRIBUTES)]
-_REFERENCE = re.compile(r"&(?:#[xX]([0-9A-Fa-f]+);?|#([0-9]+);?|([A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=])))")
-_MOST_DIGITS = 7  # of a reference by number
-# Numbers that mean bytes of windows-1252; those without a character there mean themselves.
-_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
+_SPANS = [(name, VALUES + 2 * k) for k, name in enumerate(SPANS)]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -98,7 +95,7 @@ class Element(NamedTuple):
 
 
 class Html(NamedTuple):
-    """The relevant parts of a page: the attributes of each `<img>` that has a src, and of each `<meta>`."""
+    """The relevant parts of a page: the attributes of each `<img>` with a link, and of each `<meta>`."""
 
     base: str | None  # href of its `<base>`
     language: str  # lang of its `<html>`; empty if it has none
@@ -112,6 +109,7 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
     base = next((element.attributes["href"] for element in found if element.tag == "base"), None)
     lang = next((element.attributes["lang"] for element in found if element.tag == "html"), "")
     images = [element.attributes for element in found if element.tag in ("img", "image")]  # which are the same
+    images = [attributes for attributes in images if not attributes.keys().isdisjoint(LINKS)]
     return Html(base, lang, images, [element.attributes for element in found if element.tag == "meta"])
 
 
@@ -145,25 +143,3 @@ def _value(raw: bytes) -> str:
     if "\r" in value or "\0" in value:
         value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     return unescape(value) if "&" in value else value
-
-
-def unescape(value: str) -> str:
-    """Return the value of an attribute with its character references resolved, as the HTML standard reads them.
-
-    `html.unescape` is for text: it takes the `&copy` of `?a=1&copy=2` for a sign.
-
-    >>> unescape("?a=1&copy=2&lt=3 &copy; &eacute &#8364; &#x80; &#0;")
-    '?a=1&copy=2&lt=3 © é € € �'
-    """
-    return _REFERENCE.sub(_character, value)
-
-
-def _character(found: re.Match[str]) -> str:
-    hexadecimal, decimal, name, semicolon = found.groups()
-    if name:
-        return html5.get(name + semicolon, found[0])
-    digits = (hexadecimal or decimal).lstrip("0")
-    code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= _MOST_DIGITS else 0
-    if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
-        return "\ufffd"
-    return _WINDOWS.get(code) or chr(code)

@@ -9,6 +9,7 @@ from fastwarc.warc import WarcRecord
 
 from curation.inputs.crawl import html_pages, warc_records
 from curation.inputs.crawl.gzip_members import members
+from curation.inputs.crawl.image_links import link_of
 from curation.inputs.crawl.page_pairs import Image, Page, candidates_of_file, from_rows, pairs_of_page
 from curation.inputs.crawl.page_signals import image_signals, page_signals
 from metadata.languages import of_tag
@@ -57,4 +58,4 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
 
 def _image(attributes: dict[str, str], page_language: str) -> Image:
     language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
-    return Image(attributes["src"], attributes, *image_signals(attributes), language.code if language else None)
+    return Image(link_of(attributes), attributes, *image_signals(attributes), language.code if language else None)

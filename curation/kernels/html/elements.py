@@ -8,8 +8,8 @@ inside these. An end tag closes frames only; other open elements are ignored.
 import numpy as np
 
 from curation.kernels.html import names
-from curation.kernels.html.tags import NO_ELEMENT, after_name, after_other, end_of_raw, read_attributes
-from runtime.kernels import lean
+from curation.kernels.html.tags import NO_ELEMENT, after_name, after_other, end_of_raw, is_space, read_attributes
+from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
 _LESS, _SLASH = (ord(character) for character in "</")
@@ -19,10 +19,17 @@ _LESS, _SLASH = (ord(character) for character in "</")
 def find_elements(data, end, frames, elements):
     """Fill a row of `elements` for each wanted element of data[:end] outside of templates; return their number.
 
-    `frames` is for what is open, and has end // 4 + 2 rows; `elements` has end // 9 + 2.
+    An image has the set of the first <source> with one before it in its <picture>, and the src of an image without text
+    in the <noscript> behind it. `frames` is for what is open, and has end // 4 + 2 rows; `elements` has end // 9 + 2.
     """
     # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
     i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    in_picture, source, source_end = False, np.int64(-1), np.int64(-1)
+    image, after_image, waiting = (
+        np.int64(0),
+        np.int64(-1),
+        np.int64(-1),
+    )  # the last image's row, end; its row in a noscript
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
             i += 1
@@ -40,6 +47,10 @@ def find_elements(data, end, frames, elements):
             continue
         if is_end:
             depth, templates = after_end(frames, depth, tag, templates)
+            waiting = NO_ELEMENT if tag == names.NOSCRIPT else waiting
+            if tag == names.PICTURE:
+                in_picture = False
+                after_image = i if is_blank(data, after_image, begin - 2) else -1
             continue
         if is_foreign(frames, depth):
             if not names.IS_BREAKOUT[tag] and not (tag == names.FONT and is_styled(elements[count])):
@@ -52,10 +63,55 @@ def find_elements(data, end, frames, elements):
             templates += tag == names.TEMPLATE
         elif names.IS_RAW[tag]:
             i = end if tag == names.PLAINTEXT else end_of_raw(data, begin, stop, i, end, tag == names.SCRIPT)
-        elif is_wanted and templates == 0 and is_kept(elements[count], names.WANTED_KINDS[tag]):
-            elements[count, names.KIND] = names.WANTED_KINDS[tag]
-            count += 1
+        elif tag == names.PICTURE:
+            in_picture, source = templates == 0, -1
+        elif tag == names.NOSCRIPT:
+            waiting = image if is_blank(data, after_image, begin - 1) else NO_ELEMENT
+        elif is_wanted and templates == 0:
+            kind, element = names.WANTED_KINDS[tag], elements[count]
+            if kind == names.SOURCE:
+                if in_picture and source < 0:
+                    source, source_end = set_of(element)
+                continue
+            kept = is_kept(element, kind)
+            if kind == names.IMG or kind == names.IMAGE:
+                if waiting >= 0 and not has_text(element):
+                    elements[waiting, names.NOSCRIPT_SRC] = element[names.SRC]
+                    elements[waiting, names.NOSCRIPT_SRC + 1] = element[names.SRC + 1]
+                if in_picture:
+                    element[names.SOURCE_SET], element[names.SOURCE_SET + 1] = source, source_end
+                    kept |= source >= 0
+                in_picture, waiting, image, after_image = False, NO_ELEMENT, count, i if kept else -1
+            element[names.KIND] = kind
+            count += kept
     return count
+
+
+@inline
+def is_blank(data, i, end):
+    """Return whether white space alone, or nothing, is in data[i:end]; not where i is below 0."""
+    while 0 <= i < end and is_space(byte_at(data, i)):
+        i += 1
+    return i == end
+
+
+@inline
+def set_of(element):
+    """Return where the first set of a <source> that is not empty begins and ends, -1 twice if it has none."""
+    begin, end = np.int64(-1), np.int64(-1)
+    for column in range(names.FIRST_SET, names.FIRST_TEXT, 2):
+        if begin < 0 and element[column] < element[column + 1]:
+            begin, end = np.int64(element[column]), np.int64(element[column + 1])
+    return begin, end
+
+
+@inline
+def has_text(element):
+    """Return whether an image has a text that is not empty."""
+    found = False
+    for column in range(names.FIRST_TEXT, names.TEXTS_END, 2):
+        found |= element[column] < element[column + 1]
+    return found
 
 
 @lean
@@ -66,12 +122,17 @@ def is_styled(element):
 
 @lean
 def is_kept(element, kind):
-    """Return whether an element of this kind has the attributes for which it is wanted."""
+    """Return whether an element of this kind has an attribute for which it is wanted, an image a link or a text."""
     if kind == names.META:
         return element[names.CONTENT] >= 0 or element[names.CHARSET] >= 0
     if kind == names.HTML:
         return element[names.LANG] >= 0
-    return kind >= 0 and element[names.HREF if kind == names.BASE else names.SRC] >= 0
+    if kind == names.BASE:
+        return element[names.HREF] >= 0
+    found = False
+    for column in range(names.VALUES, names.TEXTS_END, 2):
+        found |= element[column] >= 0
+    return found and kind >= 0
 
 
 @lean

@@ -11,22 +11,30 @@ from runtime.kernels.machine import byte_at
 RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext")  # hold no tags
 FOREIGN = ("svg", "math")
 POINTS = (("foreignobject", "desc", "title"), ("mi", "mo", "mn", "ms", "mtext"))  # in these, HTML goes on
-WANTED = ("img", "image", "base", "meta", "html")
+WANTED = ("img", "image", "base", "meta", "html", "source")
 # Start tags that end SVG and MathML.
 BREAKOUT = (
     *("b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em", "embed", "head", "hr"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre"),
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
-ATTRIBUTES = (
-    *("src", "alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
+OTHERS = ("template", "font", "picture", "noscript")
+SETS = ("data-srcset", "data-lazy-srcset", "srcset")  # of an image or of a <source>, that of scripts first
+ATTRIBUTES = (  # the links of an image, then its texts, then others
+    *("src", "data-src", "data-lazy-src", "data-original", *SETS),
+    *("alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
     *("href", "charset", "http-equiv", "name", "content"),
     *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
 )
 
-# Columns of an element: its kind, of WANTED, and for each of ATTRIBUTES where its value begins and ends, or -1 twice.
+# What an image has from other elements: the set of the <source> before it, the src of the <noscript> behind it. No
+# attribute has such a name.
+OF_SOURCE, OF_NOSCRIPT = "source srcset", "noscript src"
+
+# Columns of an element: its kind, of WANTED, and for each of SPANS where its value begins and ends, or -1 twice.
+SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT)
 KIND, VALUES = 0, 1
-COLUMNS = VALUES + 2 * len(ATTRIBUTES)
+COLUMNS = VALUES + 2 * len(SPANS)
 _LONGEST = 16  # bytes of a name
 _NUL = 255  # instead of 0, which fills the integers
 
@@ -43,7 +51,9 @@ def _table(names):
     return ordered, integers
 
 
-_TAGS, TAG_NAMES = _table({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, "template", "font"})
+_TAGS, TAG_NAMES = _table(
+    {*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, "template", "font", "picture", "noscript"}
+)
 _ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = _table(ATTRIBUTES)
 ATTRIBUTE_COLUMNS = np.array([VALUES + 2 * ATTRIBUTES.index(name) for name in _ORDERED_ATTRIBUTES])
 
@@ -55,14 +65,15 @@ def _tags(names):
 IS_RAW, IS_BREAKOUT = _tags(RAW), _tags(BREAKOUT)
 IS_POINT = np.array([_tags(names) for names in POINTS])
 WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name in _TAGS])
-SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR = map(
-    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br")
+SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT = map(
+    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript")
 )
-IMG, IMAGE, BASE, META, HTML = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE = (
-    VALUES + 2 * ATTRIBUTES.index(name)
-    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size")
+IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
+SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, SOURCE_SET, NOSCRIPT_SRC = (
+    VALUES + 2 * SPANS.index(name)
+    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size", OF_SOURCE, OF_NOSCRIPT)
 )
+FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name in (SETS[0], "alt", "width"))
 
 
 @inline
@@ -90,4 +101,6 @@ def number_of(data, begin, end, names):
             low = middle + 1
         else:
             high = middle
+    while low + 1 < len(names) and names[low, 0] == first and names[low, 1] < second:
+        low += 1  # names may share their first eight bytes
     return low if low < len(names) and names[low, 0] == first and names[low, 1] == second else -1

@@ -5,7 +5,7 @@ Links and texts that need more work are marked for the caller.
 
 import numpy as np
 
-from curation.kernels.cleaning import HTTP, is_odd
+from curation.kernels.cleaning import HTTP, is_odd_link, is_odd_text
 from curation.kernels.wat.names import RECORD, TEXTS, URL
 from curation.kernels.wat.tokens import hex_code
 from runtime.kernels import inline, lean
@@ -55,7 +55,7 @@ def write_rows(data, images, pages, link, url_strings, text_strings, rows, count
             if end == written:
                 counts[EMPTY_TEXTS] += 1
                 continue
-            odd = is_odd(texts, written, end)
+            odd = is_odd_text(texts, written, end)
             if way >= _EMPTY and not odd:  # an odd text may be empty when it is clean
                 counts[EMPTY_URLS if way == _EMPTY else OTHER_SCHEMES] += 1
                 continue
@@ -157,7 +157,7 @@ def way_of(link, size):
         return way_of_relative(link, size)
     if scheme == 1:
         return _NO_WEB
-    if is_odd(link, 0, size) or byte_at(link, size - 1) == _SPACE:
+    if is_odd_link(link, 0, size) or byte_at(link, size - 1) == _SPACE:
         return _BY_LOOKING
     slashes = colon + 3 < size and byte_at(link, colon + 1) == _SLASH and byte_at(link, colon + 2) == _SLASH
     return _AS_IS if slashes and is_plain_host(link, colon + 3, size) else _BY_LOOKING

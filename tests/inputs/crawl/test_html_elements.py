@@ -7,14 +7,22 @@ from selectolax.lexbor import LexborHTMLParser
 
 from curation.inputs.crawl import html_pages
 from curation.inputs.crawl.html_pages import elements
+from curation.kernels.html.names import OF_NOSCRIPT, OF_SOURCE
+from tests.naive.image_links import naive_images
 
-NAMES = ("src", "alt", "title", "data-image-title")
+NAMES = ("src", "data-lazy-src", "srcset", OF_SOURCE, "alt", "title", "data-image-title")
 
 
 def found(html):
-    return sorted(
-        tuple(each.attributes.get(name) for name in NAMES) for each in elements(html.encode()) if is_image(each)
-    )
+    return in_order(each.attributes for each in elements(html.encode()) if is_image(each) and has_link(each.attributes))
+
+
+def has_link(attributes):
+    return any(name in attributes for name in NAMES[:4])
+
+
+def in_order(images):
+    return sorted(str([attributes.get(name) for name in NAMES]) for attributes in images)
 
 
 def is_image(element):
@@ -23,12 +31,7 @@ def is_image(element):
 
 def of_tree(html):
     """What a parser finds that follows the whole of the standard."""
-    images = LexborHTMLParser(html).css("img[src]")
-    return sorted(tuple(value_of(each.attributes, name) for name in NAMES) for each in images)
-
-
-def value_of(attributes, name):
-    return (attributes[name] or "") if name in attributes else None
+    return in_order(filter(has_link, naive_images(LexborHTMLParser(html))))
 
 
 PAGES = [
@@ -54,6 +57,12 @@ PAGES = [
     "<!--><img src=a><!---><img src=b><!-- --!><img src=c><!-- -- ><img src=d>--><img src=e><!-- <!-->",
     "<? <img src=a> ><! <img src=b> ></ <img src=c> ></><img src=d>< img src=e><img src=f",
     "<div a='<img src=a>' b=\"'<img src=b>\"><img src=c><a/'><img src=d>'>",
+    "<img data-lazy-src=a alt=b><img srcset='a, b 2x'><img SRCSET=a srcset=b src=c><img alt=x><img data-lazy-src>",
+    "<picture><source srcset=a><img src=b></picture><picture><source><source srcset><source data-srcset=a srcset=b>"
+    "<source srcset=c><img alt=d></picture><source srcset=e><img src=f>",
+    "<picture><img src=a><source srcset=b></picture><img src=c><picture><source srcset=d></picture><img src=e>",
+    "<template><picture><source srcset=a></template><img src=b><video><source srcset=c><img src=d></video>",
+    "<svg><picture><source srcset=a></svg><img src=b><picture>\n<!-- --><source srcset='c 2x, d'/> <img/>x</picture>",
     "<select><img src=a></select><table><tr><td><img src=b></td></tr><img src=c></table><plaintext><img src=d>",
 ]
 
@@ -105,6 +114,23 @@ def test_images_of_made_up_pages_are_those_of_the_tree():
 def test_images_of_many_made_up_pages_are_those_of_the_tree():
     """Some differ where a tag inside SVG or MathML is closed by one outside."""
     assert len(same(seed=2, pages=200_000)) < 40
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<img alt=a>\n<noscript>\n<img src=b></noscript>", ["b", None]),
+        ("<img alt=a src=x><noscript><p>t<img src=b><img src=c></noscript><img src=d>", ["b", None, None, None]),
+        ("<picture><img alt=a></picture> <noscript><img src=b></noscript>", ["b", None]),
+        ("<img alt=a><noscript><img src=b title=c></noscript>", [None]),
+        ("<img alt=a>t<noscript><img src=b></noscript><img alt=a><br><noscript><img src=b></noscript>", [None] * 2),
+        ("<img alt=a><noscript></noscript><img src=b><noscript><img src=c></noscript>", ["c", None]),
+        ("<noscript><img src=a></noscript><template><img alt=b></template><noscript><img src=c>", [None] * 2),
+        ("<img alt=a><noscript><img alt></noscript>", []),
+    ],
+)
+def test_an_image_may_have_the_link_of_the_noscript_right_behind_it(html, expected):
+    assert [each.get(OF_NOSCRIPT) for each in html_pages.parse(html.encode(), {}).images] == expected
 
 
 def test_the_first_base_with_a_href_counts():

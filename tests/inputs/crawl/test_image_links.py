@@ -1,0 +1,84 @@
+"""The link of an image is its src, or what scripts put there."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.inputs.crawl.image_links import LINKS, largest, link_of
+from tests.naive.image_links import naive_largest, naive_link
+from tests.support.crawl_records import PAGE, dropped, of_warc, warc
+
+PARTS = [
+    *(
+        "a.jpg",
+        "b",
+        "https://c.org/w_1,h_2/d",
+        "data:image/gif;base64,R0lG",
+        "blank.gif",
+        "{x}",
+        "#",
+        ",",
+        ",,",
+        " ",
+        " ",
+    ),
+    *("\n", "\t", "(", ")", "( ,)", "1w", "320w", "640w", "0w", "1h", "0h", "1x", "2x", "1.5x", ".5x", "1.x", "+1x"),
+    *("-1x", "-0x", "1e3x", "1e999x", "w", "x", "2X", "é", "1w 2h", "3x,", "a 1x, b 2x"),
+]
+SETS = st.lists(st.sampled_from(PARTS), max_size=9).map("".join)
+SRCS = [
+    "",
+    " ",
+    "#",
+    "//:0",
+    "about:blank",
+    "data:,",
+    "http:a",
+    "HTTPS://a.org/b",
+    "spacer.png?x",
+    "/clear/a",
+    "a?blank",
+]
+SRCS += ["LazyLoad.gif", "blanket.jpg", "a-1x1-2.jpg", "ſpacer.gif", "a_blank", "javascript:x", "\n/a", "x{y}.jpg"]
+
+
+@settings(deadline=None)
+@given(SETS)
+def test_the_largest_of_a_set_is_what_the_standard_reads(value):
+    assert largest(value) == naive_largest(value)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(LINKS), st.one_of(st.sampled_from(SRCS), SETS), max_size=4))
+def test_the_link_of_an_image_is_that_of_the_definition(attributes):
+    assert link_of(attributes) == naive_link(attributes)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a,b 1x, c,d 2x,", "c,d"),
+        ("a 1x,b 3x,c 2x", "b"),
+        ("a, b,c", "a"),
+        ("a,,,", "a"),
+        ("a 100w, b 9x, c 200w 50h", "c"),
+        ("a 1w 2x, b 0w, c 1q, d (,) 9x, e -1x", None),
+        ("a 2x, data:image/png;base64,AA== 3x", "a"),
+        ("", None),
+    ],
+)
+def test_a_set_is_read_as_in_browsers(value, expected):
+    assert largest(value) == expected
+
+
+def test_images_that_wait_for_a_script_are_candidates():
+    html = """<img src="data:image/gif;base64,R0lG" data-src=a.jpg alt=1>
+<img data-lazy-src=b.jpg src=/x/blank.gif alt=2>
+<picture><source srcset="c.webp 1x, d.webp 2x"><img alt=3></picture><img srcset="e.jpg 320w, f,w_2.jpg 640w" alt=4>
+<img alt=5 src=data:,><noscript><img src=g.jpg></noscript><img src=h.jpg data-src=i.jpg srcset="j.jpg 2x" alt=6>
+<img src=spacer.gif data-src="" alt=7><img src="data:," data-src="{{k}}" alt=8><img alt=9>"""
+    pairs, tally = of_warc(warc(html))
+    names = ["a.jpg", "b.jpg", "d.webp", "f,w_2.jpg", "g.jpg", "h.jpg", "spacer.gif"]
+    folder = PAGE.rpartition("/")[0]
+    assert pairs == [(f"{folder}/{name}", str(k), "alt", PAGE) for k, name in enumerate(names, 1)]
+    assert (tally["image_links"], dropped(tally)) == (9, {"not_http": 1, "no_text": 1})
