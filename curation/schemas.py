@@ -100,6 +100,15 @@ CURATED = pa.schema(
     ]
 )
 
+# One row per text of an image in the sample of what a gate removed, with the step and the rule that removed it.
+GATE_REMOVED = pa.schema(
+    [
+        *(CURATED.field(name) for name in ("uid", "url", "text", "language", "page_url")),
+        pa.field("step", pa.string()),
+        pa.field("rule", pa.string()),
+    ]
+)
+
 COUNTS = pa.schema(
     [
         pa.field("id", pa.int32()),

@@ -50,6 +50,8 @@ GATE = {
     "perhaps score",
     "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "
     "texts'; an image without a caption keeps its alt texts",
+    "--keep-removed SHARE": "write the texts of this share of the images that all of this removes to gate_removed/, "
+    "and show in the report texts of each rule, and the entries that lose most of theirs",
 }
 MATCHING = {
     "--rules": "what is a match: symbols of normalised text, or padded substrings as in Meta CLIP's reference",

@@ -1,6 +1,7 @@
 """Copy a finished manifest without the images that exclusion lists name, and list the removed rows, on Spark.
 
-Counts, rates and probabilities stay as the run computed them: nothing is sampled again.
+Counts, rates and probabilities stay as the run computed them: nothing is sampled again. The sample of what a gate
+removed is copied without the excluded rows, too.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from curation.export.forms import with_kept
 from curation.report.facts import versions
 from curation.run.derived import Derivation, deriving
 from curation.run.finished import curated_files
+from curation.run.folder import REMOVED_PART
 from curation.run.ledger import digest_of
 from curation.run.making import Derived, Made
 from curation.run.results import Results
-from curation.schemas import CURATED
+from curation.schemas import CURATED, GATE_REMOVED
 from runtime.arrow.buffers import require
 from runtime.progress import Progress, counted
 from runtime.shipping import Shipped, ship
@@ -56,7 +58,7 @@ def remove(
     run = Results.open(source)
     description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
     with deriving(spark, to, Derivation(description, RUN, [run.path]), progress) as folder:
-        tallies = _write_rows(curated_files(run), exclusion, folder)
+        tallies = _write_rows(curated_files(run), run.files(REMOVED_PART), exclusion, folder)
         checksums = checksums_in(tallies)
         for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
             checksums[name] = copied(run.file(name), folder.path / name)
@@ -65,12 +67,19 @@ def remove(
     return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
 
 
-def _write_rows(files: list[OwnFile], exclusion: Exclusion, folder: Derived) -> Tallies:
-    """Write the kept rows to files of the same names in curated/, and the others to such files in removed/."""
+def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusion, folder: Derived) -> Tallies:
+    """Write the kept rows to files of the same names in curated/, and the others to such files in removed/.
+
+    The rows of `sample`, of what a gate removed, are written where they are not excluded.
+    """
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
         shipped = ship(folder.spark, Path(exclusion.save(Path(local, "exclusion"))))
         write = partial(_write_file, exclusion=shipped)
-        return folder.each_file("remove images", files, write, *PARTS)
+        tallies = folder.each_file("remove images", files, write, *PARTS)
+        if sample:
+            write = partial(_write_sample, exclusion=shipped)
+            tallies += folder.each_file("remove from the gate's sample", sample, write, REMOVED_PART)
+        return tallies
 
 
 def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
@@ -92,6 +101,15 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped) -> None:
                 made.tallies.add(f"{REASON}{reason}", number, language)
     for part, writer in zip(PARTS, (kept, removed), strict=True):
         made.wrote(part, name, writer.checksum)
+
+
+def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
+    """Write the rows of a file that are not excluded."""
+    own, name = exclusion.opened(Exclusion.open), file.path.name
+    with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
+        for rows in counted(batches(file)):
+            writer.write(rows.filter(own.excluded(rows).is_null()))
+    made.wrote(REMOVED_PART, name, writer.checksum)
 
 
 def _reasons(tallies: Tallies) -> dict[str, int]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from curation.by_uid.rows import PLACE, keys_of
 from curation.by_uid.tables import KEY_NAMES, ImageTable
 from curation.config import CurationConfig
 from curation.gate.plan import GatePlan
+from curation.gate.removed import StepFolder
 from curation.gate.rewriting import Begin, require_rows_of, rewritten, tally_languages
 from curation.gate.steps import Step, removed
 from curation.inputs.limits import shorter
@@ -61,7 +61,7 @@ class Captions(Step):
             digests = run(context.spark, list(enumerate(self.table.files)), _digest, TURNS).beginning("")
         return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
 
-    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images with their captions; tally `texts` by language as those that go less those that come."""
         best = _best(context.spark, self.table)
         known = keys_of(context.spark, images).join(best, KEY_NAMES, "left").select("file", "row", "caption")
@@ -121,6 +121,10 @@ class Captioner:
             tallies.add(name, int(images.sum()))
         tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
         tally_languages(found.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
+        if begin.removed:
+            gone = np.flatnonzero(begin.removed.drawn(batch) & ~stays)
+            rules = pa.repeat(TITLE, len(gone))
+            begin.removed.add(batch, found.take(pa.array(np.cumsum(has)[gone] - 1)), gone, rules)
         begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
         candidates = _lists(_joined(texts, found), begins, np.where(has, 1, np.diff(offsets))[stays])
         place = batch.schema.get_field_index("candidates")

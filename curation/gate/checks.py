@@ -13,6 +13,7 @@ from functools import cached_property, partial
 import numpy as np
 import pyarrow as pa
 
+from curation.gate.removed import Removed
 from curation.gate.rewriting import Begin, counted, require_rows_of, tally_languages, tally_texts
 from curation.run.hooks import Context
 from curation.schemas import MATCHED
@@ -48,7 +49,8 @@ def _not_made(*_: object) -> np.ndarray:
 class Check:
     """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images.
 
-    With `by_file` the rule takes the name of the file of images, too.
+    With `by_file` the rule takes the name of the file of images, too. What a check that `is_silent` removes is counted,
+    and never written down.
     """
 
     title: str
@@ -56,6 +58,7 @@ class Check:
     of_texts: bool = False
     make: Callable[[Context, Sequence[OwnFile]], Rule] | None = None
     by_file: bool = False
+    is_silent: bool = False
 
     def in_file(self, name: str) -> Rule:
         """Return the rule for images of a file."""
@@ -121,6 +124,8 @@ class Checks:
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
         by_text = _columns([check.in_file(begin.file)(texts, image, batch) for check in self.of_texts], len(texts))
         by_image = [check.rule(batch, verdicts) for check in self.of_images]
+        if begin.removed:
+            self._show(batch, begin.removed, _columns(by_image, batch.num_rows), by_text)
         if not self.of_texts:
             failed = _columns(by_image, batch.num_rows)
             self._tally_images(batch, failed, tallies)
@@ -133,6 +138,18 @@ class Checks:
         place, lists = batch.schema.get_field_index("candidates"), _lists(texts.filter(pa.array(stays)), left)
         batch = batch.set_column(place, MATCHED.field("candidates"), lists)
         return batch.filter(pa.array(~np.any(failed, axis=1)))
+
+    def _show(self, batch: pa.RecordBatch, removed: Removed, by_image: np.ndarray, by_text: np.ndarray) -> None:
+        """Let the sample have the texts that go, each under the first check that its image fails, or else the text."""
+        texts, offsets = parts(batch["candidates"])
+        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+        chosen = np.flatnonzero(removed.drawn(batch)[image])
+        own, checks = image[chosen], [*self.of_images, *self.of_texts]
+        failed = np.hstack([by_image[own], by_text[chosen]])
+        is_silent = failed[:, [check.is_silent for check in checks]].any(axis=1)
+        titles = pa.array([check.title for check in checks], pa.string())
+        rules = titles.take(pa.array(failed.argmax(axis=1), mask=is_silent | ~failed.any(axis=1)))
+        removed.add(batch, texts.take(pa.array(chosen)), own, rules)
 
     def _tally_tables(self, batch: pa.RecordBatch, verdicts: Verdicts, tallies: Tallies) -> None:
         """Tally the images in each table, the images with several rows that differ in it, and images by status."""

@@ -21,6 +21,7 @@ from curation.gate.found import of_table, require_found, require_own_rows
 from curation.gate.joined_tables import Asked, facts, with_unmet
 from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.gate.policies import RULES
+from curation.gate.removed import StepFolder
 from curation.gate.repeated_texts import find_repeated
 from curation.gate.rewriting import rewrite
 from curation.gate.rule import IMAGES, TEXTS
@@ -43,7 +44,7 @@ class Conditions(Step):
     asked: Asked
     checks: tuple[Check, ...]
 
-    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that pass all checks to files of the same names."""
         spark, plan, work = context.spark, self.asked.plan, context.output.artefacts
         sets = ship(spark, Path(plan.evaluation.save(work / "evaluation"))) if plan.evaluation else None
@@ -113,12 +114,12 @@ def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
     for bit, condition in enumerate(found):
         yield Check(condition.shown, partial(_is_unmet, bit=bit))
     for rule in plan.policy.over(IMAGES):
-        yield Check(str(rule), partial(_of_batch, rule=rule.fails))
+        yield Check(str(rule), partial(_of_batch, rule=rule.fails), is_silent=rule.rule.is_silent)
     for bit, name in enumerate(plan.evaluation.names if plan.evaluation else ()):
         yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
     for rule in plan.policy.rules:
         if rule.rule.scope == TEXTS:
-            yield Check(str(rule), rule.fails, of_texts=True)
+            yield Check(str(rule), rule.fails, of_texts=True, is_silent=rule.rule.is_silent)
         elif rule.rule is RULES["max_images_per_text"] and plan.images_per_text:
             make = partial(find_repeated, most=plan.images_per_text)
             yield Check(str(rule), of_texts=True, make=make, by_file=True)

@@ -21,7 +21,8 @@ from curation.config import CurationConfig
 from curation.gate.found import of_table, require_found, require_own_rows
 from curation.gate.marks import MARKS, write_marks
 from curation.gate.pictures import Pictures
-from curation.gate.rewriting import tally_texts
+from curation.gate.removed import StepFolder
+from curation.gate.rewriting import show_images, tally_texts
 from curation.gate.steps import Step, removed
 from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pairs_of, write_images
 from curation.run.hooks import Context
@@ -48,16 +49,16 @@ class Copies(Step):
     pictures: Pictures
     is_alone: bool = False  # no other step counts the images that the table has
 
-    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write each picture once; tally the texts of copies that do not stay."""
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.spark, images, self.pictures, work, marks)
         own = own_files(marks, checksums_in(marked), AGAIN)
         number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
-        send = partial(_send, buckets=number, folder=folder)
+        send = partial(_send, buckets=number, folder=folder, rule=self._title)
         most = context.config.max_texts
-        receive = partial(_receive, number=number, max_texts=most, folder=folder)
+        receive = partial(_receive, number=number, max_texts=most, folder=folder.path)
         by_file = {int(file.path.stem): file for file in own}
         items = [(file, by_file.get(n)) for n, file in enumerate(images)]
         return marked + exchange(context.spark, items, send, receive, partitions)
@@ -71,7 +72,11 @@ class Copies(Step):
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return how many copies were removed, and what the table has if no other step says so."""
         tables = [{"name": self.pictures.table.name, **of_table(0, counted)}] if self.is_alone else []
-        return {"tables": tables, "conditions": [removed(f"one image of a picture, by {self.pictures.same}", counted)]}
+        return {"tables": tables, "conditions": [removed(self._title, counted)]}
+
+    @property
+    def _title(self) -> str:
+        return f"one image of a picture, by {self.pictures.same}"
 
 
 def step(spark: SparkSession, plan: GatePlan) -> Copies | None:
@@ -79,19 +84,23 @@ def step(spark: SparkSession, plan: GatePlan) -> Copies | None:
     return Copies(plan.pictures, not plan.asks) if plan.pictures else None
 
 
-def _send(item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: Path) -> Iterator[Block]:
+def _send(
+    item: tuple[OwnFile, OwnFile | None], tallies: Tallies, buckets: int, folder: StepFolder, rule: str
+) -> Iterator[Block]:
     """Write the images of a file that have no copies; yield the texts of all other images, packed."""
     file, marks = item
     rows, copy_of = _marks(marks)
     packer, begin, path = Packer(buckets), 0, folder / file.path.name
-    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
         for batch in batches(file, MATCHED_ROW_GROUP):
             first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
             is_copy = np.zeros(batch.num_rows, bool)
             is_copy[rows[first:last] - begin] = True
             writer.write(batch.filter(pa.array(~is_copy)))
             copies = batch.filter(pa.array(is_copy))
-            pairs = _tallied(copies, copy_of[first:last], tallies)
+            goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
+            show_images(copies, goes, rule, removed)
+            pairs = _tallied(copies, copy_of[first:last], goes, tallies)
             yield from packer.deal(pairs, key_of(pairs))
             begin += batch.num_rows
     yield from packer.finish()
@@ -105,11 +114,10 @@ def _marks(file: OwnFile | None) -> tuple[np.ndarray, pa.Array]:
     return marks["row"].to_numpy(), pa.concat_arrays([pa.array([], pa.string()), *marks["copy_of"].chunks])
 
 
-def _tallied(images: pa.RecordBatch, copy_of: pa.Array, tallies: Tallies) -> pa.RecordBatch:
+def _tallied(images: pa.RecordBatch, copy_of: pa.Array, goes: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
     """Return the pairs of copies, which are counted."""
-    stay = pc.equal(images["uid"], copy_of).true_count
-    tallies.add("pictures", stay)
-    tallies.add("removed", images.num_rows - stay)
+    tallies.add("pictures", int((~goes).sum()))
+    tallies.add("removed", int(goes.sum()))
     tally_texts(images, np.ones(images.num_rows, bool), "texts", tallies)
     return pairs_of(images, copy_of)
 

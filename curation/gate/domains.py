@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from curation.by_uid.rows import images_of, key_columns
 from curation.by_uid.tables import KEY, KEY_NAMES
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gate.plan import GatePlan
-from curation.gate.rewriting import Begin, rewritten, tally_texts
+from curation.gate.removed import StepFolder
+from curation.gate.rewriting import Begin, rewritten, without
 from curation.gate.steps import Step, removed
 from curation.run.hooks import Context
 from runtime.draws import draws
@@ -38,7 +38,7 @@ class Domains(Step):
 
     most: int
 
-    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images with the smallest draws of each domain."""
         spark, most = context.spark, self.most
         drawn = images_of(spark, images, ["uid", "url"], partial(_drawn, seed=context.config.seed), _FIELDS)
@@ -49,11 +49,15 @@ class Domains(Step):
         kept = ranked.where(f"rank <= {most}").select("file", "row").union(begins)
         # Tasks drop what is over the limit before images of a domain come together: none gets a whole domain.
         with settings(spark, {_LIMIT: str(most)}):
-            return rewritten(kept, images, _stay, folder)
+            return rewritten(kept, images, partial(_stay, rule=self._title), folder)
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return how many images were removed."""
-        return {"conditions": [removed(f"at most {self.most:,} images of a registered domain", counted)]}
+        return {"conditions": [removed(self._title, counted)]}
+
+    @property
+    def _title(self) -> str:
+        return f"at most {self.most:,} images of a registered domain"
 
 
 def step(spark: SparkSession, plan: GatePlan) -> Domains | None:
@@ -69,11 +73,11 @@ def _drawn(batch: pa.RecordBatch, seed: int) -> list[pa.Array]:
     ]
 
 
-def _stay(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:
+def _stay(
+    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies, rule: str
+) -> pa.RecordBatch:
     """Return the images whose rows come."""
-    stays = np.zeros(batch.num_rows, bool)
+    goes = np.ones(batch.num_rows, bool)
     kept = np.empty(0, np.int64) if rows is None else rows["row"].to_numpy()
-    stays[kept[kept >= 0] - begin.row] = True
-    tallies.add("removed", int((~stays).sum()))
-    tally_texts(batch, ~stays, "texts", tallies)
-    return batch.filter(pa.array(stays))
+    goes[kept[kept >= 0] - begin.row] = False
+    return without(batch, goes, rule, begin.removed, tallies)

@@ -48,6 +48,7 @@ class GateOptions:
     captions: a table of captions, by uid or url.
     match_captions: balance images by their captions; by alt texts where there is none.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
+    keep_removed: the share of removed images whose texts are written to gate_removed/; None: of none.
     """
 
     status: Paths = ()
@@ -62,8 +63,11 @@ class GateOptions:
     captions: Paths = ()
     match_captions: bool = False
     steps: Sequence[str] = ()
+    keep_removed: float | None = None
 
     def __post_init__(self) -> None:
+        if self.keep_removed is not None and not 0 < self.keep_removed <= 1:
+            raise InputError(f"keep_removed is {self.keep_removed}; it is a share of images, above 0 and at most 1")
         for name in ("status", "only", "images", "policy", "decontaminate", "decontaminate_texts", "captions", "steps"):
             require_several(name, getattr(self, name))
         for table in self.images:
@@ -89,6 +93,7 @@ class GatePlan:
     pictures: Pictures | None = None
     captions: ImageTable | None = None  # they take the place of alt texts
     named: Mapping[str, str] = field(default_factory=dict)  # steps of other packages, with their values
+    keep_removed: float | None = None  # the share of removed images that is written down
 
     @classmethod
     def find(cls, options: GateOptions) -> GatePlan:
@@ -106,12 +111,15 @@ class GatePlan:
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
             captions=find_captions(options.captions) if options.captions else None,
             named=named(options.steps),
+            keep_removed=options.keep_removed,
         )
         plan.require_comparable()
         if plan.keep is not None:
             known = [name for names in plan.column_names.values() for name in names]
             require_columns(names_in(plan.keep, known), plan.column_names)
         if same is None:
+            if plan.keep_removed is not None and not plan:
+                raise InputError("--keep-removed writes down what a gate removes, and no gate is asked for; give one")
             return plan
         return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
 

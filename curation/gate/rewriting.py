@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from curation.by_uid.rows import RowStream, by_file, summed
+from curation.gate.removed import Removed, StepFolder
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
 from runtime.arrow.buffers import parts
@@ -23,10 +23,14 @@ from runtime.tallies import SCHEMA, Tallies
 
 
 class Begin(NamedTuple):
-    """The name of a file, and the position in it of the first image of a batch."""
+    """The name of a file, and the position in it of the first image of a batch.
+
+    `removed` takes what is removed of the file, where a sample of that is asked for.
+    """
 
     file: str
     row: int
+    removed: Removed | None = None
 
 
 # A change takes a MATCHED batch, the rows about its images (None if the step has no rows), where the batch begins, and
@@ -34,20 +38,22 @@ class Begin(NamedTuple):
 Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
 
 
-def rewritten(rows: DataFrame, images: Sequence[OwnFile], change: Change, folder: Path) -> Tallies:
+def rewritten(rows: DataFrame, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
     """Rewrite all files, each in the task to which Spark brings the rows about its images (PLACE and others)."""
     write = partial(_write_each, images=list(images), change=change, folder=folder)
     return summed(map_batches(by_file(rows, len(images)), write, SCHEMA))
 
 
-def rewrite(file: OwnFile, change: Change, folder: Path, number: int = 0, rows: RowStream | None = None) -> Tallies:
+def rewrite(
+    file: OwnFile, change: Change, folder: StepFolder, number: int = 0, rows: RowStream | None = None
+) -> Tallies:
     """Rewrite a file into `folder` under the same name; `number` is the file's number in the rows."""
-    tallies, begin, path = Tallies(), 0, folder / file.path.name
-    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer:
+    tallies, row, path = Tallies(), 0, folder / file.path.name
+    with part_writer(path, MATCHED, MATCHED_ROW_GROUP) as writer, folder.removed(path.name, tallies) as removed:
         for batch in batches(file, MATCHED_ROW_GROUP):
-            end = begin + batch.num_rows
-            writer.write(change(batch, rows and rows.take(number, begin, end), Begin(path.name, begin), tallies))
-            begin = end
+            begin = Begin(path.name, row, removed)
+            row += batch.num_rows
+            writer.write(change(batch, rows and rows.take(number, begin.row, row), begin, tallies))
     tallies.add("passed", writer.rows)
     tally(tallies, path, writer.checksum)
     return tallies
@@ -58,6 +64,28 @@ def require_rows_of(batch: pa.RecordBatch, rows: pa.RecordBatch | None) -> pa.Re
     if rows is None or rows.num_rows != batch.num_rows:
         raise ValueError(f"{rows.num_rows if rows else 0} rows came for {batch.num_rows} images")
     return rows
+
+
+def without(
+    batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None, tallies: Tallies
+) -> pa.RecordBatch:
+    """Return the images of a MATCHED batch that stay; tally those for which `goes` is true, and their texts.
+
+    `rule` is what removes them, in words.
+    """
+    tallies.add("removed", int(goes.sum()))
+    tally_texts(batch, goes, "texts", tallies)
+    show_images(batch, goes, rule, removed)
+    return batch.filter(pa.array(~goes))
+
+
+def show_images(batch: pa.RecordBatch, goes: np.ndarray, rule: str, removed: Removed | None) -> None:
+    """Let the sample have the texts of the images for which `goes` is true."""
+    if removed:
+        texts, offsets = parts(batch["candidates"])
+        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+        chosen = np.flatnonzero((goes & removed.drawn(batch))[image])
+        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], pa.repeat(rule, len(chosen)))
 
 
 def tally_texts(batch: pa.RecordBatch, images: np.ndarray, name: str, tallies: Tallies) -> None:
@@ -79,7 +107,7 @@ def counted(strings: pa.Array) -> list[tuple[str, int]]:
 
 
 def _write_each(
-    rows: Iterable[pa.RecordBatch], images: Sequence[OwnFile], change: Change, folder: Path
+    rows: Iterable[pa.RecordBatch], images: Sequence[OwnFile], change: Change, folder: StepFolder
 ) -> Iterator[pa.RecordBatch]:
     stream = RowStream(rows)
     for number in stream.files():

@@ -15,7 +15,8 @@ class Rule:
     """A row of a table of rules: what the rule removes, `N` being its number.
 
     `check` of a rule over IMAGES gets a MATCHED batch, and returns which images it removes. Of one over TEXTS it gets
-    their structs, the row of each one's image and the batch, and returns which texts it removes.
+    their structs, the row of each one's image and the batch, and returns which texts it removes. What a rule that
+    `is_silent` removes is counted, and never written down.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Rule:
     numbers: tuple[int, int] | None = None  # the least and the most; None: it takes no number
     is_recommended: bool = False
     recommended: int | None = None  # its number then
+    is_silent: bool = False
 
     @property
     def form(self) -> str:

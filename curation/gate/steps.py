@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
+from curation.gate.removed import Sample, StepFolder, parts_in
+from curation.run.folder import REMOVED_PART
 from curation.run.hooks import Context
 from runtime.console import AGAIN
 from runtime.errors import InputError
@@ -45,7 +46,7 @@ class Step:
         """Return the step after reading what it needs besides images."""
         return self
 
-    def write(self, images: Sequence[OwnFile], folder: Path, context: Context) -> Tallies:
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that stay to files in `folder`; tally `passed` and the checksum of each file."""
         raise NotImplementedError
 
@@ -81,27 +82,35 @@ class Gated:
 
 @dataclass(frozen=True)
 class Gate:
-    """The steps of a run's gate, checked and ready to run."""
+    """The steps of a run's gate, checked and ready to run, and the share of removed images that is written down."""
 
     steps: Mapping[str, Step]
+    keep_removed: float = 0.0
 
     @classmethod
     def open(cls, spark: SparkSession, plan: GatePlan) -> Gate:
         """Return the steps that are asked for; InputError for an expression that cannot be evaluated."""
         asked = {name: step(spark, plan) for name, step in hooks(GROUP, OF_FLAGS | NAMED).items()}
-        return cls({name: step for name, step in asked.items() if step is not None})
+        return cls({name: step for name, step in asked.items() if step is not None}, plan.keep_removed or 0.0)
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
         """Write the images that pass to the part LAST of the output, begun anew; return its files."""
         steps = {name: step.prepare(context) for name, step in self.steps.items()}
         counted: dict[str, Tallies] = {}
+        sampled: dict[str, str] = {}
+        removed = context.output.parts.begin(REMOVED_PART) if self.keep_removed else None
         with context.progress.stage("gate images"):
             for name, step in steps.items():
                 folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
+                sample = Sample(removed, name, self.keep_removed, context.config.seed) if removed else None
                 with settings(context.spark, SHUFFLED_JOINS):
-                    counted[name] = step.write(images, folder, context)
+                    counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)
-                images = own_files(folder, checksums_in(counted[name]), AGAIN)
+                own, more = parts_in(checksums_in(counted[name]))
+                images, sampled = own_files(folder, own, AGAIN), sampled | more
+        if sampled:
+            context.output.retract_results()
+            context.output.finish(REMOVED_PART, sampled)
         return list(images), Gated(steps, counted)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ from curation.by_uid.by_key import Groups, Places, buckets_of, deal, send_images
 from curation.gate.checks import VERDICTS, Checks
 from curation.gate.joined_tables import Part, facts_schema
 from curation.gate.plan import NOT_TRIED, ROW, SUCCESS
+from curation.gate.removed import StepFolder
 from curation.gate.rewriting import rewrite
 from curation.run.sizes import group_buckets
 from runtime.buckets import Packer
@@ -55,7 +55,7 @@ def rewritten(
     checks: Checks,
     parts: Sequence[Part],
     has_status: bool,
-    folder: Path,
+    folder: StepFolder,
 ) -> Tallies:
     """Rewrite all files with the images that pass the checks, given `facts` about images."""
     places = Places.of(row_counts(images))
@@ -159,7 +159,7 @@ def _receive(
     images: Sequence[OwnFile],
     places: Places,
     checks: Checks,
-    folder: Path,
+    folder: StepFolder,
 ) -> Tallies:
     """Rewrite the files of whose images verdicts come."""
     stream, tallies = places.stream(blocks, VERDICTS), Tallies()

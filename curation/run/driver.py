@@ -153,7 +153,7 @@ class Steps:
             passed_over=self.request.passed_over,
             **(counted.gated.facts() if counted.gated else {}),
         )
-        seen = Observation(self._context, images.files, output.curated_files(), run)
+        seen = Observation(self._context, images.files, output.files("curated"), run)
         observed = {name: observer.observe(seen) for name, observer in self.request.observers.items()}
         output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
 

@@ -37,7 +37,9 @@ from runtime.tallies import Tallies
 
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a sample; the first is written last
-PARTS = (FOLDER, "pairs", "matched", "gated", "curated", "counts.parquet", "thresholds.json", *DESCRIPTIONS)
+RESULTS = ("counts.parquet", "thresholds.json")
+REMOVED_PART = "gate_removed"  # a sample of what a gate removed
+PARTS = (FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
 REOPENED = ("matched",)  # what a run adds to there, for the next run to go on with if it breaks off
 
 
@@ -175,9 +177,11 @@ class Output:
         self.owner.require()
         if not run.gate:
             remove(self.gated)  # of an earlier run
+        if not self.files(REMOVED_PART):
+            remove(self.path / REMOVED_PART)
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
         thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
-        report = write_report(self.path / "report.html", run, rates, first_rows(self.curated_files(), SAMPLE_ROWS))
+        report = write_report(self.path / "report.html", run, rates, first_rows(self.files("curated"), SAMPLE_ROWS))
         self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
         write_json(self.path / "times.json", {"stages": times})
         self.owner.require()
@@ -194,12 +198,11 @@ class Output:
         """Return what the matched images were made from before, also where someone has deleted them."""
         return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
 
-    def curated_files(self) -> list[OwnFile]:
-        """Return the curated files, once they are finished."""
-        own = {
-            path.removeprefix("curated/"): each for path, each in self.checksums.items() if path.startswith("curated/")
-        }
-        return own_files(self.path / "curated", own, AGAIN)
+    def files(self, part: str) -> list[OwnFile]:
+        """Return the files of a part that this run has finished; none of one that it does not write."""
+        prefix = f"{part}/"
+        own = {path.removeprefix(prefix): each for path, each in self.checksums.items() if path.startswith(prefix)}
+        return own_files(self.path / part, own, AGAIN) if own else []
 
     def _record(self, part: str, checksums: dict[str, str]) -> None:
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Who observes, by the name under which run.json has what was seen: functions as `Finds`, in the order of the report.
 OBSERVERS = {
     "doubtful": "curation.observers.doubtful:find",
+    "gate_removed": "curation.observers.gate_removed:find",
     "shape": "curation.observers.shape:find",
     "alignment": "curation.observers.alignment:find",
 }

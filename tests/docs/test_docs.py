@@ -17,6 +17,7 @@ import curation.dataframes
 import metadata as metadata_package
 from curation import EntryCounts, Matching, Thresholds, draws, keep_probability, rates_of
 from curation.images.uids import uids
+from curation.schemas import GATE_REMOVED
 from metadata import Entries
 from tests.sample.wikipedias import write_dump
 from tests.support.checkout import ROOT, of_a_user
@@ -160,6 +161,10 @@ def test_the_fields_of_metadata_are_those_of_the_reference(metadata):
 @pytest.mark.parametrize("name", ["curated/00000.parquet", "matched/00000.parquet", "counts.parquet"])
 def test_the_columns_of_a_run_are_those_of_the_reference(curated, name):
     assert columns(pq.read_schema(curated / name)) == documented_columns(name)
+
+
+def test_the_columns_of_what_a_gate_removed_are_those_of_the_reference():
+    assert columns(GATE_REMOVED) == documented_columns("gate_removed/")
 
 
 @pytest.mark.spark

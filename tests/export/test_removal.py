@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,13 +16,14 @@ from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
 from curation.export.removal import REMOVED, remove
 from curation.run.results import Results
-from curation.schemas import CURATED
+from curation.run.verify import verify
+from curation.schemas import CURATED, GATE_REMOVED
 from metadata import InputError
 from runtime.storage.own_files import part_files
 from runtime.storage.paths import names
 from tests.naive.exclusion import naive_excluded
 from tests.support.downloaded import all_bytes
-from tests.support.finished_run import finished_run, image
+from tests.support.finished_run import finished_run, image, write_parts
 from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
 
@@ -100,6 +102,27 @@ def test_the_figures_tell_what_is_kept_and_what_was_removed(run, tmp_path):
     assert removal["removed"] == old["rows"]["kept"] - len(left) == reasons.total()
     assert new["made_from"] == old["made_from"]
     assert (tmp_path / "new" / "counts.parquet").read_bytes() == (run.path / "counts.parquet").read_bytes()
+
+
+def test_the_sample_of_what_a_gate_removed_is_copied_without_them(run, tmp_path):
+    listed = {"uids": [run.images[1]["uid"]], "domains": [DOMAIN], "pages": ["p.example"]}
+    sample = [
+        {name: row[name] for name in ("uid", "url")}
+        | {"text": text["text"], "language": text["language"], "page_url": page, "step": "conditions", "rule": "html"}
+        for number, row in enumerate(run.images)
+        for text in row["candidates"]
+        for page in [None if number % 5 else "https://www.p.example/about"]
+    ]
+    write_parts(run.path / "gate_removed", pa.RecordBatch.from_pylist(sample, GATE_REMOVED), 2)
+    remove(in_turn(), run.path, Exclusion.of(**listed), tmp_path / "new")
+    left = pq.read_table(tmp_path / "new" / "gate_removed")
+    assert left.schema.equals(GATE_REMOVED)
+    assert left.to_pylist() == [row for row in sample if naive_excluded(row, **listed) is None]
+    assert {name for name in facts(tmp_path / "new")["checksums"] if name.startswith("gate_removed/")} == {
+        "gate_removed/00000.parquet",
+        "gate_removed/00001.parquet",
+    }
+    assert verify(tmp_path / "new").endswith("files are as they were written")
 
 
 def test_each_removal_is_added_to_those_before(run, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from curation.config import CurationConfig
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gate.domains import PURPOSE, Domains
+from curation.gate.removed import StepFolder
 from curation.run.hooks import Context
 from curation.schemas import MATCHED
 from runtime.draws import draws
@@ -23,7 +24,7 @@ def capped(spark, folder, images: list[dict], most: int, seed: int, files: int) 
     write_parts(folder / "in", pa.RecordBatch.from_pylist(images, MATCHED), files)
     (folder / "out").mkdir()
     context = Context(spark, CurationConfig(seed=seed), NotImplemented, NotImplemented, NotImplemented)
-    counted = Domains(most).write(own_files(folder / "in", None, ""), folder / "out", context)
+    counted = Domains(most).write(own_files(folder / "in", None, ""), StepFolder(folder / "out"), context)
     rows = [row for file in own_files(folder / "out", None, "") for row in read_table(file).to_pylist()]
     assert counted["passed"] == len(rows)
     assert counted["removed"] == len(images) - len(rows)

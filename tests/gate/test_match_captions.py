@@ -10,6 +10,7 @@ import pytest
 from curation.by_uid.captions import caption_rows, find_captions
 from curation.gate.captions import Captioner
 from curation.gate.plan import GateOptions, GatePlan
+from curation.gate.rewriting import Begin
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import Tallies
@@ -42,7 +43,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
         {"caption": pa.array([_cleaned(naive_best(rows, row["uid"])) for row in images], pa.string())}
     )
     tallies, captioned = Tallies(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
-    found = captioned(batch, best, 0, tallies)
+    found = captioned(batch, best, Begin("", 0), tallies)
     assert found.schema == MATCHED
     assert found.to_pylist() == expected
     assert tallies["captioned"] == counts["images"] > 20
@@ -53,7 +54,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     after = [text["language"] for row in expected for text in row["candidates"]]
     for code, texts in tallies.by_language("texts").items():
         assert texts == before.count(code) - after.count(code)
-    assert captioned(batch.slice(0, 0), best.slice(0, 0), 0, Tallies()).num_rows == 0
+    assert captioned(batch.slice(0, 0), best.slice(0, 0), Begin("", 0), Tallies()).num_rows == 0
 
 
 def _cleaned(caption: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """The report in a real browser, opened from a file: it sorts and filters, fits a phone, and runs nothing foreign."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from selenium import webdriver
@@ -8,7 +9,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from curation.clustering.summary import write_page
+from curation.observers.gate_removed import section, thinned
+from curation.observers.shape import ShapeObserver
+from curation.report.facts import Observed
 from curation.report.page import write_report
+from curation.run.hooks import Observation
 from metadata.languages import LANGUAGES
 from tests.clustering.test_page import hostile_facts
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
@@ -78,6 +83,16 @@ def all_languages():
     for i, language in enumerate(LANGUAGES):
         run.matched.add("language.texts", 10**9 - i, language.code)
     return run, rates
+
+
+def with_sections():
+    """Return a run with what observers add: the shape of its counts, and what a gate removed."""
+    run, rates = finished({language.code: ["x", "y" * 90] for language in LANGUAGES}, range(2 * len(LANGUAGES)))
+    long = {"text": "W" * 300, "url": f"http://a.example/{'x' * 400}", "step": "conditions", "rule": "x" * 90}
+    gone = row(entries=[], **long)
+    removed = section([gone, gone], thinned(20 * run.counts.values, run), run)
+    shape = ShapeObserver().observe(Observation(None, [], [], run))
+    return replace(run, observed={"shape": shape, "gate_removed": Observed(section=removed)}), rates
 
 
 def one(browser, selector: str):
@@ -265,7 +280,7 @@ def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(bro
 
 
 @pytest.mark.parametrize("width", [1280, PHONE, 320])
-@pytest.mark.parametrize("made", [finished, nothing_read, all_languages])
+@pytest.mark.parametrize("made", [finished, nothing_read, all_languages, with_sections])
 def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, tmp_path, made, width):
     resize(browser, width)
     address = "http://a.example/" + "x" * 400

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -66,7 +66,8 @@ class Curate(Kind):
         )
 
     def results(self, output: Path) -> dict[str, bytes]:
-        return contents(output, ("curated",), ("counts.parquet", "thresholds.json"))
+        found = contents(output, ("curated",), ("counts.parquet", "thresholds.json"))
+        return found | {"gate_removed": _rows_in(contents(output, ("gate_removed",), ()).values())}
 
     def require_whole(self, output: Path) -> None:
         verify(output)
@@ -82,12 +83,12 @@ class Curate(Kind):
 
 
 def _gate(folder: Path) -> Options:
-    return Options(gate=GateOptions(policy=["min_words:5", "max_images_per_text:3"]))
+    return Options(gate=GateOptions(policy=["min_words:5", "max_images_per_text:3"], keep_removed=0.5))
 
 
 def _table(folder: Path) -> Options:
     """Return a condition on a table, and that one image of a picture stays."""
-    return Options(gate=GateOptions(images=[[folder / TABLE]], keep="score > 0", same_image="sha256"))
+    return Options(gate=GateOptions(images=[[folder / TABLE]], keep="score > 0", same_image="sha256", keep_removed=1))
 
 
 CURATE = (
@@ -98,6 +99,12 @@ CURATE = (
     Curate("gate", _AUTOMATA, _gate),
     Curate("table and same image", _AUTOMATA, _table),
 )
+
+
+def _rows_in(files: Iterable[bytes]) -> bytes:
+    """Return the rows of Parquet files in an order of their own: the size of buckets decides how they are cut."""
+    rows = [row for file in files for row in pq.read_table(pa.BufferReader(file)).to_pylist()]
+    return "\n".join(sorted(map(repr, rows))).encode()
 
 
 @cache
