@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
+from curation.online.batches import ByEntries
 from curation.online.config import Expert, OnlineConfig, World
 from curation.online.index import Index
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from curation.online.building import build
     from curation.online.dataset import BalancedDataset
 
-__all__ = ["BalancedDataset", "Captions", "Clusters", "Expert", "Index", "OnlineConfig", "World", "build"]
+__all__ = ["BalancedDataset", "ByEntries", "Captions", "Clusters", "Expert", "Index", "OnlineConfig", "World", "build"]
 
 
 _MODULES = {"BalancedDataset": "curation.online.dataset", "build": "curation.online.building"}

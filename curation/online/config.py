@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
+from curation.online.batches import ByEntries
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_share
 
@@ -114,12 +115,14 @@ class OnlineConfig:
     mixed_blocks: blocks of the index whose samples are shuffled among each other.
     caption_ratio: of samples with a caption, the share whose text it is.
     expert: the expert whose images alone are kept; None: all.
+    batches: what chooses batches by their entries; None: all samples come.
     """
 
     seed: int = 0
     mixed_blocks: int = 16
     caption_ratio: float = 0.15  # as in Altogether (2410.17251)
     expert: Expert | None = None
+    batches: ByEntries | None = None
 
     def __post_init__(self) -> None:
         if self.mixed_blocks < 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from curation.balancing.counts import EntryCounts, counts_file
 from curation.by_uid.captions import Captions
 from curation.online.config import OnlineConfig, World
-from curation.online.epochs import Epoch, order_of_blocks, read
+from curation.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
 from curation.online.index import Index
 from runtime.errors import InputError
 from runtime.packages import missing
@@ -49,7 +50,8 @@ class BalancedDataset(IterableDataset):
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
     rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file that
     `curation.captions` builds) one stands for the text of a sample with the probability `caption_ratio` of the config.
-    With an `expert` in the config only its images are kept.
+    With an `expert` in the config only its images are kept; with `batches`, each batch_size samples are one that they
+    chose.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class BalancedDataset(IterableDataset):
         self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
         self.config, self.transform = config or OnlineConfig(), transform
         self.world = world or World.here()
+        if self.config.batches is not None:
+            self.config.batches.require_entries(len(self.rates))
         self.captions = Captions.open(captions) if isinstance(captions, str | PathLike) else captions
         # In shared memory: workers that live on from one epoch to the next see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -90,9 +94,12 @@ class BalancedDataset(IterableDataset):
         Ranks get a few more or fewer samples than one another; processes that wait for each other need one number.
         """
         number, size = max(workers, 1), self.world.size
-        order = self._order(int(self._epoch))
-        sizes = self._drawn(int(self._epoch)).sizes()[order]
-        shares = [sizes[consumer :: number * size].sum() for consumer in range(number * size)]
+        if self.config.batches is not None:
+            self.config.batches.require_size(batch_size)
+        order, sizes = self._order(int(self._epoch)), self._drawn(int(self._epoch)).sizes()
+        dealt = [groups(order, self.config, consumer, number * size) for consumer in range(number * size)]
+        shares = [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
+        require_any(sum(shares), sum(dealt, []), self.config)
         batches = np.array(shares).reshape(number, size) // batch_size
         return int(batches.sum(axis=0).min())
 
@@ -112,20 +119,20 @@ class BalancedDataset(IterableDataset):
         self._epoch.fill_(self._resumed.epoch)
 
     def _samples(self, position: Position) -> Iterator[Any]:
-        mixed = self.config.mixed_blocks
         worker, workers = _worker()
         # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
         consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
-        blocks = self._order(position.epoch)[consumer::consumers]
+        dealt = groups(self._order(position.epoch), self.config, consumer, consumers)
         epoch = self._drawn(position.epoch)
-        taken = position.taken
-        for group in range(position.group, -(-len(blocks) // mixed)):
-            kept = epoch.kept(blocks[group * mixed : (group + 1) * mixed]).slice(taken)
-            for sample in read(self.index, kept):
-                taken += 1
-                self._position = Position(position.epoch, group, taken)
+        done = position.taken
+        for group, blocks in islice(enumerate(dealt), position.group, None):
+            for sample in read(self.index, epoch.kept(blocks).slice(done)):
+                done += 1
+                self._position = Position(position.epoch, group, done)
                 yield self.transform(sample) if self.transform else sample
-            taken = 0
+            done = 0
+        if self._position == Position(position.epoch):
+            require_any(0, dealt, self.config)
 
     def _order(self, epoch: int) -> np.ndarray:
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
@@ -143,6 +150,8 @@ class BalancedDataset(IterableDataset):
             data["captions"], numbers["caption_ratio"] = self.captions.digest, self.config.caption_ratio
         if self.config.expert is not None:
             data["expert"] = self.config.expert.description
+        if self.config.batches is not None:
+            numbers["batches"] = self.config.batches.description
         return reader | data | numbers
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,32 +20,66 @@ import pyarrow as pa
 from curation.balancing.counts import entry_ids
 from curation.by_uid.captions import Captions
 from curation.kernels import sampling as kernels
+from curation.online.batches import ByEntries, choose
 from curation.online.config import CaptionDraw, OnlineConfig, purpose
 from curation.online.index import Index
+from curation.schemas import ENTRY_IDS
 from curation.tars.samples import SAMPLES
 from runtime.arrow.buffers import parts
 from runtime.draws import draws
-from runtime.errors import InputError
+from runtime.errors import InputError, ParameterError
 
-# A sample that is kept: its row of SAMPLES, the number of its shard, and what was drawn for it.
-KEPT = pa.schema(
+# A sample that is drawn: its row of SAMPLES, the number of its shard, and its text.
+DRAWN = pa.schema(
     [
         *SAMPLES,
         pa.field("shard", pa.int64()),
         pa.field("text", pa.string()),
         pa.field("probability", pa.float64()),
-        pa.field("caption", pa.string()),  # where it stands for the text
     ]
 )
+KEPT = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the text
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The rows of a batch that an epoch keeps, ascending, with the text and the probability of each."""
+    """The rows of a batch that an epoch keeps, ascending, with the number of the text and the probability of each."""
 
+    batch: pa.RecordBatch
     rows: np.ndarray
-    texts: pa.StringArray
+    chosen: np.ndarray  # of all texts of the batch
     probability: np.ndarray
+    shard: int = 0
+
+    @property
+    def uids(self) -> pa.StringArray:
+        """The uid of each row."""
+        return self.batch["uid"].take(pa.array(self.rows))
+
+    @property
+    def texts(self) -> pa.StringArray:
+        """The text of each row."""
+        return self._of_text("text")
+
+    @property
+    def entries(self) -> pa.ListArray:
+        """The entries of each row's text."""
+        return self._of_text("entries")
+
+    def take(self, numbers: np.ndarray) -> Drawn:
+        """Return some of these, by their positions."""
+        rows, chosen, probability = (each[numbers] for each in (self.rows, self.chosen, self.probability))
+        return Drawn(self.batch, rows, chosen, probability, self.shard)
+
+    def samples(self) -> pa.RecordBatch:
+        """Return these as DRAWN samples."""
+        columns = self.batch.select(SAMPLES.names).take(pa.array(self.rows))
+        values = [np.full(len(columns), self.shard), self.texts, self.probability]
+        return pa.RecordBatch.from_arrays([*columns, *values], schema=DRAWN)
+
+    def _of_text(self, name: str) -> pa.Array:
+        texts, _ = parts(self.batch["candidates"])
+        return texts.field(name).take(pa.array(self.chosen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,20 +93,37 @@ class Epoch:
     captions: Captions | None = None
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
-        """Return the KEPT samples of some blocks, shuffled among each other."""
-        table = pa.Table.from_batches([self._kept(int(block)) for block in blocks], KEPT)
-        return table.take(shuffled(table["uid"], self.config.seed, purpose("order", self.number)))
+        """Return the KEPT samples of some blocks, shuffled among each other; of a super-batch, those of its batch."""
+        drawn = [self._drawn(int(block)) for block in blocks]
+        if self.config.batches is not None:
+            drawn = self._chosen(drawn)
+        table = pa.Table.from_batches([each.samples() for each in drawn], DRAWN)
+        table = table.take(self._shuffled(table["uid"]))
+        captions = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number)
+        return table.append_column(KEPT.field("caption"), captions.of(self.captions, table["uid"].combine_chunks()))
 
-    def _kept(self, block: int) -> pa.RecordBatch:
+    def _drawn(self, block: int) -> Drawn:
+        """Return the samples of a block that are drawn."""
         shard = self.index.shard_of(block)
         rows = self.index.rows(shard)[block - int(self.index.first_blocks[shard])]
-        drawn = draw(rows, self.rates, self.config, self.number)
-        columns = rows.select(SAMPLES.names).take(pa.array(drawn.rows))
-        captions = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number).of(
-            self.captions, columns["uid"]
-        )
-        values = [np.full(len(columns), shard), drawn.texts, drawn.probability, captions]
-        return pa.RecordBatch.from_arrays([*columns, *values], schema=KEPT)
+        return replace(draw(rows, self.rates, self.config, self.number), shard=shard)
+
+    def _chosen(self, drawn: list[Drawn]) -> list[Drawn]:
+        """Return the samples of a super-batch that its batch has."""
+        order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()))
+        entries = pa.chunked_array([each.entries for each in drawn], ENTRY_IDS).take(pa.array(order))
+        chosen = np.sort(order[choose(entries, taken(len(order), self.config), self._targets)])
+        begins = np.cumsum([0, *(len(each.rows) for each in drawn)])
+        cuts = np.searchsorted(chosen, begins)
+        return [each.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, each in enumerate(drawn)]
+
+    def _shuffled(self, uids: pa.ChunkedArray) -> np.ndarray:
+        return shuffled(uids, self.config.seed, purpose("order", self.number))
+
+    @cached_property
+    def _targets(self) -> np.ndarray:
+        """What the batches aim at."""
+        return ByEntries.targets(cast(ByEntries, self.config.batches), len(self.rates))
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
@@ -93,12 +146,38 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
     kept = np.flatnonzero(draws(config.seed, purpose("keep", epoch), uids) < probability)
     if config.expert is not None:
         kept = kept[config.expert.takes(uids.take(pa.array(kept)))]
-    return Drawn(kept, texts.field("text").take(pa.array(chosen[kept])), probability[kept])
+    return Drawn(batch, kept, chosen[kept], probability[kept])
 
 
 def shuffled(names: pa.Array | pa.ChunkedArray, seed: int, purpose: str) -> np.ndarray:
     """Return a permutation of the rows of `names`, the same for the same names."""
     return np.argsort(draws(seed, purpose, names), kind="stable")
+
+
+def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:
+    """Return the groups of blocks that a consumer reads, in the order in which an epoch deals them out.
+
+    Super-batches are dealt out whole: what is chosen of one does not depend on the number of consumers.
+    """
+    mixed = config.mixed_blocks
+    if config.batches is None:
+        order = order[consumer::consumers]
+        return [order[begin : begin + mixed] for begin in range(0, len(order), mixed)]
+    return [order[begin : begin + mixed] for begin in range(consumer * mixed, len(order), consumers * mixed)]
+
+
+def taken(kept: int, config: OnlineConfig) -> int:
+    """Return how many of the kept samples of a group come: all, or one batch of a super-batch that has as many."""
+    if config.batches is None:
+        return kept
+    return config.batches.batch if kept >= config.batches.batch else 0
+
+
+def require_any(samples: int, groups: list[np.ndarray], config: OnlineConfig) -> None:
+    """Refuse super-batches of which each is smaller than a batch."""
+    if config.batches is not None and not samples and any(len(group) == config.mixed_blocks for group in groups):
+        fault = f"is {config.mixed_blocks}, and no super-batch of as many blocks keeps {config.batches.batch} samples"
+        raise ParameterError(f"{fault}; give more", "mixed_blocks")
 
 
 def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:

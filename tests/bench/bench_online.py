@@ -3,7 +3,8 @@
 "Passed" counts every sample of the tars, kept or skipped, as an epoch of either feed passes all; "kept" counts what
 comes out. One process, no loader. `raw` is bytes, `decoded` a pixel array. Every image has a match, so that "all kept",
 where every rate is 1, is the worst case: it reads all that webdataset reads but the json. "without json" is webdataset
-told to skip these, too. "Cold": the tars are dropped from the page cache before each run.
+told to skip these, too. "Cold": the tars are dropped from the page cache before each run. "1 of 2", "1 of 5": batches
+by entries, of super-batches of 16 blocks (--per-tar 16384 fills them).
 """
 
 import argparse
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation import online  # noqa: E402
+from curation.online.batches import ByEntries  # noqa: E402
 from curation.online.config import OnlineConfig  # noqa: E402
 from curation.online.epochs import Epoch  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
@@ -36,6 +38,7 @@ ENTRIES = 1000
 SIDE = 256  # pixels, img2dataset's default
 TEXTS = 3  # an image, 4 entries each
 RATE = 0.065  # of each entry: about 23.6 % of images are kept
+SUPER_BATCH = 3800  # samples that are kept of 16 blocks of 1,024
 
 
 def make(folder: Path, tars: int, per_tar: int) -> None:
@@ -61,8 +64,12 @@ def make(folder: Path, tars: int, per_tar: int) -> None:
                 add(tar, f"{key}.json", json.dumps(stated).encode())
                 add(tar, f"{key}.txt", b"a caption")
                 rows.append({"uid": uid, "url": url, "page_url": None, "candidates": texts(chance)})
-    (folder / "run" / "matched").mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, MATCHED), folder / "run" / "matched" / "00000.parquet")
+    matched = folder / "run" / "matched"
+    matched.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, MATCHED), matched / "00000.parquet")
+    (matched / "_made_from.json").write_text(json.dumps({"version": 1, "made_from": {"metadata": ""}}))
+    facts = {"rows": {"matched": len(rows), "kept": 0}, "languages": {}, "made_from": {"metadata": ""}}
+    (folder / "run" / "run.json").write_text(json.dumps(facts))
 
 
 def jpeg(chance) -> bytes:
@@ -94,9 +101,10 @@ def unbalanced(paths, decode: bool, select=None):
     return dataset.decode("rgb8") if decode else dataset
 
 
-def balanced(index, rate: float, decode: bool):
+def balanced(index, rate: float, decode: bool, batches: ByEntries | None = None):
     transform = wds.Decoder([wds.imagehandler("rgb8")]) if decode else None
-    return online.BalancedDataset(index, np.full(ENTRIES, rate, np.float32), transform=transform)
+    config = OnlineConfig(batches=batches)
+    return online.BalancedDataset(index, np.full(ENTRIES, rate, np.float32), config, transform=transform)
 
 
 def seconds(dataset, paths, cold: bool) -> tuple[float, int]:
@@ -157,6 +165,9 @@ def bench(folder: Path, passed: int, runs: int) -> None:
             "without json": unbalanced(paths, decode, lambda name: not name.endswith(".json")),
             "balanced": balanced(index, RATE, decode),
             "all kept": balanced(index, 1.0, decode),
+            "1 of 2": balanced(index, RATE, decode, ByEntries(SUPER_BATCH // 2)),
+            "1 of 5": balanced(index, RATE, decode, ByEntries(SUPER_BATCH // 5)),
+            "of a target": balanced(index, RATE, decode, ByEntries(SUPER_BATCH // 5, 1 / np.arange(1, ENTRIES + 1))),
         }
         compare(name, feeds, paths, passed, 3 if decode else runs, cold)
 

@@ -1,0 +1,88 @@
+"""Choose batches by their entries: of a super-batch, the samples whose entries are most diverse or nearest to a target.
+
+The two forms are those of concept-aware batch sampling (arXiv 2511.20643) in purpose; the function that is maximised
+here is our own. Each sample of a batch gives its entries a mass of 1 in equal shares: m of an entry is what it has of
+the batch. The batch grows by one sample after the other, each the one with which
+
+    the sum over all entries of t * m / (t + m)
+
+grows most. For a target, t is the entry's mass in a batch that has the target's distribution: the sum is half the
+harmonic means of both, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m). For
+diversity, t is 1 of each entry: a sample's gain falls with what the batch has of its entries. The sum is submodular and
+never falls, so greedy choice reaches 1 - 1/e of its maximum at least.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curation.balancing.counts import entry_ids
+from curation.kernels import batches as kernels
+from runtime.errors import InputError, ParameterError, require_integer
+
+
+@dataclass(frozen=True, eq=False)
+class ByEntries:
+    """Of each super-batch, the samples of `mixed_blocks` blocks that an epoch keeps, choose one batch by its entries.
+
+    batch: samples chosen. A super-batch with fewer yields none.
+    target: a number of 0 or more for each entry, of which the shares count; None: the most diverse batch.
+    """
+
+    batch: int
+    target: Sequence[float] | np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        require_integer("batch", self.batch, 1)
+        if self.target is None:
+            return
+        target = np.asarray(self.target)
+        if target.ndim != 1 or target.dtype.kind not in "iuf":
+            raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
+        target = target.astype(np.float64)
+        if not (np.isfinite(target).all() and (target >= 0).all() and target.any()):
+            raise InputError("the target has a negative or infinite number, or none above 0; give shares of entries")
+        object.__setattr__(self, "target", target)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What tells these batches from others, as JSON has it."""
+        target = None if self.target is None else zlib.crc32(np.asarray(self.target).data)
+        return {"batch": int(self.batch), "target": target}
+
+    def targets(self, entries: int) -> np.ndarray:
+        """Return t of each of so many entries."""
+        if self.target is None:
+            return np.ones(entries)
+        target = np.asarray(self.target)
+        return target * (self.batch / target.sum())
+
+    def require_entries(self, entries: int) -> None:
+        """Refuse a target of another number of entries."""
+        if self.target is not None and len(self.target) != entries:
+            known = f"{len(self.target):,} numbers, the rates have {entries:,}"
+            raise InputError(f"the target has {known}; give one per entry")
+
+    def require_size(self, batch_size: int) -> None:
+        """Refuse a loader whose batches would have samples of two super-batches."""
+        if self.batch % batch_size:
+            fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give the same"
+            raise ParameterError(fault, "batch_size")
+
+
+def choose(entries: pa.Array | pa.ChunkedArray, size: int, targets: np.ndarray) -> np.ndarray:
+    """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice."""
+    if isinstance(entries, pa.ChunkedArray):
+        entries = entries.combine_chunks()
+    ids, offsets = entry_ids(entries, len(targets))
+    masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
+    kernels.all_gains(ids, offsets, targets, masses, gains)
+    chosen = np.empty(size, np.int64)
+    kernels.choose_batch(ids, offsets, targets, masses, gains, np.argsort(-gains, kind="stable"), chosen)
+    return chosen
