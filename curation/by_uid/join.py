@@ -62,6 +62,12 @@ class Table:
     once: Once
     fields: Sequence[pa.Field]  # what is joined, null where the table does not have an image
     order: Sequence[pa.Field] = ()  # what else `once` needs
+    others: str = ""  # the name under which the number of an image's rows that do not count is joined, if at all
+
+    @property
+    def joined(self) -> list[pa.Field]:
+        """What is joined to an image."""
+        return [*self.fields, *([pa.field(self.others, pa.int64())] if self.others else [])]
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,12 @@ class Join:
     @property
     def fields(self) -> list[pa.Field]:
         """What tables have of a place."""
-        return [field for table in self.tables for field in table.fields]
+        return [field for table in self.tables for field in table.joined]
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of a row on its way to where those of an image meet."""
-        return pa.schema([*ROWS, SIDE, *self.fields, *(field for table in self.tables for field in table.order)])
+        return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
 
     def write(self, spark: SparkSession, write: Write) -> Tallies:
         """Let `write(number, stream)` write each file, and return the sums of what it tallies.
@@ -147,22 +153,24 @@ class Join:
         """Yield the values of all tables for the places in the rows of some images."""
         side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
-        found = np.empty((len(self.tables), len(places)), np.int64)
+        found, others = (np.empty((len(self.tables), len(places)), np.int64) for _ in range(2))
         for number, table in enumerate(self.tables):
             own = np.flatnonzero(side == number + 1)
+            others[number] = np.bincount(image[own], minlength=len(side))[image[places]] - 1
             names = [field.name for field in (*table.fields, *table.order)]
             own = own[table.once(rows.select([*KEY_NAMES, *names]).take(pa.array(own)), image[own])]
             row_of = np.full(len(side), -1)
             row_of[image[own]] = own
             found[number] = row_of[image[places]]
         is_found = (found >= 0).any(axis=0)
-        places, found = places[is_found], found[:, is_found]
+        places, found, others = places[is_found], found[:, is_found], others[:, is_found]
         for begin in range(0, len(places), FOUND_ROWS):
             some = slice(begin, begin + FOUND_ROWS)
             columns = [rows[field.name].take(pa.array(places[some])) for field in PLACE]
-            for table, of_table in zip(self.tables, found[:, some], strict=True):
+            for table, of_table, more in zip(self.tables, found[:, some], others[:, some], strict=True):
                 at = pa.array(of_table, mask=of_table < 0)
                 columns += [rows[field.name].take(at) for field in table.fields]
+                columns += [pa.array(more)] if table.others else []
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
 
 

@@ -54,7 +54,7 @@ class Known:
 
 def known(spark: SparkSession, run: Results, of_captions: Paths = (), of_clusters: Paths = ()) -> Known:
     """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them."""
-    captions = caption_table(of_captions) if of_captions else None
+    captions = caption_table(find_captions(of_captions)) if of_captions else None
     clusters = cluster_table(of_clusters) if of_clusters else None
     if not (captions or clusters):
         return Known()
@@ -70,9 +70,8 @@ def known(spark: SparkSession, run: Results, of_captions: Paths = (), of_cluster
     return Known(captions, clusters, pool.rows, pool.rows - captioned, pool.rows - clustered, by_cluster)
 
 
-def caption_table(paths: Paths) -> Table:
-    """Return tables of captions, of which an image gets the one with the highest score, else the first one."""
-    table = find_captions(paths)
+def caption_table(table: ImageTable) -> Table:
+    """Return a table of captions, of which an image gets the one with the highest score, else the first one."""
     read = partial(_captions, table=table)
     return Table([*enumerate(table.files)], table.bytes // ROW_BYTES, read, _best, CAPTION, [_PLACE])
 

@@ -5,7 +5,7 @@ The texts nearest to each centre are collected at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,21 +15,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
-from pyspark.sql.functions import expr
 
-from curation.by_uid.rows import RowStream, by_file, keys_of, summed
-from curation.by_uid.tables import KEY, KEY_NAMES
+from curation.by_uid.join import Join, Table, first, images_in
+from curation.by_uid.rows import RowStream
+from curation.by_uid.tables import KEY
 from curation.clustering.embedding import COLUMNS, TEXT, texts_of
 from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
 from runtime.shipping import Shipped
-from runtime.spark import SHUFFLED_JOINS, map_batches, over, settings
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer, write_tables
+from runtime.storage.parquet import batches, part_writer, row_counts, write_tables
 from runtime.storage.versions import Version
-from runtime.tallies import SCHEMA, Tallies
+from runtime.tallies import Tallies
 
 # One row an embedding, with its distances to the centres of both clusters.
 ASSIGNED = pa.schema(
@@ -41,6 +40,8 @@ ASSIGNED = pa.schema(
     ]
 )
 FINE, COARSE = "fine", "coarse"
+MORE = "more"  # embeddings of an image than the one that counts
+_NEARER = ("distance", "fine", "coarse_distance")  # by these the nearest of them is found
 NEAREST_OF = "nearest-"  # before the name of a file of clusters: that of the file with its nearest texts
 SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
 CHARACTERS = 300  # of a text
@@ -129,25 +130,22 @@ def write_clusters(
 
     Of several embeddings of one image the one nearest to its centre counts.
     """
-    rows = over(spark, list(assigned), batches, ASSIGNED)
-    best = expr("min(struct(distance, fine, coarse_distance)) as best")
-    once = rows.groupBy(*KEY_NAMES).agg(best, expr("count(1) - 1 as more"))
-    found = keys_of(spark, files).join(once, KEY_NAMES, "inner")
-    placed = found.select("file", "row", "best.fine", "best.distance", "best.coarse_distance", "more")
-    with settings(spark, SHUFFLED_JOINS):
-        write = partial(_write, files=list(files), output=output)
-        return summed(map_batches(by_file(placed, len(files)), write, SCHEMA))
+    fields = [ASSIGNED.field(name) for name in _NEARER]
+    embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields, others=MORE)
+    return Join(images_in(files), [embeddings]).write(spark, partial(_write, files=list(files), output=output))
 
 
-def _write(rows: Iterable[pa.RecordBatch], files: Sequence[OwnFile], output: Output) -> Iterator[pa.RecordBatch]:
-    stream = RowStream(rows)
-    for number in stream.files():
-        yield _write_file(number, files[number], stream, output).batch()
+def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
+    """Return the embedding of each image that is nearest to its centre."""
+    order = np.lexsort([*(rows[name].to_numpy() for name in reversed(_NEARER)), images])
+    return order[first(rows, images[order])]
 
 
-def _write_file(number: int, file: OwnFile, stream: RowStream, output: Output) -> Tallies:
-    """Write clusters and nearest texts of a file of images, to files of its number."""
-    tallies, nearest, path = Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
+def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Output) -> Tallies:
+    """Write clusters and nearest texts of a file of images, to files of its number, if some have embeddings."""
+    if not stream.has(number):
+        return Tallies()
+    file, tallies, nearest, path = files[number], Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
     with part_writer(path, CLUSTERS, _ROW_GROUP) as writer:
         for found, texts in _found(number, file, stream, output):
             fine = found["fine"].to_numpy()
@@ -181,7 +179,7 @@ def _found(
 def _count(found: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
     """Tally images by fine cluster, and by coarse cluster and language."""
     tallies.add("images", found.num_rows)
-    tallies.add("more", int(found["more"].to_numpy().sum()))
+    tallies.add("more", int(found[MORE].to_numpy().sum()))
     for number, images in enumerate(np.bincount(found["fine"].to_numpy())):
         if images:
             tallies.add(f"{FINE}.{number}", int(images))

@@ -5,7 +5,7 @@ The language of a caption and its entries are found in the same way as for an al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import expr
+from pyspark.sql import SparkSession
 
-from curation.by_uid.captions import ROWS, caption_rows
-from curation.by_uid.rows import PLACE, keys_of
-from curation.by_uid.tables import KEY_NAMES, ImageTable
+from curation.by_uid.join import Join, images_in
+from curation.by_uid.joined_tables import CAPTION, caption_table
+from curation.by_uid.rows import filled
+from curation.by_uid.tables import ImageTable
 from curation.config import CurationConfig
 from curation.gate.plan import GatePlan
 from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, require_rows_of, rewritten, tally_languages
+from curation.gate.rewriting import Begin, rewrite_one, tally_languages
 from curation.gate.steps import Step, removed
 from curation.inputs.limits import shorter
 from curation.matching.by_language import Matching
@@ -34,7 +34,7 @@ from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.spark import over, run
+from runtime.spark import run
 from runtime.storage.listing import ListedFile
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
@@ -63,9 +63,9 @@ class Captions(Step):
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images with their captions; tally `texts` by language as those that go less those that come."""
-        best = _best(context.spark, self.table)
-        known = keys_of(context.spark, images).join(best, KEY_NAMES, "left").select("file", "row", "caption")
-        return rewritten(known, images, Captioner(context.match_plan()), folder)
+        change = Captioner(context.match_plan())
+        write = partial(rewrite_one, images=list(images), change=change, folder=folder)
+        return Join(images_in(images), [caption_table(self.table)]).write(context.spark, write)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse captions of other images, and captions without any entry."""
@@ -109,8 +109,8 @@ class Captioner:
     def __call__(
         self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies
     ) -> pa.RecordBatch:
-        """Return MATCHED images whose one text is the caption, where the row has one."""
-        best = require_rows_of(batch, rows)["caption"]
+        """Return MATCHED images whose one text is the caption, where a row has one."""
+        best = filled(rows, begin.row, begin.row + batch.num_rows, CAPTION[0])
         texts, offsets = parts(batch["candidates"])
         has = best.is_valid().to_numpy(zero_copy_only=False)
         found = self.find(best.drop_null(), tallies)
@@ -141,23 +141,6 @@ class Captioner:
         of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
         columns = of_caption | dict(zip(found.schema.names, found.columns, strict=True))
         return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
-
-
-def _best(spark: SparkSession, table: ImageTable) -> DataFrame:
-    """Return KEY and the best `caption` of each image of a table."""
-    schema = pa.schema([*PLACE, *ROWS])
-    rows = over(spark, list(enumerate(table.files)), partial(_read, table=table), schema)
-    best = "max_by(caption, struct(score, -file, -row)) as caption"  # of equally good ones the first
-    return rows.groupBy(*KEY_NAMES).agg(expr(best))
-
-
-def _read(numbered: File, table: ImageTable) -> Iterator[pa.RecordBatch]:
-    number, file = numbered
-    row = 0
-    for batch in caption_rows(table, file):
-        places = [pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows), pa.array(range(row, row + batch.num_rows))]
-        yield pa.RecordBatch.from_arrays([*places, *batch.columns], schema=pa.schema([*PLACE, *ROWS]))
-        row += batch.num_rows
 
 
 def _digest(numbered: File) -> Tallies:

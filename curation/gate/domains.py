@@ -1,11 +1,12 @@
 """The step `domains`: keep at most N images per registered domain, those with the smallest draws.
 
-So the choice does not depend on the order of rows.
+So the choice does not depend on the order of rows. Tasks drop what is over the limit before the images of a domain come
+together: none gets a whole domain. A domain is a hash of 64 bits: of a billion domains hardly two share one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,22 +15,30 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.by_uid.rows import images_of, key_columns
-from curation.by_uid.tables import KEY, KEY_NAMES
+from curation.by_uid.by_key import Places
+from curation.by_uid.rows import PLACE
+from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gate.plan import GatePlan
 from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, rewritten, without
+from curation.gate.rewriting import Begin, Change, rewrite_one, without
 from curation.gate.steps import Step, removed
+from curation.images.combine import differs
+from curation.images.tasks import MATCHED_ROW_GROUP
+from curation.images.uids import uid_hashes
 from curation.run.hooks import Context
+from curation.run.sizes import group_buckets
+from runtime.arrow.batching import gather_reduced
+from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
 from runtime.draws import draws
-from runtime.spark import settings
+from runtime.packed_rows import Block
+from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
 
 PURPOSE = "domain"  # of the draw
-_LIMIT = "spark.sql.optimizer.windowGroupLimitThreshold"  # up to it Spark cuts a window before it shuffles
-_FIELDS = (pa.field("domain", pa.string()), pa.field("draw", pa.float64()), *KEY)
+_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *KEY, *PLACE])
 
 
 @dataclass(frozen=True)
@@ -40,16 +49,13 @@ class Domains(Step):
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images with the smallest draws of each domain."""
-        spark, most = context.spark, self.most
-        drawn = images_of(spark, images, ["uid", "url"], partial(_drawn, seed=context.config.seed), _FIELDS)
-        order = ", ".join(["draw", *KEY_NAMES])
-        ranked = drawn.selectExpr("file", "row", f"row_number() over (partition by domain order by {order}) as rank")
-        # A row before the first of each file, so that a file comes of which nothing is kept.
-        begins = spark.range(len(images)).selectExpr("cast(id as int) as file", "-1L as row")
-        kept = ranked.where(f"rank <= {most}").select("file", "row").union(begins)
-        # Tasks drop what is over the limit before images of a domain come together: none gets a whole domain.
-        with settings(spark, {_LIMIT: str(most)}):
-            return rewritten(kept, images, partial(_stay, rule=self._title), folder)
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(places.images)
+        send = partial(_send, buckets=buckets, most=self.most, seed=context.config.seed)
+        relay = Relay(partial(_pass_on, buckets=buckets, most=self.most, places=places), tasks)
+        stay = partial(_stay, rule=self._title)
+        receive = partial(_receive, places=places, images=list(images), change=stay, folder=folder)
+        return exchange(context.spark, list(enumerate(images)), send, receive, places.tasks, [relay])
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return how many images were removed."""
@@ -65,12 +71,69 @@ def step(spark: SparkSession, plan: GatePlan) -> Domains | None:
     return Domains(plan.images_per_domain) if plan.images_per_domain else None
 
 
-def _drawn(batch: pa.RecordBatch, seed: int) -> list[pa.Array]:
-    return [
-        hosts(batch["url"], registered_domain),
-        pa.array(draws(seed, PURPOSE, batch["uid"])),
-        *key_columns(batch["uid"]),
-    ]
+def _send(numbered: tuple[int, OwnFile], _: Tallies, buckets: int, most: int, seed: int) -> Iterator[Block]:
+    """Yield the images of a file that may stay, in blocks by domain."""
+    packer = Packer(buckets)
+    for rows in _smallest(_drawn(*numbered, seed), most):
+        yield from packer.deal(rows, _domains(rows))
+    yield from packer.finish()
+
+
+def _drawn(number: int, file: OwnFile, seed: int) -> Iterator[pa.RecordBatch]:
+    row = 0
+    for batch in batches(file, MATCHED_ROW_GROUP, ["uid", "url"]):
+        domains = uid_hashes(hosts(batch["url"], registered_domain)).view(np.uint64)
+        places = [np.full(len(batch), number, np.int32), np.arange(row, row := row + len(batch))]
+        drawn = pa.array(draws(seed, PURPOSE, batch["uid"]))
+        columns = [pa.array(domains), drawn, *key_columns(batch["uid"]), *map(pa.array, places)]
+        yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
+
+
+def _pass_on(
+    partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int, most: int, places: Places
+) -> Iterator[Block]:
+    """Yield the images that stay, in blocks by file."""
+    packer = Packer(places.tasks)
+    for bucket in by_bucket(blocks, buckets, _DRAWN, _domains):
+        for rows in _smallest(bucket, most):
+            kept = rows.select([field.name for field in PLACE])
+            yield from packer.deal(kept, places.keys(kept))
+    yield from packer.finish()
+
+
+def _receive(
+    partition: int,
+    blocks: Iterator[bytes],
+    places: Places,
+    images: Sequence[OwnFile],
+    change: Change,
+    folder: StepFolder,
+) -> Tallies:
+    """Rewrite the files of a task."""
+    stream, tallies = places.stream(blocks, pa.schema(PLACE)), Tallies()
+    for number in places.files_of(partition):
+        tallies += rewrite_one(number, stream, images, change, folder)
+    return tallies
+
+
+def _smallest(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield so many images of each domain, those with the smallest draws."""
+    reduce = partial(_reduced, most=most)
+    if held := gather_reduced(drawn, reduce, BUCKET_BYTES):
+        yield reduce(held)
+
+
+def _reduced(held: Sequence[pa.RecordBatch], most: int) -> pa.RecordBatch:
+    rows = pa.concat_batches(held)
+    keys = [rows[name].to_numpy() for name in (*reversed(KEY_NAMES), "draw", "domain")]
+    order = np.lexsort(keys)
+    is_new = differs(keys[-1][order])
+    rank = np.arange(len(order)) - np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
+    return rows.take(pa.array(order[rank < most]))
+
+
+def _domains(rows: pa.RecordBatch) -> np.ndarray:
+    return rows["domain"].to_numpy()
 
 
 def _stay(
@@ -78,6 +141,6 @@ def _stay(
 ) -> pa.RecordBatch:
     """Return the images whose rows come."""
     goes = np.ones(batch.num_rows, bool)
-    kept = np.empty(0, np.int64) if rows is None else rows["row"].to_numpy()
-    goes[kept[kept >= 0] - begin.row] = False
+    if rows is not None:
+        goes[rows["row"].to_numpy() - begin.row] = False
     return without(batch, goes, rule, begin.removed, tallies)

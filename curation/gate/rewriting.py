@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
-from curation.by_uid.rows import RowStream, by_file, summed
+from curation.by_uid.rows import RowStream
 from curation.gate.removed import Removed, StepFolder
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import MATCHED
 from runtime.arrow.buffers import parts
-from runtime.spark import map_batches
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer
-from runtime.tallies import SCHEMA, Tallies
+from runtime.tallies import Tallies
 
 
 class Begin(NamedTuple):
@@ -38,10 +35,9 @@ class Begin(NamedTuple):
 Change = Callable[[pa.RecordBatch, pa.RecordBatch | None, Begin, Tallies], pa.RecordBatch]
 
 
-def rewritten(rows: DataFrame, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
-    """Rewrite all files, each in the task to which Spark brings the rows about its images (PLACE and others)."""
-    write = partial(_write_each, images=list(images), change=change, folder=folder)
-    return summed(map_batches(by_file(rows, len(images)), write, SCHEMA))
+def rewrite_one(number: int, rows: RowStream, images: Sequence[OwnFile], change: Change, folder: StepFolder) -> Tallies:
+    """Rewrite the file with a number, given a stream of rows about the images of this file and of others."""
+    return rewrite(images[number], change, folder, number, rows)
 
 
 def rewrite(
@@ -104,11 +100,3 @@ def counted(strings: pa.Array) -> list[tuple[str, int]]:
     """Return each string that is not null, and how often it is there."""
     counts = pc.value_counts(strings.drop_null())
     return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
-
-
-def _write_each(
-    rows: Iterable[pa.RecordBatch], images: Sequence[OwnFile], change: Change, folder: StepFolder
-) -> Iterator[pa.RecordBatch]:
-    stream = RowStream(rows)
-    for number in stream.files():
-        yield rewrite(images[number], change, folder, number, stream).batch()

@@ -47,19 +47,26 @@ def ranges(args) -> None:
 
 
 def large(args) -> None:
-    """Print the figures for a run of many pairs, and for its export; what is there is gone on with."""
+    """Print the figures for a run of many pairs, and for its export."""
+    starts = _run_and_export(args, 1_000, 1)
     for millions in args.millions:
-        folder = _files(args, millions * MILLION, millions * 5, short=True)
-        run = args.folder / f"run-{millions}"
-        _print_usage(f"{millions} million pairs", millions, _run(args, folder, JOB, run))
-        export = [str(ROOT / "jobs/export.py"), str(run), "--format", "huggingface"]
-        _print_usage("export for Hugging Face", millions, _submit([*export, "--output", f"{run}-export"]))
+        found = _run_and_export(args, millions * MILLION, millions * 5)
+        for title, whole in found.items():
+            _print_usage(f"{millions} million pairs, {title}", millions, whole, starts[title])
 
 
-def _print_usage(title: str, millions: int, found: usage.Usage) -> None:
-    cost = sum(found.cpu.values()) / millions
-    cells = [f"{cost:.2f}", f"{found.cpu['worker'] / millions:.2f}", *(f"{found.peak[kind]:.0f}" for kind in KINDS)]
-    print(f"| {title} | {' | '.join([*cells[:2], f'{found.wall:.0f}', *cells[2:]])} |", flush=True)
+def _run_and_export(args, pairs: int, files: int) -> dict[str, usage.Usage]:
+    """Return what each step took; the run and the export stay in the folder."""
+    folder, run = _files(args, pairs, files, short=True), args.folder / f"run-{pairs}"
+    export = [str(ROOT / "jobs/export.py"), str(run), "--format", "huggingface", "--output", f"{run}-export"]
+    return {"job": _run(args, folder, JOB, run), "export for Hugging Face": _submit(export)}
+
+
+def _print_usage(title: str, millions: int, whole: usage.Usage, start: usage.Usage) -> None:
+    cost = sum(whole.cpu.values()) - sum(start.cpu.values())
+    worker = whole.cpu.get("worker", 0.0) - start.cpu.get("worker", 0.0)
+    cells = [f"{cost / millions:.2f}", f"{worker / millions:.2f}", f"{whole.wall:.0f}"]
+    print(f"| {title} | {' | '.join(cells + [f'{whole.peak.get(kind, 0):.0f}' for kind in KINDS])} |", flush=True)
 
 
 def _files(args, number: int, files: int, short: bool = False) -> Path:
@@ -102,7 +109,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--entries", required=True, help="folder of metadata")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bench_growth")
-    parser.add_argument("--millions", type=int, nargs="+", default=[2, 20, 200])
+    parser.add_argument("--millions", type=int, nargs="+", default=[2, 20, 100])
     parser.add_argument("--turns", type=int, default=1)
     args = parser.parse_args()
     print("| | µs a pair, all processes | workers | wall, s | largest worker, MB | JVM, MB |")

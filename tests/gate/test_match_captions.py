@@ -39,13 +39,15 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     rows = captions_of(images, chance)
     expected, counts = naive_captioned(images, rows, find, MOST)
     batch = pa.RecordBatch.from_pylist([image(99), *images, image(98)], MATCHED).slice(1, len(images))
-    best = pa.record_batch(
-        {"caption": pa.array([_cleaned(naive_best(rows, row["uid"])) for row in images], pa.string())}
+    best = [_cleaned(naive_best(rows, row["uid"])) for row in images]
+    known = [number for number, caption in enumerate(best) if caption is not None]
+    found = pa.record_batch(
+        {"row": [7 + number for number in known], "caption": pa.array([best[number] for number in known], pa.string())}
     )
     tallies, captioned = Tallies(), Captioner(SimpleNamespace(open=matching, max_text_length=MOST))
-    found = captioned(batch, best, Begin("", 0), tallies)
-    assert found.schema == MATCHED
-    assert found.to_pylist() == expected
+    passed = captioned(batch, found, Begin("", 7), tallies)
+    assert passed.schema == MATCHED
+    assert passed.to_pylist() == expected
     assert tallies["captioned"] == counts["images"] > 20
     assert {name: tallies[name] for name in ("without", "cut", "removed")} == {
         name: counts[name] for name in ("without", "cut", "removed")
@@ -54,7 +56,7 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     after = [text["language"] for row in expected for text in row["candidates"]]
     for code, texts in tallies.by_language("texts").items():
         assert texts == before.count(code) - after.count(code)
-    assert captioned(batch.slice(0, 0), best.slice(0, 0), Begin("", 0), Tallies()).num_rows == 0
+    assert captioned(batch.slice(0, 0), None, Begin("", 7), Tallies()).num_rows == 0
 
 
 def _cleaned(caption: str | None) -> str | None:

@@ -7,29 +7,20 @@ digests of texts.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from hashlib import md5
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import pyarrow as pa
 
-from curation.by_uid.tables import key_columns
-from curation.clustering import embedding, joining, pipeline
+from curation.clustering import embedding, pipeline
 from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
 from curation.run.verify import verify
 from metadata.entries import Entries
-from runtime import spark
-from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches
 from runtime.storage.whole import read_json
-from runtime.tallies import Tallies
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 from tests.support.written_run import write_run
@@ -89,7 +80,6 @@ class _Encoder:
 def _without_frames() -> Iterator[None]:
     with ExitStack() as stack:
         for module, name, stand_in in (
-            (joining, "write_clusters", _write_clusters),
             (embedding, "Encoder", _Encoder),
             (embedding, "SPAN", 12),
             (pipeline, "SPAN", 12),
@@ -98,32 +88,3 @@ def _without_frames() -> Iterator[None]:
         ):
             stack.enter_context(patch.object(module, name, stand_in))
         yield
-
-
-def _write_clusters(
-    session: Session, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: joining.Output
-) -> Tallies:
-    """Stand in for the join of clusters with images; files are written by tasks, as they are by those of Spark."""
-    rows = spark.over(session, list(assigned), batches, joining.ASSIGNED).toArrow().to_pylist()
-    key, nearest = itemgetter("_uid_high", "_uid_low"), itemgetter("distance", "fine", "coarse_distance")
-    own = {of: sorted(each, key=nearest) for of, each in groupby(sorted(rows, key=key), key)}
-    tasks = []
-    for number, file in enumerate(files):
-        uids = pa.concat_arrays([batch["uid"] for batch in batches(file, columns=["uid"])])
-        keys = zip(*(column.to_pylist() for column in key_columns(uids)), strict=True)
-        found = [(row, own[each]) for row, each in enumerate(keys) if each in own]
-        tasks.append([{"file": number, "row": row, **best[0], "more": len(best) - 1} for row, best in found])
-    return spark.run(session, [each for each in tasks if each], partial(_write, files=list(files), output=output))
-
-
-def _write(rows: list[dict], files: Sequence[OwnFile], output: joining.Output) -> Tallies:
-    schema = pa.schema(
-        [
-            ("file", pa.int32()),
-            ("row", pa.int64()),
-            *((name, joining.ASSIGNED.field(name).type) for name in ("fine", "distance", "coarse_distance")),
-            ("more", pa.int64()),
-        ]
-    )
-    batch = pa.RecordBatch.from_pylist([{name: row[name] for name in schema.names} for row in rows], schema)
-    return Tallies(row for written in joining._write([batch], files, output) for row in written.to_pylist())
