@@ -132,6 +132,15 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+def is_top_level(label: str) -> bool:
+    """Return whether the list of publicsuffix.org has names below a label.
+
+    >>> [is_top_level(label) for label in ("org", "ORG", "рф", "png")]
+    [True, True, True, False]
+    """
+    return _suffixes().publicsuffix(canonical(label), accept_unknown=False) is not None
+
+
 def is_domain(name: str) -> bool:
     """Return whether a canonical name can be the host of a URL, or the end of a host, or is an IP address."""
     if not _LABELS.fullmatch(name):

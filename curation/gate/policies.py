@@ -12,17 +12,18 @@ from functools import partial
 
 import numpy as np
 
-from curation.gate import image_rules, text_rules
+from curation.gate import image_rules, personal_data, text_rules
 from curation.gate.rule import RUN, Rule, numbered
 from runtime.errors import InputError
 
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends
+PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
 _MOST = 1_000_000_000
 _OF_RUN = (
     numbered(Rule("max_images_per_text", RUN, "texts that more than N images have"), (1, _MOST)),
     numbered(Rule("max_images_per_domain", RUN, "images of a registered domain beyond N, by draw"), (1, _MOST)),
 )
-_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *_OF_RUN)
+_ROWS = (*image_rules.ROWS, *text_rules.ROWS, *personal_data.ROWS, *_OF_RUN)
 RULES = {rule.name: rule for rule in _ROWS}
 
 
@@ -61,12 +62,14 @@ class Policy:
         """
         given: dict[str, int | None] = {}
         for name in names:
-            if name != RECOMMENDED:
+            if name not in (RECOMMENDED, PERSONAL_DATA):
                 chosen = _chosen(name)
                 if given.setdefault(chosen.rule.name, chosen.number) != chosen.number:
                     raise InputError(f"the rule {chosen.rule.name} is given twice, with different numbers; give one")
         if RECOMMENDED in names:
             given = {rule.name: rule.recommended for rule in _ROWS if rule.is_recommended} | given
+        if PERSONAL_DATA in names:
+            given |= {rule.name: None for rule in personal_data.ROWS}
         return cls(tuple(ChosenRule(rule, given[rule.name]) for rule in _ROWS if rule.name in given))
 
     @property
@@ -90,7 +93,7 @@ def _chosen(given: str) -> ChosenRule:
     """Return the rule that a name and its number mean, or refuse them."""
     name, colon, number = given.partition(":")
     if name not in RULES:
-        known = ", ".join([RECOMMENDED, *(rule.form for rule in _ROWS)])
+        known = ", ".join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in _ROWS)])
         raise InputError(f"{given!r} is no rule; the rules are {known}")
     rule = RULES[name]
     if rule.numbers is None:

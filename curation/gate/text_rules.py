@@ -80,6 +80,6 @@ ROWS = (
     numbered(Rule("min_words", TEXTS, _WORDS, has_few_words), (2, 1_000), recommended=2),
     _kind("file_name", "texts that are the name of a file, such as IMG_0450"),
     _kind("address", "texts that are a URL, a domain or an e-mail address"),
-    _kind("html", "texts with remnants of HTML, such as tags and `&nbsp;`"),
+    _kind("html", "texts with remnants of HTML, such as tags"),
     Rule("equals_url", TEXTS, _EQUALS_URL, equals_url, is_recommended=True),
 )

@@ -20,6 +20,29 @@ def find_marks(offsets, data, marks, out):
 
 
 @lean
+def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
+    """digits[text] = number of decimal digits, in tables as `find_foreign` reads them; of ASCII's where `enough` are.
+
+    may_have_at[text] = whether it has an @ or the first byte of a full-width one. The loop over all bytes is simple, so
+    that it becomes vector instructions; few texts are decoded.
+    """
+    for text in range(len(digits)):
+        found, unsure, signs = 0, 0, 0
+        for byte in data[offsets[text] : offsets[text + 1]]:
+            found += 48 <= byte <= 57
+            unsure += (byte >= 0xD9) & ((byte <= 0xE1) | (byte == 0xEA) | (byte >= 0xEF))  # of digits beyond ASCII
+            signs += (byte == 64) | (byte == 0xEF)
+        if unsure and found < enough:
+            i, end, found = offsets[text], offsets[text + 1], 0
+            while i < end:
+                character, size = decode(data, i, end)
+                found += is_digit[np.int64(pages[character >> 8]) << 8 | character & 255]
+                i += size
+        digits[text] = found
+        may_have_at[text] = signs > 0
+
+
+@lean
 def find_foreign(offsets, data, pages, bits, written, foreign):
     """Set foreign[text] to whether the text has letters and none of their bits is among written[text].
 

@@ -35,7 +35,7 @@ def rules(args: argparse.Namespace) -> None:
     """Print a row of the table for each rule."""
     batch = _matched(args)
     texts, images = batch["candidates"].values, np.arange(batch.num_rows)
-    for chosen in Policy.parse(["recommended"]).rules:
+    for chosen in Policy.parse(["recommended", "personal_data"]).rules:
         given = (batch,) if chosen.rule.scope == IMAGES else (texts, images, batch)
         seconds, fails = _timed(lambda given=given, chosen=chosen: chosen.fails(*given))
         print(f"| {chosen} | {seconds / args.rows * 1e9:.0f} | {fails.mean():.2%} |", flush=True)

@@ -56,7 +56,7 @@ def test_the_page_about_gates_has_the_table_of_rules():
     [
         (
             ["noia"],
-            "'noia' is no rule; the rules are recommended, noai, noimageai, tdm_reservation, data_noai, url_words,",
+            "'noia' is no rule; the rules are recommended, personal_data, noai, noimageai, tdm_reservation, data_noai,",
         ),
         (["NOAI"], "is no rule; .* min_stated_size:N, min_words:N, file_name,"),
         (["recommended:2"], "'recommended:2' is no rule"),

@@ -1,0 +1,174 @@
+"""Policy rules over texts that hold personal data: e-mail addresses, phone numbers, card numbers and IBANs.
+
+They are recognised by form and check digits, in texts whose digits, hyphens, spaces and full-width signs are read as
+ASCII's. A rule says which texts hold one; no value is returned, kept or logged.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+from weakref import ref
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.exclusion.sets import is_top_level
+from curation.gate.personal_forms import CARD, EMAIL, IBAN, LEAST_DIGITS, LENGTHS, PHONE
+from curation.gate.rule import TEXTS, Rule
+from curation.kernels.texts import find_signs
+from metadata.rules.characters import paged
+from runtime.arrow.buffers import Strings, string_array, string_buffers
+
+_BETWEEN, _GONE = "\ud800", 0x110000  # no character of a text
+_HIDDEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFE0F, 0xFEFF)
+
+
+def holds(kind: str, texts: Strings) -> np.ndarray:
+    """Return which texts hold what a kind of KINDS names; a null holds nothing.
+
+    >>> holds("email_address", ["mail ann@example.org", "logo@2x.png", "photo by @ann", "Shelly @ Cookies"]).tolist()
+    [True, False, False, False]
+    >>> holds("phone_number", ["+49 30 1234567", "212-555-0123", "Tel: 5550123", "2010-2019", "1,000,000"]).tolist()
+    [True, True, True, False, False]
+    >>> holds("card_number", ["4111 1111 1111 1111", "4111 1111 1111 1112", "4111111111111111"]).tolist()
+    [True, False, False]
+    >>> holds("iban", ["IBAN GB82 WEST 1234 5698 7654 32", "GB83 WEST 1234 5698 7654 32"]).tolist()
+    [True, False]
+    """
+    given = string_array(texts, "texts")
+    return _holding(given, _signs(given), KINDS[kind])
+
+
+def is_luhn(number: str) -> bool:
+    """Return whether the last digit of a number is that of Luhn's algorithm (ISO/IEC 7812-1)."""
+    digits = [int(each) for each in reversed(number) if each.isdigit()]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * each, 10)) for each in digits[1::2])) % 10 == 0
+
+
+def plain(texts: list[str]) -> list[str]:
+    """Return texts with digits, hyphens, spaces and full-width signs as ASCII's, and without invisible signs.
+
+    >>> plain(["☎\\u202a＋49\\xa030–٥٥٥\\u202c"])
+    ['☎+49 30-555']
+    """
+    codes = np.frombuffer(_BETWEEN.join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    read = _ascii()[codes]
+    return read[read != _GONE].tobytes().decode("utf-32-le", "surrogatepass").split(_BETWEEN)
+
+
+def _is_in_use(host: str) -> bool:
+    """Return whether a label is a top-level domain; letters behind it may be of a text without spaces."""
+    labels = host.split(".")[1:]
+    return any(is_top_level(each) for label in labels for each in (label, re.split("[^a-z]", label)[0]))
+
+
+def _is_iban(begin: str) -> bool:
+    """Return whether characters begin with a whole IBAN: of its country's length, and 1 modulo 97 (ISO 13616)."""
+    length = LENGTHS[begin[:2]]
+    found = re.match(f"(?:[ -]?[0-9a-z]){{{length}}}(?![0-9a-z])", begin)
+    if not found:
+        return False
+    characters = re.sub("[ -]", "", found[0])
+    digits = "".join(str(int(each, 36)) for each in characters[4:] + characters[:4])
+    return (
+        int(digits) % 97 == 1 and 2 <= int(characters[2:4]) <= 98 and sum(map(str.isdigit, characters)) >= LEAST_DIGITS
+    )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of personal data: a text with one matches, has so many digits, and a right group where that is checked."""
+
+    what: str
+    pattern: str
+    digits: int = 0
+    has_at: bool = False
+    is_right: Callable[[str], bool] | None = None
+
+
+KINDS = {
+    "email_address": _Kind("an e-mail address", EMAIL, has_at=True, is_right=_is_in_use),
+    "phone_number": _Kind("a phone number", PHONE, 7),
+    "card_number": _Kind("the number of a payment card, with its check digit", CARD, 14, is_right=is_luhn),
+    "iban": _Kind("an IBAN, with its check digits", IBAN, LEAST_DIGITS, is_right=_is_iban),
+}
+
+
+def _holding(texts: pa.Array, signs: tuple[np.ndarray, np.ndarray], kind: _Kind) -> np.ndarray:
+    """Return which texts hold a kind, given the signs of each."""
+    digits, may_have_at = signs
+    rows = np.flatnonzero(may_have_at if kind.has_at else digits >= kind.digits)
+    some = texts.take(pa.array(rows))
+    foreign = pc.invert(pc.string_is_ascii(some))
+    if pc.any(foreign).as_py():
+        read = pa.array(plain(some.filter(foreign).to_pylist()), some.type)
+        some = pc.replace_with_mask(some, foreign, read)
+    some = pc.ascii_lower(some)
+    found = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)
+    if kind.is_right is not None:
+        each = re.compile(f"(?s)(?={_of_python(kind.pattern)})")
+        for number in np.flatnonzero(found).tolist():
+            groups = (match[match.lastindex or 0] for match in each.finditer(some[number].as_py()))
+            found[number] = any(map(kind.is_right, groups))
+    out = np.zeros(len(texts), bool)
+    out[rows] = found
+    return out
+
+
+def _signs(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of digits of each text, of any script, and whether it may have an @."""
+    offsets, data = string_buffers(texts)
+    digits, may_have_at = np.empty(len(texts), np.int64), np.empty(len(texts), bool)
+    find_signs(data, offsets, *_digit_table(), max(kind.digits for kind in KINDS.values()), digits, may_have_at)
+    return digits, may_have_at
+
+
+def _of_python(pattern: str) -> str:
+    """Return a pattern of RE2 as Python's `re` writes it."""
+    return re.sub(r"\\x\{([0-9A-F]+)\}", lambda code: rf"\U{code[1]:0>8}", pattern)
+
+
+@lru_cache(maxsize=1)
+def _ascii() -> np.ndarray:
+    """Return as which code point `plain` reads each, uint32; _GONE for what it leaves out."""
+    read = np.arange(sys.maxunicode + 1, dtype="<u4")
+    for code in range(128, len(read)):
+        kind = unicodedata.category(chr(code))
+        if kind in ("Nd", "Pd", "Zs"):
+            read[code] = ord({"Pd": "-", "Zs": " "}.get(kind) or str(unicodedata.decimal(chr(code))))
+    read[0xFF01:0xFF5F] = np.arange(0x21, 0x7F)
+    read[ord("−")], read[[*_HIDDEN]] = ord("-"), _GONE
+    return read
+
+
+@lru_cache(maxsize=1)
+def _digit_table() -> tuple[np.ndarray, np.ndarray]:
+    """Return page numbers (int16), and whether each code point is a decimal digit, in pages as `paged` makes them."""
+    pages, digits = paged((_ascii() >= ord("0")) & (_ascii() <= ord("9")))
+    pages.flags.writeable = digits.flags.writeable = False  # one type, so one compilation
+    return pages, digits
+
+
+_last: list[Any] = []  # a weak reference to the texts of a batch, and their signs: rules ask one after the other
+
+
+def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+    strings = texts.field("text")
+    if not _last or _last[0]() is not texts:
+        _last[:] = ref(texts), _signs(strings)
+    return _holding(strings, _last[1], KINDS[kind])
+
+
+ROWS = tuple(
+    Rule(
+        name, TEXTS, f"texts that hold {kind.what}", partial(_of_texts, kind=name), is_recommended=True, is_silent=True
+    )
+    for name, kind in KINDS.items()
+)
