@@ -42,6 +42,7 @@ FORMS = {
     "datacomp": "curation.export.datacomp:DataComp",
     "huggingface": "curation.export.huggingface:HuggingFace",
     "metaclip": "curation.export.metaclip:MetaClip",
+    "retry": "curation.export.retry:Retry",
     "webdataset": "curation.export.webdataset:WebDataset",
 }
 
@@ -117,7 +118,8 @@ def export(
     off.
     """
     run = Results.open(source)
-    given = [*getattr(form, "tars", ()), *getattr(form, "captions", ()), *getattr(form, "clusters", ALL).tables]
+    read = (name for name in ("tars", "captions", "status") if hasattr(form, name))
+    given = [*(path for name in read for path in getattr(form, name)), *getattr(form, "clusters", ALL).tables]
     wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
     with deriving(spark, to, wanted, progress) as folder:
         written = form.write(run, folder)

@@ -20,6 +20,7 @@ from curation.export.forms import ByCluster, Form, export
 from curation.export.huggingface import HuggingFace
 from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
+from curation.export.retry import Retry
 from curation.export.webdataset import WebDataset
 from curation.run.verify import verify
 from metadata.entries import Entries
@@ -32,7 +33,7 @@ from tests.support.online_run import write_tar
 from tests.support.written_run import write_run
 
 RUN, MADE = "run", "made"  # what is read, and what is written
-TARS, CAPTIONS, CLUSTERS = "tars", "captions.parquet", "clusters.parquet"
+TARS, CAPTIONS, CLUSTERS, RESULTS = "tars", "captions.parquet", "clusters.parquet", "results.parquet"
 _TEXTS = (("a dog", "en", [0, 1]), ("a", "en", [0]), ("犬", "ja", [2]))
 _IMAGES = [[_TEXTS[number % 3], *_TEXTS[number % 2 + 1 : 2]] for number in range(24)]
 _UIDS = [md5(str(number).encode()).hexdigest() for number in range(len(_IMAGES))]
@@ -54,6 +55,9 @@ class OverRun(Kind):
             write_tar(folder / TARS / f"{number:05}.tar", rows)
         captions = [f"caption {uid}" for uid in _UIDS[::2]]
         pq.write_table(pa.table({"uid": _UIDS[::2], "caption": captions}), folder / CAPTIONS)
+        status = ["success" if number % 3 else "failed_to_download" for number in range(len(_UIDS))]
+        messages = ["timed out" if number % 2 else "HTTP Error 404: Not Found" for number in range(len(_UIDS))]
+        pq.write_table(pa.table({"uid": _UIDS, "status": status, "error_message": messages}), folder / RESULTS)
         coarse = pa.array([number % 3 for number in range(len(_UIDS))], pa.int32())
         pq.write_table(pa.table({"uid": _UIDS, "coarse": coarse}), folder / CLUSTERS)
 
@@ -157,6 +161,7 @@ EXPORTS = (
     Export("metaclip", lambda folder: MetaClip(), f"{MADE}/index.json"),
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),
+    Export("retry", lambda folder: Retry([folder / RESULTS]), f"{MADE}/retry.json"),
     Subset("datacomp", lambda folder: datacomp.DataComp(), f"{MADE}/uids.npy"),
 )
 REMOVALS = (Removal(),)
