@@ -57,17 +57,19 @@ class Captioned:
     without: int
 
 
-def find_captions(paths: Paths) -> ImageTable:
-    """Return the table in files, folders, globs or URLs; InputError for one without captions."""
+def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
+    """Return the table in files, folders, globs or URLs; InputError for one without captions, or their sources."""
     table = ImageTable.find(paths, EXPECTED, CAPTION)
     for name, is_such, kind in _TYPES:
         if name in table.columns.names and not is_such(found := table.columns.field(name).type):
             raise InputError(f"column {name} of {table.name} is {found}; give {kind}")
+    if source is not None and SOURCE not in table.columns.names:
+        raise InputError(f"{table.name} has no column {SOURCE}; give tables that say which captions are of {source}")
     return table
 
 
-def caption_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:
-    """Yield the captions in a file of a table as ROWS, in its order."""
+def caption_rows(table: ImageTable, file: tuple[str, Version], source: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the captions in a file of a table, or only those of a source, as ROWS in its order."""
     columns = [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]
     for batch in table.read(file, columns):
         given = {name: batch[name] for name in batch.schema.names}
@@ -75,17 +77,24 @@ def caption_rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.Re
         given[SCORE] = _scores(given.get(SCORE), batch.num_rows)
         given.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
         rows = pa.RecordBatch.from_arrays([given[name] for name in ROWS.names], schema=ROWS)
-        yield rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
+        rows = rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
+        yield rows if source is None else rows.filter(pc.equal(rows[SOURCE], source))
 
 
-def build(tables: Paths, run: Results, path: str | PathLike[str], part_bytes: int = PART_BYTES) -> Captioned:
-    """Write the captions of `tables` to one file, and count the images of the run that have none.
+def build(
+    tables: Paths,
+    run: Results,
+    path: str | PathLike[str],
+    part_bytes: int = PART_BYTES,
+    source: str | None = None,
+) -> Captioned:
+    """Write the captions of `tables`, or only those of a source, to one file; count the images that have none.
 
-    Tables of which no row is of the run are refused. About `part_bytes` of a table are sorted at a time.
+    Tables of which no such row is of the run are refused. About `part_bytes` of a table are sorted at a time.
     """
-    table = find_captions(tables)
+    table = find_captions(tables, source)
     parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
-    rows = (batch for file in table.files for batch in caption_rows(table, file))
+    rows = (batch for file in table.files for batch in caption_rows(table, file, source))
     with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
         best = map(_best, in_parts(rows, ROWS, parts, Path(work, "parts")))
         save_rows(path, mapped(best, Captions.schema, Path(work)))
@@ -96,7 +105,8 @@ def build(tables: Paths, run: Results, path: str | PathLike[str], part_bytes: in
             images += batch.num_rows
             without += int((captions.find(batch["uid"]) < 0).sum())
     if without == images:
-        raise InputError(f"none of the {len(captions):,} captions in {table.name} is of an image of {run.path}")
+        which = f"captions of the source {source}" if source else "captions"
+        raise InputError(f"none of the {len(captions):,} {which} in {table.name} is of an image of {run.path}")
     return Captioned(captions, images, without)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,7 +29,10 @@ CAPTION = (
 )
 CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))
 ROW_BYTES = 16  # of a table at least: those of a uid
+OF_SOURCE = "caption_"  # before the name of a source: the field with its caption
 _PLACE = pa.field("caption_place", pa.int64())  # in its table: of equally good captions the first is taken
+_ORDER = (CAPTION[1], _PLACE)  # what tells which caption of an image is the best
+_CAPTIONED = "captioned"  # images that have a caption: the name of a tally
 KEPT = "kept."  # before the number of a coarse cluster: the name of a tally
 _KEPT = pa.field("is_kept", pa.bool_())
 _File = tuple[str, Version]
@@ -39,7 +42,7 @@ _File = tuple[str, Version]
 class Known:
     """What tables say of the images of a run."""
 
-    captions: Table | None = None
+    captions: Sequence[Table] = ()  # one, or one of each source
     clusters: Table | None = None
     images: int = 0  # that the run counted; after a removal, those of its manifest
     without_caption: int = 0
@@ -49,31 +52,48 @@ class Known:
     @property
     def tables(self) -> list[Table]:
         """The tables that are given."""
-        return [table for table in (self.captions, self.clusters) if table]
+        return [*self.captions, *([self.clusters] if self.clusters else [])]
 
 
-def known(spark: SparkSession, run: Results, of_captions: Paths = (), of_clusters: Paths = ()) -> Known:
-    """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them."""
-    captions = caption_table(find_captions(of_captions)) if of_captions else None
+def known(
+    spark: SparkSession, run: Results, of_captions: Paths = (), of_clusters: Paths = (), sources: Sequence[str] = ()
+) -> Known:
+    """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them.
+
+    Of `sources`, each has a caption of its own.
+    """
+    wanted: Sequence[str | None] = sources or [None]
+    of_source = [caption_table(find_captions(of_captions, each), each) for each in wanted] if of_captions else []
     clusters = cluster_table(of_clusters) if of_clusters else None
-    if not (captions or clusters):
+    if not (of_source or clusters):
         return Known()
-    pool = images_in(pool_files(run))
+    pool, found = images_in(pool_files(run)), Known(of_source, clusters)
     kept = [_kept_table(run)] if clusters else []
-    tallies = Join(pool, [*kept, *(each for each in (captions, clusters) if each)]).count(spark, _counted)
-    captioned, clustered = (int(tallies[fields[0].name]) for fields in (CAPTION, CLUSTER))
-    if captions and not captioned:
-        raise InputError(f"none of the captions in {named(of_captions)} is of an image of {run.path}")
+    texts = [table.fields[0].name for table in of_source]
+    tallies = Join(pool, [*kept, *found.tables]).count(spark, partial(_counted, captions=texts))
+    captioned, clustered = int(tallies[_CAPTIONED]), int(tallies[CLUSTER[0].name])
+    for text in texts:
+        if not tallies[text]:
+            which = f"captions of the source {text.removeprefix(OF_SOURCE)}" if sources else "captions"
+            raise InputError(f"none of the {which} in {named(of_captions)} is of an image of {run.path}")
     if clusters and not clustered:
         raise InputError(f"none of the rows of {named(of_clusters)} is of an image of {run.path}")
     by_cluster = {int(cluster): int(images) for cluster, images in tallies.beginning(KEPT).items()}
-    return Known(captions, clusters, pool.rows, pool.rows - captioned, pool.rows - clustered, by_cluster)
+    return Known(of_source, clusters, pool.rows, pool.rows - captioned, pool.rows - clustered, by_cluster)
 
 
-def caption_table(table: ImageTable) -> Table:
-    """Return a table of captions, of which an image gets the one with the highest score, else the first one."""
-    read = partial(_captions, table=table)
-    return Table([*enumerate(table.files)], table.bytes // ROW_BYTES, read, _best, CAPTION, [_PLACE])
+def caption_table(table: ImageTable, source: str | None = None) -> Table:
+    """Return a table of captions, of which an image gets the one with the highest score, else the first one.
+
+    Of a source the field is its caption alone.
+    """
+    fields, order = [*CAPTION], [_PLACE]
+    if source is not None:
+        text = f"{OF_SOURCE}{source}"
+        fields, order = [pa.field(text, pa.string())], [each.with_name(f"{text} {each.name}") for each in _ORDER]
+    read = partial(_captions, table=table, fields=[*fields, *order], source=source)
+    best = partial(_best, names=[each.name for each in (order if source else _ORDER)])
+    return Table([*enumerate(table.files)], table.bytes // ROW_BYTES, read, best, fields, order)
 
 
 def cluster_table(paths: Paths) -> Table:
@@ -88,21 +108,23 @@ def _kept_table(run: Results) -> Table:
     return Table(files, run.facts["rows"]["kept"], _kept, first, [_KEPT])
 
 
-def _captions(numbered: tuple[int, _File], table: ImageTable) -> Iterator[pa.RecordBatch]:
+def _captions(
+    numbered: tuple[int, _File], table: ImageTable, fields: Sequence[pa.Field], source: str | None
+) -> Iterator[pa.RecordBatch]:
     number, file = numbered
-    row, schema = number << 40, pa.schema([*KEY, *CAPTION, _PLACE])
-    for batch in caption_rows(table, file):
+    row, schema = number << 40, pa.schema([*KEY, *fields])
+    for batch in caption_rows(table, file, source):
         score = pc.if_else(pc.equal(batch["score"], NO_SCORE), None, batch["score"])
-        source = pc.if_else(pc.equal(batch["source"], ""), None, batch["source"])
+        named = [] if source else [pc.if_else(pc.equal(batch["source"], ""), None, batch["source"])]
         place = np.arange(row, row := row + len(batch))
-        columns = [*batch.columns[: len(KEY)], batch["caption"], score, source, pa.array(place)]
+        columns = [*batch.columns[: len(KEY)], batch["caption"], score, *named, pa.array(place)]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _best(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return the row with the best caption of each image, the first of equally good ones."""
-    score = pc.fill_null(rows["caption_score"], NO_SCORE).to_numpy()
-    order = np.lexsort((rows[_PLACE.name].to_numpy(), -score, images))
+def _best(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return the row with the best caption of each image, the first of equally good ones; score and place are named."""
+    score, place = (rows[name] for name in names)
+    order = np.lexsort((place.to_numpy(), -pc.fill_null(score, NO_SCORE).to_numpy(), images))
     return order[first(rows, images[order])]
 
 
@@ -128,11 +150,14 @@ def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
         yield batch.append_column(_KEPT, pa.repeat(True, len(batch)))
 
 
-def _counted(rows: pa.RecordBatch) -> Tallies:
-    """Tally the images of the pool that have a caption, a cluster, and the kept ones of each cluster."""
+def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
+    """Tally the images of the pool that have a caption, each kind, a cluster, and the kept ones of each cluster."""
     tallies = Tallies()
-    for name in {fields[0].name for fields in (CAPTION, CLUSTER)} & {*rows.schema.names}:
+    for name in {*captions, CLUSTER[0].name} & {*rows.schema.names}:
         tallies.add(name, rows.num_rows - rows[name].null_count)
+    if captions:
+        known = np.any([rows[name].is_valid().to_numpy(zero_copy_only=False) for name in captions], axis=0)
+        tallies.add(_CAPTIONED, int(known.sum()))
     if _KEPT.name in rows.schema.names:
         clusters = rows["coarse"].filter(pc.fill_null(rows[_KEPT.name], False)).drop_null()
         for each in clusters.value_counts():

@@ -19,6 +19,7 @@ from runtime.terminal import say
 SHARED = {
     "tars": "tars are for the formats {takers}; {form} is written without them",
     "captions": "captions are for the formats {takers}; {form} has none",
+    "caption_sources": "sources of captions are for the formats {takers}; {form} has none",
     "clusters": "clusters are for the formats {takers}; {form} has no choice of images",
 }
 DRAWN = {
@@ -84,6 +85,14 @@ def _add_tables(parser: Parser) -> None:
         metavar="TABLE",
         help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
         "or in place of some texts of webdataset",
+    )
+    parser.add_argument(
+        "--caption-sources",
+        nargs="+",
+        default=[],
+        metavar="NAME[=SHARE]",
+        help="write a caption of each of these sources of --captions: as columns caption_NAME of huggingface; for "
+        "webdataset in the json, and as txt of a share of the samples (default: 0)",
     )
     parser.add_argument(
         "--clusters",

@@ -44,6 +44,8 @@ MEANINGS = {
     "fine": "The fine cluster of the image; null if there is none.",
 }
 
+OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
+
 
 def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence[pa.Field] = ()) -> str:
     """Return the content of README.md, given the content of run.json; `columns` are further ones."""
@@ -111,7 +113,7 @@ def _rendered(template: str, **values: Any) -> str:
         loader=PackageLoader("curation.export"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
-    templates.globals["meanings"] = MEANINGS
+    templates.globals |= {"meanings": MEANINGS, "of_source": OF_SOURCE}
     templates.filters.update(json=_json, number=number, escaped=_escaped)
     return templates.get_template(template).render(values)
 

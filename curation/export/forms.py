@@ -5,6 +5,7 @@ An export is a folder made of a run's files (`curation.run.derived`): on Spark, 
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ from curation.by_uid.joined_tables import Known, known
 from curation.by_uid.tables import Paths
 from curation.inputs.files import Input
 from curation.online.config import Choice
+from curation.online.drawing import by_name, require_ratio
 from curation.report.facts import versions
 from curation.report.numbers import counted, percent
 from curation.run.derived import Derivation, deriving
@@ -99,6 +101,28 @@ class ByCluster:
 ALL = ByCluster()
 
 
+def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
+    """Refuse sources of captions without a table of captions."""
+    if sources and not captions:
+        raise InputError("sources are chosen without captions; give tables of captions (--captions)")
+
+
+def source_shares(given: Sequence[str]) -> dict[str, float]:
+    """Return the share of each source of captions, 0 where none is given: NAME or NAME=SHARE, in the order of names."""
+    shares: dict[str, float] = {}
+    for each in given:
+        name, _, share = each.partition("=")
+        if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name in (*shares, "score", "source"):
+            raise InputError(f"{each!r} is no source of its own; give NAME or NAME=SHARE, a name of letters and digits")
+        try:
+            shares[name] = float(share or 0)
+        except ValueError:
+            raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
+    if shares:
+        require_ratio(shares)
+    return by_name(shares)
+
+
 def forms() -> dict[str, type[Form]]:
     """Return all forms by name, including the forms of other installed packages."""
     return hooks("clip_curation.export_forms", FORMS)
@@ -157,9 +181,11 @@ class Beside:
     choice: Choice | None = None
 
     @classmethod
-    def of(cls, spark: SparkSession, run: Results, captions: Paths, by_cluster: ByCluster) -> Beside:
+    def of(
+        cls, spark: SparkSession, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
+    ) -> Beside:
         """Look for the images of a run in tables; refuse tables that have none, and a choice that cannot be."""
-        found, coarse = known(spark, run, captions, by_cluster.tables), tuple(by_cluster.coarse)
+        found, coarse = known(spark, run, captions, by_cluster.tables, sources), tuple(by_cluster.coarse)
         return cls(found, Choice(found.kept, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
 
     @property

@@ -21,7 +21,17 @@ from curation.balancing.sampling import kept_by_language
 from curation.by_uid.join import Join, images_in
 from curation.by_uid.rows import RowStream
 from curation.export.card import card, croissant
-from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, of_clusters, with_kept
+from curation.export.forms import (
+    ALL,
+    Beside,
+    ByCluster,
+    Form,
+    coarse_of,
+    of_clusters,
+    require_captions,
+    source_shares,
+    with_kept,
+)
 from curation.online.config import Choice
 from curation.report.numbers import counted
 from curation.run.finished import curated_files
@@ -56,6 +66,7 @@ class HuggingFace(Form):
     date: str | None = None  # of publication
     cite: str | None = None
     captions: Sequence[str | Path] = ()
+    caption_sources: Sequence[str] = ()
     clusters: ByCluster = ALL
 
     writes = "a folder for Hugging Face with data, card and Croissant"
@@ -65,6 +76,9 @@ class HuggingFace(Form):
     def __post_init__(self) -> None:
         if self.date is not None and not _is_date(self.date):
             raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
+        require_captions(self.captions, self.caption_sources)
+        if any(source_shares(self.caption_sources).values()):
+            raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
@@ -85,7 +99,8 @@ class HuggingFace(Form):
         counts = run.file("counts.parquet")
         if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")
-        files, beside = curated_files(run), Beside.of(folder.spark, run, self.captions, self.clusters)
+        files, sources = curated_files(run), [*source_shares(self.caption_sources)]
+        beside = Beside.of(folder.spark, run, self.captions, self.clusters, sources)
         if beside.tables:
             tallies = _write_joined(files, folder, beside)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.by_uid.joined_tables import OF_SOURCE
 from curation.by_uid.joined_tars import TEXT as TEXT_OF
 from curation.by_uid.joined_tars import Numbered, Scan, curated_images, each_tar
-from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of, distinct_tars
-from curation.online.config import CaptionDraw, Choice
+from curation.export.forms import (
+    ALL,
+    Beside,
+    ByCluster,
+    Form,
+    coarse_of,
+    distinct_tars,
+    require_captions,
+    source_shares,
+)
+from curation.online.config import Choice
+from curation.online.drawing import RATIO, CaptionDraw
 from curation.report.numbers import counted
 from curation.run.making import Derived, Made
 from curation.run.results import Results
@@ -33,6 +44,7 @@ from runtime.storage.own_files import checksum_of
 from runtime.storage.whole import whole
 
 TEXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
+STATED = "text"  # in the json of a sample, beside its captions by source: the curated text
 SIZES = "sizes.json"  # in which open_clip looks for the number of samples of each tar
 SAMPLES, CAPTIONS, SIZE = "samples", "captions", "samples of "  # names of tallies; the last is of one tar
 
@@ -43,7 +55,8 @@ class WebDataset(Form):
 
     tars: Sequence[str | Path] = ()
     captions: Sequence[str | Path] = ()
-    caption_ratio: float = CaptionDraw.ratio
+    caption_sources: Sequence[str] = ()
+    caption_ratio: float = RATIO
     epoch: int = CaptionDraw.epoch
     seed: int = CaptionDraw.seed
     clusters: ByCluster = ALL
@@ -55,8 +68,11 @@ class WebDataset(Form):
     def __post_init__(self) -> None:
         if not self.tars:
             raise InputError("the format webdataset is written of tars; give those of img2dataset")
-        if not self.captions and (self.caption_ratio, self.epoch) != (CaptionDraw.ratio, CaptionDraw.epoch):
+        if not self.captions and (self.caption_ratio, self.epoch) != (RATIO, CaptionDraw.epoch):
             raise InputError(self.elsewhere)
+        require_captions(self.captions, self.caption_sources)
+        if self.caption_sources and self.caption_ratio != RATIO:
+            raise InputError("of captions by source each has a share of its own: NAME=SHARE; give no caption_ratio")
         _ = self._draw  # its numbers are checked
         self.clusters.require_choice("webdataset")
 
@@ -73,7 +89,7 @@ class WebDataset(Form):
     def write(self, run: Results, folder: Derived) -> str:
         """Write the tars."""
         tars = distinct_tars(self.tars)
-        beside = Beside.of(folder.spark, run, self.captions, self.clusters)
+        beside = Beside.of(folder.spark, run, self.captions, self.clusters, [*source_shares(self.caption_sources)])
         make = partial(write_tar, choice=beside.choice, draw=self._draw)
         tallies = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
         samples, captions = (int(tallies[name]) for name in (SAMPLES, CAPTIONS))
@@ -92,7 +108,26 @@ class WebDataset(Form):
 
     @property
     def _draw(self) -> CaptionDraw:
-        return CaptionDraw(self.caption_ratio, self.seed, self.epoch)
+        return CaptionDraw(source_shares(self.caption_sources) or self.caption_ratio, self.seed, self.epoch)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The texts of a sample: of the manifest, its drawn caption, and its captions by source."""
+
+    text: str
+    caption: str | None
+    by_source: dict[str, str | None]
+
+    def members(self) -> list[tuple[str, str]]:
+        """Return the extensions and contents of the texts."""
+        return [(TEXT, self.text)] if self.caption is None else [(TEXT, self.caption), (ALT, self.text)]
+
+    def stated(self, content: bytes) -> bytes:
+        """Return the json of a sample with its texts, where there are captions by source."""
+        if not self.by_source:
+            return content
+        return json.dumps(json.loads(content) | {STATED: self.text} | self.by_source, indent=4).encode()
 
 
 def write_tar(numbered: Numbered, made: Made, scan: Scan, choice: Choice | None, draw: CaptionDraw) -> None:
@@ -108,33 +143,32 @@ def write_tar(numbered: Numbered, made: Made, scan: Scan, choice: Choice | None,
                     continue
                 for extension, member in files.items():
                     if extension not in (TEXT, ALT):
-                        out.add(member.name, data[member.offset : member.offset + member.size])
-                for extension, text in own:
+                        content = data[member.offset : member.offset + member.size]
+                        out.add(member.name, own.stated(content) if extension == "json" else content)
+                for extension, text in own.members():
                     out.add(f"{key}.{extension}", text.encode())
-                samples, captions = samples + 1, captions + (len(own) > 1)
+                samples, captions = samples + 1, captions + (own.caption is not None)
         checksum = checksum_of(path)
     made.wrote("", name, checksum)
     for tally, number in ((f"{SIZE}{name}", samples), (SAMPLES, samples), (CAPTIONS, captions)):
         made.tallies.add(tally, number)
 
 
-def _texts(scan: Scan, choice: Choice | None, draw: CaptionDraw) -> Iterator[list[tuple[str, str]] | None]:
-    """Yield the members that are the texts of each sample of a tar, None for one that is not written."""
+def _texts(scan: Scan, choice: Choice | None, draw: CaptionDraw) -> Iterator[_Texts | None]:
+    """Yield the texts of each sample of a tar, None for one that is not written."""
     for samples, known in scan.read():
-        texts: list[list[tuple[str, str]] | None] = [None] * samples.num_rows
+        texts: list[_Texts | None] = [None] * samples.num_rows
         if known is not None:
             known = known.filter(pc.is_valid(known[TEXT_OF.name]))
             uids = samples["uid"].take(known["row"])
             if choice:
                 is_taken = pa.array(choice.takes(uids, coarse_of(known)))
                 known, uids = known.filter(is_taken), uids.filter(is_taken)
-            captions = draw.drawn(known["caption"], uids) if "caption" in known.schema.names else pa.nulls(len(uids))
-            columns = (known["row"], known[TEXT_OF.name], captions)
-            for row, text, caption in zip(*(column.to_pylist() for column in columns), strict=True):
-                texts[row] = _members(text, caption)
+            names = [name for name in known.schema.names if name == "caption" or name.startswith(OF_SOURCE)]
+            own = names if isinstance(draw.ratio, Mapping) else names[:1]
+            drawn = draw.drawn([known[name] for name in own], uids) if own else pa.nulls(len(uids))
+            by_source = known.select(own).to_pylist() if isinstance(draw.ratio, Mapping) else [{}] * len(uids)
+            columns = (known["row"].to_pylist(), known[TEXT_OF.name].to_pylist(), drawn.to_pylist(), by_source)
+            for row, *of_sample in zip(*columns, strict=True):
+                texts[row] = _Texts(*of_sample)
         yield from texts
-
-
-def _members(text: str, caption: str | None) -> list[tuple[str, str]]:
-    """Return the extensions and contents of the texts of a sample."""
-    return [(TEXT, text)] if caption is None else [(TEXT, caption), (ALT, text)]

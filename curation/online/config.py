@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
 from curation.online.batches import ByEntries
+from curation.online.drawing import CaptionDraw, Ratio, require_ratio
 from runtime.draws import draws
 from runtime.errors import InputError, ParameterError, require_integer, require_share
 
@@ -113,45 +112,21 @@ class OnlineConfig:
 
     seed: another seed keeps other samples, in another order.
     mixed_blocks: blocks of the index whose samples are shuffled among each other.
-    caption_ratio: of samples with a caption, the share whose text it is.
+    caption_ratio: of samples with a caption, the share whose text it is; by source, where captions are given so.
     expert: the expert whose images alone are kept; None: all.
     batches: what chooses batches by their entries; None: all samples come.
     """
 
     seed: int = 0
     mixed_blocks: int = 16
-    caption_ratio: float = 0.15  # as in Altogether (2410.17251)
+    caption_ratio: Ratio = CaptionDraw.ratio
     expert: Expert | None = None
     batches: ByEntries | None = None
 
     def __post_init__(self) -> None:
         if self.mixed_blocks < 1:
             raise InputError(f"mixed_blocks is {self.mixed_blocks}; it must be at least 1")
-        require_share("caption_ratio", self.caption_ratio)
-
-
-@dataclass(frozen=True)
-class CaptionDraw:
-    """Draws which captions replace the texts of their images: a share of them, by seed, epoch and uid."""
-
-    ratio: float = OnlineConfig.caption_ratio
-    seed: int = OnlineConfig.seed
-    epoch: int = 0
-
-    def __post_init__(self) -> None:
-        require_share("caption_ratio", self.ratio)
-        require_integer("epoch", self.epoch, 0)
-
-    def of(self, captions: Captions | None, uids: pa.Array) -> pa.Array:
-        """Return the caption that stands for the text of each image, null where the text stays."""
-        if captions is None:
-            return pa.nulls(len(uids), pa.string())
-        return self.drawn(captions.of(uids, ["caption"])["caption"], uids)
-
-    def drawn(self, captions: pa.Array, uids: pa.Array) -> pa.Array:
-        """Return the caption of each image that stands for its text, null where the text stays."""
-        is_drawn = draws(self.seed, purpose("caption", self.epoch), uids) < self.ratio
-        return pc.if_else(pa.array(is_drawn), captions, pa.scalar(None, pa.string()))
+        require_ratio(self.caption_ratio)
 
 
 @dataclass(frozen=True)
@@ -174,8 +149,3 @@ class World:
         if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
         return cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
-
-
-def purpose(name: str, epoch: int) -> str:
-    """Return the purpose of an epoch's draws; in epoch 0, the purpose that a run of curate uses."""
-    return f"{name} in epoch {epoch}" if epoch else name

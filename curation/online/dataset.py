@@ -6,7 +6,7 @@ Only this module of the package needs PyTorch.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from os import PathLike
@@ -17,6 +17,7 @@ import numpy as np
 from curation.balancing.counts import EntryCounts, counts_file
 from curation.by_uid.captions import Captions
 from curation.online.config import OnlineConfig, World
+from curation.online.drawing import Ratio
 from curation.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
 from curation.online.index import Index
 from runtime.errors import InputError
@@ -34,6 +35,8 @@ else:
     except ImportError:  # BalancedDataset says what to install when it is made
         torch, IterableDataset = None, object
 
+File = Captions | str | PathLike[str]
+
 
 @dataclass(frozen=True)
 class Position:
@@ -49,7 +52,8 @@ class BalancedDataset(IterableDataset):
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
     rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file that
-    `curation.captions` builds) one stands for the text of a sample with the probability `caption_ratio` of the config.
+    `curation.captions` builds, or one of each source) one stands for the text of a sample with the probability
+    `caption_ratio` of the config.
     With an `expert` in the config only its images are kept; with `batches`, each batch_size samples are one that they
     chose.
     """
@@ -61,7 +65,7 @@ class BalancedDataset(IterableDataset):
         config: OnlineConfig | None = None,
         transform: Callable[[dict], Any] | None = None,
         world: World | None = None,
-        captions: Captions | str | PathLike[str] | None = None,
+        captions: File | Mapping[str, File] | None = None,
     ) -> None:
         if torch is None:
             raise InputError(f"balancing while training needs PyTorch; {missing('torch', 'torch')}")
@@ -73,7 +77,7 @@ class BalancedDataset(IterableDataset):
         self.world = world or World.here()
         if self.config.batches is not None:
             self.config.batches.require_entries(len(self.rates))
-        self.captions = Captions.open(captions) if isinstance(captions, str | PathLike) else captions
+        self.captions = _opened(captions, self.config.caption_ratio)
         # In shared memory: workers that live on from one epoch to the next see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._position: Position | None = None
@@ -147,7 +151,7 @@ class BalancedDataset(IterableDataset):
         data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
         numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
         if self.captions is not None:
-            data["captions"], numbers["caption_ratio"] = self.captions.digest, self.config.caption_ratio
+            data["captions"], numbers["caption_ratio"] = _digests(self.captions), self.config.caption_ratio
         if self.config.expert is not None:
             data["expert"] = self.config.expert.description
         if self.config.batches is not None:
@@ -171,6 +175,22 @@ def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
             f"rates are {rates.dtype} of shape {rates.shape}; give counts.parquet, or one number per entry"
         )
     return rates
+
+
+def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Captions | dict[str, Captions] | None:
+    """Open files of captions; refuse captions by source without a share of each, and shares without captions."""
+    if not isinstance(captions, Mapping):
+        if isinstance(ratio, Mapping):
+            raise InputError(f"caption_ratio has shares of {', '.join(ratio)}; give captions as a file of each source")
+        return Captions.open(captions) if isinstance(captions, str | PathLike) else captions
+    if not isinstance(ratio, Mapping) or ratio.keys() != captions.keys():
+        raise InputError(f"captions of {', '.join(captions)} come with caption_ratio {ratio!r}; give a share of each")
+    return {name: each if isinstance(each, Captions) else Captions.open(each) for name, each in captions.items()}
+
+
+def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
+    """Return what tells captions from others, as JSON has it."""
+    return captions.digest if isinstance(captions, Captions) else {name: each.digest for name, each in captions.items()}
 
 
 def _worker() -> tuple[int, int]:

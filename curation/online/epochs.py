@@ -8,7 +8,7 @@ that are not kept are never read: the index has the position of each image in it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +21,8 @@ from curation.balancing.counts import entry_ids
 from curation.by_uid.captions import Captions
 from curation.kernels import sampling as kernels
 from curation.online.batches import ByEntries, choose
-from curation.online.config import CaptionDraw, OnlineConfig, purpose
+from curation.online.config import OnlineConfig
+from curation.online.drawing import CaptionDraw, purpose
 from curation.online.index import Index
 from curation.schemas import ENTRY_IDS
 from curation.tars.samples import SAMPLES
@@ -90,7 +91,7 @@ class Epoch:
     rates: np.ndarray
     config: OnlineConfig
     number: int
-    captions: Captions | None = None
+    captions: Captions | Mapping[str, Captions] | None = None
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
         """Return the KEPT samples of some blocks, shuffled among each other; of a super-batch, those of its batch."""

@@ -38,3 +38,13 @@ def naive_captioned(
 def _score(row: dict) -> float:
     score = row.get("score")
     return -math.inf if score is None or math.isnan(score) else score
+
+
+def naive_source(draw: float, shares: dict[str, float]) -> str | None:
+    """Return the source whose caption stands for a text, given its image's draw; None where the text stays."""
+    end = 0.0
+    for name in sorted(shares):
+        end += shares[name]
+        if draw < end:
+            return name
+    return None

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation import clusters, online
+from curation import captions, clusters, online
 from curation.run.results import Results
 from tests.naive.experts import naive_chance, naive_takes
 from tests.support.checkout import ROOT
@@ -69,6 +69,37 @@ def test_open_clip_learns_from_one_coarse_cluster_and_outsiders(patches):
 
 
 @pytest.mark.feeds
+def test_open_clip_learns_from_two_captions_a_picture_in_batches_by_entries(patches):
+    model, *of_model = tiny_clip()
+    run, shares = Results.open(patches / "curated"), {"altogether": 0.3, "dfn": 0.2}
+    rows = pq.read_table(patches / "curated" / "matched", columns=["uid", "candidates"]).to_pylist()
+    table = [
+        {"uid": row["uid"], "caption": f"{name}: {row['candidates'][0]['text']}", "source": name}
+        for row in rows
+        for name in shares
+    ]
+    pq.write_table(pa.Table.from_pylist(table), patches / "captions.parquet")
+    files = {
+        name: captions.build([patches / "captions.parquet"], run, patches / name, source=name).captions
+        for name in shares
+    }
+    seen, pair = [], decoded(*of_model)
+
+    def transform(sample):
+        seen.append(sample["txt"].decode().partition(":")[0])
+        return pair(sample)
+
+    batch = arguments().batch_size
+    config = online.OnlineConfig(mixed_blocks=5, caption_ratio=shares, batches=online.ByEntries(batch))
+    index = build(patches / "images", patches / "curated", patches / "index", 16)
+    dataset = online.BalancedDataset(index, np.full(5, 0.9), config, transform, captions=files)
+    losses = trained(model, batches_of(dataset), arguments(), epochs=20)
+    assert falls(losses)
+    for name, share in shares.items():
+        assert abs(seen.count(name) - len(seen) * share) < 4 * (len(seen) * share * (1 - share)) ** 0.5
+
+
+@pytest.mark.feeds
 def test_a_balanced_dataset_is_the_first_stage_of_a_webdataset_pipeline(patches):
     wds = needed("webdataset")
     index = build(patches / "images", patches / "curated", patches / "index", 16)
@@ -89,7 +120,8 @@ def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
     names = {"tokenizer": tokenizer, "preprocess": preprocess, "args": arguments(), "train": batches.append}
     monkeypatch.chdir(patches)
     uids = pq.read_table(patches / "curated" / "matched", columns=["uid"])["uid"].to_pylist()
-    pq.write_table(pa.table({"uid": uids[:40], "caption": ["a patch"] * 40}), "captions.parquet")
+    sources = ["altogether", "dfn"] * 20
+    pq.write_table(pa.table({"uid": uids[:40], "caption": ["a patch"] * 40, "source": sources}), "captions.parquet")
     write_folder(patches / "clusters", cluster_rows(uids))
     for example in PAGE.read_text(encoding="utf-8").split("```python\n")[1:]:
         exec(example.partition("```")[0], names)

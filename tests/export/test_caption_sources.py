@@ -1,0 +1,123 @@
+"""Captions of several sources: all in each tar's json under stable keys, one drawn as txt; columns for Hugging Face."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.commands.export import main
+from curation.export.forms import export
+from curation.export.huggingface import HuggingFace
+from curation.export.webdataset import WebDataset
+from runtime.errors import InputError
+from tests.export.test_webdataset import samples_in
+from tests.naive.captions import naive_best, naive_source
+from tests.naive.sampling import naive_draw
+from tests.support.in_turn import in_turn
+from tests.support.online_run import write_tar
+
+SOURCES = {"dfn": 0.3, "altogether": 0.4}
+GIVEN = ["dfn=0.3", "altogether=0.4"]
+
+
+@pytest.fixture
+def rows(run):
+    """Captions of several rows an image, by two sources and others."""
+    return [
+        {"uid": row["uid"], "caption": f"{source} {number} {row['uid']}", "source": source, "score": number % 3 / 2}
+        for number in range(4)
+        for place, row in enumerate(run.images)
+        for source in ("dfn", "altogether", None, "other")
+        if source != "altogether" or place % 3
+    ]
+
+
+@pytest.fixture
+def captions(rows, tmp_path):
+    (tmp_path / "captions").mkdir()
+    for number, part in enumerate((rows[:99], rows[99:])):
+        pq.write_table(pa.Table.from_pylist(part), tmp_path / "captions" / f"{number}.parquet")
+    return str(tmp_path / "captions")
+
+
+def best(rows, uid):
+    """The best caption of an image by each source."""
+    return {source: naive_best([row for row in rows if row["source"] == source], uid) for source in SOURCES}
+
+
+def test_a_tar_has_all_texts_in_its_json_and_the_drawn_one_as_txt(run, rows, captions, tmp_path, capsys):
+    write_tar(tmp_path / "0.tar", run.images)
+    paths = [str(run.path), "--format", "webdataset", "--output", str(tmp_path / "out")]
+    main([*paths, "--tars", str(tmp_path / "0.tar"), "--captions", captions, "--caption-sources", *GIVEN, "--seed=3"])
+    texts, before = {row["uid"]: row["text"] for row in run.kept}, samples_in(tmp_path / "0.tar")
+    found, stand = samples_in(tmp_path / "out" / "0.tar"), 0
+    assert len(found) == len(texts)
+    for key, sample in found.items():
+        stated = json.loads(before[key]["json"])
+        uid, own = stated["uid"], best(rows, stated["uid"])
+        more = {"text": texts[uid], "caption_altogether": own["altogether"], "caption_dfn": own["dfn"]}
+        assert json.loads(sample["json"]) == stated | more
+        drawn = own.get(naive_source(naive_draw(3, "caption", uid), SOURCES))
+        stand += drawn is not None
+        assert sample["txt"].decode() == (drawn or texts[uid])
+        assert sample.get("alt.txt") == (texts[uid].encode() if drawn else None)
+    assert f"with {stand} captions as txt (0 of 60 images have no caption)" in capsys.readouterr().err
+
+
+def test_a_reader_of_json_keys_with_probabilities_gets_each_source_in_its_share(run, captions, tmp_path):
+    """A trainer that draws a key of the json for each sample needs the same keys in all; null: there is none."""
+    write_tar(tmp_path / "0.tar", run.images)
+    sentence = export(in_turn(), run.path, tmp_path / "out", WebDataset([tmp_path / "0.tar"], [captions], [*SOURCES]))
+    assert " with 0 captions as txt" in sentence
+    keys = {"text": 0.85, "caption_altogether": 0.1, "caption_dfn": 0.05}
+    counts, passes = dict.fromkeys(keys, 0), 300
+    samples = [json.loads(sample["json"]) for sample in samples_in(tmp_path / "out" / "0.tar").values()]
+    for number in range(passes):
+        for sample in samples:
+            source = naive_source(naive_draw(number, "key", sample["uid"]), keys)
+            counts[source] += sample[source] is not None
+    for key, share in keys.items():
+        trials = passes * sum(sample[key] is not None for sample in samples)
+        assert abs(counts[key] - trials * share) < 4 * (trials * share * (1 - share)) ** 0.5
+
+
+def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, captions, tmp_path):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace(captions=[captions], caption_sources=[*SOURCES]))
+    found = pq.read_table(tmp_path / "out" / "data").to_pylist()
+    assert len(found) == len(run.kept)
+    for row in found:
+        own = best(rows, row["uid"])
+        assert (row["caption_dfn"], row["caption_altogether"]) == (own["dfn"], own["altogether"])
+        assert "caption" not in row
+    assert (
+        "| `caption_dfn` | The caption of the image by the source in the name"
+        in (tmp_path / "out/README.md").read_text()
+    )
+    assert "pairs/caption_dfn" in (tmp_path / "out" / "croissant.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (["dfn=x"], "the share of dfn is x"),
+        (["dfn=0.7", "b=0.7"], "add up to at most 1"),
+        (["dfn", "dfn"], "no source of its own"),
+        (["a b"], "no source of its own"),
+        (["score"], "no source of its own"),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(given, fault):
+    with pytest.raises(InputError, match=fault):
+        WebDataset(["0.tar"], ["captions"], given)
+
+
+def test_sources_without_captions_or_of_no_image_are_refused(run, captions, tmp_path):
+    with pytest.raises(InputError, match="sources are chosen without captions"):
+        WebDataset(["0.tar"], caption_sources=["dfn"])
+    with pytest.raises(InputError, match="for columns of huggingface give their names"):
+        HuggingFace(captions=["a"], caption_sources=["dfn=0.1"])
+    with pytest.raises(InputError, match="none of the captions of the source nobody"):
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace(captions=[captions], caption_sources=["nobody"]))
+    with pytest.raises(InputError, match="give no caption_ratio"):
+        WebDataset(["0.tar"], ["captions"], ["dfn"], caption_ratio=0.2)
