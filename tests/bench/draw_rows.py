@@ -1,15 +1,20 @@
-"""Draw rows of a run's manifest to be read by eye, at most so many of a language, into a CSV file.
+"""Draw rows of a run's manifest to be read by eye, at most so many of a language, and count what was found.
 
-    python tests/bench/draw_rows.py out --rows 300 --per-language 20 --output rows.csv
+    python tests/bench/draw_rows.py draw out --rows 300 --per-language 15 --output rows.csv
+    python tests/bench/draw_rows.py shares rows.csv ...
 
-A row's draw depends on `--seed` and its uid alone, so rows that two runs share come first in both. Columns: uid, set
-(the input that has the image), language, lid_score, text, url, page_url, signals and stated sizes as in matched/.
+draw:   a row's draw depends on `--seed` and its uid alone, so that runs share rows. Columns: uid, set (the inputs that
+        have the image), language, lid_score, text, url, page_url, signals and stated sizes as in matched/
+shares: of files to which columns were added: label (describes, headline or junk), class (what kind of it),
+        wrong_language (1 or 0, whatever the label); the share of each with its 95 % interval (Wilson)
 """
 
 import argparse
+import csv
 import json
 import sys
 from collections import Counter
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +29,20 @@ from curation import draws  # noqa: E402
 from curation.images.uids import uids  # noqa: E402
 from curation.inputs import files  # noqa: E402
 
-COLUMNS = ["uid", "set", "language", "lid_score", "text", "url", "page_url", "signals", "stated_width", "stated_height"]
+STATED = ["signals", "stated_width", "stated_height"]
+COLUMNS = ["uid", "set", "language", "lid_score", "text", "url", "page_url", *STATED]
+Z = 1.96  # of 95 %
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Write the rows, and print how many there are of each language."""
+    table = drawn(pq.read_table(args.run / "curated").drop_columns("entries"), args.rows, args.per_language, args.seed)
+    table = table.append_column("set", sets(args.run, table["uid"].combine_chunks()))
+    table = table.join(pq.read_table(args.run / "matched", columns=["uid", *STATED]), "uid")
+    table = table.sort_by([("language", "ascending"), ("order", "ascending")])
+    pa.csv.write_csv(table.select(COLUMNS), args.output)
+    counts = Counter(table["language"].to_pylist())
+    print(f"{len(table)} rows of {len(counts)} languages: {', '.join(f'{k} {v}' for k, v in counts.most_common())}")
 
 
 def drawn(manifest: pa.Table, rows: int, per_language: int, seed: int) -> pa.Table:
@@ -52,23 +70,43 @@ def sets(run: Path, wanted: pa.Array) -> pa.Array:
     return pa.array(["+".join(sorted(names[uid])) for uid in wanted.to_pylist()])
 
 
+def shares(args: argparse.Namespace) -> None:
+    """Print a line for each label and one for the wrong language, then the classes."""
+    for path in args.labelled:
+        rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
+        counts = Counter(row["label"] for row in rows)
+        counts["wrong language"] = sum(row["wrong_language"] == "1" for row in rows)
+        print(f"{path.name}: {len(rows)} rows of {len({row['language'] for row in rows})} languages")
+        for name, count in counts.items():
+            low, high = wilson(count, len(rows))
+            print(f"  {name}: {count}, {count / len(rows):.1%} ({low:.1%} to {high:.1%})")
+        classes = Counter(f"{row['label']}, {row['class']}" for row in rows if row["class"])
+        print("  " + "; ".join(f"{name} {count}" for name, count in classes.most_common()))
+
+
+def wilson(count: int, rows: int) -> tuple[float, float]:
+    """Return the ends of the interval of `count` / `rows`."""
+    share, more = count / rows, Z * Z / rows
+    half = Z * sqrt(share * (1 - share) / rows + more / 4 / rows)
+    return (share + more / 2 - half) / (1 + more), (share + more / 2 + half) / (1 + more)
+
+
 def main() -> None:
-    """Write the rows, and print how many there are of each language."""
+    """Run the part that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="output folder of clip-curate")
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--per-language", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, required=True)
+    parts = parser.add_subparsers(required=True)
+    drawing = parts.add_parser("draw")
+    drawing.set_defaults(part=draw)
+    drawing.add_argument("run", type=Path, help="output folder of clip-curate")
+    drawing.add_argument("--rows", type=int, default=300)
+    drawing.add_argument("--per-language", type=int, default=15)
+    drawing.add_argument("--seed", type=int, default=0)
+    drawing.add_argument("--output", type=Path, required=True)
+    sharing = parts.add_parser("shares")
+    sharing.set_defaults(part=shares)
+    sharing.add_argument("labelled", type=Path, nargs="+")
     args = parser.parse_args()
-    manifest = pq.read_table(args.run / "curated").drop_columns("entries")
-    table = drawn(manifest, args.rows, args.per_language, args.seed)
-    table = table.append_column("set", sets(args.run, table["uid"].combine_chunks()))
-    matched = pq.read_table(args.run / "matched", columns=["uid", "signals", "stated_width", "stated_height"])
-    table = table.join(matched, "uid").sort_by([("language", "ascending"), ("order", "ascending")])
-    pa.csv.write_csv(table.select(COLUMNS), args.output)
-    counts = Counter(table["language"].to_pylist())
-    print(f"{len(table)} rows of {len(counts)} languages: {', '.join(f'{k} {v}' for k, v in counts.most_common())}")
+    args.part(args)
 
 
 if __name__ == "__main__":
