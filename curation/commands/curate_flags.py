@@ -39,6 +39,10 @@ GATE = {
     "Parquet, CSV, TSV with a column uid or url",
     "--policy RULE": "remove what rules name, some of them with a number; `recommended` stands for those with a star: "
     + ", ".join(f"{rule.form}{'*' * rule.is_recommended}" for rule in RULES.values()),
+    "--robots FILE": "robots.txt, tdmrep.json and ai.txt of hosts, as robotstxt WARC files of Common Crawl or a table "
+    "with host and text: images get the signals that the hosts of their URL and pages state, which rules remove",
+    "--robots-agents NAME": "agents whose rules in robots.txt count, or files with one a line (default: those in "
+    "curation/gate/robots_agents.txt, such as GPTBot, CCBot and Google-Extended)",
     "--decontaminate TABLE": "remove the images of evaluation sets: tables of their pictures, as clip-hash writes "
     "them, are compared by URL, and with the sha256 and phash in --images or --status",
     "--decontaminate-within K": "bits in which the pHash of an evaluation set's picture may differ",

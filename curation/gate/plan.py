@@ -16,9 +16,12 @@ from curation.by_uid.tables import ImageTable, Paths
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
 from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
+from curation.gate.host_files import HostFiles
+from curation.gate.image_rules import OF_HOSTS
 from curation.gate.only import UidList
 from curation.gate.pictures import Pictures, SameImage
 from curation.gate.policies import Policy
+from curation.gate.robots_agents import robots_agents
 from curation.gate.steps import Gate, named
 from runtime.errors import InputError, require_several
 from runtime.redaction import hidden
@@ -30,6 +33,8 @@ FOUND = "_found_in_"  # the beginning of the names of columns that no user's tab
 ROW = "_row_of_"  # likewise: of hashes of rows
 FAILED = "failed"  # begins img2dataset's words for other tries
 Table = ImageTable | UidList
+_PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "captions")
+_SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class GateOptions:
     images: tables of images, by uid or url: for each a list of its files or folders.
     keep: the condition over columns of images and status that an image must meet, in Spark SQL.
     policy: names of rules, some with a number, as min_words:3.
+    robots: WARC files or tables of robots.txt, tdmrep.json and ai.txt of hosts: images get the signals that they state.
+    robots_agents: agents, or files of them, whose rules in robots.txt count; without any, those of robots_agents.txt.
     decontaminate: tables of the pictures of evaluation sets, which are removed.
     decontaminate_within: bits in which the pHash of such a picture may differ.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
@@ -56,6 +63,8 @@ class GateOptions:
     images: Sequence[Paths] = ()
     keep: str | None = None
     policy: Sequence[str] = ()
+    robots: Paths = ()
+    robots_agents: Sequence[str] = ()
     decontaminate: Paths = ()
     decontaminate_within: int = 4
     decontaminate_texts: Paths = ()
@@ -68,7 +77,7 @@ class GateOptions:
     def __post_init__(self) -> None:
         if self.keep_removed is not None and not 0 < self.keep_removed <= 1:
             raise InputError(f"keep_removed is {self.keep_removed}; it is a share of images, above 0 and at most 1")
-        for name in ("status", "only", "images", "policy", "decontaminate", "decontaminate_texts", "captions", "steps"):
+        for name in _SEVERAL:
             require_several(name, getattr(self, name))
         for table in self.images:
             require_several("each table of images", table)
@@ -88,6 +97,8 @@ class GatePlan:
     images: tuple[ImageTable, ...] = ()
     keep: str | None = None
     policy: Policy = Policy()
+    hosts: HostFiles | None = None
+    agents: tuple[str, ...] = ()  # whose rules in robots.txt count
     evaluation: EvaluationSets | None = None
     evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
@@ -107,6 +118,8 @@ class GatePlan:
             images=tuple(map(ImageTable.find, options.images)),
             keep=options.keep,
             policy=Policy.parse(options.policy),
+            hosts=HostFiles.find(options.robots) if options.robots else None,
+            agents=robots_agents(options.robots_agents) if options.robots else (),
             evaluation=_evaluation(options),
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
             captions=find_captions(options.captions) if options.captions else None,
@@ -124,7 +137,7 @@ class GatePlan:
         return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
 
     def __bool__(self) -> bool:
-        return any((self.asks, self.pictures, self.captions, self.named))
+        return any((self.asks, self.pictures, self.captions, self.hosts, self.named))
 
     @property
     def asks(self) -> bool:
@@ -141,6 +154,7 @@ class GatePlan:
             "named in": [self.only.name] if self.only else [],
             "keep": [self.keep] if self.keep is not None else [],
             "policy": self.policy.names,
+            "hosts say": [f"{self.hosts.name} ({len(self.hosts.files):,} files)"] if self.hosts else [],
             "no picture of": sets,
             "no text of": [f"{len(self.evaluation_texts.keys):,} texts of evaluation sets"]
             if self.evaluation_texts
@@ -222,6 +236,10 @@ def _require_use(options: GateOptions) -> None:
         )
     if options.match_captions and not options.captions:
         raise InputError("--match-captions balances by captions; name tables of them by --captions")
+    if options.robots_agents and not options.robots:
+        raise InputError("--robots-agents names agents of robots.txt; give files of robots.txt by --robots")
+    if not options.robots and (unfed := [rule for rule in OF_HOSTS if rule in options.policy]):
+        raise InputError(f"the rule {unfed[0]} is about what hosts say; give files of robots.txt by --robots")
     if options.images and options.keep is None and options.same_image is None and not options.decontaminate:
         name = options.images[0][0]
         raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")

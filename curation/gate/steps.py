@@ -31,6 +31,7 @@ LAST = "gated"  # the name of the folder that the last step writes
 # Of each step a function that gives it, asked of a plan, or None: `step(spark, plan)`. The order is always this one.
 OF_FLAGS = {
     "captions": "curation.gate.captions:step",
+    "hosts": "curation.gate.hosts:step",
     "conditions": "curation.gate.conditions:step",
     "copies": "curation.gate.copies:step",
     "domains": "curation.gate.domains:step",

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from curation.gate.policies import RULES, Policy
+from curation.gate.image_rules import OF_HOSTS
 from curation.gate.rule import IMAGES, RUN, TEXTS
 from runtime.errors import InputError
 from tests.support.checkout import ROOT
@@ -37,7 +38,8 @@ def test_the_recommended_rules_are_those_of_the_table_and_a_given_number_counts(
 
 
 def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
-    policy = Policy.parse(["recommended", "max_images_per_text:10", "max_images_per_domain:10"])
+    others = ["max_images_per_text:10", "max_images_per_domain:10", *OF_HOSTS]
+    policy = Policy.parse(["recommended", *others])
     assert sum(len(policy.over(scope)) for scope in (IMAGES, TEXTS, RUN)) == len(policy.rules) == len(RULES)
     for rule in RULES.values():
         assert rule.removes.startswith("texts " if rule.scope == TEXTS or rule.name.endswith("text") else "images ")
@@ -56,7 +58,7 @@ def test_the_page_about_gates_has_the_table_of_rules():
     [
         (
             ["noia"],
-            "'noia' is no rule; the rules are recommended, personal_data, noai, noimageai, tdm_reservation, data_noai,",
+            "'noia' is no rule; the rules are recommended, personal_data, noai, noimageai, noml, tdm_reservation,",
         ),
         (["NOAI"], "is no rule; .* min_stated_size:N, min_words:N, file_name,"),
         (["recommended:2"], "'recommended:2' is no rule"),

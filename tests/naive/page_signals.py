@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-ROBOTS = {"noai": 1, "noimageai": 2, "noindex": 4, "none": 4, "noimageindex": 8}
+ROBOTS = {"noai": 1, "noimageai": 2, "noindex": 4, "none": 4, "noimageindex": 8, "noml": 64}
 
 
 class Reader(HTMLParser):

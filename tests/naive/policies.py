@@ -7,7 +7,8 @@ from curation.gate.image_rules import url_words
 from metadata.languages import language
 from tests.naive.text_kinds import naive_kinds
 
-BITS = {"noai": 1, "noimageai": 2, "tdm_reservation": 16, "data_noai": 32}
+BITS = {"noai": 1, "noimageai": 2, "noml": 64, "tdm_reservation": 16, "data_noai": 32}
+BITS |= {"robots": 128, "content_signal": 256, "ai_txt": 1024}
 
 
 def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:

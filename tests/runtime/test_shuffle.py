@@ -109,6 +109,13 @@ def test_nothing_to_send_and_no_blocks_give_no_sums(spark):
     assert exchange(spark, [], exchanges.send, exchanges.receive_nothing, 2).rows() == Tallies().rows()
 
 
+def test_tallies_are_counted_where_a_receiver_takes_no_block(spark):
+    relays = [Relay(exchanges.pass_on, 2)]
+    tallies = exchange(spark, ITEMS["few"], exchanges.send, exchanges.receive_nothing, 3, relays)
+    sent = naive_exchange(ITEMS["few"], 3)[1]["sent"]
+    assert (tallies["sent"], tallies["passed on"]) == (sent, sent)
+
+
 def test_blocks_and_tallies_pass_through_relays(spark, tmp_path):
     relays = [Relay(exchanges.pass_on, partitions) for partitions in (5, 1)]
     receive = partial(exchanges.receive, folder=tmp_path)

@@ -17,8 +17,8 @@ from runtime.kernels.masks import WINDOW, places_of_letters, places_of_two
 
 _SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH, _COMMA = (ord(character) for character in "/.:?#;-,")
 _LESS, _GREATER, _OPEN, _CLOSE, _SPACE, _DELETE = (ord(character) for character in "<>{} \x7f")
-_NOAI, _NOIM, _NOIN, _NONE, _TDM = (
-    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"none", b"tdm-")
+_NOAI, _NOIM, _NOIN, _NOML, _NONE, _TDM = (
+    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"noml", b"none", b"tdm-")
 )
 _ESCAPE = int.from_bytes(b"\\u00", "little")
 _SMALL = 0x20202020  # makes letters small
@@ -116,7 +116,8 @@ def may_signal(data, begin, end):
         while places != 0:
             word = load_word(data, i + trailing_zeros(places)) & _4_BYTES
             small = word | _SMALL
-            if word == _ESCAPE or small == _NOAI or small == _NOIM or small == _NOIN or small == _NONE or small == _TDM:
+            is_index = small == _NOIM or small == _NOIN or small == _NONE
+            if word == _ESCAPE or small == _NOAI or small == _NOML or is_index or small == _TDM:
                 return True
             places = without_lowest(places)
     return False

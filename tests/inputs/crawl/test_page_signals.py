@@ -3,7 +3,7 @@
 import pytest
 
 from curation.inputs.crawl.html_pages import elements
-from curation.inputs.crawl.page_signals import SIGNALS, image_signals
+from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS, image_signals
 from tests.support.crawl_records import read_back, warc
 
 
@@ -19,7 +19,14 @@ def said_by(html, *headers):
 
 def test_the_bits_of_signals_are_powers_of_two_that_stay_as_they_are():
     assert list(SIGNALS.items())[:3] == [("noai", 1), ("noimageai", 2), ("noindex", 4)]
-    assert list(SIGNALS.items())[3:] == [("noimageindex", 8), ("tdm-reservation", 16), ("data-noai", 32)]
+    assert list(SIGNALS.items())[3:6] == [("noimageindex", 8), ("tdm-reservation", 16), ("data-noai", 32)]
+    assert [*SIGNALS.items(), *HOST_SIGNALS.items()][6:] == [
+        ("noml", 64),
+        ("robots", 128),
+        ("content-signal", 256),
+        ("content-usage", 512),
+        ("ai.txt", 1024),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,7 @@ def test_the_bits_of_signals_are_powers_of_two_that_stay_as_they_are():
         ("", set()),
         ("<meta name=robots content='index, follow, max-image-preview:large'>", set()),
         ("<META NAME=Robots CONTENT='NoAI,noimageai'>", {"noai", "noimageai"}),
+        ("<meta name=robots content='noML, index'>", {"noml"}),
         ("<meta name=robots content=noai><meta name=robots content='noimageindex'>", {"noai", "noimageindex"}),
         ("<meta name=robots content=none>", {"noindex"}),
         ("<meta name=description content='noai'><!--<meta name=robots content=noai>-->", set()),

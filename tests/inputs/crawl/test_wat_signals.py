@@ -21,7 +21,20 @@ needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs t
 
 NAMES = ["robots", "ROBOTS", " Robots ", "x-robots-tag", "X-Robots-Tag", "tdm-reservation", "TDM-Reservation"]
 NAMES += ["googlebot", "description", "viewport", "", "robots2"]
-VALUES = ["noai", "NoImageAI", "noindex,noai", "none", " noai , x ", "bot: noimageindex", "1", " 1", "0", "01", "index"]
+VALUES = [
+    "noai",
+    "NoImageAI",
+    "noindex,noai",
+    "noml",
+    "none",
+    " noai , x ",
+    "bot: noimageindex",
+    "1",
+    " 1",
+    "0",
+    "01",
+    "index",
+]
 VALUES += [
     "noa",
     "nonoai",

@@ -1,0 +1,144 @@
+"""Images get the signals that hosts state, as a naive twin says, however files are cut; rules then remove them."""
+
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.gate.hosts import BITS
+from curation.gate.plan import GateOptions
+from runtime.errors import InputError
+from tests.naive.robots import naive_is_allowed
+from tests.support.finished_run import image
+from tests.support.gates import gated
+from tests.support.robots_files import URLS, robots_file
+from tests.support.robots_warc import robots_warc
+
+AGENTS = ["GPTBot", "CCBot"]
+HOSTS = [f"h{number}.example" for number in range(40)]
+
+
+def some_images(number: int) -> list[dict]:
+    """Images on all hosts, of a few pages each, with pages of their own for some texts."""
+    chance = random.Random(3)
+
+    def url() -> str:
+        scheme, port = chance.choice(["http", "https"]), chance.choice(["", ":443"])
+        return f"{scheme}://{chance.choice(HOSTS).upper()}{port}{chance.choice(URLS)}"
+
+    images = []
+    for each in range(number):
+        row = image(each, url()) | {
+            "page_url": chance.choice([None, url(), "no url"]),
+            "signals": chance.choice([0, 1, 16]),
+        }
+        texts = [text | {"page_url": chance.choice([None, url()])} for text in row["candidates"]]
+        images.append(row | {"candidates": texts})
+    return images
+
+
+def said(files: dict[str, bytes], url: str | None) -> bool:
+    """Say whether robots.txt forbids a URL to an agent, by the naive twin."""
+    if url is None or "://" not in url:
+        return False
+    host, slash, path = url.partition("://")[2].partition("/")
+    content = files.get(host.lower().removesuffix(":443"))
+    return content is not None and not all(naive_is_allowed(content, agent, slash + path) for agent in AGENTS)
+
+
+@pytest.mark.spark
+def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(spark, tmp_path):
+    (folder := tmp_path / "robots").mkdir()
+    images = some_images(400)
+    seeds = (seed for seed in range(1000) if b"?" not in robots_file(seed) and b"index" not in robots_file(seed))
+    files = {host: robots_file(next(seeds)) for host in HOSTS[:30]}
+    old = [(host, 1, 200, b"User-agent: *\nDisallow: /") for host in files]
+    robots_warc(folder / "1.warc.gz", [*old, *((host, 2, 200, content) for host, content in [*files.items()][:15])])
+    robots_warc(
+        folder / "2.warc.gz",
+        [(host, 3, 200, content) for host, content in [*files.items()][15:]] + [(HOSTS[35], 4, 404, b"Disallow: /")],
+    )
+    by_image = {row["uid"] for row in images if said(files, row["url"])}
+    pages = {row["uid"]: {row["page_url"], *(text["page_url"] for text in row["candidates"])} for row in images}
+    by_page = {uid for uid, urls in pages.items() if any(said(files, url) for url in urls)}
+    expected = [row | {"signals": row["signals"] | 128 * (row["uid"] in by_image | by_page)} for row in images]
+    assert 50 < len(by_image) < len(by_image | by_page) < 350
+    for parts in (1, 5):
+        options = GateOptions(robots=[folder], robots_agents=AGENTS)
+        rows, counted = gated(spark, tmp_path / "gates", images, options, parts)
+        assert rows == expected
+        facts = counted.facts()["gate"]["hosts"]
+        assert facts["signals"]["robots"] == {
+            "any": len(by_image | by_page),
+            "image": len(by_image),
+            "page": len(by_page),
+        }
+        assert facts["read"] == {"records": 124, "file./robots.txt": 60, "status_4xx": 1}
+        assert facts["urls"]["image"] == 400 > facts["known"]["image"] > 200
+    options = GateOptions(robots=[folder], robots_agents=AGENTS, policy=["robots", "tdm_reservation"])
+    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    assert rows == [row for row in expected if not row["signals"] & (128 | 16)]
+
+
+@pytest.mark.spark
+def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(spark, tmp_path):
+    (folder := tmp_path / "robots").mkdir()
+    images = [
+        image(number, f"https://{host}.example/{path}.jpg")
+        for number, (host, path) in enumerate(
+            [("a", "x"), ("b", "x"), ("c", "x"), ("c", "y/z"), ("d", "x"), ("e", "x"), ("f", "x")]
+        )
+    ]
+    rows = [
+        ("a.example", "User-agent: *\nDisallow:\nContent-Signal: search=yes,ai-train=no", None),
+        ("https://B.example/", "User-Agent: *\nContent-Usage: train-ai=n", "/robots.txt"),
+        ("c.example", '[{"location": "/y/*", "tdm-reservation": 1}]', "/.well-known/tdmrep.json"),
+        ("d.example", "User-Agent: *\nDisallow: *.jpg\nAllow: /", "/ai.txt"),
+        ("e.example", "{", "/.well-known/tdmrep.json"),
+        ("e.example", "User-agent: GPTBot\nDisallow: /", "robots.txt"),
+        ("f.example:8080", "User-agent: *\nDisallow: /", None),
+    ]
+    pq.write_table(
+        pa.table(dict(zip(["host", "text", "path"], zip(*rows, strict=True), strict=True))), folder / "t.parquet"
+    )
+    options = GateOptions(robots=[folder / "t.parquet"])
+    marked, counted = gated(spark, tmp_path / "gates", images, options)
+    names = {bit: name for name, bit in BITS.items()}
+    assert [names.get(row["signals"]) for row in marked] == [
+        "content-signal",
+        "content-usage",
+        None,
+        "tdm-reservation",
+        "ai.txt",
+        "robots",
+        None,
+    ]
+    facts = counted.facts()["gate"]["hosts"]
+    assert facts["faults"] == {"no_json": 1}
+    assert "CCBot" in facts["agents"]
+    policy = ["robots", "content_signal", "ai_txt", "tdm_reservation"]
+    left, counted = gated(spark, tmp_path / "gates", images, GateOptions(robots=[folder], policy=policy))
+    assert [row["url"][8] for row in left] == ["b", "c", "f"]
+    assert [each["removed"] for each in counted.facts()["gate"]["conditions"]] == [1, 1, 1, 1]
+
+
+@pytest.mark.spark
+def test_files_of_other_hosts_are_refused(spark, tmp_path):
+    (folder := tmp_path / "robots").mkdir()
+    robots_warc(folder / "1.warc.gz", [("other.example", 1, 200, b"User-agent: *\nDisallow: /")])
+    with pytest.raises(InputError, match="files of none of the hosts of the matched images"):
+        gated(spark, tmp_path / "gates", some_images(3), GateOptions(robots=[folder]))
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path):
+    (folder := tmp_path / "robots").mkdir()
+    with pytest.raises(InputError, match="the rule robots is about what hosts say"):
+        GateOptions(policy=["robots"]).find()
+    with pytest.raises(InputError, match="give files of robots.txt by --robots"):
+        GateOptions(robots_agents=["GPTBot"]).find()
+    with pytest.raises(InputError, match="holds no such file; expected robots.txt of hosts"):
+        GateOptions(robots=[folder]).find()
+    robots_warc(folder / "1.warc.gz", [])
+    with pytest.raises(InputError, match="'a b' is no agent, and no file of agents"):
+        GateOptions(robots=[folder], robots_agents=["a b"]).find()
