@@ -99,8 +99,10 @@ def _pass_on(
     tallied: list[Tallied] = []
     with counting(partition, counter):
         tallies = Tallies()
-        for block in relays[relay].pass_on(partition, _blocks(sent, tallied), tallies):
+        blocks = _blocks(sent, tallied)
+        for block in relays[relay].pass_on(partition, blocks, tallies):
             yield block.scaled(partitions), block.data
+        _exhaust(blocks)
     for number, rows in (*tallied, (first + partition, tallies.rows())):
         yield number % partitions, (number, rows)
 
@@ -113,9 +115,17 @@ def _receive(
     learn(addresses)
     tallied: list[Tallied] = []
     with counting(partition, counter):
-        own = receive(partition, _blocks(sent, tallied))
+        blocks = _blocks(sent, tallied)
+        own = receive(partition, blocks)
+        _exhaust(blocks)
     yield from tallied
     yield first + partition, own.rows()
+
+
+def _exhaust(blocks: Iterator[bytes]) -> None:
+    """Take the blocks that nobody asked for: tallies may be among them."""
+    for _ in blocks:
+        pass
 
 
 def _blocks(sent: Iterable[Sent], tallied: list[Tallied]) -> Iterator[bytes]:
