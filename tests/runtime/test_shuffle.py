@@ -111,7 +111,7 @@ def test_nothing_to_send_and_no_blocks_give_no_sums(spark):
 
 def test_tallies_are_counted_where_a_receiver_takes_no_block(spark):
     relays = [Relay(exchanges.pass_on, 2)]
-    tallies = exchange(spark, ITEMS["few"], exchanges.send, exchanges.receive_nothing, 3, relays)
+    tallies = exchange(spark, ITEMS["few"], exchanges.send, exchanges.take_nothing, 3, relays)
     sent = naive_exchange(ITEMS["few"], 3)[1]["sent"]
     assert (tallies["sent"], tallies["passed on"]) == (sent, sent)
 

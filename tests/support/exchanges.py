@@ -97,3 +97,8 @@ def receive_nothing(partition: int, blocks: Iterator[bytes]) -> Tallies:
     """Fail if there is a block."""
     assert list(blocks) == []
     return Tallies()
+
+
+def take_nothing(partition: int, blocks: Iterator[bytes]) -> Tallies:
+    """Receive a partition without looking at its blocks."""
+    return Tallies()
