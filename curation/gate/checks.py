@@ -49,8 +49,7 @@ def _not_made(*_: object) -> np.ndarray:
 class Check:
     """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images.
 
-    With `by_file` the rule takes the name of the file of images, too. What a check that `is_silent` removes is counted,
-    and never written down.
+    With `by_file` the rule takes the name of the file of images, too.
     """
 
     title: str
@@ -58,7 +57,6 @@ class Check:
     of_texts: bool = False
     make: Callable[[Context, Sequence[OwnFile]], Rule] | None = None
     by_file: bool = False
-    is_silent: bool = False
 
     def in_file(self, name: str) -> Rule:
         """Return the rule for images of a file."""
@@ -146,9 +144,8 @@ class Checks:
         chosen = np.flatnonzero(removed.drawn(batch)[image])
         own, checks = image[chosen], [*self.of_images, *self.of_texts]
         failed = np.hstack([by_image[own], by_text[chosen]])
-        is_silent = failed[:, [check.is_silent for check in checks]].any(axis=1)
         titles = pa.array([check.title for check in checks], pa.string())
-        rules = titles.take(pa.array(failed.argmax(axis=1), mask=is_silent | ~failed.any(axis=1)))
+        rules = titles.take(pa.array(failed.argmax(axis=1), mask=~failed.any(axis=1)))
         removed.add(batch, texts.take(pa.array(chosen)), own, rules)
 
     def _tally_tables(self, batch: pa.RecordBatch, verdicts: Verdicts, tallies: Tallies) -> None:

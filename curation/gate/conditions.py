@@ -114,12 +114,12 @@ def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
     for bit, condition in enumerate(found):
         yield Check(condition.shown, partial(_is_unmet, bit=bit))
     for rule in plan.policy.over(IMAGES):
-        yield Check(str(rule), partial(_of_batch, rule=rule.fails), is_silent=rule.rule.is_silent)
+        yield Check(str(rule), partial(_of_batch, rule=rule.fails))
     for bit, name in enumerate(plan.evaluation.names if plan.evaluation else ()):
         yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
     for rule in plan.policy.rules:
         if rule.rule.scope == TEXTS:
-            yield Check(str(rule), rule.fails, of_texts=True, is_silent=rule.rule.is_silent)
+            yield Check(str(rule), rule.fails, of_texts=True)
         elif rule.rule is RULES["max_images_per_text"] and plan.images_per_text:
             make = partial(find_repeated, most=plan.images_per_text)
             yield Check(str(rule), of_texts=True, make=make, by_file=True)

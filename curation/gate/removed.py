@@ -1,7 +1,7 @@
 """Write down a sample of what a gate removes, in the tasks that rewrite files of images.
 
 Whether an image is in the sample is drawn by its uid, so the same rows are written however files and tasks are cut.
-What a rule that `is_silent` removes is in no sample.
+What a rule that `is_silent` would remove is not written, whatever removed it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.gate.policies import ChosenRule
+from curation.gate.rule import IMAGES
 from curation.run.folder import REMOVED_PART
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws
@@ -28,12 +30,20 @@ ROW_GROUP = 1 << 16
 
 @dataclass(frozen=True)
 class Sample:
-    """The share of removed images that a step writes down, and the folder of the files."""
+    """The share of removed images that a step writes down, and the folder of the files; nothing of `silent` rules."""
 
     folder: Path
     step: str
     share: float
     seed: int
+    silent: tuple[ChosenRule, ...] = ()
+
+    def is_silent(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return which texts, or the images of which, a silent rule would remove, bool[text]."""
+        found = np.zeros(len(texts), bool)
+        for rule in self.silent:
+            found |= rule.fails(batch)[images] if rule.rule.scope == IMAGES else rule.fails(texts, images, batch)
+        return found
 
 
 class Removed:
@@ -49,11 +59,10 @@ class Removed:
     def add(self, batch: pa.RecordBatch, texts: pa.StructArray, images: np.ndarray, rules: pa.Array) -> None:
         """Write CANDIDATEs of drawn images, given the row in the batch of each one's image, and what removes it.
 
-        One whose rule is null stays, or is not to be seen.
+        One whose rule is null stays.
         """
-        goes = rules.is_valid()
-        texts, rules = texts.filter(goes), rules.drop_null()
-        own = pa.array(images[goes.to_numpy(zero_copy_only=False)])
+        goes = rules.is_valid().to_numpy(zero_copy_only=False) & ~self._sample.is_silent(texts, images, batch)
+        texts, rules, own = texts.filter(pa.array(goes)), rules.filter(pa.array(goes)), pa.array(images[goes])
         columns = [
             batch["uid"].take(own),
             batch["url"].take(own),

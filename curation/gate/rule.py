@@ -16,7 +16,7 @@ class Rule:
 
     `check` of a rule over IMAGES gets a MATCHED batch, and returns which images it removes. Of one over TEXTS it gets
     their structs, the row of each one's image and the batch, and returns which texts it removes. What a rule that
-    `is_silent` removes is counted, and never written down.
+    `is_silent` would remove is never written down.
     """
 
     name: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
+from curation.gate.policies import ChosenRule
 from curation.gate.removed import Sample, StepFolder, parts_in
 from curation.run.folder import REMOVED_PART
 from curation.run.hooks import Context
@@ -83,16 +84,22 @@ class Gated:
 
 @dataclass(frozen=True)
 class Gate:
-    """The steps of a run's gate, checked and ready to run, and the share of removed images that is written down."""
+    """The steps of a run's gate, checked and ready to run.
+
+    `keep_removed` is the share of removed images that is written down, with nothing of `silent` rules.
+    """
 
     steps: Mapping[str, Step]
     keep_removed: float = 0.0
+    silent: tuple[ChosenRule, ...] = ()
 
     @classmethod
     def open(cls, spark: SparkSession, plan: GatePlan) -> Gate:
         """Return the steps that are asked for; InputError for an expression that cannot be evaluated."""
         asked = {name: step(spark, plan) for name, step in hooks(GROUP, OF_FLAGS | NAMED).items()}
-        return cls({name: step for name, step in asked.items() if step is not None}, plan.keep_removed or 0.0)
+        steps = {name: step for name, step in asked.items() if step is not None}
+        silent = tuple(rule for rule in plan.policy.rules if rule.rule.is_silent)
+        return cls(steps, plan.keep_removed or 0.0, silent)
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], Gated]:
         """Write the images that pass to the part LAST of the output, begun anew; return its files."""
@@ -103,7 +110,8 @@ class Gate:
         with context.progress.stage("gate images"):
             for name, step in steps.items():
                 folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
-                sample = Sample(removed, name, self.keep_removed, context.config.seed) if removed else None
+                asked = (self.keep_removed, context.config.seed, self.silent)
+                sample = Sample(removed, name, *asked) if removed else None
                 with settings(context.spark, SHUFFLED_JOINS):
                     counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)

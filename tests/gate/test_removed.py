@@ -4,8 +4,10 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,10 +16,11 @@ from curation.config import CurationConfig
 from curation.gate import policies
 from curation.gate.domains import PURPOSE
 from curation.gate.plan import GateOptions
+from curation.gate.policies import Policy
 from curation.gate.removed import PURPOSE as SAMPLED
 from curation.gate.removed import Removed, Sample
 from curation.gate.rule import IMAGES, TEXTS, Rule
-from curation.schemas import GATE_REMOVED
+from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.spark import settings
@@ -200,3 +203,13 @@ def test_a_share_of_nothing_is_refused(options, sentence):
 
 def _is_secret(texts, images, batch):
     return [text == "secret" for text in texts.field("text").to_pylist()]
+
+
+def test_texts_with_personal_data_are_not_written_where_another_step_removes_them():
+    texts = ["a dog", "write to jane.doe@mail.de", "a cat"]
+    images = [image(number) | {"candidates": [candidate(text, "en")]} for number, text in enumerate(texts)]
+    batch, written = pa.RecordBatch.from_pylist(images, MATCHED), []
+    for silent in ((), Policy.parse(["email_address"]).rules):
+        removed = Removed(Sample(Path(), "captions", 1.0, SEED, silent), SimpleNamespace(write=written.append))
+        removed.add(batch, batch["candidates"].flatten(), np.arange(3), pa.array(["x", "x", None]))
+    assert [rows["text"].to_pylist() for rows in written] == [texts[:2], texts[:1]]
