@@ -14,15 +14,34 @@ from curation.by_uid.clusters import Clusters
 from curation.online.batches import ByEntries
 from curation.online.config import Expert, OnlineConfig, World
 from curation.online.index import Index
+from curation.online.mix import Mix, common_rates
 
 if TYPE_CHECKING:
     from curation.online.building import build
     from curation.online.dataset import BalancedDataset
+    from curation.online.mixed_dataset import MixedDataset
 
-__all__ = ["BalancedDataset", "ByEntries", "Captions", "Clusters", "Expert", "Index", "OnlineConfig", "World", "build"]
+__all__ = [
+    "BalancedDataset",
+    "ByEntries",
+    "Captions",
+    "Clusters",
+    "Expert",
+    "Index",
+    "Mix",
+    "MixedDataset",
+    "OnlineConfig",
+    "World",
+    "build",
+    "common_rates",
+]
 
 
-_MODULES = {"BalancedDataset": "curation.online.dataset", "build": "curation.online.building"}
+_MODULES = {
+    "BalancedDataset": "curation.online.dataset",
+    "MixedDataset": "curation.online.mixed_dataset",
+    "build": "curation.online.building",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -90,31 +90,39 @@ class BalancedDataset(IterableDataset):
     def __iter__(self) -> Iterator[Any]:
         position = self._resumed or Position(int(self._epoch))
         self._resumed, self._position = None, position
-        return self._samples(position)
+        return self._taken(position)
+
+    def _taken(self, position: Position) -> Iterator[Any]:
+        for sample, after in self.samples(position):
+            self._position = after
+            yield sample
 
     def steps(self, batch_size: int, workers: int = 0) -> int:
         """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True.
 
         Ranks get a few more or fewer samples than one another; processes that wait for each other need one number.
         """
-        number, size = max(workers, 1), self.world.size
+        return full_batches(self.shares(workers, batch_size), batch_size, self.world.size)
+
+    def shares(self, workers: int, batch_size: int = 1) -> list[int]:
+        """Return the samples of each reader in this epoch, those of worker 0 of each rank first."""
+        consumers = max(workers, 1) * self.world.size
         if self.config.batches is not None:
             self.config.batches.require_size(batch_size)
         order, sizes = self._order(int(self._epoch)), self._drawn(int(self._epoch)).sizes()
-        dealt = [groups(order, self.config, consumer, number * size) for consumer in range(number * size)]
+        dealt = [groups(order, self.config, consumer, consumers) for consumer in range(consumers)]
         shares = [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
         require_any(sum(shares), sum(dealt, []), self.config)
-        batches = np.array(shares).reshape(number, size) // batch_size
-        return int(batches.sum(axis=0).min())
+        return shares
 
     def state_dict(self) -> dict:
         """Return how far this worker has come, for `load_state_dict` of the same worker in the same layout."""
         position = self._resumed or self._position or Position(int(self._epoch))
-        return {"layout": self._layout(), "position": asdict(position)}
+        return {"layout": self.layout(), "position": asdict(position)}
 
     def load_state_dict(self, state: dict) -> None:
         """Go on, when iterated next, after the sample that was the last when `state` was taken."""
-        layout, saved = self._layout(), state.get("layout", {})
+        layout, saved = self.layout(), state.get("layout", {})
         differing = [name for name in layout | saved if saved.get(name) != layout.get(name)]
         if differing:
             was, now = ({name: each.get(name) for name in differing} for each in (saved, layout))
@@ -122,20 +130,21 @@ class BalancedDataset(IterableDataset):
         self._resumed = Position(**state["position"])
         self._epoch.fill_(self._resumed.epoch)
 
-    def _samples(self, position: Position) -> Iterator[Any]:
+    def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
+        """Yield the samples of this worker that come after a position, each with the position after it."""
         worker, workers = _worker()
         # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
         consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
         dealt = groups(self._order(position.epoch), self.config, consumer, consumers)
         epoch = self._drawn(position.epoch)
-        done = position.taken
+        done, any_came = position.taken, False
         for group, blocks in islice(enumerate(dealt), position.group, None):
             for sample in read(self.index, epoch.kept(blocks).slice(done)):
                 done += 1
-                self._position = Position(position.epoch, group, done)
-                yield self.transform(sample) if self.transform else sample
+                yield self.transform(sample) if self.transform else sample, Position(position.epoch, group, done)
+                any_came = True
             done = 0
-        if self._position == Position(position.epoch):
+        if not any_came and position == Position(position.epoch):
             require_any(0, dealt, self.config)
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -144,7 +153,7 @@ class BalancedDataset(IterableDataset):
     def _drawn(self, epoch: int) -> Epoch:
         return Epoch(self.index, self.rates, self.config, epoch, self.captions)
 
-    def _layout(self) -> dict:
+    def layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""
         worker, workers = _worker()
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
@@ -191,6 +200,11 @@ def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Caption
 def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
     """Return what tells captions from others, as JSON has it."""
     return captions.digest if isinstance(captions, Captions) else {name: each.digest for name, each in captions.items()}
+
+
+def full_batches(shares: Sequence[int], batch_size: int, ranks: int) -> int:
+    """Return the full batches that every rank has, given the samples of each reader as `shares` returns them."""
+    return int((np.array(shares).reshape(-1, ranks) // batch_size).sum(axis=0).min())
 
 
 def _worker() -> tuple[int, int]:

@@ -1,0 +1,101 @@
+"""The weights of a training mix of several runs, and rates by their common counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from curation.balancing.counts import EntryCounts
+from curation.balancing.thresholds import rates_of, thresholds_at
+from curation.config import CurationConfig
+from curation.kernels.mixing import deal
+from curation.run.results import Results
+from runtime.errors import InputError, ParameterError, require_number
+
+RUN = 1024  # samples that are dealt out at a time
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The share of each part among the samples of a mix: its weight divided by the sum of all.
+
+    Every reader takes from the part that is furthest behind its share, so that shares hold in each stretch of its
+    samples, not only on average. An epoch of the mix is one of the part `epoch_of`, by default the one with the largest
+    weight; parts that end before begin again, drawn anew.
+    """
+
+    weights: Mapping[str, float]
+    epoch_of: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weights:
+            raise InputError("a mix has no part; give the weight of each part by its name")
+        for name, weight in self.weights.items():
+            require_number(f"the weight of {name}", weight, 0, float("inf"))
+            if not 0 < weight < float("inf"):
+                raise InputError(f"the weight of {name} is {weight}; give a number above 0, or leave the part out")
+        if self.epoch_of is not None and self.epoch_of not in self.weights:
+            raise ParameterError(f"is {self.epoch_of}; the parts are {', '.join(self.weights)}", "epoch_of")
+
+    @property
+    def names(self) -> list[str]:
+        """The parts, in the order of their names."""
+        return sorted(self.weights)
+
+    @property
+    def whole(self) -> str:
+        """The part of which an epoch is one of the mix."""
+        return self.epoch_of or max(self.names, key=lambda name: self.weights[name])
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of each part, in the order of names."""
+        weights = np.array([self.weights[name] for name in self.names], np.float64)
+        return weights / weights.sum()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What tells this mix from another, as JSON has it."""
+        return {"shares": dict(zip(self.names, self.shares.tolist(), strict=True)), "epoch_of": self.whole}
+
+    def turns(self, taken: Mapping[str, int]) -> Iterator[str]:
+        """Yield the part of each next sample, given how many samples of each were taken; without end."""
+        counts, names = np.array([taken.get(name, 0) for name in self.names], np.int64), self.names
+        out = np.empty(RUN, np.int64)
+        while True:
+            deal(self.shares, counts, out)
+            for part in out.tolist():
+                yield names[part]
+
+    def sizes(self, whole: Sequence[int]) -> list[int]:
+        """Return the samples of the mix until the part `epoch_of` is asked for more than so many samples of its own."""
+        place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
+        out, begin = np.empty(1 << 16, np.int64), 0
+        found: dict[int, int] = {}
+        sought = sorted({*whole})
+        while len(found) < len(sought):
+            own = int(counts[place])
+            deal(self.shares, counts, out)
+            turns = begin + np.flatnonzero(out == place)  # samples of the mix before each one of the part
+            found |= {size: int(turns[size - own]) for size in sought if own <= size < own + len(turns)}
+            begin += len(out)
+        return [found[size] for size in whole]
+
+
+def common_rates(
+    runs: Sequence[str | PathLike[str]], english_threshold: int = CurationConfig.english_threshold
+) -> np.ndarray:
+    """Return one rate per entry, float32, by the sums of the counts of several runs over the same metadata.
+
+    English has this threshold, and other languages its tail share, as in one run over the inputs of all.
+    """
+    found = [Results.open(run) for run in runs]
+    counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in found))
+    languages, config = found[0].languages, CurationConfig(english_threshold=english_threshold)
+    return rates_of(counts.values, languages, thresholds_at(english_threshold, counts.by_language(languages), config))
