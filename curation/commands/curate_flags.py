@@ -11,6 +11,7 @@ from curation.gate.plan import GateOptions
 from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.dialects import DIALECTS
+from curation.run.request import Options
 from runtime.arguments import Parser, add_fields
 
 COLUMNS = {
@@ -103,6 +104,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_memory()
     parser.take_defaults(GateOptions)
+    parser.take_defaults(Options)
     parser.take_defaults(CurationConfig)
     return parser.parse_args(argv)
 
@@ -179,6 +181,8 @@ def _add_inputs(group: _ActionsContainer) -> None:
 
 
 def _add_gate(group: _ActionsContainer) -> None:
+    bits = "bits in which the PDQ of an image may differ from one that an --exclude list names"
+    add_fields(group, Options, {"--exclude-bits K": bits})
     add_fields(group, GateOptions, GATE)
     group.add_argument(
         "--gate-step",
@@ -196,7 +200,8 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
         nargs="+",
         metavar="LIST",
         help="leave out what these files name: uids, URLs, domains, page:DOMAIN or regex:PATTERN, one a line (also "
-        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url",
+        ".gz, .zst), or Parquet, CSV, TSV with a column uid or url; clip-curate also takes hashes of files, as "
+        "sha256=LIST, md5=LIST or pdq=LIST, and looks them up in the tables of --images and --status",
         **options,
     )
 

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command("remove"):
-        exclusion = Exclusion.read(args.exclude)
+        exclusion = Exclusion.without_hashes(args.exclude)
         say(remove(partial(session, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
 
 

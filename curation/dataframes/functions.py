@@ -154,7 +154,7 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
 
 def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
     """Make what workers need to match, and send it to them."""
-    model, exclusion = Identifier.open(options.model), Exclusion.read(options.exclude)
+    model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, _scratch())
     compile_kernels(warm.CALLS)
     found = _matchers(entries, config.rules) if config.matcher == "trie" else _saved(entries)

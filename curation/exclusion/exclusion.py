@@ -1,35 +1,40 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-Exclusion lists are read in `lists` and looked up in `sets`.
+Exclusion lists are read in `lists` and looked up in `sets`. Listed hashes of files exclude the images that have them:
+`without` takes their keys, which the run finds in tables of hashes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.lists import KINDS, first_bad, flags, read_list
+from curation.exclusion.lists import HASHES, KINDS, first_bad, flags, read_list
 from curation.exclusion.sets import KeySet, domain_keys, url_keys
 from curation.inputs.candidates import tallies
 from runtime.arrow.buffers import string_array, string_buffers
-from runtime.arrow.uid_keys import uid_numbers
+from runtime.arrow.uid_keys import exact_numbers, uid_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
-VERSION = 2
-REASONS = tuple(f"excluded_{kind}" for kind in KINDS)  # a row gets the first that applies
+VERSION = 3
+_LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
+REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # a row gets the first that applies
 _NAMES = pa.array(REASONS)
 _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # and the kind of value of each
+_SAVED = (*_SETS, "hits")
+_NONE = KeySet.of([])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +47,24 @@ class Exclusion:
     pages: KeySet
     regexes: tuple[str, ...]
     digest: str  # 32 hex digits of what is excluded; files, their order and repetitions do not change it
+    hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # of each kind of HASHES that is listed, as uint64
+    hits: KeySet = _NONE  # keys of the images that have one
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
         """Return what the lists in these files exclude; without files, nothing."""
         return cls._of_values(part for path in paths for part in read_list(str(path), "the exclusion list"))
+
+    @classmethod
+    def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
+        """Return what `read` does, where no table has hashes of images: lists of hashes are refused."""
+        read = cls.read(paths)
+        if read.hashes:
+            raise InputError(
+                f"the exclusion lists name hashes ({', '.join(read.hashes)}), which are looked up in tables of hashes; "
+                "give them to clip-curate, with the hashes of clip-hash as --images"
+            )
+        return read
 
     @classmethod
     def of(
@@ -65,7 +83,7 @@ class Exclusion:
         ['excluded_domain', 'excluded_regex', None]
         """
         given: list[tuple[str, pa.Array]] = []
-        for kind, values in zip(KINDS, (uids, urls, domains, pages, regexes), strict=True):
+        for kind, values in zip(_LISTED, (uids, urls, domains, pages, regexes), strict=True):
             strings = string_array(values, f"the {kind} list")
             bad = first_bad(kind, strings)
             if bad is not None:
@@ -79,7 +97,8 @@ class Exclusion:
         values: dict[str, list] = {kind: [] for kind in KINDS}
         for kind, some in given:
             values[kind].append(KINDS[kind].form(some))
-        sets, hashed = {}, blake2b(digest_size=16)
+        sets: dict[str, Any] = {}
+        hashed = blake2b(digest_size=16)
         for name, kind in _SETS.items():
             if name in ("uids", "urls"):
                 sets[name] = KeySet.of(values[kind])
@@ -93,11 +112,21 @@ class Exclusion:
                 hashed.update(np.ascontiguousarray(part).data)
         regexes = tuple(_each_once(values["regex"]))
         hashed.update("\n".join(regexes).encode())
-        return cls(**sets, regexes=regexes, digest=hashed.hexdigest())
+        hashes = {
+            kind: np.unique(np.concatenate(values[kind]), axis=0) for kind in HASHES if any(map(len, values[kind]))
+        }
+        for kind, words in hashes.items():
+            hashed.update(f"{kind} {len(words)}\n".encode())
+            hashed.update(words.data)
+        return cls(**sets, regexes=regexes, digest=hashed.hexdigest(), hashes=hashes)
+
+    def without(self, hits: np.ndarray) -> Exclusion:
+        """Return the exclusion also of the images with these keys, uint64[image, 2]: those of listed hashes."""
+        return replace(self, hits=KeySet.of([hits]))
 
     def __len__(self) -> int:
-        """The number of uids, URLs, domains, pages and patterns, each once."""
-        return len(self.regexes) + sum(len(getattr(self, name)) for name in _SETS)
+        """The number of uids, URLs, domains, pages and patterns, each once, and of images with listed hashes."""
+        return len(self.regexes) + sum(len(getattr(self, name)) for name in _SAVED)
 
     def excluded(self, batch: pa.RecordBatch) -> pa.Array:
         """Return for each row why it is excluded, one of REASONS, or null.
@@ -129,7 +158,7 @@ class Exclusion:
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion to a folder, for workers to open; return its path."""
-        sets = {name: getattr(self, name) for name in _SETS}
+        sets = {name: getattr(self, name) for name in _SAVED}
         arrays = {f"{name}_{part}": getattr(each, part) for name, each in sets.items() for part in ("keys", "starts")}
         header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
         save_arrays(Path(directory), _HEADER, header, arrays)
@@ -140,7 +169,7 @@ class Exclusion:
         """Map a saved exclusion into memory, which all processes of a machine share; a damaged one is refused."""
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
-            sets = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SETS}
+            sets: dict[str, Any] = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SAVED}
             return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
@@ -148,6 +177,9 @@ class Exclusion:
     def _found(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
         """Yield reasons with the rows to which they apply, those that need the least work first."""
         urls = batch["url"]
+        if len(self.hits):
+            of_uids = _keys(batch, lambda uids: exact_numbers(uids).view(np.uint64))
+            yield "excluded_hash", self.hits.contains(of_uids) | self.hits.contains(url_keys(urls))
         if len(self.uids):
             yield "excluded_uid", self.uids.contains(_keys(batch))
         if len(self.urls):
@@ -164,14 +196,14 @@ def _each_once(lists: list[list[str]]) -> list[str]:
     return sorted(set(chain.from_iterable(lists)))
 
 
-def _keys(batch: pa.RecordBatch) -> np.ndarray:
-    """Return the key of each row's uid; if a row has no uid, the key of its URL."""
+def _keys(batch: pa.RecordBatch, numbers: Callable[[pa.Array], np.ndarray] = uid_numbers) -> np.ndarray:
+    """Return the key of each row's uid, as `numbers` makes it; if a row has no uid, the key of its URL."""
     if "uid" not in batch.schema.names or batch["uid"].null_count == batch.num_rows:
         return url_keys(batch["url"])
     given = flags(batch["uid"].is_valid())
     if given.all():
-        return uid_numbers(batch["uid"])
+        return numbers(batch["uid"])
     keys = np.empty((batch.num_rows, 2), np.uint64)
-    keys[given] = uid_numbers(batch["uid"].drop_null())
+    keys[given] = numbers(batch["uid"].drop_null())
     keys[~given] = url_keys(batch["url"].filter(pa.array(~given)))
     return keys

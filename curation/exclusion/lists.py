@@ -1,10 +1,13 @@
-"""Read exclusion lists: lines of text, or tables with a column of uids or URLs.
+"""Read exclusion lists: lines of text, or tables with a column of uids, URLs or hashes of files.
 
-A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are skipped.
+A line is `kind:value`, or a value whose form shows its kind. Blank lines and lines that begin with # are skipped. The
+path of a list of hashes may have their kind before it, as `md5=list.txt`. No message repeats a hash: they are of
+illegal pictures.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -59,6 +62,16 @@ def _canonical(values: pa.Array) -> list[str]:
     return [canonical(value) for value in values.to_pylist()]
 
 
+def _is_hash(values: pa.Array, size: int) -> np.ndarray:
+    return flags(pc.match_substring_regex(values, f"^[0-9a-fA-F]{{{2 * size}}}$"))
+
+
+def _words(values: pa.Array, size: int) -> np.ndarray:
+    """Return the numbers that hashes of `size` bytes spell, uint64[hash, size / 8]."""
+    spelt = bytes.fromhex("".join(values.to_pylist()))
+    return np.frombuffer(spelt, ">u8").astype(np.uint64).reshape(-1, size // 8)
+
+
 _is_domain = _each(lambda value: is_domain(canonical(value)))
 _DOMAIN = "domain; give one such as example.org, which covers its subdomains, and patterns behind regex:"
 KINDS = {
@@ -76,6 +89,15 @@ KINDS = {
         "regular expression of RE2; mend it (https://github.com/google/re2/wiki/Syntax)",
     ),
 }
+HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kinds of hashes, and the bytes of each
+_ANY_HASH = "hash"  # a column of lists whose kind the path says
+KINDS |= {
+    name: Kind(
+        partial(_is_hash, size=size), partial(_words, size=size), f"{name} hash; expected {2 * size} hexadecimal digits"
+    )
+    for name, size in HASHES.items()
+}
+_HASH = re.compile("[0-9a-fA-F]{32}")
 _SHOWN = 80  # characters of a bad line that a refusal shows
 
 # A line without `kind:` is of the first kind whose form it has.
@@ -88,29 +110,46 @@ _NO_FORM = (
     "neither a uid (32 hexadecimal digits) nor a URL (https://...) nor a domain (example.org); "
     f"say what it is by {', '.join(f'{kind}:' for kind in KINDS)}"
 )
+_NO_HASH = (
+    f"a hash of an unknown kind; name the list as KIND=FILE, or begin its lines with KIND:, "
+    f"where KIND is {', '.join(HASHES)}"
+)
 _KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[kind]}
+_KIND_OF_HASHES = {name: name for name in HASHES}
 
 
 def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
     """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
+    kind, equals, rest = path.partition("=")
+    only, path = (kind, rest) if equals and kind in HASHES else (None, path)
     with opened(path, what) as file:
-        yield from (_read_table if is_table(path) else _read_text)(file, path)
+        yield from (_read_table if is_table(path) else _read_text)(file, path, only)
 
 
-def _read_text(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
+def _read_text(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[str, pa.Array]]:
     for first, lines in text_lines(file, path):
-        for kind, numbers, values in _by_kind(lines):
+        for kind, numbers, values in _by_kind(lines, only):
             bad = first_bad(kind, values) if kind in KINDS else 0
             if bad is not None:
                 number = int(numbers[bad])
-                reason = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
-                raise InputError(f"{path}, line {first + number}: {lines[number].as_py()[:_SHOWN]!r} is {reason}")
+                raise InputError(f"{path}, line {first + number}: {_refused(kind, lines[number].as_py())}")
             yield kind, values
 
 
-def _by_kind(lines: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
+def _refused(kind: str, value: str) -> str:
+    """Return what is wrong with a line or value, which is shown unless it may be a hash."""
+    if kind not in KINDS and _HASH.search(value):
+        return _NO_HASH
+    expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
+    return expected if kind in HASHES or _HASH.search(value) else f"{value[:_SHOWN]!r} is {expected}"
+
+
+def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarray, pa.Array]]:
     """Yield each kind with its line numbers, from 0, and values; last the lines of no kind, as `none`."""
     left = np.flatnonzero(flags(pc.and_not(pc.not_equal(lines, ""), pc.starts_with(lines, "#"))))
+    if only is not None:
+        yield only, left, lines.take(pa.array(left))
+        return
     for kind in KINDS:
         numbers, left = _split(lines, left, partial(pc.starts_with, pattern=f"{kind}:"))
         values = pc.utf8_slice_codeunits(lines.take(pa.array(numbers)), len(f"{kind}:"))
@@ -128,26 +167,28 @@ def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.A
     return numbers[has_form], numbers[~has_form]
 
 
-def _read_table(file: BinaryIO, path: str) -> Iterator[tuple[str, pa.Array]]:
-    rows = 0
-    for batch in table_batches(file, path, partial(_columns, path=path)):
+def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[str, pa.Array]]:
+    rows, kinds = 0, _KIND_OF_COLUMN | _KIND_OF_HASHES if only is None else {only: only, _ANY_HASH: only}
+    for batch in table_batches(file, path, partial(_columns, path=path, only=only)):
         for name in batch.schema.names:
-            values, kind = batch[name], _KIND_OF_COLUMN[name.lower()]
+            values, kind = batch[name], kinds[name.lower()]
             given = np.flatnonzero(flags(pc.not_equal(values, "")))
             stated = values.take(pa.array(given))
             bad = first_bad(kind, stated)
             if bad is not None:
                 row = int(given[bad])
                 where = f"{path}, row {rows + row + 1}, column {name}"
-                raise InputError(f"{where}: {values[row].as_py()[:_SHOWN]!r} is no {KINDS[kind].expected}")
+                raise InputError(f"{where}: {_refused(kind, values[row].as_py())}")
             yield kind, stated
         rows += batch.num_rows
 
 
-def _columns(names: list[str], path: str) -> list[str]:
-    """Return the columns that are read; other columns are ignored."""
-    columns = [name for name in dict.fromkeys(names) if name.lower() in _KIND_OF_COLUMN]
-    if not columns:
-        wanted = " or ".join(_KIND_OF_COLUMN)
-        raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")
-    return columns
+def _columns(names: list[str], path: str, only: str | None) -> list[str]:
+    """Return the columns that are read: uid and url, or else hashes, or those of one kind; others are ignored."""
+    choices = [[*_KIND_OF_COLUMN], [*_KIND_OF_HASHES]] if only is None else [[only, _ANY_HASH]]
+    for known in choices:
+        columns = [name for name in dict.fromkeys(names) if name.lower() in known]
+        if columns:
+            return columns
+    wanted = " or ".join(name for known in choices for name in known)
+    raise InputError(f"{path} has the columns {', '.join(names) or '(none)'}; expected one named {wanted}")

@@ -48,18 +48,19 @@ class KeysOfSets:
 
 @dataclass(frozen=True, eq=False)
 class HashesOfSets:
-    """Distinct hashes of 64 bits, for each the mask of the sets that have it, and an index by distance."""
+    """Distinct hashes of as many bits, for each the mask of the sets that have it, and an index by distance."""
 
-    words: np.ndarray  # uint64[hash, 1]
+    words: np.ndarray  # uint64[hash, words]
     sets: np.ndarray
     index: Index | None  # None where there is no hash
 
     @classmethod
     def of(cls, given: Sequence[np.ndarray], distance: int) -> HashesOfSets:
-        """Return the hashes of each set, uint64[hash, 1]."""
-        words = np.unique(np.concatenate([np.empty((0, 1), np.uint64), *given]), axis=0)
-        sets = _sets([np.searchsorted(words[:, 0], each[:, 0]) for each in given], len(words))
-        bits = np.arange(WORD_BITS)
+        """Return the hashes of each set, one at least, uint64[hash, words]."""
+        words, places = np.unique(np.concatenate(given), axis=0, return_inverse=True)
+        ends = np.cumsum([len(each) for each in given])[:-1]
+        sets = _sets(np.split(places.reshape(-1), ends), len(words))
+        bits = np.arange(WORD_BITS * words.shape[1])
         return cls(words, sets, Index.of(words, range(len(words)), bits, distance) if len(words) else None)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from curation.by_uid.tables import IDENTITIES, KEY, Paths, key_columns
-from curation.exclusion.lists import read_list
+from curation.exclusion.lists import HASHES, read_list
 from curation.images.uids import uids
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -35,7 +35,8 @@ class UidList:
         """Yield the KEY of each image that a file names."""
         for kind, values in read_list(file, "the list"):
             if len(values) and kind not in IDENTITIES:
-                raise InputError(f"{hidden(file)} names a {kind}, {values[0].as_py()!r}; --only takes uids and URLs")
+                shown = "" if kind in HASHES else f", {values[0].as_py()!r}"
+                raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
             keys = key_columns(uids(values) if kind == "url" else values)
             yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
 

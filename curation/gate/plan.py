@@ -18,6 +18,7 @@ from curation.gate.evaluation_texts import EvaluationTexts
 from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
 from curation.gate.host_files import HostFiles
 from curation.gate.image_rules import OF_HOSTS
+from curation.gate.listed_hashes import HashTables
 from curation.gate.only import UidList
 from curation.gate.pictures import Pictures, SameImage
 from curation.gate.policies import Policy
@@ -82,9 +83,12 @@ class GateOptions:
         for table in self.images:
             require_several("each table of images", table)
 
-    def find(self) -> GatePlan:
-        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
-        return GatePlan.find(self)
+    def find(self, hashes: Sequence[str] = ()) -> GatePlan:
+        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing.
+
+        Of `hashes`, kinds that are listed, tables of images must have columns.
+        """
+        return GatePlan.find(self, hashes)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ class GatePlan:
     results: ImageTable | None = None
     folders: Sequence[str] = ()  # of them, as a user may see their paths
     only: UidList | None = None
-    images: tuple[ImageTable, ...] = ()
+    images: tuple[ImageTable, ...] = ()  # where anything is asked of them
+    hashes: HashTables = HashTables({})  # where hashes are listed
     keep: str | None = None
     policy: Policy = Policy()
     hosts: HostFiles | None = None
@@ -107,9 +112,9 @@ class GatePlan:
     keep_removed: float | None = None  # the share of removed images that is written down
 
     @classmethod
-    def find(cls, options: GateOptions) -> GatePlan:
+    def find(cls, options: GateOptions, hashes: Sequence[str] = ()) -> GatePlan:
         """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
-        _require_use(options)
+        _require_use(options, hashes)
         same = None if options.same_image is None else SameImage.parse(options.same_image)
         plan = cls(
             results=_results(options.status) if options.status else None,
@@ -127,6 +132,9 @@ class GatePlan:
             keep_removed=options.keep_removed,
         )
         plan.require_comparable()
+        given = list(filter(None, (plan.results, *plan.images)))
+        plan = replace(plan, hashes=HashTables.among(given, hashes))
+        plan = plan if _asks_of_images(options) else replace(plan, images=())
         if plan.keep is not None:
             known = [name for names in plan.column_names.values() for name in names]
             require_columns(names_in(plan.keep, known), plan.column_names)
@@ -227,7 +235,7 @@ class GatePlan:
         return found[0]
 
 
-def _require_use(options: GateOptions) -> None:
+def _require_use(options: GateOptions, hashes: Sequence[str]) -> None:
     """Refuse tables that nothing asks for, and conditions without a table."""
     if options.captions and not options.match_captions:
         raise InputError(
@@ -240,7 +248,7 @@ def _require_use(options: GateOptions) -> None:
         raise InputError("--robots-agents names agents of robots.txt; give files of robots.txt by --robots")
     if not options.robots and (unfed := [rule for rule in OF_HOSTS if rule in options.policy]):
         raise InputError(f"the rule {unfed[0]} is about what hosts say; give files of robots.txt by --robots")
-    if options.images and options.keep is None and options.same_image is None and not options.decontaminate:
+    if options.images and not _asks_of_images(options) and not hashes:
         name = options.images[0][0]
         raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
     if options.keep is not None and not options.images and not options.status:
@@ -248,6 +256,10 @@ def _require_use(options: GateOptions) -> None:
     if options.keep is not None:
         require_short(options.keep)
         require_no_day_of_the_run(options.keep)
+
+
+def _asks_of_images(options: GateOptions) -> bool:
+    return options.keep is not None or options.same_image is not None or bool(options.decontaminate)
 
 
 def _evaluation(options: GateOptions) -> EvaluationSets | None:

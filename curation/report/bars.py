@@ -29,6 +29,7 @@ DROPPED = {
     "empty_text": "texts without any character",
     "empty_url": "texts of images without a URL",
     "excluded_domain": "texts of images on an excluded domain",
+    "excluded_hash": "texts of images whose hash is listed",
     "excluded_page": "texts of images on pages of an excluded domain",
     "excluded_regex": "texts of images whose URL matches an excluded pattern",
     "excluded_uid": "texts of images excluded by uid",

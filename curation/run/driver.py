@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 from pyspark.sql import SparkSession
@@ -24,6 +25,7 @@ from curation.balancing.thresholds import (
     unlimited_threshold,
 )
 from curation.config import ENGLISH
+from curation.exclusion import Exclusion
 from curation.inputs.limits import require_sound
 from curation.matching.finders import matchers_of
 from curation.report.facts import Run
@@ -188,20 +190,28 @@ class Steps:
         """Make what workers need to match, and ship it to them."""
         request, folder = self.request, self.output.artefacts
         matched, exclusion = folder / "metadata", folder / "exclusion"
-        excludes = len(request.exclusion) > 0
+        excluded = self._exclusion(folder)
         if request.config.matcher == "trie":
             with self.progress.stage("build matchers"):
                 matched = matchers_of(request.entries, request.config.rules, folder)
         else:
             request.entries.save(matched)
-        if excludes:
-            request.exclusion.save(exclusion)
+        if len(excluded):
+            excluded.save(exclusion)
         return tasks.Artefacts(
             entries=ship(self.spark, matched),
             model=ship(self.spark, request.identifier.path),
-            exclusion=ship(self.spark, exclusion) if excludes else None,
+            exclusion=ship(self.spark, exclusion) if len(excluded) else None,
             lettered=self._lettered if request.config.evidence == "letters" else None,
         )
+
+    def _exclusion(self, work: Path) -> Exclusion:
+        """Return what is excluded, with the images that have listed hashes."""
+        own, gate, bits = self.request.exclusion, self.request.gate, self.request.options.exclude_bits
+        if not own.hashes or gate is None:
+            return own
+        with self.progress.stage("look up listed hashes"):
+            return own.without(gate.hashes.find(self.spark, own.hashes, bits, work))
 
     @cached_property
     def _lettered(self) -> Shipped:

@@ -5,10 +5,12 @@ The run depends on nothing else of the gate and the observers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
@@ -62,8 +64,22 @@ class Gate(Protocol):
         """Write the images that pass to the part `gated` of the output, begun anew; return its files."""
 
 
+class HashTables(Protocol):
+    """The tables of images that have hashes of kinds that are listed."""
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return all files, each with its version."""
+
+    def find(self, spark: SparkSession, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+        """Return the keys of the images with one of these hashes, uint64[image, 2]; those of PDQ within `bits`."""
+
+
 class GatePlan(Protocol):
     """The conditions on matched images, with files found before Spark starts; false if there are none."""
+
+    @property
+    def hashes(self) -> HashTables:
+        """The tables that listed hashes are looked up in."""
 
     def __bool__(self) -> bool: ...
 
@@ -77,8 +93,8 @@ class GatePlan(Protocol):
 class GateOptions(Protocol):
     """A user's options for the gate."""
 
-    def find(self) -> GatePlan:
-        """Return the plan; InputError for what cannot be used."""
+    def find(self, hashes: Sequence[str] = ()) -> GatePlan:
+        """Return the plan, with tables that have these kinds of hashes; InputError for what cannot be used."""
 
 
 @dataclass(frozen=True)

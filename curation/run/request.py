@@ -13,12 +13,16 @@ from curation.inputs.files import Input
 from curation.inputs.references import PREFIX, is_crawl, is_table, table_name
 from curation.inputs.tables.columns import TableOptions
 from curation.language.identify import Identifier
+from curation.near_copies.words import require_distance
 from curation.run import hooks
 from curation.run.hooks import GateOptions, GatePlan, Observer
+from curation.run.ledger import digest_of
 from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries
 from metadata.entry_lists import FilesOfLanguages
 from runtime.errors import InputError, require_several
+
+PDQ_BITS = 256
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Options:
     columns: the columns that hold the pairs, where they are not recognised.
     unique_images: the inputs state each image once; nothing is brought together by image.
     exclude: files of lists of what must not be in the manifest.
+    exclude_bits: bits in which the PDQ of an image may differ from a listed one.
     gate: what is asked of images.
     classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
     templates: {"en": FILE}, the forms in which their names are looked for.
@@ -38,6 +43,7 @@ class Options:
     columns: TableOptions = field(default_factory=TableOptions)
     unique_images: bool = False
     exclude: Sequence[str] = ()
+    exclude_bits: int = 31  # what the authors of PDQ recommend
     gate: GateOptions | None = None
     classes: FilesOfLanguages = ()
     templates: FilesOfLanguages = ()
@@ -47,6 +53,7 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("exclude", "classes", "templates"):
             require_several(name, getattr(self, name))
+        require_distance(self.exclude_bits, PDQ_BITS)
 
 
 @dataclass(frozen=True)
@@ -79,15 +86,16 @@ class Request:
         found = files.find(paths, options.columns, config.sample_files, config.seed, passed_over)
         if config.sample_files is None:
             options.columns.require_use([*(PREFIX + each for each in tables), *(file.path for file in found)])
+        exclusion = Exclusion.read(options.exclude)
         return cls(
             config=config,
             options=options,
             tables=tables,
             files=found,
-            exclusion=Exclusion.read(options.exclude),
+            exclusion=exclusion,
             entries=entries_for(config, metadata),
             identifier=Identifier.open(options.model),
-            gate=options.gate.find() if options.gate else None,
+            gate=_gate(options, exclusion),
             observers=hooks.observers(options),
             passed_over=passed_over,
         )
@@ -96,6 +104,14 @@ class Request:
         """Return the paths among `inputs`, and the paths of all files that were found."""
         given = (each for each in map(str, inputs) if not (is_table(each) or is_crawl(each)))
         return [*given, *(file.path for file in self.files)]
+
+    def _excluded(self) -> str | None:
+        """Return a digest of what is excluded: by lists and, of hashes, by tables that have them."""
+        own = self.exclusion
+        if own.hashes and self.gate is not None:
+            files = self.gate.hashes.files()
+            return digest_of({"lists": own.digest, "bits": self.options.exclude_bits, "files": files})
+        return own.digest if len(own) else None
 
     def with_copies(self, copies: list[Input]) -> Request:
         """Return the request with tables replaced by the files of their copies."""
@@ -107,7 +123,7 @@ class Request:
         return {
             "inputs": [*(asdict(file) for file in self.files), *tables],
             "columns": {name: column for name, column in asdict(self.options.columns).items() if name != "dialect"},
-            "exclusion": self.exclusion.digest if len(self.exclusion) else None,
+            "exclusion": self._excluded(),
             "matched_version": MATCHED_VERSION,
             "metadata": self.entries.digest,
             "rules": self.config.rules,
@@ -124,6 +140,12 @@ class Request:
             "metadata_of": self.config.metadata_of,
             "merge_languages": self.config.merge_languages,
         }
+
+
+def _gate(options: Options, exclusion: Exclusion) -> GatePlan | None:
+    if exclusion.hashes and options.gate is None:
+        raise InputError("hashes are listed, and no table of images is given that has hashes; give one in GateOptions")
+    return options.gate.find([*exclusion.hashes]) if options.gate else None
 
 
 def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:

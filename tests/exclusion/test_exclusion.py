@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from hashlib import md5
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from curation.exclusion import REASONS, Exclusion
 from curation.exclusion.sets import KeySet, canonical, domain_keys
 from curation.inputs.candidates import tallies
 from metadata import InputError
-from runtime.arrow.uid_keys import uid_numbers
+from runtime.arrow.uid_keys import exact_numbers, uid_numbers
 from tests.naive.exclusion import naive_excluded
 from tests.support.exclusions import LISTED, UID, URL, batch, reasons
 
@@ -68,7 +69,7 @@ def test_each_kind_of_list_gives_its_reason():
         {"url": "https://cdn.example/ad/a.jpg"},
         {"url": "https://cdn.example/a.jpg"},
     ]
-    assert reasons(Exclusion.of(**LISTED), rows) == [*REASONS, None]
+    assert reasons(Exclusion.of(**LISTED), rows) == [*REASONS[1:], None]  # all but that of hashes
 
 
 def test_of_several_reasons_the_first_is_told():
@@ -215,3 +216,19 @@ def test_a_damaged_or_missing_exclusion_is_refused(tmp_path):
 def test_a_canonical_host_is_ascii_and_stays_as_it_is(host):
     assert canonical(host).isascii()
     assert canonical(canonical(host)) == canonical(host)
+
+
+def test_images_of_listed_hashes_are_excluded_before_all_else_by_the_key_of_their_uid_or_url():
+    keys = [exact_numbers([UID, "own/1", "ABCDEF" + "0" * 26])]
+    exclusion = Exclusion.of(**LISTED).without(np.concatenate(keys).view(np.uint64))
+    rows = [
+        {"url": URL},  # by the MD5 of its URL
+        {"url": "https://example.com/1", "uid": "own/1"},
+        {"url": URL, "uid": "own/2"},  # a table by url has the MD5
+        {"url": "https://x.net/1", "uid": "ABCDEF" + "0" * 26},
+        {"url": "https://x.net/1", "uid": "abcdef" + "0" * 26},  # another uid, to tables
+        {"url": "https://example.com/2", "uid": "own/3"},
+        {"url": None, "uid": "own/1"},
+    ]
+    assert reasons(exclusion, rows) == [*["excluded_hash"] * 4, "excluded_uid", "excluded_domain", None]
+    assert len(exclusion) == len(Exclusion.of(**LISTED)) + 3

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.exclusion.lists import KINDS
+from curation.exclusion.lists import HASHES, KINDS
 from curation.inputs.tables import value_files
 from metadata import InputError
 from tests.support.exclusions import LISTED, UID, URL, reasons, written
@@ -52,6 +52,64 @@ BAD = [
 ]
 
 
+HASH = "0123456789abcdefABCDEF0123456789" * 2
+HASHES_OF = {"sha256": HASH, "md5": HASH[:32], "pdq": HASH[::-1]}
+BAD_HASHES = [
+    ("", f"sha256:{HASH[1:]}", "no sha256 hash; expected 64 hexadecimal digits"),
+    ("", f"pdq:{HASH[1:]}g", "no pdq hash; expected 64 hexadecimal digits"),
+    ("", f"md5:{HASH}", "no md5 hash; expected 32 hexadecimal digits"),
+    ("", HASH, "a hash of an unknown kind; name the list as KIND=FILE"),
+    ("", HASH[:40], "a hash of an unknown kind"),
+    ("", f"{HASH},80", "a hash of an unknown kind"),
+    ("md5=", HASH, "no md5 hash"),
+    ("sha256=", HASH[:32], "no sha256 hash"),
+    ("sha256=", "example.org", "no sha256 hash"),
+]
+
+
+@pytest.mark.parametrize(("kind", "line", "expected"), BAD_HASHES)
+def test_a_bad_hash_is_refused_and_not_shown(tmp_path, kind, line, expected):
+    path = written(tmp_path / "list.txt", "# a list", "", line)
+    table = written(tmp_path / "list.csv", f"name,{kind.strip('=') or line.partition(':')[0]}", f"x,{line}")
+    for given, where in ((path, "line 3"), (table, "row 1, column .*")):
+        if where == "line 3" or kind:
+            with pytest.raises(InputError, match=rf"{where}: {expected}") as refused:
+                Exclusion.read([f"{kind}{given}"])
+            assert line[-30:] not in str(refused.value)
+
+
+def test_lists_of_hashes_are_lines_or_columns_whose_kind_is_named(tmp_path):
+    sha256, md5, pdq = HASHES_OF.values()
+    lines = written(tmp_path / "all.txt", f"sha256:{sha256}", f"md5: {md5.upper()}", f"pdq:{pdq}", "example.org")
+    ways = [
+        [
+            written(tmp_path / f"{kind}.txt", "# of a hotline", value, value.upper())
+            for kind, value in HASHES_OF.items()
+        ],
+        [
+            written(tmp_path / f"{kind}.csv", f"id,{kind.upper()},note", f"1,{value},x")
+            for kind, value in HASHES_OF.items()
+        ],
+        [written(tmp_path / f"{kind}2.tsv", "hash\tquality", f"{value}\t80") for kind, value in HASHES_OF.items()],
+    ]
+    (tmp_path / "md5.txt.gz").write_bytes(gzip.compress(md5.encode()))
+    digests = {Exclusion.read([lines]).digest}
+    for number, paths in enumerate(ways):
+        named = [path if number == 1 else f"{kind}={path}" for kind, path in zip(HASHES_OF, paths, strict=True)]
+        digests.add(
+            Exclusion.read([*named, f"md5={tmp_path / 'md5.txt.gz'}", written(tmp_path / "d", "example.org")]).digest
+        )
+    assert len(digests) == 1
+    read = Exclusion.read([lines])
+    assert {kind: words.astype(">u8").tobytes().hex() for kind, words in read.hashes.items()} == {
+        "sha256": sha256.lower(),
+        "md5": md5.lower(),
+        "pdq": pdq.lower(),
+    }
+    with pytest.raises(InputError, match=r"name hashes \(sha256, md5, pdq\), which are looked up in tables"):
+        Exclusion.without_hashes([lines])
+
+
 @pytest.mark.parametrize(("line", "expected"), BAD)
 def test_a_bad_line_is_refused_with_its_place(tmp_path, line, expected):
     path = written(tmp_path / "list.txt", "# é", "example.org", "", line, "example.org")
@@ -60,7 +118,7 @@ def test_a_bad_line_is_refused_with_its_place(tmp_path, line, expected):
 
 
 def test_every_kind_refuses_what_a_bad_line_shows():
-    assert {line.partition(":")[0] for line, _ in BAD} >= set(KINDS) - {"url"}
+    assert {line.partition(":")[0] for line, _ in BAD} >= set(KINDS) - {"url", *HASHES}
 
 
 def test_bytes_that_are_no_utf_8_are_refused_with_their_line(tmp_path):
@@ -173,3 +231,9 @@ def test_a_saved_exclusion_opens_the_same_mapped_into_memory(tmp_path, listed):
     assert reasons(opened, rows) == reasons(exclusion, rows)
     assert (opened.digest, len(opened)) == (exclusion.digest, len(exclusion))
     assert is_mapped(opened.uids.keys)
+
+
+def test_hashes_beside_uids_or_urls_are_not_of_the_list(tmp_path):
+    table = written(tmp_path / "hashes.csv", "uid,sha256,pdq", f"{UID},{HASH},")
+    assert Exclusion.read([table]).digest == Exclusion.of(uids=[UID]).digest
+    assert [*Exclusion.read([f"sha256={table}"]).hashes] == ["sha256"]

@@ -1,0 +1,140 @@
+"""Find the images whose hashes are listed, by SHA-256, MD5 or PDQ, in the tables of images of a run.
+
+Only the keys of such images leave the tasks, for the exclusion that the run applies before anything is matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.by_uid.tables import KEY_NAMES, ImageTable
+from curation.exclusion.lists import HASHES
+from curation.gate.evaluation_keys import HashesOfSets, KeysOfSets
+from curation.near_copies.words import hash_words
+from runtime.errors import InputError
+from runtime.shipping import Shipped, ship
+from runtime.spark import run
+from runtime.storage.arrays import open_arrays, save_arrays
+from runtime.storage.versions import Version
+from runtime.tallies import Tallies
+
+NEAR = "pdq"  # whose hashes may differ in some bits
+_VERSION, _HEADER = 1, "listed_hashes.json"
+_HIT, _HASHES = "hit.", "hashes."  # names of tallies: before the key of an image, and before a kind
+
+
+@dataclass(frozen=True, eq=False)
+class ListedHashes:
+    """The listed hashes of each kind, and the bits in which those of NEAR may differ."""
+
+    kinds: Mapping[str, KeysOfSets | HashesOfSets]
+    distance: int
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
+        """Return the hashes of each kind, uint64[hash, words]."""
+        return cls({kind: _of_kind(kind, [words], distance) for kind, words in hashes.items()}, distance)
+
+    def has(self, kind: str, column: pa.Array) -> tuple[np.ndarray, int]:
+        """Return which hashes of a kind are listed, bool[row], and how many are not null."""
+        words, is_given = hash_words(column, kind, HASHES[kind])
+        rows, listed = np.flatnonzero(is_given), self.kinds[kind]
+        found = (
+            listed.find(words[rows], self.distance)
+            if isinstance(listed, HashesOfSets)
+            else listed.find(_key(words[rows]))
+        )
+        out = np.zeros(len(column), bool)
+        out[rows] = found != 0
+        return out, len(rows)
+
+    def save(self, directory: str | PathLike[str]) -> str:
+        """Write the hashes to a folder, for workers to open; return its path."""
+        arrays = {f"{kind}_{name}": array for kind, own in self.kinds.items() for name, array in own.arrays().items()}
+        save_arrays(Path(directory), _HEADER, {"version": _VERSION, "distance": self.distance}, arrays)
+        return str(directory)
+
+    @classmethod
+    def open(cls, directory: str | PathLike[str]) -> ListedHashes:
+        """Map saved hashes into memory, which all processes of a machine share."""
+        header, arrays = open_arrays(Path(directory), _HEADER, _VERSION)
+        kinds = {}
+        for kind in HASHES:
+            own = {name.removeprefix(f"{kind}_"): each for name, each in arrays.items() if name.startswith(f"{kind}_")}
+            if own:
+                kinds[kind] = HashesOfSets.open(own) if kind == NEAR else KeysOfSets.open(own)
+        return cls(kinds, header["distance"])
+
+
+@dataclass(frozen=True, eq=False)
+class HashTables:
+    """The tables of images that have each kind of listed hashes."""
+
+    of_kind: Mapping[str, Sequence[ImageTable]]
+
+    @classmethod
+    def among(cls, tables: Sequence[ImageTable], kinds: Sequence[str]) -> HashTables:
+        """Return the tables that have hashes of these kinds; InputError for a kind that none has."""
+        found = {kind: [table for table in tables if kind in table.columns.names] for kind in kinds}
+        for kind in kinds:
+            if not found[kind]:
+                raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
+        return cls(found)
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return all files, each with its version."""
+        tables = [table for own in self.of_kind.values() for table in own]
+        files = {path: version for table in tables for path, version in table.files}
+        return sorted(
+            (path, each.checksum or f"{each.size} {each.modified} {each.etag}") for path, each in files.items()
+        )
+
+    def find(self, spark: SparkSession, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+        """Return the keys of the images with one of these hashes, uint64[image, 2]; those of NEAR within `bits`."""
+        lists = ship(spark, Path(ListedHashes.of(hashes, bits).save(work / "listed_hashes")))
+        items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]
+        counted = run(spark, items, partial(_find, lists=lists))
+        for kind in self.of_kind:
+            if not counted[f"{_HASHES}{kind}"]:
+                raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
+        hits = "".join(sorted(counted.beginning(_HIT)))
+        return np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> Tallies:
+    table, file, kind = item
+    listed, tallies = lists.opened(ListedHashes.open), Tallies()
+    for batch in table.read(file, [kind]):
+        found, given = listed.has(kind, batch[kind])
+        tallies.add(f"{_HASHES}{kind}", given)
+        keys = np.column_stack([batch[name].to_numpy() for name in KEY_NAMES])[found]
+        for key in keys.astype(">i8"):
+            tallies.add(f"{_HIT}{key.tobytes().hex()}", 1)
+    return tallies
+
+
+def _named(version: Version) -> str:
+    """Return what tells one content of a file from another, and does not change with its owner or place."""
+    return version.checksum or f"{version.size} {version.modified} {version.etag}"
+
+
+def _of_kind(kind: str, words: list[np.ndarray], distance: int) -> KeysOfSets | HashesOfSets:
+    return HashesOfSets.of(words, distance) if kind == NEAR else KeysOfSets.of([_key(each) for each in words])
+
+
+def _key(words: np.ndarray) -> np.ndarray:
+    """Return the first 16 bytes of hashes."""
+    return np.ascontiguousarray(words[:, :2])
+
+
+def _by(kind: str) -> str:
+    by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
+    return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
