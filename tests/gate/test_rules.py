@@ -103,7 +103,7 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
         row = image(
             chance.choice([url] * 20 + [None]),
             chance.sample([(text, chance.choice(["en", "ja", "th", "other"])) for text in texts], chance.randrange(4)),
-            signals=chance.choice([None, *range(64)]),
+            signals=chance.choice([None, *range(128)]),
             stated_width=sizes[0],
             stated_height=sizes[1],
         )
