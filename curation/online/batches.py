@@ -1,8 +1,9 @@
 """Choose batches by their entries: of a super-batch, the samples whose entries are most diverse or nearest to a target.
 
-The two forms are those of concept-aware batch sampling (arXiv 2511.20643) in purpose; the function that is maximised
-here is our own. Each sample of a batch gives its entries a mass of 1 in equal shares: m of an entry is what it has of
-the batch. The batch grows by one sample after the other, each the one with which
+After concept-aware batch sampling (arXiv 2511.20643), which chooses batches of super-batches by what their samples
+show. Both forms are defined here and are not the paper's formulas. Each sample of a batch gives its entries a mass of
+1 in equal shares: m of an entry is what it has of the batch. The batch grows by one sample after the other, each the
+one with which
 
     the sum over all entries of t * m / (t + m)
 

@@ -11,8 +11,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -97,7 +95,7 @@ class Epoch:
         """Return the KEPT samples of some blocks, shuffled among each other; of a super-batch, those of its batch."""
         drawn = [self._drawn(int(block)) for block in blocks]
         if self.config.batches is not None:
-            drawn = self._chosen(drawn)
+            drawn = self._chosen(drawn, self.config.batches)
         table = pa.Table.from_batches([each.samples() for each in drawn], DRAWN)
         table = table.take(self._shuffled(table["uid"]))
         captions = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number)
@@ -109,22 +107,18 @@ class Epoch:
         rows = self.index.rows(shard)[block - int(self.index.first_blocks[shard])]
         return replace(draw(rows, self.rates, self.config, self.number), shard=shard)
 
-    def _chosen(self, drawn: list[Drawn]) -> list[Drawn]:
+    def _chosen(self, drawn: list[Drawn], batches: ByEntries) -> list[Drawn]:
         """Return the samples of a super-batch that its batch has."""
         order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()))
         entries = pa.chunked_array([each.entries for each in drawn], ENTRY_IDS).take(pa.array(order))
-        chosen = np.sort(order[choose(entries, taken(len(order), self.config), self._targets)])
+        size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
+        chosen = np.sort(order[choose(entries, size, targets)])
         begins = np.cumsum([0, *(len(each.rows) for each in drawn)])
         cuts = np.searchsorted(chosen, begins)
         return [each.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, each in enumerate(drawn)]
 
     def _shuffled(self, uids: pa.ChunkedArray) -> np.ndarray:
         return shuffled(uids, self.config.seed, purpose("order", self.number))
-
-    @cached_property
-    def _targets(self) -> np.ndarray:
-        """What the batches aim at."""
-        return ByEntries.targets(cast(ByEntries, self.config.batches), len(self.rates))
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
