@@ -1,20 +1,31 @@
-"""Policy rules over images: usage signals of their pages, words in their URLs, and sizes that pages state."""
+"""Policy rules over images: signals of their pages, sizes that these state, the names of files, the number of texts."""
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from importlib.resources import files
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.gate.archives import outside_archives
 from curation.gate.rule import IMAGES, Rule, numbered
+from curation.gate.word_tables import WordTable, listed, word_key
 from curation.inputs.crawl.page_signals import DATA_NOAI, HOST_SIGNALS, SIGNALS, TDM_RESERVATION
-from curation.kernels.url_paths import find_url_words
-from runtime.arrow.buffers import string_buffers
+from curation.kernels import url_words as kernel
+from runtime.arrow.buffers import parts, string_buffers
 
-_LONGEST_WORD = 16  # bytes, which are compared as two numbers
+# Where words of url_words.csv count, by the name of the place there.
+PLACES = {
+    "any": kernel.ANY,  # in the name of the file
+    "edge": kernel.EDGE,  # first or last in a short name
+    "only": kernel.ONLY,  # in a name of listed words only
+    "beside": kernel.BESIDE,  # these may stand beside others
+    "folder": kernel.FOLDER,  # in the name of a folder, if that has listed words only
+    "folders": kernel.FOLDERS,  # last in the name of a folder
+    "no": kernel.NO,  # before one of the next kind
+    "picture": kernel.PICTURE,
+}
 
 
 def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
@@ -24,10 +35,35 @@ def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
 
 
 def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
-    """Return which images have one of `url_words` in the path of their URL, as a whole word in any case."""
+    """Return which images outside archives have, in the path of their URL, a name that `url_words` make."""
     offsets, data = string_buffers(batch["url"])
     out = np.empty(batch.num_rows, bool)
-    find_url_words(data, offsets, _keys(), out)
+    kernel.find_url_words(data, offsets, *_table(), out)
+    return outside_archives(out, batch)
+
+
+def is_svg(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images are SVG by the ending of their file, without those of archives."""
+    offsets, data = string_buffers(batch["url"])
+    out = np.empty(batch.num_rows, bool)
+    kernel.find_svg(data, offsets, out)
+    return outside_archives(out, batch)
+
+
+def has_many_texts(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images have more than `number` texts of one language, without those of archives."""
+    texts, offsets = parts(batch["candidates"])
+    counts = np.diff(offsets)
+    out = np.zeros(batch.num_rows, bool)
+    may_have = outside_archives(counts > number, batch)
+    rows = np.flatnonzero(may_have)
+    if len(rows):
+        inside = np.repeat(may_have, counts)
+        languages = texts.field("language").filter(pa.array(inside)).dictionary_encode()
+        codes = languages.indices.fill_null(len(languages.dictionary)).to_numpy()
+        keys = np.repeat(np.arange(len(rows)), counts[rows]) * (len(languages.dictionary) + 1) + codes
+        found, often = np.unique(keys, return_counts=True)
+        out[rows[found[often > number] // (len(languages.dictionary) + 1)]] = True
     return out
 
 
@@ -37,17 +73,14 @@ def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
     return pc.less(least, number).fill_null(False).to_numpy(zero_copy_only=False)
 
 
-@lru_cache(maxsize=1)
-def url_words() -> tuple[str, ...]:
-    """Return the words of url_words.txt."""
-    lines = files("curation.gate").joinpath("url_words.txt").read_text("utf-8").splitlines()
-    return tuple(line for line in lines if line and not line.startswith("#"))
+def url_words() -> dict[str, int]:
+    """Return the words of url_words.csv, with the bits of their places."""
+    return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in listed("url_words.csv")}
 
 
 @lru_cache(maxsize=1)
-def _keys() -> np.ndarray:
-    words = sorted(word.encode().rjust(_LONGEST_WORD, b"\0") for word in url_words())
-    return np.frombuffer(b"".join(words), ">u8").astype(np.uint64).reshape(-1, 2)
+def _table() -> WordTable:
+    return WordTable.of({word_key(word.encode()): bits for word, bits in url_words().items()})
 
 
 def _signal(name: str, signal: str, removes: str, is_recommended: bool = True) -> Rule:
@@ -63,7 +96,9 @@ _ROBOTS = "images whose URL or page robots.txt forbids to one of the agents of `
 _CONTENT_SIGNAL = "images whose URL or page robots.txt keeps from training (`Content-Signal: ai-train=no`)"
 _AI_TXT = "images whose URL or page ai.txt forbids"
 _SIZE = "images that a page shows with a side below N pixels; those without a stated size pass"
-_URL_WORDS = "images with a word such as logo, icon or banner in the path of their URL"
+_URL_WORDS = "images whose file or folder has the name of a part of the page, such as logo, icons or placeholder"
+_SVG = "images in SVG, unless from a media archive such as Wikimedia Commons"
+_TEXTS = "images with more than N texts of one language: what many pages show in place of other pictures"
 OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
 ROWS = (
     _signal("noai", "noai", "images of pages that state `noai` to robots"),
@@ -75,5 +110,7 @@ ROWS = (
     _of_hosts("content_signal", "content-signal", _CONTENT_SIGNAL),
     _of_hosts("ai_txt", "ai.txt", _AI_TXT),
     Rule("url_words", IMAGES, _URL_WORDS, has_url_word, is_recommended=True),
+    Rule("svg", IMAGES, _SVG, is_svg, is_recommended=True),
+    numbered(Rule("max_texts_per_image", IMAGES, _TEXTS, has_many_texts), (1, 1_000), recommended=4),
     numbered(Rule("min_stated_size", IMAGES, _SIZE, is_stated_small), (2, 10_000), recommended=64),
 )

@@ -89,16 +89,16 @@ def space_at(data, i, end):
 
 
 @lean
-def count_words(data, offsets, spaced, out):
-    """out[text] = number of words of text data[offsets[text]:offsets[text + 1]].
+def find_few_words(data, offsets, spaced, number, out):
+    """out[text] = whether text data[offsets[text]:offsets[text + 1]] has fewer than `number` words.
 
-    Words are separated by white space. Where spaced[text] is False, two characters outside ASCII, or a last single one,
-    count as a word, and only runs of other characters are separated.
+    Words are separated by white space. Where spaced[text] is False, characters outside ASCII count as a word, and one
+    more for each two of them, and only runs of other characters are separated.
     """
     for text in range(len(out)):
         i, end = offsets[text], offsets[text + 1]
         words, foreign, is_inside = 0, 0, False
-        while i < end:
+        while i < end and words + (foreign > 0) + foreign // 2 < number:
             size = space_at(data, i, end)
             if size:
                 is_inside = False
@@ -111,7 +111,7 @@ def count_words(data, offsets, spaced, out):
                 words += not is_inside
                 is_inside = True
                 i += 1
-        out[text] = words + (foreign + 1) // 2
+        out[text] = words + (foreign > 0) + foreign // 2 < number
 
 
 @inline

@@ -35,10 +35,13 @@ def rules(args: argparse.Namespace) -> None:
     """Print a row of the table for each rule."""
     batch = _matched(args)
     texts, images = batch["candidates"].values, np.arange(batch.num_rows)
+    total = 0.0
     for chosen in Policy.parse(["recommended", "personal_data"]).rules:
         given = (batch,) if chosen.rule.scope == IMAGES else (texts, images, batch)
         seconds, fails = _timed(lambda given=given, chosen=chosen: chosen.fails(*given))
+        total += seconds
         print(f"| {chosen} | {seconds / args.rows * 1e9:.0f} | {fails.mean():.2%} |", flush=True)
+    print(f"| all | {total / args.rows * 1e9:.0f} | |", flush=True)
 
 
 def sets(args: argparse.Namespace) -> None:
@@ -75,16 +78,17 @@ def _matched(args: argparse.Namespace) -> pa.RecordBatch:
     """Return images of one text each, drawn from the pairs of the input, with signals and sizes that are made up."""
     batches = [batch for source in files.find(args.input) for batch in files.read(source)]
     pairs = pa.Table.from_batches(batches)
-    pairs = pairs.filter(pairs["url"].is_valid()).select(["url", "text"]).combine_chunks()
+    pairs = pairs.filter(pairs["url"].is_valid()).select(["url", "text", "page_url"]).combine_chunks()
     random = np.random.default_rng(0)
     pairs = pairs.take(pa.array(random.integers(0, len(pairs), args.rows)))
-    url, text = (pairs[name].chunk(0) for name in ("url", "text"))
+    url, text, page = (pairs[name].chunk(0) for name in ("url", "text", "page_url"))
     language = pa.array(["en"]).take(pa.array(np.zeros(args.rows, np.int64)))
-    structs = pa.StructArray.from_arrays([text, language], ["text", "language"])
+    own = pa.nulls(args.rows, pa.string())
+    structs = pa.StructArray.from_arrays([text, language, own], ["text", "language", "page_url"])
     candidates = pa.ListArray.from_arrays(pa.array(np.arange(args.rows + 1, dtype=np.int32)), structs)
     most = {"signals": 64, "stated_width": 600, "stated_height": 600}
     stated = {name: pa.array(random.integers(0, end, args.rows).astype(np.int32)) for name, end in most.items()}
-    return pa.RecordBatch.from_pydict({"url": url, "candidates": candidates, **stated})
+    return pa.RecordBatch.from_pydict({"url": url, "page_url": page, "candidates": candidates, **stated})
 
 
 def main() -> None:

@@ -9,13 +9,17 @@ import pytest
 
 from curation.gate.image_rules import url_words
 from curation.gate.personal_data import KINDS
+from curation.gate.phrases import PARTS, WHOLES, folded
 from curation.gate.policies import Policy
 from curation.gate.rule import IMAGES, TEXTS
+from curation.gate.word_tables import listed
+from curation.kernels.phrases import MOST_WORDS
+from metadata.languages import LANGUAGES
 from runtime.arrow.buffers import parts
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.stated_images import batch, image
 
-RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100"]).rules
+RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "max_texts_per_image:1"]).rules
 POLICY = Policy(
     tuple(chosen for chosen in RECOMMENDED if chosen.rule.name not in KINDS)
 )  # these have tests of their own
@@ -50,7 +54,21 @@ def found(rows: pa.RecordBatch) -> dict[str, list[bool]]:
 
 PIECES = [
     *"/._-?#%:aZé犬\xa0 ",
-    *url_words()[:12],
+    *"/.- /.- ",
+    *list(url_words())[::9],
+    "with",
+    "of ",
+    "no",
+    "image",
+    " logo",
+    "logo ",
+    "avatar ",
+    "のロゴ",
+    "Аватар",
+    "아이콘",
+    "icône ",
+    "example",
+    "a.b",
     "Logo",
     "LOGO",
     "MyIcon",
@@ -66,6 +84,7 @@ PIECES += [
     "2x",
     "1",
     ".jpg",
+    ".svg",
     "É",
     "IMG_0450",
     "&nbsp;",
@@ -79,6 +98,12 @@ PIECES += [
     "%E9",
     "://",
 ]
+PHRASES = [row["phrase"] for row in listed("template_phrases.csv")][::50] + [
+    "no image",
+    "logo",
+    "avatar of",
+    "でシェア",
+]
 
 
 def random_images(chance: random.Random, number: int) -> list[dict]:
@@ -87,7 +112,12 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
 
     rows = []
     for _ in range(number):
-        url = chance.choice(["http://a.example/", "HTTPS://logo.example/b/", "http://icon.example"]) + made()
+        url = (
+            chance.choice(
+                ["http://a.example/", "HTTPS://logo.example/b/", "http://icon.example", "http://a.wikipedia.org/"]
+            )
+            + made()
+        )
         name = url.rpartition("/")[2]
         texts = [
             made(),
@@ -98,15 +128,22 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
             url.lower(),
             None,
             " ".join(map(str, range(9))),
+            chance.choice(PHRASES),
+            f"{chance.choice(['Kim', 'the house of Kim', '京都', ''])} {chance.choice(PHRASES)}{made()}",
         ]
         sizes = [chance.choice([None, 0, 1, 99, 100, 2000]) for _ in range(2)]
+        page = chance.choice(
+            [None, url, "http://www.with-example.com", "https://a.b:80/c", "http://a@No-Image.example"]
+        )
         row = image(
             chance.choice([url] * 20 + [None]),
             chance.sample([(text, chance.choice(["en", "ja", "th", "other"])) for text in texts], chance.randrange(4)),
             signals=chance.choice([None, *range(128)]),
             stated_width=sizes[0],
             stated_height=sizes[1],
+            page_url=page,
         )
+        row["candidates"] = [text | {"page_url": chance.choice([None, None, page])} for text in row["candidates"]]
         rows.append(row | ({"candidates": None} if chance.random() < 0.02 else {}))
     return rows
 
@@ -133,23 +170,38 @@ def test_rules_say_the_same_of_slices_and_of_nothing():
         ("/logo.png", True),
         ("/siteLogo2.png", True),
         ("/img/LOGO-big.png", True),
-        ("/SVGIcon.svg", True),
+        ("/XMLIcon.png", True),
         ("/icon24x24.png", True),
-        ("/static/icons/a.svg", True),
+        ("/static/icons/a.png", True),
+        ("/social-icons/a.png", True),
+        ("/third-party-logos/a.png", True),
         ("/a%2Flogo.png", True),
         ("/a/%6Cogo.png", True),
         ("/_sprite_2x.png", True),
         ("/AVATARS/1", True),
         ("/logo", True),
-        ("/logos.png", True),
+        ("/logo.42faf13.png", True),
+        ("/lazyload-empty.gif", True),
+        ("/transparent-16x9.png", True),
+        ("/no-image.png", True),
+        ("/coming_soon.png", True),
+        ("/facebook-dark.png", True),
         ("/catalogo.png", False),
         ("/logoed.png", False),
         ("/silicon.png", False),
         ("/pixelated.jpg", False),
+        ("/google-pixel-7.jpg", False),
+        ("/display_pic_with_logo/1.jpg", False),
+        ("/d_placeholder_image/1.jpg", False),
+        ("/a-hallway-with-the-logo-of-a-firm.jpg", False),
+        ("/a-photograph-of-the-sign-with-the-new-logo.jpg", False),
+        ("/loading-dock.jpg", False),
+        ("/no-cat-image.jpg", False),
         ("/élogo.png", False),
         ("/%C3%A9logo.png", False),
         ("/a.jpg?logo=1", False),
         ("/a.jpg#logo", False),
+        ("/a.logo", False),
         ("?x=/logo.png", False),
         ("/advertisementsandmore.png", False),
         ("/" + "logo" * 100_000, False),
@@ -157,8 +209,102 @@ def test_rules_say_the_same_of_slices_and_of_nothing():
         ("/", False),
     ],
 )
-def test_words_count_in_the_path_of_a_url_only_and_whole(path, fails):
+def test_words_count_where_a_file_or_folder_has_its_name_from_them(path, fails):
     assert failing_images("url_words", batch(image("http://logo.example" + path))) == [fails]
+
+
+@pytest.mark.parametrize(
+    ("url", "fails"),
+    [
+        ("http://a.example/b.svg", True),
+        ("http://a.example/b.SVGZ?x#y", True),
+        ("http://wikimedia.org.example/b.svg", True),
+        ("http://a.example/wikimedia.org/b.svg", True),
+        ("http://upload.wikimedia.org/b.svg", False),
+        ("HTTPS://UPLOAD.WIKIMEDIA.ORG:443/b.svg", False),
+        ("http://a.example/b.svg.png", False),
+        ("http://a.example/b.svgs", False),
+        ("http://a.example/b?x=.svg", False),
+        ("http://a.example/b.sv", False),
+        ("http://a.example/b.svg/c", False),
+    ],
+)
+def test_drawings_stay_only_from_media_archives(url, fails):
+    assert failing_images("svg", batch(image(url))) == [fails]
+
+
+def test_texts_of_an_image_are_counted_by_language_and_those_of_archives_are_not():
+    texts = [("a", "en"), ("b", "en"), ("c", "de"), ("d", "fr")]
+    rows = [
+        image(texts=texts[1:]),
+        image(texts=texts),
+        image("http://upload.wikimedia.org/a.png", texts),
+        image(texts=[]),
+    ]
+    assert failing_images("max_texts_per_image", batch(*rows)) == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("No image available.", ["generic_text"]),
+        ("[Image 12]", ["generic_text"]),
+        ("KEIN BILD", ["generic_text"]),
+        ("pas d’image", ["generic_text"]),
+        ("画像", ["generic_text"]),
+        ("이미지 없음", ["generic_text"]),
+        ("no image of a dog", []),
+        ("a photo", []),
+        ("BBC News logo", ["logo_text"]),
+        ("Logo: BBC", ["logo_text"]),
+        ("Лого на Криейтив", ["logo_text"]),
+        ("企業ロゴ", ["logo_text"]),
+        ("kim42 avatar", ["logo_text"]),
+        ("Avatar of Kim", ["logo_text"]),
+        ("Avatar: The Way of Water", []),
+        ("share on Facebook", ["logo_text"]),
+        ("Facebookでシェア", ["logo_text"]),
+        ("the logo is on the inside of every cup", []),
+        ("a photograph of the sign with the logo", []),
+        ("logos of many firms on a wall in a street", []),
+        ("", []),
+        ("!?", []),
+    ],
+)
+def test_phrases_of_templates_are_found_whole_or_at_an_edge(text, rules):
+    rows = batch(image(texts=[text]))
+    assert [name for name in ("generic_text", "logo_text") if failing_texts(name, rows) == [True]] == rules
+
+
+def test_the_table_of_phrases_has_each_once_and_known_kinds():
+    rows = listed("template_phrases.csv")
+    keys = [(row["language"], row["kind"], *folded(row["phrase"])) for row in rows]
+    assert len({*keys}) == len(keys)
+    assert {row["kind"] for row in rows} == {*WHOLES, *PARTS}
+    assert {row["language"] for row in rows} <= {each.code for each in LANGUAGES}
+    assert max(map(len, keys)) <= 2 + MOST_WORDS
+    assert min(map(len, keys)) > 2
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "fails"),
+    [
+        ("Cookie & Kate", "https://www.cookie-and-kate.com/a", False),
+        ("Cookie and Kate", "https://www.cookie-and-kate.com/a", True),
+        ("COOKIE AND KATE!", "https://cookieandkate.co.uk:80", True),
+        ("cookie and kate.com", "https://cookieandkate.com", True),
+        ("BBC", "https://news.bbc.co.uk", True),
+        ("Cookie", "https://cookieandkate.com", False),
+        ("Kate", "https://cookieandkate.com", False),
+        ("co", "https://a.co.uk", False),
+        ("Cookié and Kate", "https://cookieandkate.com", False),
+        ("A.example", None, False),
+        ("an example", "", False),
+        ("", "https://a.example", False),
+    ],
+)
+def test_the_name_of_the_site_alone_is_no_text(text, page, fails):
+    assert failing_texts("site_name", batch(image("http://b.example/", [text], page_url=page))) == [fails]
 
 
 @pytest.mark.parametrize(
@@ -185,8 +331,10 @@ def test_the_smaller_stated_side_counts(width, height, fails):
         ("a dog outside", "en", True),
         ("a  dog\u00a0on\u3000grass", "en", False),
         ("犬と猫と鳥", "en", True),
-        ("犬と猫と鳥と", "ja", True),
-        ("犬と猫と鳥と魚", "ja", False),
+        ("犬と猫と鳥", "ja", True),
+        ("犬と猫と鳥と", "ja", False),
+        ("개와 고양이", "ko", True),
+        ("개와 고양이와", "ko", False),
         ("LEGO Technic", "ja", True),
         ("iPhone 12 Pro ケース", "ja", False),
         ("แมวสองตัว", "th", False),
@@ -227,5 +375,5 @@ def test_texts_that_repeat_the_url_or_the_name_of_the_file_are_found(text, url, 
 
 
 def test_words_of_urls_are_lower_case_letters_and_listed_once():
-    assert all(word.isascii() and word.isalpha() and word.islower() and len(word) <= 16 for word in url_words())
-    assert len(url_words()) == len(set(url_words())) >= 40
+    assert all(word.isascii() and word.isalpha() and word.islower() for word in url_words())
+    assert len(listed("url_words.csv")) == len(url_words()) >= 200

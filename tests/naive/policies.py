@@ -1,9 +1,14 @@
 """The rules of policies from their definitions: one image or text at a time."""
 
 import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from curation.gate.image_rules import url_words
+from curation.gate.archives import ARCHIVES
+from curation.gate.image_rules import PLACES, url_words
+from curation.gate.word_tables import listed
 from metadata.languages import language
 from tests.naive.text_kinds import naive_kinds
 
@@ -15,17 +20,133 @@ def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:
     if rule in BITS:
         return (image["signals"] or 0) & BITS[rule] != 0
     if rule == "url_words":
-        return any(word in url_words() for word in naive_url_words(image["url"] or ""))
+        return naive_has_url_words(image["url"] or "") and not is_archived(image["url"])
+    if rule == "svg":
+        named = re.sub("[?#].*", "", image["url"] or "", flags=re.S)
+        return bool(re.search(r"\.svgz?\Z", named, re.I)) and not is_archived(image["url"])
+    if rule == "max_texts_per_image":
+        often = Counter(text["language"] for text in image["candidates"] or [])
+        return max(often.values(), default=0) > number and not is_archived(image["url"])
     sides = [side for side in (image["stated_width"], image["stated_height"]) if side is not None]
     return bool(sides) and min(sides) < number
 
 
 def naive_fails_text(rule: str, number: int | None, text: dict, image: dict) -> bool:
     if rule == "min_words":
-        return naive_words(text["text"] or "", language(text["language"]).spaced) < number
+        one = language(text["language"])
+        return naive_words(text["text"] or "", one.spaced and one.code != "ko") < number
     if rule == "equals_url":
         return naive_equals_url(text["text"], image["url"])
+    if rule == "site_name":
+        page = text.get("page_url") or image["page_url"] or image["url"]
+        return naive_is_site_name(text["text"] or "", page or "")
+    if rule in PHRASES:
+        is_exempt = rule == "logo_text" and is_archived(image["url"])
+        return naive_has_phrase(text["text"] or "", rule) and not is_exempt
     return rule in naive_kinds(text["text"])
+
+
+def is_archived(url: str | None) -> bool:
+    host = re.sub("^[^:]*://|[:/?#].*", "", url or "", flags=re.S).lower()
+    return "://" in (url or "") and any(host == name or host.endswith("." + name) for name in ARCHIVES)
+
+
+def naive_has_url_words(url: str) -> bool:
+    path = path_of(url)
+    begin, dot, end = path.rpartition(".")
+    if not dot or "/" in end:
+        begin, end = path, ""
+    if "/" in unescaped(end):  # what looks like an ending is a folder
+        begin, end = path, ""
+    *folders, name = unescaped(begin).split("/") if begin else [""]
+    return any(map(is_folder_of_page, folders)) or is_file_of_page(name)
+
+
+def is_folder_of_page(name: str) -> bool:
+    words = naive_url_words(name)
+    places = [places_of(word) for word in words]
+    return bool(words) and ("folders" in places[-1] or (all(places) and any("folder" in each for each in places)))
+
+
+def is_file_of_page(name: str) -> bool:
+    places = [places_of(word) for word in naive_url_words(name)]
+    if any("no" in one and "picture" in other for one, other in zip(places, places[1:], strict=False)):
+        return True
+    if any("any" in each for each in places) or (all(places) and any("only" in each for each in places)):
+        return True
+    others = [each for each in places if not each or set(each) - {"beside", "picture", "no"}]
+    return 0 < len(others) <= 5 and ("edge" in others[0] or "edge" in others[-1])
+
+
+def places_of(word: str) -> set[str]:
+    return {name for name, bit in PLACES.items() if url_words().get(word, 0) & bit}
+
+
+PHRASES = {
+    "generic_text": {"generic": "whole", "control": "whole", "network": "whole"},
+    "logo_text": {
+        "logo": "whole first last",
+        "icon": "whole last",
+        "icon of": "first",
+        "avatar": "whole last",
+        "avatar of": "first",
+        "share": "first",
+        "share last": "last",
+    },
+}
+
+
+def naive_has_phrase(text: str, rule: str) -> bool:
+    words = naive_folded(text)
+    whole, first, last = (phrases_of(rule, place) for place in ("whole", "first", "last"))
+    halves = [1 if is_alone(word[0]) else 2 for word in words]
+    cuts = range(1, len(words) + 1)
+    return (
+        tuple(words) in whole
+        or any(tuple(words[:cut]) in first and sum(halves[cut:]) <= 8 for cut in cuts)
+        or any(tuple(words[-cut:]) in last and sum(halves[:-cut]) <= 8 for cut in cuts)
+    )
+
+
+@lru_cache
+def phrases_of(rule: str, place: str) -> set[tuple[str, ...]]:
+    kinds = {kind for kind, places in PHRASES[rule].items() if place in places}
+    return {tuple(naive_folded(row["phrase"])) for row in listed("template_phrases.csv") if row["kind"] in kinds}
+
+
+def naive_folded(text: str) -> list[str]:
+    """Words of letters without marks, in lower case; characters of scripts without spaces are words."""
+    words = [[]]
+    for character in text:
+        if unicodedata.category(character) in ("Mn", "Me") and ord(character) < 0x10000:
+            continue
+        base = unicodedata.normalize("NFKD", character)
+        if len(base) > 1 and all(unicodedata.category(mark) == "Mn" for mark in base[1:]):
+            base = base[0]
+        base = base if len(base) == 1 and ord(base) < 0x10000 else character
+        base = base.lower()[0] if unicodedata.category(base)[0] in "LM" and ord(character) < 0x10000 else None
+        if base is None or is_alone(base):
+            words += [[base], []] if base else [[]]
+        else:
+            words[-1].append(base)
+    return ["".join(word) for word in words if word]
+
+
+def is_alone(character: str) -> bool:
+    code = ord(character)
+    blocks = ((0xE00, 0xEFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x31F0, 0x31FF))
+    blocks += ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
+    return any(first <= code <= last for first, last in blocks)
+
+
+def naive_is_site_name(text: str, page: str) -> bool:
+    if any(ord(each) > 127 for each in text) or not page.partition(":")[2].startswith("//"):
+        return False
+    authority = re.split(r"[/?#\\]", page.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+    labels = re.sub(":[^]]*$", "", authority).rstrip(".").split(".")
+    name = re.sub("[^a-z0-9]", "", text.lower())
+    runs = (labels[first:last] for first in range(len(labels)) for last in range(first + 1, len(labels) + 1))
+    return len(name) >= 3 and any("".join(run).replace("-", "").lower() == name for run in runs)
 
 
 def path_of(url: str) -> str:
@@ -36,9 +157,9 @@ def unescaped(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
 
 
-def naive_url_words(url: str) -> list[str]:
-    path = "".join("x" if ord(each) > 127 else each for each in unescaped(path_of(url)))
-    parts = re.findall("[A-Za-z]+", path)
+def naive_url_words(name: str) -> list[str]:
+    plain = "".join("q" if ord(each) > 127 else each for each in name)
+    parts = re.findall("[A-Za-z]+", plain)
     return [word.lower() for part in parts for word in re.findall("[A-Z]+(?![a-z])|[A-Z]?[a-z]+", part)]
 
 
@@ -47,7 +168,7 @@ def naive_words(text: str, spaced: bool) -> int:
         return len(text.split())
     foreign = [each for each in text if ord(each) > 127 and not each.isspace()]
     plain = "".join(each if ord(each) < 128 else " " for each in text)
-    return len(plain.split()) + (len(foreign) + 1) // 2
+    return len(plain.split()) + (len(foreign) // 2 + 1 if foreign else 0)
 
 
 def naive_equals_url(text: str | None, url: str | None) -> bool:

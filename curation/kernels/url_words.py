@@ -1,0 +1,129 @@
+"""Find the URLs whose file or folders have a name that says: a part of the page, not a picture on it."""
+
+import numpy as np
+
+from curation.kernels.url_paths import LOWERED, byte_of, path_of, size_of
+from curation.kernels.words import BASIS, bits_of, joined
+from runtime.kernels import inline, lean
+
+# What a listed word means, by where it stands.
+ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
+MOST_WORDS = 5  # of a name at whose edges a word counts: longer ones describe
+
+_SLASH, _DOT, _QUERY, _FRAGMENT, _Z = (np.uint8(ord(character)) for character in "/.?#z")
+_SVG = np.frombuffer(b"svg", np.uint8)
+_OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
+_CLASSES = np.full(256, _OTHER, np.uint8)
+_CLASSES[ord("A") : ord("Z") + 1] = _UPPER
+_CLASSES[ord("a") : ord("z") + 1] = _CLASSES[128:] = _LOWER
+_PARTS = np.array([kind == _OTHER and chr(byte) not in "/.%" for byte, kind in enumerate(_CLASSES)])
+_STOPS = np.array([chr(byte) in ".?#" for byte in range(256)])
+_NONE = np.uint8(0)
+
+
+@inline
+def last_dot(data, begin, end):
+    """Return where the ending of the last part of a path begins; -1 if it has none."""
+    i = end - 1
+    while i >= begin and data[i] != _SLASH:
+        if data[i] == _DOT:
+            return i
+        i -= 1
+    return -1
+
+
+@inline
+def counted(own, words, known, seen, first, final, last):
+    """Return the state of a part of a path with one word more, which has the bits `own`: words other than BESIDE,
+    whether all are listed, the bits of all, those of the first and the final word other than BESIDE, and of the last.
+    """
+    known = known and own != 0
+    if last & NO and own & PICTURE:
+        own |= ANY
+    seen |= own
+    if own & ~(BESIDE | PICTURE | NO) != 0 or own == 0:
+        words += 1
+        first = own if words == 1 else first
+        final = own
+    return words, known, seen, first, final, own
+
+
+@inline
+def is_named(words, known, seen, first, final):
+    """Return whether the words are those of a file that is a part of the page."""
+    at_edge = words <= MOST_WORDS and (first | final) & EDGE != 0
+    return seen & ANY != 0 or at_edge or (known and seen & ONLY != 0)
+
+
+@lean
+def find_url_words(data, offsets, keys, bits, out):
+    """out[row] = whether names in the path of URL data[offsets[row]:offsets[row + 1]] are those of parts of a page.
+
+    Words are runs of letters in any case, and end before an upper-case letter behind a lower-case one, and before the
+    last upper-case letter of several that a lower-case one follows. `keys` and `bits` hold the listed ones.
+    """
+    for row in range(len(out)):
+        i, end = path_of(data, offsets[row], offsets[row + 1])
+        dot = last_dot(data, i, end)
+        found, named, behind_dot = False, False, False
+        words, known, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
+        word, before, size, last, last_byte = BASIS, BASIS, 0, _OTHER, _NONE
+        while i < end and not found:
+            byte = byte_of(data, i, end)
+            kind = _CLASSES[byte]
+            if size > 0 and (kind == _OTHER or (kind == _UPPER and last == _LOWER)):
+                own = bits_of(word, keys, bits)
+                words, known, seen, first, final, latest = counted(own, words, known, seen, first, final, latest)
+                word, size = BASIS, 0
+            elif kind == _LOWER and last == _UPPER and size > 1:
+                own = bits_of(before, keys, bits)
+                words, known, seen, first, final, latest = counted(own, words, known, seen, first, final, latest)
+                word, size = joined(BASIS, last_byte), 1
+            if kind != _OTHER:
+                before, last_byte = word, LOWERED[byte]
+                word = joined(word, last_byte)
+                size += 1
+            elif byte == _SLASH:
+                found = (known and seen & FOLDER != 0) or latest & FOLDERS != 0
+                words, known, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
+                behind_dot = False
+            elif i == dot:
+                named, behind_dot = is_named(words, known, seen, first, final), True
+            last = kind
+            i += size_of(data, i, end)
+            if kind == _LOWER:  # the bulk of a path: letters that end no word, and signs that begin none
+                while i < end and _CLASSES[data[i]] == _LOWER:
+                    word = joined(word, LOWERED[data[i]])
+                    size += 1
+                    i += 1
+            elif kind == _OTHER:
+                while i < end and _PARTS[data[i]]:
+                    i += 1
+        if not found and not behind_dot:
+            if size > 0:
+                own = bits_of(word, keys, bits)
+                words, known, seen, first, final, latest = counted(own, words, known, seen, first, final, latest)
+            named = is_named(words, known, seen, first, final)
+        out[row] = found or named
+
+
+@lean
+def find_svg(data, offsets, out):
+    """out[row] = whether URL data[offsets[row]:offsets[row + 1]] ends, before query and fragment, in .svg or .svgz."""
+    for row in range(len(out)):
+        i, end, found = offsets[row], offsets[row + 1], False
+        while i < end:
+            while i < end and not _STOPS[data[i]]:
+                i += 1
+            if i < end and data[i] != _DOT:
+                break
+            if i < end:
+                k = i + 4
+                found = i + 3 < end
+                for place in range(3):
+                    found = found and LOWERED[data[i + 1 + place]] == _SVG[place]
+                if found and k < end and LOWERED[data[k]] == _Z:
+                    k += 1
+                found = found and (k >= end or data[k] == _QUERY or data[k] == _FRAGMENT)
+                i += 1
+        out[row] = found
