@@ -81,7 +81,7 @@ class CurationConfig:
     min_language_scores: dict[str, float] = field(default_factory=dict)
     no_language: Fate = "keep"  # `other` asks for more than [2]
     wrong_script: Fate = "other"  # of 1,598 labels that this takes from 124,545 texts, none was right
-    witnesses: Sequence[Witness] = ()
+    witnesses: Sequence[Witness] = ("han", "page")  # no language lost by them; [2] asks nobody
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
     row_group_rows: int = 100_000
     metadata_of: str | None = None  # [2, ablation]

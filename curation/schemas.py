@@ -49,6 +49,9 @@ KEYED = pa.schema(
     ]
 )
 
+# What a model says of the text, where it is asked before rows come together: more columns of CANDIDATES and KEYED.
+LABELS = ("label", "label_score")  # a dictionary of strings, float32
+
 FOUND = (
     pa.field("language", pa.string()),
     pa.field("lid_score", pa.float32()),  # null where the input brought the language

@@ -78,6 +78,8 @@ ABLATIONS = {
     "that of English",
 }
 
+NOBODY = "none"  # that no witness is asked
+
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line of clip-curate."""
@@ -238,13 +240,27 @@ def add_language_rules(group: _ActionsContainer) -> None:
     add_fields(group, CurationConfig, LANGUAGE)
     group.add_argument(
         "--witnesses",
-        nargs="*",
-        choices=WITNESSES,
+        action=_Witnesses,
+        nargs="+",
+        choices=(*WITNESSES, NOBODY),
+        default=CurationConfig.witnesses,
         metavar="NAME",
         help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
         "characters that only Chinese or Japanese writes), host (where 80 %% of five or more sure texts are in one), "
-        "page (`lang` of a WARC page)",
+        f"page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
     )
+
+
+class _Witnesses(Action):
+    """Stores the names of witnesses; none of them where `none` is said."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Refuse witnesses beside `none`."""
+        if NOBODY in values and len(values) > 1:
+            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(values)}")
+        setattr(namespace, self.dest, [name for name in values if name != NOBODY])
 
 
 class _Scores(Action):

@@ -100,7 +100,7 @@ def stated_by(table: pa.Table, texts: pa.Array, identifier: Identifier) -> State
     )
     pages = coded(pages)
     pages = pc.if_else(pc.equal(pages, OTHER.code), None, pages)  # also where it is empty
-    return Stated(pages, host_languages(texts, hosts(urls, str.lower), identifier))
+    return Stated(pages, host_languages(texts, identifier.predict(texts), hosts(urls, str.lower)))
 
 
 def read_gold(path: str, text_column: str, language_column: str) -> pa.Table:

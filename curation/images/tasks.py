@@ -18,7 +18,7 @@ from curation.images.combine import combine, group
 from curation.images.uids import hashes, uid_hashes, uids
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
-from curation.schemas import KEYED, MATCHED, PAIRS
+from curation.schemas import KEYED, LABELS, MATCHED, PAIRS
 from runtime.arrow.batching import gather_reduced, gather_rows
 from runtime.arrow.buffers import parts
 from runtime.buckets import BUCKET_BYTES, Packer, bucket_of, by_bucket
@@ -81,7 +81,7 @@ def key_of(pairs: pa.RecordBatch) -> np.ndarray:
 
 
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return CANDIDATES as KEYED rows."""
+    """Return CANDIDATES as KEYED rows, which keep LABELS if they have these."""
     ids = uids(rows["url"], rows["uid"])
     columns = {name: rows[name] for name in ("url", "page_url", "stated_width", "stated_height", "text", "kind")} | {
         "signals": pc.fill_null(rows["signals"], 0),
@@ -90,7 +90,9 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
         "host_language": rows["host_language"],
     }
     columns |= _keys(ids, rows["text"])
-    return pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
+    keyed = pa.RecordBatch.from_arrays([columns[name] for name in KEYED.names], schema=KEYED)
+    labels = [name for name in LABELS if name in rows.schema.names]
+    return pa.RecordBatch.from_arrays([*keyed.columns, *map(rows.column, labels)], [*KEYED.names, *labels])
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:

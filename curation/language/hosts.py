@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import SURE_SCORE
-from curation.language.identify import Identifier
 from curation.language.judging import LanguageRules, judge
 from metadata.languages import OTHER
 
@@ -15,12 +14,15 @@ LEAST = 5  # different sure texts of a host
 SHARE = 0.8  # of them in one language
 
 
-def host_languages(texts: pa.Array, hosts: pa.StringArray, identifier: Identifier) -> pa.StringArray:
+def host_languages(
+    texts: pa.Array, labelled: tuple[pa.DictionaryArray, pa.FloatArray], hosts: pa.StringArray
+) -> pa.StringArray:
     """Return for each text the language in which SHARE of the sure texts of its host are, if these are LEAST.
 
-    The same text of a host counts once. A null text is none, and a null host has no language.
+    `labelled` is what the model says of the texts. The same text of a host counts once. A null text is none, and a
+    null host has no language.
     """
-    labels, scores = identifier.predict(texts)
+    labels, scores = labelled
     languages, _ = judge(texts, labels, scores, LanguageRules())
     sure = pc.and_(pc.greater_equal(scores, SURE_SCORE), pc.not_equal(languages, OTHER.code))
     sure = np.flatnonzero(pc.and_(sure, hosts.is_valid()).fill_null(False))

@@ -21,6 +21,8 @@ from metadata.rules.han import CHINESE, JAPANESE, han_table
 from runtime.arrow.buffers import string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])
+_LATIN, _OWN = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+_LETTERS = 3  # of the Latin script, that say about as much as a character of Han or kana
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,18 @@ def _page(asked: Question) -> pa.StringArray:
 
 
 def _han(asked: Question) -> pa.StringArray:
-    """Return Chinese or Japanese where a text has characters of one of them alone, kana among them."""
+    """Return Chinese or Japanese where a text has characters of one of them alone, kana among them.
+
+    A text that is labelled otherwise may only name something so, beside more that is said in Latin letters.
+    """
     offsets, data = string_buffers(asked.texts)
     offsets.flags.writeable = data.flags.writeable = False  # one type, so one compilation
     bits = np.empty(len(asked.texts), np.int64)
     find_bits(offsets, data, *han_table(), bits)
     known = (bits == CHINESE) | (bits == JAPANESE)
+    others = np.flatnonzero(known & ~pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False))
+    latin, own = (pc.count_substring_regex(asked.texts.take(pa.array(others)), of) for of in (_LATIN, _OWN))
+    known[others] = latin.to_numpy() <= _LETTERS * own.to_numpy()
     return _OF_HAN.take(pa.array((bits == JAPANESE).astype(np.int8), mask=~known))
 
 

@@ -11,18 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.balancing.counts import hold_any
+from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.language.witnesses import Stated
 from curation.matching.finders import Finders, built_finders
 from curation.matching.symbols import require_rules
-from curation.schemas import ENTRY_IDS, FOUND, KEYED, PAIRS
+from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts, require, string_array
 
+Labelled = tuple[pa.DictionaryArray, pa.FloatArray]  # label and score of each text
 _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
 
 
@@ -37,9 +39,9 @@ class Matching:
 
     @classmethod
     def of(cls, entries: Entries, rules: Rules = "unicode", model: str | PathLike[str] | None = None) -> Matching:
-        """Return a matching against `entries`, without a folder or Spark; `model` is lid.176.ftz by default."""
+        """Return a matching as in a run by default, without a folder or Spark; `model` is lid.176.ftz by default."""
         require_rules(rules)
-        return cls(Identifier.open(model), built_finders(entries, rules))
+        return cls(Identifier.open(model), built_finders(entries, rules), LanguageRules.of(CurationConfig()))
 
     def find(
         self, texts: Iterable[str | None] | pa.Array, languages: Iterable[str | None] | pa.Array | None = None
@@ -50,20 +52,23 @@ class Matching:
         """
         texts = string_array(texts, "texts")
         given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
-        return self._found(texts, given, Stated.nothing(len(texts))).select([each.name for each in FOUND])
+        return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it."""
+        """Return a KEYED batch as PAIRS: each row with the language of its text and the entries in it.
+
+        The model is asked if the batch has no LABELS.
+        """
         rows = require(batch, KEYED)
-        given = string_array(rows["given"], "languages")
-        found = self._found(
-            string_array(rows["text"], "texts"), given, Stated(rows["page_language"], rows["host_language"])
-        )
+        texts, given = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
+        stated = Stated(rows["page_language"], rows["host_language"])
+        labelled = (batch["label"], batch["label_score"]) if LABELS[0] in batch.schema.names else None
+        found = self._found(texts, given, stated, labelled)
         return pa.RecordBatch.from_arrays([*rows.columns, *found.columns], schema=PAIRS)
 
-    def _found(self, texts: pa.Array, given: pa.Array, stated: Stated) -> pa.RecordBatch:
+    def _found(self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None) -> pa.RecordBatch:
         """Return the columns that matching adds to KEYED rows."""
-        names, scores, reasons = self._languages(texts, given, stated)
+        names, scores, reasons = self._languages(texts, given, stated, labelled)
         entries = self._with_evidence(self._entries(texts, names.fill_null(OTHER.code)))
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
 
@@ -76,16 +81,20 @@ class Matching:
         kept = pa.array(np.append(0, np.cumsum(lengths * proven)), pa.int32())
         return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
 
-    def _languages(self, texts: pa.Array, given: pa.Array, stated: Stated) -> tuple[pa.Array, pa.Array, pa.Array]:
+    def _languages(
+        self, texts: pa.Array, given: pa.Array, stated: Stated, labelled: Labelled | None = None
+    ) -> tuple[pa.Array, pa.Array, pa.Array]:
         """Return the language of each text, the model's score, and who or what decided.
 
         Where the input states a language, that is it, without the others.
         """
         if given.null_count == len(given):
-            return self._identified(texts, stated)
+            return self._identified(texts, stated, labelled)
         given = coded(given)
         unknown = given.is_null()
-        names, scores, reasons = self._identified(texts.filter(unknown), stated.take(pa.array(np.flatnonzero(unknown))))
+        labelled = labelled and (labelled[0].filter(unknown), labelled[1].filter(unknown))
+        stated = stated.take(pa.array(np.flatnonzero(unknown)))
+        names, scores, reasons = self._identified(texts.filter(unknown), stated, labelled)
         no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())
         return (
             pc.replace_with_mask(given, unknown, names),
@@ -93,8 +102,10 @@ class Matching:
             pc.replace_with_mask(no_reasons, unknown, reasons),
         )
 
-    def _identified(self, texts: pa.Array, stated: Stated) -> tuple[pa.Array, pa.Array, pa.Array]:
-        labels, scores = self.identifier.predict(texts)
+    def _identified(
+        self, texts: pa.Array, stated: Stated, labelled: Labelled | None
+    ) -> tuple[pa.Array, pa.Array, pa.Array]:
+        labels, scores = labelled or self.identifier.predict(texts)
         languages, reasons = judge(texts, labels, scores, self.rules, stated)
         return languages, scores, reasons
 

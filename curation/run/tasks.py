@@ -173,7 +173,7 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.
     batches_read = limits.tally_damage(read(source, columns), source.path)
     if "host" not in plan.languages.witnesses:
         return batches_read
-    return with_host_languages(batches_read, Identifier.open(plan.artefacts.model.path()))
+    return with_host_languages(batches_read, Identifier.open(plan.artefacts.model.path()), plan.max_text_length)
 
 
 def _send_pairs(files: list[Path], _: Tallies, partitions: int) -> Iterator[Block]:

@@ -49,7 +49,7 @@ HONOURED = {  # a value with which other rows are kept, or the same ones with ot
     "min_language_scores": {"ja": 1.0, "de": 0.999},
     "no_language": "other",
     "wrong_script": "keep",
-    "witnesses": ("han", "page"),
+    "witnesses": (),
     "metadata_of": "de",
     "merge_languages": True,
     "threshold_per_language": "same",

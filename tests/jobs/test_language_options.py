@@ -12,7 +12,7 @@ from curation.language.identify import Identifier
 from metadata import Entries
 from metadata.languages import language, of_label
 from tests.naive.evidence import naive_evidence
-from tests.naive.judging import naive_is_foreign, naive_judge
+from tests.naive.judging import naive_is_foreign, naive_judge_with_witnesses
 from tests.naive.matching import naive_matches
 from tests.support.sample_runs import facts
 
@@ -29,9 +29,11 @@ WORDS = [
     "Hund",
     "<b>",
     "http://a/5",
+    "検索 5",
 ]
 OPTIONS = {
     "defaults": ({}, {}),
+    "nobody asked": ({"witnesses": ()}, {}),
     "everything kept": ({"wrong_script": "keep"}, {"check_scripts": False}),
     "no language": ({"no_language": "other"}, {"check_kinds": True}),
     "scores": (
@@ -48,13 +50,18 @@ def pairs() -> list[dict]:
     return [{"url": f"http://x.example/{number}", "text": text} for number, text in enumerate(texts)]
 
 
+def scripts_of(code: str | None) -> set:
+    return {*language(code).scripts} if code else set()
+
+
 def naive_run(rows: list[dict], config: dict, rules: dict) -> tuple[dict, Counter, Counter]:
     """Return the language and entries of each text with a match, the reasons, and the texts in other scripts."""
     labels, scores = Identifier.open().predict(pa.array([row["text"] for row in rows]))
     strings, found, reasons, foreign = ENTRIES.strings.to_pylist(), {}, Counter(), Counter()
     for row, label, score in zip(rows, labels.to_pylist(), scores.to_pylist(), strict=True):
         own = language(of_label(label).code)
-        code, reason = naive_judge(row["text"], own.code, score, {*own.scripts}, **rules)
+        asked = None, None, config.get("witnesses", ("han", "page")), scripts_of
+        code, reason = naive_judge_with_witnesses(row["text"], own.code, score, {*own.scripts}, *asked, **rules)
         ids = ENTRIES.ids(code)
         (matches,) = naive_matches([row["text"]], strings[ids.start : ids.stop], "unicode")
         entries = [ids.start + i for i in matches]
@@ -83,7 +90,7 @@ def test_matched_texts_and_reasons_are_those_of_the_definition(name, spark, tmp_
     frame = dataframes.match(spark.createDataFrame(pairs()), ENTRIES, config)
     assert texts_of([row.asDict(recursive=True) for row in frame.collect()]) == found
     told = facts(tmp_path / "out")
-    assert told["undetermined"] == reasons
+    assert told["undetermined"] | told.get("witnesses", {}) == reasons
     assert {code: row["other_script"] for code, row in told["languages"].items() if row["other_script"]} == foreign
     kept = pq.read_table(tmp_path / "out" / "curated").to_pylist()
     unproven = Counter(

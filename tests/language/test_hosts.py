@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from curation.inputs.candidates import candidates, tallies
 from curation.language.hosts import host_languages
 from curation.run.hosts import with_host_languages
+from curation.schemas import CANDIDATES
 from metadata.languages import language
 from tests.naive.judging import naive_is_foreign
 
@@ -43,7 +44,7 @@ def naive_host_languages(rows):
 @given(ROWS)
 def test_languages_of_hosts_are_those_of_the_definition(rows):
     texts, hosts = (pa.array(column, pa.string()) for column in (zip(*rows, strict=True) if rows else ((), ())))
-    assert host_languages(texts, hosts, Spelled()).to_pylist() == naive_host_languages(rows)
+    assert host_languages(texts, Spelled().predict(texts), hosts).to_pylist() == naive_host_languages(rows)
 
 
 def test_the_host_is_that_of_the_page_or_of_the_image_and_tallies_are_no_texts():
@@ -52,6 +53,8 @@ def test_the_host_is_that_of_the_page_or_of_the_image_and_tallies_are_no_texts()
     rows += [("en-4-x", "http://cdn/y", "http://shop.example/b"), ("de-4-y", "http://image.example/", None)]
     texts, urls, pages = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
     batches = [candidates({"text": texts, "url": urls, "page_url": pages}), tallies(Counter({"en-7-z": 5}))]
-    (found,) = with_host_languages(batches, Spelled())
+    (found,) = with_host_languages(batches, Spelled(), 6)
     assert found["host_language"].to_pylist() == [*["de"] * 5, *["en"] * 5, "de", "en", None]
-    assert found.drop_columns("host_language").equals(pa.concat_batches(batches).drop_columns("host_language"))
+    assert found["label"].to_pylist() == [*["de"] * 5, *["en"] * 5, "en", "de", None]
+    unchanged = [name for name in CANDIDATES.names if name != "host_language"]
+    assert found.select(unchanged).equals(pa.concat_batches(batches).select(unchanged))

@@ -39,6 +39,7 @@ def written(code):
 
 @given(ROWS, RULES, KNOWN, KNOWN, ORDERS)
 @example([(None, "en", 0.1), ("dog", "ru", 0.1)], {"min_score": 0.5}, ["de"] * 8, [None] * 8, ["page"])
+@example([("犬们 abcdef", "en", 0.1), ("犬们 abcdefg", "en", 0.1)], {}, [None] * 8, ["de"] * 8, ["han"])
 @example([("犬们", "ja", 0.9), ("犬いぬ", "zh", 1.0), ("犬の", "zh", 0.2)], {}, [None] * 8, ["ja"] * 8, ["han", "host"])
 def test_languages_and_who_decided_are_those_of_the_definition(rows, rules, pages, hosts, witnesses):
     pages, hosts = pages[: len(rows)], hosts[: len(rows)]
@@ -95,6 +96,9 @@ def test_a_witness_s_word_is_enough_where_a_score_is_asked_for_but_a_file_name_s
         ("富士山", "ja", 0.9, ("ja", None)),
         ("我们 タワー", "zh", 0.9, ("zh", None)),
         ("Shop 我们", "en", 0.9, ("en", None)),
+        ("Shop of 我们", "en", 0.3, ("zh", "han")),
+        ("Shops of 我们", "en", 0.3, ("en", None)),
+        ("日経CNBC online", "zh", 0.4, ("ja", "han")),
         ("东京", "zh", 0.6, ("zh", "han")),
     ],
 )

@@ -37,6 +37,9 @@ def naive_witness(name, text, language, score, page, host):
     """Return the language that a witness gives a text, or None."""
     if name == "han":
         found = {bits for bits in map(naive_han, text) if bits}
+        latin, own = (len(regex.findall(of, text)) for of in (r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"))
+        if language not in ("ja", "zh") and latin > 3 * own:
+            return None
         return ("zh" if found == {"Chinese"} else "ja" if found == {"Japanese"} else None) if found else None
     return (page if score < 0.5 else None) if name == "page" else host if score < 0.75 else None
 
