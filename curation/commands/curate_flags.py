@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ActionsContainer
+from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
 from typing import Any
 
-from curation.config import WITNESSES, CurationConfig
+from curation.commands.language_flags import add_language_rules
+from curation.config import CurationConfig
 from curation.gate.plan import GateOptions
 from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
@@ -65,20 +66,12 @@ MATCHING = {
     "without spaces): numbers and single letters alone are no proof",
     "--max-texts N": "texts of one image at most, chosen by hash",
 }
-LANGUAGE = {
-    "--no-language": "what becomes of texts without letters, names of files, addresses and HTML, which are in no "
-    "language",
-    "--wrong-script": "what becomes of a text whose letters are all of scripts that the language of its label is not "
-    "written in",
-}
 ABLATIONS = {
     "--metadata-of LANGUAGE": "match texts of every language against the entries of this one",
     "--merge-languages": "match every text against one list of all entries",
     "--threshold-per-language": "threshold of each language but English: its own, from its tail share, or the same as "
     "that of English",
 }
-
-NOBODY = "none"  # that no witness is asked
 
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
@@ -226,61 +219,3 @@ def add_classes(group: _ActionsContainer, **options: Any) -> None:
         metavar="LANGUAGE=FILE",
         help="one a line, with {} for the name; a class is named where one of them is in the text (default: the name)",
     )
-
-
-def add_language_rules(group: _ActionsContainer) -> None:
-    """Add the flags that decide when a text counts as in the language of its label."""
-    group.add_argument(
-        "--min-language-score",
-        action=_Scores,
-        nargs="+",
-        metavar="S",
-        help="texts whose language is less certain belong to `other`: a score for all languages, or for one as da=0.6",
-    )
-    add_fields(group, CurationConfig, LANGUAGE)
-    group.add_argument(
-        "--witnesses",
-        action=_Witnesses,
-        nargs="+",
-        choices=(*WITNESSES, NOBODY),
-        default=CurationConfig.witnesses,
-        metavar="NAME",
-        help="who is asked for the language of a doubtful text; the first that knows it counts: han (its kana, and "
-        "characters that only Chinese or Japanese writes), host (where 80 %% of five or more sure texts are in one), "
-        f"page (`lang` of a WARC page), or {NOBODY} (default: {' '.join(CurationConfig.witnesses)})",
-    )
-
-
-class _Witnesses(Action):
-    """Stores the names of witnesses; none of them where `none` is said."""
-
-    def __call__(
-        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
-    ) -> None:
-        """Refuse witnesses beside `none`."""
-        if NOBODY in values and len(values) > 1:
-            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(values)}")
-        setattr(namespace, self.dest, [name for name in values if name != NOBODY])
-
-
-class _Scores(Action):
-    """Stores a number under its own name, and those of `LANGUAGE=NUMBER` by language under its name with an s."""
-
-    def __call__(
-        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
-    ) -> None:
-        """Refuse what is no number."""
-        of_each: dict[str, float] = {}
-        for value in values:
-            code, equals, score = value.rpartition("=")
-            try:
-                number = float(score)
-            except ValueError:
-                raise ArgumentError(
-                    self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
-                ) from None
-            if equals:
-                of_each[code] = number
-            else:
-                setattr(namespace, self.dest, number)
-        setattr(namespace, f"{self.dest}s", of_each)

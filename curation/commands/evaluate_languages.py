@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
-from curation.commands.curate_flags import add_language_rules
+from curation.commands.language_flags import add_language_rules
 from curation.config import CurationConfig
 from curation.exclusion.sets import hosts
 from curation.inputs.candidates import coded, unknown_labels
