@@ -73,7 +73,7 @@ CANDIDATE = pa.struct(
 # One row per image that has a text with a match. `page_url` is the smallest page of its texts, null where one of them
 # has none: a text without a page of its own has that of the image.
 # The version is part of what a run's images were made from: a run whose images mean something else is not gone on with.
-MATCHED_VERSION = 1
+MATCHED_VERSION = 2  # 1 had no signal `noml`, and left the references in texts that a site had escaped twice
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),
