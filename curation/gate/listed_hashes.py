@@ -20,6 +20,7 @@ from curation.exclusion.lists import HASHES
 from curation.gate.evaluation_keys import HashesOfSets, KeysOfSets
 from curation.near_copies.words import hash_words
 from runtime.errors import InputError
+from runtime.redaction import hidden
 from runtime.shipping import Shipped, ship
 from runtime.spark import run
 from runtime.storage.arrays import open_arrays, save_arrays
@@ -93,9 +94,7 @@ class HashTables:
         """Return all files, each with its version."""
         tables = [table for own in self.of_kind.values() for table in own]
         files = {path: version for table in tables for path, version in table.files}
-        return sorted(
-            (path, each.checksum or f"{each.size} {each.modified} {each.etag}") for path, each in files.items()
-        )
+        return sorted((hidden(path), _named(version)) for path, version in files.items())
 
     def find(self, spark: SparkSession, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
         """Return the keys of the images with one of these hashes, uint64[image, 2]; those of NEAR within `bits`."""
@@ -122,7 +121,7 @@ def _find(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> 
 
 
 def _named(version: Version) -> str:
-    """Return what tells one content of a file from another, and does not change with its owner or place."""
+    """Return what tells one content of a file from another: of a file of this project its checksum."""
     return version.checksum or f"{version.size} {version.modified} {version.etag}"
 
 
