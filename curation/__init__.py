@@ -20,7 +20,7 @@ from runtime.errors import InputError
 if TYPE_CHECKING:
     from curation import dataframes
     from curation.by_uid import captions, clusters
-    from curation.gate.plan import GateOptions
+    from curation.gate.options import GateOptions
     from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
     from curation.run.order import curate
@@ -58,7 +58,7 @@ __all__ = [
 # Imported when they are first asked for: workers, and programs that only match, need neither PyTorch nor reports.
 _LATER = {
     "BalancedDataset": "curation.online.dataset",
-    "GateOptions": "curation.gate.plan",
+    "GateOptions": "curation.gate.options",
     "Options": "curation.run.request",
     "Results": "curation.run.results",
     "__version__": "runtime.packages",

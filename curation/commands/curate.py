@@ -9,7 +9,7 @@ from typing import Any
 
 from curation.commands.curate_flags import parse_curate
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from curation.inputs.tables.columns import TableOptions
 from curation.report import warnings
 from curation.report.console import summary

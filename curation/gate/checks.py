@@ -122,7 +122,7 @@ class Checks:
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
         by_text = _columns([check.in_file(begin.file)(texts, image, batch) for check in self.of_texts], len(texts))
         by_image = [check.rule(batch, verdicts) for check in self.of_images]
-        if begin.removed:
+        if begin.removed and self.checks:
             self._show(batch, begin.removed, _columns(by_image, batch.num_rows), by_text)
         if not self.of_texts:
             failed = _columns(by_image, batch.num_rows)

@@ -18,11 +18,10 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import Places
-from curation.by_uid.rows import PLACE
 from curation.config import CurationConfig
 from curation.exclusion.sets import domain_keys
 from curation.gate.host_files import HostFiles, parts_of, read
-from curation.gate.host_rules import HostRules
+from curation.gate.known_hosts import ASKED, ASKED_FOR, FAULT, FOUND, IMAGE, KNOWN, OF_PAGES, PAGE, KnownHosts
 from curation.gate.plan import GatePlan
 from curation.gate.removed import StepFolder
 from curation.gate.rewriting import Begin, rewrite_one
@@ -45,23 +44,7 @@ from runtime.tallies import Tallies
 BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
 URLS_OF_IMAGE = 3  # about so many are asked for: its own, and those of its pages
 BUCKET_BYTES = 32 << 20  # of packed files of hosts, which unpack to several times as much
-READ, KNOWN, FAULT, SIGNALLED = "host_files.", "known.", "fault.", "signalled."  # before names of tallies
-_IMAGE, _PAGE = "image", "page"  # the kind of URL that a row asks for
-_OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND
-# A file of a host, of which `file` and what follows are null, or a URL of an image, of which `name` and what follows.
-ASKED = pa.schema(
-    [
-        pa.field("high", pa.uint64()),
-        pa.field("low", pa.uint64()),
-        pa.field("name", pa.string()),
-        pa.field("date", pa.int64()),
-        pa.field("content", pa.binary()),
-        *PLACE,
-        pa.field("kind", pa.string()),
-        pa.field("path", pa.string()),
-    ]
-)
-FOUND = pa.schema([*PLACE, pa.field("signals", pa.int32())])
+READ, SIGNALLED = "host_files.", "signalled."  # before names of tallies
 Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with its number, or files of hosts
 
 
@@ -96,6 +79,8 @@ class Hosts(Step):
     files: HostFiles
     agents: tuple[str, ...]
 
+    removes = False
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write all images with the signals of their hosts."""
         places = Places.of(row_counts(images))
@@ -109,7 +94,7 @@ class Hosts(Step):
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse files that say nothing of any of the images."""
-        if not counted[f"{KNOWN}{_IMAGE}"] and not counted[f"{KNOWN}{_PAGE}"]:
+        if not counted[f"{KNOWN}{IMAGE}"] and not counted[f"{KNOWN}{PAGE}"]:
             raise InputError(
                 f"{self.files.name} has files of none of the hosts of the matched images and of their pages; "
                 "give the robots.txt files of the same crawl"
@@ -117,17 +102,15 @@ class Hosts(Step):
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return what was read of hosts, and the number of images with each signal."""
-        images = {
-            name: {each: counted[f"{SIGNALLED}{name}.{each}"] for each in ("any", _IMAGE, _PAGE)} for name in BITS
-        }
+        images = {name: {each: counted[f"{SIGNALLED}{name}.{each}"] for each in ("any", IMAGE, PAGE)} for name in BITS}
         facts = {
             "name": self.files.name,
             "files": len(self.files.files),
             "agents": list(self.agents),
             "read": counted.beginning(READ),
             "faults": counted.beginning(FAULT),
-            "urls": {each: counted[f"asked.{each}"] for each in (_IMAGE, _PAGE)},
-            "known": {each: counted[f"{KNOWN}{each}"] for each in (_IMAGE, _PAGE)},
+            "urls": {each: counted[f"{ASKED_FOR}{each}"] for each in (IMAGE, PAGE)},
+            "known": {each: counted[f"{KNOWN}{each}"] for each in (IMAGE, PAGE)},
             "signals": images,
         }
         return {"hosts": facts}
@@ -167,10 +150,10 @@ def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
         of_pages = (
             of_pages.filter(pc.is_valid(of_pages["page"])).group_by(["row", "page"], use_threads=False).aggregate([])
         )
-        yield _of_images(number, begin, rows, _IMAGE, *parts_of(batch["url"]))
+        yield _of_images(number, begin, rows, IMAGE, *parts_of(batch["url"]))
         positions = of_pages["page"].combine_chunks()
         hosts, paths = (each.take(positions) for each in parts_of(pages.dictionary))
-        yield _of_images(number, begin, of_pages["row"].to_numpy(), _PAGE, hosts, paths)
+        yield _of_images(number, begin, of_pages["row"].to_numpy(), PAGE, hosts, paths)
         begin += batch.num_rows
 
 
@@ -210,53 +193,6 @@ def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting:
     yield from packer.finish()
 
 
-class KnownHosts:
-    """The files of some hosts, the newest of each name, which are parsed once they are asked for."""
-
-    def __init__(self, agents: Sequence[str], tallies: Tallies):
-        self._agents, self._tallies = agents, tallies
-        self._files: dict[tuple[int, int], dict[str, tuple[int, bytes]]] = {}
-        self._rules: dict[tuple[int, int], HostRules] = {}
-
-    def learn(self, rows: pa.RecordBatch) -> None:
-        """Take in files: of several the newest counts, and of equally new ones the greatest in the order of bytes."""
-        columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content"))
-        for high, low, name, *dated in zip(*columns, strict=True):
-            held = self._files.setdefault((high, low), {})
-            held[name] = max(held.get(name, (-1, b"")), (dated[0], dated[1]))
-
-    def found(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return FOUND rows of the URLs with signals; tally those that are asked for, and those of known hosts."""
-        high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
-        is_page = pc.equal(rows["kind"], _PAGE).to_numpy(zero_copy_only=False)
-        is_known = np.zeros(rows.num_rows, bool)
-        order = np.lexsort((low, high))
-        is_new = np.append(True, (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0))[: len(order)]
-        for own in np.split(order, np.flatnonzero(is_new)[1:]):
-            rules = self._rules_of((int(high[own[0]]), int(low[own[0]])))
-            if rules is None:
-                continue
-            is_known[own] = True
-            if not rules.is_silent:
-                paths = rows["path"].take(pa.array(own)).dictionary_encode()
-                each = [rules.signals(path) for path in paths.dictionary.to_pylist()]
-                out[own] = np.array(each, np.int32)[paths.indices.to_numpy()]
-        for kind, chosen in ((_PAGE, is_page), (_IMAGE, ~is_page)):
-            self._tallies.add(f"asked.{kind}", int(chosen.sum()))
-            self._tallies.add(f"{KNOWN}{kind}", int((chosen & is_known).sum()))
-        out <<= np.where(is_page, _OF_PAGES, 0).astype(np.int32)
-        columns = [rows["file"], rows["row"], pa.array(out)]
-        return pa.RecordBatch.from_arrays(columns, schema=FOUND).filter(pa.array(out != 0))
-
-    def _rules_of(self, host: tuple[int, int]) -> HostRules | None:
-        if host not in self._rules and host in self._files:
-            files = {name: content for name, (_, content) in self._files.pop(host).items()}
-            rules = self._rules[host] = HostRules(files, self._agents)
-            for fault in rules.faults:
-                self._tallies.add(f"{FAULT}{fault}")
-        return self._rules.get(host)
-
-
 def _receive(
     partition: int, blocks: Iterator[bytes], images: Sequence[OwnFile], places: Places, folder: StepFolder
 ) -> Tallies:
@@ -272,9 +208,9 @@ def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, ta
     found = np.zeros(batch.num_rows, np.int32)
     if rows is not None:
         np.bitwise_or.at(found, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
-    by_image, by_page = found & ((1 << _OF_PAGES) - 1), found >> _OF_PAGES
+    by_image, by_page = found & ((1 << OF_PAGES) - 1), found >> OF_PAGES
     for name, bit in BITS.items():
-        for kind, signals in (("any", by_image | by_page), (_IMAGE, by_image), (_PAGE, by_page)):
+        for kind, signals in (("any", by_image | by_page), (IMAGE, by_image), (PAGE, by_page)):
             tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
     stated = batch["signals"].fill_null(0).to_numpy() | by_image | by_page
     place = batch.schema.get_field_index("signals")

@@ -1,4 +1,4 @@
-"""Find and check what a user asks of the gate, before Spark starts: tables about images, conditions and rules.
+"""Find and open what the options of a gate name, before Spark starts: tables about images, conditions and rules.
 
 The gate decides which matched images stay, and with which of their texts.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -15,17 +16,19 @@ from curation.by_uid.captions import find_captions
 from curation.by_uid.tables import ImageTable, Paths
 from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import EvaluationTexts
-from curation.gate.expression_text import names_in, require_columns, require_no_day_of_the_run, require_short
+from curation.gate.expression_text import names_in, require_columns
 from curation.gate.host_files import HostFiles
-from curation.gate.image_rules import OF_HOSTS
 from curation.gate.listed_hashes import HashTables
 from curation.gate.only import UidList
 from curation.gate.pictures import Pictures, SameImage
-from curation.gate.policies import Policy
+from curation.gate.policies import RULES, Policy
 from curation.gate.robots_agents import robots_agents
 from curation.gate.steps import Gate, named
-from runtime.errors import InputError, require_several
+from runtime.errors import InputError
 from runtime.redaction import hidden
+
+if TYPE_CHECKING:
+    from curation.gate.options import GateOptions
 
 STATUS, SUCCESS = "status", "success"  # img2dataset's column, and its word for an image that was downloaded
 NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # a matched image that is in no result, and one whose result is null
@@ -34,61 +37,6 @@ FOUND = "_found_in_"  # the beginning of the names of columns that no user's tab
 ROW = "_row_of_"  # likewise: of hashes of rows
 FAILED = "failed"  # begins img2dataset's words for other tries
 Table = ImageTable | UidList
-_PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "captions")
-_SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
-
-
-@dataclass(frozen=True)
-class GateOptions:
-    """The options of a gate, before any of its files is found or opened.
-
-    status: img2dataset's output folders, where matched images were downloaded; those that exist stay.
-    only: files of lists of the uids or URLs that may stay.
-    images: tables of images, by uid or url: for each a list of its files or folders.
-    keep: the condition over columns of images and status that an image must meet, in Spark SQL.
-    policy: names of rules, some with a number, as min_words:3.
-    robots: WARC files or tables of robots.txt, tdmrep.json and ai.txt of hosts: images get the signals that they state.
-    robots_agents: agents, or files of them, whose rules in robots.txt count; without any, those of robots_agents.txt.
-    decontaminate: tables of the pictures of evaluation sets, which are removed.
-    decontaminate_within: bits in which the pHash of such a picture may differ.
-    decontaminate_texts: files of texts of evaluation sets, which are removed.
-    same_image: a column of images or status, as sha256 or phash:4: one image of those that are alike in it stays.
-    captions: a table of captions, by uid or url.
-    match_captions: balance images by their captions; by alt texts where there is none.
-    steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
-    keep_removed: the share of removed images whose texts are written to gate_removed/; None: of none.
-    """
-
-    status: Paths = ()
-    only: Paths = ()
-    images: Sequence[Paths] = ()
-    keep: str | None = None
-    policy: Sequence[str] = ()
-    robots: Paths = ()
-    robots_agents: Sequence[str] = ()
-    decontaminate: Paths = ()
-    decontaminate_within: int = 4
-    decontaminate_texts: Paths = ()
-    same_image: str | None = None
-    captions: Paths = ()
-    match_captions: bool = False
-    steps: Sequence[str] = ()
-    keep_removed: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.keep_removed is not None and not 0 < self.keep_removed <= 1:
-            raise InputError(f"keep_removed is {self.keep_removed}; it is a share of images, above 0 and at most 1")
-        for name in _SEVERAL:
-            require_several(name, getattr(self, name))
-        for table in self.images:
-            require_several("each table of images", table)
-
-    def find(self, hashes: Sequence[str] = ()) -> GatePlan:
-        """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing.
-
-        Of `hashes`, kinds that are listed, tables of images must have columns.
-        """
-        return GatePlan.find(self, hashes)
 
 
 @dataclass(frozen=True)
@@ -114,7 +62,7 @@ class GatePlan:
     @classmethod
     def find(cls, options: GateOptions, hashes: Sequence[str] = ()) -> GatePlan:
         """Return the plan for what is asked for; InputError for tables that cannot be read, or that serve nothing."""
-        _require_use(options, hashes)
+        options.require_use(hashes)
         same = None if options.same_image is None else SameImage.parse(options.same_image)
         plan = cls(
             results=_results(options.status) if options.status else None,
@@ -134,25 +82,34 @@ class GatePlan:
         plan.require_comparable()
         given = list(filter(None, (plan.results, *plan.images)))
         plan = replace(plan, hashes=HashTables.among(given, hashes))
-        plan = plan if _asks_of_images(options) else replace(plan, images=())
+        plan = plan if options.asks_of_images else replace(plan, images=())
         if plan.keep is not None:
             known = [name for names in plan.column_names.values() for name in names]
             require_columns(names_in(plan.keep, known), plan.column_names)
-        if same is None:
-            if plan.keep_removed is not None and not plan:
-                raise InputError("--keep-removed writes down what a gate removes, and no gate is asked for; give one")
-            return plan
-        return replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
+        if same is not None:
+            plan = replace(plan, pictures=Pictures.find(plan.table_with(same.column, "--same-image"), same))
+        if plan.keep_removed is not None and not plan.removes:
+            raise InputError(
+                "--keep-removed writes down what a gate removes, and nothing is asked for that removes images; give a "
+                "condition or a policy"
+            )
+        return plan
 
     def __bool__(self) -> bool:
-        return any((self.asks, self.pictures, self.captions, self.hosts, self.named))
+        return bool(self.removes or self.hosts)
+
+    @property
+    def removes(self) -> bool:
+        """Whether images or texts may go: what hosts say alone removes none."""
+        return any((self.asks, self.pictures, self.captions, self.images_per_domain, self.named))
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked of single images or texts, besides that a caption is matched."""
         is_for_copies = self.pictures and self.keep is None and self.tables == (self.pictures.table,)
         is_joined = self.tables and (not is_for_copies or self.results is not None)
-        return any((is_joined, self.policy, self.evaluation, self.evaluation_texts))
+        rules = [chosen for chosen in self.policy.rules if chosen.rule is not RULES["max_images_per_domain"]]
+        return any((is_joined, rules, self.evaluation, self.evaluation_texts))
 
     def lines(self) -> list[str]:
         """Return what is asked of images, a line for each condition and table."""
@@ -233,33 +190,6 @@ class GatePlan:
                 "and phash of downloaded pictures"
             )
         return found[0]
-
-
-def _require_use(options: GateOptions, hashes: Sequence[str]) -> None:
-    """Refuse tables that nothing asks for, and conditions without a table."""
-    if options.captions and not options.match_captions:
-        raise InputError(
-            f"--captions {options.captions[0]} changes nothing where alt texts are balanced; give --match-captions to "
-            "balance by captions, or give the captions to clip-export and BalancedDataset, which put them beside texts"
-        )
-    if options.match_captions and not options.captions:
-        raise InputError("--match-captions balances by captions; name tables of them by --captions")
-    if options.robots_agents and not options.robots:
-        raise InputError("--robots-agents names agents of robots.txt; give files of robots.txt by --robots")
-    if not options.robots and (unfed := [rule for rule in OF_HOSTS if rule in options.policy]):
-        raise InputError(f"the rule {unfed[0]} is about what hosts say; give files of robots.txt by --robots")
-    if options.images and not _asks_of_images(options) and not hashes:
-        name = options.images[0][0]
-        raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
-    if options.keep is not None and not options.images and not options.status:
-        raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
-    if options.keep is not None:
-        require_short(options.keep)
-        require_no_day_of_the_run(options.keep)
-
-
-def _asks_of_images(options: GateOptions) -> bool:
-    return options.keep is not None or options.same_image is not None or bool(options.decontaminate)
 
 
 def _evaluation(options: GateOptions) -> EvaluationSets | None:

@@ -44,6 +44,8 @@ COUNTS = ("failed", "alone", "removed")  # images, or texts, that fail a conditi
 class Step:
     """A step of the gate, with all its options."""
 
+    removes = True  # whether images or texts may go
+
     def prepare(self, context: Context) -> Step:
         """Return the step after reading what it needs besides images."""
         return self
@@ -111,7 +113,7 @@ class Gate:
             for name, step in steps.items():
                 folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
                 asked = (self.keep_removed, context.config.seed, self.silent)
-                sample = Sample(removed, name, *asked) if removed else None
+                sample = Sample(removed, name, *asked) if removed and step.removes else None
                 with settings(context.spark, SHUFFLED_JOINS):
                     counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)

@@ -62,6 +62,8 @@ def find(options: Options) -> RemovedObserver | None:
 
 def some_of_each(spark: SparkSession, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
     """Return GATE_REMOVED rows, of each step and rule those with the smallest draws; tasks write theirs to a folder."""
+    if not files:  # no step wrote any
+        return []
     written = checksums_in(run(spark, spread(spark, files), partial(_write_some, seed=seed, folder=folder)))
     own = own_files(folder, written, AGAIN)
     return first_rows((batch for file in own for batch in batches(file)), seed).to_pylist()

@@ -25,7 +25,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig  # noqa: E402
-from curation.gate.plan import GateOptions, GatePlan  # noqa: E402
+from curation.gate.options import GateOptions  # noqa: E402
+from curation.gate.plan import GatePlan  # noqa: E402
 from curation.images.tasks import MATCHED_ROW_GROUP  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 

@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT))
 
 from curation.gate.checks import Checks  # noqa: E402
 from curation.gate.conditions import _checks  # noqa: E402
-from curation.gate.plan import GateOptions, GatePlan  # noqa: E402
+from curation.gate.options import GateOptions  # noqa: E402
+from curation.gate.plan import GatePlan  # noqa: E402
 from curation.gate.removed import Sample, StepFolder  # noqa: E402
 from curation.gate.rewriting import rewrite  # noqa: E402
 from runtime.storage.own_files import own_files  # noqa: E402

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.by_uid.comparable import comparable, comparable_type
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from tests.support.finished_run import image
 from tests.support.gates import gated
 

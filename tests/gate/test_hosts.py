@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.gate.hosts import BITS
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from runtime.errors import InputError
 from tests.naive.robots import naive_is_allowed
 from tests.support.finished_run import image
@@ -76,9 +76,12 @@ def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(spark, tmp_p
         }
         assert facts["read"] == {"records": 124, "file./robots.txt": 60, "status_4xx": 1}
         assert facts["urls"]["image"] == 400 > facts["known"]["image"] > 200
-    options = GateOptions(robots=[folder], robots_agents=AGENTS, policy=["robots", "tdm_reservation"])
+    policy = ["robots", "tdm_reservation"]
+    options = GateOptions(robots=[folder], robots_agents=AGENTS, policy=policy, keep_removed=1.0)
     rows, counted = gated(spark, tmp_path / "gates", images, options)
     assert rows == [row for row in expected if not row["signals"] & (128 | 16)]
+    samples = {path.name.partition("-")[0] for path in tmp_path.glob("gates/*/gate_removed/*.parquet")}
+    assert samples == {"conditions"}  # hosts alone remove nothing
 
 
 @pytest.mark.spark

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.plan import GateOptions, GatePlan
+from curation.gate.options import GateOptions
+from curation.gate.plan import GatePlan
 from curation.images.uids import uids
 from runtime.errors import InputError
 from tests.support.finished_run import image

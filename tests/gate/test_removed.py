@@ -14,16 +14,19 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.gate import policies
+from curation.gate.checks import Checks
 from curation.gate.domains import PURPOSE
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from curation.gate.policies import Policy
 from curation.gate.removed import PURPOSE as SAMPLED
 from curation.gate.removed import Removed, Sample
+from curation.gate.rewriting import Begin
 from curation.gate.rule import IMAGES, TEXTS, Rule
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.spark import settings
+from runtime.tallies import Tallies
 from tests.naive.captions import naive_best
 from tests.naive.gates import naive_capped, naive_pictures
 from tests.naive.policies import naive_fails_image, naive_fails_text
@@ -190,13 +193,16 @@ def test_nothing_is_written_of_what_a_silent_rule_removes(spark, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"keep_removed": 0.5}, "--keep-removed writes down what a gate removes, and no gate is asked for"),
+        ({"keep_removed": 0.5}, "and nothing is asked for that removes images"),
+        ({"keep_removed": 0.5, "robots": ["robots.parquet"]}, "and nothing is asked for that removes images"),
         ({"keep_removed": 0.0, "policy": ["noai"]}, "keep_removed is 0.0; it is a share of images, above 0"),
         ({"keep_removed": 1.1, "policy": ["noai"]}, "keep_removed is 1.1; it is a share of images, above 0"),
         ({"keep_removed": float("nan"), "policy": ["noai"]}, "keep_removed is nan; it is a share"),
     ],
 )
-def test_a_share_of_nothing_is_refused(options, sentence):
+def test_a_share_of_nothing_is_refused(options, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"host": ["a.example"], "text": [""]}), "robots.parquet")
     with pytest.raises(InputError, match=sentence):
         GateOptions(**options).find()
 
@@ -213,3 +219,19 @@ def test_texts_with_personal_data_are_not_written_where_another_step_removes_the
         removed = Removed(Sample(Path(), "captions", 1.0, SEED, silent), SimpleNamespace(write=written.append))
         removed.add(batch, batch["candidates"].flatten(), np.arange(3), pa.array(["x", "x", None]))
     assert [rows["text"].to_pylist() for rows in written] == [texts[:2], texts[:1]]
+
+
+def test_a_step_that_asks_nothing_of_single_images_writes_no_sample():
+    batch, written = pa.RecordBatch.from_pylist([image(1) | {"candidates": [candidate("a dog", "en")]}], MATCHED), []
+    removed = Removed(Sample(Path(), "conditions", 1.0, SEED), SimpleNamespace(write=written.append))
+    assert Checks(())(batch, None, Begin("00000.parquet", 0, removed), Tallies()).num_rows == 1
+    assert written == []
+
+
+def test_only_steps_that_are_needed_are_opened():
+    def steps(**options):
+        return [*GateOptions(**options).find().open(None).steps]
+
+    assert steps(policy=["max_images_per_domain:2"]) == ["domains"]
+    assert steps(policy=["max_images_per_domain:2", "noai"]) == ["conditions", "domains"]
+    assert steps(policy=["max_images_per_text:2"]) == ["conditions"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from curation.commands import export, hash_images, verify
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from curation.language.identify import Identifier
 from curation.observers.classes import read_classes
 from curation.tars.damage import told

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import sizes
 from curation.run.order import curate

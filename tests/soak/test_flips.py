@@ -14,7 +14,7 @@ import pytest
 from curation import CurationConfig, curate
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.exclusion import Exclusion
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from curation.language import identify
 from curation.language.identify import Identifier, default_model
 from curation.matching.finders import open_matchers, save_matchers
