@@ -8,7 +8,7 @@ from typing import Any
 
 from curation.commands.language_flags import add_language_rules
 from curation.config import CurationConfig
-from curation.gate.plan import GateOptions
+from curation.gate.options import GateOptions
 from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.dialects import DIALECTS
