@@ -18,8 +18,10 @@ from statistics import median
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import usage
+from chain_inputs import hex_strings, joined
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import Thresholds
@@ -47,9 +49,8 @@ def make(folder: Path, images: int) -> Path:
         return folder
     chance, entries = np.random.default_rng(images), Entries.build({code: ["a", "text"] for code in CODES})
     for number, begin in enumerate(range(0, images, FILE_ROWS)):
-        drawn = chance.bytes(16 * min(FILE_ROWS, images - begin))
-        uids = [drawn[at : at + 16].hex() for at in range(0, len(drawn), 16)]
-        write(folder, f"{number:05}.parquet", uids)
+        drawn = chance.integers(0, 256, (min(FILE_ROWS, images - begin), 16), np.uint8)
+        write(folder, f"{number:05}.parquet", hex_strings(drawn))
     counts = EntryCounts.zeros(len(entries), entries.digest)
     counts.save(str(folder / "run" / "counts.parquet"), entries)
     thresholds = Thresholds.of(counts.by_language(entries.languages), 1)
@@ -66,22 +67,23 @@ def make(folder: Path, images: int) -> Path:
     return folder
 
 
-def write(folder: Path, name: str, uids: list[str]) -> None:
+def write(folder: Path, name: str, uids: pa.Array) -> None:
     """Write a file of the manifest, of captions and of clusters."""
-    numbers = range(len(uids))
+    numbers = np.arange(len(uids))
+    entries = np.column_stack([numbers % 2, np.full(len(uids), 2), np.full(len(uids), 4)]).astype(np.int32)
     columns = {
         "uid": uids,
-        "url": [f"https://{number % 100}.example/{uid}.jpg" for number, uid in enumerate(uids)],
-        "text": [f"a text of {uid[:30]}" for uid in uids],
-        "language": [CODES[number % 3] for number in numbers],
-        "lid_score": [0.9] * len(uids),
-        "entries": [[number % 2, 2, 4] for number in numbers],
-        "probability": [0.5] * len(uids),
-        "page_url": [None] * len(uids),
+        "url": joined("https://", numbers % 100, ".example/", uids, ".jpg"),
+        "text": joined("a text of ", pc.utf8_slice_codeunits(uids, 0, 30)),
+        "language": pa.array(CODES).take(pa.array(numbers % 3)),
+        "lid_score": np.full(len(uids), 0.9, np.float32),
+        "entries": pa.ListArray.from_arrays(np.arange(0, entries.size + 1, 3, dtype=np.int32), entries.reshape(-1)),
+        "probability": np.full(len(uids), 0.5, np.float32),
+        "page_url": pa.nulls(len(uids), pa.string()),
     }
-    own = [number for number in numbers if number % 3]
-    captions = {"uid": [uids[each] for each in own], "caption": [f"a picture of {uids[each][:25]}" for each in own]}
-    clusters = {"uid": uids, "coarse": pa.array([number % 10 for number in numbers], pa.int32())}
+    own = uids.filter(pa.array(numbers % 3 > 0))
+    captions = {"uid": own, "caption": joined("a picture of ", pc.utf8_slice_codeunits(own, 0, 25))}
+    clusters = {"uid": uids, "coarse": (numbers % 10).astype(np.int32)}
     tables = (
         ("run/curated", pa.table(columns, CURATED)),
         ("captions", pa.table(captions)),

@@ -1,6 +1,6 @@
 """Measure the gate over synthetic matched images and tables: wall time, processor time and the largest processes.
 
-    python tests/bench/bench_gate.py [keep only policy sha256 phash texts domains] --millions 10
+    python tests/bench/bench_gate.py [keep only policy sha256 phash texts domains] --millions 2 20
 
 keep:    a condition over a score and one over a size, in a table of as many rows as there are images, in another order
 only:    a list of the uids of half the images
@@ -9,7 +9,7 @@ sha256:  each tenth image is a copy of another by the hash in a table
 phash:   the same by hashes within 4 bits
 texts:   texts that more than one image has, nearly all of which are distinct pairs
 domains: at most 1,000 images of each of a hundred thousand domains, whose sizes follow Zipf's law
-Each runs in a process of its own, on two cores.
+Each runs in a process of its own, on two cores. What a thousand images take is left out of the rows that follow.
 """
 
 import argparse
@@ -19,7 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import usage
+from chain_inputs import hex_strings, joined
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -30,7 +33,7 @@ from curation.gate.plan import GatePlan  # noqa: E402
 from curation.images.tasks import MATCHED_ROW_GROUP  # noqa: E402
 from curation.schemas import MATCHED  # noqa: E402
 
-FILE = 1_000_000  # images
+FILE, FEW = 1_000_000, 1_000  # images
 DOMAINS = 100_000
 PARTS = ("keep", "only", "policy", "sha256", "phash", "texts", "domains")
 
@@ -66,22 +69,25 @@ def write_inputs(folder: Path, number: int) -> None:
 
 def _images(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
     domains = np.minimum(random.zipf(1.3, len(rows)), DOMAINS)
-    texts = pa.array([f"a photo of a dog {row // 2}" if row % 10 else f"template {row % 997}" for row in rows.tolist()])
+    dogs, templates = joined("a photo of a dog ", rows // 2), joined("template ", rows % 997)
+    texts = pc.if_else(pa.array(rows % 10 > 0), dogs, templates)
     candidates = {
         "text": texts,
         "kind": pa.array(["alt"] * len(rows)),
         "language": pa.array(["en"] * len(rows)),
         "lid_score": pa.array(np.full(len(rows), 0.9, np.float32)),
-        "entries": pa.array([[1, 2, 3]] * len(rows), pa.list_(pa.int32())),
+        "entries": pa.ListArray.from_arrays(
+            np.arange(0, 3 * len(rows) + 1, 3, dtype=np.int32), np.tile(np.array([1, 2, 3], np.int32), len(rows))
+        ),
     }
     fields = MATCHED.field("candidates").type.value_type
     candidates |= {"page_url": pa.nulls(len(rows), pa.string())}
     structs = pa.StructArray.from_arrays([candidates[field.name] for field in fields], fields=list(fields))
-    sites = [f"https://d{domain}.example/p/{row}" for domain, row in zip(domains.tolist(), rows.tolist(), strict=True)]
+    sites = joined("https://d", domains, ".example/p/", rows)
     known = {
         "uid": _uids(rows),
-        "url": pa.array([f"{site}.jpg" for site in sites]),
-        "page_url": pa.array(sites),
+        "url": joined(sites, ".jpg"),
+        "page_url": sites,
         "signals": pa.array(np.zeros(len(rows), np.int32)),
         "candidates": pa.ListArray.from_arrays(pa.array(np.arange(len(rows) + 1, dtype=np.int32)), structs),
     }
@@ -99,7 +105,7 @@ def _scores(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
             "score": random.random(len(rows), np.float32),
             "width": random.integers(50, 2000, len(rows)),
             "height": random.integers(50, 2000, len(rows)),
-            "sha256": [f"{each:064x}" for each in hashes.tolist()],
+            "sha256": hex_strings(np.column_stack([*[np.zeros(len(rows), np.uint64)] * 3, hashes]).astype(">u8")),
             "phash": pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(8), len(rows), [None, pa.py_buffer(near.tobytes())]
             ).cast(pa.binary()),
@@ -108,8 +114,8 @@ def _scores(rows: np.ndarray, random: np.random.Generator) -> pa.Table:
 
 
 def _uids(rows: np.ndarray) -> pa.Array:
-    spread = (rows.astype(np.uint64) * np.uint64(0xD1342543DE82EF95)).tolist()
-    return pa.array([f"{each:016x}{row:016x}" for each, row in zip(spread, rows.tolist(), strict=True)])
+    numbers = rows.astype(np.uint64)
+    return hex_strings(np.column_stack([numbers * np.uint64(0xD1342543DE82EF95), numbers]).astype(">u8"))
 
 
 def run(part: str, folder: Path) -> None:
@@ -131,29 +137,33 @@ def run(part: str, folder: Path) -> None:
     print(f"passed {counted.last['passed']}")
 
 
+def measured(part: str, folder: Path) -> tuple[int, usage.Usage]:
+    """Return how many images passed, and what the gate took."""
+    used = usage.run([sys.executable, __file__, part, "--run", str(folder)])
+    return int(used.output.rpartition("passed ")[2].split()[0]), used
+
+
 def main() -> None:
     """Run the parts that the command line names."""
-    import usage
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=PARTS)
-    parser.add_argument("--millions", type=float, default=10)
+    parser.add_argument("--millions", nargs="+", type=float, default=[10])
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.run:
         run(args.parts[0], args.run)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        write_inputs(Path(folder), round(args.millions * 1e6))
-        print("| | passed | wall | processors | largest, MB |")
-        for part in args.parts:
-            used = usage.run([sys.executable, __file__, part, "--run", folder])
-            passed = used.output.rpartition("passed ")[2].split()[0]
-            peaks = ", ".join(f"{kind} {peak:,.0f}" for kind, peak in used.peak.items())
-            print(
-                f"| {part} | {int(passed):,} | {used.wall:.0f} s | {sum(used.cpu.values()):.0f} s | {peaks} |",
-                flush=True,
-            )
+    starts: dict[str, float] = {}
+    print("| | passed | µs an image, all processes | wall, s | largest, MB |\n| --- | ---: | ---: | ---: | --- |")
+    for images in (FEW, *(round(millions * 1e6) for millions in args.millions)):
+        with tempfile.TemporaryDirectory() as folder:
+            write_inputs(Path(folder), images)
+            for part in args.parts:
+                passed, used = measured(part, Path(folder))
+                taken = sum(used.cpu.values())
+                cost = (taken - starts.setdefault(part, taken)) / images * 1e6
+                peaks = ", ".join(f"{kind} {peak:,.0f}" for kind, peak in used.peak.items())
+                print(f"| {part}, {images:,} | {passed:,} | {cost:.1f} | {used.wall:.0f} | {peaks} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
 """Measure the rules of policies, and the search in evaluation sets, in one process: processor time and what is removed.
 
-    python tests/bench/bench_rules.py [rules sets texts] --input crawl.wat.gz ... --rows 1000000
+    python tests/bench/bench_rules.py [rules sets texts chain] --input crawl.wat.gz ... --rows 1000000
 
 rules: nanoseconds per image or text of each recommended rule, and the share that it removes, on pairs of `--input`
 sets:  microseconds per image of the search for near hashes in evaluation sets of several sizes
 texts: nanoseconds per text of the comparison with 100,000 exact texts
+chain: microseconds of all processors per pair of `--input`, of a job over `--entries`: without witnesses and policies,
+       with the witnesses of a default run, and with all that is recommended, in turns; start-up left out
 """
 
 import argparse
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import usage
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -65,6 +70,25 @@ def texts(args: argparse.Namespace) -> None:
     print(f"{seconds / args.rows * 1e9:.0f} ns a text, {fails.mean():.0%} found")
 
 
+def chain(args: argparse.Namespace) -> None:
+    """Print the cost of each job in each turn."""
+    jobs = {"none": ["--witnesses", "none"], "witnesses": [], "recommended": ["--policy", "recommended"]}
+    number = sum(batch.num_rows for source in files.find(args.input) for batch in files.read(source))
+    for _ in range(TRIES):
+        for name, flags in jobs.items():
+            cost = _job(args, args.input, flags) - _job(args, [args.few], flags)
+            print(f"{name}: {cost / number * 1e6:.2f} µs a pair", flush=True)
+
+
+def _job(args: argparse.Namespace, inputs: list[str], flags: list[str]) -> float:
+    """Return the seconds of all processors that a job takes."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, str(ROOT / "jobs/curate.py"), "--input", *inputs, "--metadata", args.entries]
+        command += ["--tail-share", "0.06", "--output", output + "/run", *flags]
+        return sum(usage.run(command, cwd=ROOT, env=environment).cpu.values())
+
+
 def _timed(call: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     found, least = call(), float("inf")
     for _ in range(TRIES):
@@ -96,6 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=["rules", "sets", "texts"])
     parser.add_argument("--input", nargs="+", default=[])
+    parser.add_argument("--few", help="for the chain: an input of few pairs, whose job is what starting up takes")
+    parser.add_argument("--entries", help="for the chain: a folder of metadata")
     parser.add_argument("--rows", type=int, default=1_000_000)
     args = parser.parse_args()
     for part in args.parts:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 from isal import igzip
@@ -48,6 +50,20 @@ def pairs(source: Path, path: Path, texts: int, first: int = 0, short: bool = Fa
             copy = pa.table([urls, table["text"].cast(pa.string())], schema=schema)
             writer.write_table(copy.slice(0, texts - begin))
     return path
+
+
+def hex_strings(values: np.ndarray) -> pa.Array:
+    """Return the hexadecimal digits of the bytes of each row of an array."""
+    rows = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * (2 * rows.shape[1])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(rows.tobytes().hex().encode())]
+    return pa.Array.from_buffers(pa.string(), len(rows), buffers)
+
+
+def joined(*parts: str | pa.Array | np.ndarray) -> pa.Array:
+    """Return strings that are put together of parts, some of which are the same in all."""
+    given = (part if isinstance(part, str) else pa.array(part).cast(pa.string()) for part in parts)
+    return pc.binary_join_element_wise(*given, "")
 
 
 def _copy(source: Path, path: Path, number: int) -> None:
