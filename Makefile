@@ -12,9 +12,9 @@ MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) cu
 	$(addprefix runtime/,buckets.py packed_rows.py shuffle.py)
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
-# Numba notices a read out of bounds only when told to, and changes of the outermost kernel only: what it compiled serves
-# as long as no kernel changes. What tests start as a user does, by spark-submit, checks no bounds.
-CHECKED_KERNELS = $(CURDIR)/.numba/$$(find */kernels -name "*.py" | sort | xargs cat | cksum | cut -d " " -f 1)
+# Numba notices a read out of bounds only when told to, so these kernels have a cache of their own. What tests start as a
+# user does, by spark-submit, checks no bounds.
+CHECKED_KERNELS = $(CURDIR)/.numba/checked
 
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
@@ -72,7 +72,6 @@ lint: style
 
 test: style
 	.ci/in-venv mypy & types=$$!; .ci/in-venv python -m tests.support.spark_archive; wait $$types
-	@find "$(CURDIR)/.numba" -mindepth 1 -maxdepth 1 ! -path "$(CHECKED_KERNELS)" -exec rm -r {} + 2>/dev/null || true
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST)
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.

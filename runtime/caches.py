@@ -3,6 +3,7 @@
 Numba unpickles, and so executes, the files in its cache, whoever wrote them. So only users who could also change the
 code may write there. A kernel is cached in the first of these that is writable: NUMBA_CACHE_DIR, `__pycache__` beside
 its source, ~/.cache, Spark's local disk or the folder of temporary files. If none is, each process compiles it.
+A kernel is compiled again when any kernel has changed: those that it inlines may be in other files.
 """
 
 from __future__ import annotations
@@ -76,8 +77,19 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
         with suppress(RuntimeError), _numba_caching_in("" if folder == source else str(folder)):
             kernel = numba.njit(cache=True, **options)(function)
             if folder in Path(kernel.stats.cache_path).parents:  # else Numba has chosen one that was not looked at
+                file = kernel._cache._cache_file
+                file._source_stamp = (file._source_stamp, _stamp(source))
                 return kernel
     return numba.njit(**options)(function)
+
+
+@cache
+def _stamp(source: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return names, times and sizes of the files of all kernels, and of those in a folder of source."""
+    root = Path(__file__).parent.parent
+    files = sorted({*root.glob("*/kernels/**/*.py"), *source.glob("*.py")})
+    found = ((file, file.stat()) for file in files)
+    return tuple((file.name, state.st_mtime_ns, state.st_size) for file, state in found)
 
 
 @contextmanager

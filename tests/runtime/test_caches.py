@@ -135,3 +135,12 @@ def test_a_folder_of_someone_else_on_the_local_disk_is_refused(source, tmp_path,
     assert _cache_for(source, "") is None
     with pytest.raises(InputError, match="clip-curation-12345 belongs to someone else"):
         require_safe()
+
+
+def test_a_kernel_is_compiled_again_when_another_file_that_it_inlines_has_changed(source):
+    (source / "inner.py").write_text(HARMLESS.replace("@kernel", "@inline").replace("import kernel", "import inline"))
+    outer = HARMLESS.replace("\n\n\n", "\nfrom inner import twice as once_more\n\n\n", 1)
+    (source / "kernels.py").write_text(outer.replace("x + x", "once_more(x)"))
+    results = [call(source).stdout.split()[0] for _ in range(2)]
+    (source / "inner.py").write_text((source / "inner.py").read_text().replace("x + x", "x + x + x"))
+    assert [*results, call(source).stdout.split()[0]] == ["42", "42", "63"]
