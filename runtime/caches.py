@@ -27,6 +27,7 @@ _OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders th
 OTHERS = stat.S_IWGRP | stat.S_IWOTH  # rights to write
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
 _NAME = "clip-curation"
+_KERNELS = [Path(__file__).parents[1] / package / "kernels" for package in ("curation", "metadata", "runtime")]
 _config: Any = numba.config  # its names are made as it is imported
 _faults: list[str] = []  # of folders that were not used
 
@@ -78,18 +79,16 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
             kernel = numba.njit(cache=True, **options)(function)
             if folder in Path(kernel.stats.cache_path).parents:  # else Numba has chosen one that was not looked at
                 file = kernel._cache._cache_file
-                file._source_stamp = (file._source_stamp, _stamp(source))
+                file._source_stamp = (file._source_stamp, *map(_state_of, (source, *_KERNELS)))
                 return kernel
     return numba.njit(**options)(function)
 
 
 @cache
-def _stamp(source: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return names, times and sizes of the files of all kernels, and of those in a folder of source."""
-    root = Path(__file__).parent.parent
-    files = sorted({*root.glob("*/kernels/**/*.py"), *source.glob("*.py")})
-    found = ((file, file.stat()) for file in files)
-    return tuple((file.name, state.st_mtime_ns, state.st_size) for file, state in found)
+def _state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return names, times and sizes of the source in a folder."""
+    states = ((file, file.stat()) for file in sorted(folder.rglob("*.py")))
+    return tuple((file.name, state.st_mtime_ns, state.st_size) for file, state in states)
 
 
 @contextmanager
