@@ -60,7 +60,7 @@ def known(
 ) -> Known:
     """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them.
 
-    Of `sources`, each has a caption of its own.
+    If `sources` are given, each joins a caption of its own.
     """
     wanted: Sequence[str | None] = sources or [None]
     of_source = [caption_table(find_captions(of_captions, each), each) for each in wanted] if of_captions else []
@@ -85,7 +85,7 @@ def known(
 def caption_table(table: ImageTable, source: str | None = None) -> Table:
     """Return a table of captions, of which an image gets the one with the highest score, else the first one.
 
-    Of a source the field is its caption alone.
+    With a source, only its captions count, and neither score nor source is joined.
     """
     fields, order = [*CAPTION], [_PLACE]
     if source is not None:
@@ -115,9 +115,9 @@ def _captions(
     row, schema = number << 40, pa.schema([*KEY, *fields])
     for batch in caption_rows(table, file, source):
         score = pc.if_else(pc.equal(batch["score"], NO_SCORE), None, batch["score"])
-        named = [] if source else [pc.if_else(pc.equal(batch["source"], ""), None, batch["source"])]
+        sources = [] if source else [pc.if_else(pc.equal(batch["source"], ""), None, batch["source"])]
         place = np.arange(row, row := row + len(batch))
-        columns = [*batch.columns[: len(KEY)], batch["caption"], score, *named, pa.array(place)]
+        columns = [*batch.columns[: len(KEY)], batch["caption"], score, *sources, pa.array(place)]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -151,7 +151,7 @@ def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
-    """Tally the images of the pool that have a caption, each kind, a cluster, and the kept ones of each cluster."""
+    """Tally the images of the pool with any caption, with each kind, with a cluster, and those kept of each cluster."""
     tallies = Tallies()
     for name in {*captions, CLUSTER[0].name} & {*rows.schema.names}:
         tallies.add(name, rows.num_rows - rows[name].null_count)

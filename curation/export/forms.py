@@ -107,13 +107,16 @@ def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> 
         raise InputError("sources are chosen without captions; give tables of captions (--captions)")
 
 
+_SOURCE_NAME = "with a NAME of letters, digits, '_', '.' and '-' that is not score or source"
+
+
 def source_shares(given: Sequence[str]) -> dict[str, float]:
     """Return the share of each source of captions, 0 where none is given: NAME or NAME=SHARE, in the order of names."""
     shares: dict[str, float] = {}
     for each in given:
         name, _, share = each.partition("=")
         if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name in (*shares, "score", "source"):
-            raise InputError(f"{each!r} is no source of its own; give NAME or NAME=SHARE, a name of letters and digits")
+            raise InputError(f"{each!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
         try:
             shares[name] = float(share or 0)
         except ValueError:

@@ -1,16 +1,16 @@
-"""Choose batches by their entries: of a super-batch, the samples whose entries are most diverse or nearest to a target.
+"""Choose a batch from a super-batch by entries: the samples whose entries are most diverse, or nearest to a target.
 
-After concept-aware batch sampling (arXiv 2511.20643), which chooses batches of super-batches by what their samples
-show. Both forms are defined here and are not the paper's formulas. Each sample of a batch gives its entries a mass of
-1 in equal shares: m of an entry is what it has of the batch. The batch grows by one sample after the other, each the
-one with which
+After concept-aware batch sampling (arXiv 2511.20643), which chooses batches from super-batches by what their samples
+show. Both forms are defined here and are not the paper's formulas. Each sample of a batch divides a mass of 1 evenly
+among its entries; m is the mass of an entry in the batch. Samples are added one after the other. Each time the sample
+is taken that adds most to
 
     the sum over all entries of t * m / (t + m)
 
-grows most. For a target, t is the entry's mass in a batch that has the target's distribution: the sum is half the
-harmonic means of both, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m). For
-diversity, t is 1 of each entry: a sample's gain falls with what the batch has of its entries. The sum is submodular and
-never falls, so greedy choice reaches 1 - 1/e of its maximum at least.
+For a target, t is the mass of the entry in a batch that has the target's distribution. The sum is then half that of
+the harmonic means of t and m, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m). For
+diversity, t is 1 for each entry: a sample adds less, the more of its entries the batch already has. The sum is
+submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from runtime.errors import InputError, ParameterError, require_integer
 
 @dataclass(frozen=True, eq=False)
 class ByEntries:
-    """Of each super-batch, the samples of `mixed_blocks` blocks that an epoch keeps, choose one batch by its entries.
+    """Choose one batch from each super-batch, which is all samples that an epoch keeps of `mixed_blocks` blocks.
 
-    batch: samples chosen. A super-batch with fewer yields none.
-    target: a number of 0 or more for each entry, of which the shares count; None: the most diverse batch.
+    batch: samples of a batch. A super-batch with fewer yields none.
+    target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
     """
 
     batch: int
@@ -73,7 +73,7 @@ class ByEntries:
     def require_size(self, batch_size: int) -> None:
         """Refuse a loader whose batches would have samples of two super-batches."""
         if self.batch % batch_size:
-            fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give the same"
+            fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give a divisor of it"
             raise ParameterError(fault, "batch_size")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,10 @@ class BalancedDataset(IterableDataset):
     """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
-    rate per entry. `transform` is applied to each sample, in the worker. Of `captions` (a file that
-    `curation.captions` builds, or one of each source) one stands for the text of a sample with the probability
-    `caption_ratio` of the config.
-    With an `expert` in the config only its images are kept; with `batches`, each batch_size samples are one that they
-    chose.
+    rate per entry. `transform` is applied to each sample, in the worker. `captions` is a file that
+    `curation.captions` builds, or one for each source: a caption stands for the text of a sample with the probability
+    `caption_ratio` of the config. With an `expert` in the config only its images are kept. With `batches` only chosen
+    samples come, one batch after the other.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class BalancedDataset(IterableDataset):
         order, sizes = self._order(int(self._epoch)), self._drawn(int(self._epoch)).sizes()
         dealt = [groups(order, self.config, consumer, consumers) for consumer in range(consumers)]
         shares = [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
-        require_any(sum(shares), sum(dealt, []), self.config)
+        require_any(sum(shares), chain.from_iterable(dealt), self.config)
         return shares
 
     def state_dict(self) -> dict:

@@ -44,7 +44,7 @@ class CaptionDraw:
     def drawn(self, captions: Sequence[pa.Array], uids: pa.Array) -> pa.Array:
         """Return the caption of each image that stands for its text, null where the text stays.
 
-        `captions` are those of each image by one source, in the order of names.
+        `captions` has one array for each source, in the order of the names of sources.
         """
         shares = by_name(self.ratio) if isinstance(self.ratio, Mapping) else {"": self.ratio}
         ends = np.cumsum([*shares.values()])

@@ -168,8 +168,8 @@ def taken(kept: int, config: OnlineConfig) -> int:
     return config.batches.batch if kept >= config.batches.batch else 0
 
 
-def require_any(samples: int, groups: list[np.ndarray], config: OnlineConfig) -> None:
-    """Refuse super-batches of which each is smaller than a batch."""
+def require_any(samples: int, groups: Iterable[np.ndarray], config: OnlineConfig) -> None:
+    """Refuse super-batches if each keeps fewer samples than a batch has."""
     if config.batches is not None and not samples and any(len(group) == config.mixed_blocks for group in groups):
         fault = f"is {config.mixed_blocks}, and no super-batch of as many blocks keeps {config.batches.batch} samples"
         raise ParameterError(f"{fault}; give more", "mixed_blocks")

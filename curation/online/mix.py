@@ -50,7 +50,7 @@ class Mix:
 
     @property
     def whole(self) -> str:
-        """The part of which an epoch is one of the mix."""
+        """The part whose epoch is an epoch of the mix."""
         return self.epoch_of or max(self.names, key=lambda name: self.weights[name])
 
     @property
@@ -74,7 +74,7 @@ class Mix:
                 yield names[part]
 
     def sizes(self, whole: Sequence[int]) -> list[int]:
-        """Return the samples of the mix until the part `epoch_of` is asked for more than so many samples of its own."""
+        """Return how many samples the mix has until the part `epoch_of` ends, for each number of its own samples."""
         place, counts = self.names.index(self.whole), np.zeros(len(self.names), np.int64)
         out, begin = np.empty(1 << 16, np.int64), 0
         found: dict[int, int] = {}

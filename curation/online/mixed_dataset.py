@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     from curation.online.dataset import IterableDataset, torch
 
-AGAIN = 1 << 20  # between the epochs of a part that begins again: its draws are those of no epoch of the mix
+AGAIN = 1 << 20  # added to the epoch of a part that begins again: no epoch of the mix has the same draws
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class _Progress:
 class MixedDataset(IterableDataset):
     """The samples of several datasets in one stream, in the shares of a Mix.
 
-    Each dataset balances by its own rates, or by rates that all have in common. All have the same readers: those of
-    their `world`.
+    Each dataset balances by its own rates, which may be those of `common_rates`. All must have the same `world`.
     """
 
     def __init__(self, parts: Mapping[str, BalancedDataset], mix: Mix) -> None:

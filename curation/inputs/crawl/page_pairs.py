@@ -18,7 +18,7 @@ PAGE_PAIRS = pa.schema([CANDIDATES.field(name) for name in _NAMES])
 
 
 class Image(NamedTuple):
-    """An image of a page: its src, all attributes, and the signals, size and language that they state."""
+    """An image of a page: its link, all attributes, and the signals, size and language that they state."""
 
     link: Any
     attributes: dict[str, Any]

@@ -25,11 +25,8 @@ def find_elements(data, end, frames, elements):
     # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
     i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     in_picture, source, source_end = False, np.int64(-1), np.int64(-1)
-    image, after_image, waiting = (
-        np.int64(0),
-        np.int64(-1),
-        np.int64(-1),
-    )  # the last image's row, end; its row in a noscript
+    image, after_image = np.int64(0), np.int64(-1)  # the row of the last image, and its end
+    waiting = np.int64(NO_ELEMENT)  # in a noscript behind an image: the row of that image
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
             i += 1

@@ -51,9 +51,7 @@ def _table(names):
     return ordered, integers
 
 
-_TAGS, TAG_NAMES = _table(
-    {*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, "template", "font", "picture", "noscript"}
-)
+_TAGS, TAG_NAMES = _table({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
 _ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = _table(ATTRIBUTES)
 ATTRIBUTE_COLUMNS = np.array([VALUES + 2 * ATTRIBUTES.index(name) for name in _ORDERED_ATTRIBUTES])
 
