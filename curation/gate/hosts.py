@@ -29,7 +29,7 @@ from curation.gate.steps import Step
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.run.hooks import Context
-from curation.run.sizes import group_buckets
+from curation.run.sizes import MOST_BUCKETS, group_buckets
 from runtime.arrow.buffers import parts
 from runtime.buckets import Packer, buckets_for, by_bucket
 from runtime.errors import InputError
@@ -43,7 +43,7 @@ from runtime.tallies import Tallies
 
 BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
 URLS_OF_IMAGE = 3  # about so many are asked for: its own, and those of its pages
-BUCKET_BYTES = 32 << 20  # of packed files of hosts, which unpack to several times as much
+BUCKET_BYTES = 4 << 20  # of packed files of hosts: these are three to four times as large, and parsed 40 to 50 times
 READ, SIGNALLED = "host_files.", "signalled."  # before names of tallies
 Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with its number, or files of hosts
 
@@ -122,7 +122,7 @@ def step(spark: SparkSession, plan: GatePlan) -> Hosts | None:
 
 
 def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    packer = Packer(meeting.buckets)
+    packer = Packer(min(meeting.buckets, MOST_BUCKETS))  # with more, blocks would hold few rows
     for rows in _files_of_hosts(item, tallies) if isinstance(item, list) else _urls(*item):
         yield from packer.deal(rows, meeting.keys(rows))
     yield from packer.finish()

@@ -1,14 +1,22 @@
 """Images get the signals that hosts state, as a naive twin says, however files are cut; rules then remove them."""
 
 import random
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.gate.hosts import BITS
+from curation.by_uid.by_key import Places
+from curation.gate.host_files import HostFiles
+from curation.gate.hosts import BITS, Meeting, _pass_on, _send
+from curation.gate.known_hosts import FOUND
 from curation.gate.options import GateOptions
+from curation.schemas import MATCHED
 from runtime.errors import InputError
+from runtime.packed_rows import unpack
+from runtime.storage.own_files import own_files
+from runtime.tallies import Tallies
 from tests.naive.robots import naive_is_allowed
 from tests.support.finished_run import image
 from tests.support.gates import gated
@@ -145,3 +153,24 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     robots_warc(folder / "1.warc.gz", [])
     with pytest.raises(InputError, match="'a b' is no agent, and no file of agents"):
         GateOptions(robots=[folder], robots_agents=["a b"]).find()
+
+
+def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
+    images = some_images(200)
+    (folder := tmp_path / "in").mkdir()
+    pq.write_table(pa.Table.from_pylist(images, MATCHED), folder / "00000.parquet")
+    contents = {host: robots_file(seed) for seed, host in enumerate(HOSTS)}
+    table = pa.table({"host": [*contents], "text": pa.array([*contents.values()], pa.binary())})
+    pq.write_table(table, tmp_path / "hosts.parquet")
+    [own], files = own_files(folder, None, ""), [*HostFiles.find([tmp_path / "hosts.parquet"]).files]
+    answers = []
+    for buckets, sent in ((2, 2), (64, 64), (64, 4)):
+        meeting, tallies = Meeting(buckets, Places.of([len(images)]), tuple(map(str.lower, AGENTS))), Tallies()
+        with patch("curation.gate.hosts.MOST_BUCKETS", sent):
+            blocks = [block for item in (files, (0, own)) for block in _send(item, tallies, meeting)]
+        assert {block.buckets for block in blocks} == {sent}
+        found = _pass_on(0, (block.data for block in reversed(blocks)), tallies, meeting)
+        rows = [row for block in found for row in unpack(block.data, FOUND).to_pylist()]
+        answers.append((sorted(rows, key=str), tallies.rows()))
+    assert len(answers[0][0]) > 50
+    assert answers[0] == answers[1] == answers[2]
