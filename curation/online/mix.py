@@ -27,7 +27,7 @@ class Mix:
 
     Every reader takes from the part that is furthest behind its share, so that shares hold in each stretch of its
     samples, not only on average. An epoch of the mix is one of the part `epoch_of`, by default the one with the largest
-    weight; parts that end before begin again, drawn anew.
+    weight, of equal ones the first by name; parts that end before begin again, drawn anew.
     """
 
     weights: Mapping[str, float]

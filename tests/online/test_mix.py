@@ -33,6 +33,7 @@ def test_each_sample_is_of_the_part_that_is_furthest_behind(seed):
         assert all(abs(found[:n].count(name) - n * share) < len(weights) for n in range(0, 3000, 97))
     assert [*islice(mix.turns(Counter(found[:777])), 100)] == found[777:877]
     whole = [number for number, name in enumerate(found) if name == mix.whole]
+    assert mix.whole == min(name for name in weights if weights[name] == max(weights.values()))
     assert mix.sizes([5, 0, 400, 5]) == [whole[5], whole[0], whole[400], whole[5]]
 
 
