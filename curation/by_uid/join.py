@@ -153,10 +153,11 @@ class Join:
         """Yield the values of all tables for the places in the rows of some images."""
         side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
-        found, others = (np.empty((len(self.tables), len(places)), np.int64) for _ in range(2))
+        found, others = (np.zeros((len(self.tables), len(places)), np.int64) for _ in range(2))
         for number, table in enumerate(self.tables):
             own = np.flatnonzero(side == number + 1)
-            others[number] = np.bincount(image[own], minlength=len(side))[image[places]] - 1
+            if table.others:
+                others[number] = np.bincount(image[own], minlength=len(side))[image[places]] - 1
             names = [field.name for field in (*table.fields, *table.order)]
             own = own[table.once(rows.select([*KEY_NAMES, *names]).take(pa.array(own)), image[own])]
             row_of = np.full(len(side), -1)
@@ -170,7 +171,7 @@ class Join:
             for table, of_table, more in zip(self.tables, found[:, some], others[:, some], strict=True):
                 at = pa.array(of_table, mask=of_table < 0)
                 columns += [rows[field.name].take(at) for field in table.fields]
-                columns += [pa.array(more)] if table.others else []
+                columns += [pa.array(more, mask=of_table < 0)] if table.others else []
             yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*PLACE, *self.fields]))
 
 
