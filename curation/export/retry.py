@@ -89,7 +89,7 @@ class Retry(Form):
 
     writes = "what img2dataset may download again"
     whole_by = FACTS
-    elsewhere = "{flags} are for what a download left; --format {form} reads no results of img2dataset"
+    elsewhere = "--format {form} reads no results of img2dataset; leave out {flags}, or give --format retry"
 
     def __post_init__(self) -> None:
         if not self.status:

@@ -221,4 +221,4 @@ def test_what_is_no_result_of_img2dataset_is_refused(run, tmp_path, capsys):
     ):
         assert fault in refusal(capsys, main, run.path, "--output", tmp_path / "out", "--format", "retry", *flags)
     sentence = refusal(capsys, main, run.path, "--output", tmp_path / "o", "--format", "datacomp", "--status", "x")
-    assert "--status are for what a download left; --format datacomp reads no results" in sentence
+    assert "--format datacomp reads no results of img2dataset; leave out --status" in sentence

@@ -209,8 +209,8 @@ def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, off
     write_folder(tmp_path / "clusters", cluster_rows(uids))
     monkeypatch.chdir(tmp_path)
     for words in commands():
-        if words[0] == "python":
-            job.main(words[2:])
+        if words[0] == "clip-export":
+            job.main(words[1:])
     for block in blocks("python"):
         exec(block, {})
     printed = capsys.readouterr().out
