@@ -105,7 +105,8 @@ def _kind(kind: str, removes: str) -> Rule:
 
 
 _WORDS = (
-    "texts of fewer than N words; where words have no spaces between them, and in Korean, two characters may be two"
+    "texts of fewer than N words; where words have no spaces between them, and in Korean, n characters outside ASCII "
+    "are 1 + n/2 words, rounded down"
 )
 _GENERIC = (
     "texts that say nothing of the picture, such as “no image available”, “menu” or “Google Play”, in 79 languages"
