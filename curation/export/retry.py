@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.by_uid.join import Join, Table, images_in
+from curation.by_uid.join import Join, Table, first, images_in
 from curation.by_uid.joined_tables import ROW_BYTES
 from curation.by_uid.rows import RowStream
 from curation.by_uid.tables import KEY, ImageTable
@@ -170,7 +170,7 @@ def _read(file: tuple[str, Version], table: ImageTable) -> Iterator[pa.RecordBat
 def _first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     """Return the row of each image whose reason comes first in ORDER."""
     order = np.lexsort((rows[_REASON.name].to_numpy(), images))
-    return order[np.unique(images[order], return_index=True)[1]]
+    return order[first(rows, images[order])]
 
 
 def _write_each(number: int, stream: RowStream, items: Sequence[Item[OwnFile]], task: Task[OwnFile]) -> Tallies:

@@ -1,0 +1,110 @@
+"""Words of URLs, drawings, texts of an image and stated sizes count as the rules over images say, case by case."""
+
+import pytest
+
+from curation.gate.image_rules import url_words
+from curation.gate.word_tables import listed
+from tests.support.rules import failing_images
+from tests.support.stated_images import batch, image
+
+
+@pytest.mark.parametrize(
+    ("path", "fails"),
+    [
+        ("/logo.png", True),
+        ("/siteLogo2.png", True),
+        ("/img/LOGO-big.png", True),
+        ("/XMLIcon.png", True),
+        ("/icon24x24.png", True),
+        ("/static/icons/a.png", True),
+        ("/social-icons/a.png", True),
+        ("/third-party-logos/a.png", True),
+        ("/a%2Flogo.png", True),
+        ("/a/%6Cogo.png", True),
+        ("/_sprite_2x.png", True),
+        ("/AVATARS/1", True),
+        ("/logo", True),
+        ("/logo.42faf13.png", True),
+        ("/lazyload-empty.gif", True),
+        ("/transparent-16x9.png", True),
+        ("/no-image.png", True),
+        ("/coming_soon.png", True),
+        ("/facebook-dark.png", True),
+        ("/catalogo.png", False),
+        ("/logoed.png", False),
+        ("/silicon.png", False),
+        ("/pixelated.jpg", False),
+        ("/google-pixel-7.jpg", False),
+        ("/display_pic_with_logo/1.jpg", False),
+        ("/d_placeholder_image/1.jpg", False),
+        ("/a-hallway-with-the-logo-of-a-firm.jpg", False),
+        ("/a-photograph-of-the-sign-with-the-new-logo.jpg", False),
+        ("/loading-dock.jpg", False),
+        ("/no-cat-image.jpg", False),
+        ("/élogo.png", False),
+        ("/%C3%A9logo.png", False),
+        ("/a.jpg?logo=1", False),
+        ("/a.jpg#logo", False),
+        ("/a.logo", False),
+        ("?x=/logo.png", False),
+        ("/advertisementsandmore.png", False),
+        ("/" + "logo" * 100_000, False),
+        ("", False),
+        ("/", False),
+    ],
+)
+def test_words_count_where_a_file_or_folder_has_its_name_from_them(path, fails):
+    assert failing_images("url_words", batch(image("http://logo.example" + path))) == [fails]
+
+
+@pytest.mark.parametrize(
+    ("url", "fails"),
+    [
+        ("http://a.example/b.svg", True),
+        ("http://a.example/b.SVGZ?x#y", True),
+        ("http://wikimedia.org.example/b.svg", True),
+        ("http://a.example/wikimedia.org/b.svg", True),
+        ("http://upload.wikimedia.org/b.svg", False),
+        ("HTTPS://UPLOAD.WIKIMEDIA.ORG:443/b.svg", False),
+        ("http://a.example/b.svg.png", False),
+        ("http://a.example/b.svgs", False),
+        ("http://a.example/b?x=.svg", False),
+        ("http://a.example/b.sv", False),
+        ("http://a.example/b.svg/c", False),
+    ],
+)
+def test_drawings_stay_only_from_media_archives(url, fails):
+    assert failing_images("svg", batch(image(url))) == [fails]
+
+
+def test_texts_of_an_image_are_counted_by_language_and_those_of_archives_are_not():
+    texts = [("a", "en"), ("b", "en"), ("c", "de"), ("d", "fr")]
+    rows = [
+        image(texts=texts[1:]),
+        image(texts=texts),
+        image("http://upload.wikimedia.org/a.png", texts),
+        image(texts=[]),
+    ]
+    assert failing_images("max_texts_per_image", batch(*rows)) == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fails"),
+    [
+        (99, 500, True),
+        (500, 99, True),
+        (100, 100, False),
+        (None, 99, True),
+        (100, None, False),
+        (None, None, False),
+        (0, 0, True),
+    ],
+)
+def test_the_smaller_stated_side_counts(width, height, fails):
+    row = image(stated_width=width, stated_height=height)
+    assert failing_images("min_stated_size", batch(row)) == [fails]
+
+
+def test_words_of_urls_are_lower_case_letters_and_listed_once():
+    assert all(word.isascii() and word.isalpha() and word.islower() for word in url_words())
+    assert len(listed("url_words.csv")) == len(url_words()) >= 200

@@ -1,0 +1,123 @@
+"""Phrases, names of sites, words and names of files are found as the rules over texts say, case by case."""
+
+import pytest
+
+from curation.gate.phrases import PARTS, WHOLES, folded
+from curation.gate.word_tables import listed
+from curation.kernels.phrases import MOST_WORDS
+from metadata.languages import LANGUAGES
+from tests.support.rules import failing_texts
+from tests.support.stated_images import batch, image
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("No image available.", ["generic_text"]),
+        ("[Image 12]", ["generic_text"]),
+        ("KEIN BILD", ["generic_text"]),
+        ("pas d’image", ["generic_text"]),
+        ("画像", ["generic_text"]),
+        ("이미지 없음", ["generic_text"]),
+        ("no image of a dog", []),
+        ("a photo", []),
+        ("BBC News logo", ["logo_text"]),
+        ("Logo: BBC", ["logo_text"]),
+        ("Лого на Криейтив", ["logo_text"]),
+        ("企業ロゴ", ["logo_text"]),
+        ("kim42 avatar", ["logo_text"]),
+        ("Avatar of Kim", ["logo_text"]),
+        ("Avatar: The Way of Water", []),
+        ("share on Facebook", ["logo_text"]),
+        ("Facebookでシェア", ["logo_text"]),
+        ("the logo is on the inside of every cup", []),
+        ("a photograph of the sign with the logo", []),
+        ("logos of many firms on a wall in a street", []),
+        ("", []),
+        ("!?", []),
+    ],
+)
+def test_phrases_of_templates_are_found_whole_or_at_an_edge(text, rules):
+    rows = batch(image(texts=[text]))
+    assert [name for name in ("generic_text", "logo_text") if failing_texts(name, rows) == [True]] == rules
+
+
+def test_the_table_of_phrases_has_each_once_and_known_kinds():
+    rows = listed("template_phrases.csv")
+    keys = [(row["language"], row["kind"], *folded(row["phrase"])) for row in rows]
+    assert len({*keys}) == len(keys)
+    assert {row["kind"] for row in rows} == {*WHOLES, *PARTS}
+    assert {row["language"] for row in rows} <= {each.code for each in LANGUAGES}
+    assert max(map(len, keys)) <= 2 + MOST_WORDS
+    assert min(map(len, keys)) > 2
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "fails"),
+    [
+        ("Cookie & Kate", "https://www.cookie-and-kate.com/a", False),
+        ("Cookie and Kate", "https://www.cookie-and-kate.com/a", True),
+        ("COOKIE AND KATE!", "https://cookieandkate.co.uk:80", True),
+        ("cookie and kate.com", "https://cookieandkate.com", True),
+        ("BBC", "https://news.bbc.co.uk", True),
+        ("Cookie", "https://cookieandkate.com", False),
+        ("Kate", "https://cookieandkate.com", False),
+        ("co", "https://a.co.uk", False),
+        ("Cookié and Kate", "https://cookieandkate.com", False),
+        ("A.example", None, False),
+        ("an example", "", False),
+        ("", "https://a.example", False),
+    ],
+)
+def test_the_name_of_the_site_alone_is_no_text(text, page, fails):
+    assert failing_texts("site_name", batch(image("http://b.example/", [text], page_url=page))) == [fails]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "fails"),
+    [
+        ("a dog on grass", "en", False),
+        ("a dog outside", "en", True),
+        ("a  dog\u00a0on\u3000grass", "en", False),
+        ("犬と猫と鳥", "en", True),
+        ("犬と猫と鳥", "ja", True),
+        ("犬と猫と鳥と", "ja", False),
+        ("개와 고양이", "ko", True),
+        ("개와 고양이와", "ko", False),
+        ("LEGO Technic", "ja", True),
+        ("iPhone 12 Pro ケース", "ja", False),
+        ("แมวสองตัว", "th", False),
+        ("แมว", "th", True),
+        ("", "en", True),
+    ],
+)
+def test_words_are_counted_by_spaces_or_by_characters(text, language, fails):
+    assert failing_texts("min_words", batch(image(texts=[(text, language)]))) == [fails]
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "fails"),
+    [
+        ("http://a.example/dog.jpg", "http://a.example/dog.jpg", True),
+        ("HTTP://A.EXAMPLE/DOG.jpg", "http://a.example/dog.jpg", True),
+        ("my dog.jpg", "http://a.example/my%20dog.jpg?w=300#top", True),
+        ("my%20dog", "http://a.example/b/My dog.JPG", True),
+        ("Größe", "http://a.example/GR%C3%96%C3%9FE.png", True),
+        ("größe", "http://a.example/größe.png", True),
+        ("GRÖßE.PNG", "http://a.example/größe.png", True),
+        ("a.dog", "http://a.example/a.dog.jpg", True),
+        ("a", "http://a.example/a.dog.jpg", False),
+        ("dog", "http://a.example/dog", True),
+        ("dog", "http://a.example/dog/", False),
+        ("dog.png", "http://a.example/dog.jpg", False),
+        ("dogs", "http://a.example/dog.jpg", False),
+        ("do", "http://a.example/dog.jpg", False),
+        ("a.example", "http://a.example", False),
+        (".jpg", "http://a.example/.jpg", True),
+        ("", "http://a.example/", False),
+        (None, "http://a.example/dog.jpg", False),
+        ("dog", None, False),
+    ],
+)
+def test_texts_that_repeat_the_url_or_the_name_of_the_file_are_found(text, url, fails):
+    assert failing_texts("equals_url", batch(image(url, [text]))) == [fails]

@@ -1,0 +1,23 @@
+"""The recommended rules of a policy, and what they say of images and texts."""
+
+import numpy as np
+import pyarrow as pa
+
+from curation.gate.personal_data import KINDS
+from curation.gate.policies import Policy
+from runtime.arrow.buffers import parts
+
+RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "max_texts_per_image:1"]).rules
+POLICY = Policy(
+    tuple(chosen for chosen in RECOMMENDED if chosen.rule.name not in KINDS)
+)  # these have tests of their own
+RULES = {chosen.rule.name: chosen for chosen in POLICY.rules}
+
+
+def failing_images(name: str, rows: pa.RecordBatch) -> list[bool]:
+    return RULES[name].fails(rows).tolist()
+
+
+def failing_texts(name: str, rows: pa.RecordBatch) -> list[bool]:
+    texts, offsets = parts(rows["candidates"])
+    return RULES[name].fails(texts, np.repeat(np.arange(len(rows)), np.diff(offsets)), rows).tolist()
