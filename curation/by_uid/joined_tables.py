@@ -72,14 +72,23 @@ def known(
     texts = [table.fields[0].name for table in of_source]
     tallies = Join(pool, [*kept, *found.tables]).count(spark, partial(_counted, captions=texts))
     captioned, clustered = int(tallies[_CAPTIONED]), int(tallies[CLUSTER[0].name])
-    for text in texts:
+    for text, source in zip(texts, wanted, strict=False):
         if not tallies[text]:
-            which = f"captions of the source {text.removeprefix(OF_SOURCE)}" if sources else "captions"
+            which = f"captions of the source {source}" if source else "captions"
             raise InputError(f"none of the {which} in {named(of_captions)} is of an image of {run.path}")
     if clusters and not clustered:
         raise InputError(f"none of the rows of {named(of_clusters)} is of an image of {run.path}")
     by_cluster = {int(cluster): int(images) for cluster, images in tallies.beginning(KEPT).items()}
     return Known(of_source, clusters, pool.rows, pool.rows - captioned, pool.rows - clustered, by_cluster)
+
+
+def field_of(source: str) -> str:
+    """Return the name of the field with the captions of a source; a slash reads `--`, as in the cache of the Hub.
+
+    >>> field_of("org/model-7b")
+    'caption_org--model-7b'
+    """
+    return OF_SOURCE + source.replace("/", "--")
 
 
 def caption_table(table: ImageTable, source: str | None = None) -> Table:
@@ -89,7 +98,7 @@ def caption_table(table: ImageTable, source: str | None = None) -> Table:
     """
     fields, order = [*CAPTION], [_PLACE]
     if source is not None:
-        text = f"{OF_SOURCE}{source}"
+        text = field_of(source)
         fields, order = [pa.field(text, pa.string())], [each.with_name(f"{text} {each.name}") for each in _ORDER]
     read = partial(_captions, table=table, fields=[*fields, *order], source=source)
     best = partial(_best, names=[each.name for each in (order if source else _ORDER)])

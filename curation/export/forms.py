@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Table
-from curation.by_uid.joined_tables import Known, known
+from curation.by_uid.joined_tables import Known, field_of, known
 from curation.by_uid.tables import Paths
 from curation.inputs.files import Input
 from curation.online.config import Choice
@@ -107,7 +107,10 @@ def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> 
         raise InputError("sources are chosen without captions; give tables of captions (--captions)")
 
 
-_SOURCE_NAME = "with a NAME of letters, digits, '_', '.' and '-' that is not score or source"
+_SOURCE_NAME = (
+    "with a NAME of letters, digits, '_', '.', '-' and '/' that is not score or source; a source with other characters "
+    "needs another name in the tables"
+)
 
 
 def source_shares(given: Sequence[str]) -> dict[str, float]:
@@ -115,7 +118,8 @@ def source_shares(given: Sequence[str]) -> dict[str, float]:
     shares: dict[str, float] = {}
     for each in given:
         name, _, share = each.partition("=")
-        if not re.fullmatch(r"[\w.-]+", name, re.ASCII) or name in (*shares, "score", "source"):
+        taken = {field_of(other) for other in (*shares, "score", "source")}
+        if not re.fullmatch(r"[\w./-]+", name, re.ASCII) or field_of(name) in taken:
             raise InputError(f"{each!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
         try:
             shares[name] = float(share or 0)

@@ -17,8 +17,9 @@ from tests.naive.sampling import naive_draw
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar
 
-SOURCES = {"dfn": 0.3, "altogether": 0.4}
-GIVEN = ["dfn=0.3", "altogether=0.4"]
+SOURCES = {"org/dfn-2": 0.3, "altogether": 0.4}
+GIVEN = ["org/dfn-2=0.3", "altogether=0.4"]
+DFN = "caption_org--dfn-2"  # the key of a source with a slash in its name
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def rows(run):
         {"uid": row["uid"], "caption": f"{source} {number} {row['uid']}", "source": source, "score": number % 3 / 2}
         for number in range(4)
         for place, row in enumerate(run.images)
-        for source in ("dfn", "altogether", None, "other")
+        for source in ("org/dfn-2", "altogether", None, "other")
         if source != "altogether" or place % 3
     ]
 
@@ -56,7 +57,7 @@ def test_a_tar_has_all_texts_in_its_json_and_the_drawn_one_as_txt(run, rows, cap
     for key, sample in found.items():
         stated = json.loads(before[key]["json"])
         uid, own = stated["uid"], best(rows, stated["uid"])
-        more = {"text": texts[uid], "caption_altogether": own["altogether"], "caption_dfn": own["dfn"]}
+        more = {"text": texts[uid], "caption_altogether": own["altogether"], DFN: own["org/dfn-2"]}
         assert json.loads(sample["json"]) == stated | more
         drawn = own.get(naive_source(naive_draw(3, "caption", uid), SOURCES))
         stand += drawn is not None
@@ -70,7 +71,7 @@ def test_a_reader_of_json_keys_with_probabilities_gets_each_source_in_its_share(
     write_tar(tmp_path / "0.tar", run.images)
     sentence = export(in_turn(), run.path, tmp_path / "out", WebDataset([tmp_path / "0.tar"], [captions], [*SOURCES]))
     assert " with 0 captions as txt" in sentence
-    keys = {"text": 0.85, "caption_altogether": 0.1, "caption_dfn": 0.05}
+    keys = {"text": 0.85, "caption_altogether": 0.1, DFN: 0.05}
     counts, passes = dict.fromkeys(keys, 0), 300
     samples = [json.loads(sample["json"]) for sample in samples_in(tmp_path / "out" / "0.tar").values()]
     for number in range(passes):
@@ -88,13 +89,10 @@ def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, capti
     assert len(found) == len(run.kept)
     for row in found:
         own = best(rows, row["uid"])
-        assert (row["caption_dfn"], row["caption_altogether"]) == (own["dfn"], own["altogether"])
+        assert (row[DFN], row["caption_altogether"]) == (own["org/dfn-2"], own["altogether"])
         assert "caption" not in row
-    assert (
-        "| `caption_dfn` | The caption of the image by the source in the name"
-        in (tmp_path / "out/README.md").read_text()
-    )
-    assert "pairs/caption_dfn" in (tmp_path / "out" / "croissant.json").read_text()
+    assert f"| `{DFN}` | The caption of the image by the source in the name" in (tmp_path / "out/README.md").read_text()
+    assert f"pairs/{DFN}" in (tmp_path / "out" / "croissant.json").read_text()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +101,8 @@ def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, capti
         (["dfn=x"], "the share of dfn is x"),
         (["dfn=0.7", "b=0.7"], "add up to at most 1"),
         (["dfn", "dfn"], "no source of its own"),
-        (["a b"], "no source of its own"),
+        (["a b"], "no source of its own; .* with other characters needs another name"),
+        (["a/b", "a--b"], "no source of its own"),
         (["score"], "no source of its own"),
     ],
 )
