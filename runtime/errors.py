@@ -106,6 +106,12 @@ def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
         raise ParameterError(f"is {value!r}; it must be one of {', '.join(choices)}", name)
 
 
+def require_kind(name: str, value: object, kind: type, give: str) -> None:
+    """Refuse a value that is not of a type; the message ends in `give`, what to give instead."""
+    if not isinstance(value, kind):
+        raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
+
+
 def require_several(what: str, values: object) -> None:
     """Refuse a single string or path instead of a list: Python would take it letter by letter."""
     if isinstance(values, str | bytes | PathLike):

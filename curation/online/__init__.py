@@ -1,6 +1,6 @@
 """Balance during training: a PyTorch dataset that draws texts and images anew in each epoch.
 
-`build` makes the index that the dataset reads, from tars of all matched images. Only BalancedDataset needs PyTorch, and
+`build` makes the index that the dataset reads, from tars of all matched images. Only the datasets need PyTorch, and
 only `build` Spark; both are imported on first use.
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from curation.by_uid.clusters import Clusters
 from curation.online.batches import ByEntries
 from curation.online.drawing import CaptionDraw, Ratio, require_ratio
 from runtime.draws import draws
-from runtime.errors import InputError, ParameterError, require_integer, require_share
+from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_share
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Choice:
     def __post_init__(self) -> None:
         require_share("outsiders", self.outsiders)
         require_integer("seed", self.seed)
+        require_kind("coarse", self.coarse, Collection, "the numbers of coarse clusters, such as (2,)")
         if not self.coarse:
             raise InputError("an expert has no cluster; give the number of one at least")
         empty = [cluster for cluster in self.coarse if not self.kept.get(cluster)]
@@ -83,6 +84,7 @@ class Expert:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        require_kind("clusters", self.clusters, Clusters, "Clusters.open(…) of a file that curation.clusters builds")
         _ = self.choice  # its numbers are checked
 
     @cached_property
@@ -124,9 +126,13 @@ class OnlineConfig:
     batches: ByEntries | None = None
 
     def __post_init__(self) -> None:
-        if self.mixed_blocks < 1:
-            raise InputError(f"mixed_blocks is {self.mixed_blocks}; it must be at least 1")
+        require_integer("seed", self.seed)
+        require_integer("mixed_blocks", self.mixed_blocks, 1)
         require_ratio(self.caption_ratio)
+        if self.expert is not None:
+            require_kind("expert", self.expert, Expert, "an Expert of some clusters, or None")
+        if self.batches is not None:
+            require_kind("batches", self.batches, ByEntries, "ByEntries(4096) for batches of 4,096 samples, or None")
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,8 @@ class World:
     size: int = 1
 
     def __post_init__(self) -> None:
+        require_integer("rank", self.rank)
+        require_integer("size", self.size)
         if not 0 <= self.rank < self.size:
             raise InputError(
                 f"rank {self.rank} of {self.size} processes; ranks go from 0 to one less than their number"

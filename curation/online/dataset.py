@@ -1,16 +1,13 @@
-"""A PyTorch dataset over the index of all matched images that draws texts and kept images anew in each epoch.
-
-Only this module of the package needs PyTorch.
-"""
+"""A PyTorch dataset over the index of all matched images that draws texts and kept images anew in each epoch."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,20 +17,10 @@ from curation.online.config import OnlineConfig, World
 from curation.online.drawing import Ratio
 from curation.online.epochs import Epoch, groups, order_of_blocks, read, require_any, taken
 from curation.online.index import Index
-from runtime.errors import InputError
-from runtime.packages import missing
+from curation.online.resumable import Resumable, this_worker
+from runtime.errors import InputError, require_kind
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path
-
-if TYPE_CHECKING:
-    import torch
-    from torch.utils.data import IterableDataset, get_worker_info
-else:
-    try:
-        import torch
-        from torch.utils.data import IterableDataset, get_worker_info
-    except ImportError:  # BalancedDataset says what to install when it is made
-        torch, IterableDataset = None, object
 
 File = Captions | str | PathLike[str]
 
@@ -47,7 +34,7 @@ class Position:
     taken: int = 0
 
 
-class BalancedDataset(IterableDataset):
+class BalancedDataset(Resumable):
     """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
@@ -66,35 +53,17 @@ class BalancedDataset(IterableDataset):
         world: World | None = None,
         captions: File | Mapping[str, File] | None = None,
     ) -> None:
-        if torch is None:
-            raise InputError(f"balancing while training needs PyTorch; {missing('torch', 'torch')}")
         super().__init__()
         self.index = index if isinstance(index, Index) else Index.open(index)
         self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)
         self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
-        self.config, self.transform = config or OnlineConfig(), transform
-        self.world = world or World.here()
+        self.config, self.transform = OnlineConfig() if config is None else config, transform
+        self.world = World.here() if world is None else world
+        require_kind("config", self.config, OnlineConfig, "an OnlineConfig")
+        require_kind("world", self.world, World, "a World(rank, size)")
         if self.config.batches is not None:
             self.config.batches.require_entries(len(self.rates))
         self.captions = _opened(captions, self.config.caption_ratio)
-        # In shared memory: workers that live on from one epoch to the next see it change.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        self._position: Position | None = None
-        self._resumed: Position | None = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw for this epoch (0, 1, …) when the dataset is iterated next; call it before each epoch."""
-        self._epoch.fill_(epoch)
-
-    def __iter__(self) -> Iterator[Any]:
-        position = self._resumed or Position(int(self._epoch))
-        self._resumed, self._position = None, position
-        return self._taken(position)
-
-    def _taken(self, position: Position) -> Iterator[Any]:
-        for sample, after in self.samples(position):
-            self._position = after
-            yield sample
 
     def steps(self, batch_size: int, workers: int = 0) -> int:
         """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True.
@@ -108,30 +77,15 @@ class BalancedDataset(IterableDataset):
         consumers = max(workers, 1) * self.world.size
         if self.config.batches is not None:
             self.config.batches.require_size(batch_size)
-        order, sizes = self._order(int(self._epoch)), self._drawn(int(self._epoch)).sizes()
+        order, sizes = self._order(self.epoch), self._drawn(self.epoch).sizes()
         dealt = [groups(order, self.config, consumer, consumers) for consumer in range(consumers)]
         shares = [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
         require_any(sum(shares), chain.from_iterable(dealt), self.config)
         return shares
 
-    def state_dict(self) -> dict:
-        """Return how far this worker has come, for `load_state_dict` of the same worker in the same layout."""
-        position = self._resumed or self._position or Position(int(self._epoch))
-        return {"layout": self.layout(), "position": asdict(position)}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Go on, when iterated next, after the sample that was the last when `state` was taken."""
-        layout, saved = self.layout(), state.get("layout", {})
-        differing = [name for name in layout | saved if saved.get(name) != layout.get(name)]
-        if differing:
-            was, now = ({name: each.get(name) for name in differing} for each in (saved, layout))
-            raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
-        self._resumed = Position(**state["position"])
-        self._epoch.fill_(self._resumed.epoch)
-
     def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Yield the samples of this worker that come after a position, each with the position after it."""
-        worker, workers = _worker()
+        worker, workers = this_worker()
         # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
         consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
         dealt = groups(self._order(position.epoch), self.config, consumer, consumers)
@@ -146,6 +100,14 @@ class BalancedDataset(IterableDataset):
         if not any_came and position == Position(position.epoch):
             require_any(0, dealt, self.config)
 
+    def beginning(self, epoch: int) -> Position:
+        """Return the position before the first sample of an epoch."""
+        return Position(epoch)
+
+    def saved(self, position: dict) -> Position:
+        """Return the position that a state has."""
+        return Position(**position)
+
     def _order(self, epoch: int) -> np.ndarray:
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
 
@@ -154,7 +116,7 @@ class BalancedDataset(IterableDataset):
 
     def layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""
-        worker, workers = _worker()
+        worker, workers = this_worker()
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
         data: dict[str, Any] = {"index": self.index.digest, "rates": self._rates_digest}
         numbers: dict[str, Any] = {"seed": self.config.seed, "mixed_blocks": self.config.mixed_blocks}
@@ -190,10 +152,18 @@ def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Caption
     if not isinstance(captions, Mapping):
         if isinstance(ratio, Mapping):
             raise InputError(f"caption_ratio has shares of {', '.join(ratio)}; give captions as a file of each source")
-        return Captions.open(captions) if isinstance(captions, str | PathLike) else captions
+        return None if captions is None else _file(captions)
     if not isinstance(ratio, Mapping) or ratio.keys() != captions.keys():
         raise InputError(f"captions of {', '.join(captions)} come with caption_ratio {ratio!r}; give a share of each")
-    return {name: each if isinstance(each, Captions) else Captions.open(each) for name, each in captions.items()}
+    return {name: _file(each) for name, each in captions.items()}
+
+
+def _file(captions: File) -> Captions:
+    """Return captions that are given opened, or by the path of their file."""
+    if isinstance(captions, str | PathLike):
+        return Captions.open(captions)
+    require_kind("captions", captions, Captions, "a file that curation.captions builds, or one by each source")
+    return captions
 
 
 def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
@@ -204,9 +174,3 @@ def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
 def full_batches(shares: Sequence[int], batch_size: int, ranks: int) -> int:
     """Return the full batches that every rank has, given the samples of each reader as `shares` returns them."""
     return int((np.array(shares).reshape(-1, ranks) // batch_size).sum(axis=0).min())
-
-
-def _worker() -> tuple[int, int]:
-    """Return the number of this worker and the number of workers; a process without workers is worker 0 of 1."""
-    info = get_worker_info()
-    return (info.id, info.num_workers) if info else (0, 1)

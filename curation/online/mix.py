@@ -16,7 +16,7 @@ from curation.balancing.thresholds import rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.kernels.mixing import deal
 from curation.run.results import Results
-from runtime.errors import InputError, ParameterError, require_number
+from runtime.errors import InputError, ParameterError, require_kind, require_number
 
 RUN = 1024  # samples that are dealt out at a time
 
@@ -34,6 +34,7 @@ class Mix:
     epoch_of: str | None = None
 
     def __post_init__(self) -> None:
+        require_kind("weights", self.weights, Mapping, "the weight of each part by its name")
         if not self.weights:
             raise InputError("a mix has no part; give the weight of each part by its name")
         for name, weight in self.weights.items():

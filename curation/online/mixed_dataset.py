@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from curation.online.dataset import BalancedDataset, Position, full_batches
 from curation.online.mix import Mix
-from runtime.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
-    from torch.utils.data import IterableDataset
-else:
-    from curation.online.dataset import IterableDataset, torch
+from curation.online.resumable import Resumable
+from runtime.errors import InputError, require_kind
 
 AGAIN = 1 << 20  # added to the epoch of a part that begins again: no epoch of the mix has the same draws
 
@@ -28,7 +23,7 @@ class _Progress:
     positions: dict[str, Position]
 
 
-class MixedDataset(IterableDataset):
+class MixedDataset(Resumable):
     """The samples of several datasets in one stream, in the shares of a Mix.
 
     Each dataset balances by its own rates, which may be those of `common_rates`. All must have the same `world`.
@@ -36,6 +31,10 @@ class MixedDataset(IterableDataset):
 
     def __init__(self, parts: Mapping[str, BalancedDataset], mix: Mix) -> None:
         super().__init__()
+        require_kind("parts", parts, Mapping, "a BalancedDataset by the name of each part")
+        for name, part in parts.items():
+            require_kind(f"the part {name}", part, BalancedDataset, "a BalancedDataset")
+        require_kind("mix", mix, Mix, "a Mix of weights by the names of parts")
         if parts.keys() != mix.weights.keys():
             raise InputError(
                 f"datasets of {', '.join(parts)} come with weights of {', '.join(mix.names)}; give one each"
@@ -45,46 +44,25 @@ class MixedDataset(IterableDataset):
         if any(part.config.batches is not None for part in parts.values()):
             raise InputError("batches that are chosen by entries cannot be mixed; give the datasets of a mix none")
         self.parts, self.mix = dict(parts), mix
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        self._begun: _Progress | None = None
-        self._resumed: _Progress | None = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw for this epoch (0, 1, …) when the dataset is iterated next; call it before each epoch."""
-        self._epoch.fill_(epoch)
-
-    def __iter__(self) -> Iterator[Any]:
-        begun = self._resumed or self._beginning()
-        self._resumed, self._begun = None, begun
-        return self._samples(begun)
 
     def steps(self, batch_size: int, workers: int = 0) -> int:
         """Return the full batches that every rank gets this epoch, with so many workers each and drop_last=True."""
         whole = self.parts[self.mix.whole]
-        whole.set_epoch(int(self._epoch))
+        whole.set_epoch(self.epoch)
         return full_batches(self.mix.sizes(whole.shares(workers)), batch_size, whole.world.size)
 
-    def state_dict(self) -> dict:
-        """Return how far this worker has come, for `load_state_dict` of the same worker in the same layout."""
-        return {"layout": self._layout(), "progress": asdict(self._resumed or self._begun or self._beginning())}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Go on, when iterated next, after the sample that was the last when `state` was taken."""
-        layout, saved = self._layout(), state.get("layout", {})
-        differing = [name for name in layout | saved if saved.get(name) != layout.get(name)]
-        if differing:
-            what = ", ".join(differing)
-            raise InputError(f"the state was taken with another {what}; resume with the same mix, or begin an epoch")
-        progress = state["progress"]
-        positions = {name: Position(**position) for name, position in progress["positions"].items()}
-        self._resumed = _Progress(progress["epoch"], dict(progress["taken"]), positions)
-        self._epoch.fill_(progress["epoch"])
-
-    def _beginning(self) -> _Progress:
-        epoch, names = int(self._epoch), self.mix.names
+    def beginning(self, epoch: int) -> _Progress:
+        """Return the position before the first sample of an epoch."""
+        names = self.mix.names
         return _Progress(epoch, dict.fromkeys(names, 0), dict.fromkeys(names, Position(epoch)))
 
-    def _samples(self, progress: _Progress) -> Iterator[Any]:
+    def saved(self, position: dict) -> _Progress:
+        """Return the position that a state has."""
+        positions = {name: Position(**each) for name, each in position["positions"].items()}
+        return _Progress(position["epoch"], dict(position["taken"]), positions)
+
+    def samples(self, progress: _Progress) -> Iterator[tuple[Any, _Progress]]:
+        """Yield the samples of this worker that come after a position, each with it: it is moved on in place."""
         taken, positions = progress.taken, progress.positions
         streams = {name: part.samples(positions[name]) for name, part in self.parts.items()}
         for name in self.mix.turns(taken):
@@ -98,9 +76,9 @@ class MixedDataset(IterableDataset):
                 raise InputError(f"{name} has no sample for a reader; read with fewer workers, or smaller block_rows")
             taken[name] += 1
             sample, positions[name] = found
-            yield sample
+            yield sample, progress
 
-    def _layout(self) -> dict:
+    def layout(self) -> dict:
         """Return all that must be the same for a saved position to mean the same."""
-        parts = {f"part {name}": part.layout() for name, part in self.parts.items()}
-        return {"mix": self.mix.description} | parts
+        of_parts = ((name, part.layout()) for name, part in self.parts.items())
+        return {"mix": self.mix.description} | {f"{name}: {key}": each[key] for name, each in of_parts for key in each}

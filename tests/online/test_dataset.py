@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from itertools import islice
 
 import numpy as np
@@ -20,7 +21,7 @@ def of_workers(dataset, workers, monkeypatch):
     """What each of so many workers yields, without starting any."""
     found = []
     for worker in range(workers):
-        monkeypatch.setattr("curation.online.dataset._worker", lambda worker=worker: (worker, workers))
+        monkeypatch.setattr("curation.online.dataset.this_worker", lambda worker=worker: (worker, workers))
         found.append(list(dataset))
     return found
 
@@ -198,8 +199,47 @@ def test_numbers_that_make_no_sense_are_refused(made):
         build(made.folder / "tars", made.folder / "run", made.folder / "index", 0)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            lambda: online.OnlineConfig(batches=4096),
+            "batches is of type int; give ByEntries(4096) for batches of",
+        ),
+        (lambda: online.OnlineConfig(expert=2), "expert is of type int; give an Expert of some clusters"),
+        (lambda: online.OnlineConfig(caption_ratio="0.1"), "caption_ratio is '0.1'; it must be a number from 0 to 1"),
+        (lambda: online.OnlineConfig(caption_ratio={"dfn": None}), "caption_ratio of dfn is None; it must be a number"),
+        (lambda: online.OnlineConfig(mixed_blocks=None), "mixed_blocks is None; it must be an integer"),
+        (lambda: online.OnlineConfig(seed="1"), "seed is '1'; it must be an integer"),
+        (lambda: online.World("0", "2"), "rank is '0'; it must be an integer"),
+        (lambda: online.Expert("clusters.arrow", (2,)), "clusters is of type str; give Clusters.open"),
+        (lambda: online.Mix([0.8, 0.2]), "weights is of type list; give the weight of each part by its name"),
+    ],
+)
+def test_parameters_of_another_type_are_refused_in_one_sentence(wrong, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        wrong()
+
+
+def test_arguments_of_another_type_are_refused_in_one_sentence(made, needs_torch):
+    own = made.dataset()
+    for wrong, sentence in (
+        (lambda: made.dataset(captions=3), "captions is of type int; give a file that curation.captions builds"),
+        (lambda: online.BalancedDataset(made.index, made.rates, {"seed": 1}), "config is of type dict; give an Onlin"),
+        (lambda: online.BalancedDataset(made.index, made.rates, world=2), "world is of type int; give a World"),
+        (lambda: online.MixedDataset({"own": own}, {"own": 1}), "mix is of type dict; give a Mix"),
+        (
+            lambda: online.MixedDataset([own], online.Mix({"own": 1})),
+            "parts is of type list; give a BalancedDataset",
+        ),
+        (lambda: online.MixedDataset({"own": made.index}, online.Mix({"own": 1})), "the part own is of type Index"),
+    ):
+        with pytest.raises(InputError, match=re.escape(sentence)):
+            wrong()
+
+
 def test_without_torch_the_extra_is_named(made, monkeypatch):
-    monkeypatch.setattr("curation.online.dataset.torch", None)
+    monkeypatch.setattr("curation.online.resumable.torch", None)
     assert online.World.here() == online.World(0, 1)
     with pytest.raises(InputError, match="pip install 'torch>="):
         online.BalancedDataset(made.index, made.rates)

@@ -127,8 +127,8 @@ def test_workers_together_have_the_largest_part_once(made, own, needs_torch):
 def test_a_state_of_another_mix_is_refused(made, own, needs_torch):
     state = mixed(made, own).state_dict()
     for other, what in (
-        (mixed(made, own, weights={"web": 2, "own": 1}), "another mix"),
-        (mixed(made, own, 1, 2), "part web"),
+        (mixed(made, own, weights={"web": 2, "own": 1}), "with {.mix.: "),
+        (mixed(made, own, 1, 2), "'web: rank': 0"),
     ):
         with pytest.raises(InputError, match=what):
             other.load_state_dict(state)
