@@ -51,7 +51,7 @@ class EntryCounts:
     def add_seen(self, batch: pa.RecordBatch | pa.Table) -> "EntryCounts":
         """Add the counts of a batch or table of `seen`, in place."""
         ids, counts = batch.column("id").to_numpy(), batch.column("count").to_numpy()
-        _require_among(ids, len(self.values))
+        require_among(ids, len(self.values))
         np.add.at(self.values, ids, counts)
         return self
 
@@ -137,7 +137,7 @@ def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
     if ids.null_count:
         raise InputError(f"{ids.null_count} entry ids are null; every id must be a number below {size}")
     ids = ids.to_numpy()
-    _require_among(ids, size)
+    require_among(ids, size)
     return ids, offsets
 
 
@@ -171,7 +171,8 @@ def _cast(entries: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         raise InputError(f"entries are {entries.type}; give lists of int32 ids ({error})") from error
 
 
-def _require_among(ids: np.ndarray, size: int) -> None:
+def require_among(ids: np.ndarray, size: int) -> None:
+    """Refuse ids outside 0 … size - 1."""
     for id in (ids.min(), ids.max()) if len(ids) else ():
         if not 0 <= id < size:
             raise InputError(f"entry id {id} is not among the {size} entries; these ids belong to other metadata")

@@ -39,6 +39,14 @@ def sift(heap, size, gains):
 
 
 @kernel
+def gather(ids, begins, offsets, out):
+    """out[offsets[row]:offsets[row + 1]] = the ids from begins[row] on."""
+    for row in range(len(begins)):
+        for i in range(offsets[row + 1] - offsets[row]):
+            out[offsets[row] + i] = ids[begins[row] + i]
+
+
+@kernel
 def all_gains(ids, offsets, targets, masses, gains):
     """gains[row] = the gain of ids[offsets[row]:offsets[row + 1]]."""
     for row in range(len(gains)):

@@ -18,12 +18,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from curation.balancing.counts import entry_ids
+from curation.balancing.counts import require_among
 from curation.kernels import batches as kernels
 from runtime.errors import InputError, ParameterError, require_integer
 
@@ -58,9 +58,11 @@ class ByEntries:
         return {"batch": int(self.batch), "target": target}
 
     def targets(self, entries: int) -> np.ndarray:
-        """Return t of each of so many entries."""
-        if self.target is None:
-            return np.ones(entries)
+        """Return t of each of so many entries, which are not written to."""
+        return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
+
+    @cached_property
+    def _scaled(self) -> np.ndarray:
         target = np.asarray(self.target)
         return target * (self.batch / target.sum())
 
@@ -77,11 +79,21 @@ class ByEntries:
             raise ParameterError(fault, "batch_size")
 
 
-def choose(entries: pa.Array | pa.ChunkedArray, size: int, targets: np.ndarray) -> np.ndarray:
+def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids and offsets of lists in an order; a part has ids, and where each of its lists begins and ends."""
+    before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
+    begins, ends = (
+        np.concatenate([each[place] + before[i] for i, each in enumerate(parts)])[order] for place in (1, 2)
+    )
+    offsets = np.concatenate([[0], np.cumsum(ends - begins)])
+    out = np.empty(offsets[-1], np.int32)
+    kernels.gather(np.concatenate([ids for ids, _, _ in parts]), begins, offsets, out)
+    return out, offsets
+
+
+def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray) -> np.ndarray:
     """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice."""
-    if isinstance(entries, pa.ChunkedArray):
-        entries = entries.combine_chunks()
-    ids, offsets = entry_ids(entries, len(targets))
+    require_among(ids, len(targets))
     masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
     kernels.all_gains(ids, offsets, targets, masses, gains)
     chosen = np.empty(size, np.int64)

@@ -18,11 +18,10 @@ import pyarrow as pa
 from curation.balancing.counts import entry_ids
 from curation.by_uid.captions import Captions
 from curation.kernels import sampling as kernels
-from curation.online.batches import ByEntries, choose
+from curation.online.batches import ByEntries, choose, lists_at
 from curation.online.config import OnlineConfig
 from curation.online.drawing import CaptionDraw, purpose
 from curation.online.index import Index
-from curation.schemas import ENTRY_IDS
 from curation.tars.samples import SAMPLES
 from runtime.arrow.buffers import parts
 from runtime.draws import draws
@@ -58,12 +57,15 @@ class Drawn:
     @property
     def texts(self) -> pa.StringArray:
         """The text of each row."""
-        return self._of_text("text")
+        texts, _ = parts(self.batch["candidates"])
+        return texts.field("text").take(pa.array(self.chosen))
 
     @property
-    def entries(self) -> pa.ListArray:
-        """The entries of each row's text."""
-        return self._of_text("entries")
+    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The entries of all texts of the batch, and where those of each row's text begin and end."""
+        texts, _ = parts(self.batch["candidates"])
+        ids, offsets = parts(texts.field("entries"))
+        return ids.to_numpy(), offsets[self.chosen], offsets[self.chosen + 1]
 
     def take(self, numbers: np.ndarray) -> Drawn:
         """Return some of these, by their positions."""
@@ -75,10 +77,6 @@ class Drawn:
         columns = self.batch.select(SAMPLES.names).take(pa.array(self.rows))
         values = [np.full(len(columns), self.shard), self.texts, self.probability]
         return pa.RecordBatch.from_arrays([*columns, *values], schema=DRAWN)
-
-    def _of_text(self, name: str) -> pa.Array:
-        texts, _ = parts(self.batch["candidates"])
-        return texts.field(name).take(pa.array(self.chosen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +108,9 @@ class Epoch:
     def _chosen(self, drawn: list[Drawn], batches: ByEntries) -> list[Drawn]:
         """Return the samples of a super-batch that its batch has."""
         order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()))
-        entries = pa.chunked_array([each.entries for each in drawn], ENTRY_IDS).take(pa.array(order))
+        entries = lists_at(order, [each.entries for each in drawn])
         size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
-        chosen = np.sort(order[choose(entries, size, targets)])
+        chosen = np.sort(order[choose(*entries, size, targets)])
         begins = np.cumsum([0, *(len(each.rows) for each in drawn)])
         cuts = np.searchsorted(chosen, begins)
         return [each.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, each in enumerate(drawn)]

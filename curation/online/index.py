@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from runtime.storage.whole import read_json
 
 VERSION = 1
 NAME = "index.json"
+OPEN = 1024  # files of rows that stay mapped in a process: readers come back to a tar for each of its blocks
 # One row per sample that has a matched image, with what training needs of both.
 ROWS = SAMPLES.append(TRAINED_TEXTS)
 
@@ -95,7 +96,7 @@ class Index:
         """Return the rows of a shard, a record batch for each block, mapped into memory."""
         path = self.folder / file_name(shard)
         remedy = f"delete {self.folder} and build the index again"
-        rows = MappedBatches(OwnFile(path, self.shards[shard].checksum, remedy))
+        rows = _mapped(OwnFile(path, self.shards[shard].checksum, remedy))
         if rows.schema != ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
             raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
         return rows
@@ -103,6 +104,11 @@ class Index:
     def tar(self, shard: int) -> Path:
         """Return the path of a shard's tar."""
         return self.tars / self.shards[shard].name
+
+
+@lru_cache(OPEN)
+def _mapped(file: OwnFile) -> MappedBatches:
+    return MappedBatches(file)
 
 
 def file_name(shard: int) -> str:

@@ -29,12 +29,12 @@ def string_array(values: Strings, what: str) -> pa.Array:
     if not (pa.types.is_large_string(values.type) or pa.types.is_null(values.type)):
         if not (pa.types.is_string(values.type) or pa.types.is_string_view(values.type)):
             raise InputError(f"{what} must be strings; got an array of {values.type}: cast it first")
-    return values.cast(pa.large_string())
+    return _large(values)
 
 
 def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return offsets (int64) and UTF-8 bytes (uint8) of a string array; a null reads as an empty string."""
-    array = array.cast(pa.large_string())
+    array = _large(array)
     if array.null_count:
         array = array.fill_null("")
     _, offsets, data = array.buffers()
@@ -42,6 +42,10 @@ def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(1, np.int64), np.zeros(0, np.uint8)
     ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
     return ends, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+
+
+def _large(array: pa.Array) -> pa.Array:
+    return array if pa.types.is_large_string(array.type) else array.cast(pa.large_string())
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:

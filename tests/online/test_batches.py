@@ -3,17 +3,15 @@
 import json
 import random
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from math import e
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from curation import online
 from curation.online.batches import ByEntries, choose
 from curation.online.epochs import Epoch, order_of_blocks
-from curation.schemas import ENTRY_IDS
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_sum
 from tests.support.online_run import FORKS, pairs
@@ -29,8 +27,9 @@ def drawn(chance, number, most=4):
     return [sorted({*chance.choices(range(ENTRIES), ranks, k=chance.randint(1, most))}) for _ in range(number)]
 
 
-def arrow(samples):
-    return pa.array(samples, ENTRY_IDS)
+def lists(samples):
+    """The ids and offsets of samples."""
+    return np.array([*chain.from_iterable(samples)], np.int32), np.cumsum([0, *map(len, samples)])
 
 
 @pytest.mark.parametrize("form", TARGETS)
@@ -38,7 +37,7 @@ def arrow(samples):
 def test_a_batch_is_that_of_greedy_choice(form, seed):
     chance, targets = random.Random(seed), [Fraction(t) for t in TARGETS[form]]
     samples, size = drawn(chance, 30), chance.choice([1, 7, 15, 30])
-    found = choose(arrow(samples), size, np.array(TARGETS[form], float)).tolist()
+    found = choose(*lists(samples), size, np.array(TARGETS[form], float)).tolist()
     expected = naive_greedy(samples, targets, size)
     for step, (one, other) in enumerate(zip(found, expected, strict=True)):
         if one != other:  # rounding may tell equal sums apart, and from there on batches differ
@@ -52,7 +51,7 @@ def test_a_batch_is_that_of_greedy_choice_with_shares_that_floats_have(form):
     chance, targets = random.Random(1), TARGETS[form]
     for _ in range(6):
         samples = [[entry] for entry in chance.choices(range(ENTRIES), k=25)]
-        found = choose(arrow(samples), 20, np.array(targets, float)).tolist()
+        found = choose(*lists(samples), 20, np.array(targets, float)).tolist()
         assert found == naive_greedy(samples, [Fraction(t) for t in targets], 20)
 
 
@@ -61,7 +60,7 @@ def test_a_batch_is_near_the_best_one(form):
     targets = [Fraction(t) for t in TARGETS[form]]
     for seed in range(8):
         samples = drawn(random.Random(seed), 10)
-        found = choose(arrow(samples), 5, np.array(TARGETS[form], float))
+        found = choose(*lists(samples), 5, np.array(TARGETS[form], float))
         reached = naive_sum([samples[i] for i in found], targets) / naive_best(samples, targets, 5)
         assert 1 - 1 / e < reached <= 1
         assert reached > 0.95  # seen; the bound is for the worst of all sets
@@ -78,7 +77,7 @@ def test_diverse_batches_have_more_entropy_than_random_ones():
     ranks = 1 / np.arange(1, 2001)
     for _ in range(5):
         samples = [np.unique(chance.choice(2000, 5, p=ranks / ranks.sum())) for _ in range(2000)]
-        found = choose(arrow(samples), 400, ByEntries(400).targets(2000))
+        found = choose(*lists(samples), 400, ByEntries(400).targets(2000))
         assert len({*found.tolist()}) == 400
         randoms = [entropy([samples[i] for i in chance.choice(2000, 400, replace=False)]) for _ in range(20)]
         assert entropy([samples[i] for i in found]) > max(randoms) + 0.3
@@ -95,7 +94,7 @@ def test_batches_of_a_target_are_nearer_to_it_than_random_ones():
             masses[samples[row]] += 1 / len(samples[row])
         return np.abs(masses / len(rows) - target / 10).sum() / 2
 
-    found = choose(arrow(samples), 100, ByEntries(100, target).targets(6))
+    found = choose(*lists(samples), 100, ByEntries(100, target).targets(6))
     assert distance(found) < 0.03
     assert min(distance(chance.choice(1000, 100, replace=False)) for _ in range(20)) > 0.2
 
@@ -116,9 +115,9 @@ def test_each_super_batch_gives_the_samples_that_were_chosen_of_its_blocks(made,
     entries_of = {text["text"]: text["entries"] for row in made.there for text in row["candidates"]}
     for begin in range(0, len(order), 4):
         kept = Epoch(made.index, made.rates, config, 0).kept(order[begin : begin + 4])
-        entries = arrow([entries_of[text] for text in kept["text"].to_pylist()])
+        entries = lists([entries_of[text] for text in kept["text"].to_pylist()])
         if len(kept) >= 8:
-            rows = np.sort(choose(entries, 8, np.ones(5)))
+            rows = np.sort(choose(*entries, 8, np.ones(5)))
             expected += zip(*(kept.take(rows)[name].to_pylist() for name in ("uid", "text")), strict=True)
     assert pairs(dataset(made)) == expected
     assert len(expected) == 8 * dataset(made).steps(8) > 0
@@ -192,4 +191,4 @@ def test_a_target_of_other_entries_is_refused(made, needs_torch):
 
 
 def test_samples_without_entries_come_last():
-    assert choose(arrow([[], [], [0]]), 3, np.ones(1)).tolist() == [2, 0, 1]
+    assert choose(*lists([[], [], [0]]), 3, np.ones(1)).tolist() == [2, 0, 1]
