@@ -19,7 +19,7 @@ from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from curation import dataframes
-    from curation.by_uid import captions, clusters
+    from curation.by_uid import captions, clusters, weights
     from curation.gate.options import GateOptions
     from curation.hashing.pipeline import hash_images
     from curation.online.dataset import BalancedDataset
@@ -53,6 +53,7 @@ __all__ = [
     "tail_share",
     "threshold",
     "uids",
+    "weights",
 ]
 
 # Imported when they are first asked for: workers, and programs that only match, need neither PyTorch nor reports.
@@ -67,6 +68,7 @@ _LATER = {
     "curate": "curation.run.order",
     "dataframes": "curation.dataframes",
     "hash_images": "curation.hashing.pipeline",
+    "weights": "curation.by_uid.weights",
 }
 
 

@@ -11,16 +11,27 @@ import numpy as np
 
 from runtime.arrow.buffers import Strings, string_array, string_buffers
 from runtime.errors import InputError
-from runtime.kernels.hashes import siphash
+from runtime.kernels.hashes import number_keys, siphash
 
 
-def draws(seed: int, purpose: str, uids: Strings) -> np.ndarray:
+def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = None) -> np.ndarray:
     """Return one float64 in [0, 1) per uid; another seed or purpose gives independent numbers.
 
     A number is the top 53 bits of SipHash-2-4 over the uid's UTF-8 bytes, under a key of 128 bits that BLAKE2b makes
     of seed and purpose. Both are standard and keyed for cryptographic use: unlike a CRC, or a seed added to a plain
     hash, two keys give numbers with no relation that could be found, even where the uids differ in one digit only.
+
+    `numbers`, from 0, tell several draws of a uid apart: 0 is the one that it has without them, and the others are
+    made of its hash by one step of mixing.
     """
+    keys = hashes(seed, purpose, uids)
+    if numbers is not None:
+        number_keys(keys, numbers.astype(np.uint64), keys)
+    return (keys >> np.uint64(11)) * 2.0**-53
+
+
+def hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
+    """Return the 64 bits of each uid, as uint64, of which a draw is the top 53."""
     if not isinstance(seed, Integral):
         raise InputError(f"the seed is {seed!r}; it must be an integer")
     array = string_array(uids, "uids")
@@ -30,4 +41,4 @@ def draws(seed: int, purpose: str, uids: Strings) -> np.ndarray:
     offsets, data = string_buffers(array)
     out = np.empty(len(array), np.uint64)
     siphash(data, offsets, *key, out)
-    return (out >> np.uint64(11)) * 2.0**-53
+    return out

@@ -12,12 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from pyspark import RDD, Accumulator, Broadcast
 from pyspark.accumulators import AccumulatorParam
@@ -34,6 +35,7 @@ from runtime.tallies import Tallies
 SHUFFLED_JOINS = {"spark.sql.autoBroadcastJoinThreshold": "-1"}
 BLOCK = 16 << 20  # bytes of a row group that a JVM holds: Parquet's 128 MB are too many for two cores with 1 GB
 FEW = 256  # items whose tallies the driver adds up
+FEW_ARRAYS = 16  # tasks whose arrays it adds up, of half a megabyte mostly
 
 Tallied = tuple[int, list[dict]]  # the place of an item among all, and the rows of its tallies
 Item = TypeVar("Item")
@@ -134,6 +136,23 @@ def run(
     return summed(numbered(spark, items, most).map(rows_of), len(items))
 
 
+def added(
+    spark: SparkSession, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int
+) -> np.ndarray:
+    """Return the sum of the arrays that `function(item)` returns: whole numbers, all of one length.
+
+    Tasks take several items in turn. Of many tasks the driver gets sums that Spark made.
+    """
+    each = spark.sparkContext.broadcast((function, known()))
+    tasks = min(len(items), tasks_per_core * spark.sparkContext.defaultParallelism)
+    parts = tasks if tasks <= FEW_ARRAYS else math.isqrt(tasks)
+    sums_of = partial(_sum_of_arrays, each=each, parts=parts, counter=follow(spark, items))
+    sums = numbered(spark, items, tasks).mapPartitionsWithIndex(sums_of)
+    if parts < tasks:
+        sums = sums.partitionBy(parts, int).mapPartitionsWithIndex(_sum_of_sums)
+    return reduce(np.add, (array for _, array in sums.collect()))
+
+
 def numbered(spark: SparkSession, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
     """Return the items with their places, in at most so many partitions; a task gets its own ones, and no others."""
     return spark.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))
@@ -192,6 +211,27 @@ def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -
     learn(addresses)
     with counting(item, counter):
         return number, function(item).rows()
+
+
+def _sum_of_arrays(
+    task: int, numbered: Iterable[tuple[int, Any]], each: Broadcast, parts: int, counter: Accumulator
+) -> Iterator[tuple[int, np.ndarray]]:
+    gc.freeze()
+    function, addresses = each.value
+    learn(addresses)
+    total: np.ndarray | None = None
+    for _, item in numbered:
+        with counting(item, counter):
+            array = function(item)
+        total = array if total is None else total + array
+    if total is not None:
+        yield task % parts, total
+
+
+def _sum_of_sums(part: int, sums: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    arrays = [array for _, array in sums]
+    if arrays:
+        yield part, reduce(np.add, arrays)
 
 
 def _each(batches: Iterable[pa.RecordBatch], each: Broadcast, counter: Accumulator) -> Iterator[pa.RecordBatch]:

@@ -48,7 +48,7 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
         own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
-        if flags := [flag(name) for name in own if given[name] != defaults[name]]:
+        if flags := [flag(name) for name in own if given[name] not in (defaults[name], [])]:  # [] of no values
             raise InputError(known[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return known[args.format](**{name: given[name] for name in taken})
 

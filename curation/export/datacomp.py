@@ -1,8 +1,12 @@
-"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each two 64-bit numbers, sorted."""
+"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each two 64-bit numbers, sorted.
+
+With scores a uid is there as often as soft cap sampling draws it (`soft_cap`).
+"""
 
 from __future__ import annotations
 
 import shutil
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +20,17 @@ from pyspark.sql import SparkSession
 from curation.by_uid.join import Join, Table, images_in
 from curation.by_uid.rows import RowStream
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of
+from curation.export.soft_cap import WEIGHED, SoftCap, weights_of
 from curation.online.config import Choice
 from curation.report.numbers import counted
 from curation.run.finished import curated_files
 from curation.run.making import Derived
 from curation.run.results import Results
 from curation.run.sizes import group_buckets
+from runtime.arguments import add_fields
 from runtime.arrow.uid_keys import hex_numbers
 from runtime.buckets import Packer, by_bucket
-from runtime.errors import AGAIN
+from runtime.errors import AGAIN, InputError
 from runtime.packed_rows import Block
 from runtime.progress import counted as advanced
 from runtime.shuffle import exchange
@@ -36,41 +42,81 @@ from runtime.tallies import Tallies
 UIDS = "uids.npy"
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
 HALVES = pa.schema([pa.field("first", pa.uint64()), pa.field("last", pa.uint64())])
+WEIGHTED = HALVES.append(WEIGHED.field("weight"))  # how often the uid is written
 CHOSEN = pa.schema([pa.field("uid", pa.string())])
 BATCH_ROWS = 1 << 16
+WRITTEN_ROWS = 1 << 20  # in memory at a time
 
 
 @dataclass(frozen=True)
 class DataComp(Form):
-    """A file of the uids, of all images or of those of an expert."""
+    """A file of the uids, of all images or of those of an expert, or of those that are drawn by scores."""
 
     clusters: ByCluster = ALL
+    scores: Sequence[str | Path] = ()
+    weights: Sequence[str] = ()
+    draws: int | None = None
+    penalty: float = SoftCap.penalty
+    seed: int = SoftCap.seed
 
     writes = "DataComp's file of uids"
     whole_by = UIDS
+    elsewhere = "images are drawn by scores for datacomp alone; leave out {flags}, or give --format datacomp"
 
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")
+        given = bool(self.scores), bool(self.weights), self.draws is not None
+        if any(given) != all(given) or (self.penalty != SoftCap.penalty and not any(given)):
+            raise InputError(
+                "images are drawn by scores where tables of scores, weights of their columns and a number of draws are "
+                "given (--scores, --weights, --draws); give all three"
+            )
+        _ = self.soft_cap  # its numbers are checked
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the flags of a draw by scores."""
+        group = parser.add_argument_group("images drawn by scores, for datacomp")
+        helps = {
+            "--scores TABLE": "Parquet files with uid and columns of scores: draw images by them",
+            "--weights NAME=NUMBER": "the weight of each column of scores; an image's logit is the weighted sum",
+            "--draws N": "number of draws, so of uids; an image may come several times",
+            "--penalty NUMBER": "what the logit of an image falls by with each of its draws",
+        }
+        add_fields(group, cls, helps)
+
+    @property
+    def soft_cap(self) -> SoftCap | None:
+        """How images are drawn, if they are."""
+        if self.draws is None:
+            return None
+        return SoftCap(weights_of(self.weights), self.draws, self.penalty, self.seed)
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write uids.npy."""
         files, beside = curated_files(run), Beside.of(folder.spark, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside.tables, beside.choice)
+        drawn = self.soft_cap.draw(files, self.scores, folder) if self.soft_cap else None
+        files, schema = (drawn.files, WEIGHTED) if drawn else (files, HALVES)
         with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
-            pieces = sorted_pieces(folder.spark, files, folder.parts.begin("pieces"))
+            pieces = sorted_pieces(folder.spark, files, folder.parts.begin("pieces"), schema)
         with folder.progress.stage("write the uids", "pieces"):
             rows = write_subset(pieces, folder.path / UIDS)
-        return f"{UIDS} with {counted(rows, 'uid')}{beside}"
+        return f"{UIDS} with {counted(rows, 'uid')}{drawn or ''}{beside}"
 
 
-def sorted_pieces(spark: SparkSession, files: Sequence[OwnFile], folder: Path) -> list[OwnFile]:
+def sorted_pieces(
+    spark: SparkSession, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES
+) -> list[OwnFile]:
     """Sort the uids in Parquet files; return files of pairs of numbers, each of which goes on where the last one ends.
 
-    A task holds the uids of some leading bits: a quarter of a million where they are MD5 or otherwise spread.
+    A task holds the uids of some leading bits: a quarter of a million where they are MD5 or otherwise spread. In the
+    schema WEIGHTED the files have a column `weight`, and a uid is written as often.
     """
     buckets, tasks = group_buckets(sum(map(rows_of, files)))
-    send, receive = partial(_halves, buckets=buckets), partial(_sorted, buckets=buckets, folder=folder)
+    send = partial(_halves, buckets=buckets, schema=schema)
+    receive = partial(_sorted, buckets=buckets, folder=folder, schema=schema)
     return _own(folder, exchange(spark, list(files), send, receive, tasks))
 
 
@@ -118,27 +164,38 @@ def _choose(
     return tallies
 
 
-def _halves(file: OwnFile, tallies: Tallies, buckets: int) -> Iterator[Block]:
-    """Yield the uids of a file as HALVES, by their leading bits."""
-    packer = Packer(buckets)
-    for batch in advanced(batches(file, BATCH_ROWS, CHOSEN.names)):
+def _halves(file: OwnFile, tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
+    """Yield the uids of a file as rows of the schema, by their leading bits."""
+    packer, more = Packer(buckets), schema.names[len(HALVES) :]
+    for batch in advanced(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
         numbers = hex_numbers(batch["uid"])
-        rows = pa.RecordBatch.from_arrays([*map(pa.array, numbers.T.copy())], schema=HALVES)
+        columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
+        rows = pa.RecordBatch.from_arrays(columns, schema=schema)
         yield from packer.deal(rows, _first(rows))
     yield from packer.finish()
 
 
-def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path) -> Tallies:
-    """Write the uids of a partition in order."""
+def _sorted(partition: int, blocks: Iterator[bytes], buckets: int, folder: Path, schema: pa.Schema) -> Tallies:
+    """Write the uids of a partition in order, each as often as it is to come."""
     path, tallies = folder / f"{partition:05d}.uids", Tallies()
     with whole(path) as local:
         with local.open("wb") as out:
-            for rows in by_bucket(blocks, buckets, HALVES, _first):
-                first, last = (column.to_numpy() for column in pa.Table.from_batches(rows, HALVES).columns)
+            for rows in by_bucket(blocks, buckets, schema, _first):
+                first, last, *weight = (column.to_numpy() for column in pa.Table.from_batches(rows, schema).columns)
                 order = np.lexsort((last, first))
-                np.stack([first[order], last[order]], axis=1).tofile(out)
+                uids = np.stack([first[order], last[order]], axis=1)
+                for some in _repeated(uids, weight[0][order]) if weight else [uids]:
+                    some.tofile(out)
         tally(tallies, path, checksum_of(local))
     return tallies
+
+
+def _repeated(rows: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield each row as often as its weight says, WRITTEN_ROWS at a time."""
+    ends = np.cumsum(weights)
+    for begin in range(0, int(weights.sum()), WRITTEN_ROWS):
+        places = np.arange(begin, min(begin + WRITTEN_ROWS, ends[-1]))
+        yield rows[np.searchsorted(ends, places, "right")]
 
 
 def _first(rows: pa.RecordBatch) -> np.ndarray:

@@ -149,7 +149,7 @@ def export(
     off.
     """
     run = Results.open(source)
-    read = (name for name in ("tars", "captions", "status") if hasattr(form, name))
+    read = (name for name in ("tars", "captions", "scores", "status") if hasattr(form, name))
     given = [*(path for name in read for path in getattr(form, name)), *getattr(form, "clusters", ALL).tables]
     wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
     with deriving(spark, to, wanted, progress) as folder:

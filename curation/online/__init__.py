@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from curation.by_uid.captions import Captions
 from curation.by_uid.clusters import Clusters
+from curation.by_uid.weights import Weights
 from curation.online.batches import ByEntries
 from curation.online.config import Expert, OnlineConfig, World
 from curation.online.index import Index
@@ -31,6 +32,7 @@ __all__ = [
     "Mix",
     "MixedDataset",
     "OnlineConfig",
+    "Weights",
     "World",
     "build",
     "common_rates",

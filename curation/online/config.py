@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.by_uid.clusters import Clusters
+from curation.by_uid.weights import Weights
 from curation.online.batches import ByEntries
 from curation.online.drawing import CaptionDraw, Ratio, require_ratio
 from runtime.draws import draws
@@ -117,6 +118,7 @@ class OnlineConfig:
     caption_ratio: of samples with a caption, the share whose text it is; by source, where captions are given so.
     expert: the expert whose images alone are kept; None: all.
     batches: what chooses batches by their entries; None: all samples come.
+    weights: how often an epoch shows each image on average, in place of balancing; None: it is balanced.
     """
 
     seed: int = 0
@@ -124,6 +126,7 @@ class OnlineConfig:
     caption_ratio: Ratio = CaptionDraw.ratio
     expert: Expert | None = None
     batches: ByEntries | None = None
+    weights: Weights | None = None
 
     def __post_init__(self) -> None:
         require_integer("seed", self.seed)

@@ -41,7 +41,7 @@ class BalancedDataset(Resumable):
     rate per entry. `transform` is applied to each sample, in the worker. `captions` is a file that
     `curation.captions` builds, or one for each source: a caption stands for the text of a sample with the probability
     `caption_ratio` of the config. With an `expert` in the config only its images are kept. With `batches` only chosen
-    samples come, one batch after the other.
+    samples come, one batch after the other. With `weights` images come as often as these say, whatever their rates.
     """
 
     def __init__(
@@ -124,6 +124,8 @@ class BalancedDataset(Resumable):
             data["captions"], numbers["caption_ratio"] = _digests(self.captions), self.config.caption_ratio
         if self.config.expert is not None:
             data["expert"] = self.config.expert.description
+        if self.config.weights is not None:
+            data["weights"] = self.config.weights.digest
         if self.config.batches is not None:
             numbers["batches"] = self.config.batches.description
         return reader | data | numbers

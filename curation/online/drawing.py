@@ -34,21 +34,26 @@ class CaptionDraw:
         require_ratio(self.ratio)
         require_integer("epoch", self.epoch, 0)
 
-    def of(self, captions: Captions | Mapping[str, Captions] | None, uids: pa.Array) -> pa.Array:
-        """Return the caption that stands for the text of each image, null where the text stays."""
+    def of(
+        self, captions: Captions | Mapping[str, Captions] | None, uids: pa.Array, numbers: np.ndarray | None = None
+    ) -> pa.Array:
+        """Return the caption that stands for the text of each image, null where the text stays.
+
+        `numbers` tell draws of an image apart, if it comes several times.
+        """
         if captions is None:
             return pa.nulls(len(uids), pa.string())
         by_source = [captions] if isinstance(captions, Captions) else [captions[name] for name in sorted(captions)]
-        return self.drawn([each.of(uids, ["caption"])["caption"] for each in by_source], uids)
+        return self.drawn([each.of(uids, ["caption"])["caption"] for each in by_source], uids, numbers)
 
-    def drawn(self, captions: Sequence[pa.Array], uids: pa.Array) -> pa.Array:
+    def drawn(self, captions: Sequence[pa.Array], uids: pa.Array, numbers: np.ndarray | None = None) -> pa.Array:
         """Return the caption of each image that stands for its text, null where the text stays.
 
         `captions` has one array for each source, in the order of the names of sources.
         """
         shares = by_name(self.ratio) if isinstance(self.ratio, Mapping) else {"": self.ratio}
         ends = np.cumsum([*shares.values()])
-        source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids), "right")
+        source = np.searchsorted(ends, draws(self.seed, purpose("caption", self.epoch), uids, numbers), "right")
         null = pa.scalar(None, pa.string())
         return pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
 

@@ -3,12 +3,15 @@
 All draws are functions of (seed, epoch, uid), so what is kept does not depend on the number of ranks and workers. Epoch
 0 draws as `curation.balancing.sampling` does: it keeps the pairs of the curated manifest with the same seed. Images
 that are not kept are never read: the index has the position of each image in its tar.
+
+With weights an image w comes floor(w) times, and once more with the chance of the rest. Each time has draws of its own,
+of (seed, epoch, uid, its number): text, caption and position.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -41,12 +44,16 @@ KEPT = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The rows of a batch that an epoch keeps, ascending, with the number of the text and the probability of each."""
+    """The rows of a batch that an epoch keeps, ascending, with the number of the text and the probability of each.
+
+    A row may come several times; `numbers` count them from 0. Its probability is then its weight.
+    """
 
     batch: pa.RecordBatch
     rows: np.ndarray
     chosen: np.ndarray  # of all texts of the batch
     probability: np.ndarray
+    numbers: np.ndarray | None = None  # None: each row comes once
     shard: int = 0
 
     @property
@@ -70,7 +77,8 @@ class Drawn:
     def take(self, numbers: np.ndarray) -> Drawn:
         """Return some of these, by their positions."""
         rows, chosen, probability = (each[numbers] for each in (self.rows, self.chosen, self.probability))
-        return Drawn(self.batch, rows, chosen, probability, self.shard)
+        own = None if self.numbers is None else self.numbers[numbers]
+        return Drawn(self.batch, rows, chosen, probability, own, self.shard)
 
     def samples(self) -> pa.RecordBatch:
         """Return these as DRAWN samples."""
@@ -95,9 +103,12 @@ class Epoch:
         if self.config.batches is not None:
             drawn = self._chosen(drawn, self.config.batches)
         table = pa.Table.from_batches([each.samples() for each in drawn], DRAWN)
-        table = table.take(self._shuffled(table["uid"]))
-        captions = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number)
-        return table.append_column(KEPT.field("caption"), captions.of(self.captions, table["uid"].combine_chunks()))
+        numbers = _numbers(drawn)
+        order = self._shuffled(table["uid"], numbers)
+        table, numbers = table.take(order), None if numbers is None else numbers[order]
+        draw = CaptionDraw(self.config.caption_ratio, self.config.seed, self.number)
+        captions = draw.of(self.captions, table["uid"].combine_chunks(), numbers)
+        return table.append_column(KEPT.field("caption"), captions)
 
     def _drawn(self, block: int) -> Drawn:
         """Return the samples of a block that are drawn."""
@@ -107,7 +118,7 @@ class Epoch:
 
     def _chosen(self, drawn: list[Drawn], batches: ByEntries) -> list[Drawn]:
         """Return the samples of a super-batch that its batch has."""
-        order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()))
+        order = self._shuffled(pa.chunked_array([each.uids for each in drawn], pa.string()), _numbers(drawn))
         entries = lists_at(order, [each.entries for each in drawn])
         size, targets = taken(len(order), self.config), batches.targets(len(self.rates))
         chosen = np.sort(order[choose(*entries, size, targets)])
@@ -115,8 +126,8 @@ class Epoch:
         cuts = np.searchsorted(chosen, begins)
         return [each.take(chosen[cuts[i] : cuts[i + 1]] - begins[i]) for i, each in enumerate(drawn)]
 
-    def _shuffled(self, uids: pa.ChunkedArray) -> np.ndarray:
-        return shuffled(uids, self.config.seed, purpose("order", self.number))
+    def _shuffled(self, uids: pa.ChunkedArray, numbers: np.ndarray | None) -> np.ndarray:
+        return shuffled(uids, self.config.seed, purpose("order", self.number), numbers)
 
     def sizes(self) -> np.ndarray:
         """Return the number of samples that are kept of each block; no image is read."""
@@ -131,6 +142,9 @@ class Epoch:
 def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: int) -> Drawn:
     """Return the images of a batch with `uid` and `candidates` that an epoch keeps, each with one of its texts."""
     uids = batch["uid"]
+    if config.weights is not None:
+        drawn = _weighted(batch, config.weights.weight(uids), config.seed, epoch)
+        return drawn if config.expert is None else drawn.take(np.flatnonzero(config.expert.takes(drawn.uids)))
     texts, image_offsets = parts(batch["candidates"])
     ids, text_offsets = entry_ids(texts.field("entries"), len(rates))
     chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
@@ -142,9 +156,31 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
     return Drawn(batch, kept, chosen[kept], probability[kept])
 
 
-def shuffled(names: pa.Array | pa.ChunkedArray, seed: int, purpose: str) -> np.ndarray:
-    """Return a permutation of the rows of `names`, the same for the same names."""
-    return np.argsort(draws(seed, purpose, names), kind="stable")
+def _weighted(batch: pa.RecordBatch, weights: np.ndarray, seed: int, epoch: int) -> Drawn:
+    """Return the images of a batch that have a text as often as their weights say, each time with one of the texts."""
+    uids = batch["uid"]
+    _, offsets = parts(batch["candidates"])
+    texts = np.diff(offsets)
+    times = np.floor(weights) + (draws(seed, purpose("weight", epoch), uids) < weights % 1)
+    times = np.where(texts > 0, times, 0).astype(np.int64)
+    rows = np.repeat(np.arange(len(times)), times)
+    numbers = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    own = draws(seed, purpose("text", epoch), uids.take(pa.array(rows)), numbers)
+    chosen = offsets[rows] + (own * texts[rows]).astype(np.int64)
+    return Drawn(batch, rows, chosen, weights[rows], numbers)
+
+
+def _numbers(drawn: Sequence[Drawn]) -> np.ndarray | None:
+    """Return the numbers of all rows, None if each comes once."""
+    numbers = [each.numbers for each in drawn if each.numbers is not None]
+    return np.concatenate(numbers) if numbers else None
+
+
+def shuffled(
+    names: pa.Array | pa.ChunkedArray, seed: int, purpose: str, numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a permutation of the rows of `names`, the same for the same names; `numbers` tell equal ones apart."""
+    return np.argsort(draws(seed, purpose, names, numbers), kind="stable")
 
 
 def groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:

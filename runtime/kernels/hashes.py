@@ -123,6 +123,19 @@ def spread(total):
     return total ^ total >> U(32)
 
 
+@inline
+def numbered(key, number):
+    """One of many numbers that a key gives: SplitMix64's generator (Steele and others, 2014), here with XXH64's end."""
+    return spread(key + U(number) * PRIME_1)
+
+
+@kernel
+def number_keys(keys, numbers, out):
+    """out[row] = the number of keys[row] that numbers[row] names, all uint64; of 0 the key itself."""
+    for row in range(len(out)):
+        out[row] = numbered(keys[row], numbers[row]) if numbers[row] else keys[row]
+
+
 @kernel
 def xxhash(data, offsets, seeds, out):
     """out[row] = XXH64 of the bytes data[offsets[row]:offsets[row + 1]] with seeds[row], all uint64."""

@@ -37,3 +37,16 @@ def naive_samples(path) -> list[dict]:
             uid = stated.get("uid") or hashlib.md5(stated["url"].encode()).hexdigest()
             found.append({"uid": uid, "key": key, "image": extension.lower(), "bytes": content})
     return found
+
+
+def naive_weighted_epoch(images: list[dict], weights: dict[str, float], seed: int, epoch: int) -> list[tuple[str, str]]:
+    """The (uid, text) of an epoch that shows images by weights: the whole part, and once more by chance."""
+    suffix = f" in epoch {epoch}" if epoch else ""
+    shown = []
+    for image in images:
+        uid, texts = image["uid"], image["candidates"] or []
+        weight = weights.get(uid, 0) if texts else 0
+        times = int(weight) + (naive_draw(seed, "weight" + suffix, uid) < weight - int(weight))
+        for number in range(times):
+            shown.append((uid, texts[int(naive_draw(seed, "text" + suffix, uid, number) * len(texts))]["text"]))
+    return shown

@@ -65,9 +65,20 @@ def naive_siphash(data: bytes, key: bytes) -> int:
     return v[0] ^ v[1] ^ v[2] ^ v[3]
 
 
-def naive_draw(seed: int, purpose: str, uid: str) -> float:
+def naive_draw(seed: int, purpose: str, uid: str, number: int = 0) -> float:
+    return (naive_hash(seed, purpose, uid, number) >> 11) / 2**53
+
+
+def naive_hash(seed: int, purpose: str, uid: str, number: int = 0) -> int:
+    """The 64 bits of a draw; a number above 0 is mixed in by the end of XXH64."""
     key = blake2b(f"{seed}/{purpose}".encode(), digest_size=16).digest()
-    return (naive_siphash(uid.encode(), key) >> 11) / 2**53
+    found = naive_siphash(uid.encode(), key)
+    if number:
+        found = (found + number * 0x9E3779B185EBCA87) & MASK
+        found = (found ^ found >> 33) * 0xC2B2AE3D27D4EB4F & MASK
+        found = (found ^ found >> 29) * 0x165667B19E3779F9 & MASK
+        found ^= found >> 32
+    return found
 
 
 def naive_expected_size(image: dict, rates: list[float]) -> float:

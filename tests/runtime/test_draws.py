@@ -64,6 +64,22 @@ def test_empty_uids_draw_too():
     assert draws(0, "keep", pa.array(["", ""])).tolist() == [naive_draw(0, "keep", "")] * 2
 
 
+@given(st.lists(st.tuples(st.text(), st.integers(0, 2**40))))
+def test_draws_of_a_number_are_those_of_the_definition(rows):
+    texts, numbers = [text for text, _ in rows], np.array([number for _, number in rows], np.int64)
+    expected = [naive_draw(3, "text", text, number) for text, number in rows]
+    assert draws(3, "text", pa.array(texts, pa.string()), numbers).tolist() == expected
+
+
+def test_draws_of_other_numbers_are_independent():
+    numbers = [np.full(ROWS, number) for number in (0, 1, 2, 7)]
+    drawn = [(draws(0, "keep", uids(), each) * 32).astype(int) for each in numbers]
+    for one, other in ((0, 1), (1, 2), (2, 3)):
+        assert chi_square(np.bincount(drawn[one] * 32 + drawn[other], minlength=1024)) < chi_square_limit(1023)
+    of_one = (draws(0, "keep", pa.array(["a"] * ROWS), np.arange(ROWS)) * 32).astype(int)  # all of one uid
+    assert chi_square(np.bincount(of_one[:-1] * 32 + of_one[1:], minlength=1024)) < chi_square_limit(1023)
+
+
 @pytest.mark.parametrize("bad", [pa.array(["a", None]), pa.chunked_array([["a"], [None]]), pa.array([1, 2])])
 def test_uids_that_are_null_or_no_strings_are_refused(bad):
     with pytest.raises(InputError, match="uids"):

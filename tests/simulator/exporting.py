@@ -34,6 +34,7 @@ from tests.support.written_run import write_run
 
 RUN, MADE = "run", "made"  # what is read, and what is written
 TARS, CAPTIONS, CLUSTERS, RESULTS = "tars", "captions.parquet", "clusters.parquet", "results.parquet"
+SCORES = "scores.parquet"
 _TEXTS = (("a dog", "en", [0, 1]), ("a", "en", [0]), ("犬", "ja", [2]))
 _IMAGES = [[_TEXTS[number % 3], *_TEXTS[number % 2 + 1 : 2]] for number in range(24)]
 _UIDS = [md5(str(number).encode()).hexdigest() for number in range(len(_IMAGES))]
@@ -58,6 +59,7 @@ class OverRun(Kind):
         status = ["success" if number % 3 else "failed_to_download" for number in range(len(_UIDS))]
         messages = ["timed out" if number % 2 else "HTTP Error 404: Not Found" for number in range(len(_UIDS))]
         pq.write_table(pa.table({"uid": _UIDS, "status": status, "error_message": messages}), folder / RESULTS)
+        pq.write_table(pa.table({"uid": _UIDS, "score": [number % 7 / 7 for number in range(24)]}), folder / SCORES)
         coarse = pa.array([number % 3 for number in range(len(_UIDS))], pa.int32())
         pq.write_table(pa.table({"uid": _UIDS, "coarse": coarse}), folder / CLUSTERS)
 
@@ -155,6 +157,10 @@ def _webdataset(folder: Path) -> Form:
     return WebDataset([folder / TARS], [folder / CAPTIONS], caption_ratio=0.5)
 
 
+def _drawn(folder: Path) -> Form:
+    return datacomp.DataComp(scores=[folder / SCORES], weights=["score=2"], draws=30)
+
+
 EXPORTS = (
     Export("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
     Export("huggingface with columns", _columns, f"{MADE}/README.md"),
@@ -163,6 +169,7 @@ EXPORTS = (
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),
     Export("retry", lambda folder: Retry([folder / RESULTS]), f"{MADE}/retry.json"),
     Subset("datacomp", lambda folder: datacomp.DataComp(), f"{MADE}/uids.npy"),
+    Subset("datacomp by scores", _drawn, f"{MADE}/uids.npy"),
 )
 REMOVALS = (Removal(),)
 

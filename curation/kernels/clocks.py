@@ -1,0 +1,101 @@
+"""Exponential clocks of images: the times at which each is drawn, as soft cap sampling draws it (`export.soft_cap`).
+
+The j-th time of an image is t_j = the sum over k = 1 … j of E_k / exp(-below - penalty * (k - 1)), where E_k is drawn
+from Exp(1) and `below` is how far its logit is below the greatest one. Such numbers would overflow. A kernel keeps
+a_j = t_j * exp(-below - penalty * (j - 1)), which is a_(j-1) * exp(-penalty) + E_j, and takes for the time the
+logarithm of t_j, log(a_j) + below + penalty * (j - 1), as a uint64 that compares as this number does.
+
+In all kernels `keys` is uint64[image], `below` float64[image], and `decay` is exp(-penalty).
+"""
+
+import numpy as np
+
+from runtime.kernels import inline, kernel
+from runtime.kernels.hashes import numbered
+
+U = np.uint64
+SIGN, FRACTION, HALF = U(1 << 63), U((1 << 52) - 1), U(0x3FE << 52)
+ROOT_OF_HALF = 0.7071067811865476
+LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+
+
+@inline
+def natural_log(x):
+    """The natural logarithm of a normal number above 0, off by less than its last bit: FreeBSD's e_log.c.
+
+    It is made of sums and products alone, so that all machines agree on it. Those of their libraries differ.
+    """
+    bits = np.float64(x).view(np.uint64)
+    exponent = float(np.int64(bits >> U(52))) - 1022.0
+    part = U(bits & FRACTION | HALF).view(np.float64)  # from 0.5 to 1
+    if part < ROOT_OF_HALF:
+        part, exponent = part * 2.0, exponent - 1.0
+    f = part - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    odd = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01))
+    even = w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01))
+    rest = odd + z * (6.666666666666735130e-01 + even)
+    square = 0.5 * f * f
+    return exponent * LN2_HIGH - ((square - (s * (square + rest) + exponent * LN2_LOW)) - f)
+
+
+@inline
+def waited(key, number):
+    """E of this number, made of the 52 highest bits of a number that the key gives; never 0."""
+    return -natural_log((float(np.int64(numbered(key, number) >> U(12))) + 0.5) * 2.0**-52)
+
+
+@inline
+def ordered(x):
+    """The bits of a number as a uint64 that compares as it does."""
+    bits = np.float64(x).view(np.uint64)
+    return ~bits if bits & SIGN else bits | SIGN
+
+
+@inline
+def next_time(key, below, penalty, decay, number, a, time):
+    """a and the time of this number, given those before it; a time is never before the last one, also when rounded."""
+    a = a * decay + waited(key, number)
+    return a, max(time, ordered(natural_log(a) + (below + penalty * (number - 1))))
+
+
+@kernel
+def count_times(keys, below, penalty, decay, low, high, shift, out):
+    """out[0] += the times before `low`, out[1 + (time - low >> shift)] += those from there up to `high`."""
+    for row in range(len(keys)):
+        number, a, time = 0, 0.0, U(0)
+        while True:
+            number += 1
+            a, time = next_time(keys[row], below[row], penalty, decay, number, a, time)
+            if time > high:
+                break
+            out[0 if time < low else 1 + np.int64((time - low) >> shift)] += 1
+
+
+@kernel
+def count_until(keys, below, penalty, decay, last, out):
+    """out[row] = the number of times up to `last`."""
+    for row in range(len(keys)):
+        number, a, time = 0, 0.0, U(0)
+        while time <= last:
+            number += 1
+            a, time = next_time(keys[row], below[row], penalty, decay, number, a, time)
+        out[row] = number - 1
+
+
+@kernel
+def times_of(key, below, penalty, decay, out):
+    """out[number - 1] = the time of this number, of one image."""
+    a, time = 0.0, U(0)
+    for i in range(len(out)):
+        a, time = next_time(key, below, penalty, decay, i + 1, a, time)
+        out[i] = time
+
+
+@kernel
+def count_distances(below, out):
+    """out[bin] += the logits of each distance below the greatest one; a bin is a 512th of a power of two of 1 + it."""
+    for row in range(len(below)):
+        out[min(len(out) - 1, int(512.0 * min(200.0, np.log2(1.0 + below[row]))))] += 1
