@@ -75,18 +75,23 @@ class Aside:
     found: object = None  # what the work returned
     error: BaseException | None = None
     _own: int = 0  # operations until it stops
+    _thread: threading.Thread | None = None
     _go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _back: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def start(self, work: Callable[[], object], operations: int) -> None:
         """Begin, and do so many operations."""
         self._own = operations
-        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
         self._back.acquire()
 
     def resume(self) -> None:
-        """Let it go on, to its next stop or its end, in a moment of the process that calls."""
-        if not self.is_over:
+        """Let it go on, to its next stop or its end, in a moment of the process that calls.
+
+        A command that runs within this work, from its begin to its end, has it go on after that.
+        """
+        if not self.is_over and threading.current_thread() is not self._thread:
             self._own, self.left = self._drawn(), self._drawn()
             self._go.release()
             self._back.acquire()
