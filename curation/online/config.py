@@ -136,6 +136,8 @@ class OnlineConfig:
             require_kind("expert", self.expert, Expert, "an Expert of some clusters, or None")
         if self.batches is not None:
             require_kind("batches", self.batches, ByEntries, "ByEntries(4096) for batches of 4,096 samples, or None")
+        if self.weights is not None:
+            require_kind("weights", self.weights, Weights, "the weights that curation.weights builds, or None")
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,7 @@ def test_numbers_that_make_no_sense_are_refused(made):
             lambda: online.OnlineConfig(batches=4096),
             "batches is of type int; give ByEntries(4096) for batches of",
         ),
+        (lambda: online.OnlineConfig(weights={"a": 1.0}), "weights is of type dict; give the weights that curation"),
         (lambda: online.OnlineConfig(expert=2), "expert is of type int; give an Expert of some clusters"),
         (lambda: online.OnlineConfig(caption_ratio="0.1"), "caption_ratio is '0.1'; it must be a number from 0 to 1"),
         (lambda: online.OnlineConfig(caption_ratio={"dfn": None}), "caption_ratio of dfn is None; it must be a number"),
