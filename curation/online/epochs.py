@@ -142,11 +142,11 @@ class Epoch:
 def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: int) -> Drawn:
     """Return the images of a batch with `uid` and `candidates` that an epoch keeps, each with one of its texts."""
     uids = batch["uid"]
-    if config.weights is not None:
-        drawn = _weighted(batch, config.weights.weight(uids), config.seed, epoch)
-        return drawn if config.expert is None else drawn.take(np.flatnonzero(config.expert.takes(drawn.uids)))
     texts, image_offsets = parts(batch["candidates"])
     ids, text_offsets = entry_ids(texts.field("entries"), len(rates))
+    if config.weights is not None:
+        drawn = _weighted(batch, image_offsets, config.weights.weight(uids), config.seed, epoch)
+        return drawn if config.expert is None else drawn.take(np.flatnonzero(config.expert.takes(drawn.uids)))
     chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
     text_draws = draws(config.seed, purpose("text", epoch), uids)
     kernels.choose(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
@@ -156,11 +156,12 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
     return Drawn(batch, kept, chosen[kept], probability[kept])
 
 
-def _weighted(batch: pa.RecordBatch, weights: np.ndarray, seed: int, epoch: int) -> Drawn:
-    """Return the images of a batch that have a text as often as their weights say, each time with one of the texts."""
-    uids = batch["uid"]
-    _, offsets = parts(batch["candidates"])
-    texts = np.diff(offsets)
+def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> Drawn:
+    """Return the images of a batch that have a text as often as their weights say, each time with one of the texts.
+
+    `offsets` cut all texts into those of each image.
+    """
+    uids, texts = batch["uid"], np.diff(offsets)
     times = np.floor(weights) + (draws(seed, purpose("weight", epoch), uids) < weights % 1)
     times = np.where(texts > 0, times, 0).astype(np.int64)
     rows = np.repeat(np.arange(len(times)), times)

@@ -99,7 +99,7 @@ def test_every_layout_shows_the_same_and_steps_count_it(made, given, weights, ne
         own = dataset(made, weights, rank, ranks)
         own.set_epoch(2)
         for worker in range(workers):
-            monkeypatch.setattr("curation.online.dataset._worker", lambda worker=worker: (worker, workers))
+            monkeypatch.setattr("curation.online.dataset.this_worker", lambda worker=worker: (worker, workers))
             found.append(list(own))
         full.append(sum(len(each) // 4 for each in found[-workers:]))
     assert sorted(pairs(sum(found, []))) == sorted(naive_weighted_epoch(made.there, given, 3, 2))
@@ -128,6 +128,11 @@ def test_batches_by_entries_choose_among_repeats(made, given, weights, needs_tor
     assert found
     assert not len(found) % 16
     assert not Counter(found) - Counter(naive_weighted_epoch(made.there, given, 3, 0))
+
+
+def test_rates_of_other_metadata_are_refused_with_weights_too(made, weights):
+    with pytest.raises(InputError, match="other metadata"):
+        Epoch(made.index, made.rates[:2], OnlineConfig(weights=weights), 0).kept(range(21))
 
 
 def test_captions_of_repeats_are_drawn_anew(made, given, weights, tmp_path):
