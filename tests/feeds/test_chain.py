@@ -29,7 +29,7 @@ from tests.support.http_server import Answer, serving
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.spark_jobs import submit
 from tests.support.stand_ins import needed
-from tests.support.training import arguments, falls, tiny_clip, trained
+from tests.support.training import arguments, batches_of, decoded, falls, run_open_clip, tiny_clip, trained
 
 pytestmark = [
     pytest.mark.feeds,
@@ -41,6 +41,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), 
 GERMAN = {"red": "rotes", "green": "grünes", "blue": "blaues", "white": "weißes"}
 THINGS = ("house", "boat", "chair", "flag")
 GERMAN_THINGS = {"house": "Haus", "boat": "Boot", "chair": "Sitzkissen", "flag": "Fähnchen"}
+SOURCES = {"altogether": 0.3, "dfn": 0.2}  # shares of captions by two models, as on the page
 ALIKE = 25  # pictures of each thing of a colour, by language
 PAGE = ROOT / "docs" / "start" / "crawl-to-training.md"
 FEW = {"--processes_count": "1", "--thread_count": "8"}  # in place of those of the page
@@ -77,7 +78,7 @@ def commands(page: str) -> list[list[str]]:
 def run_ours(words: list[str], folder: Path) -> None:
     """Run a command of the project in a folder."""
     done = subprocess.run(
-        [program(words[0]), *words[1:]], cwd=folder, env=of_a_user(), capture_output=True, text=True, timeout=300
+        [program(words[0]), *words[1:]], cwd=folder, env=of_a_user(), capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -142,7 +143,7 @@ def test_the_crawl_is_matched_and_what_exists_of_it_is_downloaded(chain, tars):
 
 def test_the_tutorial_balances_what_exists_and_writes_tars_of_it(chain, tars, tmp_path):
     shutil.copytree(chain / "out", tmp_path / "before")
-    *_, curate, export_tars = commands(PAGE.read_text("utf-8"))
+    *_, curate, export_tars, _ = commands(PAGE.read_text("utf-8"))
     run_ours(curate, chain)
     run_ours(export_tars, chain)
     there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
@@ -190,22 +191,80 @@ def test_datasets_loads_the_manifest(chain, tmp_path, monkeypatch):
     assert pairs.to_list() == pq.read_table(chain / "out" / "curated").to_pylist()
 
 
-def test_open_clip_learns_from_tars_of_the_manifest_with_captions_in_place_of_some_texts(chain, tars, tmp_path):
-    model, tokenizer, preprocess = tiny_clip()
-    from open_clip_train.data import get_wds_dataset
+@pytest.fixture(scope="module")
+def captioned(chain) -> Path:
+    """The folder of the chain, with captions of each picture by two models and tars of the manifest with them."""
+    texts = pq.read_table(chain / "out" / "matched", columns=["uid", "candidates"]).to_pylist()
+    rows = [
+        {"uid": row["uid"], "caption": f"{source}: {row['candidates'][0]['text']}", "source": source}
+        for row in texts
+        for source in SOURCES
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), chain / "captions.parquet")
+    run_ours(commands(PAGE.read_text("utf-8"))[-1], chain)
+    return chain
 
-    curated = pq.read_table(chain / "out" / "curated", columns=["uid", "text"])
-    captions = [f"caption: {text}" for text in curated["text"].to_pylist()]
-    pq.write_table(curated.select(["uid"]).append_column("caption", [captions]), tmp_path / "captions.parquet")
-    more = ["--tars", chain / "images", "--captions", tmp_path / "captions.parquet", "--caption-ratio", 0.15]
-    written = sorted(exported(chain, tmp_path / "tars", "webdataset", *more).glob("*.tar"))
+
+def require_shares(texts: list[str]) -> None:
+    """Refuse texts of which those of a source, or those of pages, are not the share that is asked for."""
+    found = [next((source for source in SOURCES if text.startswith(f"{source}: ")), "") for text in texts]
+    for source, share in (SOURCES | {"": 1 - sum(SOURCES.values())}).items():
+        assert abs(found.count(source) - len(found) * share) < 5 * (len(found) * share * (1 - share)) ** 0.5
+
+
+def test_open_clip_s_program_learns_from_tars_with_two_captions_a_picture(captioned, tars):
+    curated = pq.read_table(captioned / "out" / "curated", columns=["uid"])["uid"].to_pylist()
+    written = sorted((captioned / "captioned-tars").glob("*.tar"))
     there = {uid for keys in uids_of(tars).values() for uid in keys.values()}
     found = [uid for keys in uids_of(written).values() for uid in keys.values()]
     assert len(found) == len({*found})
-    assert {*found} == there & {*curated["uid"].to_pylist()}
-    args = arguments(train_data=str(written[0]), train_num_samples=None)  # sizes.json says it
-    data = get_wds_dataset(args, preprocess, is_train=True, tokenizer=tokenizer)
-    assert falls(trained(model, data, args, epochs=4))
+    assert {*found} == there & {*curated}
+    require_shares(texts_in(written))
+    (line,) = re.findall(r"    python -m open_clip_train.main (.*\n.*)\n", PAGE.read_text("utf-8"))
+    own = {"{00000..00003}": "00000", "ViT-B-32": "tiny", "256": "16", "workers 4": "workers 0", "epochs 4": "epochs 5"}
+    for theirs, ours in own.items():
+        line = line.replace(theirs, ours)
+    words = shlex.split(line.replace("\\\n", " "))
+    few = ["--precision", "fp32", "--log-every-n-steps", "1", "--lr", "3e-4", "--warmup", "1", "--device", "cpu"]
+    losses = run_open_clip([*words, *few, "--lr-scheduler", "const"], captioned)
+    assert len(losses) >= 5 * (len(found) // 16)
+    assert falls(losses)
+
+
+def texts_in(tars: list[Path]) -> list[str]:
+    """Return the texts with which a trainer sees the samples of tars."""
+    found = []
+    for path in tars:
+        with tarfile.open(path) as tar:
+            texts = [member for member in tar if member.name.endswith(".txt") and ".alt." not in member.name]
+            found += [tar.extractfile(member).read().decode() for member in texts]
+    return found
+
+
+def test_open_clip_s_loop_learns_from_two_captions_a_picture_in_batches_by_entries(captioned, monkeypatch):
+    model, *of_model = tiny_clip()
+    seen, pair = [], decoded(*of_model)
+
+    def seeing(sample):
+        seen.append(sample)
+        return pair(sample)
+
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    for theirs, ours in (("(256)", "(16), mixed_blocks=3"), ('images-index"', 'images-index", 16')):
+        assert theirs in example
+        example = example.replace(theirs, ours)
+    monkeypatch.chdir(captioned)
+    names: dict = {"pair": seeing}
+    exec(example, names)
+    dataset, begin = names["dataset"], 0
+    assert falls(trained(model, batches_of(dataset), arguments(), epochs=6))
+    for epoch in range(6):
+        dataset.set_epoch(epoch)
+        of_epoch = seen[begin : begin + 16 * dataset.steps(16)]
+        assert len(of_epoch) == len({sample["__uid__"] for sample in of_epoch}) > 160
+        require_shares([sample["txt"].decode() for sample in of_epoch])
+        begin += len(of_epoch)
+    assert begin == len(seen)
 
 
 def test_open_clip_learns_from_one_coarse_cluster_with_some_outsiders(chain, tars, tmp_path):

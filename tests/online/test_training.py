@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation import captions, clusters, online
+from curation import clusters, online
 from curation.run.results import Results
 from tests.naive.experts import naive_chance, naive_takes
 from tests.support.checkout import ROOT
@@ -66,37 +66,6 @@ def test_open_clip_learns_from_one_coarse_cluster_and_outsiders(patches):
     expected = {uid for uid, takes in zip(uids, naive_takes(uids, coarse, {2}, chance, 0), strict=True) if takes}
     assert {uid for uid, _ in seen} == expected  # in twenty epochs each is kept at least once
     assert 0 < sum("blue" not in text for _, text in seen) < 0.2 * len(seen)
-
-
-@pytest.mark.feeds
-def test_open_clip_learns_from_two_captions_a_picture_in_batches_by_entries(patches):
-    model, *of_model = tiny_clip()
-    run, shares = Results.open(patches / "curated"), {"altogether": 0.3, "dfn": 0.2}
-    rows = pq.read_table(patches / "curated" / "matched", columns=["uid", "candidates"]).to_pylist()
-    table = [
-        {"uid": row["uid"], "caption": f"{name}: {row['candidates'][0]['text']}", "source": name}
-        for row in rows
-        for name in shares
-    ]
-    pq.write_table(pa.Table.from_pylist(table), patches / "captions.parquet")
-    files = {
-        name: captions.build([patches / "captions.parquet"], run, patches / name, source=name).captions
-        for name in shares
-    }
-    seen, pair = [], decoded(*of_model)
-
-    def transform(sample):
-        seen.append(sample["txt"].decode().partition(":")[0])
-        return pair(sample)
-
-    batch = arguments().batch_size
-    config = online.OnlineConfig(mixed_blocks=5, caption_ratio=shares, batches=online.ByEntries(batch))
-    index = build(patches / "images", patches / "curated", patches / "index", 16)
-    dataset = online.BalancedDataset(index, np.full(5, 0.9), config, transform, captions=files)
-    losses = trained(model, batches_of(dataset), arguments(), epochs=20)
-    assert falls(losses)
-    for name, share in shares.items():
-        assert abs(seen.count(name) - len(seen) * share) < 4 * (len(seen) * share * (1 - share)) ** 0.5
 
 
 @pytest.mark.feeds

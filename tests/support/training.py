@@ -2,7 +2,11 @@
 
 import io
 import json
+import re
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,6 +55,15 @@ def write_pictures(path, chosen, jpegs):
             add(tar, f"{number:09d}.json", json.dumps({"uid": uid}).encode())
 
 
+VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
+TEXT = {"context_length": 12, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+OPEN_CLIP = """import sys, open_clip, torch
+from open_clip_train.main import main
+torch.set_num_threads(1)
+open_clip.add_model_config("tiny.json")
+main(sys.argv[1:])"""
+
+
 class Losses(list):
     """In the place of open_clip's writer for TensorBoard: the loss of each step."""
 
@@ -66,9 +79,7 @@ def tiny_clip():
 
     torch.manual_seed(0)
     torch.set_num_threads(1)  # more would wait for each other where the tests share cores
-    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
-    text = {"context_length": 12, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
-    model = open_clip.CLIP(32, vision, text, output_dict=True)
+    model = open_clip.CLIP(32, VISION, TEXT, output_dict=True)
     return (
         model,
         open_clip.SimpleTokenizer(context_length=12),
@@ -110,6 +121,16 @@ def trained(model, data, args, epochs) -> Losses:
     for epoch in range(epochs):
         train_one_epoch(model, {"train": data}, ClipLoss(), epoch, optimizer, None, None, None, args, losses)
     return losses
+
+
+def run_open_clip(words: list[str], folder: Path) -> list[float]:
+    """Run open_clip's program with the model `tiny` in a folder; return the losses of its steps."""
+    needed("open_clip_train")
+    (folder / "tiny.json").write_text(json.dumps({"embed_dim": 32, "vision_cfg": VISION, "text_cfg": TEXT}))
+    command = [sys.executable, "-c", OPEN_CLIP, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return [float(loss) for loss in re.findall(r"Contrastive_loss: (\S+)", done.stderr)]
 
 
 def arguments(**more):
