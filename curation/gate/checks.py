@@ -1,7 +1,6 @@
 """Apply a list of checks to images and their texts in Spark tasks, and tally what each check removes.
 
-Each check has three counts: all images (or texts) that fail it, those that fail no other check, and those that fail it
-first. A text is counted under its first failed check if its image stays.
+A text is counted under its first failed check if its image stays.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from functools import cached_property, partial
 import numpy as np
 import pyarrow as pa
 
+from curation.gate.failures import Failures, tally_languages_by
 from curation.gate.removed import Removed
-from curation.gate.rewriting import Begin, counted, require_rows_of, tally_languages, tally_texts
+from curation.gate.rewriting import Begin, counted, require_rows_of
 from curation.run.hooks import Context
 from curation.schemas import MATCHED
 from runtime.arrow.buffers import parts
@@ -120,33 +120,39 @@ class Checks:
             verdicts = replace(verdicts, sets=verdicts.sets | self.known(batch).astype(np.int64))
         texts, offsets = parts(batch["candidates"])
         image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
-        by_text = _columns([check.in_file(begin.file)(texts, image, batch) for check in self.of_texts], len(texts))
-        by_image = [check.rule(batch, verdicts) for check in self.of_images]
+        of_texts = Failures([check.in_file(begin.file)(texts, image, batch) for check in self.of_texts], len(texts))
+        of_images = Failures([check.rule(batch, verdicts) for check in self.of_images], batch.num_rows)
+        by_image, number = of_images.first[image], len(self.of_images)
+        first = np.where(by_image < number, by_image, number + of_texts.first)  # the first check that removes each text
         if begin.removed and self.checks:
-            self._show(batch, begin.removed, _columns(by_image, batch.num_rows), by_text)
+            self._show(batch, texts, image, first, begin.removed)
+        if self.of_texts:
+            left = np.bincount(image[of_texts.first == len(self.of_texts)], minlength=batch.num_rows)
+            of_images = Failures([*of_images.failed, left == 0], batch.num_rows)
+        of_images.tally(of_images.first, "", tallies)
+        of_texts.tally(first - number, "rule.", tallies)
+        tally_languages_by(texts.field("language"), first, self._names, tallies)
+        passes = of_images.first == len(of_images.failed)
         if not self.of_texts:
-            failed = _columns(by_image, batch.num_rows)
-            self._tally_images(batch, failed, tallies)
-            return batch.filter(pa.array(~np.any(failed, axis=1)))
-        stays = ~by_text.any(axis=1)
-        left = np.bincount(image[stays], minlength=batch.num_rows)
-        failed = _columns([*by_image, left == 0], batch.num_rows)
-        self._tally_images(batch, failed, tallies)
-        _tally_texts(texts.field("language"), by_text, np.any(failed[:, :-1], axis=1)[image], tallies)
-        place, lists = batch.schema.get_field_index("candidates"), _lists(texts.filter(pa.array(stays)), left)
-        batch = batch.set_column(place, MATCHED.field("candidates"), lists)
-        return batch.filter(pa.array(~np.any(failed, axis=1)))
+            return batch.filter(pa.array(passes))
+        stays = first == len(self.checks)
+        lengths = np.bincount(image[stays], minlength=batch.num_rows)[passes]
+        return _with_texts(batch, passes, texts.filter(pa.array(stays)), lengths)
 
-    def _show(self, batch: pa.RecordBatch, removed: Removed, by_image: np.ndarray, by_text: np.ndarray) -> None:
-        """Let the sample have the texts that go, each under the first check that its image fails, or else the text."""
-        texts, offsets = parts(batch["candidates"])
-        image = np.repeat(np.arange(batch.num_rows), np.diff(offsets))
+    @property
+    def _names(self) -> list[str]:
+        """The names under which texts are tallied by language, of all checks in order."""
+        of_images = (f"texts.{number}" for number in range(len(self.of_images)))
+        return [*of_images, *(f"rule.texts.{number}" for number in range(len(self.of_texts)))]
+
+    def _show(
+        self, batch: pa.RecordBatch, texts: pa.StructArray, image: np.ndarray, first: np.ndarray, removed: Removed
+    ) -> None:
+        """Let the sample have the texts that go, given the row of the image of each, and the first check it fails."""
         chosen = np.flatnonzero(removed.drawn(batch)[image])
-        own, checks = image[chosen], [*self.of_images, *self.of_texts]
-        failed = np.hstack([by_image[own], by_text[chosen]])
-        titles = pa.array([check.title for check in checks], pa.string())
-        rules = titles.take(pa.array(failed.argmax(axis=1), mask=~failed.any(axis=1)))
-        removed.add(batch, texts.take(pa.array(chosen)), own, rules)
+        titles = pa.array([check.title for check in [*self.of_images, *self.of_texts]], pa.string())
+        rules = titles.take(pa.array(first[chosen], mask=first[chosen] == len(titles)))
+        removed.add(batch, texts.take(pa.array(chosen)), image[chosen], rules)
 
     def _tally_tables(self, batch: pa.RecordBatch, verdicts: Verdicts, tallies: Tallies) -> None:
         """Tally the images in each table, the images with several rows that differ in it, and images by status."""
@@ -161,41 +167,14 @@ class Checks:
         for status, images in counted(verdicts.status):
             tallies.add(f"status.{status}", images)
 
-    def _tally_images(self, batch: pa.RecordBatch, failed: np.ndarray, tallies: Tallies) -> None:
-        first = _first(failed)
-        _tally(failed, first, "", tallies)
-        for number in range(len(self.of_images)):
-            tally_texts(batch, first[:, number], f"texts.{number}", tallies)
-
 
 def bits(numbers: np.ndarray, count: int) -> np.ndarray:
     """Return bool[row, bit] of the lowest `count` bits of numbers."""
     return (numbers[:, None] >> np.arange(count)[None, :] & 1).astype(bool)
 
 
-def _tally_texts(languages: pa.Array, failed: np.ndarray, of_others: np.ndarray, tallies: Tallies) -> None:
-    """Tally the removed texts of images that pass all checks except the last one, that a text is left."""
-    first = _first(failed) & ~of_others[:, None]
-    _tally(failed, first, "rule.", tallies)
-    for number in range(failed.shape[1]):
-        tally_languages(languages.filter(pa.array(first[:, number])), f"rule.texts.{number}", tallies)
-
-
-def _tally(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
-    alone = failed & (failed.sum(axis=1) == 1)[:, None]
-    for name, chosen in (("failed", failed), ("alone", alone), ("removed", first)):
-        for number, count in enumerate(chosen.sum(axis=0).tolist()):
-            tallies.add(f"{prefix}{name}.{number}", count)
-
-
-def _first(failed: np.ndarray) -> np.ndarray:
-    return failed & (np.cumsum(failed, axis=1) == 1)
-
-
-def _columns(columns: list[np.ndarray], rows: int) -> np.ndarray:
-    return np.column_stack(columns) if columns else np.zeros((rows, 0), bool)
-
-
-def _lists(texts: pa.StructArray, counts: np.ndarray) -> pa.ListArray:
-    """Return lists with these numbers of texts."""
-    return pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(counts)), pa.int32()), texts)
+def _with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray, lengths: np.ndarray) -> pa.RecordBatch:
+    """Return the images of a MATCHED batch that stay, with these numbers of texts as their candidates."""
+    lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
+    place = batch.schema.get_field_index("candidates")
+    return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)

@@ -1,0 +1,37 @@
+"""What checks remove is counted as each row says, one after the other."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from curation.gate.failures import Failures, tally_languages_by
+from runtime.tallies import Tallies
+
+
+def test_rows_count_for_all_checks_that_they_fail_for_the_only_one_and_for_the_first():
+    for seed in range(20):
+        random.seed(seed)
+        rows, checks = random.choice([0, 1, 50]), random.choice([0, 1, 4, 300])
+        failed = np.array([[random.random() < 2 / (checks + 1) for _ in range(checks)] for _ in range(rows)], bool)
+        failures, tallies = Failures([*failed.reshape(rows, checks).T], rows), Tallies()
+        expected: Counter = Counter(
+            {f"{kind}.{each}": 0 for kind in ("failed", "alone", "removed") for each in range(checks)}
+        )
+        for row in failed.tolist():
+            numbers = [number for number, fails in enumerate(row) if fails]
+            expected.update(f"failed.{number}" for number in numbers)
+            expected.update(f"alone.{number}" for number in numbers if len(numbers) == 1)
+            expected.update(f"removed.{number}" for number in numbers[:1])
+        failures.tally(failures.first, "", tallies)
+        assert {row["name"]: row["value"] for row in tallies.rows()} == expected
+        assert [first == checks for first in failures.first.tolist()] == [not any(row) for row in failed.tolist()]
+
+
+def test_texts_of_some_kinds_are_tallied_by_language():
+    languages, kinds = pa.array(["en", None, "de", "en", "en", "fr"]), np.array([0, 0, 1, 1, 0, 2])
+    tally_languages_by(languages, kinds, ["a", "b"], tallies := Tallies())
+    assert (tallies.by_language("a"), tallies.by_language("b")) == ({"en": 2}, {"de": 1, "en": 1})
+    tally_languages_by(languages[:0], kinds[:0], [], none := Tallies())
+    assert not none.rows()
