@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 
 from curation.gate.archives import outside_archives
 from curation.gate.rule import IMAGES, Rule, numbered
+from curation.gate.shared import urls_of
 from curation.gate.word_tables import WordTable, listed, word_key
 from curation.inputs.crawl.page_signals import DATA_NOAI, HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.kernels import url_words as kernel
-from runtime.arrow.buffers import parts, string_buffers
+from runtime.arrow.buffers import parts
 
 # Where words of url_words.csv count, by the name of the place there.
 PLACES = {
@@ -36,17 +37,17 @@ def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
 
 def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
     """Return which images outside archives have, in the path of their URL, a name that `url_words` make."""
-    offsets, data = string_buffers(batch["url"])
+    _, data, paths = urls_of(batch)
     out = np.empty(batch.num_rows, bool)
-    kernel.find_url_words(data, offsets, *_table(), out)
+    kernel.find_url_words(data, paths, *_table(), out)
     return outside_archives(out, batch)
 
 
 def is_svg(batch: pa.RecordBatch) -> np.ndarray:
     """Return which images are SVG by the ending of their file, without those of archives."""
-    offsets, data = string_buffers(batch["url"])
+    offsets, data, paths = urls_of(batch)
     out = np.empty(batch.num_rows, bool)
-    kernel.find_svg(data, offsets, out)
+    kernel.find_svg(data, offsets, paths, out)
     return outside_archives(out, batch)
 
 

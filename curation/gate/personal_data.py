@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
-from weakref import ref
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +20,7 @@ import pyarrow.compute as pc
 from curation.exclusion.sets import is_top_level
 from curation.gate.personal_forms import CARD, EMAIL, IBAN, LEAST_DIGITS, LENGTHS, PHONE
 from curation.gate.rule import TEXTS, Rule
+from curation.gate.shared import shared
 from curation.kernels.texts import find_signs
 from metadata.rules.characters import paged
 from runtime.arrow.buffers import Strings, string_array, string_buffers
@@ -156,14 +155,13 @@ def _digit_table() -> tuple[np.ndarray, np.ndarray]:
     return pages, digits
 
 
-_last: list[Any] = []  # a weak reference to the texts of a batch, and their signs: rules ask one after the other
+@shared
+def _signs_of(texts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
+    return _signs(texts.field("text"))
 
 
 def _of_texts(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
-    strings = texts.field("text")
-    if not _last or _last[0]() is not texts:
-        _last[:] = ref(texts), _signs(strings)
-    return _holding(strings, _last[1], KINDS[kind])
+    return _holding(texts.field("text"), _signs_of(texts), KINDS[kind])
 
 
 ROWS = tuple(

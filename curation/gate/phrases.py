@@ -45,7 +45,11 @@ def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
     offsets, data = string_buffers(texts)
     out = np.empty(len(texts), bool)
     may_end = any((WHOLES | PARTS)[kind] & LAST for kind in kinds)
-    kernel.find_phrases(data, offsets, letters(), *_table(kinds), may_end, out)
+    kernel.find_candidates(data, offsets, letters(), *_table(kinds), may_end, out)
+    rows = np.flatnonzero(out)
+    found = np.empty(len(rows), bool)
+    kernel.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, found)
+    out[rows] = found
     return out
 
 
@@ -92,7 +96,8 @@ def _table(kinds: tuple[str, ...]) -> WordTable:
         if row["kind"] in kinds:
             place, words = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
             bits[phrase_key(words)] |= place
-            bits[words[0]] |= int(kernel.BEGINS) if place & int(WHOLE | FIRST) else 0
+            for number in range(1, len(words) + 1) if place & int(WHOLE | FIRST) else ():
+                bits[phrase_key(words[:number])] |= int(kernel.BEGINS)
             bits[words[-1]] |= int(kernel.ENDS) if place & int(LAST) else 0
     return WordTable.of(bits)
 

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from curation.gate.archives import outside_archives
 from curation.gate.phrases import PARTS, WHOLES, has_phrase
 from curation.gate.rule import TEXTS, Rule, numbered
+from curation.gate.shared import shared, urls_of
 from curation.kernels.site_names import find_site_names
 from curation.kernels.texts import UNSURE, YES, find_few_words, find_names_in_texts
 from curation.kernels.url_paths import find_names
-from curation.language.text_kinds import is_kind
+from curation.language.text_kinds import MarkedTexts
 from metadata.languages import LANGUAGES
 from runtime.arrow.buffers import string_buffers
 
@@ -43,7 +44,12 @@ def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBat
 
 def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
     """Return which texts are of a kind of `text_kinds`."""
-    return is_kind(texts.field("text"), kind)
+    return _marked(texts).are(kind)
+
+
+@shared
+def _marked(texts: pa.StructArray) -> MarkedTexts:
+    return MarkedTexts.of(texts.field("text"))
 
 
 def is_generic(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
@@ -76,10 +82,10 @@ def equals_url(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch)
 
     Case makes no difference, nor what is written as %-escapes. The name of the file is the last part of the path.
     """
-    strings, urls = texts.field("text"), batch["url"]
-    offsets, data = string_buffers(urls)
-    names = np.empty((len(urls), 3), np.int64)
-    find_names(data, offsets, names)
+    strings = texts.field("text")
+    offsets, data, paths = urls_of(batch)
+    names = np.empty((batch.num_rows, 3), np.int64)
+    find_names(data, paths, names)
     text_offsets, text_data = string_buffers(strings)
     found = np.empty(len(texts), np.uint8)
     find_names_in_texts(text_data, text_offsets, images, data, offsets, names, found)

@@ -6,17 +6,26 @@ from curation.kernels.trie.keys import decode
 from curation.kernels.url_paths import LOWERED, byte_of, size_of
 from runtime.kernels import inline, lean
 
+# Marks of bytes for find_marks, which takes others, too.
+LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
 NO, YES, UNSURE = 0, 1, 2  # UNSURE: letters outside ASCII differ, maybe only in case
 
 
 @lean
-def find_marks(offsets, data, marks, out):
-    """out[text] = the marks of all bytes of the text together; marks, of each byte value, and out are uint8."""
+def find_marks(offsets, data, marks, out, digits, spaces):
+    """out[text] = the marks of all bytes of the text together, and SUFFIX where a LETTER is behind a DOT; uint16.
+
+    `marks` has those of each byte value; digits[text] and spaces[text] are how many bytes have DIGIT and SPACE, int32.
+    """
     for text in range(len(out)):
-        found = np.uint8(0)
+        found, last, own_digits, own_spaces = np.uint16(0), np.uint16(0), np.int32(0), np.int32(0)
         for i in range(offsets[text], offsets[text + 1]):
-            found |= marks[data[i]]
-        out[text] = found
+            mark = marks[data[i]]
+            found |= mark | ((last & DOT) << 1 & (mark & LETTER) << 2)
+            own_digits += (mark & DIGIT) != 0
+            own_spaces += (mark & SPACE) != 0
+            last = mark
+        out[text], digits[text], spaces[text] = found, own_digits, own_spaces
 
 
 @lean

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curation.kernels.url_paths import LOWERED, byte_of, path_of, size_of
+from curation.kernels.url_paths import LOWERED, byte_of, is_stop, size_of
 from curation.kernels.words import BASIS, bits_of, joined
 from runtime.kernels import inline, lean
 
@@ -10,14 +10,13 @@ from runtime.kernels import inline, lean
 ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
 MOST_WORDS = 5  # of a name at whose edges a word counts: longer ones describe
 
-_SLASH, _DOT, _QUERY, _FRAGMENT, _Z = (np.uint8(ord(character)) for character in "/.?#z")
-_SVG = np.frombuffer(b"svg", np.uint8)
+_SLASH, _DOT, _Z = (np.uint8(ord(character)) for character in "/.z")
+_SVG = np.frombuffer(b".svg", np.uint8)
 _OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
 _CLASSES = np.full(256, _OTHER, np.uint8)
 _CLASSES[ord("A") : ord("Z") + 1] = _UPPER
 _CLASSES[ord("a") : ord("z") + 1] = _CLASSES[128:] = _LOWER
 _PARTS = np.array([kind == _OTHER and chr(byte) not in "/.%" for byte, kind in enumerate(_CLASSES)])
-_STOPS = np.array([chr(byte) in ".?#" for byte in range(256)])
 _NONE = np.uint8(0)
 
 
@@ -56,14 +55,16 @@ def is_named(words, known, seen, first, final):
 
 
 @lean
-def find_url_words(data, offsets, keys, bits, out):
-    """out[row] = whether names in the path of URL data[offsets[row]:offsets[row + 1]] are those of parts of a page.
+def find_url_words(data, paths, keys, bits, out):
+    """out[row] = whether names in the path of a URL are those of parts of a page; `paths` is of find_paths.
 
     Words are runs of letters in any case, and end before an upper-case letter behind a lower-case one, and before the
     last upper-case letter of several that a lower-case one follows. `keys` and `bits` hold the listed ones.
     """
     for row in range(len(out)):
-        i, end = path_of(data, offsets[row], offsets[row + 1])
+        i, end = paths[row, 0], paths[row, 1]
+        while i < end and data[i] != _SLASH:
+            i += 1
         dot = last_dot(data, i, end)
         found, named, behind_dot = False, False, False
         words, known, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
@@ -108,22 +109,18 @@ def find_url_words(data, offsets, keys, bits, out):
 
 
 @lean
-def find_svg(data, offsets, out):
-    """out[row] = whether URL data[offsets[row]:offsets[row + 1]] ends, before query and fragment, in .svg or .svgz."""
+def find_svg(data, offsets, paths, out):
+    """out[row] = whether URL data[offsets[row]:offsets[row + 1]] ends, before query and fragment, in .svg or .svgz.
+
+    `paths` is of find_paths.
+    """
     for row in range(len(out)):
-        i, end, found = offsets[row], offsets[row + 1], False
-        while i < end:
-            while i < end and not _STOPS[data[i]]:
-                i += 1
-            if i < end and data[i] != _DOT:
-                break
-            if i < end:
-                k = i + 4
-                found = i + 3 < end
-                for place in range(3):
-                    found = found and LOWERED[data[i + 1 + place]] == _SVG[place]
-                if found and k < end and LOWERED[data[k]] == _Z:
-                    k += 1
-                found = found and (k >= end or data[k] == _QUERY or data[k] == _FRAGMENT)
-                i += 1
+        begin, end = offsets[row], paths[row, 1]
+        for i in range(begin, paths[row, 0]):
+            end = i if i < end and is_stop(data[i]) else end
+        if end > begin and LOWERED[data[end - 1]] == _Z:
+            end -= 1
+        found = end - len(_SVG) >= begin
+        for place in range(len(_SVG)):
+            found = found and LOWERED[data[end - len(_SVG) + place]] == _SVG[place]
         out[row] = found

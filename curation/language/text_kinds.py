@@ -1,18 +1,19 @@
 """Recognise texts that are not captions by their form: file names, addresses, HTML, texts without letters.
 
 A text may be of several kinds: the URL of a picture is an address and a file name. For speed, RE2 sees only the texts
-with a byte that every text of a kind has.
+with bytes that every text of a kind has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.kernels.texts import find_marks
+from curation.kernels.texts import DIGIT, DOT, LETTER, SPACE, SUFFIX, find_marks
 from runtime.arrow.buffers import Strings, string_array, string_buffers
 
 LONGEST_NAME = 255  # bytes of the name of a file, on the file systems in use
@@ -93,35 +94,89 @@ _HTML = (
     rf"[\"' ]{_any(ATTRIBUTES)} ?= ?[\"']",
 )
 
-_LETTER, _DIGIT, _DOT, _SPACE, _JOINER, _MARKUP, _BEFORE_HOST, _FOREIGN = (1 << bit for bit in range(8))
+_HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, _FOREIGN = (np.uint16(1 << bit) for bit in range(5, 10))
+_DATE = 8  # digits of one
 
 
 def _marks() -> np.ndarray:
     """Return the marks of each byte."""
-    marks = np.zeros(256, np.uint8)
-    for mark, characters in ((_DOT, "."), (_SPACE, " "), (_JOINER, "_-"), (_MARKUP, "<&="), (_BEFORE_HOST, "@:")):
-        marks[list(characters.encode())] = mark
+    marks, signs = np.zeros(256, np.uint16), {".": DOT, " ": SPACE, "-": _HYPHEN, "_": _UNDERSCORE}
+    for sign, mark in (signs | dict.fromkeys("<&=", _MARKUP) | dict.fromkeys("@:", _BEFORE_HOST)).items():
+        marks[ord(sign)] = mark
     for byte in range(128):
-        marks[byte] |= _LETTER if chr(byte).isalpha() else _DIGIT if chr(byte).isdigit() else 0
+        marks[byte] |= LETTER if chr(byte).isalpha() else DIGIT if chr(byte).isdigit() else 0
     marks[128:] = _FOREIGN
     return marks
 
 
+_MARKS = _marks()
+
+
+@dataclass(frozen=True)
+class MarkedTexts:
+    """Texts with what the bytes of each tell: their number, their marks together, and how many are digits or spaces."""
+
+    texts: pa.Array
+    sizes: np.ndarray
+    marks: np.ndarray
+    digits: np.ndarray
+    spaces: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Strings) -> MarkedTexts:
+        """Return texts, read; a null has no byte."""
+        texts = string_array(texts, "texts")
+        offsets, data = string_buffers(texts)
+        marks, digits, spaces = (np.empty(len(texts), kind) for kind in (np.uint16, np.int32, np.int32))
+        find_marks(offsets, data, _MARKS, marks, digits, spaces)
+        return cls(texts, np.diff(offsets), marks, digits, spaces)
+
+    def have(self, marks: np.unsignedinteger) -> np.ndarray:
+        """Return which texts have one of these marks."""
+        return self.marks & marks != 0
+
+    def are(self, kind: str) -> np.ndarray:
+        """Return which texts are of a kind of KINDS."""
+        if kind == "no_letters":
+            without = ~self.have(LETTER)
+            without &= ~self._match(without & self.have(_FOREIGN), r"\p{L}")
+            return without & self.texts.is_valid().to_numpy(zero_copy_only=False)
+        form = _FORMS[kind]
+        return self._match(form.may_be(self), form.pattern)
+
+    def _match(self, may_match: np.ndarray, pattern: str) -> np.ndarray:
+        """Return which texts match, in lower case; only those that may are looked at."""
+        rows = np.flatnonzero(may_match)
+        lower = pc.ascii_lower(self.texts.take(pa.array(rows)))
+        out = np.zeros(len(self.texts), bool)
+        out[rows] = pc.match_substring_regex(lower, pattern).to_numpy(zero_copy_only=False)
+        return out
+
+
+def _may_be_name(texts: MarkedTexts) -> np.ndarray:
+    """Return which texts have what each of _FILE_NAMES has: an ending, or else a number and at most one space before it
+    and one before a copy's, or a date, or words joined by underscores, or by hyphens and without a space.
+    """
+    found = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE)
+    found |= texts.have(DIGIT) & (texts.spaces <= 2)
+    return (found | texts.have(_HYPHEN) & (texts.spaces == 0)) & (texts.sizes <= LONGEST_NAME)
+
+
 @dataclass(frozen=True)
 class _Form:
-    """The form of texts of a kind: they have a byte of `needs`, and none of `lacks`."""
+    """The form of texts of a kind."""
 
     pattern: str  # of a text in lower case
-    needs: int
-    lacks: int = 0
-    longest: int | None = None  # bytes
+    may_be: Callable[[MarkedTexts], np.ndarray]  # which texts may match it
 
 
-_MARKS = _marks()
 _FORMS = {
-    "file_name": _Form(rf"(?s)\A{_any([*_FILE_NAMES])}\z", _DOT | _DIGIT | _JOINER, longest=LONGEST_NAME),
-    "address": _Form(rf"(?s)\A[(<\[]?{_any([*_ADDRESSES])}[)>\]]?\z", _DOT | _BEFORE_HOST, lacks=_SPACE),
-    "html": _Form("|".join(_HTML), _MARKUP),
+    "file_name": _Form(rf"(?s)\A{_any([*_FILE_NAMES])}\z", _may_be_name),
+    "address": _Form(
+        rf"(?s)\A[(<\[]?{_any([*_ADDRESSES])}[)>\]]?\z",
+        lambda texts: texts.have(DOT | _BEFORE_HOST) & ~texts.have(SPACE),
+    ),
+    "html": _Form("|".join(_HTML), lambda texts: texts.have(_MARKUP)),
 }
 KINDS = {name: 1 << bit for bit, name in enumerate([*_FORMS, "no_letters"])}
 
@@ -133,49 +188,8 @@ def text_kinds(texts: Strings) -> np.ndarray:
     >>> [[name for name, bit in KINDS.items() if kinds & bit] for kinds in found.tolist()]
     [['file_name'], [], ['html'], ['no_letters'], ['file_name', 'address']]
     """
-    read = _Texts.of(texts)
+    read = MarkedTexts.of(texts)
     out = np.zeros(len(read.texts), np.uint8)
     for kind, bit in KINDS.items():
         out[read.are(kind)] |= bit
     return out
-
-
-def is_kind(texts: Strings, kind: str) -> np.ndarray:
-    """Return which texts are of a kind of KINDS."""
-    return _Texts.of(texts).are(kind)
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """Texts, the bytes of each, and the marks of these bytes together."""
-
-    texts: pa.Array
-    sizes: np.ndarray
-    marks: np.ndarray
-
-    @classmethod
-    def of(cls, texts: Strings) -> _Texts:
-        texts = string_array(texts, "texts")
-        offsets, data = string_buffers(texts)
-        marks = np.empty(len(texts), np.uint8)
-        find_marks(offsets, data, _MARKS, marks)
-        return cls(texts, np.diff(offsets), marks)
-
-    def are(self, kind: str) -> np.ndarray:
-        if kind == "no_letters":
-            without = self.marks & _LETTER == 0
-            without &= ~self._match(without & (self.marks & _FOREIGN != 0), r"\p{L}")
-            return without & self.texts.is_valid().to_numpy(zero_copy_only=False)
-        form = _FORMS[kind]
-        may_be = (self.marks & form.needs != 0) & (self.marks & form.lacks == 0)
-        if form.longest is not None:
-            may_be &= self.sizes <= form.longest
-        return self._match(may_be, form.pattern)
-
-    def _match(self, may_match: np.ndarray, pattern: str) -> np.ndarray:
-        """Return which texts match, in lower case; only those that may are looked at."""
-        rows = np.flatnonzero(may_match)
-        lower = pc.ascii_lower(self.texts.take(pa.array(rows)))
-        out = np.zeros(len(self.texts), bool)
-        out[rows] = pc.match_substring_regex(lower, pattern).to_numpy(zero_copy_only=False)
-        return out
