@@ -131,3 +131,12 @@ CLUSTERS = pa.schema(
         pa.field("distance", pa.float32()),  # Euclidean, to the centre of the fine cluster
     ]
 )
+
+# One row per image that is a semantic copy of another one, as `clip-cluster` writes them.
+SEMANTIC_COPIES = pa.schema(
+    [
+        pa.field("uid", pa.string()),
+        pa.field("copy_of", pa.string()),  # the uid of the image that stays for it
+        pa.field("cosine", pa.float64()),  # of the embeddings of both
+    ]
+)

@@ -100,7 +100,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
 
 def find_clusters(tables: Paths) -> ImageTable:
     """Return the table in folders of clip-cluster, files, folders, globs or URLs; InputError for one without."""
-    return ImageTable.find([_table_in(str(each)) for each in tables], EXPECTED, "coarse")
+    return ImageTable.find([table_in(str(each), "clusters") for each in tables], EXPECTED, "coarse")
 
 
 def named(tables: Paths) -> str:
@@ -125,17 +125,19 @@ class _Counted:
         return rows.take(pa.array(np.sort(found[found >= 0])))
 
 
-def _table_in(path: str) -> str:
-    """Return where a folder of clip-cluster has its table, which must be whole; any other path is a table itself."""
+def table_in(path: str, name: str) -> str:
+    """Return where a folder of clip-cluster has a table, which must be whole; any other path is a table itself."""
     folder = as_path(path)
     with reachable(path):
         facts = read_json(folder / "clusters.json")
     if facts is None:
         return path
-    known, prefix = facts.get("checksums", {}), "clusters/"
-    checksums = {name.removeprefix(prefix): each for name, each in known.items() if name.startswith(prefix)}
-    own_files(folder / "clusters", checksums, REMEDY)  # none is missing; each is compared when it is read
-    return str(folder / "clusters")
+    known, prefix = facts.get("checksums", {}), f"{name}/"
+    checksums = {file.removeprefix(prefix): each for file, each in known.items() if file.startswith(prefix)}
+    if name == "copies" and not checksums:
+        raise InputError(f"{hidden(path)} has clusters, and no copies; cluster with --same-meaning to find them")
+    own_files(folder / name, checksums, REMEDY)  # none is missing; each is compared when it is read
+    return str(folder / name)
 
 
 def _number(table: ImageTable, run: Results) -> int:

@@ -23,6 +23,7 @@ class ClusterConfig:
     seed: another seed gives other clusters.
     sample: the share of the manifest that centres and prices are made of; small manifests give more.
     texts: the images that get a cluster: those of the manifest, or all that were counted.
+    same_meaning: the cosine from which on images of a fine cluster are copies; None: none are looked for.
     """
 
     fine: int = 1024  # as in the paper
@@ -30,6 +31,7 @@ class ClusterConfig:
     seed: int = 0
     sample: float = 0.05
     texts: Texts = "curated"
+    same_meaning: float | None = None
 
     def __post_init__(self) -> None:
         require_integer("fine", self.fine, minimum=1)
@@ -37,6 +39,8 @@ class ClusterConfig:
         require_integer("seed", self.seed)
         require_share("sample", self.sample)
         require_one_of("texts", self.texts, TEXTS)
+        if self.same_meaning is not None and not 0 < self.same_meaning <= 1:
+            raise InputError(f"same_meaning is {self.same_meaning}; it is a cosine, above 0 and at most 1, as 0.95")
         if self.coarse > self.fine:
             raise InputError(
                 f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"

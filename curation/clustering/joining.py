@@ -6,6 +6,7 @@ The texts nearest to each centre are collected at the same time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Join, Table, first, images_in
-from curation.by_uid.rows import RowStream
+from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY
 from curation.clustering.embedding import COLUMNS, TEXT, texts_of
 from curation.clustering.training import Clusters
@@ -26,7 +27,7 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, tally
-from runtime.storage.parquet import batches, part_writer, row_counts, write_tables
+from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_tables
 from runtime.storage.versions import Version
 from runtime.tallies import Tallies
 
@@ -37,12 +38,15 @@ ASSIGNED = pa.schema(
         pa.field("fine", pa.int32()),
         pa.field("distance", pa.float32()),
         pa.field("coarse_distance", pa.float32()),
+        pa.field("place", pa.int64()),  # of the embedding: the file's number, and the row's among the usable ones
     ]
 )
+ROW_BITS = 40  # of a place
 FINE, COARSE = "fine", "coarse"
 MORE = "more"  # embeddings of an image than the one that counts
-_NEARER = ("distance", "fine", "coarse_distance")  # by these the nearest of them is found
+_NEARER = ("distance", "fine", "coarse_distance", "place")  # by these the nearest of them is found
 NEAREST_OF = "nearest-"  # before the name of a file of clusters: that of the file with its nearest texts
+CHOSEN_OF = "chosen-"  # likewise: of the file that says which embedding of each image counts
 SHOWN = {FINE: 5, COARSE: 12}  # texts of a cluster
 CHARACTERS = 300  # of a text
 NEAREST = pa.schema(
@@ -52,6 +56,7 @@ NEAREST = pa.schema(
         *TEXT,
     ]
 )
+CHOSEN = pa.schema([TEXT.field("uid"), *PLACE, ASSIGNED.field("fine"), ASSIGNED.field("place")])
 _NEAREST_FIRST = [(name, "ascending") for name in ("cluster", "distance", "uid")]
 _ROW_GROUP = 1 << 16
 
@@ -60,13 +65,17 @@ Number = TypeVar("Number", int, np.ndarray)
 
 @dataclass(frozen=True)
 class Output:
-    """Where files of clusters go, and what tasks need to write them: the folder of nearest texts, `coarse_of`."""
+    """Where files of clusters go, and what tasks need to write them: the folder of nearest texts, `coarse_of`.
+
+    Where `chosen` is a folder, files of CHOSEN go there.
+    """
 
     clusters: Path
     nearest: Path
     coarse_of: np.ndarray
     texts: str
     seed: int
+    chosen: Path | None = None
 
 
 class Nearest:
@@ -111,12 +120,13 @@ def write_assigned(
     numbered: tuple[int, tuple[str, Version]], embeddings: Embeddings, clusters: Shipped, folder: Path
 ) -> Tallies:
     """Write the clusters of a file of embeddings, ASSIGNED rows."""
-    number, file = numbered
+    (number, file), begin = numbered, numbered[0] << ROW_BITS
     path, opened, tallies = folder / f"{number:05d}.parquet", clusters.opened(Clusters.open), Tallies()
     with part_writer(path, ASSIGNED, _ROW_GROUP) as writer:
         for rows in embeddings.read(file):
             tallies.add("unusable", rows.unusable)
-            columns = map(pa.array, opened.distances(rows.vectors))
+            places = np.arange(begin, begin := begin + len(rows.vectors))
+            columns = map(pa.array, (*opened.distances(rows.vectors), places))
             writer.write(pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED))
     tallies.add("embeddings", writer.rows)
     tally(tallies, path, writer.checksum)
@@ -146,21 +156,32 @@ def _write(number: int, stream: RowStream, files: Sequence[OwnFile], output: Out
     if not stream.has(number):
         return Tallies()
     file, tallies, nearest, path = files[number], Tallies(), Nearest(), output.clusters / f"{number:05d}.parquet"
-    with part_writer(path, CLUSTERS, _ROW_GROUP) as writer:
+    choosing = _choosing(output, path.name)
+    with part_writer(path, CLUSTERS, _ROW_GROUP) as writer, choosing as chosen:
         for found, texts in _found(number, file, stream, output):
             fine = found["fine"].to_numpy()
             coarse = output.coarse_of[fine]
             columns = [texts["uid"], found["fine"], pa.array(coarse), found["distance"]]
             writer.write(pa.RecordBatch.from_arrays(columns, schema=CLUSTERS))
+            if chosen:
+                columns = [texts["uid"], *(found[name] for name in CHOSEN.names[1:])]
+                chosen.write(pa.RecordBatch.from_arrays(columns, schema=CHOSEN))
             nearest.add(nearest_rows(FINE, fine, found["distance"], texts))
             nearest.add(nearest_rows(COARSE, coarse, found["coarse_distance"], texts))
             squares = np.square(found["distance"].to_numpy().astype(np.float64))
             tallies.add(f"inertia.{number}", float(squares.sum()))  # by file: sums of floats depend on their order
             _count(found, coarse, texts, tallies)
     tally(tallies, path, writer.checksum)
+    if chosen and output.chosen:
+        tally(tallies, output.chosen / f"{CHOSEN_OF}{path.name}", chosen.checksum)
     path = output.nearest / f"{NEAREST_OF}{path.name}"
     tally(tallies, path, write_tables(path, [nearest.rows], NEAREST))
     return tallies
+
+
+def _choosing(output: Output, name: str) -> AbstractContextManager[PartWriter | None]:
+    """Return a writer of CHOSEN rows, if these are asked for."""
+    return part_writer(output.chosen / f"{CHOSEN_OF}{name}", CHOSEN, _ROW_GROUP) if output.chosen else nullcontext()
 
 
 def _found(

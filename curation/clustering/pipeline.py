@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from pyspark.sql import SparkSession
 
+from curation.by_uid.by_key import Places
 from curation.clustering import joining, vectors
 from curation.clustering.config import ClusterConfig
+from curation.clustering.copies import Comparison, write_copies
 from curation.clustering.embedding import SPAN, Embedding, embed, embeddings_folder, files_of, missing_spans
 from curation.clustering.encoder import DEFAULT, described, find_encoder
 from curation.clustering.joining import Nearest
@@ -48,8 +50,8 @@ from runtime.storage.paths import names, remove
 from runtime.storage.whole import Parts, finished, write_json
 from runtime.tallies import Tallies
 
-CLUSTERS, EMBEDDINGS = "clusters", "embeddings"  # folders
-OWN = {CLUSTERS, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
+CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders
+OWN = {CLUSTERS, COPIES, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 
 @dataclass(frozen=True)
@@ -161,28 +163,50 @@ class Steps:
         """Write the cluster of each image that has an embedding."""
         files = files_of(self.run, self.request.config.texts)
         folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
+        is_asked = self.request.config.same_meaning is not None
         with self.progress.stage("assign embeddings to clusters"):
             shipped = ship(self.spark, clusters.save(self.local / "clusters"))
             write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
             assigned = run(self.spark, list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
-            to = self.parts.begin(CLUSTERS)
-            how = joining.Output(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed)
-            written = joining.write_clusters(self.spark, files, _own(folder, assigned), how)
+            to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
+            rows = _own(folder, assigned)
+            how = joining.Output(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
+            written = joining.write_clusters(self.spark, files, rows, how)
         sums = checksums_in(written)
-        of_texts = {name: sums.pop(name) for name in [*sums] if name.startswith(joining.NEAREST_OF)}
-        nearest = Nearest()
+        of_texts, of_chosen = (
+            {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
+            for kind in (joining.NEAREST_OF, joining.CHOSEN_OF)
+        )
+        nearest, images, copies = Nearest(), [*map(rows_of, files)], Tallies()
         for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
-        return Counted(sum(map(rows_of, files)), trained_on, assigned, written, nearest, sums)
+        if chosen:
+            copies = self.copies(embeddings, rows, own_files(chosen, of_chosen, AGAIN), images)
+        return Counted(sum(images), trained_on, assigned, written, nearest, copies, sums)
+
+    def copies(
+        self, embeddings: Embeddings, assigned: Sequence[OwnFile], chosen: Sequence[OwnFile], images: Sequence[int]
+    ) -> Tallies:
+        """Write the images of each fine cluster that are copies of others, for files of so many images."""
+        config, rows = self.request.config, Places.of([*map(rows_of, assigned)])
+        cosine = config.same_meaning or 1.0
+        with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
+            how = Comparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
+            return write_copies(self.spark, chosen, how, self.parts.begin(COPIES))
 
     def finish(self, clusters: Clusters, counted: Counted, made_from: dict[str, Any]) -> dict[str, Any]:
         """Write all but the embeddings under their names, clusters.json last; return its content."""
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": each for name, each in counted.checksums.items()}
+        sums |= {f"{COPIES}/{name}": each for name, each in checksums_in(counted.copies).items()}
         facts = facts_of(self.request.config, made_from, clusters, counted)
         remove(folder / FACTS)
         self.parts.finish(CLUSTERS)
+        if "copies" in facts:
+            self.parts.finish(COPIES)
+        else:
+            remove(folder / COPIES)
         sums |= write_centres(folder, clusters, facts)
         sums |= {PAGE: write_page(folder / PAGE, facts)}
         write_json(folder / FACTS, facts | {"checksums": sums})

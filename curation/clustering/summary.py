@@ -40,6 +40,7 @@ class Counted:
     assigned: Tallies
     written: Tallies
     nearest: Nearest
+    copies: Tallies  # where copies were asked for
     checksums: dict[str, str]  # of the files of clusters
 
 
@@ -49,10 +50,10 @@ def facts_of(config: ClusterConfig, made_from: dict[str, Any], clusters: Cluster
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written["more"])
     sizes = {kind: _sizes(written, kind, each) for kind, each in ((FINE, fine), (COARSE, coarse))}
-    return {
+    facts = {
         "version": VERSION,
         **made_from,
-        "parameters": asdict(config),
+        "parameters": {name: value for name, value in asdict(config).items() if value is not None},
         "versions": versions(),
         "images": images,
         "without_embedding": counted.images - images,
@@ -76,6 +77,10 @@ def facts_of(config: ClusterConfig, made_from: dict[str, Any], clusters: Cluster
         "coarse_texts": counted.nearest.of(COARSE, coarse),
         "fine_texts": counted.nearest.of(FINE, fine),
     }
+    if config.same_meaning is not None:
+        found = {name: int(counted.copies[name]) for name in ("copies", "copied")}
+        facts["copies"] = {"cosine": config.same_meaning, "images": found["copies"], "of": found["copied"]}
+    return facts
 
 
 def _sizes(written: Tallies, kind: str, clusters: int) -> list[int]:

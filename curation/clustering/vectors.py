@@ -64,6 +64,21 @@ class Embeddings:
             yield Vectors([key.take(pa.array(rows)) for key in keys], vectors, batch.num_rows - len(rows))
             advance(rows=batch.num_rows)
 
+    def numbers(self, file: tuple[str, Version]) -> Iterator[np.ndarray]:
+        """Yield the numbers of all usable rows of a file, in the order of `read`, as they came, but float32 at least.
+
+        Of float64 those are `scaled`.
+        """
+        for batch in self.table.read(file, [self.column]):
+            numbers, _ = usable_numbers(batch[self.column], self.dimension, file[0])
+            yield scaled(numbers) if numbers.dtype == np.float64 else numbers
+
+    @property
+    def kind(self) -> pa.DataType:
+        """A list of the narrowest numbers that hold those of `numbers`."""
+        is_half = self.table.columns.field(self.column).type.value_type == pa.float16()
+        return pa.list_(pa.float16() if is_half else pa.float32(), self.dimension)
+
 
 def dimension_of(table: ImageTable, column: str) -> int:
     """Return the length of the embeddings of a table; InputError where a column holds none."""
@@ -86,7 +101,15 @@ def dimension_of(table: ImageTable, column: str) -> int:
 
 
 def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return float32[vector, dimension] of length 1, and the rows that they come from.
+    """Return float32[vector, dimension] of length 1, and the rows that they come from."""
+    numbers, rows = usable_numbers(column, dimension, path)
+    out = np.empty(numbers.shape, np.float32)
+    kernels.normalise(numbers, out)
+    return out, rows
+
+
+def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return float32[vector, dimension], or float64 where these came, and the rows that they come from.
 
     A row is left out that is null, or holds a null, something infinite or no number, or zeros only. An embedding of
     another length is refused.
@@ -102,10 +125,16 @@ def unit_vectors(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarra
         numbers = numbers.cast(pa.float32())
     vectors = numbers.fill_null(float("nan")).to_numpy(zero_copy_only=False).reshape(len(rows), dimension)
     usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
-    vectors, rows = vectors[usable], rows[usable]
-    out = np.empty(vectors.shape, np.float32)
-    kernels.normalise(vectors, out)
-    return out, rows
+    return vectors[usable], rows[usable]
+
+
+def scaled(numbers: np.ndarray) -> np.ndarray:
+    """Return float32[vector, dimension], each multiplied by the power of two that makes its largest number 0.5 to 1.
+
+    So no square is too large or too small. Of float16 and float32 no number is rounded that could change a cosine.
+    """
+    _, exponents = np.frexp(np.abs(numbers).max(axis=1, initial=0.0))
+    return np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32) + np.float32(0)  # no -0.0
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -26,6 +26,8 @@ NUMBERS = {
     "--sample SHARE": "share of the manifest to train on; more, up to all, where that is less than 8,192 images a fine "
     "cluster",
     "--texts": "images that get a cluster: of the manifest, or of the whole pool",
+    "--same-meaning COSINE": "also write which images of a fine cluster are copies of others: those whose embeddings "
+    "have this cosine or more, as 0.95",
 }
 
 
@@ -59,6 +61,11 @@ def summary(facts: dict[str, Any]) -> str:
         f"{counted(facts['without_embedding'], 'image')} without an embedding",
         *aligned(rows, left=(0, 3)),
     ]
+    if copies := facts.get("copies"):
+        lines.append(
+            f"{counted(copies['images'], 'image')} ({percent(copies['images'], facts['images'])}) are copies of "
+            f"{counted(copies['of'], 'image')}, by a cosine of {copies['cosine']} or more"
+        )
     return "\n".join(lines)
 
 

@@ -52,6 +52,8 @@ GATE = {
     "column text or caption",
     "--same-image COLUMN[:K]": "one image of a picture stays, with the texts of all copies: those with the same value "
     "in a column of --images or --status, as sha256, or with hashes that differ in K bits at most, as phash:4",
+    "--same-meaning TABLE": "remove semantic copies with their texts: the folder or the table that clip-cluster "
+    "--same-meaning wrote says for which image each goes",
     "--captions TABLE": "captions of images, with --match-captions: Parquet files with uid (or url), caption and "
     "perhaps score",
     "--match-captions": "balance an image by its caption: the caption's language and entries take the place of the alt "

@@ -11,7 +11,7 @@ from curation.gate.image_rules import OF_HOSTS
 from curation.gate.plan import GatePlan
 from runtime.errors import InputError, require_several
 
-_PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "captions")
+_PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "same_meaning", "captions")
 _SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
 
 
@@ -30,6 +30,7 @@ class GateOptions:
     decontaminate_within: bits in which the pHash of such a picture may differ.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
     same_image: a column of images or status, as sha256 or phash:4: one image of those that are alike in it stays.
+    same_meaning: a table of semantic copies, with uid and copy_of: a copy goes where the image that it is one of stays.
     captions: a table of captions, by uid or url.
     match_captions: balance images by their captions; by alt texts where there is none.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
@@ -47,6 +48,7 @@ class GateOptions:
     decontaminate_within: int = 4
     decontaminate_texts: Paths = ()
     same_image: str | None = None
+    same_meaning: Paths = ()
     captions: Paths = ()
     match_captions: bool = False
     steps: Sequence[str] = ()

@@ -23,6 +23,7 @@ from curation.gate.only import UidList
 from curation.gate.pictures import Pictures, SameImage
 from curation.gate.policies import RULES, Policy
 from curation.gate.robots_agents import robots_agents
+from curation.gate.same_meaning import SameMeaning
 from curation.gate.steps import Gate, named
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -55,6 +56,7 @@ class GatePlan:
     evaluation: EvaluationSets | None = None
     evaluation_texts: EvaluationTexts | None = None
     pictures: Pictures | None = None
+    meaning: SameMeaning | None = None
     captions: ImageTable | None = None  # they take the place of alt texts
     named: Mapping[str, str] = field(default_factory=dict)  # steps of other packages, with their values
     keep_removed: float | None = None  # the share of removed images that is written down
@@ -75,6 +77,7 @@ class GatePlan:
             agents=robots_agents(options.robots_agents) if options.robots else (),
             evaluation=_evaluation(options),
             evaluation_texts=EvaluationTexts.read(options.decontaminate_texts) if options.decontaminate_texts else None,
+            meaning=SameMeaning.find(options.same_meaning) if options.same_meaning else None,
             captions=find_captions(options.captions) if options.captions else None,
             named=named(options.steps),
             keep_removed=options.keep_removed,
@@ -101,7 +104,7 @@ class GatePlan:
     @property
     def removes(self) -> bool:
         """Whether images or texts may go: what hosts say alone removes none."""
-        return any((self.asks, self.pictures, self.captions, self.images_per_domain, self.named))
+        return any((self.asks, self.pictures, self.meaning, self.captions, self.images_per_domain, self.named))
 
     @property
     def asks(self) -> bool:
@@ -125,6 +128,7 @@ class GatePlan:
             if self.evaluation_texts
             else [],
             "one image for each": [str(self.pictures.same)] if self.pictures else [],
+            "no copy in": [self.meaning.table.name] if self.meaning else [],
             "balanced by": [self.captions.name] if self.captions else [],
             "steps": [f"{name}={value}" if value else name for name, value in self.named.items()],
         }

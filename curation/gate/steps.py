@@ -35,6 +35,7 @@ OF_FLAGS = {
     "hosts": "curation.gate.hosts:step",
     "conditions": "curation.gate.conditions:step",
     "copies": "curation.gate.copies:step",
+    "meaning": "curation.gate.meaning:step",
     "domains": "curation.gate.domains:step",
 }
 NAMED: dict[str, str] = {}  # steps of this package that have no flags: `plan.named` has the value of each

@@ -19,7 +19,8 @@ from runtime.storage.paths import FullDisk, as_path, files, in_threads, names, r
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
-PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters")  # folders whose files are all known
+# Folders whose files are all known.
+PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters", "copies")
 NAMED = 5  # files that a sentence names
 BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
 

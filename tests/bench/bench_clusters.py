@@ -1,6 +1,7 @@
 """Measure balanced k-means against scikit-learn's, and the assignment of vectors against the bare matrix product.
 
-    python tests/bench/bench_clusters.py [blobs real unseen training assign] --millions 10 --real embeddings.parquet
+    python tests/bench/bench_clusters.py [blobs real unseen training assign copies real_copies] --millions 10 \\
+        --real embeddings.parquet
 
 blobs:  sizes and inertia where balance costs nothing: groups of equal size; needs scikit-learn (`make bench`).
 real:   what balance costs among the embeddings of a table, as clip-cluster writes them.
@@ -9,6 +10,10 @@ training: seconds and memory of training, by so many millions of vectors; OMP_NU
 assign: vectors of 384 dimensions, made in blocks, to 1,024 centres, in turns with NumPy's product of the same blocks,
         in two processes of one thread each, as Spark's tasks run. Digests of the answers for several sizes of blocks
         show that these do not matter; OMP_NUM_THREADS=2 gives the same ones.
+copies: what leaders of one fine cluster cost an image, by its size: one where no vector is a copy, one where nearly all
+        are; with the digests of the answers for other blocks.
+real_copies: by cosine, how many vectors of a table stay in --clusters fine ones and in one, beside what SemDeDup's own
+        rule keeps; pairs are compared with those of a product of all with all, and of faiss where it is installed.
 """
 
 import argparse
@@ -17,6 +22,7 @@ import resource
 import sys
 import time
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as in Spark's workers; read when NumPy is imported
@@ -28,8 +34,10 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.clustering import centres as module  # noqa: E402
+from curation.clustering import leaders as leading  # noqa: E402
 from curation.clustering.centres import Centres  # noqa: E402
 from curation.clustering.training import Clusters, train  # noqa: E402
+from curation.clustering.vectors import scaled  # noqa: E402
 from runtime.interrupts import process_pool  # noqa: E402
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
@@ -97,6 +105,112 @@ def assign(args) -> None:
     for block in (1024, 100, 4096):
         module.BLOCK = block
         print(f"blocks of {block}: {_digest(_part(0)[:20_000])}")
+
+
+def copies(args) -> None:
+    """Print a row for each size of a cluster, and digests."""
+    chance = np.random.default_rng(0)
+    for kind, noise in (("no copies", 2.0), ("nearly all are copies", 0.1)):
+        for number in (round(args.millions * 1e6 / 4), round(args.millions * 1e6)):
+            vectors = np.empty((number, DIMENSION), np.float32)
+            middle = chance.normal(size=DIMENSION)
+            for begin in range(0, number, PART):
+                some = vectors[begin : begin + PART]
+                some[:] = middle + noise * chance.normal(size=some.shape)
+            _leaders(vectors[:100])  # compiles
+            begin = time.process_time()
+            found = _leaders(vectors)
+            spent = (time.process_time() - begin) / number * 1e6
+            stay, peak = len(np.unique(found)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+            print(f"{kind}, {number:,} vectors: {stay:,} stay, {spent:.1f} µs an image, {peak:.0f} MB", flush=True)
+    for first, block, chunk in ((64, 1024, 4096), (1, 100, 333), (500, 500, 1000)):
+        leading.FIRST, leading.BLOCK, leading.CHUNK = first, block, chunk
+        digest = blake2b(_leaders(vectors[:20_000]).tobytes(), digest_size=8).hexdigest()
+        print(f"blocks of {first} to {block} against {chunk}: {digest}")
+
+
+def real_copies(args) -> None:
+    """Print a row for each cosine."""
+    import pyarrow.parquet as pq
+
+    column = pq.read_table(args.real, columns=["embedding"])["embedding"].combine_chunks()
+    vectors = np.asarray(column.flatten(), np.float32).reshape(len(column), -1)
+    vectors = scaled(np.random.default_rng(0).permutation(vectors))
+    unit = vectors.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    clusters = {number: train(unit.astype(np.float32), np.ones(len(unit)), number, seed=0) for number in args.clusters}
+    numbers = {number: each.assign(unit.astype(np.float32))[0] for number, each in clusters.items()} | {1: None}
+    for cosine in (0.98, 0.95, 0.9, 0.85, 0.8):
+        later, earlier = _pairs(unit, cosine)
+        print(f"| {cosine} | {len(later):,} pairs", end="")
+        for number, own in numbers.items():
+            rows = [np.arange(len(vectors))] if own is None else [np.flatnonzero(own == each) for each in range(number)]
+            stay = sum(len(np.unique(_leaders(vectors[each], cosine))) for each in rows)
+            is_seen = np.ones(len(later), bool) if own is None else own[later] == own[earlier]
+            their = _by_similarity(unit, rows, cosine)
+            print(f" | {number}: {stay / len(vectors):.2%}, SemDeDup {their / len(vectors):.2%}", end="")
+            print(f", {is_seen.mean():.1%} of pairs", end="")
+            _require_leaders(_leaders(vectors[rows[0]], cosine), unit[rows[0]], cosine)
+        print(f" | {_faiss(unit, cosine, later, earlier)} |", flush=True)
+
+
+def _leaders(vectors: np.ndarray, cosine: float = 0.95) -> np.ndarray:
+    leaders = leading.Leaders(vectors.shape[1], cosine)
+    try:
+        return np.concatenate([leaders.of(vectors[begin : begin + PART])[0] for begin in range(0, len(vectors), PART)])
+    finally:
+        leaders.close()
+
+
+def _pairs(unit: np.ndarray, cosine: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return all pairs (later, earlier) of vectors of length 1 with this cosine, by products in float64."""
+    found = []
+    for begin in range(0, len(unit), 1024):
+        near = unit[begin : begin + 1024] @ unit.T >= cosine
+        rows, others = np.nonzero(near)
+        found.append(np.stack([rows + begin, others])[:, others < rows + begin])
+    return tuple(np.concatenate(found, axis=1))
+
+
+def _require_leaders(numbers: np.ndarray, unit: np.ndarray, cosine: float) -> None:
+    """Compare leaders with what all pairs say, one vector after the other."""
+    later, earlier = _pairs(unit, cosine)
+    bounds = np.searchsorted(later, np.arange(len(unit) + 1))
+    leader = np.arange(len(unit))
+    for row in range(len(unit)):
+        near = earlier[bounds[row] : bounds[row + 1]]
+        near = near[leader[near] == near]
+        leader[row] = near.min(initial=row)
+    if not np.array_equal(np.unique(leader)[numbers], leader):
+        raise SystemExit(f"leaders differ at {cosine}")
+
+
+def _by_similarity(unit: np.ndarray, clusters: list[np.ndarray], cosine: float) -> int:
+    """Return how many vectors SemDeDup keeps: those without one above the cosine before them, the outermost first."""
+    kept = 0
+    for rows in clusters:
+        own = unit[rows]
+        own = own[np.argsort(own @ own.mean(axis=0))]
+        for begin in range(0, len(own), 1024):
+            near = own[begin : begin + 1024] @ own.T >= cosine
+            kept += int((~np.tril(near, begin - 1).any(axis=1)).sum())
+    return kept
+
+
+def _faiss(unit: np.ndarray, cosine: float, later: np.ndarray, earlier: np.ndarray) -> str:
+    """Return how faiss's pairs differ from these, and the largest distance of such a pair from the cosine."""
+    if find_spec("faiss") is None:
+        return ""
+    import faiss
+
+    index = faiss.IndexFlatIP(unit.shape[1])
+    index.add(unit.astype(np.float32))
+    bounds, _, others = index.range_search(unit.astype(np.float32), cosine)
+    rows = np.repeat(np.arange(len(unit)), np.diff(bounds.astype(np.int64)))
+    theirs = (rows * len(unit) + others)[others < rows]
+    other = np.setxor1d(theirs, later * len(unit) + earlier)
+    off = [abs(unit[pair // len(unit)] @ unit[pair % len(unit)] - cosine) for pair in other]
+    return f"faiss: {len(other)} of {len(theirs):,} pairs differ, by {max(off, default=0):.0e} of the cosine at most"
 
 
 def _compare(kind: str, vectors: np.ndarray, number: int) -> None:

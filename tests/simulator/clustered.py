@@ -46,7 +46,7 @@ class Clustering(Kind):
         return _without_frames()
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
-        config, encoder = ClusterConfig(fine=4, coarse=2, texts="pool"), str(folder / ENCODER)
+        config, encoder = ClusterConfig(fine=4, coarse=2, texts="pool", same_meaning=0.9), str(folder / ENCODER)
         request = Request(str(folder / RUN), str(output), config, encoder=encoder, overwrite=command.overwrite)
         cluster(session, request)
 
@@ -54,7 +54,7 @@ class Clustering(Kind):
         facts = read_json(output / self.finished) or {}
         facts.pop("checksums", None)  # of which verify tells
         own = ("centres.parquet", "coarse_centres.parquet", "clusters.html")
-        return contents(output, ("clusters",), own) | {self.finished: json.dumps(facts).encode()}
+        return contents(output, ("clusters", "copies"), own) | {self.finished: json.dumps(facts).encode()}
 
     def require_whole(self, output: Path) -> None:
         verify(output)

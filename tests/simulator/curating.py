@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
 from curation.gate.options import GateOptions
+from curation.images.uids import uids
 from curation.matching.finders import open_automata, open_matchers
 from curation.run import sizes
 from curation.run.order import curate
@@ -24,7 +25,7 @@ from metadata.entries import Entries
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 
-TABLE, EXCLUDED = "table.parquet", "excluded.txt"
+TABLE, COPIES, EXCLUDED = "table.parquet", "copies.parquet", "excluded.txt"
 WORDS = "dog cat tree house river moon sky hill boat bird".split()
 _THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
 _SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
@@ -51,6 +52,8 @@ class Curate(Kind):
         scores = [number % 5 for number in range(len(urls))]
         digests = [f"{number // 2:x}" for number in range(len(urls))]
         pq.write_table(pa.table({"url": urls, "score": scores, "sha256": digests}), folder / TABLE)
+        found = uids(pa.array(urls)).to_pylist()
+        pq.write_table(pa.table({"uid": found[1::5], "copy_of": found[3::5]}), folder / COPIES)
 
     def settings(self, command: Command) -> AbstractContextManager:
         return patch.object(sizes, "BUCKET_ROWS", command.bucket_rows)
@@ -87,8 +90,9 @@ def _gate(folder: Path) -> Options:
 
 
 def _table(folder: Path) -> Options:
-    """Return a condition on a table, and that one image of a picture stays."""
-    return Options(gate=GateOptions(images=[[folder / TABLE]], keep="score > 0", same_image="sha256", keep_removed=1))
+    """Return a condition on a table, and that one image of a picture and of a meaning stays."""
+    asked = {"images": [[folder / TABLE]], "same_image": "sha256", "same_meaning": [folder / COPIES]}
+    return Options(gate=GateOptions(**asked, keep="score > 0", keep_removed=1))
 
 
 CURATE = (

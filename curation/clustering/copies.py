@@ -1,0 +1,196 @@
+"""Find semantic copies on Spark: images of a fine cluster whose embeddings have a cosine of the threshold or more.
+
+As SemDeDup (arXiv 2303.09540), but by leaders: `leaders` says which images stay. Which embedding of each image counts
+goes to the tasks that read embeddings, vectors from there to the task of their fine cluster, copies to that of their
+file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.by_uid.by_key import Places
+from curation.by_uid.join import TURNS
+from curation.by_uid.rows import PLACE
+from curation.by_uid.tables import key_columns
+from curation.clustering.joining import CHOSEN, ROW_BITS
+from curation.clustering.leaders import Leaders
+from curation.clustering.vectors import Embeddings, scaled
+from curation.run.sizes import MOST_BUCKETS
+from curation.schemas import SEMANTIC_COPIES
+from runtime.buckets import Packer, buckets_for, by_bucket
+from runtime.draws import draws
+from runtime.packed_rows import Block
+from runtime.shuffle import Relay, exchange
+from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.parquet import batches, part_writer, row_counts
+from runtime.tallies import Tallies
+
+PURPOSE = "semantic copies"  # of the draw
+COSINE = b"cosine"  # the metadata of the schema that states what was asked for
+TASK_BYTES = 64 << 20  # of vectors for a task that compares
+SENT_BYTES = 1 << 20  # of vectors that are dealt out at a time
+_READ_ROWS = 1 << 16
+_ROW_GROUP = 1 << 16
+_IMAGE = [pa.field(f"image_{each.name}", each.type) for each in PLACE]
+_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), *_IMAGE])  # PLACE is that of the embedding
+_FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How embeddings of images meet by fine cluster, the cosine, and the seed of the order."""
+
+    embeddings: Embeddings
+    rows: Places  # of usable embeddings
+    images: Places
+    fine: int  # clusters
+    cosine: float
+    seed: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of an image on the way to its cluster."""
+        own = [pa.field("draw", pa.float64()), pa.field("vector", self.embeddings.kind)]
+        return pa.schema([CHOSEN.field("uid"), *PLACE, CHOSEN.field("fine"), *own])
+
+    @property
+    def bits(self) -> int:
+        """The bits of the number of a fine cluster."""
+        return max(1, (self.fine - 1).bit_length())
+
+    def keys(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Return keys of rows by cluster and, within it, by draw."""
+        free = 64 - self.bits
+        draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # all its bits
+        draw = draw >> np.uint64(53 - free) if free < 53 else draw << np.uint64(free - 53)
+        return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
+
+
+def write_copies(spark: SparkSession, chosen: Sequence[OwnFile], how: Comparison, folder: Path) -> Tallies:
+    """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and `copied` images that stay for them.
+
+    `chosen` says which embedding of each image counts.
+    """
+    size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
+    wanted = max(size // TASK_BYTES, TURNS * spark.sparkContext.defaultParallelism)
+    tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
+    relays = [Relay(partial(_with_vectors, how=how), how.rows.tasks), Relay(partial(_compared, how=how), tasks)]
+    receive = partial(_write, how=how, folder=folder)
+    return exchange(spark, [*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
+
+
+def _send(file: OwnFile, _: Tallies, how: Comparison) -> Iterator[Block]:
+    """Yield the images of a file, in blocks by the file of their embedding."""
+    packer = Packer(how.rows.tasks)
+    for batch in batches(file, _READ_ROWS):
+        place = batch["place"].to_numpy()
+        of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
+        columns = [*of_embedding, batch["uid"], batch["fine"], batch["file"], batch["row"]]
+        rows = pa.RecordBatch.from_arrays(columns, schema=_SENT)
+        yield from packer.deal(rows, how.rows.keys(rows))
+    yield from packer.finish()
+
+
+def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: Comparison) -> Iterator[Block]:
+    """Yield images with the numbers of their embeddings, in blocks by fine cluster."""
+    packer, stream = Packer(1 << how.bits), how.rows.stream(blocks, _SENT)
+    each = max(1, SENT_BYTES // (4 * how.embeddings.dimension))
+    for number in stream.files():
+        begin = 0
+        for numbers in how.embeddings.numbers(how.embeddings.table.files[number]):
+            rows = stream.take(number, begin, begin + len(numbers))
+            for some in (rows.slice(at, each) for at in range(0, rows.num_rows, each)) if rows else ():
+                sent = _with_numbers(some, numbers[some["row"].to_numpy() - begin], how)
+                yield from packer.deal(sent, how.keys(sent))
+            begin += len(numbers)
+    yield from packer.finish()
+
+
+def _with_numbers(rows: pa.RecordBatch, numbers: np.ndarray, how: Comparison) -> pa.RecordBatch:
+    narrow = numbers.astype(how.embeddings.kind.value_type.to_pandas_dtype())
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(narrow.ravel()), how.embeddings.dimension)
+    drawn = pa.array(draws(how.seed, PURPOSE, rows["uid"]))
+    columns = [rows["uid"], rows["image_file"], rows["image_row"], rows["fine"], drawn, vectors]
+    return pa.RecordBatch.from_arrays(columns, schema=how.schema)
+
+
+def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: Comparison) -> Iterator[Block]:
+    """Yield the copies of some clusters, in blocks by file of images."""
+    packer, cluster = Packer(how.images.tasks), None
+    for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
+        for rows in _of_clusters(pa.concat_batches([*bucket])):
+            fine = rows["fine"][0].as_py()
+            if cluster is None or cluster.fine != fine:
+                if cluster:
+                    cluster.close()
+                cluster = _Cluster(fine, how)
+            found = cluster.copies(rows, tallies)
+            yield from packer.deal(found, how.images.keys(found))
+    if cluster:
+        cluster.close()
+    yield from packer.finish()
+
+
+def _of_clusters(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of each cluster, in the order of draws."""
+    fine = rows["fine"].to_numpy()
+    high, low = (key.to_numpy() for key in key_columns(rows["uid"]))
+    order = np.lexsort((low, high, rows["draw"].to_numpy(), fine))
+    bounds = np.flatnonzero(np.diff(fine[order], prepend=-1, append=-1))
+    for begin, end in zip(bounds, bounds[1:], strict=False):
+        yield rows.take(pa.array(order[begin:end]))
+
+
+class _Cluster:
+    """A fine cluster, whose images come in the order of draws."""
+
+    def __init__(self, fine: int, how: Comparison) -> None:
+        self.fine = fine
+        self._leaders = Leaders(how.embeddings.dimension, how.cosine)
+        self._uids, self._has_copies = pa.array([], pa.string()), np.zeros(0, bool)
+
+    def copies(self, rows: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
+        """Return the copies among rows, _FOUND."""
+        values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
+        before = self._leaders.number
+        numbers, cosines = self._leaders.of(scaled(values.astype(np.float32)))
+        _, first = np.unique(numbers, return_index=True)
+        leads = np.zeros(len(numbers), bool)
+        leads[first] = numbers[first] >= before
+        self._uids = pa.concat_arrays([self._uids, rows["uid"].filter(pa.array(leads))])
+        self._has_copies = np.concatenate([self._has_copies, np.zeros(int(leads.sum()), bool)])
+        copied = np.unique(numbers[~leads])
+        tallies.add("copied", int((~self._has_copies[copied]).sum()))
+        self._has_copies[copied] = True
+        is_copy = pa.array(~leads)
+        own = rows.filter(is_copy)
+        copy_of = self._uids.take(pa.array(numbers[~leads]))
+        columns = [own["file"], own["row"], own["uid"], copy_of, pa.array(cosines[~leads])]
+        return pa.RecordBatch.from_arrays(columns, schema=_FOUND)
+
+    def close(self) -> None:
+        """Remove what waits in a file."""
+        self._leaders.close()
+
+
+def _write(partition: int, blocks: Iterator[bytes], how: Comparison, folder: Path) -> Tallies:
+    """Write the files of a task."""
+    stream, tallies = how.images.stream(blocks, _FOUND), Tallies()
+    schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})
+    for number in how.images.files_of(partition):
+        path = folder / f"{number:05d}.parquet"
+        with part_writer(path, schema, _ROW_GROUP) as writer:
+            for rows in stream.rest_of(number):
+                columns = rows.select(SEMANTIC_COPIES.names).columns
+                writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+        tallies.add("copies", writer.rows)
+        tally(tallies, path, writer.checksum)
+    return tallies

@@ -1,0 +1,167 @@
+"""The step `meaning`: remove the images that a table says are semantic copies of others that are left.
+
+A copy goes with its texts, as it is another picture than the one that stays for it. Of a leader that is not left no
+copy goes. Rows of the table meet leaders by key, and from there copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from curation.by_uid.by_key import ROWS, Places, buckets_of, deal, send_images
+from curation.by_uid.rows import PLACE
+from curation.by_uid.tables import KEY_NAMES, spelled
+from curation.config import CurationConfig
+from curation.gate.removed import StepFolder
+from curation.gate.rewriting import Begin, Change, rewrite_one, without
+from curation.gate.same_meaning import SameMeaning
+from curation.gate.steps import Step, removed
+from curation.run.hooks import Context
+from curation.run.sizes import group_buckets
+from runtime.buckets import Packer
+from runtime.errors import InputError
+from runtime.packed_rows import Block
+from runtime.shuffle import Relay, exchange
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import row_counts
+from runtime.tallies import Tallies
+
+if TYPE_CHECKING:
+    from curation.gate.plan import GatePlan
+
+# On the way to the leader a row of the table has the leader's KEY and, here, that of the copy. Then it has the KEY of
+# the copy, and `leads` says whether the leader is left; of an image `leads` says whether it has copies.
+_COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
+_TO_LEADER = pa.schema([*ROWS, *_COPY])
+_TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
+_PLACES = pa.schema(PLACE)
+
+
+@dataclass(frozen=True)
+class Meaning(Step):
+    """The step: of the images of one meaning one stays."""
+
+    same: SameMeaning
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
+        """Write the images that are no copies of others that are left."""
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(2 * places.images)
+        items = [*enumerate(images), *((-1, file) for file in self.same.table.files)]
+        send = partial(_send, same=self.same, buckets=buckets)
+        relays = [
+            Relay(partial(_to_copies, buckets=buckets), tasks),
+            Relay(partial(_to_files, buckets=buckets, places=places), tasks),
+        ]
+        receive = partial(
+            _receive, places=places, images=list(images), change=partial(_left, rule=str(self.same)), folder=folder
+        )
+        return exchange(context.spark, items, send, receive, places.tasks, relays)
+
+    def require(self, counted: Tallies, config: CurationConfig) -> None:
+        """Refuse a table of other images, and one in which an image that stays for others is a copy itself."""
+        name = self.same.table.name
+        if counted["rows"] and not counted["found"]:
+            raise InputError(
+                f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
+                "run (clip-cluster --texts pool --same-meaning)"
+            )
+        if counted["chained"]:
+            example = min(counted.beginning("chained_uid."))
+            raise InputError(
+                f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
+                "clustering"
+            )
+
+    def facts(self, counted: Tallies) -> dict[str, Any]:
+        """Return how many copies the table has, and how many were removed."""
+        table = {"name": self.same.table.name, "found": counted["found"]}
+        return {"tables": [table], "conditions": [removed(str(self.same), counted)]}
+
+
+def step(spark: SparkSession, plan: GatePlan) -> Meaning | None:
+    """Return the step where a table of semantic copies is given."""
+    return Meaning(plan.meaning) if plan.meaning else None
+
+
+def _send(item: tuple[int, Any], tallies: Tallies, same: SameMeaning, buckets: int) -> Iterator[Block]:
+    """Yield KEY and PLACE of the images of a file, or the rows of a file of the table, by their leaders."""
+    number, file = item
+    packer = Packer(buckets)
+    if number >= 0:
+        yield from send_images(number, file, _TO_LEADER, packer)
+    else:
+        for copies, leaders in same.read(file):
+            tallies.add("rows", len(copies[0]))
+            known = dict(zip(KEY_NAMES, leaders, strict=True))
+            known |= {field.name: key for field, key in zip(_COPY, copies, strict=True)}
+            yield from deal(packer, known, _TO_LEADER, len(copies[0]))
+    yield from packer.finish()
+
+
+def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
+    """Yield images, and the rows of the table by their copies, each with `leads`."""
+    packer = Packer(buckets)
+    for rows, groups in buckets_of(blocks, buckets, _TO_LEADER):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        own = is_image[groups.order]
+        has_image, has_rows = (groups.reduced(np.logical_or, each)[groups.numbers] for each in (own, ~own))
+        of_images, of_table = (rows.filter(pa.array(each)) for each in (is_image, ~is_image))
+        known = {field.name: of_images[field.name] for field in ROWS} | {"leads": pa.array(has_rows[is_image])}
+        yield from deal(packer, known, _TO_COPY, of_images.num_rows)
+        known = {name: of_table[field.name] for name, field in zip(KEY_NAMES, _COPY, strict=True)}
+        yield from deal(packer, known | {"leads": pa.array(has_image[~is_image])}, _TO_COPY, of_table.num_rows)
+    yield from packer.finish()
+
+
+def _to_files(
+    partition: int, blocks: Iterator[bytes], tallies: Tallies, buckets: int, places: Places
+) -> Iterator[Block]:
+    """Yield the places of copies whose leaders are left; tally images that the table has, and those that are both."""
+    packer = Packer(places.tasks)
+    for rows, groups in buckets_of(blocks, buckets, _TO_COPY):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        leads = rows["leads"].to_numpy(zero_copy_only=False)
+        is_row, is_led = (groups.reduced(np.logical_or, each[groups.order]) for each in (~is_image, ~is_image & leads))
+        is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
+        tallies.add("found", int((is_image & is_row).sum()))
+        goes = is_image & is_led
+        chained = np.flatnonzero(goes & leads)
+        if len(chained):
+            tallies.add("chained", len(chained))
+            tallies.add(f"chained_uid.{spelled(rows, chained[0])}")
+        found = rows.filter(pa.array(goes)).select(_PLACES.names)
+        yield from packer.deal(found, places.keys(found))
+    yield from packer.finish()
+
+
+def _receive(
+    partition: int,
+    blocks: Iterator[bytes],
+    places: Places,
+    images: Sequence[OwnFile],
+    change: Change,
+    folder: StepFolder,
+) -> Tallies:
+    """Rewrite the files of a task."""
+    stream, tallies = places.stream(blocks, _PLACES), Tallies()
+    for number in places.files_of(partition):
+        tallies += rewrite_one(number, stream, images, change, folder)
+    return tallies
+
+
+def _left(
+    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies, rule: str
+) -> pa.RecordBatch:
+    """Return the images whose rows do not come."""
+    goes = np.zeros(batch.num_rows, bool)
+    if rows is not None:
+        goes[rows["row"].to_numpy() - begin.row] = True
+    return without(batch, goes, rule, begin.removed, tallies)

@@ -1,0 +1,109 @@
+"""Semantic copies of a run are those of the naive twin, in the same bytes however the embeddings are cut and sent."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.clustering import copies as module
+from curation.clustering.config import ClusterConfig
+from curation.clustering.pipeline import Request, cluster
+from curation.commands.cluster import summary
+from curation.report.numbers import counted
+from curation.run.verify import verify
+from curation.schemas import SEMANTIC_COPIES
+from runtime.draws import draws
+from runtime.errors import InputError
+from tests.naive.semantic_copies import naive_copies, naive_cosine
+from tests.support.embeddings import embeddings_of, uids_of
+from tests.support.finished_run import FinishedRun, finished_run, image
+
+CONFIG = ClusterConfig(fine=5, coarse=2, texts="pool", same_meaning=0.95, seed=3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> FinishedRun:
+    return finished_run(tmp_path_factory.mktemp("run") / "r ü", [image(number) for number in range(240)], files=3)
+
+
+def table_of(folder: Path, vectors: dict[str, np.ndarray], files: int, kind: pa.DataType) -> str:
+    """Write a table in which some images have no embedding, some two, and some what is none."""
+    folder.mkdir()
+    names = [*vectors]
+    odd = [[float("nan")] * 12, [0.0] * 12, None, [float("inf")] * 12]
+    rows = [(uid, vectors[uid].tolist()) for uid in names]
+    rows += [(uid, odd[number % 4]) for number, uid in enumerate(names[:8])]
+    rows += [(uid, (-vectors[uid]).tolist()) for uid in names[8:16]] + [("f" * 32, [1.0] * 12)]
+    rows = rows if files == 1 else rows[::-1]
+    for number in range(files):
+        uids, lists = zip(*rows[number::files], strict=True)
+        table = pa.table({"uid": pa.array(uids), "embedding": pa.array(lists, kind)})
+        pq.write_table(table, folder / f"{number}.parquet", row_group_size=17)
+    return str(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "copies").iterdir())}
+
+
+def rows_of(folder: Path) -> list[dict]:
+    table = pq.read_table(folder / "copies")
+    assert table.schema.equals(SEMANTIC_COPIES)
+    return table.to_pylist()
+
+
+def require_right(folder: Path, vectors: dict[str, np.ndarray], cosine: float) -> int:
+    """Compare copies with the naive twin, given the clusters; return how many there are."""
+    clusters = {row["uid"]: row["fine"] for row in pq.read_table(folder / "clusters").to_pylist()}
+    own = {uid: vectors[uid].tolist() for uid in clusters}
+    expected = naive_copies(own, clusters, lambda uid: draws(CONFIG.seed, module.PURPOSE, [uid])[0], cosine)
+    rows = rows_of(folder)
+    assert {row["uid"]: row["copy_of"] for row in rows} == expected
+    assert len(rows) == len(expected)
+    for row in rows:
+        assert row["cosine"] == pytest.approx(min(1.0, naive_cosine(own[row["uid"]], own[row["copy_of"]])), rel=1e-14)
+    facts = json.loads((folder / "clusters.json").read_text())
+    assert facts["copies"] == {"cosine": cosine, "images": len(rows), "of": len({*expected.values()})}
+    assert f"copies of {counted(facts['copies']['of'], 'image')}, by a cosine of {cosine} or more" in summary(facts)
+    return len(rows)
+
+
+@pytest.mark.spark
+def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings_are_cut(
+    run, spark, tmp_path, monkeypatch
+):
+    uids = uids_of(run)
+    halves = {uid: vector.astype(np.float16) for uid, vector in embeddings_of(uids[:-9]).items()}
+    wide = {uid: vector.astype(np.float64) * 2.0**500 for uid, vector in halves.items()}
+    one = table_of(tmp_path / "one", halves, 1, pa.list_(pa.float16()))
+    many = table_of(tmp_path / "many", wide, 5, pa.large_list(pa.float64()))
+    a, b = tmp_path / "a", tmp_path / "b"
+    cluster(spark, Request(str(run.path), str(a), CONFIG, [one]))
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "TURNS", 1)  # fewer tasks that compare
+        patched.setattr(module, "SENT_BYTES", 100)
+        cluster(spark, Request(str(run.path), str(b), CONFIG, [many]))
+    assert contents(a) == contents(b)
+    assert require_right(a, halves, 0.95) > 20
+    assert [*contents(a)] == ["00000.parquet", "00001.parquet", "00002.parquet"]
+    assert pq.read_schema(a / "copies" / "00000.parquet").metadata[module.COSINE] == b"0.95"
+    copies = [row["uid"] for row in rows_of(a)]
+    assert copies == [row["uid"] for row in run.images if row["uid"] in copies]
+    assert verify(a).endswith("all 10 files are as they were written")
+
+    alone = replace(CONFIG, fine=1, coarse=1, same_meaning=1.0)  # one cluster, then none is asked for
+    cluster(spark, Request(str(run.path), str(a), alone, [one], overwrite=True))
+    assert require_right(a, halves, 1.0) > 5
+    cluster(spark, Request(str(run.path), str(a), replace(alone, same_meaning=None), [one], overwrite=True))
+    assert not (a / "copies").exists()
+    assert "copies" not in json.loads((a / "clusters.json").read_text())
+
+
+@pytest.mark.parametrize("cosine", [0, -0.5, 1.01, float("nan")])
+def test_what_is_no_cosine_is_refused(cosine):
+    with pytest.raises(InputError, match=r"same_meaning is .*; it is a cosine, above 0 and at most 1, as 0\.95"):
+        ClusterConfig(same_meaning=cosine)
