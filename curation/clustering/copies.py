@@ -25,6 +25,7 @@ from curation.clustering.leaders import Leaders
 from curation.clustering.vectors import Embeddings, scaled
 from curation.run.sizes import MOST_BUCKETS
 from curation.schemas import SEMANTIC_COPIES
+from runtime.arrow.buffers import one_array
 from runtime.buckets import Packer, buckets_for, by_bucket
 from runtime.draws import draws
 from runtime.packed_rows import Block
@@ -37,6 +38,7 @@ PURPOSE = "semantic copies"  # of the draw
 COSINE = b"cosine"  # the metadata of the schema that states what was asked for
 TASK_BYTES = 64 << 20  # of vectors for a task that compares
 SENT_BYTES = 1 << 20  # of vectors that are dealt out at a time
+COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
 _READ_ROWS = 1 << 16
 _ROW_GROUP = 1 << 16
 _IMAGE = [pa.field(f"image_{each.name}", each.type) for each in PLACE]
@@ -126,7 +128,7 @@ def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: Co
     """Yield the copies of some clusters, in blocks by file of images."""
     packer, cluster = Packer(how.images.tasks), None
     for bucket in by_bucket(blocks, 1 << how.bits, how.schema, how.keys):  # in the order of keys
-        for rows in _of_clusters(pa.concat_batches([*bucket])):
+        for rows in _of_clusters(pa.concat_batches([*bucket]), how.embeddings.dimension):
             fine = rows["fine"][0].as_py()
             if cluster is None or cluster.fine != fine:
                 if cluster:
@@ -139,14 +141,16 @@ def _compared(partition: int, blocks: Iterator[bytes], tallies: Tallies, how: Co
     yield from packer.finish()
 
 
-def _of_clusters(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of each cluster, in the order of draws."""
+def _of_clusters(rows: pa.RecordBatch, dimension: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of each cluster, in the order of draws, not too many at a time."""
     fine = rows["fine"].to_numpy()
     high, low = (key.to_numpy() for key in key_columns(rows["uid"]))
     order = np.lexsort((low, high, rows["draw"].to_numpy(), fine))
     bounds = np.flatnonzero(np.diff(fine[order], prepend=-1, append=-1))
+    most = max(1, COMPARED_BYTES // (4 * dimension))
     for begin, end in zip(bounds, bounds[1:], strict=False):
-        yield rows.take(pa.array(order[begin:end]))
+        for some in range(begin, end, most):
+            yield rows.take(pa.array(order[some : min(some + most, end)]))
 
 
 class _Cluster:
@@ -155,7 +159,7 @@ class _Cluster:
     def __init__(self, fine: int, how: Comparison) -> None:
         self.fine = fine
         self._leaders = Leaders(how.embeddings.dimension, how.cosine)
-        self._uids, self._has_copies = pa.array([], pa.string()), np.zeros(0, bool)
+        self._uids, self._has_copies = list[pa.Array](), np.zeros(0, bool)
 
     def copies(self, rows: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
         """Return the copies among rows, _FOUND."""
@@ -165,14 +169,14 @@ class _Cluster:
         _, first = np.unique(numbers, return_index=True)
         leads = np.zeros(len(numbers), bool)
         leads[first] = numbers[first] >= before
-        self._uids = pa.concat_arrays([self._uids, rows["uid"].filter(pa.array(leads))])
+        self._uids.append(rows["uid"].filter(pa.array(leads)))
         self._has_copies = np.concatenate([self._has_copies, np.zeros(int(leads.sum()), bool)])
         copied = np.unique(numbers[~leads])
         tallies.add("copied", int((~self._has_copies[copied]).sum()))
         self._has_copies[copied] = True
         is_copy = pa.array(~leads)
         own = rows.filter(is_copy)
-        copy_of = self._uids.take(pa.array(numbers[~leads]))
+        copy_of = one_array(pa.chunked_array(self._uids).take(pa.array(numbers[~leads])))
         columns = [own["file"], own["row"], own["uid"], copy_of, pa.array(cosines[~leads])]
         return pa.RecordBatch.from_arrays(columns, schema=_FOUND)
 

@@ -21,7 +21,7 @@ from runtime.storage.paths import room
 
 FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: of the first block, of the largest
 CHUNK = 4096  # leaders that a block is compared with at a time
-HELD_BYTES = 256 << 20  # of leaders in memory; further ones wait in a file
+HELD_BYTES = 128 << 20  # of leaders in memory; further ones wait in a file
 _UNIT = 2.0**-24  # the rounding error of a float32
 
 

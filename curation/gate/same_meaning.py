@@ -35,14 +35,16 @@ class SameMeaning:
         return cls(table, stated and stated.decode(errors="replace"))
 
     def read(self, file: tuple[str, Version]) -> Iterator[tuple[list[pa.Array], list[pa.Array]]]:
-        """Yield the KEY columns of the copies in a file, and those of the images that stay for them."""
+        """Yield the KEY columns of the copies in a file, and those of the other images that stay for them."""
         for batch in self.table.read(file, ["copy_of"]):
             try:
                 leaders = batch["copy_of"].cast(pa.string())
             except pa.ArrowException:
                 raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
-            rows = batch.filter(is_known := pc.is_valid(leaders))
-            yield [rows[field.name] for field in KEY], key_columns(leaders.filter(is_known))
+            own, theirs = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(theirs)
+            differs = pc.or_(*map(pc.not_equal, own, keys))
+            yield [each.filter(differs) for each in own], [each.filter(differs) for each in keys]
 
     def __str__(self) -> str:
         return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")

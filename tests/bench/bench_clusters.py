@@ -12,8 +12,8 @@ assign: vectors of 384 dimensions, made in blocks, to 1,024 centres, in turns wi
         show that these do not matter; OMP_NUM_THREADS=2 gives the same ones.
 copies: what leaders of one fine cluster cost an image, by its size: one where no vector is a copy, one where nearly all
         are; with the digests of the answers for other blocks.
-real_copies: by cosine, how many vectors of a table stay in --clusters fine ones and in one, beside what SemDeDup's own
-        rule keeps; pairs are compared with those of a product of all with all, and of faiss where it is installed.
+real_copies: by cosine, how many vectors of --real, or made-up ones, stay in one cluster and in --clusters, beside what
+        SemDeDup's own rule keeps; leaders are compared with those by all pairs, and pairs with faiss's if it is there.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from curation.clustering.vectors import scaled  # noqa: E402
 from runtime.interrupts import process_pool  # noqa: E402
 
 DIMENSION, CENTRES, PART = 384, 1024, 1 << 16  # vectors of one file
+COSINES = (0.98, 0.95, 0.9, 0.85, 0.8)
 KINDS = {"16 groups": (16, 500, 0.3), "64 groups": (64, 300, 0.5), "256 groups": (256, 100, 0.5)}
 
 
@@ -52,10 +53,7 @@ def blobs(args) -> None:
 
 def real(args) -> None:
     """Print a row for each number of clusters."""
-    import pyarrow.parquet as pq
-
-    column = pq.read_table(args.real, columns=["embedding"])["embedding"].combine_chunks()
-    vectors = np.asarray(column.flatten(), np.float32).reshape(len(column), -1)
+    vectors = _table(args.real)
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = np.random.default_rng(0).permutation(vectors)
     for number in args.clusters:
@@ -130,28 +128,50 @@ def copies(args) -> None:
 
 
 def real_copies(args) -> None:
-    """Print a row for each cosine."""
-    import pyarrow.parquet as pq
-
-    column = pq.read_table(args.real, columns=["embedding"])["embedding"].combine_chunks()
-    vectors = np.asarray(column.flatten(), np.float32).reshape(len(column), -1)
-    vectors = scaled(np.random.default_rng(0).permutation(vectors))
+    """Print a row for each number of clusters and cosine: pairs, the share inside clusters, shares that stay."""
+    vectors = scaled(np.random.default_rng(0).permutation(_table(args.real) if args.real else _mixture(20_000)))
     unit = vectors.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    clusters = {number: train(unit.astype(np.float32), np.ones(len(unit)), number, seed=0) for number in args.clusters}
-    numbers = {number: each.assign(unit.astype(np.float32))[0] for number, each in clusters.items()} | {1: None}
-    for cosine in (0.98, 0.95, 0.9, 0.85, 0.8):
-        later, earlier = _pairs(unit, cosine)
-        print(f"| {cosine} | {len(later):,} pairs", end="")
-        for number, own in numbers.items():
-            rows = [np.arange(len(vectors))] if own is None else [np.flatnonzero(own == each) for each in range(number)]
-            stay = sum(len(np.unique(_leaders(vectors[each], cosine))) for each in rows)
-            is_seen = np.ones(len(later), bool) if own is None else own[later] == own[earlier]
-            their = _by_similarity(unit, rows, cosine)
-            print(f" | {number}: {stay / len(vectors):.2%}, SemDeDup {their / len(vectors):.2%}", end="")
-            print(f", {is_seen.mean():.1%} of pairs", end="")
-            _require_leaders(_leaders(vectors[rows[0]], cosine), unit[rows[0]], cosine)
-        print(f" | {_faiss(unit, cosine, later, earlier)} |", flush=True)
+    later, earlier, products = _pairs(unit, COSINES[-1])
+    print(_faiss(unit, COSINES[-1], later, earlier), flush=True)
+    for number in (1, *args.clusters):
+        own = np.zeros(len(unit), np.int32)
+        if number > 1:
+            short = unit.astype(np.float32)
+            own = train(short, np.ones(len(short)), number, seed=0).assign(short)[0]
+        for cosine in COSINES:
+            near = np.flatnonzero(products >= cosine)
+            inside = near[own[later[near]] == own[earlier[near]]]
+            expected = _by_pairs(later[inside], earlier[inside], len(vectors))
+            for each in range(number):
+                rows = np.flatnonzero(own == each)
+                found = _leaders(vectors[rows], cosine)
+                if len(rows) and not np.array_equal(
+                    rows[np.unique(found, return_index=True)[1]][found], expected[rows]
+                ):
+                    raise SystemExit(f"leaders of {number} clusters differ at {cosine}")
+            stay, their = (
+                (expected == np.arange(len(vectors))).mean(),
+                _by_similarity(unit, own, later, earlier, inside),
+            )
+            share = len(inside) / max(1, len(near))
+            print(f"| {number:,} | {cosine} | {len(near):,} | {share:.1%} | {stay:.2%} | {their:.2%} |", flush=True)
+
+
+def _table(path: str) -> np.ndarray:
+    """Return the embeddings of a table."""
+    import pyarrow.parquet as pq
+
+    column = pq.read_table(path, columns=["embedding"])["embedding"].combine_chunks()
+    return np.asarray(column.flatten(), np.float32).reshape(len(column), -1)
+
+
+def _mixture(number: int) -> np.ndarray:
+    """Return vectors of groups of all widths, from equal ones to unlike ones."""
+    chance = np.random.default_rng(2)
+    groups, width = chance.normal(size=(2000, DIMENSION)), chance.choice([0, 0.2, 0.3, 0.5, 0.8], 2000)
+    drawn = chance.integers(0, 2000, number)
+    return (groups[drawn] + width[drawn, np.newaxis] * chance.normal(size=(number, DIMENSION))).astype(np.float32)
 
 
 def _leaders(vectors: np.ndarray, cosine: float = 0.95) -> np.ndarray:
@@ -162,39 +182,40 @@ def _leaders(vectors: np.ndarray, cosine: float = 0.95) -> np.ndarray:
         leaders.close()
 
 
-def _pairs(unit: np.ndarray, cosine: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return all pairs (later, earlier) of vectors of length 1 with this cosine, by products in float64."""
-    found = []
+def _pairs(unit: np.ndarray, cosine: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all pairs (later, earlier) of vectors of length 1 with this cosine, and it, by products in float64."""
+    found, products = [], []
     for begin in range(0, len(unit), 1024):
-        near = unit[begin : begin + 1024] @ unit.T >= cosine
-        rows, others = np.nonzero(near)
-        found.append(np.stack([rows + begin, others])[:, others < rows + begin])
-    return tuple(np.concatenate(found, axis=1))
+        near = unit[begin : begin + 1024] @ unit[: begin + 1024].T
+        rows, others = np.nonzero(near >= cosine)
+        is_pair = others < rows + begin
+        found.append(np.stack([rows + begin, others])[:, is_pair])
+        products.append(near[rows, others][is_pair])
+    later, earlier = np.concatenate(found, axis=1)
+    return later, earlier, np.concatenate(products)
 
 
-def _require_leaders(numbers: np.ndarray, unit: np.ndarray, cosine: float) -> None:
-    """Compare leaders with what all pairs say, one vector after the other."""
-    later, earlier = _pairs(unit, cosine)
-    bounds = np.searchsorted(later, np.arange(len(unit) + 1))
-    leader = np.arange(len(unit))
-    for row in range(len(unit)):
+def _by_pairs(later: np.ndarray, earlier: np.ndarray, number: int) -> np.ndarray:
+    """Return the leader of each vector, by all pairs, one vector after the other."""
+    bounds, leader = np.searchsorted(later, np.arange(number + 1)), np.arange(number)
+    for row in np.unique(later):
         near = earlier[bounds[row] : bounds[row + 1]]
-        near = near[leader[near] == near]
-        leader[row] = near.min(initial=row)
-    if not np.array_equal(np.unique(leader)[numbers], leader):
-        raise SystemExit(f"leaders differ at {cosine}")
+        leader[row] = near[leader[near] == near].min(initial=row)
+    return leader
 
 
-def _by_similarity(unit: np.ndarray, clusters: list[np.ndarray], cosine: float) -> int:
-    """Return how many vectors SemDeDup keeps: those without one above the cosine before them, the outermost first."""
-    kept = 0
-    for rows in clusters:
-        own = unit[rows]
-        own = own[np.argsort(own @ own.mean(axis=0))]
-        for begin in range(0, len(own), 1024):
-            near = own[begin : begin + 1024] @ own.T >= cosine
-            kept += int((~np.tril(near, begin - 1).any(axis=1)).sum())
-    return kept
+def _by_similarity(
+    unit: np.ndarray, own: np.ndarray, later: np.ndarray, earlier: np.ndarray, inside: np.ndarray
+) -> float:
+    """Return the share that SemDeDup keeps: vectors near none that is farther from the centre of their cluster."""
+    sums = np.zeros((own.max() + 1, unit.shape[1]))
+    np.add.at(sums, own, unit)
+    similarity = np.einsum("ij,ij->i", unit, sums[own])
+    place = np.empty(len(unit), np.int64)
+    place[np.argsort(similarity, kind="stable")] = np.arange(len(unit))
+    one, other = later[inside], earlier[inside]
+    goes = np.where(place[one] > place[other], one, other)
+    return 1 - len(np.unique(goes)) / len(unit)
 
 
 def _faiss(unit: np.ndarray, cosine: float, later: np.ndarray, earlier: np.ndarray) -> str:

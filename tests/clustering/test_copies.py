@@ -86,6 +86,7 @@ def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings
     with monkeypatch.context() as patched:
         patched.setattr(module, "TURNS", 1)  # fewer tasks that compare
         patched.setattr(module, "SENT_BYTES", 100)
+        patched.setattr(module, "COMPARED_BYTES", 12 * 4 * 7)
         cluster(spark, Request(str(run.path), str(b), CONFIG, [many]))
     assert contents(a) == contents(b)
     assert require_right(a, halves, 0.95) > 20

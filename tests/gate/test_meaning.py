@@ -37,7 +37,7 @@ def test_copies_of_images_that_are_left_go_with_their_texts(spark, tmp_path):
     leaders = uids[::4]
     copy_of = {uid: chance.choice([*leaders, "0" * 32]) for uid in uids if uid not in leaders and chance.random() < 0.7}
     rows = [(uid, leader, 0.97) for uid, leader in copy_of.items()]
-    rows += [("e" * 32, uids[0], 0.95), (uids[1], None, 0.95), rows[0]]
+    rows += [("e" * 32, uids[0], 0.95), (uids[1], None, 0.95), (uids[4], uids[4], 1.0), rows[0]]
     scores = {uid: chance.choice([0, 1, 1]) for uid in uids}
     table = write_table([{"uid": uid, "score": score} for uid, score in scores.items()], tmp_path / "scores")
     asked = {"images": [[table]], "keep": "score > 0", "keep_removed": 1}
