@@ -18,7 +18,7 @@ from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.run.sizes import MOST_BUCKETS
 from runtime.arrow.batching import gather_reduced
 from runtime.arrow.buffers import one_batch
-from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
+from runtime.buckets import BUCKET_BYTES, FEWEST_ROWS, Packer, by_bucket
 from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
@@ -43,6 +43,10 @@ class Places:
         """Return the places of the rows of files that have so many."""
         buckets, tasks = (1 << max(1, (number - 1).bit_length()) for number in (len(sizes), most_tasks))
         return cls(len(sizes), buckets, min(buckets, tasks), max(1, max(sizes, default=0).bit_length()), sum(sizes))
+
+    def relays(self, tasks: int) -> int:
+        """Return how many tasks pass on the rows: so many, or fewer where blocks for each receiver would be small."""
+        return min(tasks, 1 << (self.images // (FEWEST_ROWS * self.tasks)).bit_length())
 
     def files_of(self, task: int) -> range:
         """Return the numbers of the files that a task takes."""

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from curation.by_uid.by_key import ROWS, Groups, Places, deal, spread_keys
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
-from curation.run.sizes import MOST_BUCKETS, group_buckets
+from curation.run.sizes import MOST_BUCKETS, group_buckets, senders, sending
 from runtime.buckets import Packer, by_bucket
 from runtime.packed_rows import Block
 from runtime.shuffle import Relay, exchange
@@ -95,36 +95,41 @@ class Join:
         wanted = max(self.images.rows // FILE_ROWS, TURNS * spark.sparkContext.defaultParallelism)
         places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
         buckets, tasks = self._cut
-        relay = Relay(partial(self.joined, buckets=buckets, places=places), tasks)
+        relay = Relay(partial(self.joined, buckets=buckets, places=places), places.relays(tasks))
         receive = partial(self.written, write=write, places=places)
-        return exchange(spark, self._items, partial(self.sent, buckets=buckets), receive, places.tasks, [relay])
+        send = partial(self.sent, buckets=buckets)
+        return exchange(spark, self._items(buckets), send, receive, places.tasks, [relay])
 
     def count(self, spark: SparkSession, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
         """Return the sums of what `count` tallies of such rows, as they come."""
         buckets, tasks = self._cut
         receive = partial(self.counted, buckets=buckets, count=count)
-        return exchange(spark, self._items, partial(self.sent, buckets=buckets), receive, tasks)
+        return exchange(spark, self._items(buckets), partial(self.sent, buckets=buckets), receive, tasks)
 
-    @property
-    def _items(self) -> list[tuple[int, int]]:
-        """The files of all sides: the number of the side, and of the file."""
-        files = [len(self.images.files), *(len(table.files) for table in self.tables)]
-        return [(side, number) for side, own in enumerate(files) for number in range(own)]
+    def _items(self, buckets: int) -> list[list[tuple[int, int]]]:
+        """Return the files of all sides, in lists for tasks: the number of the side, and of the file."""
+        sizes = [(len(self.images.files), self.images.rows), *((len(own.files), own.rows) for own in self.tables)]
+        return [
+            items
+            for side, (files, rows) in enumerate(sizes)
+            for items in senders([(side, number) for number in range(files)], rows, buckets)
+        ]
 
     @property
     def _cut(self) -> tuple[int, int]:
         return group_buckets(self.images.rows + sum(table.rows for table in self.tables))
 
-    def sent(self, item: tuple[int, int], tallies: Tallies, buckets: int) -> Iterator[Block]:
-        """Yield the rows of a file of places, or of a table."""
-        (side, number), packer = item, Packer(buckets)
-        of_side = self.tables[side - 1] if side else self.images
-        for batch in of_side.read(of_side.files[number]):
-            known = {name: batch[name] for name in batch.schema.names}
-            known[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), len(batch))
-            if not side:
-                known["file"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
-            yield from deal(packer, known, self.schema, len(batch))
+    def sent(self, items: list[tuple[int, int]], tallies: Tallies, buckets: int) -> Iterator[Block]:
+        """Yield the rows of files of places, or of a table."""
+        packer = sending(buckets)
+        for side, number in items:
+            of_side = self.tables[side - 1] if side else self.images
+            for batch in of_side.read(of_side.files[number]):
+                known = {name: batch[name] for name in batch.schema.names}
+                known[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), len(batch))
+                if not side:
+                    known["file"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
+                yield from deal(packer, known, self.schema, len(batch))
         yield from packer.finish()
 
     def joined(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from curation.images.combine import differs
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.images.uids import uid_hashes
 from curation.run.hooks import Context
-from curation.run.sizes import group_buckets
+from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.batching import gather_reduced
 from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
 from runtime.draws import draws
@@ -51,11 +52,12 @@ class Domains(Step):
         """Write the images with the smallest draws of each domain."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(places.images)
+        items = senders([*enumerate(images)], places.images, buckets)
         send = partial(_send, buckets=buckets, most=self.most, seed=context.config.seed)
-        relay = Relay(partial(_pass_on, buckets=buckets, most=self.most, places=places), tasks)
+        relay = Relay(partial(_pass_on, buckets=buckets, most=self.most, places=places), places.relays(tasks))
         stay = partial(_stay, rule=self._title)
         receive = partial(_receive, places=places, images=list(images), change=stay, folder=folder)
-        return exchange(context.spark, list(enumerate(images)), send, receive, places.tasks, [relay])
+        return exchange(context.spark, items, send, receive, places.tasks, [relay])
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return how many images were removed."""
@@ -71,10 +73,11 @@ def step(spark: SparkSession, plan: GatePlan) -> Domains | None:
     return Domains(plan.images_per_domain) if plan.images_per_domain else None
 
 
-def _send(numbered: tuple[int, OwnFile], _: Tallies, buckets: int, most: int, seed: int) -> Iterator[Block]:
-    """Yield the images of a file that may stay, in blocks by domain."""
-    packer = Packer(buckets)
-    for rows in _smallest(_drawn(*numbered, seed), most):
+def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int, most: int, seed: int) -> Iterator[Block]:
+    """Yield the images of files that may stay, in blocks by domain."""
+    packer = sending(buckets)
+    drawn = chain.from_iterable(_drawn(number, file, seed) for number, file in images)
+    for rows in _smallest(drawn, most):
         yield from packer.deal(rows, _domains(rows))
     yield from packer.finish()
 

@@ -29,7 +29,7 @@ from curation.gate.steps import Step
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.run.hooks import Context
-from curation.run.sizes import MOST_BUCKETS, group_buckets
+from curation.run.sizes import group_buckets, sending
 from runtime.arrow.buffers import parts
 from runtime.buckets import Packer, buckets_for, by_bucket
 from runtime.errors import InputError
@@ -88,7 +88,10 @@ class Hosts(Step):
         number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
         meeting = Meeting(2 * number, places, tuple(map(str.lower, self.agents)))
         items: list[Item] = [*spread(context.spark, [*self.files.files]), *enumerate(images)]
-        send, relay = partial(_send, meeting=meeting), Relay(partial(_pass_on, meeting=meeting), tasks)
+        send, relay = (
+            partial(_send, meeting=meeting),
+            Relay(partial(_pass_on, meeting=meeting), places.relays(tasks)),
+        )
         receive = partial(_receive, images=list(images), places=places, folder=folder)
         return exchange(context.spark, items, send, receive, places.tasks, [relay])
 
@@ -122,7 +125,7 @@ def step(spark: SparkSession, plan: GatePlan) -> Hosts | None:
 
 
 def _send(item: Item, tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
-    packer = Packer(min(meeting.buckets, MOST_BUCKETS))  # with more, blocks would hold few rows
+    packer = sending(meeting.buckets)
     for rows in _files_of_hosts(item, tallies) if isinstance(item, list) else _urls(*item):
         yield from packer.deal(rows, meeting.keys(rows))
     yield from packer.finish()

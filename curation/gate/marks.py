@@ -24,7 +24,7 @@ from curation.gate.pictures import VALUE, Pictures
 from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS
 from curation.images.uids import uid_hashes
 from curation.near_copies.copies import copies_of
-from curation.run.sizes import group_buckets
+from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.batching import gather_reduced, gather_rows
 from runtime.arrow.buffers import one_batch
 from runtime.buckets import BUCKET_BYTES, Packer, Store, by_bucket
@@ -63,7 +63,8 @@ def write_marks(
     places = Places.of(row_counts(images))
     buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
     finding = Finding(pictures, buckets, places)
-    items = [*enumerate(images), *((-1, file) for file in pictures.table.files)]
+    items: list[list[tuple[int, Any]]] = senders([*enumerate(images)], places.images, buckets)
+    items += senders([(-1, file) for file in pictures.table.files], places.images, buckets)
     send, write = partial(_send, finding=finding), partial(_write, places=places, folder=folder)
     joining = Relay(partial(_with_values, finding=finding), tasks)
     if pictures.bits is None or pictures.same.distance is None:
@@ -78,13 +79,13 @@ def write_marks(
     return counted + exchange(spark, [], send, write, places.tasks, rows=blocks)
 
 
-def _send(item: tuple[int, Any], _: Tallies, finding: Finding) -> Iterator[Block]:
-    """Yield KEY and uid of the images of a file, or KEY and value of the rows of a table's file."""
-    number, file = item
-    packer = Packer(finding.buckets)
-    if number >= 0:
-        yield from send_images(number, file, _JOINED, packer, lambda batch: {"uid": batch["uid"]})
-    else:
+def _send(items: Sequence[tuple[int, Any]], _: Tallies, finding: Finding) -> Iterator[Block]:
+    """Yield KEY and uid of the images of files, or KEY and value of the rows of a table's files."""
+    packer = sending(finding.buckets)
+    for number, file in items:
+        if number >= 0:
+            yield from send_images(number, file, _JOINED, packer, lambda batch: {"uid": batch["uid"]})
+            continue
         for rows in finding.pictures.read(file):
             known = dict(zip(rows.schema.names, rows.columns, strict=True))
             yield from deal(packer, known, _JOINED, rows.num_rows)
@@ -93,7 +94,7 @@ def _send(item: tuple[int, Any], _: Tallies, finding: Finding) -> Iterator[Block
 
 def _with_values(partition: int, blocks: Iterator[bytes], tallies: Tallies, finding: Finding) -> Iterator[Block]:
     """Yield the images that have a value, with it, by value."""
-    packer = Packer(finding.buckets)
+    packer = sending(finding.buckets)
     for rows, groups in buckets_of(blocks, finding.buckets, _JOINED):
         found = _images_with_values(rows, groups, finding, tallies)
         yield from packer.deal(found, _value_keys(found))

@@ -17,7 +17,7 @@ from curation.gate.checks import Rule
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.images.uids import uid_hashes
 from curation.run.hooks import Context
-from curation.run.sizes import group_buckets
+from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.buffers import parts
 from runtime.buckets import Packer, by_bucket
 from runtime.errors import AGAIN
@@ -38,9 +38,10 @@ def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rul
     places, folder = Places.of(row_counts(images)), context.output.parts.begin("repeated")
     buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.images)
     send = partial(_send, buckets=buckets)
-    relay = Relay(partial(_pass_on, buckets=buckets, places=places, most=most), tasks)
+    relay = Relay(partial(_pass_on, buckets=buckets, places=places, most=most), places.relays(tasks))
     receive = partial(_receive, names=[file.path.name for file in images], places=places, folder=folder)
-    written = exchange(context.spark, list(enumerate(images)), send, receive, places.tasks, [relay])
+    items = senders([*enumerate(images)], places.images, buckets)
+    written = exchange(context.spark, items, send, receive, places.tasks, [relay])
     files = own_files(folder, checksums_in(written), AGAIN)
     return partial(is_repeated, repeated={file.path.name: file for file in files})
 
@@ -66,13 +67,14 @@ def _hashes(texts: pa.StructArray) -> np.ndarray:
     return uid_hashes(texts.field("text")).view(np.uint64)
 
 
-def _send(numbered: tuple[int, OwnFile], _: Tallies, buckets: int) -> Iterator[Block]:
+def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, buckets: int) -> Iterator[Block]:
     """Yield the number of images with each text, of some images at a time: an image has a text once."""
-    packer, (number, file) = Packer(buckets), numbered
-    for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
-        hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
-        columns = [pa.array(each) for each in (hashes, counts, np.full(len(hashes), number, np.int32))]
-        yield from packer.deal(pa.RecordBatch.from_arrays(columns, schema=_COUNTS), hashes)
+    packer = sending(buckets)
+    for number, file in images:
+        for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
+            hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
+            columns = [pa.array(each) for each in (hashes, counts, np.full(len(hashes), number, np.int32))]
+            yield from packer.deal(pa.RecordBatch.from_arrays(columns, schema=_COUNTS), hashes)
     yield from packer.finish()
 
 

@@ -20,7 +20,7 @@ from curation.gate.joined_tables import Part, facts_schema
 from curation.gate.plan import NOT_TRIED, ROW, SUCCESS
 from curation.gate.removed import StepFolder
 from curation.gate.rewriting import rewrite
-from curation.run.sizes import group_buckets
+from curation.run.sizes import group_buckets, senders, sending
 from runtime.buckets import Packer
 from runtime.packed_rows import Block
 from runtime.shuffle import BLOCKS, Relay, as_row, exchange
@@ -62,16 +62,16 @@ def rewritten(
     buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
     join = Join(buckets, places, parts, checks.tables, has_status)
     blocks = [map_batches(rows, partial(_packed, join=join, found=found), BLOCKS) for rows, found in facts]
-    send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), tasks)
+    send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), places.relays(tasks))
     receive = partial(_receive, images=list(images), places=places, checks=checks, folder=folder)
-    items = list(enumerate(images))
+    items = senders([*enumerate(images)], places.images, buckets)
     spark = facts[0][0].sparkSession
     return exchange(spark, items, send, receive, places.tasks, [relay], reduce(DataFrame.union, blocks))
 
 
 def _packed(rows: Iterable[pa.RecordBatch], join: Join, found: int) -> Iterator[pa.RecordBatch]:
     """Yield BLOCKS of facts, which are of the tables `found` where rows do not say."""
-    packer = Packer(join.buckets)
+    packer = sending(join.buckets)
     for batch in rows:
         known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}
         known |= dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -79,9 +79,10 @@ def _packed(rows: Iterable[pa.RecordBatch], join: Join, found: int) -> Iterator[
     yield from map(as_row, packer.finish())
 
 
-def _send(numbered: tuple[int, OwnFile], _: Tallies, join: Join) -> Iterator[Block]:
-    packer = Packer(join.buckets)
-    yield from send_images(*numbered, join.schema, packer)
+def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, join: Join) -> Iterator[Block]:
+    packer = sending(join.buckets)
+    for number, file in images:
+        yield from send_images(number, file, join.schema, packer)
     yield from packer.finish()
 
 

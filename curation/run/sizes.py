@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from curation.inputs.files import Input
 from curation.inputs.formats import formats
-from runtime.buckets import buckets_for
+from runtime.buckets import FEWEST_ROWS, Packer, buckets_for
+
+Item = TypeVar("Item")
 
 BUCKET_ROWS = 1 << 18  # pairs that are grouped together in memory: some 250 MB
-MOST_BUCKETS = 1 << 13  # of a file of pairs, where a task could not hold enough rows for larger blocks
+MOST_BUCKETS = 1 << 13  # that a task sends to, where it could not hold enough rows for larger blocks
 BLOCK_ROWS = 100  # rows of a block for which an input should be enough, else a task takes several
 TASK_ROWS = 1 << 20  # pairs that a task groups, bucket after bucket
 FEW_TASKS = 1 << 8  # up to so many take one bucket each, so that cores are not idle
@@ -28,6 +33,22 @@ def group_buckets(rows: float) -> tuple[int, int]:
     number = buckets_for(rows, BUCKET_ROWS)
     tasks = max(min(number, FEW_TASKS), buckets_for(rows, TASK_ROWS))
     return number, min(tasks, MOST_BUCKETS)
+
+
+def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]]:
+    """Return items with so many rows in all in lists, one for each task: with few rows, blocks of a bucket are small.
+
+    >>> senders("abcdef", 1e6, 4), [len(files) for files in senders([""] * 4000, 1e9, 8192)][:2]
+    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [17, 17])
+    """
+    tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
+    each = max(1, -(-len(items) // tasks))
+    return [list(items[begin : begin + each]) for begin in range(0, len(items), each)]
+
+
+def sending(buckets: int) -> Packer:
+    """Return the packer of such a task. Who takes its blocks deals them out to all buckets, where these are more."""
+    return Packer(min(buckets, MOST_BUCKETS))
 
 
 def pairs_in(file: Input) -> float:

@@ -15,6 +15,7 @@ from curation.by_uid import join
 from curation.by_uid.join import Images, Join, Table, first
 from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns
+from curation.run import sizes as sizes_of_runs
 from runtime import buckets
 from runtime.errors import InputError
 from runtime.tallies import Tallies
@@ -88,6 +89,8 @@ def test_files_get_what_a_dictionary_gives_them(session, tmp_path, monkeypatch, 
     flags = [[(uid, uid % 2 == 0) for uid in range(30, 60)]]
     if is_small and isinstance(session, Session):  # workers of Spark would not know
         monkeypatch.setattr(buckets, "BUCKET_BYTES", 400)
+        for name, rows in (("BUCKET_ROWS", 16), ("MOST_BUCKETS", 4), ("FEWEST_ROWS", 8)):
+            monkeypatch.setattr(sizes_of_runs, name, rows)
         monkeypatch.setattr(join, "FILE_ROWS", 1 << 30)
         monkeypatch.setattr(join, "TURNS", 1)
         monkeypatch.setattr(join, "FOUND_ROWS", 3)
