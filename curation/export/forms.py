@@ -53,8 +53,10 @@ class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
     A form is a dataclass. Its fields are the flags that it takes, by their names; `clusters` is a ByCluster. The
-    command has the flags `tars`, `captions`, `clusters` and `seed` for all forms, and what the first three
-    name is not written over. Other packages name forms in entry points of the group `clip_curation.export_forms`.
+    command has the flags `tars`, `captions`, `clusters` and `seed` for all forms. What `tars`, `captions`, `clusters`,
+    `scores` and `status` name is not written over.
+
+    Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]

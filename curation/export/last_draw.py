@@ -89,7 +89,7 @@ class Clocks:
             yield uids, number
 
     def until(self, keys: np.ndarray, below: np.ndarray, last: int) -> np.ndarray:
-        """Return how many times each image has up to one; the smallest time of all is 1."""
+        """Return how many times each image has up to `last`, of which 0 is before all."""
         found = np.empty(len(keys), np.int64)
         kernels.count_until(keys, below, *self._falling, np.uint64(last), found)
         return found

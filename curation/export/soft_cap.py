@@ -83,8 +83,8 @@ class SoftCap:
                 f"of {counted(without + not_finite, 'image')} none has a finite score; give tables with the uids of "
                 "the run, and weights of columns that have numbers"
             )
-        clocks = Clocks(float(self.penalty), self.decay, greatest)
-        with folder.progress.stage("find the last draw", "passes"):
+        clocks = Clocks(float(self.penalty), self.decay, float(greatest))
+        with folder.progress.stage("find the last draw"):
             last = clocks.last(folder.spark, logits, self.draws)
         make = partial(_write_drawn, clocks=clocks, last=last)
         names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
