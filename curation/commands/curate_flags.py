@@ -12,7 +12,7 @@ from curation.gate.options import GateOptions
 from curation.gate.policies import RULES
 from curation.inputs.tables.columns import TableOptions
 from curation.inputs.tables.dialects import DIALECTS
-from curation.run.request import Options
+from curation.run.request import PDQ_NEAR, Options
 from runtime.arguments import Parser, add_fields
 
 COLUMNS = {
@@ -178,7 +178,7 @@ def _add_inputs(group: _ActionsContainer) -> None:
 
 
 def _add_gate(group: _ActionsContainer) -> None:
-    bits = "bits in which the PDQ of an image may differ from one that an --exclude list names"
+    bits = f"bits in which the PDQ of an image may differ from one that an --exclude list names (default: {PDQ_NEAR})"
     add_fields(group, Options, {"--exclude-bits K": bits})
     add_fields(group, GateOptions, GATE)
     group.add_argument(

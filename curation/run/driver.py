@@ -207,7 +207,7 @@ class Steps:
 
     def _exclusion(self, work: Path) -> Exclusion:
         """Return what is excluded, with the images that have listed hashes."""
-        own, gate, bits = self.request.exclusion, self.request.gate, self.request.options.exclude_bits
+        own, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
         if not own.hashes or gate is None:
             return own
         with self.progress.stage("look up listed hashes"):

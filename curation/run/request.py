@@ -22,7 +22,8 @@ from metadata.entries import Entries
 from metadata.entry_lists import FilesOfLanguages
 from runtime.errors import InputError, require_several
 
-PDQ_BITS = 256
+PDQ, PDQ_BITS = "pdq", 256
+PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Options:
     columns: the columns that hold the pairs, where they are not recognised.
     unique_images: the inputs state each image once; nothing is brought together by image.
     exclude: files of lists of what must not be in the manifest.
-    exclude_bits: bits in which the PDQ of an image may differ from a listed one.
+    exclude_bits: bits in which the PDQ of an image may differ from a listed one; None: PDQ_NEAR.
     gate: what is asked of images.
     classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
     templates: {"en": FILE}, the forms in which their names are looked for.
@@ -43,7 +44,7 @@ class Options:
     columns: TableOptions = field(default_factory=TableOptions)
     unique_images: bool = False
     exclude: Sequence[str] = ()
-    exclude_bits: int = 31  # what the authors of PDQ recommend
+    exclude_bits: int | None = None
     gate: GateOptions | None = None
     classes: FilesOfLanguages = ()
     templates: FilesOfLanguages = ()
@@ -53,7 +54,12 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("exclude", "classes", "templates"):
             require_several(name, getattr(self, name))
-        require_distance(self.exclude_bits, PDQ_BITS)
+        require_distance(self.near, PDQ_BITS)
+
+    @property
+    def near(self) -> int:
+        """The bits in which the PDQ of an image may differ from a listed one."""
+        return PDQ_NEAR if self.exclude_bits is None else self.exclude_bits
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,11 @@ class Request:
         if config.sample_files is None:
             options.columns.require_use([*(PREFIX + each for each in tables), *(file.path for file in found)])
         exclusion = Exclusion.read(options.exclude)
+        if options.exclude_bits is not None and PDQ not in exclusion.hashes:
+            raise InputError(
+                f"exclude_bits is {options.exclude_bits}, and no list names PDQ hashes that images could be near to; "
+                f"leave it out, or give such a list as {PDQ}=FILE"
+            )
         return cls(
             config=config,
             options=options,
@@ -110,7 +121,7 @@ class Request:
         own = self.exclusion
         if own.hashes and self.gate is not None:
             files = self.gate.hashes.files()
-            return digest_of({"lists": own.digest, "bits": self.options.exclude_bits, "files": files})
+            return digest_of({"lists": own.digest, "bits": self.options.near, "files": files})
         return own.digest if len(own) else None
 
     def with_copies(self, copies: list[Input]) -> Request:

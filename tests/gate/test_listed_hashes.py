@@ -13,6 +13,7 @@ import pytest
 from curation import CurationConfig, GateOptions, Options, curate
 from curation.by_uid.tables import ImageTable
 from curation.gate.listed_hashes import HashTables, ListedHashes
+from curation.run.request import Request
 from metadata.entries import Entries
 from runtime.errors import InputError
 
@@ -126,6 +127,14 @@ def test_hashes_that_no_table_has_are_refused(tmp_path):
         GateOptions(images=table).find()
     with pytest.raises(InputError, match="of 256 bits at most 64"):
         Options(exclude_bits=65)
+
+
+def test_bits_without_a_list_of_pdq_are_refused(tmp_path):
+    (tmp_path / "pairs.jsonl").write_text('{"url": "http://a.example/a.jpg", "text": "a dog"}\n')
+    (tmp_path / "urls.txt").write_text("http://a.example/b.jpg\n")
+    options = Options(exclude=[str(tmp_path / "urls.txt")], exclude_bits=31)
+    with pytest.raises(InputError, match=r"exclude_bits is 31, and no list names PDQ hashes .* pdq=FILE"):
+        Request.find(CurationConfig(), [tmp_path / "pairs.jsonl"], Entries.build({"en": ["dog"]}), options)
 
 
 @pytest.mark.spark
