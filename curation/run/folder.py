@@ -90,10 +90,11 @@ class Output:
             self.release()
 
     def release(self) -> None:
-        """Let other runs write into the folder."""
-        self.owner.release()
-        if is_url(self.path):
+        """Let other runs write into the folder; what was made for workers goes, so that no list of exclusions stays."""
+        try:
             remove(self.artefacts)
+        finally:
+            self.owner.release()
 
     def described(self, description: dict) -> Output:
         """Return the output for a description with the files that tables were copied into."""

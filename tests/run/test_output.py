@@ -49,6 +49,14 @@ def test_a_folder_in_which_nothing_was_read_belongs_to_nobody(folder, unique):
     assert output.ledger([C], unique).missing == [C]
 
 
+def test_what_was_made_for_workers_goes_where_a_run_breaks_off(folder):
+    output = claimed(folder / "out")
+    (make_folder(output.artefacts / "exclusion") / "exclusion.json").write_text("{}")
+    with pytest.raises(ZeroDivisionError), output:
+        raise ZeroDivisionError
+    assert not output.artefacts.exists()
+
+
 def test_a_run_that_was_killed_while_it_claimed_a_folder_leaves_it_to_anybody(tmp_path):
     (make_folder(tmp_path / "out" / ".work") / f".run.json.{uuid4().hex}{PARTIAL}").write_text('{"version"')
     claimed(tmp_path / "out")
