@@ -22,7 +22,7 @@ from curation.run.recorded import recorded
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden, with_secrets
-from runtime.storage.listing import ListedFile, expand, name_of
+from runtime.storage.listing import ListedFile, expand, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
 from runtime.storage.parquet import BoundedParquet
 from runtime.storage.paths import as_path, is_url, reachable
@@ -125,12 +125,9 @@ def opened(path: str, version: Version) -> Iterator[BoundedParquet]:
 
 def parquet_files(path: str, expected: str) -> list[tuple[str, Version]]:
     """Return the Parquet files that a path names, in order, with their versions."""
-    try:
-        with reachable(path):
-            found = expand(path)
-            checksums = recorded(found.paths) if found else {}
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{path} cannot be looked up: {error}") from error
+    with looking_up(path), reachable(path):
+        found = expand(path)
+        checksums = recorded(found.paths) if found else {}
     if found is None:
         raise InputError(f"{path} does not exist; expected {expected}")
     files = found.files if found.is_file else [file for file in found.files if name_of(file[0]).endswith(PARQUET)]

@@ -22,7 +22,7 @@ from curation.inputs.crawl.html_pages import headers, unpack
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.listing import ListedFile, expand, name_of
+from runtime.storage.listing import ListedFile, expand, looking_up, name_of
 from runtime.storage.paths import reachable
 from runtime.storage.versions import Version
 
@@ -168,11 +168,8 @@ def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator
 
 
 def _files(path: str) -> list[tuple[str, Version]]:
-    try:
-        with reachable(path):
-            found = expand(path)
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{path} cannot be looked up: {error}") from error
+    with looking_up(path), reachable(path):
+        found = expand(path)
     if found is None:
         raise InputError(f"{path} does not exist; expected {_EXPECTED}")
     files = [(name, version) for name, version in found.files if name_of(name).endswith((WARC, PARQUET))]

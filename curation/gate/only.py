@@ -12,7 +12,7 @@ from curation.exclusion.lists import HASHES, read_list
 from curation.images.uids import uids
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.listing import expand
+from runtime.storage.listing import expand, looking_up
 from runtime.storage.paths import reachable
 
 
@@ -46,11 +46,8 @@ class UidList:
 
 
 def _files(path: str) -> list[str]:
-    try:
-        with reachable(path):
-            found = expand(path)
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{path} cannot be looked up: {error}") from error
+    with looking_up(path), reachable(path):
+        found = expand(path)
     if found is None or not found.paths:
         raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
     return sorted(found.paths)

@@ -126,15 +126,11 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
     if is_crawl(path):
         kind, names = crawl_files(path)
         return [_input(name, formats()[kind], Version()) for name in names]
-    try:
+    with listing.looking_up(path):
         found = listing.expand(path)
         if found is not None:
             require_no_table(found, kind_of)
             passed_over.update(found.passed_over)
-    except InputError:
-        raise
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{path} cannot be looked up: {error}") from error
     if found is None:
         raise InputError(f"{path} does not exist; expected a file, a folder, a glob or a URL")
     return _known(path, found)

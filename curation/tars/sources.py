@@ -114,10 +114,8 @@ def _several(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list
 
 
 def _tars_of(path: str) -> list[Input]:
-    try:
+    with listing.looking_up(path):
         found = listing.expand(path, deep=False)
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{hidden(path)} cannot be looked up: {error}") from error
     files = found.files if found else []
     if found and found.folders:
         files = [file for file in files if name_of(file[0]).endswith(f".{TAR}")]
@@ -132,10 +130,8 @@ def _listed(source: Input) -> ListedFile:
 
 
 def _found(path: str) -> list[Source]:
-    try:
+    with listing.looking_up(path):
         found = listing.expand(path)
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{path} cannot be looked up: {error}") from error
     if found is None:
         raise InputError(f"{path} does not exist; give tars, pictures, a folder of them, a glob or a URL")
     known = [_source(name, version, path, found) for name, version in found.files if _kind(name)]

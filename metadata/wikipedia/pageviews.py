@@ -19,7 +19,7 @@ from metadata.wikipedia.dumps import CutError, pieces
 from metadata.wikipedia.titles import Namespaces
 from runtime.arrow.batching import gather
 from runtime.errors import InputError
-from runtime.storage.listing import expand
+from runtime.storage.listing import expand, looking_up
 
 VIEWS = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 
@@ -63,10 +63,8 @@ def views(
 
 
 def _files(path: str) -> list[str]:
-    try:
+    with looking_up(path):
         found = expand(path)
-    except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"page views at {path} cannot be looked up: {error}") from error
     files = [file for file in found.paths if not file.endswith(".partial")] if found else []
     if not files:
         raise InputError(f"there are no page views at {path}; give files, folders or globs of them")

@@ -10,7 +10,8 @@ import logging
 import os
 import re
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from glob import has_magic
 from typing import BinaryIO, cast
@@ -112,6 +113,17 @@ def expand(path: str, deep: bool = True) -> Found | None:
     hidden, folders = ([_full_path(system, name, path) for name in names] for names in (found.hidden, found.folders))
     _warn_of(kinds, path)
     return Found(files, found.is_file, hidden, folders, kinds)
+
+
+@contextmanager
+def looking_up(path: str) -> Iterator[None]:
+    """Refuse a path that cannot be looked up in the block, in one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ImportError, ValueError) as error:
+        raise InputError(f"{hidden(path)} cannot be looked up: {error}") from error
 
 
 def names_in(folder: str) -> list[str]:
