@@ -44,7 +44,8 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
     taken = takes[args.format]
     for name, sentence in SHARED.items():
         if getattr(args, name) and name not in taken:
-            takers = " and ".join(form for form in known if name in takes[form])
+            *most, last = (form for form in known if name in takes[form])
+            takers = " and ".join(filter(None, [", ".join(most), last]))
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
         own = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
@@ -76,7 +77,7 @@ def _add_tables(parser: Parser) -> None:
         default=[],
         metavar="PATH",
         help="tars of img2dataset: for metaclip, write a JSON for each, as Meta CLIP's own loaders read it; for "
-        "webdataset, a tar of its curated pairs",
+        "webdataset and mds, its curated pairs",
     )
     parser.add_argument(
         "--captions",
@@ -84,15 +85,15 @@ def _add_tables(parser: Parser) -> None:
         default=[],
         metavar="TABLE",
         help="Parquet files with uid, caption and perhaps score and source: columns of huggingface beside the text, "
-        "or in place of some texts of webdataset",
+        "or in place of some texts of webdataset and mds",
     )
     parser.add_argument(
         "--caption-sources",
         nargs="+",
         default=[],
         metavar="NAME[=SHARE]",
-        help="write a caption of each of these sources of --captions: as columns caption_NAME of huggingface; for "
-        "webdataset in the json, and as txt of a share of the samples (default: 0)",
+        help="write a caption of each of these sources of --captions: as columns caption_NAME of huggingface and mds, "
+        "in the json of webdataset, and as txt of a share of the samples of mds and webdataset (default: 0)",
     )
     parser.add_argument(
         "--clusters",

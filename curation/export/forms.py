@@ -43,6 +43,7 @@ from runtime.storage.versions import Version
 FORMS = {
     "datacomp": "curation.export.datacomp:DataComp",
     "huggingface": "curation.export.huggingface:HuggingFace",
+    "mds": "curation.export.mds:Mds",
     "metaclip": "curation.export.metaclip:MetaClip",
     "retry": "curation.export.retry:Retry",
     "webdataset": "curation.export.webdataset:WebDataset",

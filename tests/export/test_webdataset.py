@@ -5,10 +5,7 @@ import tarfile
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
-from random import Random
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from curation.commands.export import main
@@ -19,32 +16,14 @@ from curation.export.removal import remove
 from curation.export.webdataset import WebDataset
 from runtime.errors import InputError
 from runtime.storage.paths import files_below, names, read_bytes
+from tests.export.conftest import NUMBERS
 from tests.naive.sampling import naive_draw
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import image
 from tests.support.in_turn import in_turn, killed_at
 from tests.support.online_run import add, write_tar
 
-NUMBERS = {"00000": range(0, 25), "00001": range(25, 60), "00002": range(0)}
 RATIO, SEED, EPOCH = 0.4, 3, 2
-
-
-@pytest.fixture
-def tars(run, tmp_path) -> Path:
-    """Tars of all images of the run and of some others, in an order that is drawn; one is of others alone."""
-    (tmp_path / "images").mkdir()
-    for number, stem in enumerate(NUMBERS):
-        rows = [*(run.images[each] for each in NUMBERS[stem]), image(90 + number)]
-        Random(stem).shuffle(rows)
-        write_tar(tmp_path / "images" / f"{stem}.tar", rows, ["ustar", "pax", "gnu"][number])
-    return tmp_path / "images"
-
-
-@pytest.fixture
-def captions(run, tmp_path) -> str:
-    rows = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in run.images[::2]]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "captions.parquet")
-    return str(tmp_path / "captions.parquet")
 
 
 def samples_in(tar: Path) -> dict[str, dict[str, bytes]]:
@@ -199,7 +178,7 @@ def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog)
         ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
         ({"tars": "twice"}, "2 tars are called 00000.tar; give tars of one download"),
         ({"tars": "compressed"}, "is no uncompressed tar"),
-        ({"tars": "images", "caption_ratio": 0.5}, "captions are drawn for webdataset alone; give captions"),
+        ({"tars": "images", "caption_ratio": 0.5}, "captions are drawn where there are some; give captions"),
     ],
 )
 def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):

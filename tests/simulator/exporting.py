@@ -18,6 +18,7 @@ from curation.exclusion import Exclusion
 from curation.export import datacomp
 from curation.export.forms import ByCluster, Form, export
 from curation.export.huggingface import HuggingFace
+from curation.export.mds import Mds
 from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
 from curation.export.retry import Retry
@@ -166,6 +167,7 @@ EXPORTS = (
     Export("huggingface with columns", _columns, f"{MADE}/README.md"),
     Export("metaclip", lambda folder: MetaClip(), f"{MADE}/index.json"),
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),
+    Export("mds", lambda folder: Mds([folder / TARS], [folder / CAPTIONS], shard_bytes=1000), f"{MADE}/index.json"),
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),
     Export("retry", lambda folder: Retry([folder / RESULTS]), f"{MADE}/retry.json"),
     Subset("datacomp", lambda folder: datacomp.DataComp(), f"{MADE}/uids.npy"),

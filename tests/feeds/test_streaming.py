@@ -1,0 +1,152 @@
+"""Shards of `clip-export --format mds`, read by mosaicml's StreamingDataset: all, shuffled, by ranks, gone on with."""
+
+import json
+import socket
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.export.forms import export
+from curation.export.mds import Mds
+from tests.naive.mds import naive_mds
+from tests.support import streaming
+from tests.support.finished_run import finished_run, image
+from tests.support.in_turn import in_turn
+from tests.support.online_run import write_tar
+
+SHARD_BYTES = 9000
+# Samples as JSON; a call gives the answers of a function to what it is given.
+READER = """
+import json
+import sys
+from streaming import MDSWriter, StreamingDataLoader, StreamingDataset
+
+def told(sample):
+    return sample | {"image": sample["image"].hex()}
+
+def dataset(folder, **options):
+    return StreamingDataset(local=folder, batch_size=4, num_canonical_nodes=1, **options)
+
+def loader(folder, shuffle):
+    return StreamingDataLoader(dataset(folder, shuffle=shuffle, shuffle_seed=5), batch_size=4, num_workers=2)
+
+def uids(batches):
+    return [batch["uid"] for batch in batches]
+
+def everything(folder, cache):
+    local = [told(sample) for sample in dataset(folder)]
+    copied = StreamingDataset(remote=folder, local=cache, batch_size=4, validate_hash="sha1")
+    return local, [told(copied[number]) for number in range(len(copied))]
+
+def epochs(folder):
+    reading = loader(folder, True)
+    return uids(reading), uids(reading)
+
+def broken_off(folder, after):
+    reading = loader(folder, True)
+    begun = iter(reading)
+    before = uids(next(begun) for _ in range(after))
+    return before, reading.state_dict()
+
+def gone_on_with(folder, state):
+    reading = loader(folder, True)
+    reading.load_state_dict(state)
+    return uids(reading), uids(reading)
+
+def written(folder, groups, size_limit):
+    samples = dataset(folder)
+    columns = {name: "bytes" if name == "image" else "str" for name in samples[0]}
+    for name, numbers in groups.items():
+        with MDSWriter(out=name, columns=columns, hashes=["sha1"], size_limit=size_limit) as writer:
+            for number in numbers:
+                writer.write(samples[number])
+
+if __name__ == "__main__":
+    (name, *given), = json.loads(sys.argv[1]),
+    print("ANSWER", json.dumps(globals()[name](*given)))
+"""
+
+
+def answer(process) -> list:
+    """Return what a function of READER returned."""
+    return json.loads(streaming.printed(process).rpartition("ANSWER ")[2])
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Call a function of READER."""
+    streaming.require_streaming()
+    return lambda name, *given: answer(streaming.start(READER, tmp_path, name, *given))
+
+
+@pytest.fixture
+def shards(tmp_path) -> Path:
+    """Shards of 64 samples in three tars, with captions."""
+    run = finished_run(tmp_path / "run", [image(number) for number in range(120)], t=500)
+    kept = [row for row in run.images if row["uid"] in {each["uid"] for each in run.kept}][:64]
+    (tmp_path / "images").mkdir()
+    for number, rows in enumerate((kept[:10], kept[10:40], kept[40:])):
+        write_tar(tmp_path / "images" / f"{number:05}.tar", rows)
+    captions = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in kept[::2]]
+    pq.write_table(pa.Table.from_pylist(captions), tmp_path / "captions.parquet")
+    form = Mds([tmp_path / "images"], [tmp_path / "captions.parquet"], caption_ratio=0.5, shard_bytes=SHARD_BYTES)
+    export(in_turn(), run.path, tmp_path / "mds", form)
+    return tmp_path / "mds"
+
+
+def uids_of(shards: Path) -> list[str]:
+    return [sample["uid"] for sample in naive_mds(shards)]
+
+
+def test_every_sample_is_read_also_where_shards_are_copied_and_compared_with_their_hashes(shards, call):
+    local, copied = call("everything", shards, "cache")
+    expected = [sample | {"image": sample["image"].hex()} for sample in naive_mds(shards)]
+    assert copied == expected
+    assert sorted(local, key=lambda each: each["uid"]) == sorted(expected, key=lambda each: each["uid"])
+    assert len(expected) == 64
+
+
+def test_epochs_are_shuffled_and_have_every_sample_once(shards, call):
+    first, second = (sum(epoch, []) for epoch in call("epochs", shards))
+    assert first != second != uids_of(shards)
+    assert sorted(first) == sorted(second) == sorted(uids_of(shards))
+
+
+def test_an_epoch_that_breaks_off_is_gone_on_with_to_the_same_batches(shards, call):
+    first, second = call("epochs", shards)
+    before, state = call("broken_off", shards, 7)
+    rest, after = call("gone_on_with", shards, state)
+    assert state["sample_in_epoch"] == 28
+    assert (before + rest, after) == (first, second)
+
+
+def test_two_ranks_see_every_sample_once(shards, tmp_path, call):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ranks = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        streaming.start(READER, tmp_path, "epochs", shards, RANK=rank, LOCAL_RANK=rank, **ranks) for rank in "01"
+    ]
+    for epoch in zip(*map(answer, processes), strict=True):
+        assert Counter(sum((sum(of_rank, []) for of_rank in epoch), [])) == Counter(uids_of(shards))
+
+
+def test_mosaicml_writes_the_same_bytes_of_the_same_samples(shards, tmp_path, call):
+    ours, groups, begin = index_of(shards), defaultdict(list), 0
+    for shard in ours:
+        groups[shard["raw_data"]["basename"][:5]] += range(begin, begin := begin + shard["samples"])
+    call("written", shards, groups, SHARD_BYTES)
+    theirs = [(folder, shard) for folder in groups for shard in index_of(tmp_path / folder)]
+    assert len(ours) == len(theirs) > len(groups)
+    for own, (folder, other) in zip(ours, theirs, strict=True):
+        name = other["raw_data"]["basename"]
+        assert (shards / own["raw_data"]["basename"]).read_bytes() == (tmp_path / folder / name).read_bytes()
+        assert own | {"raw_data": own["raw_data"] | {"basename": name}} == other
+
+
+def index_of(folder: Path) -> list[dict]:
+    return json.loads((folder / "index.json").read_text("utf-8"))["shards"]
