@@ -82,11 +82,14 @@ floors:
 	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors .ci/in-venv pytest \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/gate/test_gating.py tests/jobs/test_tables.py
 
-# img2dataset pins older releases of what the others need, so it has an environment of its own.
+# img2dataset and mosaicml-streaming pin older releases of what the others need, so each has an environment of its own.
 feeds:
 	@.ci/setup test,feeds,clusters,score
 	@test -x .venv-img2dataset/bin/img2dataset || { .venv/bin/python -m venv .venv-img2dataset && \
 		.venv-img2dataset/bin/pip -q install img2dataset; }
+	@test -d .venv-streaming/lib/python*/site-packages/streaming || { .venv/bin/python -m venv .venv-streaming && \
+		.venv-streaming/bin/pip -q install --only-binary numpy 'mosaicml-streaming>=0.13'; } || \
+		echo "feeds: mosaicml-streaming does not install with this Python; its tests are skipped"
 	.ci/in-venv pytest -m "not soak" tests/feeds tests/online
 
 soak:
@@ -137,5 +140,5 @@ lock:
 		$(COMPILE) setup.cfg --extra http --extra s3 --constraints requirements/test.txt --output-file requirements/remote.txt
 
 clean:
-	rm -rf .venv .venv-img2dataset .venv-release .demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba .coverage .seconds.json
+	rm -rf .venv .venv-img2dataset .venv-streaming .venv-release .demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .numba .coverage .seconds.json
 	find curation metadata runtime jobs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.by_uid.joined_tables import OF_SOURCE
+from curation.by_uid.joined_tables import OF_SOURCE, field_of
 from curation.by_uid.joined_tars import TEXT, Numbered, Scan, curated_images, each_tar
 from curation.export.forms import (
     ALL,
@@ -124,8 +124,7 @@ class CuratedSamples(Form):
     @property
     def caption_fields(self) -> list[str]:
         """The fields of captions that each sample has."""
-        by_source = [f"{OF_SOURCE}{source}" for source in source_shares(self.caption_sources)]
-        return by_source or [CAPTION] * bool(self.captions)
+        return [*map(field_of, source_shares(self.caption_sources))] or [CAPTION] * bool(self.captions)
 
     @property
     def _draw(self) -> CaptionDraw:

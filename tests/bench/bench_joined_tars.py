@@ -1,4 +1,4 @@
-"""Measure what an image costs where tars are joined with a run: the online index, and tars of the manifest.
+"""Measure what an image costs where tars are joined with a run: the online index, and tars or MDS of the manifest.
 
     python tests/bench/bench_joined_tars.py [--images 1000000 4000000] [--turns 1]
 
@@ -28,6 +28,7 @@ from curation.schemas import CURATED, ENTRY_IDS, MATCHED  # noqa: E402
 from curation.tars.writing import writing  # noqa: E402
 
 OF_TAR, OF_FILE = 10_000, 100_000
+OF = ["online index", "webdataset", "mds"]
 WORDS = [f"{word:x}word" for word in range(20_000)]
 EXPORT = "from curation.commands.export import main; main()"
 INDEX = "from curation import online; import sys; online.build(*sys.argv[1:])"
@@ -91,9 +92,7 @@ def main() -> None:
     """Print the figures of each number of images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", nargs="+", type=int, default=[1_000_000, 4_000_000])
-    parser.add_argument(
-        "--of", nargs="+", default=["online index", "webdataset"], choices=["online index", "webdataset"]
-    )
+    parser.add_argument("--of", nargs="+", default=OF[:2], choices=OF)
     parser.add_argument("--bytes", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--code", type=Path, default=ROOT, help="checkout whose code runs")
@@ -118,7 +117,7 @@ def _command(name: str, folder: Path) -> list[str]:
     tars, run = str(folder / "tars"), str(folder / "run")
     if name == "online index":
         return ["-c", INDEX, tars, run]
-    return ["-c", EXPORT, run, "--format", "webdataset", "--tars", tars, "--output"]
+    return ["-c", EXPORT, run, "--format", name, "--tars", tars, "--output"]
 
 
 def _row(title: str, images: int, turns: list[tuple[usage.Usage, usage.Usage]]) -> str:

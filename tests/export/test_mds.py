@@ -43,7 +43,7 @@ def sources(run, tmp_path) -> str:
     rows = [
         {"uid": row["uid"], "caption": f"{source} {row['uid']}", "source": source}
         for place, row in enumerate(run.images)
-        for source in ("dfn", "altogether")
+        for source in ("dfn", "org/altogether")
         if source == "dfn" or place % 3
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "sources.parquet")
@@ -67,15 +67,15 @@ def test_captions_stand_beside_the_text_and_the_drawn_one_is_that_of_webdataset(
 
 
 def test_captions_of_sources_have_a_column_each(run, tars, sources, tmp_path):
-    found, expected = both(run, tmp_path, [tars], [sources], caption_sources=["dfn=0.3", "altogether=0.4"])
+    found, expected = both(run, tmp_path, [tars], [sources], caption_sources=["dfn=0.3", "org/altogether=0.4"])
     for own, members in zip(found, expected, strict=True):
         stated = json.loads(members["json"])
-        captions = {name: stated[name] or "" for name in ("caption_altogether", "caption_dfn")}
+        captions = {name: stated[name] or "" for name in ("caption_org--altogether", "caption_dfn")}
         assert {name: own[name] for name in captions} == captions
         assert (own["txt"], own["text"]) == (members["txt"].decode(), stated["text"])
         assert "text" not in json.loads(own["json"])
         assert own.keys() == {"image", "json", "text", "txt", "uid", *captions}
-    assert {own["caption_altogether"] for own in found} > {""}
+    assert {own["caption_org--altogether"] for own in found} > {""}
 
 
 def test_samples_of_an_expert_are_those_of_webdataset(run, tars, tmp_path):

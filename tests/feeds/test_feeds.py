@@ -19,6 +19,7 @@ from curation.commands import export as job
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
 from curation.export.webdataset import WebDataset
+from tests.support import streaming
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.finished_run import LISTS, finished_run, image
@@ -212,7 +213,10 @@ def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, off
         if words[0] == "clip-export":
             job.main(words[1:])
     for block in blocks("python"):
-        exec(block, {})
+        if "import StreamingDataLoader" not in block:
+            exec(block, {})
+        elif streaming.is_installed():
+            streaming.printed(streaming.start(block, tmp_path))
     printed = capsys.readouterr().out
     assert run.kept[0]["text"] in printed
     assert run.kept[0]["url"] in printed

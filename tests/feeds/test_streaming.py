@@ -75,26 +75,37 @@ def answer(process) -> list:
     return json.loads(streaming.printed(process).rpartition("ANSWER ")[2])
 
 
-@pytest.fixture
-def call(tmp_path):
-    """Call a function of READER."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
     streaming.require_streaming()
-    return lambda name, *given: answer(streaming.start(READER, tmp_path, name, *given))
+    return tmp_path_factory.mktemp("streaming")
 
 
-@pytest.fixture
-def shards(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def call(folder):
+    """Call a function of READER."""
+    return lambda name, *given: answer(streaming.start(READER, folder, name, *given))
+
+
+@pytest.fixture(scope="module")
+def shards(folder) -> Path:
     """Shards of 64 samples in three tars, with captions."""
-    run = finished_run(tmp_path / "run", [image(number) for number in range(120)], t=500)
+    run = finished_run(folder / "run", [image(number) for number in range(120)], t=500)
     kept = [row for row in run.images if row["uid"] in {each["uid"] for each in run.kept}][:64]
-    (tmp_path / "images").mkdir()
+    (folder / "images").mkdir()
     for number, rows in enumerate((kept[:10], kept[10:40], kept[40:])):
-        write_tar(tmp_path / "images" / f"{number:05}.tar", rows)
+        write_tar(folder / "images" / f"{number:05}.tar", rows)
     captions = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in kept[::2]]
-    pq.write_table(pa.Table.from_pylist(captions), tmp_path / "captions.parquet")
-    form = Mds([tmp_path / "images"], [tmp_path / "captions.parquet"], caption_ratio=0.5, shard_bytes=SHARD_BYTES)
-    export(in_turn(), run.path, tmp_path / "mds", form)
-    return tmp_path / "mds"
+    pq.write_table(pa.Table.from_pylist(captions), folder / "captions.parquet")
+    form = Mds([folder / "images"], [folder / "captions.parquet"], caption_ratio=0.5, shard_bytes=SHARD_BYTES)
+    export(in_turn(), run.path, folder / "mds", form)
+    return folder / "mds"
+
+
+@pytest.fixture(scope="module")
+def epochs(shards, call) -> list[list[list[str]]]:
+    """Two epochs of batches of uids, read without a break."""
+    return call("epochs", shards)
 
 
 def uids_of(shards: Path) -> list[str]:
@@ -109,42 +120,42 @@ def test_every_sample_is_read_also_where_shards_are_copied_and_compared_with_the
     assert len(expected) == 64
 
 
-def test_epochs_are_shuffled_and_have_every_sample_once(shards, call):
-    first, second = (sum(epoch, []) for epoch in call("epochs", shards))
+def test_epochs_are_shuffled_and_have_every_sample_once(shards, epochs):
+    first, second = (sum(epoch, []) for epoch in epochs)
     assert first != second != uids_of(shards)
     assert sorted(first) == sorted(second) == sorted(uids_of(shards))
 
 
-def test_an_epoch_that_breaks_off_is_gone_on_with_to_the_same_batches(shards, call):
-    first, second = call("epochs", shards)
+def test_an_epoch_that_breaks_off_is_gone_on_with_to_the_same_batches(shards, call, epochs):
+    first, second = epochs
     before, state = call("broken_off", shards, 7)
     rest, after = call("gone_on_with", shards, state)
     assert state["sample_in_epoch"] == 28
     assert (before + rest, after) == (first, second)
 
 
-def test_two_ranks_see_every_sample_once(shards, tmp_path, call):
+def test_two_ranks_see_every_sample_once(shards, folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     ranks = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = [
-        streaming.start(READER, tmp_path, "epochs", shards, RANK=rank, LOCAL_RANK=rank, **ranks) for rank in "01"
+        streaming.start(READER, folder, "epochs", shards, RANK=rank, LOCAL_RANK=rank, **ranks) for rank in "01"
     ]
     for epoch in zip(*map(answer, processes), strict=True):
         assert Counter(sum((sum(of_rank, []) for of_rank in epoch), [])) == Counter(uids_of(shards))
 
 
-def test_mosaicml_writes_the_same_bytes_of_the_same_samples(shards, tmp_path, call):
+def test_mosaicml_writes_the_same_bytes_of_the_same_samples(shards, folder, call):
     ours, groups, begin = index_of(shards), defaultdict(list), 0
     for shard in ours:
         groups[shard["raw_data"]["basename"][:5]] += range(begin, begin := begin + shard["samples"])
     call("written", shards, groups, SHARD_BYTES)
-    theirs = [(folder, shard) for folder in groups for shard in index_of(tmp_path / folder)]
+    theirs = [(stem, shard) for stem in groups for shard in index_of(folder / stem)]
     assert len(ours) == len(theirs) > len(groups)
-    for own, (folder, other) in zip(ours, theirs, strict=True):
+    for own, (stem, other) in zip(ours, theirs, strict=True):
         name = other["raw_data"]["basename"]
-        assert (shards / own["raw_data"]["basename"]).read_bytes() == (tmp_path / folder / name).read_bytes()
+        assert (shards / own["raw_data"]["basename"]).read_bytes() == (folder / stem / name).read_bytes()
         assert own | {"raw_data": own["raw_data"] | {"basename": name}} == other
 
 
