@@ -165,6 +165,8 @@ def remove(path: Path) -> None:
         list(in_threads(path.fs.rm_file, path.fs.find(path.path)))
     elif path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():  # a listing was late: what it lacked is in the next one
+            shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 

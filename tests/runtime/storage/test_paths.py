@@ -248,6 +248,17 @@ def fill_by_matcher(folder):
     save_matcher(Entries.build({"en": [f"word{number}" for number in range(50_000)]}), "en", "unicode", str(folder))
 
 
+def test_a_folder_is_removed_though_a_listing_lacks_what_is_new(tmp_path, monkeypatch):
+    for name in ("a", "none"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "new").touch()
+    late, listing = [tmp_path / "none"], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listing(late.pop() if late else path))
+    remove(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    assert not late
+
+
 @pytest.mark.parametrize("fill", [fill_by_array, fill_by_parquet, fill_by_json, fill_by_matcher])
 def test_whatever_fills_a_disk_says_so_and_leaves_nothing_that_looks_whole(small_disk, fill):
     with pytest.raises(InputError, match=f"^no space left in {small_disk};"):
