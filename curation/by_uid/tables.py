@@ -22,9 +22,9 @@ from curation.run.recorded import recorded
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.redaction import hidden, with_secrets
+from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import ListedFile, expand, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
-from runtime.storage.parquet import BoundedParquet
 from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.remote import AS_ASKED
 from runtime.storage.versions import Version

@@ -17,7 +17,7 @@ from metadata.wikipedia.titles import Namespaces
 from metadata.wikipedia.wikitext import FILES_AND_CATEGORIES, plain_text, tidy
 from runtime.arrow.batching import gather
 from runtime.redaction import with_secrets
-from runtime.storage.parquet import BoundedParquet
+from runtime.storage.bounded_parquet import BoundedParquet
 
 ARTICLES = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("text", pa.string())])
 BATCH_ROWS = 1_000

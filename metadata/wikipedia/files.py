@@ -30,8 +30,8 @@ from metadata.wikipedia.names import (
 )
 from runtime.errors import InputError
 from runtime.redaction import with_secrets
+from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import expand
-from runtime.storage.parquet import BoundedParquet
 
 COLUMNS = ("title", "text")
 LOOKED_AT = 1 << 16  # rows of a table whose languages are looked at together

@@ -25,7 +25,7 @@ from metadata.entries import Entries
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 
-TABLE, COPIES, EXCLUDED = "table.parquet", "copies.parquet", "excluded.txt"
+TABLE, COPIES, EXCLUDED, ROBOTS = "table.parquet", "copies.parquet", "excluded.txt", "robots.parquet"
 WORDS = "dog cat tree house river moon sky hill boat bird".split()
 _THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
 _SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
@@ -54,6 +54,8 @@ class Curate(Kind):
         pq.write_table(pa.table({"url": urls, "score": scores, "sha256": digests}), folder / TABLE)
         found = uids(pa.array(urls)).to_pylist()
         pq.write_table(pa.table({"uid": found[1::5], "copy_of": found[3::5]}), folder / COPIES)
+        robots = "User-agent: *\nDisallow: /1\nDisallow: /30"
+        pq.write_table(pa.table({"host": ["a.example"], "text": [robots]}), folder / ROBOTS)
 
     def settings(self, command: Command) -> AbstractContextManager:
         return patch.object(sizes, "BUCKET_ROWS", command.bucket_rows)
@@ -95,6 +97,10 @@ def _table(folder: Path) -> Options:
     return Options(gate=GateOptions(**asked, keep="score > 0", keep_removed=1))
 
 
+def _robots(folder: Path) -> Options:
+    return Options(gate=GateOptions(robots=[folder / ROBOTS], policy=["robots"], keep_removed=1))
+
+
 CURATE = (
     Curate("plain", _THRESHOLD, lambda folder: Options()),
     Curate("unique images", _AUTOMATA, lambda folder: Options(unique_images=True), is_unique=True),
@@ -102,6 +108,7 @@ CURATE = (
     Curate("exclusion", _AUTOMATA, lambda folder: Options(exclude=[str(folder / EXCLUDED)])),
     Curate("gate", _AUTOMATA, _gate),
     Curate("table and same image", _AUTOMATA, _table),
+    Curate("robots", _AUTOMATA, _robots),
 )
 
 

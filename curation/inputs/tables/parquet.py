@@ -9,7 +9,7 @@ import pyarrow as pa
 from curation.inputs.candidates import ROWS, from_columns, tallies
 from curation.inputs.tables.columns import FLAG, Glance, TableOptions, named_columns
 from runtime.errors import InputError
-from runtime.storage.parquet import BoundedParquet
+from runtime.storage.bounded_parquet import BoundedParquet
 
 
 def read(file: BinaryIO, path: str, options: TableOptions, pieces: range | None = None) -> Iterator[pa.RecordBatch]:

@@ -20,8 +20,8 @@ from curation.inputs.tables.dialects import dialect_of, first_lines
 from curation.inputs.tables.lines import lines, unpack
 from curation.inputs.tables.parquet import uid_bytes
 from runtime.errors import InputError
+from runtime.storage.bounded_parquet import BoundedParquet
 from runtime.storage.listing import name_of
-from runtime.storage.parquet import BoundedParquet
 
 _TEXT_BYTES = 16 << 20  # of text that is read at once
 _ROWS = 1 << 20  # rows of a table that are read at once
