@@ -74,7 +74,9 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
     def begin(missing: list[Item[Numbered]], task: Task[Numbered]) -> None:
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
         with folder.progress.stage(f"look for the samples of {number}"):
-            files, sizes = scan(folder.spark, [item.content[1] for item in missing], scans)
+            files, sizes = scan(
+                folder.spark, [item.content[1] for item in missing], scans, done=len(tars) - len(missing)
+            )
         with folder.progress.stage(f"{title} of {number}"):
             write = partial(_made, files=files, sizes=sizes, items=missing, task=task)
             join_samples(files, sizes, tables).write(folder.spark, write)
@@ -89,19 +91,19 @@ def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequenc
 
 
 def scan(
-    spark: SparkSession, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0
+    spark: SparkSession, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0, done: int = 0
 ) -> tuple[list[OwnFile], list[int]]:
     """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows of each.
 
-    Refuse tars of which a larger share than `most_damaged` is damaged, and tars none of whose samples states a uid;
-    samples without uid are counted.
+    Refuse tars of which a larger share than `most_damaged` is damaged, and tars none of whose samples states a uid,
+    unless others are `done`; samples without uid are counted.
     """
     tallies = run(spark, [*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
     require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
     rows = tallies.beginning(SIZE)
     sizes = [int(rows[str(number)]) for number in range(len(tars))]
     first = next((f"{key} in {tars[number].path}" for number, key in _said(tallies, FIRST)), "")
-    _report(int(tallies[WITHOUT]), sum(sizes), first)
+    _report(int(tallies[WITHOUT]), sum(sizes), first, done)
     known = checksums_in(tallies)
     return [OwnFile(folder / name, known[name], AGAIN) for name in map(_name, range(len(tars)))], sizes
 
@@ -154,9 +156,9 @@ def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:
     return sorted((int(number), rest) for number, _, rest in parted)
 
 
-def _report(without: int, number: int, first: str) -> None:
+def _report(without: int, number: int, first: str, done: int) -> None:
     """Log how many samples have no uid, with `first` as an example; refuse tars in which no sample has one."""
-    if without == number > 0:
+    if without == number > 0 and not done:
         raise InputError(
             f"none of {number:,} samples has a json that states uid or url, such as {first}; give tars as img2dataset "
             "writes them, downloaded with --save_additional_columns '[\"uid\"]'"

@@ -126,7 +126,8 @@ class MappedBatches:
 
     def __init__(self, file: OwnFile):
         self._file = file
-        self._ends, self._sums = open_array(OwnFile(sums_of(file.path), file.checksum, file.remedy))
+        # A copy: what is mapped keeps its file open, and a process may have few.
+        self._ends, self._sums = open_array(OwnFile(sums_of(file.path), file.checksum, file.remedy)).copy()
         with refusing(file):
             with pa.memory_map(str(file.path)) as opened:
                 self._content = opened.read_buffer()

@@ -1,6 +1,7 @@
 """Tars are read as the standard library reads them, and joined with the matched images of a run."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -109,6 +110,33 @@ def test_an_index_that_is_killed_before_any_task_is_gone_on_with_to_the_same_byt
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
         number += 1
     assert number > 3 * len(made.index.shards)
+
+
+def test_an_index_is_gone_on_with_where_the_tars_that_are_missing_state_no_uid(tmp_path):
+    rows, number = images(6), 0
+    write_run(tmp_path / "run", rows)
+    write_tar(tmp_path / "a.tar", rows)
+    write_tar(tmp_path / "b.tar", rows[:2], json=False)
+    while True:
+        folder, given = tmp_path / str(number), (tmp_path / "*.tar", tmp_path / "run")
+        try:
+            online.build(*given, folder, spark=in_turn(killed_at(number)))
+            break
+        except KeyboardInterrupt:
+            assert build(*given, folder).samples == 8
+        number += 1
+    assert number > 4
+
+
+def test_rows_that_stay_mapped_keep_no_file_open(tmp_path):
+    """A process may have 1,024 files open, and as many files of rows stay mapped."""
+    write_run(tmp_path / "run", images(4))
+    write_tar(tmp_path / "a.tar", images(4))
+    index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
+    before = len(os.listdir("/dev/fd"))
+    rows = index.rows(0)
+    assert len(os.listdir("/dev/fd")) == before
+    assert rows[0].num_rows == 4
 
 
 def test_another_index_or_other_files_in_the_folder_are_refused(made, tmp_path):
