@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from curation.balancing.counts import require_among
 from curation.kernels import batches as kernels
 from runtime.errors import InputError, ParameterError, require_integer
 
@@ -51,7 +50,7 @@ class ByEntries:
             raise InputError("the target has a negative or infinite number, or none above 0; give shares of entries")
         object.__setattr__(self, "target", target)
 
-    @property
+    @cached_property
     def description(self) -> dict[str, Any]:
         """What tells these batches from others, as JSON has it."""
         target = None if self.target is None else zlib.crc32(np.asarray(self.target).data)
@@ -93,7 +92,6 @@ def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tupl
 
 def choose(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.ndarray) -> np.ndarray:
     """Return the rows of the batch of `size` that greedy choice makes of lists of entries, in the order of choice."""
-    require_among(ids, len(targets))
     masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
     kernels.all_gains(ids, offsets, targets, masses, gains)
     chosen = np.empty(size, np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from os import PathLike
 from typing import Any
 
@@ -77,11 +77,9 @@ class BalancedDataset(Resumable):
         consumers = max(workers, 1) * self.world.size
         if self.config.batches is not None:
             self.config.batches.require_size(batch_size)
-        order, sizes = self._order(self.epoch), self._drawn(self.epoch).sizes()
-        dealt = [groups(order, self.config, consumer, consumers) for consumer in range(consumers)]
-        shares = [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
-        require_any(sum(shares), chain.from_iterable(dealt), self.config)
-        return shares
+        order, sizes = self._order(self.epoch), self._sizes(self.epoch)
+        dealt = (groups(order, self.config, consumer, consumers) for consumer in range(consumers))
+        return [sum(taken(int(sizes[group].sum()), self.config) for group in each) for each in dealt]
 
     def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Yield the samples of this worker that come after a position, each with the position after it."""
@@ -97,8 +95,8 @@ class BalancedDataset(Resumable):
                 yield self.transform(sample) if self.transform else sample, Position(position.epoch, group, done)
                 any_came = True
             done = 0
-        if not any_came and position == Position(position.epoch):
-            require_any(0, dealt, self.config)
+        if self.config.batches is not None and dealt and not any_came and position == Position(position.epoch):
+            self._sizes(position.epoch)  # refuses an epoch of which no reader gets any
 
     def beginning(self, epoch: int) -> Position:
         """Return the position before the first sample of an epoch."""
@@ -110,6 +108,12 @@ class BalancedDataset(Resumable):
 
     def _order(self, epoch: int) -> np.ndarray:
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
+
+    def _sizes(self, epoch: int) -> np.ndarray:
+        """Return the samples that an epoch keeps of each block; refuse super-batches if none has those of a batch."""
+        sizes = self._drawn(epoch).sizes()
+        require_any(self._order(epoch), sizes, self.config)
+        return sizes
 
     def _drawn(self, epoch: int) -> Epoch:
         return Epoch(self.index, self.rates, self.config, epoch, self.captions)

@@ -203,11 +203,14 @@ def taken(kept: int, config: OnlineConfig) -> int:
     return config.batches.batch if kept >= config.batches.batch else 0
 
 
-def require_any(samples: int, groups: Iterable[np.ndarray], config: OnlineConfig) -> None:
-    """Refuse super-batches if each keeps fewer samples than a batch has."""
-    if config.batches is not None and not samples and any(len(group) == config.mixed_blocks for group in groups):
+def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> None:
+    """Refuse super-batches if each keeps fewer samples than a batch has, given the samples that each block keeps."""
+    if config.batches is None:
+        return
+    most = max((int(sizes[group].sum()) for group in groups(order, config, 0, 1)), default=0)
+    if most < config.batches.batch:
         fault = f"is {config.mixed_blocks}, and no super-batch of as many blocks keeps {config.batches.batch} samples"
-        raise ParameterError(f"{fault}; give more", "mixed_blocks")
+        raise ParameterError(f"{fault} (the largest {most}); give more, or smaller batches", "mixed_blocks")
 
 
 def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:

@@ -165,8 +165,22 @@ def test_super_batches_that_are_too_small_are_refused(made, needs_torch):
     for use in (list, lambda small: small.steps(100)):
         with pytest.raises(InputError, match="mixed_blocks is 4, and no super-batch of as many blocks keeps 100"):
             use(dataset(made, batches=ByEntries(100)))
+        with pytest.raises(
+            InputError, match="mixed_blocks is 30, and no .* keeps 400 .*; give more, or smaller batches"
+        ):
+            use(online.BalancedDataset(made.index, made.rates, online.OnlineConfig(1, 30, batches=ByEntries(400))))
     with pytest.raises(InputError, match="batch_size is 6"):
         dataset(made).steps(6)
+
+
+def test_a_reader_has_no_batch_where_only_super_batches_of_others_are_large_enough(made, needs_torch):
+    config = online.OnlineConfig(1, 4)
+    order = order_of_blocks(int(made.index.first_blocks[-1]), 1, 0)
+    kept = Epoch(made.index, made.rates, config, 0).kept
+    sizes = [len(kept(order[begin : begin + 4])) for begin in range(0, len(order), 4)]
+    most, ranks = max(sizes), len(sizes)
+    found = [pairs(dataset(made, rank, ranks, ByEntries(most))) for rank in range(ranks)]
+    assert [len(each) for each in found] == [most * (size == most) for size in sizes]
 
 
 @pytest.mark.parametrize(
