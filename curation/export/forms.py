@@ -54,8 +54,8 @@ class Form(Protocol):
     """A format in which a finished run is written for other programs.
 
     A form is a dataclass. Its fields are the flags that it takes, by their names; `clusters` is a ByCluster. The
-    command has the flags `tars`, `captions`, `clusters` and `seed` for all forms. What `tars`, `captions`, `clusters`,
-    `scores` and `status` name is not written over.
+    command has the flags `tars`, `captions`, `caption_sources`, `clusters` and `seed` for all forms. What `tars`,
+    `captions`, `clusters`, `scores` and `status` name is not written over.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
@@ -129,7 +129,7 @@ def source_shares(given: Sequence[str]) -> dict[str, float]:
         except ValueError:
             raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
     if shares:
-        require_ratio(shares)
+        require_ratio(shares, "caption_sources")
     return by_name(shares)
 
 

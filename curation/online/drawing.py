@@ -58,14 +58,14 @@ class CaptionDraw:
         return pc.choose(pa.array(source), *captions, pa.repeat(null, len(uids)))
 
 
-def require_ratio(ratio: Ratio) -> None:
+def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
     """Refuse shares that are none, or more than all."""
     if not isinstance(ratio, Mapping):
-        return require_share("caption_ratio", ratio)
+        return require_share(called, ratio)
     for name, share in ratio.items():
-        require_share(f"caption_ratio of {name}", share)
+        require_share(f"{called} of {name}", share)
     if not ratio or sum(ratio.values()) > 1 + 1e-9:
-        raise ParameterError(f"is {dict(ratio)}; give shares of some sources that add up to at most 1", "caption_ratio")
+        raise ParameterError(f"is {dict(ratio)}; give shares of some sources that add up to at most 1", called)
     return None
 
 
