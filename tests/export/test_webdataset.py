@@ -11,6 +11,7 @@ import pytest
 from curation.commands.export import main
 from curation.exclusion import Exclusion
 from curation.export.forms import export
+from curation.export.mds import Mds
 from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
 from curation.export.webdataset import WebDataset
@@ -95,10 +96,11 @@ def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_by
     assert number > 3 * len(NUMBERS)
 
 
-FORMS = {  # and the number of a task before which a file is written
-    "webdataset": (lambda tars, captions: WebDataset([str(tars)], captions=[captions], caption_ratio=RATIO), 15),
-    "metaclip of tars": (lambda tars, _: MetaClip([str(tars)]), 10),
-    "metaclip": (lambda *_: MetaClip(), 1),
+FORMS = {
+    "webdataset": lambda tars, captions: WebDataset([str(tars)], captions=[captions], caption_ratio=RATIO),
+    "mds": lambda tars, captions: Mds([str(tars)], captions=[captions], shard_bytes=1000),
+    "metaclip of tars": lambda tars, _: MetaClip([str(tars)]),
+    "metaclip": lambda *_: MetaClip(),
 }
 
 
@@ -106,13 +108,13 @@ FORMS = {  # and the number of a task before which a file is written
 def test_a_run_tars_and_a_folder_at_urls_give_the_same_bytes_after_a_kill(
     run, tars, captions, s3_folder, tmp_path, form
 ):
-    form_of, task = FORMS[form]
-    export(in_turn(), run.path, tmp_path / "quiet", form_of(tars, captions))
+    form_of, tasks = FORMS[form], []
+    export(in_turn(tasks.append), run.path, tmp_path / "quiet", form_of(tars, captions))
     for path in (run.path, tars):
         s3_folder.fs.put(str(path), (s3_folder / path.name).path, recursive=True)
     given = s3_folder / run.path.name, s3_folder / "out", form_of(s3_folder / tars.name, captions)
     with suppress(KeyboardInterrupt):
-        export(in_turn(killed_at(task)), *given)
+        export(in_turn(killed_at(tasks[-1])), *given)  # files are written before the last task
     assert ".work" in names(s3_folder / "out")
     export(in_turn(), *given)
     written = {name: read_bytes(s3_folder / "out" / name) for name in files_below(s3_folder / "out")}
