@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -32,6 +33,7 @@ class Resumable(IterableDataset):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._position: Any = None
         self._resumed: Any = None
+        self._loaded_in = 0  # the process
 
     @abstractmethod
     def samples(self, position: Any) -> Iterator[tuple[Any, Any]]:
@@ -59,9 +61,13 @@ class Resumable(IterableDataset):
         self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[Any]:
-        position = self._resumed or self.beginning(self.epoch)
-        self._resumed, self._position = None, position
-        return self._taken(position)
+        resumed, self._resumed = self._resumed, None
+        if resumed and self._loaded_in != os.getpid():
+            raise InputError("a process has loaded a state of its own, not of its workers; use a StatefulDataLoader")
+        if resumed is None or resumed.epoch != self.epoch:  # another one was set
+            resumed = self.beginning(self.epoch)
+        self._position = resumed
+        return self._taken(resumed)
 
     def _taken(self, position: Any) -> Iterator[Any]:
         for sample, after in self.samples(position):
@@ -74,14 +80,17 @@ class Resumable(IterableDataset):
         return {"layout": self.layout(), "position": asdict(position)}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on, when iterated next, after the sample that was the last when `state` was taken."""
+        """Go on, when iterated next, after the sample that was the last when `state` was taken.
+
+        Where a later epoch is set, before or after, that epoch begins instead.
+        """
         layout, taken = self.layout(), state.get("layout", {})
         differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
         if differing:
             was, now = ({name: each.get(name) for name in differing} for each in (taken, layout))
             raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
-        self._resumed = self.saved(state["position"])
-        self._epoch.fill_(state["position"]["epoch"])
+        self._resumed, self._loaded_in = self.saved(state["position"]), os.getpid()
+        self._epoch.fill_(max(self.epoch, self._resumed.epoch))
 
 
 def this_worker() -> tuple[int, int]:

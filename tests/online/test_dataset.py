@@ -130,6 +130,35 @@ def test_a_stateful_loader_goes_on_where_it_was_left(made, needs_torch, workers)
     assert sorted(sum(whole, [])) == sorted(uid for uid, _ in made.epoch(2))
 
 
+@FORKS
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
+@pytest.mark.parametrize("taken", [5, "all"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_later_epoch_that_is_set_begins_whatever_the_state_says(made, needs_torch, workers, taken):
+    loaders = needed("torchdata.stateful_dataloader")
+
+    def loader():
+        context = {"multiprocessing_context": "fork"} if workers else {}
+        return loaders.StatefulDataLoader(made.dataset(transform=uid_of), batch_size=8, num_workers=workers, **context)
+
+    whole, first, second = loader(), loader(), loader()
+    whole.dataset.set_epoch(1)
+    assert [*islice(first, taken if taken != "all" else None)]
+    second.load_state_dict(first.state_dict())
+    second.dataset.set_epoch(1)
+    assert sorted(second) == sorted(whole)  # the worker whose turn it was goes first
+
+
+@FORKS
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_state_that_workers_would_each_go_on_with_is_refused(made, needs_torch, workers):
+    dataset = made.dataset(transform=uid_of)
+    dataset.load_state_dict(state_after(made.dataset(), 20))
+    options = {"num_workers": workers, "multiprocessing_context": "fork"}
+    with pytest.raises(InputError, match="use a StatefulDataLoader"):
+        list(needs_torch.utils.data.DataLoader(dataset, batch_size=8, **options))
+
+
 @pytest.mark.parametrize(("ranks", "workers"), [(1, 0), (2, 1), (2, 3)])
 def test_steps_are_the_full_batches_that_every_rank_has(made, needs_torch, monkeypatch, ranks, workers):
     batches = []
