@@ -26,7 +26,7 @@ from runtime.errors import AGAIN, InputError
 from runtime.storage.arrays import open_array
 from runtime.storage.kept import kept
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
-from runtime.storage.paths import as_path, is_url, make_folder, staged
+from runtime.storage.paths import absolute, as_path, make_folder, staged
 from runtime.storage.whole import whole
 
 ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
@@ -86,8 +86,7 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
     Spark Connect can only if its workers see this machine's disk. InputError where workers do not see what they should.
     """
     if folder is not None:
-        shared = as_path(folder)
-        shared = shared if is_url(shared) else shared.absolute()
+        shared = absolute(folder)
         make_folder(shared)
         require_shared(spark, shared)
         return lambda source: Placed(source, str(put(source, shared)), _checksum(source))

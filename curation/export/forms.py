@@ -37,7 +37,7 @@ from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.redaction import hidden
 from runtime.storage.listing import expand
-from runtime.storage.paths import as_path
+from runtime.storage.paths import absolute, as_path
 from runtime.storage.versions import Version
 
 FORMS = {
@@ -151,7 +151,7 @@ def export(
     Both may be URLs. `spark` is a session, or a function that starts one. The same call goes on after one that broke
     off.
     """
-    run = Results.open(source)
+    run = Results.open(absolute(source))
     read = (name for name in ("tars", "captions", "scores", "status") if hasattr(form, name))
     given = [*(path for name in read for path in getattr(form, name)), *getattr(form, "clusters", ALL).tables]
     wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)

@@ -31,7 +31,7 @@ from runtime.progress import Progress, counted
 from runtime.shipping import Shipped, ship
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
-from runtime.storage.paths import as_path, names
+from runtime.storage.paths import absolute, as_path, names
 from runtime.storage.whole import copied, write_json
 from runtime.tallies import Tallies
 
@@ -55,7 +55,7 @@ def remove(
     Both may be URLs. `spark` is a session, or a function that starts one. The same call goes on after one that broke
     off.
     """
-    run = Results.open(source)
+    run = Results.open(absolute(source))
     description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
     with deriving(spark, to, Derivation(description, RUN, [run.path]), progress) as folder:
         tallies = _write_rows(curated_files(run), run.files(REMOVED_PART), exclusion, folder)

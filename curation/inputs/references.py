@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile
-from runtime.storage.paths import is_url
+from runtime.storage.paths import absolute
 
 CRAWL = "commoncrawl:"
 BASE = "https://data.commoncrawl.org"
@@ -89,8 +89,7 @@ def table_name(given: str) -> str:
 
 def tables_in(output: Path) -> Path:
     """Return the folder for copies of tables in an output folder, as its path is given to workers."""
-    folder = output / FOLDER
-    return folder if is_url(folder) else folder.absolute()
+    return absolute(output / FOLDER)
 
 
 def folder_of(table: str) -> str:

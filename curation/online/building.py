@@ -32,6 +32,7 @@ from runtime.spark import refusing
 from runtime.storage.arrays import sums_of, write_batches
 from runtime.storage.locks import is_free
 from runtime.storage.own_files import OwnFile, checksums_in
+from runtime.storage.paths import absolute
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 
@@ -58,7 +59,7 @@ def build(
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
     if "://" in str(folder):
         raise InputError(f"the index is to be at {folder}; give a local folder: training maps its files into memory")
-    folder, found, run = Path(folder), local_tars_at(tars), Results.open(curated)
+    folder, found, run = absolute(folder), local_tars_at(tars), Results.open(absolute(curated))
     base = Path(commonpath([Path(tar.path).parent for tar in found]))
     shards = [_shard(tar, base) for tar in found]
     files = matched_files(run)

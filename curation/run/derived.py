@@ -36,7 +36,7 @@ from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.locks import LOCK, TOKEN, WORK, is_free
 from runtime.storage.output_folders import Claimed, claimed, require_apart
-from runtime.storage.paths import files, files_below, names, remove
+from runtime.storage.paths import absolute, files, files_below, names, remove
 from runtime.storage.whole import PARTIAL, finished, read_json, write_json
 
 CLAIM = "derived.json"  # below WORK: what the folder will be made from
@@ -92,7 +92,7 @@ def deriving(
     command that is at work on a local folder is waited for.
     """
     require_apart(output, wanted.inputs)
-    with claimed(output, wanted.require_usable, wait) as parts:
+    with claimed(absolute(output), wanted.require_usable, wait) as parts:
         folder = parts.folder
         has_begun = wanted.has_begun(folder)
         parts.owner.require()  # a second run at a URL, which nothing keeps out, may be ahead

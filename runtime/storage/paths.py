@@ -61,6 +61,12 @@ def as_path(path: str | os.PathLike) -> Path:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
 
 
+def absolute(path: str | os.PathLike) -> Path:
+    """Return a path that means the same to workers, which run in other folders; a URL as `as_path` does."""
+    path = as_path(path)
+    return path if is_url(path) else path.absolute()
+
+
 def is_url(path: Path) -> TypeGuard[Url]:
     """Say whether a path is a URL."""
     return not isinstance(path, Path)

@@ -1,6 +1,7 @@
 """Tars of a download are written anew with the curated pairs, and captions in place of some texts."""
 
 import json
+import os
 import tarfile
 from collections import defaultdict
 from contextlib import suppress
@@ -120,6 +121,13 @@ def test_a_run_tars_and_a_folder_at_urls_give_the_same_bytes_after_a_kill(
     written = {name: read_bytes(s3_folder / "out" / name) for name in files_below(s3_folder / "out")}
     assert written == all_bytes(tmp_path / "quiet")
     assert ".work" not in names(s3_folder / "out")
+
+
+def test_relative_paths_mean_the_same_to_tasks_in_another_folder(run, tars, captions, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own, *given = (os.path.relpath(path) for path in (run.path, tars, captions))
+    export(in_turn(lambda _: os.chdir("/")), own, "out", WebDataset(given[:1], captions=given[1:]))
+    assert (tmp_path / "out" / "sizes.json").exists()
 
 
 def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, captions, tmp_path):

@@ -128,6 +128,13 @@ def test_an_index_is_gone_on_with_where_the_tars_that_are_missing_state_no_uid(t
     assert number > 4
 
 
+def test_relative_paths_mean_the_same_to_tasks_in_another_folder(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tars, run = (os.path.relpath(made.folder / name) for name in ("tars", "run"))
+    online.build(tars, run, "index", 16, spark=in_turn(lambda _: os.chdir("/")))
+    assert online.Index.open(tmp_path / "index").matched == 300
+
+
 def test_rows_that_stay_mapped_keep_no_file_open(tmp_path):
     """A process may have 1,024 files open, and as many files of rows stay mapped."""
     write_run(tmp_path / "run", images(4))
