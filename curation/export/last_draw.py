@@ -25,6 +25,7 @@ from runtime.storage.parquet import batches
 from runtime.tallies import Tallies
 
 LOGITS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.uint64()), pa.field("logit", pa.float64())])
+NUMBERS = LOGITS.names[1:]  # what is read where images are not named
 BINS = 1 << 16  # of a pass
 FEW = 4096  # times that the driver looks at one by one
 BATCH_ROWS = 1 << 16
@@ -69,24 +70,24 @@ class Clocks:
     def distances(self, file: OwnFile) -> np.ndarray:
         """Return how many logits of a file are at each distance from the greatest one."""
         found = np.zeros(BINS, np.int64)
-        for _, below, _ in self._rows(file):
+        for _, below, _ in self._rows(file, NUMBERS):
             kernels.count_distances(below, found)
         return found
 
     def counted(self, file: OwnFile, low: int, high: int, shift: int) -> np.ndarray:
         """Return how many times of a file are before `low`, and in each interval from there to `high`."""
         found = np.zeros(1 + BINS, np.int64)
-        for keys, below, _ in self._rows(file):
+        for keys, below, _ in self._rows(file, NUMBERS):
             kernels.count_times(keys, below, *self._falling, *map(np.uint64, (low, high, shift)), found)
         return found
 
     def drawn(self, file: OwnFile, last: LastDraw) -> Iterator[tuple[pa.Array, np.ndarray]]:
         """Yield uids of a file, and how often each is drawn."""
-        for keys, below, uids in self._rows(file):
+        for keys, below, rows in self._rows(file):
             number = self.until(keys, below, last.time)
             if last.without:
-                number -= np.array([last.without.get(uid, 0) for uid in uids.to_pylist()], np.int64)
-            yield uids, number
+                number -= np.array([last.without.get(uid, 0) for uid in rows["uid"].to_pylist()], np.int64)
+            yield rows["uid"], number
 
     def until(self, keys: np.ndarray, below: np.ndarray, last: int) -> np.ndarray:
         """Return how many times each image has up to `last`, of which 0 is before all."""
@@ -97,13 +98,13 @@ class Clocks:
     def listed(self, file: OwnFile, low: int, high: int) -> Tallies:
         """Tally each time of a file from `low` to `high`, with its number and uid."""
         tallies = Tallies()
-        for keys, below, uids in self._rows(file):
+        for keys, below, rows in self._rows(file):
             begin, end = (self.until(keys, below, time) for time in (low - 1, high))
             for row in np.flatnonzero(end > begin).tolist():
-                times = np.empty(end[row], np.uint64)
-                kernels.times_of(keys[row], below[row], *self._falling, times)
-                for number in range(begin[row], end[row]):
-                    tallies.add(f"{_TIME}{times[number]:016x} {number} {uids[row]}")
+                times = np.empty(end[row] - begin[row], np.uint64)
+                kernels.times_of(keys[row], below[row], *self._falling, begin[row], times)
+                for number, time in enumerate(times, begin[row]):
+                    tallies.add(f"{_TIME}{time:016x} {number} {rows['uid'][row]}")
         return tallies
 
     def below(self, logits: np.ndarray) -> np.ndarray:
@@ -115,9 +116,11 @@ class Clocks:
     def _falling(self) -> tuple[float, float]:
         return self.penalty, self.decay
 
-    def _rows(self, file: OwnFile) -> Iterator[tuple[np.ndarray, np.ndarray, pa.Array]]:
-        for batch in advanced(batches(file, BATCH_ROWS)):
-            yield batch["key"].to_numpy(), self.below(batch["logit"].to_numpy()), batch["uid"]
+    def _rows(
+        self, file: OwnFile, columns: list[str] = LOGITS.names
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, pa.RecordBatch]]:
+        for batch in advanced(batches(file, BATCH_ROWS, columns)):
+            yield batch["key"].to_numpy(), self.below(batch["logit"].to_numpy()), batch
 
     def _expected(self, found: np.ndarray, draws: int) -> tuple[int, int]:
         """Return bounds between which the last draw is expected, given numbers of images by distance.

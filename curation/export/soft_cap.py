@@ -89,7 +89,7 @@ class SoftCap:
         make = partial(_write_drawn, clocks=clocks, last=last)
         names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
         files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
-        return Drawn(files, self.draws, without, not_finite)
+        return Drawn(files, without, not_finite)
 
     def _logits(self, files: Sequence[OwnFile], scores: Paths, folder: Derived) -> tuple[list[OwnFile], Tallies]:
         """Write LOGITS of the images of each file that have finite scores, in its order."""
@@ -106,7 +106,6 @@ class Drawn:
     """Files of WEIGHED, and how many images were left out."""
 
     files: list[OwnFile]
-    draws: int
     without: int
     not_finite: int
 

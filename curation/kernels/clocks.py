@@ -86,12 +86,13 @@ def count_until(keys, below, penalty, decay, last, out):
 
 
 @kernel
-def times_of(key, below, penalty, decay, out):
-    """out[number - 1] = the time of this number, of one image."""
+def times_of(key, below, penalty, decay, before, out):
+    """out[number - 1 - before] = the time of this number, of one image."""
     a, time = 0.0, U(0)
-    for i in range(len(out)):
-        a, time = next_time(key, below, penalty, decay, i + 1, a, time)
-        out[i] = time
+    for number in range(1, before + len(out) + 1):
+        a, time = next_time(key, below, penalty, decay, number, a, time)
+        if number > before:
+            out[number - 1 - before] = time
 
 
 @kernel

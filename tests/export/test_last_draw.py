@@ -1,6 +1,7 @@
 """The last draw of all clocks is that of a queue, and draws are distributed as those one after the other."""
 
 import random
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -108,6 +109,16 @@ def test_at_one_time_the_smaller_uid_comes_first(tmp_path, monkeypatch, draws, f
     assert counts == {uid: rounds + (place < rest) for place, uid in enumerate(sorted(logits))}
 
 
+def test_memory_does_not_grow_with_the_draws_of_an_image(tmp_path):
+    logits = {uid_of(0): 0.0}
+    drawn(tmp_path, logits, SoftCap({"a": 1}, 1, 0.0))  # kernels are compiled
+    tracemalloc.start()
+    assert drawn(tmp_path, logits, SoftCap({"a": 1}, 2_000_000, 0.0)) == {uid_of(0): 2_000_000}
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
+
+
 def chi_square(seen: Counter, expected: Counter) -> tuple[float, int]:
     """The statistic of two samples of one size, of outcomes that are not rare, and its degrees of freedom."""
     common = [key for key in seen | expected if seen[key] + expected[key] >= 20]
@@ -130,7 +141,7 @@ def test_outcomes_are_distributed_as_draws_one_after_the_other(tmp_path, penalty
     for own in keys:
         times = np.empty((len(logits), draws), np.uint64)
         for image in range(len(logits)):
-            last_draw.kernels.times_of(own[image], below[image], clocks.penalty, clocks.decay, times[image])
+            last_draw.kernels.times_of(own[image], below[image], clocks.penalty, clocks.decay, 0, times[image])
         last = int(np.sort(times.ravel())[draws - 1])
         seen[tuple(clocks.until(own, below, last).tolist())] += 1
     statistic, freedom = chi_square(seen, expected)
