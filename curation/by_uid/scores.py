@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -46,10 +47,11 @@ def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
 
 
 def _table(table: ImageTable, names: Sequence[str]) -> Table:
-    for name in names:
-        kind = table.columns.field(name).type
+    for name, kind in zip(names, table.row_schema(names).types[len(KEY) :], strict=True):
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
             raise InputError(f"column {name} of {table.name} is {kind}; scores are numbers")
+    floats = [pa.field(each.name, pa.float64()) if each.name in names else each for each in table.columns]
+    table = replace(table, columns=pa.schema(floats))
     place = pa.field(f"place of {names[0]}", pa.int64())  # in the table
     fields = [score_field(name) for name in names]
     read = partial(_rows, table=table, names=names, schema=pa.schema([*KEY, *fields, place]))
@@ -63,9 +65,8 @@ def _rows(
     number, file = numbered
     row = number << 40
     for batch in table.read(file, names):
-        scores = [batch[name].cast(pa.float64()) for name in names]
         place = pa.array(np.arange(row, row := row + len(batch)))
-        yield pa.RecordBatch.from_arrays([*batch.columns[: len(KEY)], *scores, place], schema=schema)
+        yield pa.RecordBatch.from_arrays([*batch.columns, place], schema=schema)
 
 
 def _first(rows: pa.RecordBatch, images: np.ndarray, place: str) -> np.ndarray:

@@ -153,6 +153,6 @@ def _content(path: str, version: Version) -> Iterator[BinaryIO]:
 
 def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:
     try:
-        return column.cast(kind)
+        return column.cast(kind, safe=not pa.types.is_floating(kind))  # the floats nearest to whole numbers
     except pa.ArrowException as error:
         raise InputError(f"{path}: column {name} is {column.type}, not {kind} as in the first file ({error})") from None

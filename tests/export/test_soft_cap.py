@@ -165,6 +165,27 @@ def test_scores_of_no_image_are_refused(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_files_of_a_table_may_have_numbers_of_other_types(run, tmp_path):
+    uids = [row["uid"] for row in run.kept]
+    columns = [pa.array([2**60, 1]), pa.array([0.5, 2.0]), pa.array([3, 2**64 - 1], pa.uint64()), pa.nulls(2)]
+    for number, column in enumerate(columns):
+        own = pa.table({"uid": uids[2 * number : 2 * number + 2], "a": column})
+        pq.write_table(own, tmp_path / f"scores{number}.parquet")
+    form = DataComp(scores=[tmp_path / "scores*.parquet"], weights=["a=1e-18"], draws=30)
+    export(in_turn(), run.path, tmp_path / "out", form)
+    logits = [1e-18 * score for score in (2.0**60, 1.0, 0.5, 2.0, 3.0, 2.0**64)]
+    drawn = naive_soft_cap(dict(zip(uids, logits, strict=False)), 30, 0.15, 0)
+    assert read_subset(tmp_path / "out" / "uids.npy") == {uid: number for uid, number in drawn.items() if number}
+
+
+def test_a_table_with_two_columns_of_one_name_is_refused(run, tmp_path):
+    columns = [pa.array([run.kept[0]["uid"]]), pa.array([1.0]), pa.array([2.0])]
+    pq.write_table(pa.Table.from_arrays(columns, ["uid", "a", "a"]), tmp_path / "scores.parquet")
+    form = DataComp(scores=[tmp_path / "scores.parquet"], weights=["a=1"], draws=1)
+    with pytest.raises(InputError, match="has several columns a"):
+        export(in_turn(), run.path, tmp_path / "out", form)
+
+
 def test_scores_without_a_number_of_draws_are_refused():
     with pytest.raises(InputError, match="give all three"):
         DataComp(scores=["scores"], weights=["a=1"])
