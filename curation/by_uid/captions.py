@@ -16,15 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows, sorted_schema
+from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
 from curation.by_uid.tables import KEY, ImageTable, Paths
 from curation.inputs.cleaning import clean_array
-from curation.run.finished import pool_files
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
-from runtime.storage.parquet import batches
 from runtime.storage.versions import Version
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
@@ -96,18 +94,10 @@ def build(
     parts = min(MOST_PARTS, max(1, -(-table.bytes // part_bytes)))
     rows = (batch for file in table.files for batch in caption_rows(table, file, source))
     with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
-        best = map(_best, in_parts(rows, ROWS, parts, Path(work, "parts")))
-        save_rows(path, mapped(best, Captions.schema, Path(work)))
-    captions = Captions.open(path)
-    images = without = 0
-    for file in pool_files(run):
-        for batch in batches(file, columns=["uid"]):
-            images += batch.num_rows
-            without += int((captions.find(batch["uid"]) < 0).sum())
-    if without == images:
+        best = mapped(map(_best, in_parts(rows, ROWS, parts, Path(work, "parts"))), Captions.schema, Path(work))
         which = f"captions of the source {source}" if source else "captions"
-        raise InputError(f"none of the {len(captions):,} {which} in {table.name} is of an image of {run.path}")
-    return Captioned(captions, images, without)
+        images, without = save_rows_of(path, best, run, f"{which} in {table.name}")
+    return Captioned(Captions.open(path), images, without)
 
 
 def _best(rows: pa.Table) -> pa.RecordBatch:

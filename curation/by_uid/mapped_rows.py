@@ -12,10 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.run.finished import pool_files
+from curation.run.results import Results
 from runtime.arrow.uid_keys import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrow
 from runtime.storage.own_files import OwnFile, checksum_of
+from runtime.storage.parquet import batches
 from runtime.storage.whole import read_json, whole, write_json
 
 CHECKSUM = "crc32"  # in the JSON file beside rows: that of the file with the rows
@@ -85,6 +88,22 @@ def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
             file.write_batch(rows)
         checksum = checksum_of(partial)
     write_json(facts_path(Path(path)), {"rows": rows.num_rows, CHECKSUM: checksum})
+
+
+def save_rows_of(path: str | PathLike[str], rows: pa.RecordBatch, run: Results, what: str) -> tuple[int, int]:
+    """Write rows about images of a run; return the number of all its images, and of those that have none.
+
+    Rows of which none is of the run are refused, as `what`, and not written.
+    """
+    images = without = 0
+    for file in pool_files(run):
+        for batch in batches(file, columns=["uid"]):
+            images += batch.num_rows
+            without += int((rows_of(rows, exact_numbers(batch["uid"])) < 0).sum())
+    if without == images:
+        raise InputError(f"none of the {rows.num_rows:,} {what} is of an image of {run.path}")
+    save_rows(path, rows)
+    return images, without
 
 
 def facts_path(path: Path) -> Path:

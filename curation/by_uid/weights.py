@@ -15,14 +15,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows, sorted_schema
+from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
 from curation.by_uid.tables import KEY, ImageTable, Paths, spelled
-from curation.run.finished import pool_files
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
-from runtime.storage.parquet import batches
 from runtime.storage.versions import Version
 
 WEIGHT = "weight"
@@ -64,15 +62,9 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     rows = (batch for file in table.files for batch in _rows(table, file))
     with TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.") as work:
         parted = in_parts(rows, Weights.schema, parts, Path(work, "parts"))
-        save_rows(path, mapped((_once(part, table.name) for part in parted), Weights.schema, Path(work)))
-    weights, images, without = Weights.open(path), 0, 0
-    for file in pool_files(run):
-        for batch in batches(file, columns=["uid"]):
-            images += batch.num_rows
-            without += int((weights.find(batch["uid"]) < 0).sum())
-    if without == images:
-        raise InputError(f"none of the {len(weights):,} weights in {table.name} is of an image of {run.path}")
-    return Weighted(weights, images, without)
+        once = mapped((_once(part, table.name) for part in parted), Weights.schema, Path(work))
+        images, without = save_rows_of(path, once, run, f"weights in {table.name}")
+    return Weighted(Weights.open(path), images, without)
 
 
 def _rows(table: ImageTable, file: tuple[str, Version]) -> Iterator[pa.RecordBatch]:

@@ -169,6 +169,8 @@ def _captions(folder, run):
     ],
 )
 def test_what_is_no_weight_is_refused(made, tmp_path, rows, fault):
+    built(tmp_path, {made.images[0]["uid"]: 1.0}, made.folder / "run")
     pq.write_table(pa.table(rows), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=fault):
         module.build([tmp_path / "t.parquet"], Results.open(made.folder / "run"), tmp_path / "weights.arrow")
+    assert len(online.Weights.open(tmp_path / "weights.arrow")) == 1  # those of before
