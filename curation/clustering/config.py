@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from runtime.errors import InputError, require_integer, require_one_of, require_share
+from runtime.errors import InputError, ParameterError, require_integer, require_one_of, require_share
 
 Texts = Literal["curated", "pool"]
 TEXTS: tuple[Texts, ...] = get_args(Texts)
@@ -40,7 +40,9 @@ class ClusterConfig:
         require_share("sample", self.sample)
         require_one_of("texts", self.texts, TEXTS)
         if self.same_meaning is not None and not 0 < self.same_meaning <= 1:
-            raise InputError(f"same_meaning is {self.same_meaning}; it is a cosine, above 0 and at most 1, as 0.95")
+            raise ParameterError(
+                f"is {self.same_meaning}; it is a cosine, above 0 and at most 1, as 0.95", "same_meaning"
+            )
         if self.coarse > self.fine:
             raise InputError(
                 f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"

@@ -12,7 +12,7 @@ import pytest
 from curation.clustering import copies as module
 from curation.clustering.config import ClusterConfig
 from curation.clustering.pipeline import Request, cluster
-from curation.commands.cluster import summary
+from curation.commands.cluster import main, summary
 from curation.report.numbers import counted
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
@@ -108,3 +108,9 @@ def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings
 def test_what_is_no_cosine_is_refused(cosine):
     with pytest.raises(InputError, match=r"same_meaning is .*; it is a cosine, above 0 and at most 1, as 0\.95"):
         ClusterConfig(same_meaning=cosine)
+
+
+def test_the_command_names_the_flag_of_what_is_no_cosine(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--output", "clusters", "--same-meaning", "95"])
+    assert "--same-meaning is 95.0; it is a cosine, above 0 and at most 1, as 0.95" in capsys.readouterr().err
