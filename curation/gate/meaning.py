@@ -24,7 +24,7 @@ from curation.gate.rewriting import Begin, Change, rewrite_one, without
 from curation.gate.same_meaning import SameMeaning
 from curation.gate.steps import Step, removed
 from curation.run.hooks import Context
-from curation.run.sizes import group_buckets
+from curation.run.sizes import group_buckets, senders, sending
 from runtime.buckets import Packer
 from runtime.errors import InputError
 from runtime.packed_rows import Block
@@ -54,11 +54,12 @@ class Meaning(Step):
         """Write the images that are no copies of others that are left."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(2 * places.images)
-        items = [*enumerate(images), *((-1, file) for file in self.same.table.files)]
+        items: list[list[tuple[int, Any]]] = senders([*enumerate(images)], places.images, buckets)
+        items += senders([(-1, file) for file in self.same.table.files], places.images, buckets)
         send = partial(_send, same=self.same, buckets=buckets)
         relays = [
             Relay(partial(_to_copies, buckets=buckets), tasks),
-            Relay(partial(_to_files, buckets=buckets, places=places), tasks),
+            Relay(partial(_to_files, buckets=buckets, places=places), places.relays(tasks)),
         ]
         receive = partial(
             _receive, places=places, images=list(images), change=partial(_left, rule=str(self.same)), folder=folder
@@ -91,13 +92,13 @@ def step(spark: SparkSession, plan: GatePlan) -> Meaning | None:
     return Meaning(plan.meaning) if plan.meaning else None
 
 
-def _send(item: tuple[int, Any], tallies: Tallies, same: SameMeaning, buckets: int) -> Iterator[Block]:
-    """Yield KEY and PLACE of the images of a file, or the rows of a file of the table, by their leaders."""
-    number, file = item
-    packer = Packer(buckets)
-    if number >= 0:
-        yield from send_images(number, file, _TO_LEADER, packer)
-    else:
+def _send(items: Sequence[tuple[int, Any]], tallies: Tallies, same: SameMeaning, buckets: int) -> Iterator[Block]:
+    """Yield KEY and PLACE of the images of files, or the rows of files of the table, by their leaders."""
+    packer = sending(buckets)
+    for number, file in items:
+        if number >= 0:
+            yield from send_images(number, file, _TO_LEADER, packer)
+            continue
         for copies, leaders in same.read(file):
             tallies.add("rows", len(copies[0]))
             known = dict(zip(KEY_NAMES, leaders, strict=True))
@@ -108,7 +109,7 @@ def _send(item: tuple[int, Any], tallies: Tallies, same: SameMeaning, buckets: i
 
 def _to_copies(partition: int, blocks: Iterator[bytes], _: Tallies, buckets: int) -> Iterator[Block]:
     """Yield images, and the rows of the table by their copies, each with `leads`."""
-    packer = Packer(buckets)
+    packer = sending(buckets)
     for rows, groups in buckets_of(blocks, buckets, _TO_LEADER):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         own = is_image[groups.order]

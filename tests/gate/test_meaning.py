@@ -10,12 +10,14 @@ import pytest
 
 from curation.gate.options import GateOptions
 from curation.gate.plan import GatePlan
+from curation.run import sizes
 from curation.schemas import SEMANTIC_COPIES
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
 from tests.naive.semantic_copies import naive_gone
 from tests.support.finished_run import image
 from tests.support.gates import gated, write_table
+from tests.support.in_turn import in_turn
 
 COLUMNS = ("uid", "copy_of", "cosine")
 
@@ -58,6 +60,18 @@ def test_copies_of_images_that_are_left_go_with_their_texts(spark, tmp_path):
         sample = pq.read_table(last / "gate_removed").to_pylist()
         assert {row["uid"] for row in sample if row["step"] == "meaning"} == gone
         assert {row["rule"] for row in sample} == {"score > 0", title}
+
+
+def test_few_tasks_send_the_files_of_few_images_to_many_buckets(tmp_path, monkeypatch):
+    for name, number in (("BUCKET_ROWS", 4), ("MOST_BUCKETS", 8)):
+        monkeypatch.setattr(sizes, name, number)
+    images, tasks = [image(number) for number in range(120)], []
+    uids = [row["uid"] for row in images]
+    copy_of = dict(zip(uids[1::3], uids[::3], strict=True))
+    given = copies_in([(uid, leader, 0.97) for uid, leader in copy_of.items()], tmp_path / "copies", files=5)
+    kept, _ = gated(in_turn(tasks.append), tmp_path / "gates", images, GateOptions(same_meaning=[given]), parts=6)
+    assert [row["uid"] for row in kept] == [uid for uid in uids if uid not in copy_of]
+    assert len(tasks) == 1 + 1 + 8 + 1 + 8  # of the images, of the table, by leader, by copy, by file
 
 
 @pytest.mark.spark
