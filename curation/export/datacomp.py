@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Join, Table, images_in
 from curation.by_uid.rows import RowStream
+from curation.by_uid.scores import score_tables
 from curation.export.forms import ALL, Beside, ByCluster, Form, coarse_of
 from curation.export.soft_cap import WEIGHED, SoftCap, weights_of
 from curation.online.config import Choice
@@ -94,10 +95,12 @@ class DataComp(Form):
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write uids.npy."""
+        soft_cap = self.soft_cap
+        scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before Spark starts
         files, beside = curated_files(run), Beside.of(folder.spark, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside.tables, beside.choice)
-        drawn = self.soft_cap.draw(files, self.scores, folder) if self.soft_cap else None
+        drawn = soft_cap.draw(files, scores, folder) if soft_cap else None
         files, schema = (drawn.files, WEIGHTED) if drawn else (files, HALVES)
         with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
             pieces = sorted_pieces(folder.spark, files, folder.parts.begin("pieces"), schema)

@@ -21,10 +21,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.by_uid.join import Join, images_in
+from curation.by_uid.join import Join, Table, images_in
 from curation.by_uid.rows import RowStream
-from curation.by_uid.scores import score_field, score_tables
-from curation.by_uid.tables import Paths
+from curation.by_uid.scores import score_field
 from curation.export.last_draw import LOGITS, Clocks, LastDraw
 from curation.report.numbers import counted
 from curation.run.making import Derived, Made
@@ -73,7 +72,7 @@ class SoftCap:
                 total += weight * scores
         return total
 
-    def draw(self, files: Sequence[OwnFile], scores: Paths, folder: Derived) -> Drawn:
+    def draw(self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived) -> Drawn:
         """Write how often each image of the files is drawn, in the part WEIGHTS: rows of WEIGHED of those that are."""
         logits, tallies = self._logits(files, scores, folder)
         without, not_finite = (int(tallies[name]) for name in (WITHOUT, NOT_FINITE))
@@ -91,13 +90,14 @@ class SoftCap:
         files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
         return Drawn(files, without, not_finite)
 
-    def _logits(self, files: Sequence[OwnFile], scores: Paths, folder: Derived) -> tuple[list[OwnFile], Tallies]:
+    def _logits(
+        self, files: Sequence[OwnFile], scores: Sequence[Table], folder: Derived
+    ) -> tuple[list[OwnFile], Tallies]:
         """Write LOGITS of the images of each file that have finite scores, in its order."""
-        names, to = sorted(self.weights), folder.parts.begin("logits")
+        to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
-            join = Join(images_in(files), score_tables(scores, names))
             write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
-            tallies = join.write(folder.spark, write)
+            tallies = Join(images_in(files), scores).write(folder.spark, write)
         return [OwnFile(to / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()], tallies
 
 
