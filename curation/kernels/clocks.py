@@ -16,29 +16,27 @@ from runtime.kernels.hashes import numbered
 U = np.uint64
 SIGN, FRACTION, HALF = U(1 << 63), U((1 << 52) - 1), U(0x3FE << 52)
 ROOT_OF_HALF = 0.7071067811865476
-LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+LN2_HIGH, LN2_LOW = 0.6931471805592082, 7.371002565167799e-13  # log(2): its first 40 bits, and the rest
 
 
 @inline
 def natural_log(x):
-    """The natural logarithm of a normal number above 0, off by less than its last bit: FreeBSD's e_log.c.
+    """The natural logarithm of a normal number above 0, off by at most two units in its last place.
 
-    It is made of sums and products alone, so that all machines agree on it. Those of their libraries differ.
+    It is made of sums and products alone, so that all machines agree on it; those of their libraries differ. For
+    x = 2**exponent * part it is exponent * log(2) + 2 * artanh((part - 1) / (part + 1)), whose series ends where a
+    term no longer counts: (part - 1) / (part + 1) is at most 0.1716.
     """
     bits = np.float64(x).view(np.uint64)
     exponent = float(np.int64(bits >> U(52))) - 1022.0
     part = U(bits & FRACTION | HALF).view(np.float64)  # from 0.5 to 1
     if part < ROOT_OF_HALF:
         part, exponent = part * 2.0, exponent - 1.0
-    f = part - 1.0
-    s = f / (2.0 + f)
+    s = (part - 1.0) / (part + 1.0)
     z = s * s
-    w = z * z
-    odd = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01))
-    even = w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01))
-    rest = odd + z * (6.666666666666735130e-01 + even)
-    square = 0.5 * f * f
-    return exponent * LN2_HIGH - ((square - (s * (square + rest) + exponent * LN2_LOW)) - f)
+    rest = 1 / 13 + z * (1 / 15 + z * (1 / 17 + z * (1 / 19 + z * (1 / 21))))
+    rest = z * (1 / 3 + z * (1 / 5 + z * (1 / 7 + z * (1 / 9 + z * (1 / 11 + z * rest)))))
+    return exponent * LN2_HIGH + (2.0 * s + (2.0 * s * rest + exponent * LN2_LOW))
 
 
 @inline
