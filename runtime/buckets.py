@@ -15,8 +15,8 @@ from runtime.packed_rows import Block, packed, unpack
 from runtime.storage.paths import room
 
 MOST_ROWS = 8192  # of a block: what is packed and unpacked stays in the cache
-FEWEST_ROWS = 512  # of a block, which costs as much as some hundred rows: fewer wait for more of their bucket
-WAITING_BYTES = 256 << 20  # of added rows, some of which may be waiting
+FEWEST_ROWS = 1 << 10  # of a block on average, which costs as much as some hundred rows: fewer wait for more
+WAITING_BYTES = 128 << 20  # of rows; while they are sorted, twice as much
 HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
 BUCKET_BYTES = 256 << 20  # of rows that come together in memory
 FEWEST_BYTES = 1 << 20  # of them, where there are more: to take a bucket costs as much as some thousand rows
@@ -84,43 +84,44 @@ def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
 
 
 class Packer:
-    """Packs rows by bucket, and yields a block once a bucket has enough rows."""
+    """Packs rows by bucket: they wait until they are enough for a block of each bucket, or take much memory."""
 
     def __init__(self, buckets: int):
         self._buckets = buckets
-        self._waiting: dict[int, list[pa.RecordBatch]] = {}
-        self._waiting_bytes = 0
+        self._waiting: list[tuple[pa.RecordBatch, np.ndarray]] = []
+        self._rows = self._bytes = 0
 
     def add(self, rows: pa.RecordBatch, buckets: np.ndarray) -> Iterator[Block]:
-        """Add rows that are sorted by bucket, and yield the blocks that are full; `buckets` has the bucket of each."""
-        bounds = np.append(np.flatnonzero(np.diff(buckets, prepend=-1)), len(buckets)).tolist()
-        for begin, end in zip(bounds, bounds[1:], strict=False):
-            bucket = int(buckets[begin])
-            waiting = self._waiting.setdefault(bucket, [])
-            waiting.append(rows.slice(begin, end - begin))
-            if sum(each.num_rows for each in waiting) >= FEWEST_ROWS:
-                yield from self._pack(bucket)
-        self._waiting_bytes += rows.nbytes
-        if self._waiting_bytes > WAITING_BYTES:
+        """Add rows in any order, and yield blocks once enough rows wait; `buckets` has the bucket of each row."""
+        if rows.num_rows:
+            short = buckets.astype(np.min_scalar_type(self._buckets))  # such numbers are soon sorted
+            self._waiting.append((rows, short))
+        self._rows += rows.num_rows
+        self._bytes += rows.nbytes
+        if self._rows >= FEWEST_ROWS * self._buckets or self._bytes > WAITING_BYTES:
             yield from self.finish()
 
     def deal(self, rows: pa.RecordBatch, keys: np.ndarray) -> Iterator[Block]:
-        """Add rows in any order, each to the bucket of its key, and yield the blocks that are full."""
-        buckets = bucket_of(keys, self._buckets)
-        order = np.argsort(buckets, kind="stable")
-        yield from self.add(rows.take(pa.array(order)), buckets[order])
+        """Add rows in any order, each to the bucket of its key, and yield blocks once enough rows wait."""
+        return self.add(rows, bucket_of(keys, self._buckets))
 
     def finish(self) -> Iterator[Block]:
         """Yield the blocks of all rows that wait."""
-        for bucket in sorted(self._waiting):
-            yield from self._pack(bucket)
-        self._waiting_bytes = 0
-
-    def _pack(self, bucket: int) -> Iterator[Block]:
-        waiting = self._waiting.pop(bucket)
-        rows = pa.concat_batches(waiting) if len(waiting) > 1 else waiting[0]
-        for at in range(0, rows.num_rows, MOST_ROWS):
-            yield packed(rows.slice(at, MOST_ROWS).serialize(), bucket, self._buckets)
+        if not self._waiting:
+            return
+        schema, buckets = self._waiting[0][0].schema, np.concatenate([numbers for _, numbers in self._waiting])
+        waiting, columns = [[*chunks] for chunks in zip(*(rows.columns for rows, _ in self._waiting), strict=True)], []
+        self._waiting, self._rows, self._bytes = [], 0, 0
+        order = np.argsort(buckets, kind="stable")
+        buckets = buckets[order]
+        while waiting:  # a column at a time, so that not all are there twice
+            columns.append(pa.concat_arrays(waiting.pop(0)).take(pa.array(order)))
+        rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+        bounds = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1], [True]])).tolist()
+        for begin, end in zip(bounds, bounds[1:], strict=False):
+            for at in range(begin, end, MOST_ROWS):
+                some = rows.slice(at, min(MOST_ROWS, end - at))
+                yield packed(some.serialize(), int(buckets[at]), self._buckets)
 
 
 class Store:

@@ -55,10 +55,8 @@ def sampled(batch: pa.RecordBatch, rates: np.ndarray, seed: int, tallies: Tallie
 
 
 def by_section(rows: pa.RecordBatch, files: int, packer: Packer) -> Iterator[Block]:
-    """Add DRAWN rows to a packer of files × SECTIONS buckets, and yield the blocks that are full."""
-    sections = (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64)
-    order = np.argsort(sections, kind="stable")
-    return packer.add(rows.take(pa.array(order)), sections[order])
+    """Add DRAWN rows to a packer of files × SECTIONS buckets, and yield its blocks."""
+    return packer.add(rows, (rows["draw"].to_numpy() * (files * SECTIONS)).astype(np.int64))
 
 
 def write_curated(blocks: Iterable[bytes], file: int, path: Path, row_group_rows: int, lettered: np.ndarray) -> Tallies:

@@ -23,7 +23,7 @@ from curation.by_uid.tables import key_columns
 from curation.clustering.joining import CHOSEN, ROW_BITS
 from curation.clustering.leaders import Leaders
 from curation.clustering.vectors import Embeddings, scaled
-from curation.run.sizes import MOST_BUCKETS
+from curation.run.sizes import MOST_BUCKETS, sending
 from curation.schemas import SEMANTIC_COPIES
 from runtime.arrow.buffers import one_array
 from runtime.buckets import Packer, buckets_for, by_bucket
@@ -103,7 +103,7 @@ def _send(file: OwnFile, _: Tallies, how: Comparison) -> Iterator[Block]:
 
 def _with_vectors(partition: int, blocks: Iterator[bytes], _: Tallies, how: Comparison) -> Iterator[Block]:
     """Yield images with the numbers of their embeddings, in blocks by fine cluster."""
-    packer, stream = Packer(1 << how.bits), how.rows.stream(blocks, _SENT)
+    packer, stream = sending(1 << how.bits), how.rows.stream(blocks, _SENT)
     each = max(1, SENT_BYTES // (4 * how.embeddings.dimension))
     for number in stream.files():
         begin = 0

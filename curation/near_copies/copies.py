@@ -199,9 +199,7 @@ def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
         words = unshuffled(keys)
         for band in range(comparison.distance + 1):
             partitions = band * comparison.parts + band_of(words, band, comparison.distance) % comparison.parts
-            order = np.argsort(partitions, kind="stable")
-            rows = pa.RecordBatch.from_arrays([_binary(keys[order])], schema=_SENT)
-            yield from packer.add(rows, partitions[order])
+            yield from packer.add(pa.RecordBatch.from_arrays([_binary(keys)], schema=_SENT), partitions)
     yield from packer.finish()
 
 
