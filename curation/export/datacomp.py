@@ -10,6 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,10 +28,10 @@ from curation.report.numbers import counted
 from curation.run.finished import curated_files
 from curation.run.making import Derived
 from curation.run.results import Results
-from curation.run.sizes import group_buckets
+from curation.run.sizes import group_buckets, senders, sending
 from runtime.arguments import add_fields
 from runtime.arrow.uid_keys import hex_numbers
-from runtime.buckets import Packer, by_bucket
+from runtime.buckets import by_bucket
 from runtime.errors import AGAIN, InputError
 from runtime.packed_rows import Block
 from runtime.progress import counted as advanced
@@ -117,10 +118,11 @@ def sorted_pieces(
     A task holds the uids of some leading bits: a quarter of a million where they are MD5 or otherwise spread. In the
     schema WEIGHTED the files have a column `weight`, and a uid is written as often.
     """
-    buckets, tasks = group_buckets(sum(map(rows_of, files)))
+    rows = sum(map(rows_of, files))
+    buckets, tasks = group_buckets(rows)
     send = partial(_halves, buckets=buckets, schema=schema)
     receive = partial(_sorted, buckets=buckets, folder=folder, schema=schema)
-    return _own(folder, exchange(spark, list(files), send, receive, tasks))
+    return _own(folder, exchange(spark, senders(files, rows, buckets), send, receive, tasks))
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
@@ -167,10 +169,10 @@ def _choose(
     return tallies
 
 
-def _halves(file: OwnFile, tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
-    """Yield the uids of a file as rows of the schema, by their leading bits."""
-    packer, more = Packer(buckets), schema.names[len(HALVES) :]
-    for batch in advanced(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
+def _halves(files: list[OwnFile], tallies: Tallies, buckets: int, schema: pa.Schema) -> Iterator[Block]:
+    """Yield the uids of files as rows of the schema, by their leading bits."""
+    packer, more = sending(buckets), schema.names[len(HALVES) :]
+    for batch in advanced(chain.from_iterable(batches(file, BATCH_ROWS, [*CHOSEN.names, *more]) for file in files)):
         numbers = hex_numbers(batch["uid"])
         columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
         rows = pa.RecordBatch.from_arrays(columns, schema=schema)
