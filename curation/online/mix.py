@@ -16,7 +16,7 @@ from curation.balancing.thresholds import rates_of, thresholds_at
 from curation.config import CurationConfig
 from curation.kernels.mixing import deal
 from curation.run.results import Results
-from runtime.errors import InputError, ParameterError, require_kind, require_number
+from runtime.errors import InputError, ParameterError, require_kind, require_number, require_several
 
 RUN = 1024  # samples that are dealt out at a time
 
@@ -96,6 +96,9 @@ def common_rates(
 
     English has this threshold, and other languages its tail share, as in one run over the inputs of all.
     """
+    require_several("runs", runs)
+    if not runs:
+        raise InputError("common rates are of no run; give the output folders of one or several")
     found = [Results.open(run) for run in runs]
     counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in found))
     languages, config = found[0].languages, CurationConfig(english_threshold=english_threshold)

@@ -134,6 +134,12 @@ def test_a_state_of_another_mix_is_refused(made, own, needs_torch):
             other.load_state_dict(state)
 
 
+def test_the_layout_of_a_mix_is_a_record_of_it(made, own):
+    record = json.loads(json.dumps(mixed(made, own).layout()))
+    assert record["mix"]["shares"].keys() == {"web", "own"}
+    assert {f"{part}: {fact}" for part in ("web", "own") for fact in ("seed", "rates")} <= record.keys()
+
+
 def test_common_rates_are_those_of_one_run_over_all(made, own):
     rows = [*made.images, *own[1]]
     expected = np.zeros(5, np.int64)
@@ -142,6 +148,9 @@ def test_common_rates_are_those_of_one_run_over_all(made, own):
             expected[text["entries"]] += 1
     found = online.common_rates([made.folder / "run", own[0] / "run"], 100)
     assert found.tolist() == rates(expected, 100).tolist()
+    for none, fault in ((str(made.folder / "run"), "must be a sequence of strings; got one"), ([], "are of no run")):
+        with pytest.raises(InputError, match=fault):
+            online.common_rates(none)
 
 
 @pytest.mark.parametrize(
