@@ -5,7 +5,8 @@
 pairs:  the whole job on 2, 8 and 20 million captions in Parquet files of 200,000.
 inputs: on 2 million captions in 10, 200 and 2,000 files.
 ranges: on 2 million captions whose keys are cut into 8, 512 and 4,096 buckets, grouped by 8 tasks; and 512 by as many.
-large:  a run of --millions of pairs with short URLs, and its export for Hugging Face; not measured unless it is named.
+large:  a run of --millions of pairs with short URLs, its export for Hugging Face, and the same steps on DataFrames;
+        not measured unless it is named.
 The processor time of all processes on two cores, start-up (a run of 1,000 pairs) left out.
 """
 
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+import bench_dataframes
 import chain_inputs
 import usage
 
@@ -47,19 +49,21 @@ def ranges(args) -> None:
 
 
 def large(args) -> None:
-    """Print the figures for a run of many pairs, and for its export."""
-    starts = _run_and_export(args, 1_000, 1)
+    """Print the figures for a run of many pairs, for its export and for DataFrames."""
+    starts = _all_steps(args, 1_000, 1)
     for millions in args.millions:
-        found = _run_and_export(args, millions * MILLION, millions * 5)
+        found = _all_steps(args, millions * MILLION, millions * 5)
         for title, whole in found.items():
             _print_usage(f"{millions} million pairs, {title}", millions, whole, starts[title])
 
 
-def _run_and_export(args, pairs: int, files: int) -> dict[str, usage.Usage]:
-    """Return what each step took; the run and the export stay in the folder."""
+def _all_steps(args, pairs: int, files: int) -> dict[str, usage.Usage]:
+    """Return what each step took; what the job wrote stays in the folder."""
     folder, run = _files(args, pairs, files, short=True), args.folder / f"run-{pairs}"
     export = [str(ROOT / "jobs/export.py"), str(run), "--format", "huggingface", "--output", f"{run}-export"]
-    return {"job": _run(args, folder, JOB, run), "export for Hugging Face": _submit(export)}
+    found = {"job": _run(args, folder, JOB, run), "export for Hugging Face": _submit(export)}
+    with tempfile.TemporaryDirectory(dir=args.folder) as frames:
+        return found | {"DataFrames": bench_dataframes.frames(args, folder, frames)}
 
 
 def _print_usage(title: str, millions: int, whole: usage.Usage, start: usage.Usage) -> None:
