@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import mmap
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -136,8 +137,8 @@ def _write_tar(
 ) -> None:
     """Let a leaf write the samples of a tar that have a text; tally the samples, and the captions in them."""
     _, tar = numbered
-    with opened(tar) as data:
-        write(tar_name(tar), _samples(data, _texts(scan, choice, draw, made.tallies)), made)
+    with opened(tar) as data, closing(_texts(scan, choice, draw, made.tallies)) as texts:
+        write(tar_name(tar), _samples(data, texts), made)
 
 
 def _samples(data: mmap.mmap, texts: Iterator[Texts | None]) -> Iterator[Sample]:
@@ -147,7 +148,9 @@ def _samples(data: mmap.mmap, texts: Iterator[Texts | None]) -> Iterator[Sample]
             yield Sample(key, files, own, data)
 
 
-def _texts(scan: Scan, choice: Choice | None, draw: CaptionDraw, tallies: Tallies) -> Iterator[Texts | None]:
+def _texts(
+    scan: Scan, choice: Choice | None, draw: CaptionDraw, tallies: Tallies
+) -> Generator[Texts | None, None, None]:
     """Yield the texts of each sample of a tar, None for one that is not written."""
     for samples, known in scan.read():
         texts: list[Texts | None] = [None] * samples.num_rows
