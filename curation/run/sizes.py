@@ -39,7 +39,7 @@ def senders(items: Sequence[Item], rows: float, buckets: int) -> list[list[Item]
     """Return items with so many rows in all in lists, one for each task: with few rows, blocks of a bucket are small.
 
     >>> senders("abcdef", 1e6, 4), [len(files) for files in senders([""] * 4000, 1e9, 8192)][:2]
-    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [17, 17])
+    ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
     """
     tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
     each = max(1, -(-len(items) // tasks))

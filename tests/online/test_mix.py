@@ -134,7 +134,7 @@ def test_a_state_of_another_mix_is_refused(made, own, needs_torch):
             other.load_state_dict(state)
 
 
-def test_the_layout_of_a_mix_is_a_record_of_it(made, own):
+def test_the_layout_of_a_mix_is_a_record_of_it(made, own, needs_torch):
     record = json.loads(json.dumps(mixed(made, own).layout()))
     assert record["mix"]["shares"].keys() == {"web", "own"}
     assert {f"{part}: {fact}" for part in ("web", "own") for fact in ("seed", "rates")} <= record.keys()
