@@ -132,6 +132,8 @@ CLUSTERS = pa.schema(
     ]
 )
 
+COSINE = b"cosine"  # in the metadata of SEMANTIC_COPIES, once they are written: from which cosine on images are copies
+
 # One row per image that is a semantic copy of another one, as `clip-cluster` writes them.
 SEMANTIC_COPIES = pa.schema(
     [

@@ -22,6 +22,9 @@ from runtime.buckets import BUCKET_BYTES, FEWEST_ROWS, Packer, by_bucket
 from runtime.packed_rows import Block
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
+from runtime.tallies import Tallies
+
+Write = Callable[[int, RowStream], Tallies]
 
 ROWS = (*KEY, *PLACE)
 _ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # with them keys of any kind spread
@@ -62,6 +65,11 @@ class Places:
     def stream(self, blocks: Iterable[bytes], schema: pa.Schema) -> RowStream:
         """Return the rows of some files, each file's in their order."""
         return RowStream(self._in_order(blocks, schema))
+
+    def written(self, task: int, blocks: Iterable[bytes], schema: pa.Schema, write: Write) -> Tallies:
+        """Let `write(number, stream)` write each file of a task, given its rows; return the sums of what it tallies."""
+        stream = self.stream(blocks, schema)
+        return Tallies(row for number in self.files_of(task) for row in write(number, stream).rows())
 
     def _in_order(self, blocks: Iterable[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         for bucket in by_bucket(blocks, self.buckets, schema, self.keys):

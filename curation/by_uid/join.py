@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from curation.by_uid.by_key import ROWS, Groups, Places, deal, spread_keys
-from curation.by_uid.rows import PLACE, RowStream
+from curation.by_uid.by_key import ROWS, Groups, Places, Write, deal, spread_keys
+from curation.by_uid.rows import PLACE
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.run.sizes import MOST_BUCKETS, group_buckets, senders, sending
 from runtime.buckets import Packer, by_bucket
@@ -32,7 +32,6 @@ READ_ROWS = 1 << 16
 TURNS = 3  # tasks a core, where files are few
 
 Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
-Write = Callable[[int, RowStream], Tallies]
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Join:
         places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
         buckets, tasks = self._cut
         relay = Relay(partial(self.joined, buckets=buckets, places=places), places.relays(tasks))
-        receive = partial(self.written, write=write, places=places)
+        receive = partial(places.written, schema=pa.schema([*PLACE, *self.fields]), write=write)
         send = partial(self.sent, buckets=buckets)
         return exchange(spark, self._items(buckets), send, receive, places.tasks, [relay])
 
@@ -148,11 +147,6 @@ class Join:
         """Return what is tallied of the places in some buckets."""
         met = map(pa.concat_batches, map(list, by_bucket(blocks, buckets, self.schema, spread_keys)))
         return Tallies(row for rows in met for found in self._found(rows) for row in count(found).rows())
-
-    def written(self, partition: int, blocks: Iterator[bytes], write: Write, places: Places) -> Tallies:
-        """Write the files of a task."""
-        stream = places.stream(blocks, pa.schema([*PLACE, *self.fields]))
-        return Tallies(row for number in places.files_of(partition) for row in write(number, stream).rows())
 
     def _found(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Yield the values of all tables for the places in the rows of some images."""

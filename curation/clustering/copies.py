@@ -18,13 +18,13 @@ from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import Places
 from curation.by_uid.join import TURNS
-from curation.by_uid.rows import PLACE
+from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import key_columns
 from curation.clustering.joining import CHOSEN, ROW_BITS
 from curation.clustering.leaders import Leaders
 from curation.clustering.vectors import Embeddings, scaled
 from curation.run.sizes import MOST_BUCKETS, sending
-from curation.schemas import SEMANTIC_COPIES
+from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow.buffers import one_array
 from runtime.buckets import Packer, buckets_for, by_bucket
 from runtime.draws import draws
@@ -35,7 +35,6 @@ from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies
 
 PURPOSE = "semantic copies"  # of the draw
-COSINE = b"cosine"  # the metadata of the schema that states what was asked for
 TASK_BYTES = 64 << 20  # of vectors for a task that compares
 SENT_BYTES = 1 << 20  # of vectors that are dealt out at a time
 COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
@@ -85,7 +84,7 @@ def write_copies(spark: SparkSession, chosen: Sequence[OwnFile], how: Comparison
     wanted = max(size // TASK_BYTES, TURNS * spark.sparkContext.defaultParallelism)
     tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
     relays = [Relay(partial(_with_vectors, how=how), how.rows.tasks), Relay(partial(_compared, how=how), tasks)]
-    receive = partial(_write, how=how, folder=folder)
+    receive = partial(how.images.written, schema=_FOUND, write=partial(_write, cosine=how.cosine, folder=folder))
     return exchange(spark, [*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
 
 
@@ -185,16 +184,13 @@ class _Cluster:
         self._leaders.close()
 
 
-def _write(partition: int, blocks: Iterator[bytes], how: Comparison, folder: Path) -> Tallies:
-    """Write the files of a task."""
-    stream, tallies = how.images.stream(blocks, _FOUND), Tallies()
-    schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})
-    for number in how.images.files_of(partition):
-        path = folder / f"{number:05d}.parquet"
-        with part_writer(path, schema, _ROW_GROUP) as writer:
-            for rows in stream.rest_of(number):
-                columns = rows.select(SEMANTIC_COPIES.names).columns
-                writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
-        tallies.add("copies", writer.rows)
-        tally(tallies, path, writer.checksum)
+def _write(number: int, rows: RowStream, cosine: float, folder: Path) -> Tallies:
+    """Write the copies among the images of a file."""
+    path, tallies = folder / f"{number:05d}.parquet", Tallies()
+    schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(cosine)})
+    with part_writer(path, schema, _ROW_GROUP) as writer:
+        for found in rows.rest_of(number):
+            writer.write(pa.RecordBatch.from_arrays(found.select(SEMANTIC_COPIES.names).columns, schema=schema))
+    tallies.add("copies", writer.rows)
+    tally(tallies, path, writer.checksum)
     return tallies

@@ -22,7 +22,7 @@ from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.exclusion.sets import hosts, registered_domain
 from curation.gate.plan import GatePlan
 from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, Change, rewrite_one, without
+from curation.gate.rewriting import Begin, rewrite_one, without
 from curation.gate.steps import Step, removed
 from curation.images.combine import differs
 from curation.images.tasks import MATCHED_ROW_GROUP
@@ -56,7 +56,8 @@ class Domains(Step):
         send = partial(_send, buckets=buckets, most=self.most, seed=context.config.seed)
         relay = Relay(partial(_pass_on, buckets=buckets, most=self.most, places=places), places.relays(tasks))
         stay = partial(_stay, rule=self._title)
-        receive = partial(_receive, places=places, images=list(images), change=stay, folder=folder)
+        write = partial(rewrite_one, images=list(images), change=stay, folder=folder)
+        receive = partial(places.written, schema=pa.schema(PLACE), write=write)
         return exchange(context.spark, items, send, receive, places.tasks, [relay])
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
@@ -102,21 +103,6 @@ def _pass_on(
             kept = rows.select([field.name for field in PLACE])
             yield from packer.deal(kept, places.keys(kept))
     yield from packer.finish()
-
-
-def _receive(
-    partition: int,
-    blocks: Iterator[bytes],
-    places: Places,
-    images: Sequence[OwnFile],
-    change: Change,
-    folder: StepFolder,
-) -> Tallies:
-    """Rewrite the files of a task."""
-    stream, tallies = places.stream(blocks, pa.schema(PLACE)), Tallies()
-    for number in places.files_of(partition):
-        tallies += rewrite_one(number, stream, images, change, folder)
-    return tallies
 
 
 def _smallest(drawn: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:

@@ -92,7 +92,8 @@ class Hosts(Step):
             partial(_send, meeting=meeting),
             Relay(partial(_pass_on, meeting=meeting), places.relays(tasks)),
         )
-        receive = partial(_receive, images=list(images), places=places, folder=folder)
+        write = partial(rewrite_one, images=list(images), change=_marked, folder=folder)
+        receive = partial(places.written, schema=FOUND, write=write)
         return exchange(context.spark, items, send, receive, places.tasks, [relay])
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
@@ -194,16 +195,6 @@ def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting:
             found = known.found(rows)
             yield from packer.deal(found, meeting.places.keys(found))
     yield from packer.finish()
-
-
-def _receive(
-    partition: int, blocks: Iterator[bytes], images: Sequence[OwnFile], places: Places, folder: StepFolder
-) -> Tallies:
-    """Rewrite the files of a task."""
-    stream, tallies = places.stream(blocks, FOUND), Tallies()
-    for number in places.files_of(partition):
-        tallies += rewrite_one(number, stream, images, _marked, folder)
-    return tallies
 
 
 def _marked(batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: Begin, tallies: Tallies) -> pa.RecordBatch:

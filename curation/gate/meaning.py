@@ -20,7 +20,7 @@ from curation.by_uid.rows import PLACE
 from curation.by_uid.tables import KEY_NAMES, spelled
 from curation.config import CurationConfig
 from curation.gate.removed import StepFolder
-from curation.gate.rewriting import Begin, Change, rewrite_one, without
+from curation.gate.rewriting import Begin, rewrite_one, without
 from curation.gate.same_meaning import SameMeaning
 from curation.gate.steps import Step, removed
 from curation.run.hooks import Context
@@ -61,9 +61,9 @@ class Meaning(Step):
             Relay(partial(_to_copies, buckets=buckets), tasks),
             Relay(partial(_to_files, buckets=buckets, places=places), places.relays(tasks)),
         ]
-        receive = partial(
-            _receive, places=places, images=list(images), change=partial(_left, rule=str(self.same)), folder=folder
-        )
+        left = partial(_left, rule=str(self.same))
+        write = partial(rewrite_one, images=list(images), change=left, folder=folder)
+        receive = partial(places.written, schema=_PLACES, write=write)
         return exchange(context.spark, items, send, receive, places.tasks, relays)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
@@ -141,21 +141,6 @@ def _to_files(
         found = rows.filter(pa.array(goes)).select(_PLACES.names)
         yield from packer.deal(found, places.keys(found))
     yield from packer.finish()
-
-
-def _receive(
-    partition: int,
-    blocks: Iterator[bytes],
-    places: Places,
-    images: Sequence[OwnFile],
-    change: Change,
-    folder: StepFolder,
-) -> Tallies:
-    """Rewrite the files of a task."""
-    stream, tallies = places.stream(blocks, _PLACES), Tallies()
-    for number in places.files_of(partition):
-        tallies += rewrite_one(number, stream, images, change, folder)
-    return tallies
 
 
 def _left(

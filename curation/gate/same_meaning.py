@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from curation.by_uid.clusters import named, table_in
 from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns, opened
+from curation.schemas import COSINE
 from runtime.errors import InputError
 from runtime.storage.versions import Version
 
 EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
-COSINE = b"cosine"  # the metadata of the schema that states it
 
 
 @dataclass(frozen=True)

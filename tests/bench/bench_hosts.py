@@ -7,14 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from curation.by_uid.by_key import Places
 from curation.gate.host_files import HostFiles
-from curation.gate.hosts import Meeting, _marked, _pass_on, _receive, _send
+from curation.gate.hosts import Meeting, _marked, _pass_on, _send
+from curation.gate.known_hosts import FOUND
 from curation.gate.removed import StepFolder
-from curation.gate.rewriting import rewrite
+from curation.gate.rewriting import rewrite, rewrite_one
 from curation.gate.robots_agents import robots_agents
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import row_counts
@@ -44,11 +46,10 @@ def main(run: str, robots: str, times: int = 1) -> None:
     with timed("files parsed, paths tested", number):
         found = [block for block in _pass_on(0, iter(blocks), tallies, meeting)]
     with TemporaryDirectory() as folder, timed("files rewritten", number):
+        write = partial(rewrite_one, images=images, change=_marked, folder=StepFolder(Path(folder)))
         for task in range(places.tasks):
-            if len(own := places.files_of(task)):
-                sent = [block.data for block in found if block.scaled(places.tasks) == task]
-                _receive(task, iter(sent), images, places, StepFolder(Path(folder)))
-            del own
+            sent = [block.data for block in found if block.scaled(places.tasks) == task]
+            places.written(task, iter(sent), FOUND, write)
     with TemporaryDirectory() as folder, timed("of that without any signal", number):
         for file in images:
             rewrite(file, _marked, StepFolder(Path(folder)))
