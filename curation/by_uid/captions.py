@@ -114,7 +114,7 @@ def _best(rows: pa.Table) -> pa.RecordBatch:
 def _scores(scores: pa.Array | None, rows: int) -> pa.Array:
     if scores is None:
         return pa.repeat(pa.scalar(NO_SCORE), rows)
-    scores = scores.cast(pa.float64())
+    scores = scores.cast(pa.float64(), safe=False)  # the floats nearest to large whole numbers
     return pc.if_else(pc.fill_null(pc.is_nan(scores), True), NO_SCORE, scores)
 
 

@@ -65,6 +65,15 @@ def test_a_dataset_with_captions_resumes_only_with_the_same_ones(made, captions,
     assert "caption_ratio" not in plain["layout"]
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.decimal128(22, 2)])
+def test_an_image_gets_the_caption_with_the_highest_score_of_any_kind_of_number(made, tmp_path, kind):
+    uid, scores = made.images[0]["uid"], [-5, (1 << 62) + 1, 1, None]  # the second is no float
+    rows = {"uid": [uid] * 4, "caption": [*"abcd"], "score": pa.array(scores, pa.int64()).cast(kind, safe=False)}
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    built = module.build([tmp_path / "t.parquet"], Results.open(made.folder / "run"), tmp_path / "store").captions
+    assert CaptionDraw(1.0, 0, 0).of(built, pa.array([uid])).to_pylist() == ["b"]
+
+
 @pytest.mark.parametrize("ratio", [-0.1, 1.5])
 def test_a_ratio_that_is_no_share_is_refused(ratio):
     with pytest.raises(InputError, match="caption_ratio"):
