@@ -102,11 +102,11 @@ def test_one_cluster_and_as_many_coarse_as_fine_ones_work(fine, coarse):
 def test_prices_that_have_far_to_go_get_there():
     """More groups than clusters: plain k-means leaves most vectors to one centre, in the middle of all."""
     chance = np.random.default_rng(0)
-    groups = chance.normal(size=(1500, 384)).astype(np.float32)
-    drawn = groups[chance.integers(0, len(groups), 5000)]
+    groups = chance.normal(size=(750, 384)).astype(np.float32)
+    drawn = groups[chance.integers(0, len(groups), 2500)]
     vectors = drawn + 0.8 * chance.normal(size=drawn.shape).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    numbers, _ = train(vectors, np.ones(len(vectors)), 512, 0).assign(vectors)
-    sizes = np.bincount(numbers, minlength=512)
+    numbers, _ = train(vectors, np.ones(len(vectors)), 256, 0).assign(vectors)
+    sizes = np.bincount(numbers, minlength=256)
     assert sizes.max() < 1.6 * sizes.mean()
     assert sizes.min() > 0.4 * sizes.mean()

@@ -15,7 +15,7 @@ from tests.fuzz.targets import TARGETS
 from tests.support.checkout import ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux does")
-FEW = 200  # seeds of each target
+FEW = 100  # seeds of each target
 SOAK = 600  # seconds for all
 OF_DECODERS = ("Error parsing sequence header", "Overrun in OBU bit buffer")  # of Pillow 11.3, for AVIF
 

@@ -56,7 +56,7 @@ def require(simulator: Simulator, kinds: Sequence[Kind], seeds: range) -> Counte
 
 
 def test_faults_cost_no_byte(simulator):
-    require(simulator, [*KINDS.values()], range(300))
+    require(simulator, [*KINDS.values()], range(100))
 
 
 @pytest.mark.soak
