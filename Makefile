@@ -24,7 +24,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
-	@echo "make test    format, lint, import contracts and all tests that take seconds, in twelve minutes"
+	@echo "make test    format, lint, import contracts and all tests that take seconds, in twelve to twenty minutes"
 	@echo "make lint    format, lint, import contracts and types"
 	@echo "make wheel   dist/: sdist and wheel, checked, and installed as a stranger does; make release-files checks .github/"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"

@@ -19,7 +19,7 @@ from curation.gate.checks import VERDICTS, Checks
 from curation.gate.joined_tables import Part, facts_schema
 from curation.gate.plan import NOT_TRIED, ROW, SUCCESS
 from curation.gate.removed import StepFolder
-from curation.gate.rewriting import rewrite
+from curation.gate.rewriting import rewrite_one
 from curation.run.sizes import group_buckets, senders, sending
 from runtime.buckets import Packer
 from runtime.packed_rows import Block
@@ -63,7 +63,8 @@ def rewritten(
     join = Join(buckets, places, parts, checks.tables, has_status)
     blocks = [map_batches(rows, partial(_packed, join=join, found=found), BLOCKS) for rows, found in facts]
     send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), places.relays(tasks))
-    receive = partial(_receive, images=list(images), places=places, checks=checks, folder=folder)
+    write = partial(rewrite_one, images=list(images), change=checks, folder=folder)
+    receive = partial(places.written, schema=VERDICTS, write=write)
     items = senders([*enumerate(images)], places.images, buckets)
     spark = facts[0][0].sparkSession
     return exchange(spark, items, send, receive, places.tasks, [relay], reduce(DataFrame.union, blocks))
@@ -152,18 +153,3 @@ def _differing(rows: pa.RecordBatch, groups: Groups, tables: int) -> np.ndarray:
             differs = groups.reduced(np.minimum, least) < groups.reduced(np.maximum, most)
             out |= np.where(differs, 1 << number, 0)
     return out
-
-
-def _receive(
-    partition: int,
-    blocks: Iterator[bytes],
-    images: Sequence[OwnFile],
-    places: Places,
-    checks: Checks,
-    folder: StepFolder,
-) -> Tallies:
-    """Rewrite the files of whose images verdicts come."""
-    stream, tallies = places.stream(blocks, VERDICTS), Tallies()
-    for number in stream.files():
-        tallies += rewrite(images[number], checks, folder, number, stream)
-    return tallies
