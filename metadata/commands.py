@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ from metadata.rules.text import RULES
 from metadata.sources import Sources
 from runtime.arguments import Group, Parser, add_fields, made
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
-from runtime.session import session
 from runtime.storage.output_folders import require_apart
 from runtime.storage.whole import content_of
 from runtime.terminal import readable, say
@@ -80,7 +79,7 @@ def run(args: Namespace) -> None:
     )
     if wanted:
         require_sources(wanted["recipe"], recipe(sources), wanted["name"])
-    pipeline.write_metadata(partial(session, "build_metadata"), config, sources, output, ConsoleProgress())
+    pipeline.write_metadata(engine_for(args, "build_metadata"), config, sources, output, ConsoleProgress())
     facts = content_of((output / FACTS).read_bytes())
     say(table(facts))
     say(f"\nmetadata: {output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}")
@@ -161,7 +160,7 @@ def command_line() -> Parser:
     )
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, NUMBERS)
-    parser.add_memory()
+    parser.add_engine()
     parser.take_defaults(MetadataConfig)
     return parser
 

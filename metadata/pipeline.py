@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from pyspark.sql import SparkSession
 
 from metadata.build import NGRAMS, Build, Part
 from metadata.config import MetadataConfig
@@ -17,8 +14,9 @@ from metadata.sources import Sources
 from metadata.stages.counts import NgramPlan
 from metadata.stages.ngrams import ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
+from runtime.engine.choice import Given, engine_of
+from runtime.engine.interface import Engine
 from runtime.progress import Progress
-from runtime.shipping import require_shared
 from runtime.storage.locks import owned
 from runtime.storage.own_files import checksums_in
 from runtime.storage.paths import remove
@@ -29,28 +27,27 @@ log = logging.getLogger("metadata")
 
 _COUNTS = "counts"  # a folder of what is counted until entries are chosen
 
-Spark = SparkSession | Callable[[], SparkSession]
-
 
 def build_metadata(
-    spark: Spark, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+    engine: Given, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> Entries:
     """Write the entries of all languages to a folder as `write_metadata` does, and return them."""
-    write_metadata(spark, config, sources, output, progress)
+    write_metadata(engine, config, sources, output, progress)
     return Entries.open(output)
 
 
 def write_metadata(
-    spark: Spark, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+    engine: Given, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> None:
     """Write the entries of all languages to a folder.
 
-    A source that was counted already, from the same files, is not counted again. `spark` may be a function that starts
-    a session: it is called only if something must be counted. `progress` is entered for each stage that Spark works on.
+    A source that was counted already, from the same files, is not counted again. `engine` is
+    None for processes of this machine, a Spark session, or a function that starts one: it is called only if something
+    must be counted. `progress` is entered for each stage that workers work on.
     """
     with owned(Path(output)) as owner:
         build = Build(config, sources, Parts(Path(output, "sources"), owner.work))
-        counting = Counting(build, spark, progress or Progress())
+        counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
         with counting.progress.stage("write entries"):
@@ -62,7 +59,7 @@ class Counting:
     """Counts the parts of a build, but for those that were counted before."""
 
     build: Build
-    spark: Spark
+    engine: Engine
     progress: Progress
 
     def count_ngrams(self) -> None:
@@ -72,14 +69,14 @@ class Counting:
             self._has(build.ngrams(code))
         for codes in build.rounds():
             parts = {code: build.ngrams(code) for code in codes}
-            spark, work = self._session, build.parts.begin(_COUNTS)
+            engine, work = self._workers, build.parts.begin(_COUNTS)
             for part in parts.values():
                 build.parts.begin(part.name)
             plan = NgramPlan(build.config, build.parts.work / NGRAMS, work, sum(map(build.bytes_of, codes)))
             title = f"words of {len(parts)} languages" if len(parts) > 1 else parts[codes[0]].title
             with self.progress.stage(title):
                 files = {code: build.sources.wikipedias_of(code) for code in codes}
-                tallies = ngram_entries(spark, files, plan)
+                tallies = ngram_entries(engine, files, plan)
             for code, part in parts.items():
                 self._finish(part, tallies[code])
             remove(work)
@@ -90,13 +87,13 @@ class Counting:
         part = self.build.titles()
         if not sources.pageviews or self._has(part):
             return
-        spark, folder, work = self._session, parts.begin(part.name), parts.begin(_COUNTS)
+        engine, folder, work = self._workers, parts.begin(part.name), parts.begin(_COUNTS)
         articles = {code: self.build.article_titles(code) for code in sources.counted}
         size = sum(size for _, size, *_ in part.made_from["files"])
         codes = frozenset(sources.languages)
         plan = TitlePlan(self.build.config, codes, sources.namespaces, articles, folder, work, size)
         with self.progress.stage(part.title):
-            tallies = title_entries(spark, list(sources.pageviews), plan)
+            tallies = title_entries(engine, list(sources.pageviews), plan)
         self._finish(part, tallies)
 
     def _has(self, part: Part) -> bool:
@@ -113,11 +110,10 @@ class Counting:
         log.debug("%s: counted", part.title)
 
     @cached_property
-    def _session(self) -> SparkSession:
-        """The Spark session, whose workers see the folder that they are to write to."""
-        with self.progress.stage("start Spark"):
-            spark = self.spark() if callable(self.spark) else self.spark
+    def _workers(self) -> Engine:
+        """The engine, whose workers see the folder that they are to write to."""
+        self.engine.start(self.progress)
         work = self.build.parts.work
         work.mkdir(parents=True, exist_ok=True)
-        require_shared(spark, work)
-        return spark
+        self.engine.require_shared(work)
+        return self.engine

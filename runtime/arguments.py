@@ -71,9 +71,9 @@ class Parser(argparse.ArgumentParser):
         """Add --output: the folder or URL that the command writes."""
         self.add_argument("--output", required=True, type=absolute, metavar="DIR", help=help)
 
-    def add_memory(self) -> None:
-        """Add --memory, of a command that starts Spark."""
-        run_flags.add_memory(self._runs)
+    def add_engine(self) -> None:
+        """Add the flags that say where tasks run."""
+        run_flags.add_engine(self._runs)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in a line of a file.

@@ -5,7 +5,7 @@ quarter of the time of compressing each buffer, as Arrow's own files do. A file 
 rows, also compressed with zstd (`.arrows.zst`), which any program with both libraries can read. Skippable zstd frames
 between the blocks state the bucket of the next frame and its checksum. The last skippable frame, before the end of the
 stream, has instead of a bucket the checksum of all checksums before it, so that a missing or repeated frame is found.
-`runtime.shuffle` moves blocks from task to task.
+`runtime.engine` moves blocks from task to task.
 """
 
 from __future__ import annotations

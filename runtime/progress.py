@@ -1,7 +1,7 @@
 """Track the stages of a run: the progress of the current stage, and the duration of each.
 
 A `Progress` shows nothing; a `ConsoleProgress` shows the current stage. Code that works in a stage need not know which:
-it calls `advance`, on the driver and in workers, and `runtime.spark.run` sends the workers' counts to the driver. The
+it calls `advance`, on the driver and in workers, and an engine sends the workers' counts to the driver. The
 counts are for display only: a task that runs twice is counted twice.
 """
 

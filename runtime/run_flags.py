@@ -34,13 +34,17 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def add_memory(group: argparse._ArgumentGroup) -> None:
-    """Add --memory, of a command that starts Spark."""
+def add_engine(group: argparse._ArgumentGroup) -> None:
+    """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
+    group.add_argument("--cores", type=_cores, metavar="N", help="processes that work at once (default: one a core)")
     group.add_argument(
-        "--memory",
-        type=_memory,
-        metavar="SIZE",
-        help="memory of Spark's Java, such as 8g, which this command starts; Python's workers have their own",
+        "--master",
+        metavar="URL",
+        help="run on Spark: as spark://host:7077, or local[*] for a Spark of this machine (default: without Spark, "
+        "which starts by itself for what is written in SQL)",
+    )
+    group.add_argument(
+        "--memory", type=_memory, metavar="SIZE", help="memory of Spark's Java, such as 8g, where it starts"
     )
 
 
@@ -53,12 +57,27 @@ def apply_format(given: Sequence[str]) -> None:
 def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
     """Let this process run as the values of a command line say."""
     terminal.write_as(values.log_format, values.quiet)
-    if getattr(values, "memory", None) is None:
-        return
+    cores, master, memory = (getattr(values, name, None) for name in ("cores", "master", "memory"))
     if "PYSPARK_GATEWAY_PORT" in os.environ:
-        refuse("--memory is for a Spark that this command starts; give spark-submit --driver-memory")
+        for flag, value, instead in (("--memory", memory, "--driver-memory"), ("--master", master, "--master")):
+            if value is not None:
+                refuse(f"{flag} is for a Spark that this command starts; give spark-submit {instead}")
+    if cores is not None and (master or "PYSPARK_GATEWAY_PORT" in os.environ):
+        refuse("--cores is for processes of this machine; give Spark's master as local[N], or --executor-cores")
+    if master is None and cores is not None:
+        master = f"local[{cores}]"
     others = os.environ.get(_SUBMIT, "").removesuffix(_SHELL)
-    os.environ[_SUBMIT] = f"{others} --driver-memory {values.memory} {_SHELL}".strip()  # of two the last counts
+    given = {"--driver-memory": memory, "--master": master}
+    added = "".join(f" {flag} {value}" for flag, value in given.items() if value is not None)
+    if added:
+        os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # of two the last counts
+
+
+def _cores(text: str) -> int:
+    """Return a number of processes."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; write one as 8")
+    return int(text)
 
 
 def _memory(text: str) -> str:

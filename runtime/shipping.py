@@ -12,14 +12,12 @@ from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 import pyarrow as pa
-from pyspark import SparkFiles
-from pyspark.sql import SparkSession
 
 from runtime.caches import cache_folder
 from runtime.errors import AGAIN, InputError
@@ -28,6 +26,9 @@ from runtime.storage.kept import kept
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest
 from runtime.storage.paths import absolute, as_path, make_folder, staged
 from runtime.storage.whole import whole
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ENDING = ".packed"  # no archive's name: beside it Spark unpacks some, where `metadata/` hides the package of that name
 _PARTIAL = ".partial"
@@ -59,6 +60,8 @@ class Shipped:
         """Return the artefact on this machine, not yet looked at."""
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
+        from pyspark import SparkFiles  # here, as processes of one machine do without Spark
+
         return self._in(unpacked(Path(SparkFiles.get(self.packed)), cache_folder()))
 
     def _in(self, copy: Path) -> OwnFile:
@@ -92,21 +95,24 @@ def sender(spark: SparkSession, folder: str | PathLike[str] | None, own: Path) -
         return lambda source: Placed(source, str(put(source, shared)), _checksum(source))
     if is_connect(spark):
         require_shared(spark, own, "name a folder that they see as `artefacts`, or a URL")
-        return _opened_itself
+        return opened_itself
     return partial(ship, spark)
 
 
 def ship(spark: SparkSession, source: Path) -> Shipped:
     """Return an artefact for workers to open, which must not change any more; a local master's open `source` itself."""
+    from pyspark import SparkFiles
+
     if is_local(spark):
-        return _opened_itself(source)
+        return opened_itself(source)
     # Spark serves files from its root directory and removes them with the job; folders it can add in local mode only.
     packed = pack(source, Path(SparkFiles.getRootDirectory()))
     spark.sparkContext.addFile(str(packed))
     return Shipped(source, packed.name, _checksum(source))
 
 
-def _opened_itself(source: Path) -> Shipped:
+def opened_itself(source: Path) -> Shipped:
+    """Return an artefact for workers that see this machine's disk."""
     return Shipped(source, checksum=_checksum(source))
 
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import settings
 
 from runtime import terminal
+from runtime.engine.local import Local
+from runtime.engine.spark import Spark
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
 from tests.support import spark_archive, spark_jobs
@@ -91,6 +93,12 @@ def s3_folder(s3_server, tmp_path):
 def folder(request, tmp_path):
     """An empty folder, once local and once of S3."""
     return tmp_path if request.param == "local" else request.getfixturevalue("s3_folder")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """An engine of this process, which starts Spark for what is written in SQL."""
+    return Local(1, lambda: Spark(spark_jobs.shared_session()))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Draw the pairs of the manifest from matched images, and write the curated Parquet files.
 
 Each pair has a draw for the purpose "order". It decides the pair's position in the manifest, and so its file and its
-section of that file. Each section is a bucket in which `runtime.shuffle` gathers rows.
+section of that file. Each section is a bucket in which `runtime.engine` gathers rows.
 """
 
 from __future__ import annotations

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import ROWS, Groups, Places, Write, deal, spread_keys
 from curation.by_uid.rows import PLACE
 from curation.by_uid.tables import KEY, KEY_NAMES, key_columns
 from curation.run.sizes import MOST_BUCKETS, group_buckets, senders, sending
 from runtime.buckets import Packer, by_bucket
+from runtime.engine.interface import Engine, Relay
 from runtime.packed_rows import Block
-from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
@@ -86,24 +85,24 @@ class Join:
         """The columns of a row on its way to where those of an image meet."""
         return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
 
-    def write(self, spark: SparkSession, write: Write) -> Tallies:
+    def write(self, engine: Engine, write: Write) -> Tallies:
         """Let `write(number, stream)` write each file, and return the sums of what it tallies.
 
         The stream has PLACE and the fields of all tables, of the images that some table has.
         """
-        wanted = max(self.images.rows // FILE_ROWS, TURNS * spark.sparkContext.defaultParallelism)
+        wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
         places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
         buckets, tasks = self._cut
         relay = Relay(partial(self.joined, buckets=buckets, places=places), places.relays(tasks))
         receive = partial(places.written, schema=pa.schema([*PLACE, *self.fields]), write=write)
         send = partial(self.sent, buckets=buckets)
-        return exchange(spark, self._items(buckets), send, receive, places.tasks, [relay])
+        return engine.exchange(self._items(buckets), send, receive, places.tasks, [relay])
 
-    def count(self, spark: SparkSession, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
+    def count(self, engine: Engine, count: Callable[[pa.RecordBatch], Tallies]) -> Tallies:
         """Return the sums of what `count` tallies of such rows, as they come."""
         buckets, tasks = self._cut
         receive = partial(self.counted, buckets=buckets, count=count)
-        return exchange(spark, self._items(buckets), partial(self.sent, buckets=buckets), receive, tasks)
+        return engine.exchange(self._items(buckets), partial(self.sent, buckets=buckets), receive, tasks)
 
     def _items(self, buckets: int) -> list[list[tuple[int, int]]]:
         """Return the files of all sides, in lists for tasks: the number of the side, and of the file."""

@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.by_uid.captions import NO_SCORE, caption_rows, find_captions
 from curation.by_uid.clusters import cluster_rows, find_clusters, named, require_one_cluster
@@ -17,6 +16,7 @@ from curation.by_uid.join import Join, Table, first, images_in, keys
 from curation.by_uid.tables import KEY, ImageTable, Paths
 from curation.run.finished import curated_files, pool_files
 from curation.run.results import Results
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
 from runtime.storage.versions import Version
@@ -56,7 +56,7 @@ class Known:
 
 
 def known(
-    spark: SparkSession, run: Results, of_captions: Paths = (), of_clusters: Paths = (), sources: Sequence[str] = ()
+    engine: Engine, run: Results, of_captions: Paths = (), of_clusters: Paths = (), sources: Sequence[str] = ()
 ) -> Known:
     """Return what tables of captions and clusters say of the images of a run; refuse those that say nothing of them.
 
@@ -70,7 +70,7 @@ def known(
     pool, found = images_in(pool_files(run)), Known(of_source, clusters)
     kept = [_kept_table(run)] if clusters else []
     texts = [table.fields[0].name for table in of_source]
-    tallies = Join(pool, [*kept, *found.tables]).count(spark, partial(_counted, captions=texts))
+    tallies = Join(pool, [*kept, *found.tables]).count(engine, partial(_counted, captions=texts))
     captioned, clustered = int(tallies[_CAPTIONED]), int(tallies[CLUSTER[0].name])
     for text, source in zip(texts, wanted, strict=False):
         if not tallies[text]:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.by_uid.join import READ_ROWS, Images, Join, Table
 from curation.by_uid.rows import PLACE, RowStream
@@ -27,8 +26,8 @@ from curation.schemas import CURATED, TRAINED_TEXTS
 from curation.tars.damage import TALLY, require_sound
 from curation.tars.samples import fault_of, samples_in
 from curation.tars.sources import opened
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
-from runtime.spark import run
 from runtime.storage.own_files import OwnFile, checksums_in, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder, remove
@@ -75,11 +74,11 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
         number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
         with folder.progress.stage(f"look for the samples of {number}"):
             files, sizes = scan(
-                folder.spark, [item.content[1] for item in missing], scans, done=len(tars) - len(missing)
+                folder.engine, [item.content[1] for item in missing], scans, done=len(tars) - len(missing)
             )
         with folder.progress.stage(f"{title} of {number}"):
             write = partial(_made, files=files, sizes=sizes, items=missing, task=task)
-            join_samples(files, sizes, tables).write(folder.spark, write)
+            join_samples(files, sizes, tables).write(folder.engine, write)
         remove(scans)  # before the folder is whole: a task that is late makes no new files there
 
     return folder.fill([Item(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
@@ -91,14 +90,14 @@ def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequenc
 
 
 def scan(
-    spark: SparkSession, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0, done: int = 0
+    engine: Engine, tars: Sequence[Input], folder: Path, most_damaged: float = 0.0, done: int = 0
 ) -> tuple[list[OwnFile], list[int]]:
     """Write the SAMPLES of each tar to a file in `folder`, which all machines see; return files, and rows of each.
 
     Refuse tars of which a larger share than `most_damaged` is damaged, and tars none of whose samples states a uid,
     unless others are `done`; samples without uid are counted.
     """
-    tallies = run(spark, [*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
+    tallies = engine.run([*enumerate(tars)], partial(_scan, folder=make_folder(folder)))
     require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
     rows = tallies.beginning(SIZE)
     sizes = [int(rows[str(number)]) for number in range(len(tars))]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import Places
 from curation.by_uid.join import TURNS
@@ -28,8 +27,8 @@ from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow.buffers import one_array
 from runtime.buckets import Packer, buckets_for, by_bucket
 from runtime.draws import draws
+from runtime.engine.interface import Engine, Relay
 from runtime.packed_rows import Block
-from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.tallies import Tallies
@@ -75,17 +74,17 @@ class Comparison:
         return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
 
 
-def write_copies(spark: SparkSession, chosen: Sequence[OwnFile], how: Comparison, folder: Path) -> Tallies:
+def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: Comparison, folder: Path) -> Tallies:
     """Write a file of SEMANTIC_COPIES for each file of images; tally `copies`, and `copied` images that stay for them.
 
     `chosen` says which embedding of each image counts.
     """
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
-    wanted = max(size // TASK_BYTES, TURNS * spark.sparkContext.defaultParallelism)
+    wanted = max(size // TASK_BYTES, TURNS * engine.cores)
     tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
     relays = [Relay(partial(_with_vectors, how=how), how.rows.tasks), Relay(partial(_compared, how=how), tasks)]
     receive = partial(how.images.written, schema=_FOUND, write=partial(_write, cosine=how.cosine, folder=folder))
-    return exchange(spark, [*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
+    return engine.exchange([*chosen], partial(_send, how=how), receive, how.images.tasks, relays)
 
 
 def _send(file: OwnFile, _: Tallies, how: Comparison) -> Iterator[Block]:

@@ -15,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Join, Table, first, images_in
 from curation.by_uid.rows import PLACE, RowStream
@@ -25,6 +24,7 @@ from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.schemas import CLUSTERS
+from runtime.engine.interface import Engine
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import PartWriter, batches, part_writer, row_counts, write_tables
@@ -133,16 +133,14 @@ def write_assigned(
     return tallies
 
 
-def write_clusters(
-    spark: SparkSession, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: Output
-) -> Tallies:
+def write_clusters(engine: Engine, files: Sequence[OwnFile], assigned: Sequence[OwnFile], output: Output) -> Tallies:
     """Write a file of CLUSTERS for each file of images of which some have embeddings; return counts and checksums.
 
     Of several embeddings of one image the one nearest to its centre counts.
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
     embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields, others=MORE)
-    return Join(images_in(files), [embeddings]).write(spark, partial(_write, files=list(files), output=output))
+    return Join(images_in(files), [embeddings]).write(engine, partial(_write, files=list(files), output=output))
 
 
 def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:

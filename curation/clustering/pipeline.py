@@ -6,14 +6,13 @@ The output folder keeps the embeddings for the next run. `clusters.json` is writ
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import Places
 from curation.clustering import joining, vectors
@@ -36,11 +35,11 @@ from curation.clustering.training import Clusters
 from curation.clustering.vectors import Embeddings
 from curation.run.finished import curated_files
 from curation.run.results import Results
+from runtime.engine.choice import Given, engine_of
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.redaction import hidden
-from runtime.shipping import require_shared, ship
-from runtime.spark import run
 from runtime.storage.arrays import save_array
 from runtime.storage.locks import WORK
 from runtime.storage.output_folders import claimed, require_apart
@@ -75,9 +74,7 @@ class Request:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
 
-def cluster(
-    spark: SparkSession | Callable[[], SparkSession], request: Request, progress: Progress | None = None
-) -> dict[str, Any]:
+def cluster(engine: Given, request: Request, progress: Progress | None = None) -> dict[str, Any]:
     """Write the clusters of a run's images into a folder, and return the content of its clusters.json.
 
     The same call goes on after a run that broke off: texts that are embedded stay so. InputError for what cannot be
@@ -90,11 +87,11 @@ def cluster(
     )
     require_apart(request.output, [source.path, *request.embeddings])
     with claimed(request.output, request.require_free) as parts:
-        with progress.stage("start Spark"):
-            session = spark() if callable(spark) else spark
-        require_shared(session, parts.folder)
+        workers = engine_of(engine)
+        workers.start(progress)
+        workers.require_shared(parts.folder)
         with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-            steps = Steps(session, request, source, parts, Path(local), progress)
+            steps = Steps(workers, request, source, parts, Path(local), progress)
             made_from = steps.made_from(given)
             embeddings = given if isinstance(given, Embeddings) else steps.embed(given, made_from)
             sample = steps.sample(embeddings)
@@ -107,7 +104,7 @@ def cluster(
 class Steps:
     """The steps of a clustering, as the driver takes them."""
 
-    spark: SparkSession
+    engine: Engine
     request: Request
     run: Results
     parts: Parts
@@ -130,8 +127,8 @@ class Steps:
         missing, spans = missing_spans(files, [rows_of(file) for file in files], folder)
         if missing:
             with self.progress.stage(f"embed the texts of {len(missing)} of {spans} parts", unit="parts"):
-                how = Embedding(ship(self.spark, encoder), texts, self._run_seed, folder)
-                run(self.spark, missing, partial(embed, how=how))
+                how = Embedding(self.engine.ship(encoder), texts, self._run_seed, folder)
+                self.engine.run(missing, partial(embed, how=how))
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
@@ -139,11 +136,11 @@ class Steps:
         config, files = self.request.config, curated_files(self.run)
         share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
         with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
-            keys = vectors.drawn_keys(self.spark, files, share, config.seed)
-            shipped = ship(self.spark, save_array(self.local / "keys.npy", keys))
+            keys = vectors.drawn_keys(self.engine, files, share, config.seed, self.parts.begin("drawn"))
+            shipped = self.engine.ship(save_array(self.local / "keys.npy", keys))
             folder = self.parts.begin("sample")
             write = partial(vectors.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
-            tallies = run(self.spark, list(enumerate(embeddings.table.files)), write)
+            tallies = self.engine.run(list(enumerate(embeddings.table.files)), write)
             found = vectors.read_vectors(_own(folder, tallies), keys.shape[1], embeddings.dimension)
         if not len(found):
             raise InputError(
@@ -165,14 +162,14 @@ class Steps:
         folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
         is_asked = self.request.config.same_meaning is not None
         with self.progress.stage("assign embeddings to clusters"):
-            shipped = ship(self.spark, clusters.save(self.local / "clusters"))
+            shipped = self.engine.ship(clusters.save(self.local / "clusters"))
             write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
-            assigned = run(self.spark, list(enumerate(embeddings.table.files)), write)
+            assigned = self.engine.run(list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
             to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
             rows = _own(folder, assigned)
             how = joining.Output(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
-            written = joining.write_clusters(self.spark, files, rows, how)
+            written = joining.write_clusters(self.engine, files, rows, how)
         sums = checksums_in(written)
         of_texts, of_chosen = (
             {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
@@ -193,7 +190,7 @@ class Steps:
         cosine = config.same_meaning or 1.0
         with self.progress.stage(f"find copies, with a cosine of {cosine} or more"):
             how = Comparison(embeddings, rows, Places.of(images), config.fine, cosine, config.seed)
-            return write_copies(self.spark, chosen, how, self.parts.begin(COPIES))
+            return write_copies(self.engine, chosen, how, self.parts.begin(COPIES))
 
     def finish(self, clusters: Clusters, counted: Counted, made_from: dict[str, Any]) -> dict[str, Any]:
         """Write all but the embeddings under their names, clusters.json last; return its content."""

@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.by_uid.tables import KEY, ImageTable, key_columns, opened
 from curation.kernels import clusters as kernels
 from runtime.draws import draws
-from runtime.errors import InputError
+from runtime.engine.interface import Engine
+from runtime.errors import AGAIN, InputError
 from runtime.progress import advance
 from runtime.shipping import Shipped
-from runtime.spark import over
-from runtime.storage.own_files import OwnFile, tally
+from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.versions import Version
 from runtime.tallies import Tallies
@@ -141,10 +140,11 @@ def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def drawn_keys(spark: SparkSession, files: Sequence[OwnFile], share: float, seed: int) -> np.ndarray:
-    """Return the `placed` keys of a share of the images in files."""
-    rows = over(spark, list(files), partial(_drawn, share=share, seed=seed), DRAWN).toArrow()
-    return placed(*(column.to_numpy() for column in rows.columns))
+def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int, folder: Path) -> np.ndarray:
+    """Return the `placed` keys of a share of the images in files; `folder` is for what tasks write on the way."""
+    written = engine.run([*enumerate(files)], partial(_write_drawn, share=share, seed=seed, folder=folder))
+    rows = [batch for file in own_files(folder, checksums_in(written), AGAIN) for batch in batches(file)]
+    return placed(*(column.to_numpy() for column in pa.Table.from_batches(rows, DRAWN).columns))
 
 
 def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
@@ -203,9 +203,14 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
     return vectors[: len(kept)]
 
 
-def _drawn(file: OwnFile, share: float, seed: int) -> Iterator[pa.RecordBatch]:
-    for batch in batches(file, columns=["uid"]):
-        draw = draws(seed, "sample for clusters", batch["uid"])
-        is_drawn = pa.array(draw < share)
-        columns = [*key_columns(batch["uid"].filter(is_drawn)), pa.array(draw).filter(is_drawn)]
-        yield pa.RecordBatch.from_arrays(columns, schema=DRAWN)
+def _write_drawn(numbered: tuple[int, OwnFile], share: float, seed: int, folder: Path) -> Tallies:
+    number, file = numbered
+    path, tallies = folder / f"{number:05d}.parquet", Tallies()
+    with part_writer(path, DRAWN, _ROW_GROUP) as writer:
+        for batch in batches(file, columns=["uid"]):
+            draw = draws(seed, "sample for clusters", batch["uid"])
+            is_drawn = pa.array(draw < share)
+            columns = [*key_columns(batch["uid"].filter(is_drawn)), pa.array(draw).filter(is_drawn)]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=DRAWN))
+    tally(tallies, path, writer.checksum)
+    return tallies

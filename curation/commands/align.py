@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 
 from curation.commands.curate_flags import add_classes
 from curation.observers.alignment import JSON, Figures, align, table, write
@@ -15,8 +14,8 @@ from curation.run.ledger import digest_of
 from curation.run.results import Results
 from runtime.arguments import Parser
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
-from runtime.session import session
 from runtime.terminal import say
 
 
@@ -30,14 +29,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> Figures:
     """Count as the values of a command line say."""
     source, classes, progress = Results.open(args.run), read_classes(args.classes, args.templates), ConsoleProgress()
-    start = partial(session, "align")
+    engine = engine_for(args, "align")
     if args.output is None:
-        with progress.stage("start Spark"):
-            spark = start()
-        return align(spark, source, classes, progress)
+        engine.start(progress)
+        return align(engine, source, classes, progress)
     description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
-    with deriving(start, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
-        found = align(folder.spark, source, classes, progress)
+    with deriving(engine, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
+        found = align(folder.engine, source, classes, progress)
         write(found, folder.path)
     return found
 
@@ -51,5 +49,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_classes(parser, required=True)
     parser.add_argument("--output", metavar="DIR", help="a new folder, or a URL, for alignment.json and alignment.svg")
-    parser.add_memory()
+    parser.add_engine()
     return parser.parse_args(argv)

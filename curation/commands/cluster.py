@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from curation.clustering.config import ClusterConfig
@@ -14,8 +13,8 @@ from curation.report.console import aligned
 from curation.report.numbers import counted, number, percent
 from runtime.arguments import Parser, absolute, add_fields, made
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
-from runtime.session import session
 from runtime.terminal import say
 
 SHOWN = 60  # characters of a text
@@ -45,7 +44,7 @@ def run(args: Namespace) -> dict[str, Any]:
     request = Request(
         args.run, args.output, config, args.embeddings, args.embedding_column, args.encoder, args.overwrite
     )
-    return cluster(partial(session, "cluster"), request, ConsoleProgress())
+    return cluster(engine_for(args, "cluster"), request, ConsoleProgress())
 
 
 def summary(facts: dict[str, Any]) -> str:
@@ -82,7 +81,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     add_fields(parser, ClusterConfig, NUMBERS)
     parser.add_argument("--overwrite", action="store_true", help="replace other clusters in the output folder")
     _add_embeddings(parser)
-    parser.add_memory()
+    parser.add_engine()
     return parser.parse_args(argv)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from curation.commands.curate_flags import parse_curate
@@ -24,8 +23,8 @@ from metadata.entry_lists import read_lists
 from metadata.starter import starter_metadata
 from runtime.arguments import made
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress, Progress
-from runtime.session import session
 from runtime.terminal import say
 
 
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> Results:
     """Curate as the values of a command line say."""
-    return curate(partial(session, "curate"), **called(args))
+    return curate(engine_for(args, "curate"), **called(args))
 
 
 def called(args: Namespace) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     ablations.add_argument(
         "--no-balance", dest="balance", action="store_false", help="keep every image that has a match: all rates are 1"
     )
-    parser.add_memory()
+    parser.add_engine()
     parser.take_defaults(GateOptions)
     parser.take_defaults(Options)
     parser.take_defaults(CurationConfig)

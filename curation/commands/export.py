@@ -5,14 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import partial
 
 from curation.export.forms import ByCluster, Form, export, forms
 from runtime.arguments import Parser, add_fields, flag
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
-from runtime.session import session
 from runtime.terminal import say
 
 # Flags of all forms, and what is said where a form does not take them.
@@ -33,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command("export"):
         known = forms()
         args = parse(argv, known)
-        start = partial(session, "export")
-        say(export(start, args.run, args.output, asked(args, known), args.overwrite, ConsoleProgress()))
+        form, engine = asked(args, known), engine_for(args, "export")
+        say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress()))
 
 
 def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
@@ -66,7 +65,7 @@ def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, DRAWN)
     for form in known.values():
         form.add_flags(parser)
-    parser.add_memory()
+    parser.add_engine()
     return parser.parse_args(argv)
 
 

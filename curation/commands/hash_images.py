@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 
 from curation.hashing.pipeline import Hashes, hash_images
 from curation.tars.damage import told
 from curation.tars.pictures import OK
 from runtime.arguments import Parser
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
-from runtime.session import session
 from runtime.terminal import say
 
 
@@ -26,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> Hashes:
     """Hash pictures as the values of a command line say."""
     return hash_images(
-        partial(session, "hash"),
+        engine_for(args, "hash"),
         args.input,
         args.output,
         pdq=args.pdq,
@@ -56,5 +55,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_argument("--pdq", action="store_true", help="PDQ hashes of 256 bits, too (pip install pdqhash)")
     parser.add_argument("--overwrite", action="store_true", help="replace other hashes in the output folder")
-    parser.add_memory()
+    parser.add_engine()
     return parser.parse_args(argv)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 
 from curation.commands.curate_flags import Parser, add_exclude
 from curation.exclusion import Exclusion
 from curation.export.removal import remove
 from runtime.console import command
+from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
-from runtime.session import session
 from runtime.terminal import say
 
 
@@ -20,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     with command("remove"):
         exclusion = Exclusion.without_hashes(args.exclude)
-        say(remove(partial(session, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
+        say(remove(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
@@ -32,5 +31,5 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     add_exclude(parser, required=True)
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")
-    parser.add_memory()
+    parser.add_engine()
     return parser.parse_args(argv)

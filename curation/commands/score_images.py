@@ -72,5 +72,4 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_output("folder of the scores, one file a tar; tars that are in it from the same model stay")
     parser.add_argument("--overwrite", action="store_true", help="replace other scores in the output folder")
     add_fields(parser, ScoringConfig, RUNNING)
-    parser.add_memory()
     return parser.parse_args(argv)

@@ -35,9 +35,9 @@ from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
+from runtime.engine.sql import map_batches
 from runtime.errors import InputError
 from runtime.shipping import sender
-from runtime.spark import map_batches
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
 

@@ -108,7 +108,7 @@ class CuratedSamples(Form):
     def write(self, run: Results, folder: Derived) -> str:
         """Write the samples."""
         tars = distinct_tars(self.tars)
-        beside = Beside.of(folder.spark, run, self.captions, self.clusters, [*source_shares(self.caption_sources)])
+        beside = Beside.of(folder.engine, run, self.captions, self.clusters, [*source_shares(self.caption_sources)])
         make = partial(_write_tar, write=self.writer, choice=beside.choice, draw=self._draw)
         tallies = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
         samples, captions = (int(tallies[name]) for name in (SAMPLES, CAPTIONS))

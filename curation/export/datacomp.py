@@ -16,7 +16,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Join, Table, images_in
 from curation.by_uid.rows import RowStream
@@ -32,10 +31,10 @@ from curation.run.sizes import group_buckets, senders, sending
 from runtime.arguments import add_fields
 from runtime.arrow.uid_keys import hex_numbers
 from runtime.buckets import by_bucket
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.packed_rows import Block
 from runtime.progress import counted as advanced
-from runtime.shuffle import exchange
 from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, tally
 from runtime.storage.parquet import batches, part_writer, rows_of
 from runtime.storage.whole import whole
@@ -98,21 +97,19 @@ class DataComp(Form):
         """Write uids.npy."""
         soft_cap = self.soft_cap
         scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before Spark starts
-        files, beside = curated_files(run), Beside.of(folder.spark, run, (), self.clusters)
+        files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside.tables, beside.choice)
         drawn = soft_cap.draw(files, scores, folder) if soft_cap else None
         files, schema = (drawn.files, WEIGHTED) if drawn else (files, HALVES)
         with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
-            pieces = sorted_pieces(folder.spark, files, folder.parts.begin("pieces"), schema)
+            pieces = sorted_pieces(folder.engine, files, folder.parts.begin("pieces"), schema)
         with folder.progress.stage("write the uids", "pieces"):
             rows = write_subset(pieces, folder.path / UIDS)
         return f"{UIDS} with {counted(rows, 'uid')}{drawn or ''}{beside}"
 
 
-def sorted_pieces(
-    spark: SparkSession, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES
-) -> list[OwnFile]:
+def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES) -> list[OwnFile]:
     """Sort the uids in Parquet files; return files of pairs of numbers, each of which goes on where the last one ends.
 
     A task holds the uids of some leading bits: a quarter of a million where they are MD5 or otherwise spread. In the
@@ -122,7 +119,7 @@ def sorted_pieces(
     buckets, tasks = group_buckets(rows)
     send = partial(_halves, buckets=buckets, schema=schema)
     receive = partial(_sorted, buckets=buckets, folder=folder, schema=schema)
-    return _own(folder, exchange(spark, senders(files, rows, buckets), send, receive, tasks))
+    return _own(folder, engine.exchange(senders(files, rows, buckets), send, receive, tasks))
 
 
 def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
@@ -146,7 +143,7 @@ def _chosen(files: Sequence[OwnFile], folder: Derived, tables: Sequence[Table], 
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):
         join = Join(images_in(files), tables)
         write = partial(_choose, files=list(files), folder=chosen, fields=join.fields, choice=choice)
-        return _own(chosen, join.write(folder.spark, write))
+        return _own(chosen, join.write(folder.engine, write))
 
 
 def _own(folder: Path, tallies: Tallies) -> list[OwnFile]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Table
 from curation.by_uid.joined_tables import Known, field_of, known
@@ -32,6 +31,8 @@ from curation.run.ledger import digest_of
 from curation.run.making import Derived
 from curation.run.results import Results
 from curation.tars.sources import tar_name, tars_at
+from runtime.engine.choice import Given
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.packages import hooks
 from runtime.progress import Progress
@@ -139,7 +140,7 @@ def forms() -> dict[str, type[Form]]:
 
 
 def export(
-    spark: SparkSession | Callable[[], SparkSession],
+    engine: Given,
     source: str | PathLike[str],
     to: str | PathLike[str],
     form: Form,
@@ -148,14 +149,14 @@ def export(
 ) -> str:
     """Write the run in folder `source` to folder `to` in a form; return a sentence about what was written.
 
-    Both may be URLs. `spark` is a session, or a function that starts one. The same call goes on after one that broke
-    off.
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts
+    one. The same call goes on after one that broke off.
     """
     run = Results.open(absolute(source))
     read = (name for name in ("tars", "captions", "scores", "status") if hasattr(form, name))
     given = [*(path for name in read for path in getattr(form, name)), *getattr(form, "clusters", ALL).tables]
     wanted = Derivation(_description(run, form, given), form.whole_by, [run.path, *given], overwrite)
-    with deriving(spark, to, wanted, progress) as folder:
+    with deriving(engine, to, wanted, progress) as folder:
         written = form.write(run, folder)
     return f"{written} in {as_path(to)}"
 
@@ -192,10 +193,10 @@ class Beside:
 
     @classmethod
     def of(
-        cls, spark: SparkSession, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
+        cls, engine: Engine, run: Results, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
     ) -> Beside:
         """Look for the images of a run in tables; refuse tables that have none, and a choice that cannot be."""
-        found, coarse = known(spark, run, captions, by_cluster.tables, sources), tuple(by_cluster.coarse)
+        found, coarse = known(engine, run, captions, by_cluster.tables, sources), tuple(by_cluster.coarse)
         return cls(found, Choice(found.kept, coarse, by_cluster.outsiders, by_cluster.seed) if coarse else None)
 
     @property

@@ -100,7 +100,7 @@ class HuggingFace(Form):
         if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")
         files, sources = curated_files(run), [*source_shares(self.caption_sources)]
-        beside = Beside.of(folder.spark, run, self.captions, self.clusters, sources)
+        beside = Beside.of(folder.engine, run, self.captions, self.clusters, sources)
         if beside.tables:
             tallies = _write_joined(files, folder, beside)
         else:
@@ -155,7 +155,7 @@ def _write_joined(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> 
     def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
         with folder.progress.stage(f"write {len(missing)} of {counted(len(files), 'file')} with columns"):
             join = Join(images_in([item.content for item in missing]), beside.tables)
-            join.write(folder.spark, partial(_write_each, items=missing, task=task))
+            join.write(folder.engine, partial(_write_each, items=missing, task=task))
 
     write = partial(_write_rows, fields=beside.fields, choice=beside.choice)
     return folder.fill(items_of(files), write, begin, DATA)

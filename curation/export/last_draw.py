@@ -14,12 +14,11 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.kernels import clocks as kernels
 from curation.run.sizes import TURNS
+from runtime.engine.interface import Engine
 from runtime.progress import counted as advanced
-from runtime.spark import added, run
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 from runtime.tallies import Tallies
@@ -49,13 +48,13 @@ class Clocks:
     decay: float  # exp(-penalty)
     greatest: float
 
-    def last(self, spark: SparkSession, files: Sequence[OwnFile], draws: int) -> LastDraw:
+    def last(self, engine: Engine, files: Sequence[OwnFile], draws: int) -> LastDraw:
         """Return the time of the last one of so many draws, given files of LOGITS."""
-        low, high = self._expected(added(spark, list(files), self.distances, TURNS), draws)
+        low, high = self._expected(engine.added(list(files), self.distances, TURNS), draws)
         while True:
             shift = max(0, (high - low).bit_length() - BINS.bit_length() + 1)
             count = partial(self.counted, low=low, high=high, shift=shift)
-            until = np.cumsum(added(spark, list(files), count, TURNS))
+            until = np.cumsum(engine.added(list(files), count, TURNS))
             at = int(np.searchsorted(until, draws))
             if at == 0:
                 low = 1  # before any time
@@ -64,7 +63,7 @@ class Clocks:
             else:
                 low, high = low + (at - 1 << shift), min(high, low + (at << shift) - 1)
                 if until[at] - until[at - 1] <= FEW or not shift:
-                    times = run(spark, list(files), partial(self.listed, low=low, high=high), TURNS)
+                    times = engine.run(list(files), partial(self.listed, low=low, high=high), TURNS)
                     return _last(times, draws - int(until[at - 1]))
 
     def distances(self, file: OwnFile) -> np.ndarray:

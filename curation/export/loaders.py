@@ -36,7 +36,7 @@ from curation.schemas import TRAINED_TEXTS
 from curation.tars.sources import tar_name
 from runtime.arrow.buffers import parts
 from runtime.errors import InputError
-from runtime.shipping import Shipped, ship
+from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksum_of
 from runtime.storage.parquet import batches, part_writer
@@ -82,7 +82,7 @@ def write_loaders(run: Results, tars: list[Input], names: dict[str, ListName], b
         json_of(tar)  # which refuses a name
     files = matched_files(run)
     with TemporaryDirectory(prefix="clip-curation-") as local:
-        rates = ship(folder.spark, save_array(Path(local, "rates.npy"), run.rates))
+        rates = folder.engine.ship(save_array(Path(local, "rates.npy"), run.rates))
         lists = Lists(rates, run.languages, run.one_list, {code: each.name for code, each in names.items()})
         make = partial(write_tar, lists=lists, choice=beside.choice)
         tables = [matched_images(files, run.counted[1]), *beside.tables]

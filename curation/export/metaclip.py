@@ -72,7 +72,7 @@ class MetaClip(Form):
         """Write the files of a loader, or those of both of Meta CLIP's own."""
         if self.tars:
             tars, names = distinct_tars(self.tars), names_of(run, self.names)
-            beside = Beside.of(folder.spark, run, (), self.clusters)
+            beside = Beside.of(folder.engine, run, (), self.clusters)
             samples = write_loaders(run, tars, names, beside, folder)
             return f"{counted(samples, 'sample')} of {counted(len(tars), 'tar')} for both loaders{beside}"
         _write_languages(run, folder.path)

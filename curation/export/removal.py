@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.exclusion import Exclusion
 from curation.export.forms import with_kept
@@ -27,8 +25,9 @@ from curation.run.making import Derived, Made
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED
 from runtime.arrow.buffers import require
+from runtime.engine.choice import Given
 from runtime.progress import Progress, counted
-from runtime.shipping import Shipped, ship
+from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, checksums_in, content_digest
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names
@@ -44,7 +43,7 @@ REASON = "removed."  # before a reason: the name of a tally of rows by language
 
 
 def remove(
-    spark: SparkSession | Callable[[], SparkSession],
+    engine: Given,
     source: str | PathLike[str],
     exclusion: Exclusion,
     to: str | PathLike[str],
@@ -52,12 +51,12 @@ def remove(
 ) -> str:
     """Copy the manifest in `source` without excluded images to a new folder; return a sentence about it.
 
-    Both may be URLs. `spark` is a session, or a function that starts one. The same call goes on after one that broke
-    off.
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts
+    one. The same call goes on after one that broke off.
     """
     run = Results.open(absolute(source))
     description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
-    with deriving(spark, to, Derivation(description, RUN, [run.path]), progress) as folder:
+    with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
         tallies = _write_rows(curated_files(run), run.files(REMOVED_PART), exclusion, folder)
         checksums = checksums_in(tallies)
         for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
@@ -73,7 +72,7 @@ def _write_rows(files: list[OwnFile], sample: list[OwnFile], exclusion: Exclusio
     The rows of `sample`, of what a gate removed, are written where they are not excluded.
     """
     with tempfile.TemporaryDirectory(prefix="clip-curation-") as local:
-        shipped = ship(folder.spark, Path(exclusion.save(Path(local, "exclusion"))))
+        shipped = folder.engine.ship(Path(exclusion.save(Path(local, "exclusion"))))
         write = partial(_write_file, exclusion=shipped)
         tallies = folder.each_file("remove images", files, write, *PARTS)
         if sample:

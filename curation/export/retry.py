@@ -117,7 +117,7 @@ class Retry(Form):
         def begin(missing: list[Item[OwnFile]], task: Task[OwnFile]) -> None:
             with folder.progress.stage(f"look for the URLs of {len(missing)} of {counted(len(files), 'file')}"):
                 join = Join(images_in([item.content for item in missing]), [table])
-                join.write(folder.spark, partial(_write_each, items=missing, task=task))
+                join.write(folder.engine, partial(_write_each, items=missing, task=task))
 
         tallies = folder.fill(items_of(files), _write_rows, begin, URLS)
         facts = _facts(tallies, self.urls_of)

@@ -84,7 +84,7 @@ class SoftCap:
             )
         clocks = Clocks(float(self.penalty), self.decay, float(greatest))
         with folder.progress.stage("find the last draw"):
-            last = clocks.last(folder.spark, logits, self.draws)
+            last = clocks.last(folder.engine, logits, self.draws)
         make = partial(_write_drawn, clocks=clocks, last=last)
         names = checksums_in(folder.each_file("draw images", logits, make, WEIGHTS))
         files = [OwnFile(folder.path / name, checksum, AGAIN) for name, checksum in names.items()]
@@ -97,7 +97,7 @@ class SoftCap:
         to = folder.parts.begin("logits")
         with folder.progress.stage(f"join scores to {counted(len(files), 'file')}"):
             write = partial(_write_logits, files=list(files), folder=to, soft_cap=self)
-            tallies = Join(images_in(files), scores).write(folder.spark, write)
+            tallies = Join(images_in(files), scores).write(folder.engine, write)
         return [OwnFile(to / name, checksum, AGAIN) for name, checksum in checksums_in(tallies).items()], tallies
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.by_uid.join import Join, images_in
 from curation.by_uid.joined_tables import CAPTION, caption_table
@@ -32,9 +31,9 @@ from curation.run.sizes import TURNS
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE, MATCHED
 from runtime.arrow.buffers import parts
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.spark import run
 from runtime.storage.listing import ListedFile
 from runtime.storage.own_files import OwnFile
 from runtime.storage.remote import AS_ASKED
@@ -58,14 +57,14 @@ class Captions(Step):
         """Read the files of the table for their digest."""
         context.match_plan()  # a stage of its own
         with context.progress.stage("read captions"):
-            digests = run(context.spark, list(enumerate(self.table.files)), _digest, TURNS).beginning("")
+            digests = context.engine.run(list(enumerate(self.table.files)), _digest, TURNS).beginning("")
         return replace(self, digest=blake2b("".join(sorted(digests)).encode(), digest_size=16).hexdigest())
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images with their captions; tally `texts` by language as those that go less those that come."""
         change = Captioner(context.match_plan())
         write = partial(rewrite_one, images=list(images), change=change, folder=folder)
-        return Join(images_in(images), [caption_table(self.table)]).write(context.spark, write)
+        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, write)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse captions of other images, and captions without any entry."""
@@ -90,7 +89,7 @@ class Captions(Step):
         return {"conditions": [removed(TITLE, counted)], "captions": facts}
 
 
-def step(spark: SparkSession, plan: GatePlan) -> Captions | None:
+def step(engine: Engine, plan: GatePlan) -> Captions | None:
     """Return the step where captions are asked for."""
     return Captions(plan.captions) if plan.captions else None
 

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
 from curation.gate.checks import Check, Checks, Rule, Verdicts
-from curation.gate.evaluation_frames import known_sets, sets_by_hash
+from curation.gate.evaluation import EvaluationSets
 from curation.gate.evaluation_texts import find_texts
-from curation.gate.expressions import Condition, checked, lenient
+from curation.gate.expression_text import Condition
 from curation.gate.found import of_table, require_found, require_own_rows
-from curation.gate.joined_tables import Asked, facts, with_unmet
 from curation.gate.plan import FOUND, STATUS, SUCCESS, GatePlan
 from curation.gate.policies import RULES
 from curation.gate.removed import StepFolder
@@ -26,11 +24,12 @@ from curation.gate.repeated_texts import find_repeated
 from curation.gate.rewriting import rewrite
 from curation.gate.rule import IMAGES, TEXTS
 from curation.gate.steps import COUNTS, Step
-from curation.gate.verdicts import rewritten
+from curation.gate.table_rows import Asked, rows_of_sets, rows_of_tables
+from curation.gate.verdicts import WHY, Join, rewritten
 from curation.run.hooks import Context
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
-from runtime.shipping import ship
-from runtime.spark import run
+from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import Tallies
 
@@ -46,17 +45,24 @@ class Conditions(Step):
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> Tallies:
         """Write the images that pass all checks to files of the same names."""
-        spark, plan, work = context.spark, self.asked.plan, context.output.artefacts
-        sets = ship(spark, Path(plan.evaluation.save(work / "evaluation"))) if plan.evaluation else None
+        engine, asked, plan = context.engine, self.asked, self.asked.plan
+        evaluation = plan.evaluation
+        sets = engine.ship(Path(evaluation.save(context.output.artefacts / "evaluation"))) if evaluation else None
         made = tuple(check.made(context, images) for check in self.checks)
-        checks = Checks(made, len(plan.tables), partial(known_sets, sets=sets) if sets else None)
+        checks = Checks(made, len(plan.tables), partial(_known_sets, sets=sets) if sets else None)
         if not plan.tables:
-            return run(spark, list(images), partial(rewrite, change=checks, folder=folder))
-        with lenient(spark):
-            of_sets = sets_by_hash(spark, plan, sets) if sets else None
-            parts = with_unmet(spark, self.asked)
-            known = facts(spark, self.asked, parts, of_sets)
-            return rewritten(known, images, checks, parts, plan.results is not None, folder)
+            return engine.run(list(images), partial(rewrite, change=checks, folder=folder))
+        rows = rows_of_sets(plan, sets) if sets else []
+        if plan.keep is None:
+            join = Join.of(images, asked, asked.parts)
+            return rewritten(engine, join, [*rows, *rows_of_tables(asked)], images, checks, folder)
+        from curation.gate import joined_tables  # here, as Spark takes long to import
+
+        spark = engine.sql(WHY).session
+        with joined_tables.evaluating(spark):
+            join = Join.of(images, asked, joined_tables.with_unmet(spark, asked))
+            blocks = joined_tables.facts(spark, asked, join)
+            return rewritten(engine, join, rows, images, checks, folder, blocks)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a download without matched images, tables of other images, and what lets nothing pass."""
@@ -87,7 +93,7 @@ class Conditions(Step):
             yield _counts(title, counted, number)
 
 
-def step(spark: SparkSession, plan: GatePlan) -> Conditions | None:
+def step(engine: Engine, plan: GatePlan) -> Conditions | None:
     """Return the step where anything is asked besides captions; InputError for what Spark cannot evaluate."""
     if not plan.asks:
         return None
@@ -95,7 +101,11 @@ def step(spark: SparkSession, plan: GatePlan) -> Conditions | None:
     if plan.only:
         found.append(Condition(f"{FOUND}{plan.tables.index(plan.only)}", (), f"in {plan.only.name}"))
     if plan.keep is not None:
-        found += checked(spark, plan.keep, [columns for _, columns in plan.columns], plan.column_names)
+        from curation.gate.expressions import checked
+
+        found += checked(
+            engine.sql(WHY).session, plan.keep, [columns for _, columns in plan.columns], plan.column_names
+        )
     return Conditions(Asked(plan, found), tuple(_checks(plan, found)))
 
 
@@ -125,6 +135,11 @@ def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
             yield Check(str(rule), of_texts=True, make=make, by_file=True)
     if texts := plan.evaluation_texts:
         yield Check("no text of an evaluation set", of_texts=True, make=partial(find_texts, texts=texts))
+
+
+def _known_sets(batch: pa.RecordBatch, sets: Shipped) -> np.ndarray:
+    """Return the sets that have the URL of each image of a MATCHED batch."""
+    return sets.opened(EvaluationSets.open).known(batch)
 
 
 def _is_unmet(batch: pa.RecordBatch, verdicts: Verdicts, bit: int) -> np.ndarray:

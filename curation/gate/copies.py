@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
 from curation.gate.found import of_table, require_found, require_own_rows
@@ -29,9 +28,9 @@ from curation.run.hooks import Context
 from curation.run.sizes import group_buckets
 from curation.schemas import MATCHED
 from runtime.buckets import Packer
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN
 from runtime.packed_rows import Block
-from runtime.shuffle import exchange
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
@@ -53,7 +52,7 @@ class Copies(Step):
         """Write each picture once; tally the texts of copies that do not stay."""
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
-        marked = write_marks(context.spark, images, self.pictures, work, marks)
+        marked = write_marks(context.engine, images, self.pictures, work, marks)
         own = own_files(marks, checksums_in(marked), AGAIN)
         number, partitions = group_buckets(TEXTS_OF_COPY * marked["copies"])
         send = partial(_send, buckets=number, folder=folder, rule=self._title)
@@ -61,7 +60,7 @@ class Copies(Step):
         receive = partial(_receive, number=number, max_texts=most, folder=folder.path)
         by_file = {int(file.path.stem): file for file in own}
         items = [(file, by_file.get(n)) for n, file in enumerate(images)]
-        return marked + exchange(context.spark, items, send, receive, partitions)
+        return marked + context.engine.exchange(items, send, receive, partitions)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a table of other images, and one with several rows of too many of them."""
@@ -79,7 +78,7 @@ class Copies(Step):
         return f"one image of a picture, by {self.pictures.same}"
 
 
-def step(spark: SparkSession, plan: GatePlan) -> Copies | None:
+def step(engine: Engine, plan: GatePlan) -> Copies | None:
     """Return the step where copies are asked for."""
     return Copies(plan.pictures, not plan.asks) if plan.pictures else None
 

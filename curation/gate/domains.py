@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import Places
 from curation.by_uid.rows import PLACE
@@ -32,8 +31,8 @@ from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.batching import gather_reduced
 from runtime.buckets import BUCKET_BYTES, Packer, by_bucket
 from runtime.draws import draws
+from runtime.engine.interface import Engine, Relay
 from runtime.packed_rows import Block
-from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies
@@ -58,7 +57,7 @@ class Domains(Step):
         stay = partial(_stay, rule=self._title)
         write = partial(rewrite_one, images=list(images), change=stay, folder=folder)
         receive = partial(places.written, schema=pa.schema(PLACE), write=write)
-        return exchange(context.spark, items, send, receive, places.tasks, [relay])
+        return context.engine.exchange(items, send, receive, places.tasks, [relay])
 
     def facts(self, counted: Tallies) -> dict[str, Any]:
         """Return how many images were removed."""
@@ -69,7 +68,7 @@ class Domains(Step):
         return f"at most {self.most:,} images of a registered domain"
 
 
-def step(spark: SparkSession, plan: GatePlan) -> Domains | None:
+def step(engine: Engine, plan: GatePlan) -> Domains | None:
     """Return the step where a number is asked for."""
     return Domains(plan.images_per_domain) if plan.images_per_domain else None
 

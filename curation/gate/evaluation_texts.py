@@ -23,7 +23,7 @@ from curation.inputs.tables.value_files import is_table, opened, table_batches, 
 from curation.run.hooks import Context
 from runtime.arrow.buffers import Strings, string_array
 from runtime.errors import InputError
-from runtime.shipping import Shipped, ship
+from runtime.shipping import Shipped
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.own_files import OwnFile
 
@@ -89,7 +89,7 @@ class EvaluationTexts:
 def find_texts(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> Rule:
     """Return the rule that removes these texts."""
     texts.save(folder := context.output.artefacts / "evaluation_texts")
-    return partial(is_of_evaluation, known=ship(context.spark, folder))
+    return partial(is_of_evaluation, known=context.engine.ship(folder))
 
 
 def is_of_evaluation(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, known: Shipped) -> np.ndarray:

@@ -42,6 +42,26 @@ _WHEN = re.compile(r"""[rR]?['"]\s*(?:now|today|tomorrow|yesterday)\b""", re.IGN
 
 
 @dataclass(frozen=True)
+class Condition:
+    """One operand of the ANDs of an expression: its text, the columns in it, and its form for people."""
+
+    text: str
+    columns: tuple[str, ...]
+    title: str | None = None  # instead of the text
+    sql: str | None = None  # what is evaluated instead of the text
+
+    @property
+    def evaluated(self) -> str:
+        """The condition as Spark evaluates it."""
+        return self.sql or self.text
+
+    @property
+    def shown(self) -> str:
+        """The condition as a person reads it."""
+        return self.title or self.text
+
+
+@dataclass(frozen=True)
 class _Token:
     kind: str
     text: str

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,9 +19,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BooleanType, DoubleType, FloatType
 
 from curation.by_uid.comparable import comparable_schema
-from curation.gate.expression_text import NOT_OF_ONE, beginnings, names_a_day_of_the_run, require_columns
+from curation.gate.expression_text import NOT_OF_ONE, Condition, beginnings, names_a_day_of_the_run, require_columns
+from runtime.engine.sql import settings
 from runtime.errors import InputError
-from runtime.spark import settings
 
 MOST = 60  # conditions: each is a bit of a number
 _NAMED = ("Alias", "MultiAlias")
@@ -38,26 +38,6 @@ _ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "Remainder", "UnaryMinus
 _FUNCTIONS = ("UnresolvedFunction", "UnresolvedExtractValue", "Cast")
 _FLOATS = (DoubleType, FloatType)
 _TIMES = ("date", "timestamp", "timestamp_ntz")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One operand of the ANDs of an expression: its text, the columns in it, and its form for people."""
-
-    text: str
-    columns: tuple[str, ...]
-    title: str | None = None  # instead of the text
-    sql: str | None = None  # what is evaluated instead of the text
-
-    @property
-    def evaluated(self) -> str:
-        """The condition as Spark evaluates it."""
-        return self.sql or self.text
-
-    @property
-    def shown(self) -> str:
-        """The condition as a person reads it."""
-        return self.title or self.text
 
 
 def checked(

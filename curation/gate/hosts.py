@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import Places
 from curation.config import CurationConfig
@@ -32,10 +31,9 @@ from curation.run.hooks import Context
 from curation.run.sizes import group_buckets, sending
 from runtime.arrow.buffers import parts
 from runtime.buckets import Packer, buckets_for, by_bucket
+from runtime.engine.interface import Engine, Relay, spread
 from runtime.errors import InputError
 from runtime.packed_rows import Block
-from runtime.shuffle import Relay, exchange
-from runtime.spark import spread
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.storage.versions import Version
@@ -87,14 +85,14 @@ class Hosts(Step):
         number, tasks = group_buckets(URLS_OF_IMAGE * places.images)
         number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
         meeting = Meeting(2 * number, places, tuple(map(str.lower, self.agents)))
-        items: list[Item] = [*spread(context.spark, [*self.files.files]), *enumerate(images)]
+        items: list[Item] = [*spread([*self.files.files], context.engine), *enumerate(images)]
         send, relay = (
             partial(_send, meeting=meeting),
             Relay(partial(_pass_on, meeting=meeting), places.relays(tasks)),
         )
         write = partial(rewrite_one, images=list(images), change=_marked, folder=folder)
         receive = partial(places.written, schema=FOUND, write=write)
-        return exchange(context.spark, items, send, receive, places.tasks, [relay])
+        return context.engine.exchange(items, send, receive, places.tasks, [relay])
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse files that say nothing of any of the images."""
@@ -120,7 +118,7 @@ class Hosts(Step):
         return {"hosts": facts}
 
 
-def step(spark: SparkSession, plan: GatePlan) -> Hosts | None:
+def step(engine: Engine, plan: GatePlan) -> Hosts | None:
     """Return the step where files of hosts are given."""
     return Hosts(plan.hosts, plan.agents) if plan.hosts else None
 

@@ -5,8 +5,9 @@ Tables that one condition names are joined before, the others are not. `verdicts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
 
@@ -14,95 +15,35 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from curation.by_uid.by_key import ROWS
+from curation.by_uid.by_key import deal
 from curation.by_uid.comparable import comparable, comparable_schema
-from curation.by_uid.tables import KEY_NAMES, ImageTable
-from curation.gate.expressions import Condition
-from curation.gate.plan import (
-    EVALUATION_COLUMNS,
-    FAILED,
-    FOUND,
-    NO_STATUS,
-    ROW,
-    STATUS,
-    SUCCESS,
-    GatePlan,
-    Table,
-)
-from runtime.spark import over
-
-FACTS = {"met": pa.int64(), "found": pa.int64(), "sets": pa.int64(), "status": pa.string()}
+from curation.by_uid.tables import KEY_NAMES
+from curation.gate.expressions import lenient
+from curation.gate.plan import FAILED, FOUND, NO_STATUS, ROW, STATUS, SUCCESS, Table
+from curation.gate.table_rows import Asked, Part
+from curation.gate.verdicts import Join
+from curation.run.sizes import sending
+from runtime.engine.sql import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, over, settings
 
 
-@dataclass(frozen=True)
-class Part:
-    """Some tables, and the conditions over their columns, both as bits; `unmet` are met where no table has an image."""
-
-    tables: int
-    conditions: int
-    unmet: int = 0
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The conditions on tables, in the order of their bits, and the columns that they name."""
-
-    plan: GatePlan
-    conditions: Sequence[Condition]
-
-    @property
-    def tables(self) -> Sequence[Table]:
-        """The tables that are asked for."""
-        return self.plan.tables
-
-    @property
-    def columns(self) -> Iterator[list[str]]:
-        """The columns of each table that conditions ask for."""
-        needed = {column.lower() for condition in self.conditions for column in condition.columns}
-        for _, columns in self.plan.columns:
-            yield [name for name in columns.names if name.lower() in needed]
-
-    @property
-    def compared(self) -> Iterator[list[str]]:
-        """The columns of each table by uid that anything asks for; none of one by URL, which may have a row a text."""
-        plan = self.plan
-        same = [(plan.pictures.table, plan.pictures.same.column)] if plan.pictures else []
-        hashes = EVALUATION_COLUMNS if plan.evaluation else ()
-        asked = [*same, *((table, name) for name in hashes for table in plan.tables_with(name))]
-        for table, columns in zip(self.tables, self.columns, strict=True):
-            names = dict.fromkeys([*columns, *(name for own, name in asked if own is table)])
-            yield [*names] if isinstance(table, ImageTable) and table.is_uid else []
-
-    @property
-    def parts(self) -> list[Part]:
-        """The tables in parts that no condition joins."""
-        parts = [Part(1 << number, 0) for number in range(len(self.tables))]
-        columns = [{*map(str.lower, names)} for names in self.columns]
-        for bit, condition in enumerate(self.conditions):
-            names = {*map(str.lower, condition.columns)}
-            own = [n for n, known in enumerate(columns) if names & known or condition.text == f"{FOUND}{n}"] or [0]
-            joined = [part for part in parts if any(part.tables >> n & 1 for n in own)]
-            tables, conditions = (sum(getattr(part, name) for part in joined) for name in ("tables", "conditions"))
-            parts = [part for part in parts if part not in joined] + [Part(tables, conditions | 1 << bit)]
-        return parts
+def facts(spark: SparkSession, asked: Asked, join: Join) -> DataFrame:
+    """Return BLOCKS of KEY and some columns of `facts_schema`, of the joined rows of each part of the tables."""
+    frames = [
+        map_batches(
+            _joined(spark, asked, part).selectExpr(*KEY_NAMES, *_facts(asked, part)),
+            partial(_packed, join=join, found=part.tables),
+            BLOCKS,
+        )
+        for part in join.parts
+    ]
+    return reduce(DataFrame.union, frames)
 
 
-def facts_schema(tables: int) -> pa.Schema:
-    """Return the columns of a row about an image, from any part: what it meets, and of which tables it is."""
-    hashes = [pa.field(f"{ROW}{number}", pa.int64()) for number in range(tables)]  # of the row of each table
-    return pa.schema([*ROWS, *(pa.field(name, kind) for name, kind in FACTS.items()), *hashes])
-
-
-def facts(
-    spark: SparkSession, asked: Asked, parts: Sequence[Part], sets: DataFrame | None
-) -> list[tuple[DataFrame, int]]:
-    """Return KEY and some columns of `facts_schema`, of rows about images, and `found` of rows without that column.
-
-    Each part has a frame, and `sets`, which has KEY and the column `sets` of evaluation sets, is one. What is the same
-    in all rows does not pass through the JVM.
-    """
-    frames = [(_joined(spark, asked, part).selectExpr(*KEY_NAMES, *_facts(asked, part)), part.tables) for part in parts]
-    return frames if sets is None else [*frames, (sets, 0)]
+@contextmanager
+def evaluating(spark: SparkSession) -> Iterator[None]:
+    """Let Spark evaluate conditions as `expressions` checked them, and join all tables by its shuffle."""
+    with lenient(spark), settings(spark, SHUFFLED_JOINS):
+        yield
 
 
 def with_unmet(spark: SparkSession, asked: Asked) -> list[Part]:
@@ -182,3 +123,13 @@ def _read(file: Any, table: Table, columns: Sequence[str]) -> Iterator[pa.Record
     for batch in table.read(file, columns):
         schema = comparable_schema(batch.schema)
         yield pa.RecordBatch.from_arrays([comparable(column, table.name) for column in batch.columns], schema=schema)
+
+
+def _packed(rows: Iterable[pa.RecordBatch], join: Join, found: int) -> Iterator[pa.RecordBatch]:
+    """Yield BLOCKS of facts, which are of the tables `found` where rows do not say."""
+    packer = sending(join.buckets)
+    for batch in rows:
+        known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}
+        known |= dict(zip(batch.schema.names, batch.columns, strict=True))
+        yield from map(as_row, deal(packer, known, join.schema, batch.num_rows))
+    yield from map(as_row, packer.finish())

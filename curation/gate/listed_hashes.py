@@ -13,16 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.tables import KEY_NAMES, ImageTable
 from curation.exclusion.lists import HASHES
 from curation.gate.evaluation_keys import HashesOfSets, KeysOfSets
 from curation.near_copies.words import hash_words
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.shipping import Shipped, ship
-from runtime.spark import run
+from runtime.shipping import Shipped
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.versions import Version
 from runtime.tallies import Tallies
@@ -96,11 +95,11 @@ class HashTables:
         files = {path: version for table in tables for path, version in table.files}
         return sorted((hidden(path), _named(version)) for path, version in files.items())
 
-    def find(self, spark: SparkSession, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
         """Return the keys of the images with one of these hashes, uint64[image, 2]; those of NEAR within `bits`."""
-        lists = ship(spark, Path(ListedHashes.of(hashes, bits).save(work / "listed_hashes")))
+        lists = engine.ship(Path(ListedHashes.of(hashes, bits).save(work / "listed_hashes")))
         items = [(table, file, kind) for kind, own in self.of_kind.items() for table in own for file in table.files]
-        counted = run(spark, items, partial(_find, lists=lists))
+        counted = engine.run(items, partial(_find, lists=lists))
         for kind in self.of_kind:
             if not counted[f"{_HASHES}{kind}"]:
                 raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")

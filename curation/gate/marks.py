@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.by_uid.by_key import ROWS, Groups, Places, buckets_of, deal, send_images
@@ -28,9 +27,9 @@ from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.batching import gather_reduced, gather_rows
 from runtime.arrow.buffers import one_batch
 from runtime.buckets import BUCKET_BYTES, Packer, Store, by_bucket
+from runtime.engine.interface import Engine, Relay
+from runtime.engine.sql import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, rows_in, settings
 from runtime.packed_rows import Block, packed, unpack
-from runtime.shuffle import BLOCKS, Relay, as_row, exchange
-from runtime.spark import map_batches, rows_in
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import part_writer, row_counts
 from runtime.storage.paths import make_folder
@@ -53,9 +52,7 @@ class Finding:
     places: Places
 
 
-def write_marks(
-    spark: SparkSession, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path
-) -> Tallies:
+def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, work: Path, folder: Path) -> Tallies:
     """Write a file of MARKS for each file of images that has copies, named by its number; tally `copies`, all of them.
 
     Of the table, `found` and `differing` images are tallied, and an example. `work` is for what is found on the way.
@@ -69,14 +66,16 @@ def write_marks(
     joining = Relay(partial(_with_values, finding=finding), tasks)
     if pictures.bits is None or pictures.same.distance is None:
         equal = Relay(partial(_equal, finding=finding), tasks)
-        return exchange(spark, items, send, write, places.tasks, [joining, equal])
+        return engine.exchange(items, send, write, places.tasks, [joining, equal])
     values = make_folder(work / "values")
     store = partial(_store, finding=finding, folder=values)
-    counted = exchange(spark, items, send, store, tasks, [joining])
-    stored = rows_in(spark, values, from_arrow_schema(_VALUES)).withColumnRenamed(VALUE.name, "key")
-    copies = copies_of(stored, pictures.same.distance, work, pictures.bits).select(*MARKS.names)
-    blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
-    return counted + exchange(spark, [], send, write, places.tasks, rows=blocks)
+    counted = engine.exchange(items, send, store, tasks, [joining])
+    spark = engine.sql("near copies are joined by Spark")
+    with settings(spark.session, SHUFFLED_JOINS):
+        stored = rows_in(spark.session, values, from_arrow_schema(_VALUES)).withColumnRenamed(VALUE.name, "key")
+        copies = copies_of(stored, pictures.same.distance, work, pictures.bits).select(*MARKS.names)
+        blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
+        return counted + spark.exchange([], send, write, places.tasks, rows=blocks)
 
 
 def _send(items: Sequence[tuple[int, Any]], _: Tallies, finding: Finding) -> Iterator[Block]:

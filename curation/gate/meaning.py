@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.by_key import ROWS, Places, buckets_of, deal, send_images
 from curation.by_uid.rows import PLACE
@@ -26,9 +25,9 @@ from curation.gate.steps import Step, removed
 from curation.run.hooks import Context
 from curation.run.sizes import group_buckets, senders, sending
 from runtime.buckets import Packer
+from runtime.engine.interface import Engine, Relay
 from runtime.errors import InputError
 from runtime.packed_rows import Block
-from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
@@ -64,7 +63,7 @@ class Meaning(Step):
         left = partial(_left, rule=str(self.same))
         write = partial(rewrite_one, images=list(images), change=left, folder=folder)
         receive = partial(places.written, schema=_PLACES, write=write)
-        return exchange(context.spark, items, send, receive, places.tasks, relays)
+        return context.engine.exchange(items, send, receive, places.tasks, relays)
 
     def require(self, counted: Tallies, config: CurationConfig) -> None:
         """Refuse a table of other images, and one in which an image that stays for others is a copy itself."""
@@ -87,7 +86,7 @@ class Meaning(Step):
         return {"tables": [table], "conditions": [removed(str(self.same), counted)]}
 
 
-def step(spark: SparkSession, plan: GatePlan) -> Meaning | None:
+def step(engine: Engine, plan: GatePlan) -> Meaning | None:
     """Return the step where a table of semantic copies is given."""
     return Meaning(plan.meaning) if plan.meaning else None
 

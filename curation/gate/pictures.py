@@ -69,13 +69,13 @@ class Pictures:
         for batch in self.table.read(file, [self.same.column]):
             *keys, values = batch.columns
             if self.bits is None:
-                values = _bytes(comparable(values, self.table.name))
+                values = value_bytes(comparable(values, self.table.name))
             else:
                 values = keys_of_hashes(hash_binaries(values, self.same.column), self.bits)
             yield pa.RecordBatch.from_arrays([*keys, values], names=[*batch.schema.names[:2], VALUE.name])
 
 
-def _bytes(values: pa.Array) -> pa.Array:
+def value_bytes(values: pa.Array) -> pa.Array:
     """Return bytes that are equal where values are; of integers, texts and bytes they are in the order of these."""
     if pa.types.is_integer(values.type):
         numbers = values.fill_null(0).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(1 << 63)

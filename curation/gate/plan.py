@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.captions import find_captions
 from curation.by_uid.tables import ImageTable, Paths
@@ -25,6 +24,7 @@ from curation.gate.policies import RULES, Policy
 from curation.gate.robots_agents import robots_agents
 from curation.gate.same_meaning import SameMeaning
 from curation.gate.steps import Gate, named
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
 
@@ -135,9 +135,9 @@ class GatePlan:
         tables = [f"{table.name} ({len(table.files):,} files)" for table in self.tables]
         return [f"{what}: {', '.join(each)}" for what, each in (conditions | {"tables": tables}).items() if each]
 
-    def open(self, spark: SparkSession) -> Gate:
+    def open(self, engine: Engine) -> Gate:
         """Return the gate, whose expression is checked."""
-        return Gate.open(spark, self)
+        return Gate.open(engine, self)
 
     def require_comparable(self) -> None:
         """Refuse evaluation sets that cannot be compared: they have hashes, but no table has any, and no URLs."""

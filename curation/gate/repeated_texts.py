@@ -20,9 +20,9 @@ from curation.run.hooks import Context
 from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.buffers import parts
 from runtime.buckets import Packer, by_bucket
+from runtime.engine.interface import Relay
 from runtime.errors import AGAIN
 from runtime.packed_rows import Block
-from runtime.shuffle import Relay, exchange
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table, row_counts
 from runtime.tallies import Tallies
@@ -41,7 +41,7 @@ def find_repeated(context: Context, images: Sequence[OwnFile], most: int) -> Rul
     relay = Relay(partial(_pass_on, buckets=buckets, places=places, most=most), places.relays(tasks))
     receive = partial(_receive, names=[file.path.name for file in images], places=places, folder=folder)
     items = senders([*enumerate(images)], places.images, buckets)
-    written = exchange(context.spark, items, send, receive, places.tasks, [relay])
+    written = context.engine.exchange(items, send, receive, places.tasks, [relay])
     files = own_files(folder, checksums_in(written), AGAIN)
     return partial(is_repeated, repeated={file.path.name: file for file in files})
 

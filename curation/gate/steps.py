@@ -10,17 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import SparkSession
-
 from curation.config import CurationConfig
 from curation.gate.policies import ChosenRule
 from curation.gate.removed import Sample, StepFolder, parts_in
 from curation.run.folder import REMOVED_PART
 from curation.run.hooks import Context
 from runtime.console import AGAIN
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.packages import hooks
-from runtime.spark import SHUFFLED_JOINS, settings
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.tallies import Tallies
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
-# Of each step a function that gives it, asked of a plan, or None: `step(spark, plan)`. The order is always this one.
+# Of each step a function that gives it, asked of a plan, or None: `step(engine, plan)`. The order is always this one.
 OF_FLAGS = {
     "captions": "curation.gate.captions:step",
     "hosts": "curation.gate.hosts:step",
@@ -97,9 +95,9 @@ class Gate:
     silent: tuple[ChosenRule, ...] = ()
 
     @classmethod
-    def open(cls, spark: SparkSession, plan: GatePlan) -> Gate:
+    def open(cls, engine: Engine, plan: GatePlan) -> Gate:
         """Return the steps that are asked for; InputError for an expression that cannot be evaluated."""
-        asked = {name: step(spark, plan) for name, step in hooks(GROUP, OF_FLAGS | NAMED).items()}
+        asked = {name: step(engine, plan) for name, step in hooks(GROUP, OF_FLAGS | NAMED).items()}
         steps = {name: step for name, step in asked.items() if step is not None}
         silent = tuple(rule for rule in plan.policy.rules if rule.rule.is_silent)
         return cls(steps, plan.keep_removed or 0.0, silent)
@@ -115,8 +113,7 @@ class Gate:
                 folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
                 asked = (self.keep_removed, context.config.seed, self.silent)
                 sample = Sample(removed, name, *asked) if removed and step.removes else None
-                with settings(context.spark, SHUFFLED_JOINS):
-                    counted[name] = step.write(images, StepFolder(folder, sample), context)
+                counted[name] = step.write(images, StepFolder(folder, sample), context)
                 step.require(counted[name], context.config)
                 own, more = parts_in(checksums_in(counted[name]))
                 images, sampled = own_files(folder, own, AGAIN), sampled | more

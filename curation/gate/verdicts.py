@@ -5,43 +5,55 @@ Of several rows of an image the one that meets the most conditions counts: of se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from curation.by_uid.by_key import Groups, Places, buckets_of, deal, send_images
+from curation.by_uid.tables import KEY_NAMES
 from curation.gate.checks import VERDICTS, Checks
-from curation.gate.joined_tables import Part, facts_schema
 from curation.gate.plan import NOT_TRIED, ROW, SUCCESS
 from curation.gate.removed import StepFolder
 from curation.gate.rewriting import rewrite_one
+from curation.gate.table_rows import Asked, Part, Rows, facts_schema
 from curation.run.sizes import group_buckets, senders, sending
 from runtime.buckets import Packer
+from runtime.engine.interface import Engine, Relay
 from runtime.packed_rows import Block
-from runtime.shuffle import BLOCKS, Relay, as_row, exchange
-from runtime.spark import map_batches
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+WHY = "--keep is evaluated by Spark"
 _LIMITS = np.iinfo(np.int64)
 ROWS_OF_IMAGE = 2  # about so many are joined for an image
 
 
 @dataclass(frozen=True)
 class Join:
-    """How images meet the rows of tables: in how many buckets, the tables in parts, whether they have downloads."""
+    """How images meet rows of tables: in how many buckets and tasks, the tables in parts, whether any has downloads."""
 
     buckets: int
+    tasks: int
     places: Places
     parts: Sequence[Part]
     tables: int
     has_status: bool
+
+    @classmethod
+    def of(cls, images: Sequence[OwnFile], asked: Asked, parts: Sequence[Part]) -> Join:
+        """Return how the images of files meet the tables."""
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
+        return cls(buckets, tasks, places, parts, len(asked.tables), asked.plan.results is not None)
 
     @property
     def schema(self) -> pa.Schema:
@@ -50,40 +62,35 @@ class Join:
 
 
 def rewritten(
-    facts: Sequence[tuple[DataFrame, int]],
+    engine: Engine,
+    join: Join,
+    rows: Sequence[Rows],
     images: Sequence[OwnFile],
     checks: Checks,
-    parts: Sequence[Part],
-    has_status: bool,
     folder: StepFolder,
+    blocks: DataFrame | None = None,
 ) -> Tallies:
-    """Rewrite all files with the images that pass the checks, given `facts` about images."""
-    places = Places.of(row_counts(images))
-    buckets, tasks = group_buckets(ROWS_OF_IMAGE * places.images)
-    join = Join(buckets, places, parts, checks.tables, has_status)
-    blocks = [map_batches(rows, partial(_packed, join=join, found=found), BLOCKS) for rows, found in facts]
-    send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), places.relays(tasks))
+    """Rewrite all files with the images that pass the checks, given `rows` of tables, and more of them in `blocks`."""
+    send, relay = partial(_send, join=join), Relay(partial(_pass_on, join=join), join.places.relays(join.tasks))
     write = partial(rewrite_one, images=list(images), change=checks, folder=folder)
-    receive = partial(places.written, schema=VERDICTS, write=write)
-    items = senders([*enumerate(images)], places.images, buckets)
-    spark = facts[0][0].sparkSession
-    return exchange(spark, items, send, receive, places.tasks, [relay], reduce(DataFrame.union, blocks))
+    receive = partial(join.places.written, schema=VERDICTS, write=write)
+    items: list[Any] = senders([*enumerate(images)], join.places.images, join.buckets)
+    items += senders([(-1, each) for each in rows], join.places.images, join.buckets)
+    if blocks is None:
+        return engine.exchange(items, send, receive, join.places.tasks, [relay])
+    sql = engine.sql(WHY)
+    return sql.exchange(items, send, receive, join.places.tasks, [relay], blocks)
 
 
-def _packed(rows: Iterable[pa.RecordBatch], join: Join, found: int) -> Iterator[pa.RecordBatch]:
-    """Yield BLOCKS of facts, which are of the tables `found` where rows do not say."""
+def _send(items: Sequence[tuple[int, Any]], _: Tallies, join: Join) -> Iterator[Block]:
+    """Yield the places of the images of files, and rows of tables, where the number is negative."""
     packer = sending(join.buckets)
-    for batch in rows:
-        known = {"found": pa.repeat(pa.scalar(found, pa.int64()), batch.num_rows)}
-        known |= dict(zip(batch.schema.names, batch.columns, strict=True))
-        yield from map(as_row, deal(packer, known, join.schema, batch.num_rows))
-    yield from map(as_row, packer.finish())
-
-
-def _send(images: Sequence[tuple[int, OwnFile]], _: Tallies, join: Join) -> Iterator[Block]:
-    packer = sending(join.buckets)
-    for number, file in images:
-        yield from send_images(number, file, join.schema, packer)
+    for number, each in items:
+        if number >= 0:
+            yield from send_images(number, each, join.schema, packer)
+            continue
+        for known in each():
+            yield from deal(packer, known, join.schema, len(known[KEY_NAMES[0]]))
     yield from packer.finish()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.hashing.picture_hashes import hash_picture
 from curation.inputs.files import Input
@@ -20,10 +19,9 @@ from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
 from curation.tars.pictures import TOO_LARGE
 from curation.tars.sources import PICTURE, TAR, Picture, Source, find, read
 from runtime.arrow.batching import gather
+from runtime.engine.choice import Given, engine_of
 from runtime.packages import require_packages
 from runtime.progress import Progress
-from runtime.shipping import require_shared
-from runtime.spark import run
 from runtime.storage.output_folders import require_apart
 from runtime.tallies import Tallies
 
@@ -56,7 +54,7 @@ class Hashes(Filled):
 
 
 def hash_images(
-    spark: SparkSession | Callable[[], SparkSession],
+    engine: Given,
     inputs: Sequence[str | PathLike[str]],
     output: str | Path,
     *,
@@ -76,11 +74,11 @@ def hash_images(
     require_apart(output, [*inputs, *(each.path for each in found)])
 
     def make(ledger: Ledger, _: Path) -> None:
-        with progress.stage("start Spark"):
-            session = spark() if callable(spark) else spark
-        require_shared(session, ledger.stamps.folder)
+        workers = engine_of(engine)
+        workers.start(progress)
+        workers.require_shared(ledger.stamps.folder)
         with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(found)} files"):
-            run(session, tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
+            workers.run(tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
 
     def describe(ledger: Ledger) -> dict[str, Any]:
         tars = sum(each.format == TAR for each in found)

@@ -1,7 +1,7 @@
 """Make blocks of pairs from candidates, and matched images from these blocks: the tasks of two Spark stages.
 
 All pairs of an image are in the same bucket, which is a range of keys. Blocks (`runtime.packed_rows`) are saved per
-input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.shuffle` gathers the blocks of a
+input, so an interrupted run, or one with more inputs, repeats no work. Then `runtime.engine` gathers the blocks of a
 bucket.
 """
 

@@ -36,11 +36,11 @@ from curation.near_copies.words import (
     words_in,
 )
 from runtime.buckets import Packer
+from runtime.engine.spark import Spark
+from runtime.engine.sql import map_batches, rows_in, stored
 from runtime.errors import AGAIN, InputError
 from runtime.packed_rows import Block, unpack
 from runtime.shipping import require_shared
-from runtime.shuffle import exchange
-from runtime.spark import map_batches, rows_in, stored
 from runtime.storage.own_files import OwnFile, part_files
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder, remove
@@ -137,7 +137,7 @@ def _copies(distinct: DataFrame, distance: int, folder: Path, bits: int) -> Data
         remove(pairs)
         make_folder(pairs)
         send, receive = partial(_send, comparison=comparison), partial(_compare, comparison=comparison, folder=pairs)
-        counted = exchange(spark, part_files(files), send, receive, comparison.partitions)
+        counted = Spark(spark).exchange(part_files(files), send, receive, comparison.partitions)
         rows, work = rows_in(spark, pairs, from_arrow_schema(_PAIRS)), folder / f"rounds-{share}"
         found.append(stored(_led(rows, int(counted["pairs"]), work, bits), folder / f"copies-{share}"))
         if limit is not None:

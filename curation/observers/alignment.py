@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.observers.classes import (
     MANIFEST,
@@ -40,8 +39,8 @@ from curation.run.results import Results
 from metadata.languages import language
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
+from runtime.engine.interface import Engine
 from runtime.progress import Progress
-from runtime.spark import run as run_tasks
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 from runtime.storage.whole import whole, write_json
@@ -64,7 +63,7 @@ class AlignmentObserver:
         """Count where the files are read."""
         files, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
         with context.progress.stage("count classes"):
-            found = _counted(context.spark, files, self.classes, context.config.rules)
+            found = _counted(context.engine, files, self.classes, context.config.rules)
         return Observed(found, section(found))
 
 
@@ -74,20 +73,20 @@ def find(options: Options) -> AlignmentObserver | None:
     return AlignmentObserver(tuple(classes.items())) if classes else None
 
 
-def align(spark: SparkSession, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
+def align(engine: Engine, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
     """Return the alignment of each language in a finished run, local or at a URL."""
     files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
     with (progress or Progress()).stage("count classes"):
-        return _counted(spark, files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode"))
+        return _counted(engine, files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode"))
 
 
 def _counted(
-    spark: SparkSession, files: dict[str, list[OwnFile]], classes: tuple[tuple[str, Classes], ...], rules: Rules
+    engine: Engine, files: dict[str, list[OwnFile]], classes: tuple[tuple[str, Classes], ...], rules: Rules
 ) -> Figures:
     """Count the classes where the files of pool and manifest are read."""
     parts = [(name, file) for name, own in files.items() for file in own]
     counts = {name: {code: no_counts(len(each.labels)) for code, each in classes} for name in _READERS}
-    for row in run_tasks(spark, parts, partial(_count, classes=classes, rules=rules)).rows():
+    for row in engine.run(parts, partial(_count, classes=classes, rules=rules)).rows():
         part, _, place = row["name"].partition(".")
         counts[part][row["language"]][int(place)] = row["value"]
     return _aligned(classes, counts)

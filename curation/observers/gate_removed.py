@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.report.facts import Observed, Run, Section
 from curation.report.numbers import counted
@@ -24,8 +23,8 @@ from curation.run.hooks import Observation
 from curation.run.request import Options
 from curation.schemas import GATE_REMOVED
 from runtime.draws import draws
+from runtime.engine.interface import Engine, spread
 from runtime.errors import AGAIN
-from runtime.spark import run, spread
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import Tallies
@@ -45,11 +44,11 @@ class RemovedObserver:
 
     def observe(self, seen: Observation) -> Observed:
         """Return the entries that were thinned by language, and the section of the report."""
-        spark, output = seen.context.spark, seen.context.output
+        engine, output = seen.context.engine, seen.context.output
         with seen.context.progress.stage("see what the gate removed"):
             sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
-            rows = some_of_each(spark, sample, seen.context.config.seed, shown)
-            before = tasks.count(spark, output.matched_files(), seen.run.entries, output.parts.begin("before"))
+            rows = some_of_each(engine, sample, seen.context.config.seed, shown)
+            before = tasks.count(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
         entries = thinned(before.values, seen.run)
         return Observed({"share": self.share, "entries": entries}, section(rows, entries, seen.run))
 
@@ -60,11 +59,11 @@ def find(options: Options) -> RemovedObserver | None:
     return None if share is None else RemovedObserver(share)
 
 
-def some_of_each(spark: SparkSession, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
+def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
     """Return GATE_REMOVED rows, of each step and rule those with the smallest draws; tasks write theirs to a folder."""
     if not files:  # no step wrote any
         return []
-    written = checksums_in(run(spark, spread(spark, files), partial(_write_some, seed=seed, folder=folder)))
+    written = checksums_in(engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder)))
     own = own_files(folder, written, AGAIN)
     return first_rows((batch for file in own for batch in batches(file)), seed).to_pylist()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from sys import maxsize
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
 from curation.inputs.files import Input
@@ -25,10 +24,9 @@ from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from curation.tars.sources import local_tars_at
 from runtime.arrow.batching import gather_rows
+from runtime.engine.choice import Given
 from runtime.errors import InputError
 from runtime.progress import Progress
-from runtime.session import borrowed
-from runtime.spark import refusing
 from runtime.storage.arrays import sums_of, write_batches
 from runtime.storage.locks import is_free
 from runtime.storage.own_files import OwnFile, checksums_in
@@ -46,14 +44,14 @@ def build(
     curated: str | PathLike[str],
     folder: str | PathLike[str],
     block_rows: int = BLOCK_ROWS,
-    spark: SparkSession | None = None,
+    engine: Given = None,
     progress: Progress | None = None,
 ) -> Index:
     """Return the index in `folder` of tars (paths, folders or globs); build it unless it is there already.
 
     `curated` is an output folder of curate, or its URL: its matched/, or gated/ after a gate, says which texts each
-    image may have. Without a session, one of this machine is started and ended. The same call goes on after one that
-    broke off.
+    image may have. `engine` is a Spark session, or None for processes of this machine. The same call goes on after one
+    that broke off.
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
@@ -65,15 +63,14 @@ def build(
     files = matched_files(run)
     wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
     with suppress(_IsThere):
-        wanted.require_usable(folder)  # before Spark starts
-        with borrowed("index", spark) as session, refusing():
-            # Of the processes of a training, one builds and the others find.
-            with deriving(session, folder, wanted, progress, wait=True) as made:
-                write = partial(_write, block_rows=block_rows)
-                tallies = each_tar(made, "write the rows", found, [matched_images(files, run.counted[1])], write)
-                written = _described(shards, tallies)
-                content = {"version": VERSION, "made_from": wanted.description, "shards": written}
-                write_json(made.path / NAME, content)
+        wanted.require_usable(folder)  # before anything starts
+        # Of the processes of a training, one builds and the others find.
+        with deriving(engine, folder, wanted, progress, wait=True) as made:
+            write = partial(_write, block_rows=block_rows)
+            tallies = each_tar(made, "write the rows", found, [matched_images(files, run.counted[1])], write)
+            written = _described(shards, tallies)
+            content = {"version": VERSION, "made_from": wanted.description, "shards": written}
+            write_json(made.path / NAME, content)
     return Index.open(folder)
 
 

@@ -22,9 +22,9 @@ from curation.inputs.files import Input, checked
 from curation.inputs.references import PREFIX, folder_of
 from curation.inputs.tables.columns import FLAG, TableOptions, named_columns
 from curation.inputs.tables.parquet import as_bytes, string_columns
+from runtime.engine.sql import map_batches
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.spark import map_batches
 from runtime.storage.own_files import content_digest
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import files, make_folder, remove, staged

@@ -9,7 +9,7 @@ Exports, removals and indexes are such folders, local or at a URL. An example, f
         made.tallies.add("urls", writer.rows)
 
     wanted = Derivation({"run": digest, "of": "urls"}, whole_by="urls.json", inputs=[run.path])
-    with deriving(spark, output, wanted) as folder:
+    with deriving(engine, output, wanted) as folder:
         tallies = folder.each_file("list URLs", curated_files(run), write, "urls")
         write_json(folder.path / "urls.json", {"urls": tallies["urls"]})
 
@@ -20,7 +20,7 @@ done is in stamps below `.work` (`ledger`), with all that tasks tallied; the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,10 +28,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 from curation.run.ledger import digest_of
 from curation.run.making import STAMPS, Derived
+from runtime.engine.choice import Given, engine_of
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.locks import LOCK, TOKEN, WORK, is_free
@@ -80,7 +79,7 @@ class Derivation:
 
 @contextmanager
 def deriving(
-    spark: SparkSession | Callable[[], SparkSession],
+    engine: Given,
     output: str | PathLike[str],
     wanted: Derivation,
     progress: Progress | None = None,
@@ -104,7 +103,7 @@ def deriving(
         for name in found - finished(found):
             remove(folder / name)
         try:
-            yield Derived(parts, wanted.made_from, progress or Progress(), spark)
+            yield Derived(parts, wanted.made_from, progress or Progress(), engine_of(engine))
         except BaseException:
             parts.owner.require()  # it may be the folder of a run that has taken over
             if not _are_stamped(folder):

@@ -11,7 +11,6 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from pyspark.sql import SparkSession
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.thresholds import (
@@ -36,9 +35,10 @@ from curation.run.hooks import Context, Gate, Gated, Observation
 from curation.run.ledger import Ledger
 from curation.run.request import Request
 from curation.run.sizes import pair_buckets
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
-from runtime.shipping import Shipped, require_shared, ship
+from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import require_rows
@@ -77,14 +77,14 @@ class Counted:
 class Steps:
     """The steps of one run, which writes into an output folder that it has claimed."""
 
-    spark: SparkSession
+    engine: Engine
     request: Request
     output: Output
     progress: Progress
 
     def match(self) -> Tallies:
         """Write the matched images, unless an earlier run has; return the tallies of reading and matching."""
-        require_shared(self.spark, self.output.path)
+        self.engine.require_shared(self.output.path)
         tallies = self.output.matched_tallies()
         if tallies is None:
             tallies = self._match_inputs()
@@ -96,7 +96,7 @@ class Steps:
 
     def open_gate(self) -> Gate | None:
         """Return the gate that is asked for, checked before anything is read, or None."""
-        return self.request.gate.open(self.spark) if self.request.gate else None
+        return self.request.gate.open(self.engine) if self.request.gate else None
 
     def gate(self, images: Images, opened: Gate) -> tuple[Images, Gated]:
         """Write the matched images that pass the gate; return them, and the gate's counts."""
@@ -110,7 +110,7 @@ class Steps:
     def count(self, images: Images) -> EntryCounts:
         """Return the number of texts that contain each entry."""
         with self.progress.stage("count entries"):
-            return tasks.count(self.spark, images.files, self.request.entries, self.output.parts.begin("counts"))
+            return tasks.count(self.engine, images.files, self.request.entries, self.output.parts.begin("counts"))
 
     def balance(self, images: Images, counts: EntryCounts) -> Balance:
         """Return thresholds and rates for the English threshold or, searched for, for the number of images wanted."""
@@ -131,9 +131,9 @@ class Steps:
         output.retract_results()
         curated = output.parts.begin("curated")
         with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
-            shipped = ship(self.spark, save_array(output.artefacts / "rates.npy", rates))
+            shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
             sampling = tasks.Sampling(shipped, self._lettered, config.seed, number)
-            tallies = tasks.sample(self.spark, images.files, sampling, curated, config.row_group_rows)
+            tallies = tasks.sample(self.engine, images.files, sampling, curated, config.row_group_rows)
         checksums = checksums_in(tallies)
         self._complete(own_files(curated, checksums, AGAIN), int(tallies["kept"]))
         output.finish("curated", checksums)
@@ -165,14 +165,14 @@ class Steps:
         ledger = self.output.ledger(inputs, unique)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
             buckets = 0 if unique else pair_buckets(inputs)
-            tasks.match(self.spark, ledger, self.request.options.columns, plan, buckets)
+            tasks.match(self.engine, ledger, self.request.options.columns, plan, buckets)
         ledger = self.output.ledger(inputs, unique)
         _require_stamps(ledger, self.output)
         ledger.prune()
         tallies = require_sound(ledger.tallies(), self.request.config)
         if not unique:
             with self.progress.stage("group by image", "ranges"):
-                tallies += tasks.group(self.spark, ledger, plan.max_texts, self.output.parts.begin("matched"))
+                tallies += tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
         self.output.finish_matched(tallies)
         return tallies
 
@@ -184,7 +184,7 @@ class Steps:
     @property
     def _context(self) -> Context:
         """What leaves need to work."""
-        return Context(self.spark, self.request.config, self.output, self.progress, lambda: self._match_plan)
+        return Context(self.engine, self.request.config, self.output, self.progress, lambda: self._match_plan)
 
     def _artefacts(self) -> tasks.Artefacts:
         """Make what workers need to match, and ship it to them."""
@@ -199,9 +199,9 @@ class Steps:
         if len(excluded):
             excluded.save(exclusion)
         return tasks.Artefacts(
-            entries=ship(self.spark, matched),
-            model=ship(self.spark, request.identifier.path),
-            exclusion=ship(self.spark, exclusion) if len(excluded) else None,
+            entries=self.engine.ship(matched),
+            model=self.engine.ship(request.identifier.path),
+            exclusion=self.engine.ship(exclusion) if len(excluded) else None,
             lettered=self._lettered if request.config.evidence == "letters" else None,
         )
 
@@ -211,12 +211,12 @@ class Steps:
         if not own.hashes or gate is None:
             return own
         with self.progress.stage("look up listed hashes"):
-            return own.without(gate.hashes.find(self.spark, own.hashes, bits, work))
+            return own.without(gate.hashes.find(self.engine, own.hashes, bits, work))
 
     @cached_property
     def _lettered(self) -> Shipped:
         """Which entries have letters, shipped once."""
-        return ship(self.spark, save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
+        return self.engine.ship(save_array(self.output.artefacts / "lettered.npy", self.request.entries.lettered))
 
     def _threshold_for_size(
         self, images: Images, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
@@ -230,7 +230,7 @@ class Steps:
             path = save_array(self.output.artefacts / f"rates{next(passes)}.npy", rates)
             title = f"try {len(each)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
             with self.progress.stage(title):
-                sizes = tasks.expected_sizes(self.spark, images.files, ship(self.spark, path))
+                sizes = tasks.expected_sizes(self.engine, images.files, self.engine.ship(path))
             return [sizes[f"size.{column}"] for column in range(len(each))]
 
         limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
 from curation.report.facts import Observed, Run
 from curation.run.folder import Output
 from curation.run.tasks import MatchPlan
+from runtime.engine.interface import Engine
 from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
@@ -39,7 +39,7 @@ GROUP = "clip_curation.observers"  # of entry points of other packages
 class Context:
     """What a gate works with: the Spark session, the run's config, its folder, and how it matches texts."""
 
-    spark: SparkSession
+    engine: Engine
     config: CurationConfig
     output: Output
     progress: Progress
@@ -70,7 +70,7 @@ class HashTables(Protocol):
     def files(self) -> list[tuple[str, str]]:
         """Return all files, each with its version."""
 
-    def find(self, spark: SparkSession, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
         """Return the keys of the images with one of these hashes, uint64[image, 2]; those of PDQ within `bits`."""
 
 
@@ -86,7 +86,7 @@ class GatePlan(Protocol):
     def lines(self) -> list[str]:
         """Return what is asked of images, a line for each condition and table."""
 
-    def open(self, spark: SparkSession) -> Gate:
+    def open(self, engine: Engine) -> Gate:
         """Return the gate; InputError for what Spark cannot evaluate."""
 
 

@@ -8,14 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pyspark.sql import SparkSession
-
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger, Stamps
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.progress import Progress
-from runtime.shipping import require_shared
-from runtime.spark import run
 from runtime.storage.output_folders import Claimed
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.paths import make_folder, names, remove
@@ -79,7 +76,7 @@ class Derived:
     parts: Claimed
     made_from: str
     progress: Progress
-    _spark: SparkSession | Callable[[], SparkSession]
+    _engine: Engine
 
     @property
     def path(self) -> Path:
@@ -87,12 +84,11 @@ class Derived:
         return self.parts.folder
 
     @cached_property
-    def spark(self) -> SparkSession:
-        """The session, which is started when it is first asked for."""
-        with self.progress.stage("start Spark"):
-            session = self._spark() if callable(self._spark) else self._spark
-        require_shared(session, self.parts.work.parent)  # where nothing that it may leave is in the way
-        return session
+    def engine(self) -> Engine:
+        """The engine, which starts when it is first asked for."""
+        self._engine.start(self.progress)
+        self._engine.require_shared(self.parts.work.parent)  # where nothing that it may leave is in the way
+        return self._engine
 
     def each_file(
         self, title: str, own: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *parts: str
@@ -105,7 +101,7 @@ class Derived:
 
         def begin(missing: list[Item[Content]], task: Task[Content]) -> None:
             with self.progress.stage(f"{title} of {len(missing)} of {len(items)} files"):
-                run(self.spark, missing, task)
+                self.engine.run(missing, task)
 
         return self.fill(items, make, begin, *parts)
 

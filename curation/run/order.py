@@ -5,28 +5,28 @@ The steps are in `driver`, and their Spark tasks in `tasks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from pyspark.sql import SparkSession
 
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
+from curation.inputs.references import PREFIX
 from curation.run import catalog, warm
 from curation.run.driver import Counted, Steps
 from curation.run.folder import Output
 from curation.run.request import Options, Request
 from curation.run.results import Results
 from metadata.entries import Entries
+from runtime.engine.choice import Given, engine_of
+from runtime.engine.interface import Engine
 from runtime.progress import Progress
-from runtime.shipping import require_shared
 from runtime.storage.output_folders import require_apart
 from runtime.terminal import in_one_line
 from runtime.warming import compile_kernels
 
 
 def curate(
-    spark: SparkSession | Callable[[], SparkSession],
+    engine: Given,
     config: CurationConfig,
     *,
     inputs: Sequence[str | Path],
@@ -39,7 +39,8 @@ def curate(
 
     `inputs` are files, folders, globs, URLs, crawls or tables of the session's catalog (`table:NAME`); `metadata` is a
     folder that clip-metadata wrote, or entries.
-    `spark` may be a function that makes the session: it is called once the inputs are found and checked.
+    `engine` runs the tasks: None for processes of this machine, a Spark session, or a function that makes one, which is
+    called once the inputs are found and checked.
     InputError for what cannot be used; the same call goes on after a run that broke off.
     """
     progress = progress or Progress()
@@ -47,11 +48,11 @@ def curate(
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(warm.needed(request.files), progress)
-        with progress.stage("start Spark"):
-            session = spark() if callable(spark) else spark
+        workers = engine_of(engine)
+        workers.start(progress)
         if request.tables:
-            request, claimed = copy_tables(session, request, claimed, progress)
-        run(Steps(session, request, claimed, progress))
+            request, claimed = copy_tables(workers, request, claimed, progress)
+        run(Steps(workers, request, claimed, progress))
         results = Results.open(output)  # before another run may begin to replace them
         claimed.remove_work()
     return results
@@ -73,13 +74,15 @@ def asked(
     return request
 
 
-def copy_tables(spark: SparkSession, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
+def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
     """Copy the tables that are asked for into the output folder; return request and output with the files of copies."""
-    require_shared(spark, output.path)
+    engine.require_shared(output.path)
     copies = []
     for table in request.tables:
         with progress.stage(f"copy table {table}"):
-            copies += catalog.copy(spark, table, request.options.columns, output.tables)
+            copies += catalog.copy(
+                engine.sql(f"{PREFIX}{table} is read by Spark").session, table, request.options.columns, output.tables
+            )
     request = request.with_copies(copies)
     return request, output.described(request.made_from())
 

@@ -1,6 +1,6 @@
-"""The steps of a run as lists of tasks for Spark.
+"""The steps of a run as lists of tasks.
 
-Spark starts the tasks, retries them, collects their tallies, and moves packed rows between tasks (`runtime.shuffle`).
+The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.balancing import manifest
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.balancing.sampling import expected_size
-from curation.config import CurationConfig, Engine
+from curation.config import CurationConfig, MatcherName
 from curation.exclusion import Exclusion
 from curation.images.tasks import MATCHED_ROW_GROUP, key_of, pack_pairs, write_images, write_unique
 from curation.inputs import limits
@@ -36,12 +35,11 @@ from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
 from runtime.buckets import in_buckets
+from runtime.engine.interface import Engine, spread
 from runtime.errors import AGAIN
 from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
 from runtime.progress import advance, counted
 from runtime.shipping import Shipped
-from runtime.shuffle import exchange
-from runtime.spark import run, spread
 from runtime.storage.own_files import OwnFile, checksums_in, own_files, tally
 from runtime.storage.parquet import batches, part_writer, read_table
 from runtime.tallies import Tallies
@@ -63,7 +61,7 @@ class MatchPlan:
     """The config and artefacts that matching workers need."""
 
     artefacts: Artefacts
-    matcher: Engine
+    matcher: MatcherName
     rules: Rules
     max_texts: int
     languages: LanguageRules
@@ -105,7 +103,7 @@ class Sampling:
     files: int
 
 
-def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
+def match(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:
     """Step 1: the pairs of all missing inputs with the entries of their texts, by image; `buckets` 0 for unique ones.
 
     The tallies of what was read and matched are in the ledger.
@@ -114,24 +112,23 @@ def match(spark: SparkSession, ledger: Ledger, columns: TableOptions, plan: Matc
     missing = ledger.missing
     pair_bytes = sum(each.size for each in missing) / max(1.0, sum(map(pairs_in, missing)))
     task_bytes = max(TASK_BYTES, BLOCK_ROWS * buckets * pair_bytes)
-    return run(spark, ledger.tasks(spark.sparkContext.defaultParallelism, task_bytes), task)
+    return engine.run(ledger.tasks(engine.cores, task_bytes), task)
 
 
-def group(spark: SparkSession, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
+def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> Tallies:
     """Step 2: the matched images, one row each."""
-    rows, cores = ledger.tallies()["rows"], spark.sparkContext.defaultParallelism
+    rows, cores = ledger.tallies()["rows"], engine.cores
     number, partitions = group_buckets(rows)
     files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
     send = partial(_send_pairs, partitions=partitions)
     receive = partial(_group, number=number, max_texts=max_texts, folder=folder)
-    return exchange(spark, files, send, receive, partitions)
+    return engine.exchange(files, send, receive, partitions)
 
 
-def count(spark: SparkSession, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
+def count(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
     """Step 3: the number of texts that contain each entry."""
-    written = run(
-        spark,
-        spread(spark, files),
+    written = engine.run(
+        spread(files, engine),
         partial(_count, entries=len(entries), folder=folder),
     )
     counts = EntryCounts.zeros(len(entries), entries.digest)
@@ -140,16 +137,16 @@ def count(spark: SparkSession, files: list[OwnFile], entries: Entries, folder: P
     return counts
 
 
-def expected_sizes(spark: SparkSession, files: list[OwnFile], rates: Shipped) -> Tallies:
+def expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> Tallies:
     """Step 4, asked several times: expected kept images for each column of the rates, saved as [id, column]."""
-    return run(spark, files, partial(_expected_sizes, rates=rates), TURNS)
+    return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
 
 
-def sample(spark: SparkSession, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
+def sample(engine: Engine, files: list[OwnFile], sampling: Sampling, folder: Path, row_group_rows: int) -> Tallies:
     """Steps 5 and 6: the curated files, each in the order of draws, of the pairs that balanced sampling keeps."""
     send = partial(_sample, sampling=sampling)
     receive = partial(_write_curated, sampling=sampling, folder=folder, row_group_rows=row_group_rows)
-    return exchange(spark, files, send, receive, sampling.files)
+    return engine.exchange(files, send, receive, sampling.files)
 
 
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> Tallies:

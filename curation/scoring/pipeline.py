@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.inputs.files import Input
 from curation.run.file_per_input import Claim, Filled, fill, write_part
@@ -24,9 +23,8 @@ from curation.scoring.summary import summary
 from curation.tars.damage import MOST, TALLY, require_sound
 from curation.tars.pictures import OK, strict_about_size
 from curation.tars.samples import fault_of
+from runtime.engine.choice import Given, engine_of
 from runtime.progress import Progress, advance
-from runtime.session import borrowed
-from runtime.spark import refusing
 from runtime.storage.output_folders import require_apart
 from runtime.tallies import Tallies
 
@@ -61,12 +59,10 @@ class Request:
     overwrite: bool = False
 
 
-def score_images(
-    request: Request, scorer: Scorer, progress: Progress | None = None, spark: SparkSession | None = None
-) -> Filled:
+def score_images(request: Request, scorer: Scorer, progress: Progress | None = None, engine: Given = None) -> Filled:
     """Write the scores of all images, a file for each tar; InputError for what cannot be used.
 
-    The texts of a run are joined to the tars on Spark: without a session one of this machine is started and ended.
+    The texts of a run are joined to the tars by `engine`: a Spark session, or None for processes of this machine.
 
     The same call goes on after a run that broke off, and scores only what was added. A damaged tar is read up to its
     damage; tars most of which are damaged are refused.
@@ -80,7 +76,7 @@ def score_images(
     def make(ledger: Ledger, work: Path) -> None:
         with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
             advance(total=len(ledger.missing))
-            with_texts = _texts(ledger.missing, run, work, spark)
+            with_texts = _texts(ledger.missing, run, work, engine)
             _score(with_texts, scorer, ledger.stamps)
 
     def describe(ledger: Ledger) -> dict[str, Any]:
@@ -103,12 +99,11 @@ def _digest(run: Results) -> str:
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 
-def _texts(tars: Sequence[Input], run: Results | None, work: Path, spark: SparkSession | None) -> Iterator[Tar]:
+def _texts(tars: Sequence[Input], run: Results | None, work: Path, engine: Given) -> Iterator[Tar]:
     """Return the tars with their texts, which are in `work` if they are those of a run."""
     if run is None:
         return with_own_texts(tars)
-    with borrowed("score", spark) as session, refusing():
-        return with_texts_of(run, tars, work, session())
+    return with_texts_of(run, tars, work, engine_of(engine))
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:

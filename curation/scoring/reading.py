@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from curation.by_uid.joined_tars import Scan, join_samples, matched_images, scan
 from curation.by_uid.rows import RowStream
@@ -25,6 +24,7 @@ from curation.schemas import TRAINED_TEXTS
 from curation.tars.pictures import MOST_BYTES, TOO_LARGE, Decoded, decoded, flattened
 from curation.tars.samples import samples, texts
 from curation.tars.sources import local_tars_at
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN
 from runtime.storage.own_files import OwnFile, checksums_in, tally
 from runtime.storage.parquet import part_writer, read_table
@@ -70,12 +70,12 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
         yield Tar(tar, samples(path), [[text] if text.strip() else [] for text in own])
 
 
-def with_texts_of(run: Results, tars: Sequence[Input], work: Path, spark: SparkSession) -> Iterator[Tar]:
+def with_texts_of(run: Results, tars: Sequence[Input], work: Path, engine: Engine) -> Iterator[Tar]:
     """Return tars with all texts that a run matched, before any gate; `work` is a folder for temporary files."""
-    files, sizes = scan(spark, tars, work / "scans", most_damaged=1.0)
+    files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
     images, folder = matched_images(matched(run), run.facts["rows"]["matched"]), make_folder(work / "texts")
     write = partial(_write_texts, files=files, sizes=sizes, folder=folder)
-    checksums = checksums_in(join_samples(files, sizes, [images]).write(spark, write))
+    checksums = checksums_in(join_samples(files, sizes, [images]).write(engine, write))
     own = [OwnFile(folder / name, checksum, AGAIN) for name, checksum in checksums.items()]
     return (_tar(*each) for each in zip(tars, files, own, strict=True))
 

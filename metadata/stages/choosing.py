@@ -6,23 +6,28 @@ Neither a task nor the driver holds all rows of a language.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
-from metadata.words.selection import by_language
-from runtime.spark import collected, map_batches, over, spread
+from metadata.languages import LANGUAGES
+from metadata.stages.combining import LANGUAGE, combined, numbers_of
+from metadata.words.selection import RATED, by_language
+from runtime.arrow.batching import gather_reduced
+from runtime.arrow.buffers import one_batch
+from runtime.buckets import Packer
+from runtime.engine.interface import Engine, spread
+from runtime.errors import AGAIN
+from runtime.packed_rows import Block, unpack
 from runtime.storage.own_files import OwnFile, recorded
-from runtime.storage.parquet import batches, part_writer
-from runtime.tallies import SCHEMA as TALLIES
+from runtime.storage.parquet import batches, part_writer, read_table
+from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies
 
 CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
@@ -30,7 +35,11 @@ CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
 FINENESS = 256  # ranges to a unit of the values, by which rows are counted first
 
 _ROWS = 1 << 20  # of a row group
-_KEYS = pa.schema([("language", pa.string()), ("key", pa.float64()), ("count", pa.int64())])
+_HELD_BYTES = 64 << 20  # of rows, after which those that cannot be among the best go
+_KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
+_SUMS = {"count": "sum"}
+
+Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -41,19 +50,19 @@ class Percentile:
     value: float
 
 
-def percentiles(spark: SparkSession, files: list[OwnFile], percent: float) -> dict[str, Percentile]:
+def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path) -> dict[str, Percentile]:
     """Return a percentile of the float64 column `value` of files, as NumPy computes it, by the column `language`.
 
     Rows are counted by narrow ranges of values first, and by values only in the ranges that hold its two neighbours.
     """
     numbers, before, holding = {}, {}, {}
-    for code, keys, ends in _counted(spark, files, _range):
+    for code, keys, ends in _counted(engine, files, _range, make_folder(work / "ranges")):
         numbers[code] = int(ends[-1])
         first, last = np.searchsorted(ends, percentile_ranks(numbers[code], percent), side="right").tolist()
         before[code] = ends[first - 1] if first else 0
         holding[code] = keys[[first, last]]
     found = {}
-    for code, values, ends in _counted(spark, files, partial(_value, holding=holding)):
+    for code, values, ends in _counted(engine, files, partial(_value, holding=holding), make_folder(work / "values")):
         ranks = percentile_ranks(numbers[code], percent) - before[code]
         low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
         found[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
@@ -61,22 +70,43 @@ def percentiles(spark: SparkSession, files: list[OwnFile], percent: float) -> di
 
 
 def _counted(
-    spark: SparkSession, files: list[OwnFile], keys_of: Callable[[str, np.ndarray], np.ndarray]
+    engine: Engine, files: list[OwnFile], keys_of: Callable[[str, np.ndarray], np.ndarray], folder: Path
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield each language with the keys of its rows in order, and how many rows have one of the keys up to there."""
-    rows = over(spark, spread(spark, files), partial(_count, keys_of=keys_of), _KEYS)
-    counts = rows.groupBy("language", "key").sum("count").toDF(*_KEYS.names).toArrow().sort_by("key")
-    for code, own in by_language([counts]):
-        yield code, own["key"].to_numpy(), np.cumsum(own["count"])
+    items = spread(files, engine)
+    partitions = min(len(items), len(LANGUAGES))
+    engine.exchange(items, partial(_send_keys, keys_of=keys_of), partial(_add_up, folder=folder), partitions)
+    for partition in range(partitions):
+        counts = read_table(file_of(folder, partition)).sort_by([("language", "ascending"), ("key", "ascending")])
+        for number in counts["language"].unique().to_pylist():
+            own = counts.filter(pc.equal(counts["language"], number))
+            yield LANGUAGES[number].code, own["key"].to_numpy(), np.cumsum(own["count"])
 
 
-def _count(files: list[OwnFile], keys_of: Callable[[str, np.ndarray], np.ndarray]) -> Iterator[pa.RecordBatch]:
+def _send_keys(files: list[OwnFile], _: Tallies, keys_of: Callable[[str, np.ndarray], np.ndarray]) -> Iterator[Block]:
     sums: dict[str, Counter[float]] = defaultdict(Counter)
     for code, rows in by_language(rows_of(files, ["language", "value"])):
         keys, counts = np.unique(keys_of(code, rows["value"].to_numpy()), return_counts=True)
         sums[code].update(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
+    packer = Packer(len(LANGUAGES))
     for code, own in sums.items():
-        yield pa.RecordBatch.from_arrays([pa.repeat(code, len(own)), [*own], [*own.values()]], schema=_KEYS)
+        number = np.repeat(numbers_of(pa.array([code])).to_numpy(), len(own))
+        rows = pa.RecordBatch.from_arrays([pa.array(number), [*own], [*own.values()]], schema=_KEYS)
+        yield from packer.add(rows, number)
+    yield from packer.finish()
+
+
+def _add_up(partition: int, blocks: Iterator[bytes], folder: Path) -> Tallies:
+    with part_writer(file_of(folder, partition).path, _KEYS, _ROWS) as writer:
+        rows = [unpack(block, _KEYS) for block in blocks]
+        if rows:
+            writer.write(combined(rows, _SUMS))
+    return Tallies()
+
+
+def file_of(folder: Path, partition: int) -> OwnFile:
+    """Return the file that the task of a partition writes, of which no checksum is known."""
+    return OwnFile(folder / f"{partition:05}.parquet", None, AGAIN)
 
 
 def _range(_: str, values: np.ndarray) -> np.ndarray:
@@ -111,24 +141,43 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
-def write_best(candidates: DataFrame, name: str, taken: Mapping[str, int], path: Path) -> Tallies:
+def write_best(engine: Engine, candidates: Sequence[Rows], name: str, taken: Mapping[str, int], path: Path) -> Tallies:
     """Write the best rows of RATED of each language, by score and then by entry; return their number and checksums.
 
-    `taken` is how many of each language, `name` that of their number, `path` that of the files, with {language} in it.
+    `candidates` yield rows of any languages. `taken` is how many of each language are written, `name` the name of the
+    tally of their number, `path` that of the files, with {language} in it.
     """
-    in_order = candidates.repartition("language").sortWithinPartitions("language", F.desc("score"), "entry")
-    return collected(map_batches(in_order, partial(_write, name=name, taken=taken, pattern=str(path)), TALLIES))
+    codes = sorted(taken)
+    if not codes:
+        return Tallies()
+    receive = partial(_write, codes=codes, name=name, taken=taken, pattern=str(path))
+    return engine.exchange([*candidates], partial(_send_rated, codes=codes), receive, len(codes))
+
+
+def _send_rated(rows: Rows, _: Tallies, codes: list[str]) -> Iterator[Block]:
+    packer, known = Packer(len(codes)), pa.array(codes)
+    for batch in rows():
+        yield from packer.add(batch, pc.index_in(batch["language"], known).to_numpy())
+    yield from packer.finish()
 
 
 def _write(
-    rows: Iterable[pa.RecordBatch], name: str, taken: Mapping[str, int], pattern: str
-) -> Iterator[pa.RecordBatch]:
-    tally = Tallies()
-    for code, parts in groupby(by_language(rows), key=itemgetter(0)):
+    partition: int, blocks: Iterator[bytes], codes: list[str], name: str, taken: Mapping[str, int], pattern: str
+) -> Tallies:
+    code, tallies = codes[partition], Tallies()
+    best = partial(_best, most=taken[code])
+    found = gather_reduced((unpack(block, RATED) for block in blocks), best, _HELD_BYTES)
+    if found:
         path = Path(pattern.replace("{language}", code))
         with part_writer(path, CHOSEN, _ROWS) as writer:
-            for _, own in parts:
-                writer.write(own.select(CHOSEN.names).cast(CHOSEN).slice(0, taken[code] - writer.rows))
-        tally.add(name, writer.rows, code)
-        tally.add(*recorded(path.name, writer.checksum), code)
-    yield tally.batch()
+            writer.write(best(found).select(CHOSEN.names).cast(CHOSEN))
+        tallies.add(name, writer.rows, code)
+        tallies.add(*recorded(path.name, writer.checksum), code)
+    return tallies
+
+
+def _best(batches: list[pa.RecordBatch], most: int) -> pa.RecordBatch:
+    """Return the best rows, in their order."""
+    rows = pa.Table.from_batches(batches)
+    order = pc.sort_indices(rows, [("score", "descending"), ("entry", "ascending")])
+    return one_batch(rows.take(order.slice(0, most)))

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.languages import language
@@ -26,9 +25,9 @@ from metadata.words import ngrams
 from metadata.words.counting import COUNTS, count_batches
 from metadata.words.selection import RATED, by_language
 from runtime.arrow.buffers import one_batch
+from runtime.engine.interface import Engine
 from runtime.errors import AGAIN
 from runtime.packed_rows import ENDING, Block, read_blocks, write_blocks
-from runtime.shuffle import exchange
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import PartWriter, part_writer
 from runtime.storage.paths import make_folder
@@ -42,6 +41,9 @@ HALF_KNOWN = NGRAMS.append(pa.field("first_count", pa.int64()))
 MUTUAL = pa.schema(
     [("language", pa.string()), ("entry", pa.string()), ("count", pa.float64()), ("value", pa.float64())]
 )
+
+# RATED with the number of the language.
+SCORED = pa.schema([LANGUAGE, *[*RATED][1:]])
 
 _TITLE_ROWS = 1 << 16  # of a row group
 _ROWS = 1 << 18  # of a row group of words or pairs
@@ -58,6 +60,11 @@ class NgramPlan:
     folder: Path
     work: Path
     size: int
+
+    @property
+    def by_entry(self) -> Meeting:
+        """How the pairs that make one entry come together."""
+        return Meeting(SCORED, "entry", self.size)
 
     @property
     def by_first(self) -> Meeting:
@@ -95,21 +102,21 @@ class _Dump:
     file: WikipediaFile
 
 
-def count(spark: SparkSession, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> Tallies:
+def count(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> Tallies:
     """Write all words, and all pairs with the counts of their first words; return what was read of each language."""
     for name in ("words", "pairs"):
         make_folder(plan.work / name)
     dumps = [_Dump(code, position, file) for code, own in files.items() for position, file in enumerate(own)]
     send, receive = partial(_send_counts, plan=plan), partial(_add_up, plan=plan)
-    return exchange(spark, dumps, send, receive, plan.by_first.partitions)
+    return engine.exchange(dumps, send, receive, plan.by_first.partitions)
 
 
-def inform(spark: SparkSession, totals: Mapping[str, float], plan: NgramPlan) -> None:
+def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None:
     """Write MUTUAL of all pairs, given the number of all words of each language."""
     make_folder(plan.work / "mutual")
     files = [file.path for file in plan.pairs()]
     receive = partial(_inform, totals=totals, plan=plan)
-    exchange(spark, files, _send_pairs, receive, plan.by_second.partitions)
+    engine.exchange(files, _send_pairs, receive, plan.by_second.partitions)
 
 
 def _send_counts(dump: _Dump, tallies: Tallies, plan: NgramPlan) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Add up the page views of titles with Spark, and choose the entries among them.
+"""Add up the page views of titles, and choose the entries among them.
 
 Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of its
 articles stay. But a dump whose articles have less than half of the views is an excerpt: then other titles stay, too.
@@ -14,19 +14,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.languages import language, of_wikipedia
-from metadata.stages.choosing import rows_of, write_best
+from metadata.stages.choosing import file_of, rows_of, write_best
 from metadata.stages.combining import LANGUAGE, Meeting, codes_of, combined, numbers_of
 from metadata.wikipedia.pageviews import views
 from metadata.words import selection
 from metadata.words.selection import RATED
-from runtime.errors import AGAIN
+from runtime.engine.interface import Engine, spread
 from runtime.packed_rows import Block
-from runtime.shuffle import exchange
-from runtime.spark import over, run, spread
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
@@ -67,22 +64,21 @@ class TitlePlan:
     @cached_property
     def viewed(self) -> list[OwnFile]:
         """The files of all titles with views."""
-        numbers = range(self.meeting.partitions)
-        return [OwnFile(self.work / f"{number:05}.parquet", None, AGAIN) for number in numbers]
+        return [file_of(self.work, number) for number in range(self.meeting.partitions)]
 
 
-def title_entries(spark: SparkSession, files: list[str], plan: TitlePlan) -> Tallies:
+def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
     """Write the title entries of the plan's languages to files of its folder, one a language; return tallies."""
     items = [*files, *((code, file) for code, own in plan.articles.items() for file in own)]
     send, receive = partial(_send, plan=plan), partial(_add_up, plan=plan)
     make_folder(plan.work)
-    read = exchange(spark, items, send, receive, plan.meeting.partitions)
-    found = run(spark, spread(spark, plan.viewed), partial(_figures, plan=plan))
+    read = engine.exchange(items, send, receive, plan.meeting.partitions)
+    found = engine.run(spread(plan.viewed, engine), partial(_figures, plan=plan))
     strict = [code for code in plan.articles if _is_whole(found, code)]
     taken = {code: _taken(found, code, code in strict, plan) for code in found.by_language("rows")}
     best = partial(_best, strict=strict, taken=taken, longest=plan.config.longest_entry)
-    candidates = over(spark, spread(spark, plan.viewed), best, RATED)
-    written = write_best(candidates, "titles", taken, plan.folder / "{language}.parquet")
+    candidates = [partial(best, files) for files in spread(plan.viewed, engine)]
+    written = write_best(engine, candidates, "titles", taken, plan.folder / "{language}.parquet")
     return read + written + _judged(found, strict, plan)
 
 

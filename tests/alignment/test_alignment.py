@@ -114,7 +114,7 @@ def test_arguments_that_cannot_be_used_are_refused(tmp_path, arguments, template
 @pytest.fixture(autouse=True)
 def _without_spark(monkeypatch):
     """Let the command run its tasks in this process."""
-    monkeypatch.setattr(align, "session", lambda name: in_turn())
+    monkeypatch.setattr(align, "engine_for", lambda args, name: in_turn())
 
 
 @pytest.fixture

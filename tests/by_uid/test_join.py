@@ -17,6 +17,8 @@ from curation.by_uid.rows import PLACE, RowStream
 from curation.by_uid.tables import KEY, key_columns
 from curation.run import sizes as sizes_of_runs
 from runtime import buckets
+from runtime.engine.local import Local
+from runtime.engine.spark import Spark
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.simulator.engine import Engine, Session
@@ -27,16 +29,17 @@ from tests.support.online_run import images, write_run, write_tar
 NUMBER, TEXT, FLAG = pa.field("number", pa.int64()), pa.field("text", pa.string()), pa.field("flag", pa.bool_())
 
 
-@pytest.fixture(scope="module", params=["stand-in", pytest.param("local[2]", marks=pytest.mark.spark)])
-def session(request, tmp_path_factory):
+@pytest.fixture(scope="module", params=["stand-in", "processes"])
+def engine(request, tmp_path_factory):
     if request.param != "stand-in":
-        yield request.getfixturevalue("spark")
+        yield (local := Local(2))
+        local.close()
         return
     machine = Machine(folder := tmp_path_factory.mktemp("machine"), folder)
     driver = Driver([], Random(0), lambda aside: None)
     with machine.command(driver):
         again = {number: Fault(number, "again", 0, 0.0) for number in (0, 9)}
-        yield Session(Engine(machine, driver, again, cores=2, tries=1))
+        yield Spark(Session(Engine(machine, driver, again, cores=2, tries=1)))
 
 
 def uid_of(number: int) -> str:
@@ -81,13 +84,13 @@ def count(rows: pa.RecordBatch) -> Tallies:
 
 
 @pytest.mark.parametrize("is_small", [False, True])
-def test_files_get_what_a_dictionary_gives_them(session, tmp_path, monkeypatch, is_small):
+def test_files_get_what_a_dictionary_gives_them(engine, tmp_path, monkeypatch, is_small):
     chance = Random(is_small)
     files = [[chance.choice([*range(90), None]) for _ in range(chance.randrange(40))] for _ in range(9)]
     files[4], files[-1] = [], [7] * 30
     texts = [[(uid, n := chance.randrange(10**9), f"text {n}") for uid in chance.sample(range(100), 40)] for _ in "ab"]
     flags = [[(uid, uid % 2 == 0) for uid in range(30, 60)]]
-    if is_small and isinstance(session, Session):  # workers of Spark would not know
+    if is_small and isinstance(engine, Spark):  # whose tasks run here
         monkeypatch.setattr(buckets, "BUCKET_BYTES", 400)
         for name, rows in (("BUCKET_ROWS", 16), ("MOST_BUCKETS", 4), ("FEWEST_ROWS", 8)):
             monkeypatch.setattr(sizes_of_runs, name, rows)
@@ -107,22 +110,21 @@ def test_files_get_what_a_dictionary_gives_them(session, tmp_path, monkeypatch, 
         [(row, best.get(uid), flag_of.get(uid)) for row, uid in enumerate(file) if uid in best or uid in flag_of]
         for file in files
     ]
-    tallies = joined.write(session, partial(write, sizes=sizes, folder=tmp_path))
+    tallies = joined.write(engine, partial(write, sizes=sizes, folder=tmp_path))
     assert [(tmp_path / str(number)).read_text("utf-8") for number in range(len(files))] == [
         "\n".join(f"{row} {text} {flag}" for row, text, flag in rows) for rows in found
     ]
     assert tallies["rows"] == sum(map(len, found))
-    tallies = joined.count(session, count)
+    tallies = joined.count(engine, count)
     assert [tallies[name] for name in ("text", "flag")] == [
         sum(row[at] is not None for rows in found for row in rows) for at in (1, 2)
     ]
 
 
-@pytest.mark.spark
-def test_what_a_task_refuses_is_refused_by_the_call(spark, tmp_path):
+def test_what_a_task_refuses_is_refused_by_the_call(engine, tmp_path):
     rows = images(8)
     write_tar(tmp_path / "a.tar", rows)
     write_run(tmp_path / "run", [*rows, rows[1]])
     with pytest.raises(InputError, match=f"^the images of the run hold uid {rows[1]['uid']} more than once; give "):
-        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index", spark=spark)
+        online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index", engine=engine)
     assert not (tmp_path / "index").exists()

@@ -52,22 +52,21 @@ def require_right(folder: Path, vectors: dict[str, np.ndarray]) -> None:
     assert facts["inertia"] == pytest.approx(sum(row["distance"] ** 2 for row in rows.values()), rel=1e-6)
 
 
-@pytest.mark.spark
-def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, spark, tmp_path):
+def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engine, tmp_path):
     vectors = embeddings_of(uids_of(run))
     one = write_embeddings(tmp_path / "one", vectors, 1, pa.list_(pa.float32(), 12))
     backwards = dict(reversed(vectors.items()))
     many = write_embeddings(tmp_path / "many", backwards, 5, pa.large_list(pa.float64()))
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
-    cluster(spark, Request(str(run.path), a, CONFIG, [one]))
-    cluster(spark, Request(str(run.path), b, CONFIG, [many]))
+    cluster(engine, Request(str(run.path), a, CONFIG, [one]))
+    cluster(engine, Request(str(run.path), b, CONFIG, [many]))
     for name in ("clusters/00000.parquet", "clusters/00001.parquet", "centres.parquet", "coarse_centres.parquet"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert [*rows_of(tmp_path / "a")] == [row["uid"] for row in run.kept]
     require_right(tmp_path / "a", vectors)
 
     assert "holds clusters" in refusal_of(Request(str(run.path), a, CONFIG, [one]))
-    cluster(spark, Request(str(run.path), a, replace(CONFIG, texts="pool"), [one], overwrite=True))
+    cluster(engine, Request(str(run.path), a, replace(CONFIG, texts="pool"), [one], overwrite=True))
     pool = rows_of(tmp_path / "a")
     assert len(pool) == 240
     assert rows_of(tmp_path / "b").items() <= pool.items()

@@ -42,4 +42,4 @@ def captions(run, tmp_path) -> str:
 def _without_spark(monkeypatch):
     """Let commands run their tasks in this process."""
     for command in (align, export, remove):
-        monkeypatch.setattr(command, "session", lambda name: in_turn(), raising=False)
+        monkeypatch.setattr(command, "engine_for", lambda args, name: in_turn(), raising=False)

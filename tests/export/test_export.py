@@ -146,7 +146,6 @@ def test_the_command_shows_stages_and_says_what_is_written(run, tmp_path, capsys
     job.main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp"])
     *stages, said = capsys.readouterr().err.splitlines()
     assert [stage.partition(": ")[0] for stage in stages] == [
-        "start Spark",
         "sort the uids of 2 files",
         "write the uids",
     ]

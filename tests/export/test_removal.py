@@ -221,7 +221,7 @@ def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path, capsys)
     main([str(run.path), "--exclude", str(tmp_path / "list.txt"), "--output", str(tmp_path / "new")])
     removed = len(run.kept) - facts(tmp_path / "new")["rows"]["kept"]
     *stages, said = capsys.readouterr().err.splitlines()
-    assert [stage.partition(": ")[0] for stage in stages] == ["start Spark", "remove images of 3 of 3 files"]
+    assert [stage.partition(": ")[0] for stage in stages] == ["remove images of 3 of 3 files"]
     assert said.startswith(f"removed {removed} of {len(run.kept)} pairs ({removed} excluded_domain); ")
     assert removed > 0
 

@@ -10,9 +10,9 @@ from curation.by_uid import by_key
 from curation.by_uid.by_key import Groups, Places, _together
 from curation.by_uid.tables import KEY_NAMES
 from curation.gate import marks
-from curation.gate.joined_tables import Part, facts_schema
 from curation.gate.marks import MARKS, equal_images
 from curation.gate.repeated_texts import _COUNTS, repeated_in
+from curation.gate.table_rows import Part, facts_schema
 from curation.gate.verdicts import Join, judged
 from runtime.buckets import bucket_of
 
@@ -60,7 +60,7 @@ def test_of_each_part_the_row_that_meets_most_counts_and_keys_may_share_a_half(m
         expected.append(met)
     batch = pa.RecordBatch.from_pylist(chance.sample(rows, len(rows)), facts_schema(3))
     batch = _together(batch.slice(at, 9) for at in range(0, batch.num_rows, 9))
-    found = judged(batch, Groups.of(batch), Join(1, PLACES, parts, 3, False)).sort_by("row")
+    found = judged(batch, Groups.of(batch), Join(1, 1, PLACES, parts, 3, False)).sort_by("row")
     assert found["met"].to_pylist() == expected
     assert found["status"].null_count == len(found)
 

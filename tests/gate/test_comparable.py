@@ -44,7 +44,7 @@ KEPT = [
 
 
 @pytest.mark.spark
-def test_images_pass_whose_values_compare_whatever_their_types(spark, tmp_path):
+def test_images_pass_whose_values_compare_whatever_their_types(engine, tmp_path):
     images = [image(number) for number in range(4)]
     met = [sum(1 << bit for bit, (_, kept) in enumerate(KEPT) if number in kept) for number in range(4)]
     columns = {"uid": [row["uid"] for row in images], "met": met}
@@ -52,7 +52,7 @@ def test_images_pass_whose_values_compare_whatever_their_types(spark, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     flags = " + ".join(f"if({condition}, {1 << bit}, 0)" for bit, (condition, _) in enumerate(KEPT))
     options = GateOptions(images=[[str(tmp_path / "t.parquet")]], keep=f"{flags} = met")
-    rows, _ = gated(spark, tmp_path / "gates", images, options)
+    rows, _ = gated(engine, tmp_path / "gates", images, options)
     assert rows == images
 
 

@@ -50,10 +50,10 @@ def test_what_is_within_strings_and_lists_of_numbers_is_neither_deep_nor_long():
 
 @pytest.mark.spark
 @pytest.mark.parametrize("keep", [DEEPEST, LONGEST, "+".join(["width"] * 199) + " > 500"], ids=["deep", "long", "sum"])
-def test_the_deepest_and_longest_expressions_are_evaluated(spark, tmp_path, keep):
+def test_the_deepest_and_longest_expressions_are_evaluated(engine, tmp_path, keep):
     images = [image(number) for number in range(4)]
     table = write_table([{"uid": row["uid"], "width": n} for n, row in enumerate(images)], tmp_path / "t", 1)
-    rows, _ = gated(spark, tmp_path / "gates", images, GateOptions(images=[[table]], keep=keep))
+    rows, _ = gated(engine, tmp_path / "gates", images, GateOptions(images=[[table]], keep=keep))
     expected = images[:3] if keep == LONGEST else images[3:]
     assert rows == expected
 
@@ -107,15 +107,15 @@ def test_a_misspelt_column_is_refused_before_spark_starts(tmp_path):
     assert plan_of([table], "WIDTH > 1")
 
 
-@pytest.mark.parametrize("keep", ["score > 1", "cast(Score as int) > 1"])
 @pytest.mark.spark
-def test_columns_that_differ_in_case_alone_are_refused_where_one_is_asked_for(spark, tmp_path, keep):
+@pytest.mark.parametrize("keep", ["score > 1", "cast(Score as int) > 1"])
+def test_columns_that_differ_in_case_alone_are_refused_where_one_is_asked_for(engine, tmp_path, keep):
     table = write_table([{"uid": "a", "score": 1, "Score": 2, "width": 3}], tmp_path / "t", 1)
     with pytest.raises(
         InputError, match="may be score or Score of .*, which Spark SQL does not tell apart; rename one"
     ):
-        opened_gate(spark, [table], keep)
-    assert opened_gate(spark, [table], "width > 1").asked.conditions
+        opened_gate(engine, [table], keep)
+    assert opened_gate(engine, [table], "width > 1").asked.conditions
 
 
 OF_MANY_ROWS = [
@@ -150,25 +150,25 @@ OF_A_RUN = [
 ]
 
 
-def refusal_of(spark, table: Path, keep: str) -> str:
+def refusal_of(engine, table: Path, keep: str) -> str:
     try:
-        opened_gate(spark, [str(table)], keep)
+        opened_gate(engine, [str(table)], keep)
     except InputError as error:
         return str(error)
     return ""
 
 
 @pytest.mark.spark
-def test_what_is_not_of_one_image_is_refused_in_one_sentence(spark, tmp_path):
+def test_what_is_not_of_one_image_is_refused_in_one_sentence(engine, tmp_path):
     columns = {"uid": ["a"], "width": [1], "name": ["b"], "at": pa.array([0], pa.timestamp("ns"))}
     (tmp_path / "t").mkdir()
     pq.write_table(pa.table(columns), tmp_path / "t" / "a.parquet")
-    said = {keep: refusal_of(spark, tmp_path / "t", keep) for keep in OF_MANY_ROWS + OF_A_RUN}
+    said = {keep: refusal_of(engine, tmp_path / "t", keep) for keep in OF_MANY_ROWS + OF_A_RUN}
     assert [keep for keep, sentence in said.items() if "is not of one image alone; leave out" not in sentence] == []
     for keep in ("cast(x -> x as double) > width", "cast((x, y) -> x as boolean)"):
-        assert "cannot be evaluated: " in refusal_of(spark, tmp_path / "t", keep)
+        assert "cannot be evaluated: " in refusal_of(engine, tmp_path / "t", keep)
     for keep in ("name = 'today' AND at > '2020-01-01'", "at > 'epoch'", "name = 'now' OR width > 1", "pi() > width"):
-        assert opened_gate(spark, [str(tmp_path / "t")], keep)
+        assert opened_gate(engine, [str(tmp_path / "t")], keep)
 
 
 def test_the_columns_of_an_expression_are_all_found_or_none():
@@ -200,7 +200,6 @@ def test_images_stay_that_meet_a_condition(spark):
     require_refused_or_checked(spark, range(8))
 
 
-@pytest.mark.spark
 @pytest.mark.soak
 def test_images_stay_that_meet_any_of_many_conditions(spark):
     first = random.SystemRandom().randrange(1 << 30)

@@ -27,8 +27,7 @@ def near(value: int, bits: int, chance: random.Random) -> int:
     return value
 
 
-@pytest.mark.spark
-def test_images_of_evaluation_sets_are_removed_and_counted_by_set(spark, tmp_path):
+def test_images_of_evaluation_sets_are_removed_and_counted_by_set(engine, tmp_path):
     chance = random.Random(5)
     images = [image(number) for number in range(120)]
     values = [chance.getrandbits(64) for _ in images]
@@ -49,7 +48,7 @@ def test_images_of_evaluation_sets_are_removed_and_counted_by_set(spark, tmp_pat
         decontaminate_within=WITHIN,
     )
     for files in (1, 5):
-        rows, counted = gated(spark, tmp_path / "gates", images, options, files)
+        rows, counted = gated(engine, tmp_path / "gates", images, options, files)
         assert rows == [row for number, row in enumerate(images) if number not in of_flowers | of_pets]
         failed = {each["text"]: each["failed"] for each in counted.facts()["gate"]["conditions"]}
         assert failed == {
@@ -59,15 +58,14 @@ def test_images_of_evaluation_sets_are_removed_and_counted_by_set(spark, tmp_pat
     assert 5 < len(of_flowers) < 30
 
 
-@pytest.mark.spark
-def test_without_tables_images_are_found_by_their_urls_and_texts_by_themselves(spark, tmp_path):
+def test_without_tables_images_are_found_by_their_urls_and_texts_by_themselves(engine, tmp_path):
     images = [image(number) for number in range(20)]
     pq.write_table(pa.table({"url": [images[3]["url"]]}), tmp_path / "eval.parquet")
     (tmp_path / "prompts.txt").write_text("A Dog\nsomething else\n")
     options = GateOptions(
         decontaminate=[str(tmp_path / "eval.parquet")], decontaminate_texts=[str(tmp_path / "prompts.txt")]
     )
-    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    rows, counted = gated(engine, tmp_path / "gates", images, options)
     left = [
         row | {"candidates": [text for text in row["candidates"] if text["text"] != "a dog"]}
         for number, row in enumerate(images)

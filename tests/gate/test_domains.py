@@ -3,7 +3,6 @@
 import random
 
 import pyarrow as pa
-import pytest
 
 from curation.config import CurationConfig
 from curation.exclusion.sets import hosts, registered_domain
@@ -20,10 +19,10 @@ from tests.support.finished_run import image, write_parts
 HOSTS = ("a.example", "A.EXAMPLE", "www.a.example", "münchen.example", "xn--mnchen-3ya.example", "b.example:8080")
 
 
-def capped(spark, folder, images: list[dict], most: int, seed: int, files: int) -> list[dict]:
+def capped(engine, folder, images: list[dict], most: int, seed: int, files: int) -> list[dict]:
     write_parts(folder / "in", pa.RecordBatch.from_pylist(images, MATCHED), files)
     (folder / "out").mkdir()
-    context = Context(spark, CurationConfig(seed=seed), NotImplemented, NotImplemented, NotImplemented)
+    context = Context(engine, CurationConfig(seed=seed), NotImplemented, NotImplemented, NotImplemented)
     counted = Domains(most).write(own_files(folder / "in", None, ""), StepFolder(folder / "out"), context)
     rows = [row for file in own_files(folder / "out", None, "") for row in read_table(file).to_pylist()]
     assert counted["passed"] == len(rows)
@@ -49,8 +48,7 @@ def test_hosts_belong_to_the_domain_that_someone_registered():
     assert hosts(pa.array(urls), registered_domain).to_pylist() == [*domains.values()]
 
 
-@pytest.mark.spark
-def test_a_domain_keeps_the_images_with_the_smallest_draws(spark, tmp_path):
+def test_a_domain_keeps_the_images_with_the_smallest_draws(engine, tmp_path):
     chance = random.Random(2)
     images = [image(number, f"http://{chance.choice(HOSTS)}/{number}.jpg") for number in range(200)]
     kept = {}
@@ -63,21 +61,19 @@ def test_a_domain_keeps_the_images_with_the_smallest_draws(spark, tmp_path):
         expected = {row["uid"] for row in naive_capped(ascii_hosts, 7, draw)}
         for files in (1, 5):
             (tmp_path / f"{seed}-{files}").mkdir()
-            rows = capped(spark, tmp_path / f"{seed}-{files}", images, 7, seed, files)
+            rows = capped(engine, tmp_path / f"{seed}-{files}", images, 7, seed, files)
             assert rows == [row for row in images if row["uid"] in expected]
         kept[seed] = expected
     assert len(kept[0]) == len(kept[1]) == 3 * 7
     assert kept[0] != kept[1]
 
 
-@pytest.mark.spark
-def test_a_limit_that_no_domain_meets_removes_nothing(spark, tmp_path):
+def test_a_limit_that_no_domain_meets_removes_nothing(engine, tmp_path):
     images = [image(number) for number in range(20)]
-    assert capped(spark, tmp_path, images, 20, 0, 2) == images
+    assert capped(engine, tmp_path, images, 20, 0, 2) == images
 
 
-@pytest.mark.spark
-def test_a_file_of_which_nothing_is_kept_counts_what_was_removed(spark, tmp_path):
+def test_a_file_of_which_nothing_is_kept_counts_what_was_removed(engine, tmp_path):
     images = [image(number, f"http://{host}.example/{number}.jpg") for number, host in enumerate("aaaaabbb")]
-    kept = capped(spark, tmp_path, images, 1, 0, 8)
+    kept = capped(engine, tmp_path, images, 1, 0, 8)
     assert len(kept) == 2

@@ -17,8 +17,8 @@ from tests.support.finished_run import image
 from tests.support.gates import gated
 
 
-def passed(spark, folder, images: list[dict], options: GateOptions) -> tuple[list[dict], Tallies]:
-    rows, counted = gated(spark, folder / "gates", images, options)
+def passed(engine, folder, images: list[dict], options: GateOptions) -> tuple[list[dict], Tallies]:
+    rows, counted = gated(engine, folder / "gates", images, options)
     return rows, counted.last
 
 
@@ -26,15 +26,14 @@ def downloaded(*folders, images=(), keep: str | None = None) -> GateOptions:
     return GateOptions(status=list(map(str, folders)), images=images, keep=keep)
 
 
-@pytest.mark.spark
-def test_matched_images_pass_where_a_try_succeeded(spark, tmp_path):
+def test_matched_images_pass_where_a_try_succeeded(engine, tmp_path):
     images, chance = [image(number) for number in range(60)], random.Random(1)
     words = ("failed_to_download", "success", "failed_to_resize")
     rows = [{"uid": row["uid"], "status": words[n % 3]} for n, row in enumerate(images[:48])]
     again = [{"uid": row["uid"], "status": words[n % 2]} for n, row in enumerate(images[:10])]
     chance.shuffle(rows)
     plan = downloaded(results(tmp_path / "a", rows), results(tmp_path / "b", again))
-    there, tallies = passed(spark, tmp_path, images, plan)
+    there, tallies = passed(engine, tmp_path, images, plan)
     assert there == naive_existing(images, rows + again)
     named = list(naive_statuses(images, rows + again).values())
     statuses = tallies.beginning("status.")
@@ -42,26 +41,24 @@ def test_matched_images_pass_where_a_try_succeeded(spark, tmp_path):
     assert sum(statuses.values()) == 60
 
 
-@pytest.mark.spark
-def test_without_a_uid_the_md5_of_the_url_tells_the_image(spark, tmp_path):
+def test_without_a_uid_the_md5_of_the_url_tells_the_image(engine, tmp_path):
     images = [image(0, "http://é/0"), image(1, "http://é/1")]
     images[1]["uid"] = md5("http://é/1".encode()).hexdigest()
     rows = [{"url": row["url"], "status": "success"} for row in images]
-    there, _ = passed(spark, tmp_path, images, downloaded(results(tmp_path / "a", rows, ["url", "status"])))
+    there, _ = passed(engine, tmp_path, images, downloaded(results(tmp_path / "a", rows, ["url", "status"])))
     assert there == [images[1]]
 
 
 @pytest.mark.spark
-def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_one_too(spark, tmp_path):
+def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_one_too(engine, tmp_path):
     images = [image(number) for number in range(4)]
     tried = results(tmp_path / "a", [{"uid": row["uid"], "status": "success"} for row in images])
     scores = [{"uid": row["uid"], "status": "failed", "score": n} for n, row in enumerate(images)]
     pq.write_table(pa.Table.from_pylist(scores), tmp_path / "scores.parquet")
     plan = downloaded(tried, images=[[str(tmp_path / "scores.parquet")]], keep="score > 1")
-    assert passed(spark, tmp_path, images, plan)[0] == images[2:]
+    assert passed(engine, tmp_path, images, plan)[0] == images[2:]
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     ("rows", "counts"),
     [
@@ -70,14 +67,14 @@ def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_
         ([], "9 not_tried"),
     ],
 )
-def test_a_download_in_which_nothing_succeeded_is_refused(spark, tmp_path, rows, counts):
+def test_a_download_in_which_nothing_succeeded_is_refused(engine, tmp_path, rows, counts):
     images = [image(number) for number in range(9)]
     with pytest.raises(InputError, match=rf"no matched image was downloaded \({counts}\); give the results"):
-        passed(spark, tmp_path, images, downloaded(results(tmp_path / "a", rows)))
+        passed(engine, tmp_path, images, downloaded(results(tmp_path / "a", rows)))
 
 
 @pytest.mark.spark
-def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_refused(spark, tmp_path):
+def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_refused(engine, tmp_path):
     images = [image(number) for number in range(4)]
     for name, uid in (("others", "0" * 31 + "1"), ("own", images[0]["uid"])):
         pq.write_table(pa.table({"uid": [uid], name: [1]}), tmp_path / f"{name}.parquet")
@@ -88,7 +85,7 @@ def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_r
         (tmp_path / name).mkdir()
         plan = downloaded(images=[[str(tmp_path / f"{name}.parquet")]], keep=f"{name} > 1")
         with pytest.raises(InputError, match=sentence):
-            passed(spark, tmp_path / name, images, plan)
+            passed(engine, tmp_path / name, images, plan)
 
 
 def test_a_folder_without_results_is_refused(tmp_path):

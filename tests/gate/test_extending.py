@@ -25,16 +25,14 @@ def parts(monkeypatch, tmp_path):
     sys.modules.pop("my_parts", None)
 
 
-@pytest.mark.spark
-def test_a_step_and_an_observer_of_another_package_take_part(spark, tmp_path, parts):
-    spark.sparkContext.addPyFile(str(parts))  # for workers, as if it were installed there
+def test_a_step_and_an_observer_of_another_package_take_part(engine, tmp_path, parts):
     schemes = ["http", "https", "https"]
     urls = [f"{schemes[number % 3]}://a.example/{number}.jpg" for number in range(60)]
     pq.write_table(
         pa.table({"url": urls, "text": [f"a photo of a dog {number}" for number in range(60)]}),
         tmp_path / "pairs.parquet",
     )
-    results = run(spark, tmp_path, steps=["secure"])
+    results = run(engine, tmp_path, steps=["secure"])
     matched, gated = (rows_of(tmp_path / "run" / part) for part in ("matched", "gated"))
     assert gated == [row for row in matched if row["url"].startswith("https:")]
     assert len(gated) == 40

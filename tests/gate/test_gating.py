@@ -18,7 +18,6 @@ from tests.naive.gates import naive_differing, naive_failed
 from tests.support.finished_run import image
 from tests.support.gates import gated, opened_gate, write_table
 
-pytestmark = pytest.mark.spark
 KEEP = "status = 'success' AND least(width, height) >= 200 AND (clip > 0.28 OR clip IS NULL) AND 1 / nsfw > 2"
 
 
@@ -55,13 +54,16 @@ def tables_of(images: list[dict], chance: random.Random) -> tuple[list[dict], li
     return results, scores
 
 
-def kept(spark, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3) -> tuple[list, Tallies]:
+def kept(
+    engine, folder: Path, images: list[dict], tables: list[str], keep: str, files: int = 3
+) -> tuple[list, Tallies]:
     options, config = GateOptions(images=[[table] for table in tables], keep=keep), CurationConfig(max_shared_uids=1)
-    rows, counted = gated(spark, folder / "gates", images, options, files, config)
+    rows, counted = gated(engine, folder / "gates", images, options, files, config)
     return rows, counted.last
 
 
-def test_images_pass_as_the_naive_twin_says_however_files_are_cut(spark, tmp_path):
+@pytest.mark.spark
+def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_path):
     chance = random.Random(1)
     images = [image(number) for number in range(300)]
     results, scores = tables_of(images, chance)
@@ -70,7 +72,7 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(spark, tmp_pat
     assert 20 < len(expected) < 280
     given = [write_table(results, tmp_path / "results"), write_table(scores, tmp_path / "scores", 1)]
     for files in (1, 7):
-        rows, tallies = kept(spark, tmp_path, images, given, KEEP, files)
+        rows, tallies = kept(engine, tmp_path, images, given, KEEP, files)
         assert rows == expected
         for number in range(4):
             assert tallies[f"failed.{number}"] == sum(number in each for each in failed.values())
@@ -87,27 +89,30 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(spark, tmp_pat
         assert tallies["differing.1"] == 0
 
 
-def test_a_table_names_images_by_their_urls_where_it_has_no_uids(spark, tmp_path):
+@pytest.mark.spark
+def test_a_table_names_images_by_their_urls_where_it_has_no_uids(engine, tmp_path):
     urls = [f"http://ü.example/{number}.jpg" for number in range(4)]
     images = [image(number, url) | {"uid": md5(url.encode()).hexdigest()} for number, url in enumerate(urls)]
     table = write_table([{"url": url, "score": n} for n, url in enumerate([*urls[1:], None])], tmp_path / "t")
-    assert kept(spark, tmp_path, images, [table], "score >= 1")[0] == images[2:]
+    assert kept(engine, tmp_path, images, [table], "score >= 1")[0] == images[2:]
 
 
 NUMBERS = [pa.uint8(), pa.uint64(), pa.float16(), pa.decimal128(30, 2)]
 STRINGS = [pa.large_string(), pa.dictionary(pa.int8(), pa.string()), pa.large_binary(), pa.binary(1)]
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("kind", [*NUMBERS, *STRINGS], ids=str)
-def test_columns_of_any_type_are_compared(spark, tmp_path, kind):
+def test_columns_of_any_type_are_compared(engine, tmp_path, kind):
     images = [image(number) for number in range(4)]
     values = pa.array(np.arange(4).astype("f2") if kind == pa.float16() else range(4))
     values = values.cast(pa.string()).cast(kind) if kind in STRINGS else values.cast(kind)
     (tmp_path / "t").mkdir()
     pq.write_table(pa.table({"uid": [row["uid"] for row in images], "v": values}), tmp_path / "t" / "a.parquet")
-    assert kept(spark, tmp_path, images, [str(tmp_path / "t")], "v >= '2'")[0] == images[2:]
+    assert kept(engine, tmp_path, images, [str(tmp_path / "t")], "v >= '2'")[0] == images[2:]
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize(
     ("keep", "sentence"),
     [
@@ -120,29 +125,31 @@ def test_columns_of_any_type_are_compared(spark, tmp_path, kind):
         ("width > array(1)", "cannot be evaluated: Cannot resolve"),
     ],
 )
-def test_what_is_no_condition_is_refused_before_any_work(spark, tmp_path, keep, sentence):
+def test_what_is_no_condition_is_refused_before_any_work(engine, spark, tmp_path, keep, sentence):
     rows = [{"uid": "a", "status": "success", "width": 1}]
     table = write_table(rows, tmp_path / "results", 1)
     with pytest.raises(InputError, match=sentence):
-        opened_gate(spark, [table], keep)
+        opened_gate(engine, [table], keep)
     assert spark.conf.get("spark.sql.ansi.enabled") == "true"
 
 
-def test_a_column_that_two_tables_have_is_refused_where_it_is_asked_for(spark, tmp_path):
+@pytest.mark.spark
+def test_a_column_that_two_tables_have_is_refused_where_it_is_asked_for(engine, tmp_path):
     tables = [write_table([{"uid": "a", "width": 1, own: 1}], tmp_path / own, 1) for own in ("x", "y")]
     with pytest.raises(InputError, match="column width of --keep is in several tables"):
-        opened_gate(spark, tables, "width > 1")
-    assert len(opened_gate(spark, tables, "x > 1 AND y > 1").asked.conditions) == 2
+        opened_gate(engine, tables, "width > 1")
+    assert len(opened_gate(engine, tables, "x > 1 AND y > 1").asked.conditions) == 2
 
 
-def test_any_name_of_a_column_will_do_and_columns_that_are_not_asked_for_may_be_of_any_type(spark, tmp_path):
+@pytest.mark.spark
+def test_any_name_of_a_column_will_do_and_columns_that_are_not_asked_for_may_be_of_any_type(engine, tmp_path):
     images = [image(number) for number in range(4)]
     names = ("high", "low", "row", "file", "met", "a `b` c")
     table = {"uid": [row["uid"] for row in images], "at": pa.array([0] * 4, pa.time32("s"))}
     (tmp_path / "t").mkdir()
     pq.write_table(pa.table(table | {name: range(4) for name in names}), tmp_path / "t" / "a.parquet")
     keep = "high > 0 AND low > 0 AND row > 0 AND file > 0 AND met > 0 AND `a ``b`` c` > 2"
-    assert kept(spark, tmp_path, images, [str(tmp_path / "t")], keep)[0] == images[3:]
+    assert kept(engine, tmp_path, images, [str(tmp_path / "t")], keep)[0] == images[3:]
 
 
 def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):

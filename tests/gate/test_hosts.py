@@ -55,8 +55,7 @@ def said(files: dict[str, bytes], url: str | None) -> bool:
     return content is not None and not all(naive_is_allowed(content, agent, slash + path) for agent in AGENTS)
 
 
-@pytest.mark.spark
-def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(spark, tmp_path):
+def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(engine, tmp_path):
     (folder := tmp_path / "robots").mkdir()
     images = some_images(400)
     seeds = (seed for seed in range(1000) if b"?" not in robots_file(seed) and b"index" not in robots_file(seed))
@@ -74,7 +73,7 @@ def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(spark, tmp_p
     assert 50 < len(by_image) < len(by_image | by_page) < 350
     for parts in (1, 5):
         options = GateOptions(robots=[folder], robots_agents=AGENTS)
-        rows, counted = gated(spark, tmp_path / "gates", images, options, parts)
+        rows, counted = gated(engine, tmp_path / "gates", images, options, parts)
         assert rows == expected
         facts = counted.facts()["gate"]["hosts"]
         assert facts["signals"]["robots"] == {
@@ -86,14 +85,13 @@ def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(spark, tmp_p
         assert facts["urls"]["image"] == 400 > facts["known"]["image"] > 200
     policy = ["robots", "tdm_reservation"]
     options = GateOptions(robots=[folder], robots_agents=AGENTS, policy=policy, keep_removed=1.0)
-    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    rows, counted = gated(engine, tmp_path / "gates", images, options)
     assert rows == [row for row in expected if not row["signals"] & (128 | 16)]
     samples = {path.name.partition("-")[0] for path in tmp_path.glob("gates/*/gate_removed/*.parquet")}
     assert samples == {"conditions"}  # hosts alone remove nothing
 
 
-@pytest.mark.spark
-def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(spark, tmp_path):
+def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(engine, tmp_path):
     (folder := tmp_path / "robots").mkdir()
     images = [
         image(number, f"https://{host}.example/{path}.jpg")
@@ -114,7 +112,7 @@ def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(spark, tmp_
         pa.table(dict(zip(["host", "text", "path"], zip(*rows, strict=True), strict=True))), folder / "t.parquet"
     )
     options = GateOptions(robots=[folder / "t.parquet"])
-    marked, counted = gated(spark, tmp_path / "gates", images, options)
+    marked, counted = gated(engine, tmp_path / "gates", images, options)
     names = {bit: name for name, bit in BITS.items()}
     assert [names.get(row["signals"]) for row in marked] == [
         "content-signal",
@@ -129,17 +127,16 @@ def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(spark, tmp_
     assert facts["faults"] == {"no_json": 1}
     assert "CCBot" in facts["agents"]
     policy = ["robots", "content_signal", "ai_txt", "tdm_reservation"]
-    left, counted = gated(spark, tmp_path / "gates", images, GateOptions(robots=[folder], policy=policy))
+    left, counted = gated(engine, tmp_path / "gates", images, GateOptions(robots=[folder], policy=policy))
     assert [row["url"][8] for row in left] == ["b", "c", "f"]
     assert [each["removed"] for each in counted.facts()["gate"]["conditions"]] == [1, 1, 1, 1]
 
 
-@pytest.mark.spark
-def test_files_of_other_hosts_are_refused(spark, tmp_path):
+def test_files_of_other_hosts_are_refused(engine, tmp_path):
     (folder := tmp_path / "robots").mkdir()
     robots_warc(folder / "1.warc.gz", [("other.example", 1, 200, b"User-agent: *\nDisallow: /")])
     with pytest.raises(InputError, match="files of none of the hosts of the matched images"):
-        gated(spark, tmp_path / "gates", some_images(3), GateOptions(robots=[folder]))
+        gated(engine, tmp_path / "gates", some_images(3), GateOptions(robots=[folder]))
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path):

@@ -60,8 +60,7 @@ def test_hashes_are_found_as_by_brute_force(tmp_path):
     assert saved.has("md5", pa.array([], pa.string()))[0].tolist() == []
 
 
-@pytest.mark.spark
-def test_an_image_with_a_listed_hash_is_in_no_file_of_the_run_and_only_counted(spark, tmp_path):
+def test_an_image_with_a_listed_hash_is_in_no_file_of_the_run_and_only_counted(engine, tmp_path):
     chance = random.Random(7)
     urls = [f"https://img.example/{number}.jpg" for number in range(60)]
     pdq = [chance.randbytes(32) for _ in urls]
@@ -90,7 +89,7 @@ def test_an_image_with_a_listed_hash_is_in_no_file_of_the_run_and_only_counted(s
 
     def run(options: Options) -> dict:
         given = {"inputs": [tmp_path / "pairs.parquet"], "metadata": entries, "output": out, "options": options}
-        return curate(spark, CurationConfig(balance=False), **given).facts
+        return curate(engine, CurationConfig(balance=False), **given).facts
 
     hit = {1, 2, 4}
     facts = run(options)
@@ -137,9 +136,8 @@ def test_bits_without_a_list_of_pdq_are_refused(tmp_path):
         Request.find(CurationConfig(), [tmp_path / "pairs.jsonl"], Entries.build({"en": ["dog"]}), options)
 
 
-@pytest.mark.spark
-def test_a_table_whose_hashes_are_null_is_refused(spark, tmp_path):
+def test_a_table_whose_hashes_are_null_is_refused(engine, tmp_path):
     pq.write_table(pa.table({"uid": ["a"], "pdq": pa.nulls(1, pa.binary())}), tmp_path / "hashes.parquet")
     tables = HashTables.among([ImageTable.find([tmp_path / "hashes.parquet"])], ["pdq"])
     with pytest.raises(InputError, match="pdq hashes are listed, and tables of images have nulls in pdq"):
-        tables.find(spark, {"pdq": np.zeros((1, 4), np.uint64)}, BITS, tmp_path)
+        tables.find(engine, {"pdq": np.zeros((1, 4), np.uint64)}, BITS, tmp_path)

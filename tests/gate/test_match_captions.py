@@ -77,14 +77,13 @@ def test_captions_that_serve_nothing_are_refused(options, fault):
         GatePlan.find(options)
 
 
-@pytest.mark.spark
-def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(spark, tmp_path):
+def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(engine, tmp_path):
     write_pairs(tmp_path / "pairs.parquet")
-    plain = run(spark, tmp_path)
+    plain = run(engine, tmp_path)
     matched = rows_of(tmp_path / "run" / "matched")
     rows = captions_of(matched, Random(4))
     expected, counts = naive_captioned(matched, rows, find, MOST)
-    results = run(spark, tmp_path, write_captions(rows, tmp_path / "captions", 3))
+    results = run(engine, tmp_path, write_captions(rows, tmp_path / "captions", 3))
     assert rows_of(tmp_path / "run" / "gated") == expected
     assert rows_of(tmp_path / "run" / "matched") == matched
     assert results.facts["rows"]["gated"] == len(expected) < plain.facts["rows"]["matched"] == len(matched)

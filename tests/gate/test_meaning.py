@@ -32,7 +32,7 @@ def copies_in(rows: list[tuple], folder, files: int = 2, cosine: bytes | None = 
 
 
 @pytest.mark.spark
-def test_copies_of_images_that_are_left_go_with_their_texts(spark, tmp_path):
+def test_copies_of_images_that_are_left_go_with_their_texts(engine, tmp_path):
     chance = random.Random(0)
     images = [image(number) for number in range(120)]
     uids = [row["uid"] for row in images]
@@ -48,7 +48,7 @@ def test_copies_of_images_that_are_left_go_with_their_texts(spark, tmp_path):
     assert 10 < len(gone) < len([uid for uid in left if uid in copy_of])
     for files, cosine in ((3, b"0.95"), (1, None)):
         given = copies_in(rows, tmp_path / f"copies{files}", files, cosine)
-        kept, counted = gated(spark, tmp_path / "gates", images, GateOptions(**asked, same_meaning=[given]), files)
+        kept, counted = gated(engine, tmp_path / "gates", images, GateOptions(**asked, same_meaning=[given]), files)
         assert [row["uid"] for row in kept] == [uid for uid in left if uid not in gone]
         facts = counted.facts()["gate"]
         title = "one image of a meaning" + (", by a cosine of 0.95" if cosine else "")
@@ -74,8 +74,7 @@ def test_few_tasks_send_the_files_of_few_images_to_many_buckets(tmp_path, monkey
     assert len(tasks) == 1 + 1 + 8 + 1 + 8  # of the images, of the table, by leader, by copy, by file
 
 
-@pytest.mark.spark
-def test_tables_of_other_images_or_of_two_clusterings_are_refused(spark, tmp_path):
+def test_tables_of_other_images_or_of_two_clusterings_are_refused(engine, tmp_path):
     images = [image(number) for number in range(6)]
     a, b, c = (row["uid"] for row in images[:3])
     for name, rows, sentence in (
@@ -88,9 +87,9 @@ def test_tables_of_other_images_or_of_two_clusterings_are_refused(spark, tmp_pat
     ):
         options = GateOptions(same_meaning=[copies_in(rows, tmp_path / name)])
         with pytest.raises(InputError, match=sentence):
-            gated(spark, tmp_path / "gates", images, options)
+            gated(engine, tmp_path / "gates", images, options)
     nothing = GateOptions(same_meaning=[copies_in([], tmp_path / "nothing")])
-    assert len(gated(spark, tmp_path / "gates", images, nothing)[0]) == 6
+    assert len(gated(engine, tmp_path / "gates", images, nothing)[0]) == 6
 
 
 def test_what_is_no_table_of_copies_is_refused_before_spark_starts(tmp_path):

@@ -20,8 +20,7 @@ def images() -> list[dict]:
     return [image(number, url) | {"uid": uids(pa.array([url]))[0].as_py()} for number, url in enumerate(urls)]
 
 
-@pytest.mark.spark
-def test_images_stay_that_a_list_of_any_kind_names(spark, tmp_path, images):
+def test_images_stay_that_a_list_of_any_kind_names(engine, tmp_path, images):
     lines = ["# may stay", images[1]["uid"], images[2]["url"], f"uid:{images[3]['uid']}", "0" * 32, images[1]["uid"]]
     (tmp_path / "lines.txt").write_text("\n".join(lines))
     with gzip.open(tmp_path / "more.txt.gz", "wt") as file:
@@ -29,7 +28,7 @@ def test_images_stay_that_a_list_of_any_kind_names(spark, tmp_path, images):
     pq.write_table(pa.table({"uid": [images[5]["uid"]], "score": [1]}), tmp_path / "table.parquet")
     (tmp_path / "table.csv").write_text(f"url,score\n{images[6]['url']},1\n")
     options = GateOptions(only=[str(tmp_path / "*.txt"), *map(str, sorted(tmp_path.glob("*[tz]*.??*")))])
-    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    rows, counted = gated(engine, tmp_path / "gates", images, options)
     assert rows == images[1:7]
     (condition,) = counted.facts()["gate"]["conditions"]
     assert condition["text"].startswith("in ")
@@ -37,16 +36,15 @@ def test_images_stay_that_a_list_of_any_kind_names(spark, tmp_path, images):
 
 
 @pytest.mark.spark
-def test_lists_and_conditions_must_both_hold(spark, tmp_path, images):
+def test_lists_and_conditions_must_both_hold(engine, tmp_path, images):
     (tmp_path / "only.txt").write_text("\n".join(row["uid"] for row in images[:4]))
     pq.write_table(pa.table({"uid": [row["uid"] for row in images], "n": range(8)}), tmp_path / "t.parquet")
     options = GateOptions(only=[str(tmp_path / "only.txt")], images=[[str(tmp_path / "t.parquet")]], keep="n >= 2")
-    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    rows, counted = gated(engine, tmp_path / "gates", images, options)
     assert rows == images[2:4]
     assert [(each["failed"], each["alone"]) for each in counted.facts()["gate"]["conditions"]] == [(4, 4), (2, 2)]
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -55,10 +53,10 @@ def test_lists_and_conditions_must_both_hold(spark, tmp_path, images):
         ("x y", "line 1: 'x y' is neither a uid"),
     ],
 )
-def test_lists_that_name_no_images_are_refused(spark, tmp_path, images, line, sentence):
+def test_lists_that_name_no_images_are_refused(engine, tmp_path, images, line, sentence):
     (tmp_path / "only.txt").write_text(line)
     with pytest.raises(Exception, match=sentence):
-        gated(spark, tmp_path / "gates", images, GateOptions(only=[str(tmp_path / "only.txt")]))
+        gated(engine, tmp_path / "gates", images, GateOptions(only=[str(tmp_path / "only.txt")]))
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path):

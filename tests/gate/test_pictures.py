@@ -58,7 +58,7 @@ FORMS = {
     ("asked", "form", "parts"),
     [("hash", "binary", [3]), ("hash:0", "digits", [1]), ("hash:6", "integer", [1, 6])],
 )
-def test_texts_of_copies_come_to_the_image_that_stays(spark, tmp_path, asked, form, parts):
+def test_texts_of_copies_come_to_the_image_that_stays(engine, tmp_path, asked, form, parts):
     chance = random.Random(len(asked))
     images, values = pictured(400, chance)
     for uid, value in values.items():  # copies that are not quite the same
@@ -70,7 +70,7 @@ def test_texts_of_copies_come_to_the_image_that_stays(spark, tmp_path, asked, fo
     expected = by_uid(naive_merged(images, copy_of, 5))
     options = GateOptions(images=[[table_of(values, tmp_path / "hashes", FORMS[form])]], same_image=asked)
     for files in parts:
-        rows, counted = gated(spark, tmp_path / "gates", images, options, files, CurationConfig(max_texts=5))
+        rows, counted = gated(engine, tmp_path / "gates", images, options, files, CurationConfig(max_texts=5))
         assert by_uid(rows) == expected
         assert counted.last["removed"] == len(images) - len(expected)
         assert counted.last["passed"] == len(expected)
@@ -80,13 +80,13 @@ def test_texts_of_copies_come_to_the_image_that_stays(spark, tmp_path, asked, fo
 
 
 @pytest.mark.spark
-def test_only_images_that_pass_are_copies_of_one_another(spark, tmp_path):
+def test_only_images_that_pass_are_copies_of_one_another(engine, tmp_path):
     images = [image(number) for number in range(6)]
     uids = sorted(row["uid"] for row in images)
     rows = {"uid": uids, "score": [0, 1, 1, 1, 1, 1], "sha256": ["x", "x", "x", "y", None, None]}
     pq.write_table(pa.table(rows), tmp_path / "t.parquet")
     options = GateOptions(images=[[str(tmp_path / "t.parquet")]], keep="score > 0", same_image="sha256")
-    rows, counted = gated(spark, tmp_path / "gates", images, options)
+    rows, counted = gated(engine, tmp_path / "gates", images, options)
     assert [row["uid"] for row in by_uid(rows)] == [uids[1], *uids[3:]]
     facts = counted.facts()["gate"]["conditions"]
     assert [(each["text"], each["removed"]) for each in facts] == [
@@ -117,10 +117,9 @@ def test_hashes_that_cannot_be_compared_are_refused_before_spark_starts(tmp_path
         GatePlan.find(options)
 
 
-@pytest.mark.spark
-def test_images_whose_value_cannot_be_compared_are_no_copies(spark, tmp_path):
+def test_images_whose_value_cannot_be_compared_are_no_copies(engine, tmp_path):
     images = [image(number) for number in range(5)]
     columns = {"uid": [row["uid"] for row in images], "value": [float("nan"), float("nan"), 1.0, 1.0, None]}
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     options = GateOptions(images=[[str(tmp_path / "t.parquet")]], same_image="value")
-    assert len(gated(spark, tmp_path / "gates", images, options)[0]) == 4
+    assert len(gated(engine, tmp_path / "gates", images, options)[0]) == 4

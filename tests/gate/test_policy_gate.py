@@ -36,8 +36,7 @@ def naive_texts(row: dict, often: set[str]) -> list[dict]:
     return [text for text in row["candidates"] if text["text"] not in bad and len(text["text"].split()) >= 2]
 
 
-@pytest.mark.spark
-def test_a_policy_removes_what_its_rules_say_in_any_order(spark, tmp_path):
+def test_a_policy_removes_what_its_rules_say_in_any_order(engine, tmp_path):
     images = some_images(300)
     every = [text["text"] for row in images for text in row["candidates"]]
     often = {text for text in TEXTS if every.count(text) > 100}
@@ -47,7 +46,7 @@ def test_a_policy_removes_what_its_rules_say_in_any_order(spark, tmp_path):
     for number, files in enumerate((1, 4)):
         policy = random.Random(number).sample(POLICY, len(POLICY))
         options, config = GateOptions(policy=policy), CurationConfig(seed=7)
-        rows, counted = gated(spark, tmp_path / "gates", images, options, files, config)
+        rows, counted = gated(engine, tmp_path / "gates", images, options, files, config)
         assert rows == capped
         facts = counted.facts()["gate"]
         removed = {each["text"]: each["removed"] for each in facts["conditions"]}
@@ -62,8 +61,7 @@ def test_a_policy_removes_what_its_rules_say_in_any_order(spark, tmp_path):
         assert gone == len(every) - sum(len(row["candidates"]) for row in capped)
 
 
-@pytest.mark.spark
-def test_a_policy_that_nothing_meets_is_refused(spark, tmp_path):
+def test_a_policy_that_nothing_meets_is_refused(engine, tmp_path):
     images = [image(number, f"http://a.example/logo/{number}.png") for number in range(4)]
     with pytest.raises(InputError, match=r"no matched image meets all conditions \(failed: 4 url_words\)"):
-        gated(spark, tmp_path, images, GateOptions(policy=["url_words"]))
+        gated(engine, tmp_path, images, GateOptions(policy=["url_words"]))

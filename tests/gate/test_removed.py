@@ -24,8 +24,8 @@ from curation.gate.rewriting import Begin
 from curation.gate.rule import IMAGES, TEXTS, Rule
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
+from runtime.engine.sql import settings
 from runtime.errors import InputError
-from runtime.spark import settings
 from runtime.tallies import Tallies
 from tests.naive.captions import naive_best
 from tests.naive.gates import naive_capped, naive_pictures
@@ -91,7 +91,7 @@ def in_order(rows: list[dict]) -> list[dict]:
 
 
 @pytest.mark.spark
-def test_of_each_rule_the_rows_of_the_naive_twin_are_written(spark, tmp_path):
+def test_of_each_rule_the_rows_of_the_naive_twin_are_written(engine, tmp_path):
     chance = random.Random(3)
     images = some_images(400, chance)
     table = [
@@ -118,7 +118,7 @@ def test_of_each_rule_the_rows_of_the_naive_twin_are_written(spark, tmp_path):
     assert len(rules) == 11
     folder = tmp_path / "gates"
     for files, share in ((3, 1.0), (2, 0.3)):
-        _, counted = gated(spark, folder, images, GateOptions(**asked, keep_removed=share), files, CONFIG)
+        _, counted = gated(engine, folder, images, GateOptions(**asked, keep_removed=share), files, CONFIG)
         drawn = {row["uid"]: draws(SEED, SAMPLED, [row["uid"]])[0] < share for row in images}
         assert sample_in(folder) == [row for row in expected if drawn[row["uid"]]]
         facts = counted.facts()["gate"]
@@ -129,11 +129,11 @@ def test_of_each_rule_the_rows_of_the_naive_twin_are_written(spark, tmp_path):
 
 
 @pytest.mark.spark
-def test_bytes_are_the_same_for_any_number_of_partitions(spark, tmp_path):
+def test_bytes_are_the_same_for_any_number_of_partitions(engine, tmp_path):
     images, options = some_images(60, random.Random(5)), GateOptions(policy=["noai", "max_images_per_domain:9"])
     for partitions in ("1", "5"):
-        with settings(spark, {"spark.sql.shuffle.partitions": partitions}):
-            gated(spark, tmp_path / "gates", images, replace(options, keep_removed=0.7), 3, CONFIG)
+        with settings(engine, {"spark.sql.shuffle.partitions": partitions}):
+            gated(engine, tmp_path / "gates", images, replace(options, keep_removed=0.7), 3, CONFIG)
     one, other = (all_bytes(tmp_path / "gates" / f"gate{number}" / "gate_removed") for number in range(2))
     assert one == other
     assert len(one) == 6
@@ -149,13 +149,12 @@ def test_the_share_is_that_of_images_and_a_larger_one_has_the_same_and_more(shar
     assert not (drawn & ~more).any()
 
 
-@pytest.mark.spark
-def test_of_captions_without_an_entry_the_caption_is_written(spark, tmp_path):
+def test_of_captions_without_an_entry_the_caption_is_written(engine, tmp_path):
     write_pairs(tmp_path / "pairs.parquet")
-    run(spark, tmp_path)
+    run(engine, tmp_path)
     matched = rows_of(tmp_path / "run" / "matched")
     rows = captions_of(matched, random.Random(4))
-    results = run(spark, tmp_path, write_captions(rows, tmp_path / "captions", 3), keep_removed=1)
+    results = run(engine, tmp_path, write_captions(rows, tmp_path / "captions", 3), keep_removed=1)
     best = {row["uid"]: naive_best(rows, row["uid"]) for row in matched}
     found = {uid: find(text[:40]) for uid, text in ((uid, text and text.strip()) for uid, text in best.items()) if text}
     gone = pq.read_table(tmp_path / "run" / "gate_removed").to_pylist()
@@ -168,8 +167,7 @@ def test_of_captions_without_an_entry_the_caption_is_written(spark, tmp_path):
     assert len(gone) == results.facts["gate"]["conditions"][0]["removed"] > 10
 
 
-@pytest.mark.spark
-def test_nothing_is_written_of_what_a_silent_rule_removes(spark, tmp_path):
+def test_nothing_is_written_of_what_a_silent_rule_removes(engine, tmp_path):
     images = [image(number, f"http://a.example/{'logo' if number % 2 else 'cat'}/{number}.jpg") for number in range(12)]
     for number, row in enumerate(images):
         row["candidates"] = [candidate(text, "en") for text in ("a dog", "secret", "dog")]
@@ -181,7 +179,7 @@ def test_nothing_is_written_of_what_a_silent_rule_removes(spark, tmp_path):
     rules = {row.name: row for row in rows}
     with patch.object(policies, "RULES", rules), patch.object(policies, "_ROWS", rows):
         options = GateOptions(policy=["noai", "url_words", "min_words:2", "secret"], keep_removed=1)
-        _, counted = gated(spark, tmp_path / "gates", images, options, 2)
+        _, counted = gated(engine, tmp_path / "gates", images, options, 2)
     facts = counted.facts()["gate"]
     assert {each["text"]: each["failed"] for each in facts["texts"]} == {"min_words:2": 24, "secret": 12}
     assert facts["conditions"][1] | {"text": "noai", "failed": 4} == facts["conditions"][1]

@@ -15,6 +15,7 @@ import pytest
 
 from metadata import Entries, commands
 from metadata.entry_files import SCHEMA
+from runtime.engine.local import Local
 from tests.sample.texts import LANGUAGES
 from tests.sample.views import OTHER_PROJECTS
 from tests.sample.wikipedias import MARKUP
@@ -39,9 +40,9 @@ def views(sample: Path) -> Path:
 def build(tmp_path_factory):
     """Build from these sources into a new folder or the one given; return the folder."""
 
-    def run(*sources, output=None, master="local[2]") -> Path:
+    def run(*sources, output=None, cores=2) -> Path:
         output = output or tmp_path_factory.mktemp("build") / "metadata"
-        assert run_here("jobs/build_metadata.py", *sources, "--output", output, master=master) == 0
+        assert run_here("jobs/build_metadata.py", *sources, "--output", output, "--cores", cores) == 0
         return output
 
     return run
@@ -157,7 +158,7 @@ def test_bytes_are_the_same_on_one_core_from_files_in_another_order_and_in_two(b
     halves = [*cut_in_two(english, tmp_path), *others][::-1]
     wordnets = [sample / "wordnet/wn-data-jpn.tab", sample / "wordnet/dict"]
     viewed = ["--pageviews", *view_halves(views(sample), tmp_path)[::-1], "--languages", *FEW[::-1]]
-    again = build("--wordnet", *wordnets, "--wikipedia", *halves, *viewed, master="local[1]")
+    again = build("--wordnet", *wordnets, "--wikipedia", *halves, *viewed, cores=1)
     assert (again / "entries.parquet").read_bytes() == (few / "entries.parquet").read_bytes()
     assert facts(again)["wikipedia"]["en"]["files"] == 2
 
@@ -198,7 +199,7 @@ def view_halves(path: Path, folder: Path) -> list[Path]:
 
 
 def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(sample, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
     sources = ["--wordnet", str(sample / "wordnet"), "--languages", "ja", "ko"]
     commands.main([*sources, "--output", str(tmp_path / "out")])
     assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
@@ -209,7 +210,7 @@ def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(s
 @pytest.fixture
 def refused(capsys, monkeypatch):
     """Run the job; return the sentence with which it refused."""
-    monkeypatch.setattr(commands, "session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
     return lambda *arguments: refusal(capsys, commands.main, *arguments).splitlines()[-1]
 
 

@@ -40,9 +40,10 @@ def arguments(sample: Path, output: Path, *more, inputs=None) -> list:
 def run(sample, tmp_path_factory):
     """Curate the sample, or other inputs, into a new folder or the one given; return the folder."""
 
-    def curate_sample(*more, output=None, master="local[2]", inputs=None) -> Path:
+    def curate_sample(*more, output=None, cores=2, inputs=None) -> Path:
         output = output or tmp_path_factory.mktemp("run") / "out"
-        assert run_here(*arguments(sample, output, *AT_20, *more, inputs=inputs), master=master) == 0
+        flags = (*AT_20, "--cores", cores, *more)
+        assert run_here(*arguments(sample, output, *flags, inputs=inputs)) == 0
         return output
 
     return curate_sample
@@ -109,7 +110,7 @@ def test_bytes_are_the_same_on_one_core_and_from_one_file_or_sixteen(first, run,
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     regroup(sample, whole, files=1)
     regroup(sample, parts, files=16)
-    assert curated(run(master="local[1]", inputs=[whole])) == curated(first)
+    assert curated(run(cores=1, inputs=[whole])) == curated(first)
     assert curated(run(inputs=[parts])) == curated(first)
 
 

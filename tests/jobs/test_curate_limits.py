@@ -11,38 +11,20 @@ import pytest
 
 from curation.commands import curate
 from curation.matching.finders import open_matchers
-from curation.run import tasks
 from runtime import shipping
-from runtime.tallies import Tallies
+from runtime.engine.local import Local
 from tests.naive.exclusion import naive_excluded
-from tests.support.stand_ins import NO_SPARK
-
-
-def run_here(spark, items, function, tasks_per_core=None) -> Tallies:
-    return Tallies(row for item in items for row in function(item).rows())
-
-
-def exchange_here(spark, items, send, receive, partitions) -> Tallies:
-    sent = Tallies()
-    blocks = [block for item in items for block in send(item, sent)]
-    received = [
-        receive(partition, iter([pa.py_buffer(each.data) for each in blocks if each.scaled(partitions) == partition]))
-        for partition in range(partitions)
-    ]
-    return sum(received, sent)
 
 
 @pytest.fixture(scope="module")
 def job():
-    """Run the job on a command line without Spark; return the status with which it ended, 0 if it did not."""
+    """Run the job on a command line in this process; return the status with which it ended, 0 if it did not."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(curate, "session", lambda name: NO_SPARK)
-        patched.setattr(tasks, "run", run_here)
-        patched.setattr(tasks, "exchange", exchange_here)
+        patched.setattr(curate, "engine_for", lambda args, name: Local(1))
 
         def run(*arguments) -> int:
             for opened in (shipping._opened, open_matchers):
-                opened.cache_clear()  # a session has workers of its own
+                opened.cache_clear()  # as in workers of its own
             try:
                 curate.main([str(argument) for argument in arguments])
             except SystemExit as end:

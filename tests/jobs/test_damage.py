@@ -14,11 +14,11 @@ ENTRIES = Entries.build({"en": ["a", "photo", "dog", "cat"], "ja": ["犬", "猫"
 
 
 @pytest.mark.spark
-def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(spark, tmp_path):
+def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(engine, tmp_path):
     inputs = [write_pairs(tmp_path / f"{n}.parquet", range(n * 200, n * 200 + 200)) for n in range(2)]
 
     def run(folder, t=5):
-        curate(spark, CurationConfig(english_threshold=t), inputs=inputs, metadata=ENTRIES, output=folder)
+        curate(engine, CurationConfig(english_threshold=t), inputs=inputs, metadata=ENTRIES, output=folder)
         return {name: each for name, each in bytes_of(folder).items() if name != "times.json"}
 
     def refused(folder):

@@ -80,12 +80,12 @@ def texts_of(images: list[dict]) -> dict:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_matched_texts_and_reasons_are_those_of_the_definition(name, spark, tmp_path):
+def test_matched_texts_and_reasons_are_those_of_the_definition(name, engine, spark, tmp_path):
     numbers, rules = OPTIONS[name]
     found, reasons, foreign = naive_run(pairs(), numbers, rules)
     pq.write_table(pa.Table.from_pylist(pairs()), tmp_path / "pairs.parquet")
     config = CurationConfig(english_threshold=5, **numbers)
-    curate(spark, config, inputs=[str(tmp_path / "pairs.parquet")], metadata=ENTRIES, output=tmp_path / "out")
+    curate(engine, config, inputs=[str(tmp_path / "pairs.parquet")], metadata=ENTRIES, output=tmp_path / "out")
     assert texts_of(pq.read_table(tmp_path / "out" / "matched").to_pylist()) == found
     frame = dataframes.match(spark.createDataFrame(pairs()), ENTRIES, config)
     assert texts_of([row.asDict(recursive=True) for row in frame.collect()]) == found

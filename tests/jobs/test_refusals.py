@@ -17,11 +17,11 @@ from curation.run.folder import Output
 from curation.run.request import Options, Request
 from metadata import Entries, InputError
 from runtime.arguments import made
+from runtime.engine.local import Local
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
 from tests.support.outputs import A, with_inputs_done
 from tests.support.refusals import refusal
-from tests.support.stand_ins import NO_SPARK
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def pairs(tmp_path) -> Path:
 @pytest.fixture
 def refused(capsys, monkeypatch):
     """Run the job; return the sentence with which it refused."""
-    monkeypatch.setattr(curate, "session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
     return lambda *arguments: refusal(capsys, curate.main, *arguments).splitlines()[-1]
 
 
@@ -139,7 +139,7 @@ def test_a_bad_line_in_a_list_of_exclusions(refused, words, pairs, tmp_path):
 def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pairs, tmp_path, monkeypatch):
     """They are used again with any threshold, but not with a smaller share of damage."""
     output = tmp_path / "out"
-    monkeypatch.setattr(curate, "session", lambda name: NO_SPARK)
+    monkeypatch.setattr(curate, "engine_for", lambda args, name: Local(1))
     read = [("files", 4), ("dropped.truncated", 1), ("damaged./data/ü.wat.gz", 1)]
     rows = [{"name": name, "language": None, "value": value} for name, value in read]
     monkeypatch.setattr(Output, "matched_tallies", lambda self: Tallies(rows))

@@ -15,7 +15,7 @@ ENTRIES = Entries.build({code: ["123"] for code in ("de", "en", "fr", "other")})
 PAGES = {"fr": "fr", "de": "de-AT", "none": ""}
 
 
-def test_an_image_s_doubtful_text_gets_the_smallest_language_that_its_pages_state(spark, tmp_path):
+def test_an_image_s_doubtful_text_gets_the_smallest_language_that_its_pages_state(engine, tmp_path):
     for name, tag in PAGES.items():
         html = f"<html lang='{tag}'><img src=/a.jpg alt='xq 123'><img src=/{name}.jpg alt='a photo of my dog 123'>"
         (tmp_path / f"{name}.warc.gz").write_bytes(warc(html))
@@ -23,7 +23,7 @@ def test_an_image_s_doubtful_text_gets_the_smallest_language_that_its_pages_stat
     for use in ("use", "ignore"):
         config = CurationConfig(english_threshold=5, witnesses=["page"] * (use == "use"))
         inputs = [str(tmp_path / f"{name}.warc.gz") for name in PAGES]
-        curate(spark, config, inputs=inputs, metadata=ENTRIES, output=tmp_path / use)
+        curate(engine, config, inputs=inputs, metadata=ENTRIES, output=tmp_path / use)
         told[use] = facts(tmp_path / use)
         texts = [text for row in pq.read_table(tmp_path / use / "matched").to_pylist() for text in row["candidates"]]
         found[use] = {text["text"]: (text["language"], text["lid_score"]) for text in texts}
@@ -45,7 +45,7 @@ SURE = {
 
 
 @pytest.mark.parametrize("unique", [False, True])
-def test_a_doubtful_text_gets_the_language_of_its_host_however_inputs_are_cut_into_tasks(spark, tmp_path, unique):
+def test_a_doubtful_text_gets_the_language_of_its_host_however_inputs_are_cut_into_tasks(engine, tmp_path, unique):
     for code, texts in SURE.items():
         rows = [(f"http://{code}.example/{text}", f"{text} 123") for text in texts.split("|")]
         rows.append(("http://both.example/a" if not unique else f"http://{code}.example/a", "xq 123"))
@@ -57,7 +57,7 @@ def test_a_doubtful_text_gets_the_language_of_its_host_however_inputs_are_cut_in
         for code in order:  # one after the other, so that the second run matches the second input alone
             inputs = [str(tmp_path / f"{each}.parquet") for each in order[: order.index(code) + 1]]
             options = Options(unique_images=unique, overwrite=True)
-            run = curate(spark, config, inputs=inputs, metadata=ENTRIES, output=tmp_path / order[0], options=options)
+            run = curate(engine, config, inputs=inputs, metadata=ENTRIES, output=tmp_path / order[0], options=options)
         images = pq.read_table(tmp_path / order[0] / "matched").to_pylist()
         texts = [text for image in images for text in image["candidates"]]
         found.append(sorted(text["language"] for text in texts if text["text"] == "xq 123"))

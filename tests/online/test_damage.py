@@ -109,5 +109,5 @@ def test_a_file_that_is_damaged_while_tars_are_joined_is_refused(made, tmp_path)
             flip(next(tmp_path.rglob("scans/00001.parquet")), random.Random(0))
 
     with pytest.raises(InputError, match=r"00001.parquet is damaged \(its checksum differs\); run the same"):
-        online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", spark=in_turn(before))
+        online.build(made.folder / "tars", made.folder / "run", tmp_path / "index", engine=in_turn(before))
     assert not (tmp_path / "index").exists()

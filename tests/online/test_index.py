@@ -102,7 +102,7 @@ def test_an_index_that_is_killed_before_any_task_is_gone_on_with_to_the_same_byt
     while True:
         folder = tmp_path / str(number)
         try:
-            online.build(tars, run, folder, 16, spark=in_turn(killed_at(number)))
+            online.build(tars, run, folder, 16, engine=in_turn(killed_at(number)))
             break
         except KeyboardInterrupt:
             assert not (folder / "index.json").exists()
@@ -120,7 +120,7 @@ def test_an_index_is_gone_on_with_where_the_tars_that_are_missing_state_no_uid(t
     while True:
         folder, given = tmp_path / str(number), (tmp_path / "*.tar", tmp_path / "run")
         try:
-            online.build(*given, folder, spark=in_turn(killed_at(number)))
+            online.build(*given, folder, engine=in_turn(killed_at(number)))
             break
         except KeyboardInterrupt:
             assert build(*given, folder).samples == 8
@@ -131,7 +131,7 @@ def test_an_index_is_gone_on_with_where_the_tars_that_are_missing_state_no_uid(t
 def test_relative_paths_mean_the_same_to_tasks_in_another_folder(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tars, run = (os.path.relpath(made.folder / name) for name in ("tars", "run"))
-    online.build(tars, run, "index", 16, spark=in_turn(lambda _: os.chdir("/")))
+    online.build(tars, run, "index", 16, engine=in_turn(lambda _: os.chdir("/")))
     assert online.Index.open(tmp_path / "index").matched == 300
 
 

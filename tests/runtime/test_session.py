@@ -33,14 +33,14 @@ from runtime import terminal
 from runtime.console import command
 from runtime.progress import ConsoleProgress
 from runtime.session import session
-from runtime.spark import run
+from runtime.engine.spark import Spark
 from work import work
 
 with command("job"):
     terminal.say("starting")
     progress, spark = ConsoleProgress(), session("job")
     with progress.stage("sleep"):
-        run(spark, SECONDS, work)
+        Spark(spark).run(SECONDS, work)
 """
 
 

@@ -14,7 +14,7 @@ from tests.support.plain_scorer import PlainScorer
 
 
 def score(tars, folder, **more):
-    return score_images(Request([str(tars)], folder, **more), PlainScorer(), spark=in_turn())
+    return score_images(Request([str(tars)], folder, **more), PlainScorer(), engine=in_turn())
 
 
 def cut(path, size: int) -> None:

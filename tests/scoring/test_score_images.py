@@ -29,7 +29,7 @@ def tars(tmp_path):
 
 
 def score(tars, folder, scorer=None, **more):
-    return score_images(Request([str(tars)], folder, **more), scorer or PlainScorer(), spark=in_turn())
+    return score_images(Request([str(tars)], folder, **more), scorer or PlainScorer(), engine=in_turn())
 
 
 def rows(folder) -> list[dict]:

@@ -25,7 +25,7 @@ from metadata.stages.counts import TITLES, NgramPlan
 from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.files import WikipediaFile
-from runtime.spark import run
+from runtime.engine.interface import Engine
 from runtime.storage.own_files import OwnFile, recorded
 from runtime.storage.parquet import part_writer, read_table
 from runtime.storage.whole import read_json
@@ -77,9 +77,9 @@ def _dump(folder: Path, code: str) -> Path:
     return folder / f"{code}wiki-20240101-pages-articles.xml"
 
 
-def _ngrams(session: Session, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
+def _ngrams(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> dict[str, Tallies]:
     """Stand in for the stages that count and choose words and pairs."""
-    tallies = run(session, [(code, file) for code, own in files.items() for file in own], partial(_count, plan=plan))
+    tallies = engine.run([(code, file) for code, own in files.items() for file in own], partial(_count, plan=plan))
     rows = [(row["language"], row | {"language": None}) for row in tallies.rows()]
     return {code: Tallies(row for language, row in rows if language == code) for code in files}
 
@@ -99,9 +99,9 @@ def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> Tallies:
     return tallies
 
 
-def _titles(session: Session, files: list[str], plan: TitlePlan) -> Tallies:
+def _titles(engine: Engine, files: list[str], plan: TitlePlan) -> Tallies:
     """Stand in for the stages that add up page views, and choose titles."""
-    return run(session, [*plan.articles.items()], partial(_write_titles, folder=plan.folder))
+    return engine.run([*plan.articles.items()], partial(_write_titles, folder=plan.folder))
 
 
 def _write_titles(own: tuple[str, list[OwnFile]], folder: Path) -> Tallies:

@@ -1,4 +1,4 @@
-"""A stand-in for a Spark session, over which the real `runtime.spark.run` and `runtime.shuffle.exchange` run.
+"""A stand-in for a Spark session, over which the real `runtime.engine.spark.Spark` runs.
 
 All is done in one process, one thing after the other. Tasks come in a drawn order. One may run again after its end, be
 lost with its executor, or stop half way and go on late: beside the next try of it, or after the command has ended.

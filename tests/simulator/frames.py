@@ -17,9 +17,11 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from curation.by_uid.comparable import comparable_schema
 from curation.by_uid.tables import KEY, KEY_NAMES
-from curation.gate.expressions import Condition
-from curation.gate.joined_tables import Asked, Part, _read
-from runtime.spark import over
+from curation.gate.expression_text import Condition
+from curation.gate.joined_tables import _packed, _read
+from curation.gate.table_rows import Asked, Part
+from curation.gate.verdicts import Join
+from runtime.engine.sql import BLOCKS, map_batches, over
 from tests.simulator.engine import Engine, Rows, Session
 
 MOST = 1000  # numbers: of more nobody looks at each
@@ -85,13 +87,14 @@ def checked(spark: Session, expression: str, tables: Sequence[pa.Schema], names:
     return [Condition(expression, (expression.split()[0],))]
 
 
-def facts(spark: Session, asked: Asked, parts: Sequence[Part], sets: None) -> list[tuple[Frame, int]]:
-    """Return KEY of the images of one table, with whether they meet the one condition."""
+def facts(spark: Session, asked: Asked, join: Join) -> Frame:
+    """Return blocks of KEY of the images of one table, with whether they meet the one condition."""
     (table,), (columns,), (condition,) = asked.tables, asked.columns, asked.conditions
     read = comparable_schema(table.row_schema(columns))
     rows = over(spark, list(table.files), partial(_read, table=table, columns=columns), read)
     made = pa.schema([*KEY, pa.field("met", pa.int64())])
-    return [(rows.mapInArrow(partial(_judged, condition=condition.text), from_arrow_schema(made)), parts[0].tables)]
+    judged = rows.mapInArrow(partial(_judged, condition=condition.text), from_arrow_schema(made))
+    return map_batches(judged, partial(_packed, join=join, found=join.parts[0].tables), BLOCKS)
 
 
 def with_unmet(spark: Session, asked: Asked) -> list[Part]:

@@ -79,7 +79,7 @@ def _hash(session: Session, tars: list[str], output: Path, overwrite: bool) -> o
 
 
 def _score(session: Session, tars: list[str], output: Path, overwrite: bool) -> object:
-    return score_images(Request(tars, output, overwrite=overwrite), PlainScorer(), spark=session)
+    return score_images(Request(tars, output, overwrite=overwrite), PlainScorer(), engine=session)
 
 
 PICTURES = (OfTars("hashes", _hash, "_hashes.json"), OfTars("scores", _score, "_scores.json"))

@@ -25,8 +25,8 @@ from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyspark
 from filelock import Timeout, UnixFileLock
-from pyspark import SparkFiles
 from pyspark.sql.functions import expr
 
 from curation.gate import expressions, joined_tables
@@ -94,7 +94,6 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
     stand_ins = {
         ThreadPoolExecutor: _Inline,
         UnixFileLock: partial(_Lock, disk, held),
-        SparkFiles: _SparkFiles(disk),
         cache_folder: partial(_cache_folder, disk),
         uuid4: lambda: UUID(int=disk.chance.getrandbits(128)),
         compile_kernels: lambda *_: None,
@@ -109,6 +108,7 @@ def _places(disk: Disk, held: dict[int, tuple[Process, IO]]) -> Iterator[tuple[M
     for real, stand_in in stand_ins.items():
         for module, name in _known_as(real, len(sys.modules)):
             yield module, name, stand_in
+    yield pyspark, "SparkFiles", _SparkFiles(disk)  # which modules import where they need it
 
 
 @cache

@@ -26,7 +26,7 @@ class Index(OverRun):
     at_rest = ""
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
-        _read(online.build(folder / TARS, output / RUN, output / MADE, block_rows=8, spark=session))
+        _read(online.build(folder / TARS, output / RUN, output / MADE, block_rows=8, engine=session))
 
     def left(self, output: Path) -> set[str]:
         return set()  # of a lock whose process has ended; a whole index is looked at without one

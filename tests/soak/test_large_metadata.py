@@ -17,6 +17,7 @@ from metadata.stages.choosing import Percentile, percentiles
 from metadata.stages.combining import TASK_BYTES
 from metadata.stages.counts import MUTUAL, NgramPlan
 from metadata.stages.ngrams import write_bigrams
+from runtime.engine.spark import Spark
 from runtime.storage.parquet import part_writer
 
 pytestmark = [pytest.mark.soak, pytest.mark.spark]
@@ -54,9 +55,9 @@ def test_the_best_of_pairs_whose_entries_have_more_than_two_gigabytes(spark, tmp
     plan = NgramPlan(MetadataConfig(), tmp_path, tmp_path / "work", TASKS * TASK_BYTES)
     for number, file in enumerate(plan.mutual()):
         write_pairs(file.path, number)
-    found = percentiles(spark, plan.mutual(), 30)
+    found = percentiles(Spark(spark), plan.mutual(), 30, tmp_path / "percentiles")
     assert found == {"en": Percentile(ROWS, 2.0)}
-    write_bigrams(spark, found, {"en": 250_000}, plan)
+    write_bigrams(Spark(spark), found, {"en": 250_000}, plan)
     entries = pq.read_table(tmp_path / "en/bigrams.parquet")["entry"].to_pylist()
     assert len(entries) == 100_000
     best = [number for number in range(999, ROWS, 1000) if number % 7 == 6]

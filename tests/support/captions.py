@@ -68,12 +68,12 @@ def write_captions(rows: list[dict], folder: Path, files: int) -> Path:
     return folder
 
 
-def run(spark, folder: Path, captions: Path | None = None, **more) -> Results:
+def run(engine, folder: Path, captions: Path | None = None, **more) -> Results:
     """Curate the pairs in a folder into its `run`, balanced by captions where there are any."""
     gate = GateOptions(captions=[str(captions)] if captions else [], match_captions=captions is not None, **more)
     config = CurationConfig(english_threshold=20, max_text_length=MOST)
     inputs, options = [str(folder / "pairs.parquet")], Options(gate=gate)
-    return curate(spark, config, inputs=inputs, metadata=ENTRIES, output=folder / "run", options=options)
+    return curate(engine, config, inputs=inputs, metadata=ENTRIES, output=folder / "run", options=options)
 
 
 def rows_of(folder: Path) -> list[dict]:

@@ -1,4 +1,4 @@
-"""What tasks send and receive in tests of `runtime.shuffle`, in workers of their own."""
+"""What tasks send and receive in tests of engines, in workers of their own."""
 
 from collections.abc import Iterator
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""Images passed through a gate by Spark, from a folder of files to another, without a whole run."""
+"""Images passed through a gate, from a folder of files to another, without a whole run."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from curation.gate.plan import GatePlan
 from curation.gate.steps import Gated
 from curation.run.hooks import Context
 from curation.schemas import MATCHED
+from runtime.engine.interface import Engine
 from runtime.progress import Progress
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table
@@ -21,13 +22,18 @@ from tests.support.finished_run import write_parts
 
 
 def gated(
-    spark, folder: Path, images: list[dict], options: GateOptions, parts: int = 3, config: CurationConfig | None = None
+    engine: Engine,
+    folder: Path,
+    images: list[dict],
+    options: GateOptions,
+    parts: int = 3,
+    config: CurationConfig | None = None,
 ) -> tuple[list[dict], Gated]:
     """Return the images that pass, in the order of files, and what was counted."""
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
     write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
-    opened = GatePlan.find(options).open(spark)
+    opened = GatePlan.find(options).open(engine)
     (place / "artefacts").mkdir()
     parts_of_run = Parts(place, place / "work")
     output = SimpleNamespace(
@@ -36,15 +42,15 @@ def gated(
         retract_results=lambda: None,
         finish=lambda part, checksums: parts_of_run.finish(part),
     )
-    context = Context(spark, config or CurationConfig(), output, Progress(), NotImplemented)
+    context = Context(engine, config or CurationConfig(), output, Progress(), NotImplemented)
     files, counted = opened.let_pass(own_files(place / "in", None, ""), context)
     assert all(pq.read_schema(file.path) == MATCHED for file in files)
     return [row for file in files for row in read_table(file).to_pylist()], counted
 
 
-def opened_gate(spark, tables: list[str], keep: str) -> Conditions:
+def opened_gate(engine: Engine, tables: list[str], keep: str) -> Conditions:
     """Return the step of a condition over some tables."""
-    return step(spark, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
+    return step(engine, GatePlan.find(GateOptions(images=[[table] for table in tables], keep=keep)))
 
 
 def write_table(rows: list[dict], folder: Path, files: int = 2) -> str:

@@ -1,40 +1,29 @@
-"""A stand-in for a Spark session: the tasks of a stage run in this process, one after the other."""
+"""An engine whose tasks run in this process, one after the other, with something done before each."""
 
-import gc
-from collections.abc import Callable, Iterator
-from functools import partial
-from random import Random
-from types import SimpleNamespace
-from unittest.mock import patch
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from tests.simulator import frames
-from tests.simulator.engine import Session
+from runtime.engine.local import Call, Local
 
 
-class _Engine:
-    """Runs tasks in their order; `before` is called with the number of each, and may end the command."""
-
-    cores, hosts = 2, 0
+class InTurn(Local):
+    """Calls `before` with the number of each task, which may end the command."""
 
     def __init__(self, before: Callable[[int], object]):
-        self.driver = SimpleNamespace(chance=Random(0))
+        super().__init__(cores=1)
         self._before, self._begun = before, 0
+        self.cores = 2  # as many as steps count on
 
-    def stage(self, tasks: list[Callable[[], Iterator]]) -> list[list]:
-        return [self._done(task) for task in tasks]
-
-    def _done(self, task: Callable[[], Iterator]) -> list:
-        self._before(self._begun)
-        self._begun += 1
-        with patch.object(gc, "freeze", lambda: None):  # this process makes garbage of its own
-            return [*task()]
+    def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
+        for place, item in enumerate(items):
+            self._before(self._begun)
+            self._begun += 1
+            yield call(place, item)
 
 
-def in_turn(before: Callable[[int], object] = lambda number: None) -> Session:
-    """Return a session for `runtime.spark.run` and `over`, and `runtime.shuffle.exchange`."""
-    session = Session(_Engine(before))
-    session.range = partial(frames.numbers, session)
-    return session
+def in_turn(before: Callable[[int], object] = lambda number: None) -> InTurn:
+    """Return an engine of this process."""
+    return InTurn(before)
 
 
 def killed_at(number: int) -> Callable[[int], None]:

@@ -1,11 +1,11 @@
-"""Send random bytes through `runtime.shuffle` and print what came: `python large_exchange.py MB PARTITIONS`."""
+"""Send random bytes through Spark's shuffle and print what came: `python large_exchange.py MB PARTITIONS`."""
 
 import json
 import sys
 from functools import partial
 
+from runtime.engine.spark import Spark
 from runtime.session import session
-from runtime.shuffle import exchange
 from tests.support.exchanges import receive_sizes, send_to_each
 
 
@@ -14,7 +14,7 @@ def main(megabytes: int, partitions: int) -> None:
     spark = session("exchange")
     items = spark.sparkContext.defaultParallelism
     send = partial(send_to_each, size=(megabytes << 20) // items, partitions=partitions)
-    tallies = exchange(spark, list(range(items)), send, receive_sizes, partitions)
+    tallies = Spark(spark).exchange(list(range(items)), send, receive_sizes, partitions)
     print(json.dumps({name: tallies[name] for name in ("sent", "bytes", "blocks", "called")}))
     spark.stop()
 

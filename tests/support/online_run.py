@@ -78,7 +78,7 @@ def add(tar, name, content):
 
 def build(tars, run, folder, *block_rows):
     """Build an index in tasks of this process."""
-    return online.build(tars, run, folder, *block_rows, spark=in_turn())
+    return online.build(tars, run, folder, *block_rows, engine=in_turn())
 
 
 class Made:

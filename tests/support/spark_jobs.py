@@ -20,9 +20,8 @@ def submit(job: str, *arguments: object, master: str = "local[2]") -> subprocess
     return subprocess.run(command, cwd=ROOT, env=of_a_user(), capture_output=True, text=True, timeout=600)
 
 
-def run_here(job: str, *arguments: object, master: str = "local[2]") -> int:
-    """Run a job in this process, in the session that tests share; return its status."""
-    shared_session(master)
+def run_here(job: str, *arguments: object) -> int:
+    """Run a job in this process, without Spark unless it asks for SQL; return its status."""
     on_interrupt = signal.getsignal(signal.SIGINT)
     with patch.object(sys, "argv", [job, *map(str, arguments)]):
         try:

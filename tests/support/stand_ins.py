@@ -1,11 +1,8 @@
-"""Stand-ins for Spark, and skips for programs that are not installed."""
+"""Skips for programs that are not installed."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-NO_SPARK = SimpleNamespace(sparkContext=SimpleNamespace(master="local[2]", defaultParallelism=2))
 
 
 def needed(module: str) -> Any:

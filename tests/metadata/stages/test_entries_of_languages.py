@@ -19,8 +19,6 @@ from metadata.wikipedia.files import WikipediaFile
 from runtime.storage.own_files import OwnFile
 from tests.naive import ngrams as naive
 
-pytestmark = pytest.mark.spark
-
 LETTERS = {"en": "aabé. ", "de": "abß1, ", "zh": "中国人日本 A1。", "bo": "བོདཡིག་་ a", "th": "กขค A", "fr": ",. "}
 
 
@@ -54,12 +52,12 @@ def chosen(folder: Path, code: str, name: str) -> list[tuple]:
         | {"bigram_score": "pmi", "bigram_min_pmi": 0},
     ],
 )
-def test_entries_of_random_texts_are_those_of_the_definitions(spark, tmp_path, numbers):
+def test_entries_of_random_texts_are_those_of_the_definitions(engine, tmp_path, numbers):
     config = MetadataConfig(**numbers)
     texts = {code: texts_of(code) for code in LETTERS} | {"it": ["one"], "pt": ["..."], "es": ["a b"]}
     files = {code: [dump(tmp_path, code, own)] for code, own in texts.items()}
     out = tmp_path / "out"
-    tallies = ngram_entries(spark, files, plan_of(out, files, config))
+    tallies = ngram_entries(engine, files, plan_of(out, files, config))
     for code, own in texts.items():
         own = [text for text in own if text.strip()]
         unigrams, bigrams = naive.entries(own, code, language(code).spaced, config)
@@ -72,21 +70,21 @@ def test_entries_of_random_texts_are_those_of_the_definitions(spark, tmp_path, n
     assert chosen(out, "zh", "bigrams")
 
 
-def test_entries_do_not_depend_on_files_or_partitions(spark, tmp_path):
+def test_entries_do_not_depend_on_files_or_partitions(engine, tmp_path):
     results = []
     for parts, tasks in ((1, 1), (3, 4)):
         files = {
             code: [dump(tmp_path, code, texts_of(code)[i::parts], i) for i in range(parts)] for code in ("de", "zh")
         }
         out = tmp_path / f"out{parts}"
-        ngram_entries(spark, files, plan_of(out, files, MetadataConfig(), tasks))
+        ngram_entries(engine, files, plan_of(out, files, MetadataConfig(), tasks))
         results.append({(code, name): chosen(out, code, name) for code in files for name in ("unigrams", "bigrams")})
     assert results[0] == results[1]
     assert all(results[0].values())
 
 
 @pytest.mark.parametrize("percent", [0, 30, 33.3, 100])
-def test_percentiles_are_those_of_numpy_to_the_last_bit(spark, tmp_path, percent):
+def test_percentiles_are_those_of_numpy_to_the_last_bit(engine, tmp_path, percent):
     chance = random.Random(percent)
     numbers = {
         "a": [chance.gauss(0, 20) for _ in range(500)],
@@ -99,11 +97,11 @@ def test_percentiles_are_those_of_numpy_to_the_last_bit(spark, tmp_path, percent
     for number, file in enumerate(files):
         codes, values = zip(*rows[number::3], strict=True)
         pq.write_table(pa.table({"language": codes, "value": values}), file.path)
-    found = {code: (each.number, each.value) for code, each in percentiles(spark, files, percent).items()}
+    found = {code: (each.number, each.value) for code, each in percentiles(engine, files, percent, tmp_path).items()}
     assert found == {code: (len(own), float(np.percentile(own, percent))) for code, own in numbers.items()}
 
 
-def titles_of(spark, folder: Path, lines: list[str], articles: dict[str, list[str]], **numbers):
+def titles_of(engine, folder: Path, lines: list[str], articles: dict[str, list[str]], **numbers):
     """Return the title entries of each language, and the tallies."""
     (folder / "titles").mkdir()
     views = folder / "pageviews"
@@ -112,25 +110,25 @@ def titles_of(spark, folder: Path, lines: list[str], articles: dict[str, list[st
     for code, titles in articles.items():
         own = [WikipediaFile(str(folder / f"{code}.parquet"), "parquet", code)]
         pq.write_table(pa.table({"title": titles, "text": ["text"] * len(titles)}), own[0].path)
-        ngram_entries(spark, {code: own}, plan_of(plan_folder / f"of_{code}", [code], MetadataConfig()))
+        ngram_entries(engine, {code: own}, plan_of(plan_folder / f"of_{code}", [code], MetadataConfig()))
         written = sorted((plan_folder / f"of_{code}" / code).glob("titles-*.parquet"))
         files[code] = [OwnFile(path, None, "") for path in written]
     codes = frozenset({"en", "de", "fr"})
     plan = TitlePlan(MetadataConfig(**numbers), codes, {}, files, folder / "titles", folder / "work", 3 * TASK_BYTES)
-    tallies = title_entries(spark, [str(views)], plan)
+    tallies = title_entries(engine, [str(views)], plan)
     return {code: chosen(folder, "titles", code) for code in codes}, tallies
 
 
-def test_only_titles_that_are_articles_stay_where_a_dump_is_given(spark, tmp_path):
+def test_only_titles_that_are_articles_stay_where_a_dump_is_given(engine, tmp_path):
     lines = ["de Groß_Haus 9", "de.m Groß__Haus_ 2", "de Umleitung 5", "de H%C3%BCtte 1", "fr Redirection 4"]
-    found, tallies = titles_of(spark, tmp_path, lines, {"de": ["Groß Haus", "Hütte", "Ungesehen"]}, title_share=1.0)
+    found, tallies = titles_of(engine, tmp_path, lines, {"de": ["Groß Haus", "Hütte", "Ungesehen"]}, title_share=1.0)
     assert found == {"en": [], "de": [("Groß Haus", 11.0), ("Hütte", 1.0)], "fr": [("Redirection", 4.0)]}
     assert (tallies["dropped.no_article"], tallies["excerpts"], tallies["titles"] - tallies["lines"]) == (1, 0, 3)
 
 
-def test_a_dump_with_less_than_half_of_the_views_is_an_excerpt_and_drops_no_title(spark, tmp_path):
+def test_a_dump_with_less_than_half_of_the_views_is_an_excerpt_and_drops_no_title(engine, tmp_path):
     lines = ["de Haus 9", "de Hütte 10", "en House 80", "en Home 69", "en Shed 70"]
-    found, tallies = titles_of(spark, tmp_path, lines, {"de": ["Haus"], "en": ["House", "Home"]}, title_share=0.5)
+    found, tallies = titles_of(engine, tmp_path, lines, {"de": ["Haus"], "en": ["House", "Home"]}, title_share=0.5)
     assert found == {"en": [("House", 80.0)], "de": [("Hütte", 10.0)], "fr": []}
     assert (tallies["dropped.no_article"], tallies["excerpts"]) == (1, 1)
     assert tallies.by_language("excerpt") == {"de": 1}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runtime import spark
+from runtime.engine import spark
 from tests.support.in_turn import in_turn
 
 
@@ -16,4 +16,4 @@ def squares(item):
 def test_arrays_of_all_items_are_added(monkeypatch, items, few):
     monkeypatch.setattr(spark, "FEW_ARRAYS", few)
     numbers = list(range(items))
-    assert spark.added(in_turn(), numbers, squares, 10).tolist() == sum(map(squares, numbers)).tolist()
+    assert spark.Spark(in_turn()).added(numbers, squares, 10).tolist() == sum(map(squares, numbers)).tolist()

@@ -1,0 +1,50 @@
+"""Choose the engine: of a command by its flags, of a function by what a caller gives."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from runtime.engine.interface import Engine
+from runtime.engine.local import Local
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from runtime.engine.spark import Spark
+
+Given: TypeAlias = "Engine | SparkSession | Callable[[], SparkSession] | None"
+
+
+def engine_of(given: Given) -> Engine:
+    """Return the engine that is given, one of a Spark session or a function that makes one, or this machine's."""
+    if given is None:
+        return Local()
+    if hasattr(given, "exchange"):
+        return cast(Engine, given)
+    return _spark(cast("SparkSession | Callable[[], SparkSession]", given))
+
+
+def engine_for(args: Namespace, name: str) -> Engine:
+    """Return the engine for the flags of a command: Spark under spark-submit and with --master, else this machine."""
+    start = partial(_session, name)
+    return _spark(start) if _is_submitted() or args.master else Local(args.cores, partial(_spark, start))
+
+
+def _is_submitted() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _spark(session: SparkSession | Callable[[], SparkSession]) -> Spark:
+    from runtime.engine.spark import Spark  # here, as most commands do without Spark, which takes long to import
+
+    return Spark(session)
+
+
+def _session(name: str) -> SparkSession:
+    from runtime.session import session
+
+    return session(name)

@@ -1,0 +1,428 @@
+"""The engine of one machine: its own processes, which exchange blocks by files.
+
+Processes start when a stage has several tasks, and stay for later stages. They are forked from a server that has
+imported the packages, never from this process, whose threads may hold locks. A stage of one task runs in this process.
+A process that dies is replaced, and its tasks begin again.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing import forkserver, resource_tracker, spawn
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from runtime.caches import cache_folder
+from runtime.engine.interface import (
+    FEW,
+    Receive,
+    Relay,
+    Send,
+    Tallied,
+    cores_here,
+    in_order,
+    part_of,
+    size,
+    spread,
+    sum_of_part,
+    to_do,
+)
+from runtime.errors import InputError, without_secrets
+from runtime.packed_rows import Block
+from runtime.progress import Progress, advance, advanced, current
+from runtime.redaction import known, learn
+from runtime.shipping import Shipped, opened_itself
+from runtime.storage.locks import Held, alone, take
+from runtime.storage.paths import make_folder, remove, room
+from runtime.tallies import Tallies
+from runtime.terminal import say
+
+if TYPE_CHECKING:
+    from runtime.engine.spark import Spark
+
+# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
+# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
+ALLOCATORS = {
+    "MIMALLOC_PURGE_DELAY": "-1",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+TRIES = 3  # of a task whose process dies
+AHEAD = 2  # tasks a core that are handed out at a time
+_EXCHANGE = "exchange-"  # begins the name of the folder of this machine's cache that holds the blocks of a process
+_LOCK = "lock"  # in it, of the process that it belongs to
+_OWN = ("curation", "metadata", "runtime")
+_CTRL_C = {signal.SIGINT}
+_preparation = spawn.get_preparation_data
+
+Call = Callable[[int, Any], Any]  # makes the result of a task of its place and its item
+
+
+class Local:
+    """An engine of processes of this machine, as many as `cores`: by default one for each core.
+
+    `sql` starts Spark for what is written in SQL; None refuses it.
+    """
+
+    def __init__(self, cores: int | None = None, sql: Callable[[], Spark] | None = None) -> None:
+        self.cores = cores or cores_here()
+        self._sql = sql
+        self._spark: Spark | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self, progress: Progress) -> None:
+        """Start nothing: processes start when they are needed."""
+
+    def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
+        """Return the sums of the tallies that `function(item)` returns."""
+        sums = Sums(len(items))
+        for tallied in self._each(items, partial(_tallied, function=function)):
+            sums.add(tallied)
+        return sums.total()
+
+    def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
+        """Return the sum of the arrays that `function(item)` returns."""
+        first, *others = self._each(spread(items, self), partial(_added, function=function))
+        for array in others:
+            first = first + array
+        return first
+
+    def exchange(
+        self, items: list[Any], send: Send, receive: Receive, partitions: int, relays: Sequence[Relay] = ()
+    ) -> Tallies:
+        """Send the blocks of all items to the partitions, by files; return the sums of what all sides tally."""
+        bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
+        sums = Sums(first + sum(bounds))
+        with _scratch() as folder:
+            sending = partial(_send, send=send, folder=make_folder(folder / "0"), partitions=bounds[0])
+            blocks = _gathered(self._each(items, sending), bounds[0], sums)
+            for number, relay in enumerate(relays, 1):
+                to = make_folder(folder / str(number))
+                passing = partial(_pass_on, relay=relay, first=first, folder=to, partitions=bounds[number])
+                blocks = _gathered(self._each(blocks, passing), bounds[number], sums)
+                remove(folder / str(number - 1))
+                first += relay.partitions
+            for tallied in self._each(blocks, partial(_receive, receive=receive, first=first)):
+                sums.add(tallied)
+        return sums.total()
+
+    def ship(self, source: Path) -> Shipped:
+        """Return an artefact: workers open the file or folder itself."""
+        return opened_itself(source)
+
+    def require_shared(self, folder: Path) -> None:
+        """Accept any folder: workers see what this process sees."""
+
+    def sql(self, why: str) -> Spark:
+        """Return an engine whose session evaluates SQL, which starts unless it is there."""
+        if self._spark is None:
+            if self._sql is None:
+                raise InputError(f"{why}; give a Spark session as the engine")
+            say(f"{why}, which starts now")
+            self._spark = self._sql()
+        return self._spark
+
+    def close(self) -> None:
+        """End the processes, whatever they do."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in [*(pool._processes or {}).values()]:
+                process.kill()
+            pool.shutdown(cancel_futures=True)
+
+    def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
+        """Yield what `call(place, item)` returns for each item, in any order."""
+        if len(items) > 1 and self.cores > 1:
+            return self._in_processes(items, call)
+        advance(total=to_do(items)["total"])
+        return (_here(call, *each) for each in enumerate(items))
+
+    def _in_processes(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
+        done, waiting = to_do(items), deque(_Task(*each) for each in enumerate(items))
+        current().follow(lambda: done)
+        with _scratch() as folder:
+            path = folder / "call"
+            path.write_bytes(cloudpickle.dumps((call, known())))
+            given: dict[Future, _Task] = {}
+            try:
+                while waiting or given:
+                    while waiting and len(given) < AHEAD * self.cores:
+                        task = waiting.popleft()
+                        given[self._processes().submit(_called, path, task.place, task.item)] = task
+                    for future in wait(given, return_when=FIRST_COMPLETED).done:
+                        try:
+                            result, counts = future.result()
+                        except BrokenProcessPool:  # as all that are given
+                            waiting.extendleft(task.again() for task in given.values())
+                            given.clear()
+                            self.close()
+                            break
+                        done.update(counts)
+                        del given[future]
+                        yield result
+            except BaseException:
+                self.close()
+                raise
+
+    def _processes(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            _start_server()
+            self._pool = ProcessPoolExecutor(self.cores, _Context(), initializer=_begin)
+        return self._pool
+
+
+@dataclass
+class _Task:
+    """An item that waits for a process, or for the second or third one."""
+
+    place: int
+    item: Any
+    tries: int = TRIES
+
+    def again(self) -> _Task:
+        """Return the task for another process; refuse one that has met the end of several."""
+        self.tries -= 1
+        if not self.tries:
+            raise WorkerLost(
+                f"processes were killed {TRIES} times at one task; mostly memory ran out: give fewer --cores"
+            )
+        return self
+
+
+class WorkerLost(OSError):
+    """Processes of this machine were killed, by the system or a person."""
+
+
+class Blocks(NamedTuple):
+    """The blocks in one file that are for one partition: where each begins, and its length."""
+
+    path: Path
+    begins: np.ndarray
+    sizes: np.ndarray
+
+    def read(self) -> Iterator[bytes]:
+        """Yield the blocks."""
+        with self.path.open("rb", buffering=0) as file:
+            for begin, size in zip(self.begins.tolist(), self.sizes.tolist(), strict=True):
+                file.seek(begin)
+                yield file.read(size)
+
+
+class _Sent(NamedTuple):
+    """What a task has sent: partition, begin and size of each block, in a file; and what it tallied."""
+
+    path: Path
+    blocks: np.ndarray  # int64[block, 3]
+    tallied: Tallied
+
+
+class Sums:
+    """The sums of what `number` items tally, added in the same order whenever they end."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._sizes = Counter(part_of(place, number) for place in range(number) if number > FEW)
+        self._waiting: dict[int, list[Tallied]] = {}  # by part
+        self._added: list[Tallied] = []
+
+    def add(self, tallied: Tallied) -> None:
+        """Add the tallies of an item; those of many items are added up as soon as a part of them is complete."""
+        if self._number <= FEW:
+            self._added.append(tallied)
+            return
+        part = part_of(tallied[0], self._number)
+        waiting = self._waiting.setdefault(part, [])
+        waiting.append(tallied)
+        if len(waiting) == self._sizes[part]:
+            self._added.append(sum_of_part(part, self._waiting.pop(part)))
+
+    def total(self) -> Tallies:
+        """Return the sums over all items."""
+        return in_order(self._added)
+
+
+def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[list[Blocks]]:
+    """Return the blocks for each partition, and add what the senders tallied to `sums`."""
+    by_file: dict[Path, list[np.ndarray]] = {}
+    for each in sent:
+        by_file.setdefault(each.path, []).append(each.blocks)
+        sums.add(each.tallied)
+    found: list[list[Blocks]] = [[] for _ in range(partitions)]
+    for path, parts in by_file.items():
+        blocks = np.concatenate(parts)
+        blocks = blocks[np.argsort(blocks[:, 0], kind="stable")]
+        bounds = np.searchsorted(blocks[:, 0], np.arange(partitions + 1))
+        for partition in np.flatnonzero(np.diff(bounds)).tolist():
+            own = blocks[bounds[partition] : bounds[partition + 1]]
+            found[partition].append(Blocks(path, own[:, 1], own[:, 2]))
+    return found
+
+
+def _tallied(place: int, item: Any, function: Callable[[Any], Tallies]) -> Tallied:
+    return place, function(item).rows()
+
+
+def _added(_: int, items: list[Any], function: Callable[[Any], np.ndarray]) -> np.ndarray:
+    total, *others = map(function, items)
+    for array in others:
+        total = total + array
+    return total
+
+
+def _send(place: int, item: Any, send: Send, folder: Path, partitions: int) -> _Sent:
+    tallies = Tallies()
+    path, blocks = _written(send(item, tallies), folder, partitions)
+    return _Sent(path, blocks, (place, tallies.rows()))
+
+
+def _pass_on(partition: int, blocks: list[Blocks], relay: Relay, first: int, folder: Path, partitions: int) -> _Sent:
+    tallies = Tallies()
+    path, sent = _written(relay.pass_on(partition, _read(blocks), tallies), folder, partitions)
+    return _Sent(path, sent, (first + partition, tallies.rows()))
+
+
+def _receive(partition: int, blocks: list[Blocks], receive: Receive, first: int) -> Tallied:
+    return first + partition, receive(partition, _read(blocks)).rows()
+
+
+def _written(blocks: Iterator[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
+    """Append blocks to the file of this process; return its path, and the partition, begin and size of each block."""
+    path, found = folder / str(os.getpid()), list[tuple[int, int, int]]()
+    with room(folder), path.open("ab") as file:
+        for block in blocks:
+            found.append((block.scaled(partitions), file.tell(), len(block.data)))
+            file.write(block.data)
+    return path, np.array(found, np.int64).reshape(-1, 3)
+
+
+def _read(blocks: list[Blocks]) -> Iterator[bytes]:
+    for each in blocks:
+        yield from each.read()
+
+
+def _here(call: Call, place: int, item: Any) -> Any:
+    """Return the result of a task that runs in this process."""
+    result = call(place, item)
+    advance(done=size(item))
+    return result
+
+
+def _called(path: Path, place: int, item: Any) -> tuple[Any, Counter[str]]:
+    """Return the result of a task, and what it counted for the progress of its stage, in a worker."""
+    call, addresses = _opened(path)
+    learn(addresses)
+    before = advanced()
+    try:
+        result = call(place, item)
+    except Exception as error:
+        raise _portable(without_secrets(error)) from None
+    return result, advanced() - before + Counter(done=size(item))
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> tuple[Call, Any]:
+    return pickle.loads(path.read_bytes())
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that reaches the driver: itself, or one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield an empty folder for files that workers share; what processes left that were killed goes, too."""
+    cache = cache_folder()
+    with room(cache), alone(cache / f"{_EXCHANGE}{_LOCK}"):
+        for left in cache.glob(f"{_EXCHANGE}*-*"):
+            _remove_unless_used(left)
+        folder = make_folder(cache / f"{_EXCHANGE}{os.getpid()}-{os.urandom(4).hex()}")
+        lock = take(folder / _LOCK)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+        if lock is not None:
+            lock.release()
+
+
+def _remove_unless_used(folder: Path) -> None:
+    """Remove a folder whose process has ended."""
+    with suppress(Held, OSError):
+        lock = take(folder / _LOCK)
+        if lock is not None:
+            remove(folder)
+            lock.release()
+
+
+def _start_server() -> None:
+    """Start the process that workers are forked from, unless it is there, with the packages that are imported here."""
+    own = [name for name in sys.modules if name.partition(".")[0] in _OWN]
+    # Before Python 3.11 it would look for them where the command runs first, and a folder may have the name of one.
+    multiprocessing.set_forkserver_preload(own if sys.version_info >= (3, 11) else [])
+    settings = ALLOCATORS | {"PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in settings}
+    resource_tracker.ensure_running()  # else it starts below, and lets signals through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
+    os.environ.update(settings)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class _Process(ForkServerProcess):
+    """A process that does not run the user's main module again."""
+
+    def start(self) -> None:
+        spawn.get_preparation_data = _without_main
+        try:
+            super().start()
+        finally:
+            spawn.get_preparation_data = _preparation
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    return {key: value for key, value in _preparation(name).items() if not key.startswith("init_main")}
+
+
+def _begin() -> None:
+    """Begin a worker: Ctrl-C ends it without a trace, and it ends with the driver."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
+    gc.freeze()  # what libraries made stays: looking at it again and again takes a tenth of a worker's time
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+
+
+def _end_with_driver() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

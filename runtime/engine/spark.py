@@ -1,0 +1,303 @@
+"""The engine of a Spark session, on one machine or a cluster: Spark starts tasks, retries them, and moves blocks.
+
+Each block is one value of an RDD, so neither the JVM nor Python touches single rows. The senders' tallies travel with
+the blocks, so that a task that runs twice is counted once. Rows of DataFrames are in `sql`.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark import RDD, Accumulator, Broadcast
+from pyspark.accumulators import AccumulatorParam
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from runtime.engine.interface import (
+    FEW,
+    Item,
+    Receive,
+    Relay,
+    Send,
+    Tallied,
+    in_order,
+    part_of,
+    parts,
+    size,
+    sum_of_part,
+    to_do,
+)
+from runtime.errors import InputError, refusal_in, without_secrets
+from runtime.packed_rows import Block
+from runtime.progress import Progress, advanced, current
+from runtime.redaction import known, learn
+from runtime.shipping import Shipped, require_shared, ship
+from runtime.tallies import Tallies
+
+FEW_ARRAYS = 16  # tasks whose arrays the driver adds up, of half a megabyte mostly
+
+Sent = tuple[int, bytes | Tallied]  # partition, and a block or a sender's number and tallies
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raise the InputError of a task, of which Spark reports the trace, as one of the driver."""
+    try:
+        yield
+    except Exception as error:
+        sentence = refusal_in(str(error)) if type(error).__module__.partition(".")[0] in ("pyspark", "py4j") else None
+        if sentence is None:
+            raise
+        raise InputError(sentence) from None
+
+
+class Spark:
+    """An engine of a session, or of a function that makes one when it is first needed."""
+
+    def __init__(self, session: SparkSession | Callable[[], SparkSession]) -> None:
+        self._made = session
+
+    @cached_property
+    def session(self) -> SparkSession:
+        """The session."""
+        return self._made() if callable(self._made) else self._made
+
+    @property
+    def cores(self) -> int:
+        """The number of tasks that run at the same time."""
+        return self.session.sparkContext.defaultParallelism
+
+    def start(self, progress: Progress) -> None:
+        """Start the session, if it is not there, as a stage of its own."""
+        if "session" not in self.__dict__:
+            with progress.stage("start Spark"):
+                _ = self.session
+
+    @refusing()
+    def run(self, items: list[Any], function: Callable[[Any], Tallies], tasks_per_core: int | None = None) -> Tallies:
+        """Return the sums of the tallies that `function(item)` returns.
+
+        `tasks_per_core` limits the number of tasks, which then take several items in turn: a task costs the JVM a tenth
+        of a second, as much as a short item costs the worker.
+
+        This is no DataFrame: the JVM takes longer to plan and compile one than many a stage runs.
+        """
+        # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
+        each = self.session.sparkContext.broadcast((function, known()))
+        most = tasks_per_core * self.cores if tasks_per_core else len(items)
+        rows_of = partial(_rows_of, each=each, counter=follow(self.session, items))
+        return _summed(self._numbered(items, most).map(rows_of), len(items))
+
+    @refusing()
+    def added(self, items: list[Any], function: Callable[[Any], np.ndarray], tasks_per_core: int) -> np.ndarray:
+        """Return the sum of the arrays that `function(item)` returns; of many tasks the driver gets Spark's sums."""
+        each = self.session.sparkContext.broadcast((function, known()))
+        tasks = min(len(items), tasks_per_core * self.cores)
+        number = tasks if tasks <= FEW_ARRAYS else parts(tasks)
+        sums_of = partial(_sum_of_arrays, each=each, parts=number, counter=follow(self.session, items))
+        sums = self._numbered(items, tasks).mapPartitionsWithIndex(sums_of)
+        if number < tasks:
+            sums = sums.partitionBy(number, int).mapPartitionsWithIndex(_sum_of_sums)
+        return reduce(np.add, (array for _, array in sums.collect()))
+
+    @refusing()
+    def exchange(
+        self,
+        items: list[Any],
+        send: Send,
+        receive: Receive,
+        partitions: int,
+        relays: Sequence[Relay] = (),
+        rows: DataFrame | None = None,
+    ) -> Tallies:
+        """Send the blocks of all items to the partitions, and return the sums of what all sides tally.
+
+        More blocks may come as `rows` of `sql.BLOCKS`.
+        """
+        each = self.session.sparkContext.broadcast((send, receive, tuple(relays), known()))
+        bounds, first = [*(relay.partitions for relay in relays), partitions], len(items)
+        sending = partial(_send, each=each, partitions=bounds[0], counter=follow(self.session, items))
+        sent = self._numbered(items, len(items)).flatMap(sending)
+        if rows is not None:
+            sent = sent.union(rows.rdd.map(partial(_of_row, partitions=bounds[0])))
+        for number, relay in enumerate(relays):
+            pass_on = partial(_pass_on, each=each, relay=number, first=first, partitions=bounds[number + 1])
+            counter = follow(self.session, list(range(relay.partitions)))
+            sent = sent.partitionBy(relay.partitions, int).mapPartitionsWithIndex(partial(pass_on, counter=counter))
+            first += relay.partitions
+        counter = follow(self.session, list(range(partitions)))
+        receiving = partial(_receive, each=each, first=first, counter=counter)
+        received = sent.partitionBy(partitions, int).mapPartitionsWithIndex(receiving)
+        try:
+            return _summed(received, first + partitions)
+        finally:
+            # Else the blocks stay on the disks until the JVM collects garbage, which may be after the run.
+            received._jrdd.rdd().cleanShuffleDependencies(False)
+
+    def ship(self, source: Path) -> Shipped:
+        """Return an artefact for workers to open, which must not change any more."""
+        return ship(self.session, source)
+
+    def require_shared(self, folder: Path) -> None:
+        """Refuse a folder that workers on other machines do not see."""
+        require_shared(self.session, folder)
+
+    def sql(self, why: str) -> Spark:
+        """Return this engine."""
+        return self
+
+    def _numbered(self, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
+        """Return the items with their places, in at most so many partitions; a task gets its own ones."""
+        return self.session.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))
+
+
+def follow(spark: SparkSession, items: list) -> Accumulator[Counter[str]]:
+    """Return what workers count into, for items that are about to be done in the current stage."""
+    counter = spark.sparkContext.accumulator(Counter(), _Counts())
+    total = to_do(items)
+    current().follow(lambda: total + counter.value)
+    return counter
+
+
+@contextmanager
+def counting(item: object, counter: Accumulator[Counter[str]]) -> Iterator[None]:
+    """Count an item, and the progress that the block reports, in a worker.
+
+    Spark shows and stores the trace of an error, so that says no secret of a URL.
+    """
+    before = advanced()
+    try:
+        yield
+    except Exception as error:
+        shown = without_secrets(error)
+        if shown is error:
+            raise
+        raise shown from None
+    counter.add(advanced() - before + Counter(done=size(item)))
+
+
+def _summed(tallied: RDD[Tallied], number: int) -> Tallies:
+    """Return the sums of what `number` items tallied, each with its place among them.
+
+    Of many items the driver gets sums that Spark made: an item tallies up to some hundred bytes a language and name.
+    """
+    if number > FEW:
+        placed = tallied.map(partial(_placed, number=number)).partitionBy(parts(number), int)
+        tallied = placed.mapPartitionsWithIndex(_sum)
+    return in_order(tallied.collect())
+
+
+def _placed(tallied: Tallied, number: int) -> tuple[int, Tallied]:
+    return part_of(tallied[0], number), tallied
+
+
+def _sum(part: int, placed: Iterable[tuple[int, Tallied]]) -> Iterator[Tallied]:
+    yield sum_of_part(part, (each for _, each in placed))
+
+
+def _rows_of(numbered: tuple[int, Any], each: Broadcast, counter: Accumulator) -> Tallied:
+    # After each task Spark lets Python look for garbage, among all objects there are: what libraries made stays, and
+    # looking at it again and again takes a tenth of a worker's time.
+    gc.freeze()
+    (number, item), (function, addresses) = numbered, each.value
+    learn(addresses)
+    with counting(item, counter):
+        return number, function(item).rows()
+
+
+def _sum_of_arrays(
+    task: int, numbered: Iterable[tuple[int, Any]], each: Broadcast, parts: int, counter: Accumulator
+) -> Iterator[tuple[int, np.ndarray]]:
+    gc.freeze()
+    function, addresses = each.value
+    learn(addresses)
+    total: np.ndarray | None = None
+    for _, item in numbered:
+        with counting(item, counter):
+            array = function(item)
+        total = array if total is None else total + array
+    if total is not None:
+        yield task % parts, total
+
+
+def _sum_of_sums(part: int, sums: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    arrays = [array for _, array in sums]
+    if arrays:
+        yield part, reduce(np.add, arrays)
+
+
+def _send(numbered: tuple[int, Any], each: Broadcast, partitions: int, counter: Accumulator) -> Iterator[Sent]:
+    gc.freeze()  # as in _rows_of
+    (number, item), (send, _, _, addresses) = numbered, each.value
+    learn(addresses)
+    with counting(item, counter):
+        tallies = Tallies()
+        for block in send(item, tallies):
+            yield block.scaled(partitions), block.data
+        yield number % partitions, (number, tallies.rows())
+
+
+def _of_row(row: Row, partitions: int) -> Sent:
+    data = bytes(row[0])
+    return Block.of(data).scaled(partitions), data
+
+
+def _pass_on(
+    partition: int, sent: Iterable[Sent], each: Broadcast, relay: int, first: int, partitions: int, counter: Accumulator
+) -> Iterator[Sent]:
+    gc.freeze()
+    _, _, relays, addresses = each.value
+    learn(addresses)
+    tallied: list[Tallied] = []
+    with counting(partition, counter):
+        tallies = Tallies()
+        blocks = _blocks(sent, tallied)
+        for block in relays[relay].pass_on(partition, blocks, tallies):
+            yield block.scaled(partitions), block.data
+        _exhaust(blocks)
+    for number, rows in (*tallied, (first + partition, tallies.rows())):
+        yield number % partitions, (number, rows)
+
+
+def _receive(
+    partition: int, sent: Iterable[Sent], each: Broadcast, first: int, counter: Accumulator
+) -> Iterator[Tallied]:
+    gc.freeze()
+    _, receive, _, addresses = each.value
+    learn(addresses)
+    tallied: list[Tallied] = []
+    with counting(partition, counter):
+        blocks = _blocks(sent, tallied)
+        own = receive(partition, blocks)
+        _exhaust(blocks)
+    yield from tallied
+    yield first + partition, own.rows()
+
+
+def _exhaust(blocks: Iterator[bytes]) -> None:
+    """Take the blocks that nobody asked for: tallies may be among them."""
+    for _ in blocks:
+        pass
+
+
+def _blocks(sent: Iterable[Sent], tallied: list[Tallied]) -> Iterator[bytes]:
+    """Yield the blocks; tallies among them go into `tallied`."""
+    for _, data in sent:
+        if isinstance(data, bytes):
+            yield data
+        else:
+            tallied.append(data)
+
+
+class _Counts(AccumulatorParam[Counter[str]]):
+    def zero(self, value: Counter[str]) -> Counter[str]:
+        return Counter()
+
+    def addInPlace(self, value1: Counter[str], value2: Counter[str]) -> Counter[str]:
+        return value1 + value2
