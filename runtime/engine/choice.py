@@ -25,7 +25,7 @@ def engine_of(given: Given) -> Engine:
         return Local()
     if hasattr(given, "exchange"):
         return cast(Engine, given)
-    return _spark(cast("SparkSession | Callable[[], SparkSession]", given))
+    return _spark(given)
 
 
 def engine_for(args: Namespace, name: str) -> Engine:
