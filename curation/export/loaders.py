@@ -2,7 +2,8 @@
 
 The loader of version 1.2 draws a text of an image and keeps it with the probability that the file states beside it. The
 file for the worldwide loader has the entry ids of each text, with an array of probabilities per list of entries. Images
-have the keys of the tar, in its order. An entry id is the position in the list of its language, from 0.
+have the keys of the tar, in its order; those without texts are left out. An entry id is the position in the list of its
+language, from 0.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import pyarrow.compute as pc
 
 from curation.balancing.sampling import keep_probability
 from curation.by_uid.joined_tars import Numbered, Scan, each_tar, matched_images
+from curation.config import ENGLISH
 from curation.export.forms import Beside, coarse_of
 from curation.inputs.files import Input
 from curation.online.config import Choice
@@ -43,12 +45,12 @@ from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import whole
 
-PROBABILITIES, ENTRIES, ARRAYS = "text_probabilities", "text_entries", "entry_probabilities"
+PROBABILITIES, ENTRIES = "text_probabilities", "text_entries"
 LOADERS = (PROBABILITIES, ENTRIES)
+ARRAYS = f"{ENTRIES}/per_lang_t"
 SAMPLES = "samples"  # the name of a tally
 NAMES, KEYS = "names.csv", "keys.parquet"
-FOLDER_TARS = 2_000  # the folder of a tar is named by its number minus its number mod 2,000
-KEY_DIGITS = 24  # of the SHA-224 of a URL, in hex: the keys of Meta CLIP's own tars
+KEY_DIGITS = 24  # of the SHA-224 of a URL without blanks and tabs, in hex: the keys of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
 COLUMNS = ("language", "name", "t")  # of the table of names
 Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
@@ -56,11 +58,11 @@ _NAME = re.compile(r"[\w.-]+")  # of a part of a file's name
 
 
 @dataclass(frozen=True)
-class ListName:
-    """The name of a language's list of entries, and the name of its threshold: a number, or such as `20k`."""
+class Names:
+    """The name of each language's list of entries, and the t in the names of all arrays: a number, or such as `20k`."""
 
-    name: str
     t: str
+    of: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -73,17 +75,13 @@ class Lists:
     names: Mapping[str, str]
 
 
-def write_loaders(run: Results, tars: list[Input], names: dict[str, ListName], beside: Beside, folder: Derived) -> int:
-    """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv; return the samples.
-
-    Samples that are not chosen have no texts.
-    """
-    for tar in tars:
-        json_of(tar)  # which refuses a name
+def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside, folder: Derived) -> int:
+    """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv; return the samples."""
+    _require_numbers(tars)
     files = matched_files(run)
     with TemporaryDirectory(prefix="clip-curation-") as local:
         rates = folder.engine.ship(save_array(Path(local, "rates.npy"), run.rates))
-        lists = Lists(rates, run.languages, run.one_list, {code: each.name for code, each in names.items()})
+        lists = Lists(rates, run.languages, run.one_list, names.of)
         make = partial(write_tar, lists=lists, choice=beside.choice)
         tables = [matched_images(files, run.counted[1]), *beside.tables]
         tallies = each_tar(folder, "write the texts", tars, tables, make)
@@ -96,19 +94,19 @@ def write_loaders(run: Results, tars: list[Input], names: dict[str, ListName], b
 
 def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:
     """Write both JSON files of a tar, a sample a line, and tally the samples."""
-    number, (group, name) = 0, json_of(numbered[1])
+    number, jsons = 0, jsons_of(number_of(numbered[1]))
     with ExitStack() as stack:
-        paths = [stack.enter_context(whole(made.path(f"{loader}/{group}", name))) for loader in LOADERS]
+        paths = [stack.enter_context(whole(made.path(*each))) for each in jsons]
         with paths[0].open("wb") as first, paths[1].open("wb") as second:
             for key, with_probability, with_entries in _samples(scan, lists, choice):
-                first.write(member(number, key, with_probability))
+                first.write(member(number, key.removeprefix("./"), with_probability))
                 second.write(member(number, key, with_entries))
                 number += 1
             for file in (first, second):
                 file.write(b"\n}\n" if number else b"{}\n")
         checksums = [*map(checksum_of, paths)]
-    for loader, checksum in zip(LOADERS, checksums, strict=True):
-        made.wrote(f"{loader}/{group}", name, checksum)
+    for each, checksum in zip(jsons, checksums, strict=True):
+        made.wrote(*each, checksum)
     made.tallies.add(SAMPLES, number)
 
 
@@ -117,23 +115,20 @@ def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample
         rows = known and known.filter(pc.is_valid(known[TRAINED_TEXTS.name]))
         if rows and choice:
             rows = rows.filter(pa.array(choice.takes(samples["uid"].take(rows["row"]), coarse_of(rows))))
-        yield from of_samples(samples, rows, lists)
+        if rows:
+            yield from of_samples(samples["key"].take(rows["row"]).to_pylist(), rows, lists)
 
 
-def of_samples(samples: pa.RecordBatch, rows: pa.RecordBatch | None, lists: Lists) -> Iterator[Sample]:
-    """Yield all SAMPLES with the texts of those that have a row in `rows`; the others have no texts."""
-    if not rows:
-        yield from ((key, [], []) for key in samples["key"].to_pylist())
-        return
+def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Iterator[Sample]:
+    """Yield the samples with these keys, one for each of `rows`, with their texts."""
     texts, offsets = parts(rows[TRAINED_TEXTS.name])
     probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()
     of_lists = of_list(texts, lists.one_list)
     ids = local_ids(of_lists, lists.languages).to_pylist()
     called = [lists.names.get(code, code) for code in of_lists.field("language").to_pylist()]
     text = texts.field("text").to_pylist()
-    bounds = dict(zip(rows["row"].to_pylist(), zip(offsets, offsets[1:], strict=False), strict=True))
-    for row, key in enumerate(samples["key"].to_pylist()):
-        own = slice(*bounds.get(row, (0, 0)))
+    for key, begin, end in zip(keys, offsets, offsets[1:], strict=False):
+        own = slice(begin, end)
         with_probability = [list(each) for each in zip(text[own], probability[own], strict=True)]
         yield key, with_probability, [list(each) for each in zip(text[own], called[own], ids[own], strict=True)]
 
@@ -163,15 +158,23 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
     return pa.StructArray.from_arrays([*columns.values(), texts.field("entries")], [*columns, "entries"])
 
 
-def names_of(run: Results, table: str | Path | None = None) -> dict[str, ListName]:
-    """Return the name of each list of a run, from a CSV table of language, name and t, or else this project's own."""
-    own = {code: ListName(code, str(run.facts["languages"][code]["t"])) for code in run.languages}
-    for code, given in (_read(Path(table)) if table else {}).items():
-        if code not in own:
-            raise InputError(f"{table} names {code}, of which the run has no entries; it has {', '.join(own)}")
-        own[code] = ListName(given["name"] or own[code].name, given["t"] or own[code].t)
-    _require_usable(own)
-    return own
+def names_of(run: Results, table: str | Path | None = None) -> Names:
+    """Return the names for a run, from a CSV table of language, name and t, or else our codes and English's t.
+
+    Where a run has no entries in English, the t of its first language stands in the names.
+    """
+    given, known = _read(Path(table)) if table else {}, [*run.languages]
+    if unknown := given.keys() - run.languages.keys():
+        raise InputError(f"{table} names {min(unknown)}, of which the run has no entries; it has {', '.join(known)}")
+    several = sorted({each["t"] for each in given.values() if each["t"]})
+    if len(several) > 1:
+        raise InputError(
+            f"{table} gives the t {' and '.join(several)}; a loader looks for one in the names of all arrays: give "
+            "that of English alone"
+        )
+    first = run.facts["languages"][ENGLISH if ENGLISH in known else known[0]]["t"]
+    names = {code: given.get(code, {}).get("name") or code for code in known}
+    return _usable(Names(several[0] if several else str(first), names))
 
 
 def member(number: int, key: str, value: Any) -> bytes:
@@ -179,33 +182,49 @@ def member(number: int, key: str, value: Any) -> bytes:
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
-def json_of(tar: Input) -> tuple[str, str]:
-    """Return the folder and the name of the JSON for a tar in the folder of a loader.
+def jsons_of(number: int) -> list[tuple[str, str]]:
+    """Return the folder and the name of the JSON of a tar, for each of LOADERS.
 
-    >>> json_of(Input("images/04321.tar", "tar", 0))
-    ('4000', '04321.json')
+    >>> jsons_of(4321)
+    [('text_probabilities/21', '4321.json'), ('text_entries/4000', '4321.json')]
+    """
+    groups = (number % 100, number - number % 2_000)
+    return [(f"{loader}/{group}", f"{number}.json") for loader, group in zip(LOADERS, groups, strict=True)]
+
+
+def number_of(tar: Input) -> int:
+    """Return the number that is a tar's name; refuse another name.
+
+    >>> number_of(Input("images/04321.tar", "tar", 0))
+    4321
     """
     stem = Path(tar_name(tar)).stem
     if not (stem.isascii() and stem.isdecimal()):
         raise InputError(
             f"{tar.path} has no number for a name; give tars as img2dataset writes them, such as 00000.tar"
         )
-    number = int(stem)
-    return str(number - number % FOLDER_TARS), f"{stem}.json"
+    return int(stem)
 
 
-def _write_arrays(run: Results, names: Mapping[str, ListName], folder: Path) -> None:
+def _require_numbers(tars: Sequence[Input]) -> None:
+    found: dict[int, Input] = {}
+    for tar in tars:
+        other = found.setdefault(number_of(tar), tar)
+        if other is not tar:
+            raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
+
+
+def _write_arrays(run: Results, names: Names, folder: Path) -> None:
     arrays = make_folder(folder / ARRAYS)
     for code, ids in run.languages.items():
-        name = names[code]
-        save_array(arrays / f"{name.t}_{name.name}.npy", run.rates[ids].astype(np.float32))
+        save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
 
 
-def _write_names(names: dict[str, ListName], path: Path) -> None:
+def _write_names(names: Names, path: Path) -> None:
     with whole(path) as partial_path, partial_path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
-        rows.writerows((code, each.name, each.t) for code, each in names.items())
+        rows.writerows((code, name, names.t) for code, name in names.of.items())
 
 
 def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
@@ -213,9 +232,18 @@ def _write_keys(files: Sequence[OwnFile], made: Made) -> None:
     with part_writer(made.path("", KEYS), URL_KEYS, row_group_rows=1 << 20) as writer:
         for file in files:
             for batch in batches(file, columns=["uid", "url"]):
-                keys = [sha224(url.encode()).hexdigest()[:KEY_DIGITS] for url in batch["url"].to_pylist()]
+                keys = [*map(key_of, batch["url"].to_pylist())]
                 writer.write(pa.RecordBatch.from_arrays([batch["uid"], pa.array(keys, pa.string())], schema=URL_KEYS))
     made.wrote("", KEYS, writer.checksum)
+
+
+def key_of(url: str) -> str:
+    """Return the key of a URL in Meta CLIP's own tars.
+
+    >>> key_of("https://a.example.org/my dog.jpg")
+    'cb17bb8cfe21ab85bcacdb4a'
+    """
+    return sha224(url.replace(" ", "").replace("\t", "").encode()).hexdigest()[:KEY_DIGITS]
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
@@ -229,9 +257,10 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     return {row["language"]: {"name": row.get("name", ""), "t": row.get("t", "")} for row in rows}
 
 
-def _require_usable(names: dict[str, ListName]) -> None:
-    unfit = next((part for each in names.values() for part in (each.name, each.t) if not _NAME.fullmatch(part)), None)
+def _usable(names: Names) -> Names:
+    unfit = next((part for part in (*names.of.values(), names.t) if not _NAME.fullmatch(part)), None)
     if unfit is not None:
         raise InputError(f"{unfit!r} cannot be part of a file's name; give letters, digits, '.', '_' and '-'")
-    if len({each.name for each in names.values()}) < len(names):
+    if len({*names.of.values()}) < len(names.of):
         raise InputError("two languages have one name; a loader tells lists by their names: give each its own")
+    return names

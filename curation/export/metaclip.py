@@ -60,7 +60,7 @@ class MetaClip(Form):
         group.add_argument(
             "--names",
             metavar="FILE",
-            help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries and its threshold",
+            help="CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t",
         )
 
     @property
@@ -74,7 +74,7 @@ class MetaClip(Form):
             tars, names = distinct_tars(self.tars), names_of(run, self.names)
             beside = Beside.of(folder.engine, run, (), self.clusters)
             samples = write_loaders(run, tars, names, beside, folder)
-            return f"{counted(samples, 'sample')} of {counted(len(tars), 'tar')} for both loaders{beside}"
+            return f"{counted(samples, 'sample')} with texts of {counted(len(tars), 'tar')} for both loaders{beside}"
         _write_languages(run, folder.path)
         files = matched_files(run)
         make = partial(write_shard, languages=run.languages, one_list=run.one_list)

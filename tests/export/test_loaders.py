@@ -4,9 +4,9 @@ import csv
 import json
 import tarfile
 from collections import Counter
-from hashlib import sha224
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +15,16 @@ import pytest
 
 from curation.commands.export import main
 from curation.export.forms import export
-from curation.export.loaders import local_ids, of_list
+from curation.export.loaders import Names, key_of, local_ids, names_of, of_list
 from curation.export.metaclip import MetaClip
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
-from tests.naive.loaders import FirstLoader, SecondLoader
+from tests.naive.loaders import FirstLoader, SecondLoader, naive_key
 from tests.naive.sampling import naive_keep_probability
 from tests.support.downloaded import matched
 from tests.support.finished_run import LISTS, image, write_parts
 from tests.support.in_turn import in_turn
+from tests.support.meta_clip_tars import placed
 from tests.support.online_run import write_tar
 
 NUMBERS = {"00000": range(0, 25), "01999": range(25, 40), "04321": range(40, 60)}
@@ -60,38 +61,57 @@ def names_in(written: Path) -> list[dict]:
 
 
 def first(written: Path) -> FirstLoader:
-    return FirstLoader(written / "text_probabilities")
+    return FirstLoader(written / "text_probabilities", written.parent / "first")
 
 
-def second(written: Path) -> SecondLoader:
-    t_of = {row["name"]: row["t"] for row in names_in(written)}
-    return SecondLoader(written / "text_entries", written / "entry_probabilities", t_of)
+def second(written: Path, t: str = "5") -> SecondLoader:
+    return SecondLoader(written / "text_entries", written.parent / "second", t)
 
 
-def test_folders_are_named_by_the_number_of_the_tar(written):
-    for loader in ("text_probabilities", "text_entries"):
-        found = [path.relative_to(written / loader).as_posix() for path in (written / loader).rglob("*.json")]
-        assert sorted(found) == ["0/00000.json", "0/01999.json", "4000/04321.json"]
-    assert {path.name for path in written.iterdir()} == {
-        "entry_probabilities", "keys.parquet", "names.csv", "text_entries", "text_probabilities",
-    }  # fmt: skip
+def test_names_are_those_that_the_loaders_open(written, run):
+    assert {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()} == {
+        "text_probabilities/0/0.json",
+        "text_probabilities/99/1999.json",
+        "text_probabilities/21/4321.json",
+        "text_entries/0/0.json",
+        "text_entries/0/1999.json",
+        "text_entries/4000/4321.json",
+        "text_entries/per_lang_t/5_en.npy",
+        "text_entries/per_lang_t/5_ja.npy",
+        "text_entries/per_lang_t/5_no.npy",
+        "names.csv",
+        "keys.parquet",
+    }
 
 
-def test_keys_are_those_of_the_tar_in_its_order(written, tars):
+def test_keys_are_those_of_samples_with_texts_in_the_order_of_the_tar(written, tars, run):
+    known = {row["uid"] for row in run.images}
     for tar in tars:
-        assert [*first(written).texts(tar)] == [*second(written).texts(tar)] == [*uids_of(tar)]
+        keys = [key for key, uid in uids_of(tar).items() if uid in known]
+        assert [*first(written).texts(int(tar.stem))] == [*second(written).texts(int(tar.stem))] == keys
+
+
+def test_the_first_loader_s_keys_have_no_dot_and_slash_before_them(run, tmp_path):
+    (tmp_path / "images").mkdir()
+    keys = ["./a", "b", "./c/d"]
+    tar = tmp_path / "images" / "7.tar"
+    write_tar(tar, [row | {"key": key} for row, key in zip(run.images, keys, strict=False)])
+    export(in_turn(), run.path, tmp_path / "out", MetaClip([tar]))
+    placed([tar], tmp_path)
+    assert [*first(tmp_path / "out").texts(7)] == first(tmp_path / "out").keys(7) == ["a", "b", "c/d"]
+    assert [*second(tmp_path / "out").texts(7)] == second(tmp_path / "out").keys(7) == keys
 
 
 def test_texts_are_those_of_the_image_with_their_probability_or_their_entries(written, tars, run):
     images, rates = {row["uid"]: row for row in run.images}, run.rates.tolist()
     starts = {code: sum(len(LISTS[each]) for each in [*LISTS][:place]) for place, code in enumerate(LISTS)}
     for tar in tars:
-        of_first, of_second = first(written).texts(tar), second(written).texts(tar)
-        for key, uid in uids_of(tar).items():
-            texts = images[uid]["candidates"] if uid in images else []
+        uids, of_second = uids_of(tar), second(written).texts(int(tar.stem))
+        for key, of_first in first(written).texts(int(tar.stem)).items():
+            texts = images[uids[key]]["candidates"]
             probabilities = [naive_keep_probability(each["entries"], rates) for each in texts]
-            assert [text for text, _ in of_first[key]] == [each["text"] for each in texts]
-            assert [probability for _, probability in of_first[key]] == pytest.approx(probabilities)
+            assert [text for text, _ in of_first] == [each["text"] for each in texts]
+            assert [probability for _, probability in of_first] == pytest.approx(probabilities)
             assert of_second[key] == [
                 [each["text"], each["language"], [id - starts[each["language"]] for id in each["entries"]]]
                 for each in texts
@@ -111,10 +131,11 @@ def test_arrays_hold_the_rate_of_each_entry(written, run):
 def test_what_a_loader_keeps_agrees_with_our_probabilities(written, tars, run, loader):
     """Chi-square over images, each kept or not in many epochs; its mean is 1 a degree of freedom."""
     epochs, chance, found = 200, Random(1), Counter()
+    placed(tars, written.parent)
     for tar in tars:
         uids = uids_of(tar)
         for _ in range(epochs):
-            found.update(uids[key] for key in loader(written).kept(tar, chance))
+            found.update(uids[key] for key in loader(written).kept(int(tar.stem), chance))
     rates, square, freedom = run.rates.tolist(), 0.0, 0
     for row in run.images:
         each = [naive_keep_probability(text["entries"], rates) for text in row["candidates"]]
@@ -131,18 +152,36 @@ def test_what_a_loader_keeps_agrees_with_our_probabilities(written, tars, run, l
 
 def test_the_key_of_meta_clip_s_own_tars_stands_beside_the_uid(written, run):
     rows = pq.read_table(written / "keys.parquet").to_pylist()
-    assert rows == [{"uid": row["uid"], "key": sha224(row["url"].encode()).hexdigest()[:24]} for row in run.images]
+    assert rows == [{"uid": row["uid"], "key": naive_key(row["url"])} for row in run.images]
 
 
-def test_names_of_languages_and_thresholds_are_those_of_a_table(run, tars, tmp_path):
+def test_keys_are_made_from_urls_without_blanks_and_tabs():
+    url = "https://a.example.org/my dog.jpg"
+    assert naive_key(url) == key_of(url) == "cb17bb8cfe21ab85bcacdb4a"
+    assert key_of(" http://é.example/a\tb\u00a0c ") == naive_key("http://é.example/ab\u00a0c")
+
+
+def test_names_of_languages_and_of_the_one_t_are_those_of_a_table(run, tars, tmp_path):
     (tmp_path / "names.csv").write_text("language,name,t\nen,eng_Latn,20k\nja,jpn_Jpan,\n", "utf-8")
     flags = ["--format", "metaclip", "--tars", *map(str, tars), "--names", str(tmp_path / "names.csv")]
     main([str(run.path), "--output", str(tmp_path / "out"), *flags])
-    t = {row["language"]: row["t"] for row in names_in(tmp_path / "out")}
-    found = {path.name for path in (tmp_path / "out" / "entry_probabilities").iterdir()}
-    assert found == {"20k_eng_Latn.npy", f"{t['ja']}_jpn_Jpan.npy", f"{t['no']}_no.npy"}
-    named = {language for texts in second(tmp_path / "out").texts(tars[0]).values() for _, language, _ in texts}
-    assert named == {"eng_Latn", "jpn_Jpan", "no"}
+    loader = second(tmp_path / "out", "20k")
+    assert [len(loader.probabilities(name)) for name in ("eng_Latn", "jpn_Jpan", "no")] == [4, 2, 1]
+    assert {language for texts in loader.texts(0).values() for _, language, _ in texts} == {
+        "eng_Latn",
+        "jpn_Jpan",
+        "no",
+    }
+    assert names_in(tmp_path / "out") == [
+        {"language": code, "name": name, "t": "20k"}
+        for code, name in (("en", "eng_Latn"), ("ja", "jpn_Jpan"), ("no", "no"))
+    ]
+
+
+def test_a_run_without_english_has_the_t_of_its_first_language_in_all_names():
+    languages = {"ja": slice(0, 1), "no": slice(1, 2)}
+    run = SimpleNamespace(languages=languages, facts={"languages": {"no": {"t": 3}, "ja": {"t": 7}, "en": {"t": 1}}})
+    assert names_of(run) == Names("7", {"ja": "ja", "no": "no"})
 
 
 @pytest.mark.parametrize(
@@ -152,6 +191,7 @@ def test_names_of_languages_and_thresholds_are_those_of_a_table(run, tars, tmp_p
         ("language,name\nen,a/b\n", "'a/b' cannot be part of a file's name"),
         ("language,name\nen,ja\n", "two languages have one name"),
         ("code,name\nen,english\n", "has the columns code, name; give language, name, t"),
+        ("language,t\nen,20k\nja,7\n", "gives the t 20k and 7; a loader looks for one in the names of all arrays"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(run, tars, tmp_path, table, fault):
@@ -168,6 +208,9 @@ def test_tars_without_a_number_or_with_the_same_one_are_refused(run, tars, tmp_p
     (tmp_path / "other").mkdir()
     write_tar(tmp_path / "other" / tars[1].name, run.images[:2])
     with pytest.raises(InputError, match="2 tars are called 01999.tar"):
+        export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
+    (tmp_path / "other" / tars[1].name).rename(tmp_path / "other" / "1999.tar")
+    with pytest.raises(InputError, match="01999.tar and .*1999.tar have one number, and would have one JSON"):
         export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
 
 
@@ -189,7 +232,7 @@ def test_images_that_failed_the_gate_have_no_texts(run, tars, tmp_path):
     export(in_turn(), run.path, tmp_path / "out", MetaClip(tars))
     for tar in tars:
         uids = uids_of(tar)
-        with_texts = {uids[key] for key, texts in first(tmp_path / "out").texts(tar).items() if texts}
+        with_texts = {uids[key] for key in first(tmp_path / "out").texts(int(tar.stem))}
         assert with_texts == {row["uid"] for row in run.images[:10]} & set(uids.values())
 
 
@@ -197,7 +240,7 @@ def test_an_empty_tar_gives_an_empty_object(run, tmp_path):
     (tmp_path / "images").mkdir()
     write_tar(tmp_path / "images" / "00000.tar", [])
     export(in_turn(), run.path, tmp_path / "out", MetaClip([tmp_path / "images"]))
-    assert first(tmp_path / "out").texts(Path("00000.tar")) == {}
+    assert first(tmp_path / "out").texts(0) == second(tmp_path / "out").texts(0) == {}
 
 
 def test_texts_of_all_languages_are_of_the_one_list_where_there_is_one():

@@ -27,6 +27,7 @@ from tests.support.crawl_records import image as link
 from tests.support.crawl_records import warc, wat
 from tests.support.http_server import Answer, serving
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
+from tests.support.meta_clip_tars import placed
 from tests.support.spark_jobs import submit
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, run_open_clip, tiny_clip, trained
@@ -158,17 +159,16 @@ def test_the_tutorial_balances_what_exists_and_writes_tars_of_it(chain, tars, tm
 
 def test_both_loaders_of_meta_clip_keep_what_our_probabilities_say(chain, tars, tmp_path):
     written, uids = exported(chain, tmp_path / "loaders", "metaclip", "--tars", chain / "images"), uids_of(tars)
-    names = [line.split(",") for line in (written / "names.csv").read_text().splitlines()]
-    t_of = {row[names[0].index("name")]: row[names[0].index("t")] for row in names[1:]}
-    loaders = [
-        FirstLoader(written / "text_probabilities"),
-        SecondLoader(written / "text_entries", written / "entry_probabilities", t_of),
-    ]
     run = Results.open(chain / "out")
+    placed(tars, tmp_path)
+    loaders = [
+        FirstLoader(written / "text_probabilities", tmp_path / "first"),
+        SecondLoader(written / "text_entries", tmp_path / "second", str(run.facts["languages"]["en"]["t"])),
+    ]
     expected = run.facts["expected"]["kept"] * 9 / 10  # what exists of it
     for loader in loaders:
-        kept = {uids[tar][key]: text for tar in tars for key, text in loader.kept(tar, Random(1)).items()}
-        assert all([*loader.texts(tar)] == [*uids[tar]] for tar in tars)
+        kept = {uids[tar][key]: text for tar in tars for key, text in loader.kept(int(tar.stem), Random(1)).items()}
+        assert all([*loader.texts(int(tar.stem))] == [*uids[tar]] for tar in tars)
         assert abs(len(kept) - expected) < 5 * run.facts["expected"]["standard_deviation"]
         texts = {row["uid"]: row["candidates"][0]["text"] for batch in run.matched(None) for row in batch.to_pylist()}
         assert kept.items() <= texts.items()

@@ -1,56 +1,74 @@
-"""Readers of what two loaders of Meta CLIP take, from the facts that are published about their formats."""
+"""Readers of what two loaders of Meta CLIP open, made from the published facts about them alone.
+
+Both take a tar by its number n, which they write without zeros before it, and of its members those that end in `.jpeg`.
+"""
 
 import json
+import tarfile
+from hashlib import sha224
 from pathlib import Path
 from random import Random
 
 import numpy as np
 
 
-def folder_of(tar: Path) -> str:
-    number = int(tar.stem)
-    return str(number - number % 2000)
+def naive_key(url: str) -> str:
+    """The key of a URL in Meta CLIP's own tars."""
+    return sha224("".join(sign for sign in url if sign not in " \t").encode("utf-8")).hexdigest()[0:24]
+
+
+def pictures(tar: Path) -> list[str]:
+    """The names of the pictures of a tar, without the ending."""
+    with tarfile.open(tar) as members:
+        return [member.name[:-5] for member in members if member.name.endswith(".jpeg")]
 
 
 class FirstLoader:
-    """Reads, for each tar, one JSON: key → list of [text, probability]; keeps a drawn text with its probability."""
+    """Reads key → list of [text, probability]; draws one of the list, which may not be empty, and may keep it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, tars: Path):
+        self.folder, self.tars = folder, tars
 
-    def texts(self, tar: Path) -> dict[str, list]:
-        return json.loads((self.folder / folder_of(tar) / f"{tar.stem}.json").read_text("utf-8"))
+    def texts(self, n: int) -> dict[str, list]:
+        return json.loads(Path(f"{self.folder}/{n % 100}/{n}.json").read_text("utf-8"))
 
-    def kept(self, tar: Path, chance: Random) -> dict[str, str]:
-        found = {}
-        for key, texts in self.texts(tar).items():
-            if texts:
-                text, probability = chance.choice(texts)
+    def keys(self, n: int) -> list[str]:
+        names = pictures(Path(f"{self.tars}/{n % 100}/{n}.tar"))
+        return [name[2:] if name[:2] == "./" else name for name in names]
+
+    def kept(self, n: int, chance: Random) -> dict[str, str]:
+        known, found = self.texts(n), {}
+        for key in self.keys(n):
+            if key in known:
+                text, probability = chance.choice(known[key])
                 if chance.random() < probability:
                     found[key] = text
         return found
 
 
 class SecondLoader:
-    """Reads key → list of [text, language, [entry ids]], and an array of probabilities for each language.
+    """Reads key → list of [text, language, [entry ids]], and the probabilities of each language's entries.
 
-    `t_of` maps a language, as the JSON names it, to its t: arrays are called {t}_{language}.npy.
+    `t` is a setting of the loader, the same for all languages.
     """
 
-    def __init__(self, folder: Path, arrays: Path, t_of: dict[str, str]):
-        self.folder, self.arrays, self.t_of = folder, arrays, t_of
+    def __init__(self, folder: Path, tars: Path, t: str):
+        self.folder, self.tars, self.t = folder, tars, t
 
-    def texts(self, tar: Path) -> dict[str, list]:
-        return json.loads((self.folder / folder_of(tar) / f"{tar.stem}.json").read_text("utf-8"))
+    def texts(self, n: int) -> dict[str, list]:
+        return json.loads(Path(f"{self.folder}/{n - n % 2000}/{n}.json").read_text("utf-8"))
+
+    def keys(self, n: int) -> list[str]:
+        return pictures(Path(f"{self.tars}/{n - n % 2000}/{n}.tar"))
 
     def probabilities(self, language: str) -> np.ndarray:
-        return np.load(self.arrays / f"{self.t_of[language]}_{language}.npy", mmap_mode="r")
+        return np.load(f"{self.folder}/per_lang_t/{self.t}_{language}.npy", mmap_mode="r")
 
-    def kept(self, tar: Path, chance: Random) -> dict[str, str]:
-        found = {}
-        for key, texts in self.texts(tar).items():
-            if texts:
-                text, language, ids = chance.choice(texts)
+    def kept(self, n: int, chance: Random) -> dict[str, str]:
+        known, found = self.texts(n), {}
+        for key in self.keys(n):
+            if key in known:
+                text, language, ids = chance.choice(known[key])
                 probabilities = self.probabilities(language)
                 if any(chance.random() < probabilities[id] for id in ids):
                     found[key] = text
