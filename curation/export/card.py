@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from curation.report.numbers import number
+from curation.export.how_made import is_balanced, is_filtered, sentences
+from curation.export.markdown import block, code, escaped
+from curation.report.numbers import counted, number
 from metadata.languages import language
-from runtime.terminal import in_one_line
 
 if TYPE_CHECKING:
     from curation.export.huggingface import HuggingFace
@@ -60,8 +61,9 @@ def card(facts: dict[str, Any], about: HuggingFace, name: str, columns: Sequence
         tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
         size=size_category(rows["kept"]),
         columns=columns,
-        passed=rows.get("gated"),
-        conditions=[_code(condition["text"]) for condition in facts.get("gate", {}).get("conditions", [])],
+        sentences=sentences(facts),
+        balanced=is_balanced(facts),
+        filtered=is_filtered(facts),
         language=language,
     )
 
@@ -74,6 +76,7 @@ def croissant(
         "croissant.json",
         name=name,
         description=description(facts),
+        balanced=is_balanced(facts),
         stated={
             "license": about.license,
             "version": about.dataset_version,
@@ -89,9 +92,10 @@ def croissant(
 def description(facts: dict[str, Any]) -> str:
     """Return one sentence about the kept pairs, given the content of run.json."""
     rows, codes = facts["rows"], _kept_languages(facts)
+    how = "balanced over" if is_balanced(facts) else "matched with"
     return (
-        f"{rows['kept']:,} image-text pairs in {len(codes)} languages, balanced over metadata entries "
-        f"from {rows['images']:,} images of the web: image URLs and alt texts, without the images."
+        f"{counted(rows['kept'], 'image-text pair')} in {counted(len(codes), 'language')}, {how} metadata entries "
+        f"from {counted(rows['images'], 'image')} of the web: image URLs and alt texts, without the images."
     )
 
 
@@ -114,7 +118,7 @@ def _rendered(template: str, **values: Any) -> str:
     )
     # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
     templates.globals |= {"meanings": MEANINGS, "of_source": OF_SOURCE}
-    templates.filters.update(json=_json, number=number, escaped=_escaped)
+    templates.filters.update(json=_json, number=number, escaped=escaped, code=code, block=block)
     return templates.get_template(template).render(values)
 
 
@@ -127,20 +131,3 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
 def _json(value: Any) -> str:
     """Return JSON that is YAML, too, in which some characters cannot stand as they are."""
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
-
-
-def _escaped(text: str) -> str:
-    """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
-    return re.sub(r"[\\`*_\[\]<>&|~$]|#(?=#*$)", r"\\\g<0>", _line(text))
-
-
-def _code(text: str) -> str:
-    """Return a text as code within a line of Markdown, between more backticks than it has."""
-    line = _line(text) or " "
-    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    space = " " if "`" in line else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def _line(text: str) -> str:
-    return in_one_line(" ".join(text.split())).encode("utf-8", "backslashreplace").decode()

@@ -49,7 +49,8 @@ def _not_made(*_: object) -> np.ndarray:
 class Check:
     """One check of images or, with `of_texts`, of each text; `make` builds the rule if that needs all images.
 
-    With `by_file` the rule takes the name of the file of images, too.
+    With `by_file` the rule takes the name of the file of images, too. `removes` says what goes, where the title says
+    nothing of what stays.
     """
 
     title: str
@@ -57,6 +58,7 @@ class Check:
     of_texts: bool = False
     make: Callable[[Context, Sequence[OwnFile]], Rule] | None = None
     by_file: bool = False
+    removes: str | None = None
 
     def in_file(self, name: str) -> Rule:
         """Return the rule for images of a file."""

@@ -81,7 +81,11 @@ class Conditions(Step):
         plan, texts = self.asked.plan, Checks(self.checks).of_texts
         tables = [{"name": table.name, **of_table(number, counted)} for number, table in enumerate(plan.tables)]
         facts: dict[str, Any] = {"tables": tables, "conditions": [*self._of_images(counted)]}
-        facts["texts"] = [_counts(check.title, counted, number, "rule.") for number, check in enumerate(texts)]
+        facts["texts"] = [
+            _counts(check.title, counted, number, "rule.", check.removes) for number, check in enumerate(texts)
+        ]
+        if plan.evaluation and plan.tables_with("phash"):
+            facts["decontaminate_within"] = plan.evaluation.distance
         if unmirrored := _unmirrored(plan):
             facts["unmirrored"] = unmirrored
         if plan.folders:
@@ -89,8 +93,10 @@ class Conditions(Step):
         return facts
 
     def _of_images(self, counted: Tallies) -> Iterator[dict[str, Any]]:
-        for number, title in enumerate(Checks(self.checks).titles):
-            yield _counts(title, counted, number)
+        checks = Checks(self.checks)
+        removes = [check.removes for check in checks.of_images] + [None] * bool(checks.of_texts)
+        for number, title in enumerate(checks.titles):
+            yield _counts(title, counted, number, removes=removes[number])
 
 
 def step(engine: Engine, plan: GatePlan) -> Conditions | None:
@@ -124,15 +130,15 @@ def _checks(plan: GatePlan, found: Sequence[Condition]) -> Iterator[Check]:
     for bit, condition in enumerate(found):
         yield Check(condition.shown, partial(_is_unmet, bit=bit))
     for rule in plan.policy.over(IMAGES):
-        yield Check(str(rule), partial(_of_batch, rule=rule.fails))
+        yield Check(str(rule), partial(_of_batch, rule=rule.fails), removes=rule.removes)
     for bit, name in enumerate(plan.evaluation.names if plan.evaluation else ()):
         yield Check(f"not in evaluation set {name}", partial(_is_in_set, bit=bit))
     for rule in plan.policy.rules:
         if rule.rule.scope == TEXTS:
-            yield Check(str(rule), rule.fails, of_texts=True)
+            yield Check(str(rule), rule.fails, of_texts=True, removes=rule.removes)
         elif rule.rule is RULES["max_images_per_text"] and plan.images_per_text:
             make = partial(find_repeated, most=plan.images_per_text)
-            yield Check(str(rule), of_texts=True, make=make, by_file=True)
+            yield Check(str(rule), of_texts=True, make=make, by_file=True, removes=rule.removes)
     if texts := plan.evaluation_texts:
         yield Check("no text of an evaluation set", of_texts=True, make=partial(find_texts, texts=texts))
 
@@ -165,7 +171,8 @@ def _unmirrored(plan: GatePlan) -> dict[str, int]:
     return {each.name: each.unmirrored for each in sets if each.unmirrored}
 
 
-def _counts(title: str, counted: Tallies, number: int, prefix: str = "") -> dict[str, Any]:
-    """Return the counts of a check."""
+def _counts(title: str, counted: Tallies, number: int, prefix: str = "", removes: str | None = None) -> dict[str, Any]:
+    """Return the counts of a check, and what it removes."""
     counts = {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
-    return {"text": title} | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}
+    said = {"removes": removes} if removes else {}
+    return {"text": title} | said | counts | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}

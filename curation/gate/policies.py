@@ -6,6 +6,7 @@ check them in tasks. The rules about all images of a run need Spark: `repeated_t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,15 @@ class ChosenRule:
 
     def __str__(self) -> str:
         return self.rule.name if self.number is None else f"{self.rule.name}:{self.number}"
+
+    @property
+    def removes(self) -> str:
+        """Which images or texts the rule removes, with its number.
+
+        >>> Policy.parse(["min_stated_size:64"]).rules[0].removes
+        'images that a page shows with a side below 64 pixels'
+        """
+        return re.sub(r"\bN\b", str(self.number), self.rule.removes.partition("; ")[0])
 
     @property
     def fails(self) -> Callable[..., np.ndarray]:

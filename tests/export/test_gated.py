@@ -2,9 +2,7 @@
 
 import json
 
-from curation.export.card import card
 from curation.export.forms import export
-from curation.export.huggingface import HuggingFace
 from curation.export.metaclip import MetaClip
 from curation.run.results import Results
 from tests.support.downloaded import matched
@@ -22,4 +20,3 @@ def test_texts_counts_and_probabilities_are_of_the_images_that_passed(run, tmp_p
     shards = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "out" / "texts").iterdir())]
     assert [uid for shard in shards for uid in shard] == [row["uid"] for row in there]
     assert sum(batch.num_rows for batch in Results.open(run.path).matched()) == len(there)
-    assert f"with a matching text: 60; of these downloaded: {len(there)}; kept" in card(facts, HuggingFace(), "Pairs")

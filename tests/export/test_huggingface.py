@@ -6,7 +6,6 @@ from hashlib import sha256
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from curation.balancing.counts import EntryCounts
 from curation.export.card import ISO_639, card, size_category
@@ -17,10 +16,7 @@ from curation.schemas import COUNTS, CURATED
 from metadata import Entries, InputError
 from metadata.languages import LANGUAGES
 from tests.support.finished_run import LISTS, finished_run, image
-from tests.support.hostile_strings import ACTING, EVERY
 from tests.support.in_turn import in_turn
-
-MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt  # which the oldest versions do without
 
 
 @pytest.fixture
@@ -45,48 +41,6 @@ def run(tmp_path):
 )
 def test_sizes_have_the_words_of_hugging_face(rows, category):
     assert size_category(rows) == category
-
-
-def test_the_card_has_what_was_stated_and_leaves_out_the_rest(run):
-    facts = Results.open(run.path).facts
-    bare = card(facts, HuggingFace(), "pairs")
-    stated = card(facts, HuggingFace(license="cc-by-4.0", cite="Ada: Pairs, 2026"), "Paare für alle")
-    assert "license" not in bare
-    assert "Citation" not in bare
-    assert 'license: "cc-by-4.0"\n' in stated
-    assert 'pretty_name: "Paare für alle"\n' in stated
-    assert stated.endswith("## Citation\n\nAda: Pairs, 2026\n")
-
-
-def test_a_name_that_looks_like_markdown_is_shown_as_it_is(run):
-    written = card(Results.open(run.path).facts, HuggingFace(), "a [b](c)\n# <script>*d*</script> e_f")
-    title, pretty = r"# a \[b\](c) # \<script\>\*d\*\</script\> e\_f", r'"a [b](c)\n# <script>*d*</script> e_f"'
-    assert f"\n{title}\n\n" in written
-    assert f"pretty_name: {pretty}\n" in written
-
-
-@pytest.mark.parametrize("text", EVERY, ids=range(len(EVERY)))
-def test_no_name_and_no_condition_acts_in_the_card(run, text):
-    facts = Results.open(run.path).facts
-    facts["rows"]["gated"] = 9
-    gates = ({"conditions": [{"text": each}, {"text": "width > 1"}]} for each in (text, "height > 1"))
-    written, usual = (
-        card(facts | {"gate": gate}, HuggingFace(license=name), name)
-        for gate, name in zip(gates, (text, "a name"), strict=True)
-    )
-    assert "width > 1" in usual
-    _, front, body = written.split("---\n", 2)
-    stated = yaml.safe_load(front)
-    assert (stated["pretty_name"], stated["license"]) == (text, text)
-    assert stated.keys() == yaml.safe_load(usual.split("---\n", 2)[1]).keys()
-    assert kinds_of(body) == kinds_of(usual.split("---\n", 2)[2])
-    assert ACTING.findall(body) == []
-
-
-def kinds_of(markdown: str) -> list[str]:
-    """Return the kinds of all elements of a document, in order, besides its texts."""
-    blocks = MarkdownIt("commonmark").enable("table").enable("strikethrough").parse(markdown)
-    return [each.type for block in blocks for each in (block, *(block.children or ())) if each.type != "text"]
 
 
 def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):

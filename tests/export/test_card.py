@@ -1,0 +1,299 @@
+"""The card says of each option that decides about rows what it did, and nothing that it names breaks the page."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from curation.config import CurationConfig
+from curation.export.card import card, croissant, description
+from curation.export.huggingface import HuggingFace
+from curation.gate import conditions
+from curation.gate.expressions import Condition
+from curation.gate.options import GateOptions
+from curation.gate.plan import GatePlan
+from curation.gate.steps import Gate, Gated
+from curation.run.results import Results
+from runtime.tallies import Tallies
+from tests.support.hostile_strings import ACTING, EVERY
+from tests.support.in_turn import in_turn
+from tests.support.installed import install
+
+# Of each parameter a value that is not the default, and what the card then says.
+PARAMETERS = {
+    "english_threshold": (7, "t of English 7,"),
+    "target_size": (1, "The size asked for is 1 image;"),
+    "tail_share": (0.25, "The tail share was given: 0.25."),
+    "seed": (8, "seed 8,"),
+    "sample_files": (1, "Only 1 file of the input was read, drawn by the seed."),
+    "rules": ("meta", "rules `meta`"),
+    "evidence": ("letters", "A text was matched only if it contains an entry with two letters."),
+    "max_texts": (3, "At most 3 texts of an image were matched, drawn by hash."),
+    "max_text_length": (99, "Longer texts were cut to 99 characters."),
+    "min_language_score": (0.5, "Texts whose language is less certain than 0.5 count as texts in other languages."),
+    "min_language_scores": ({"da": 0.6, "no": 0.5}, "in other languages: below 0.6 in Danish, 0.5 in Norwegian."),
+    "no_language": ("other", "Texts without letters, names of files, addresses and HTML count as texts in other"),
+    "wrong_script": ("keep", "Texts in scripts that their language is not written in keep that language."),
+    "witnesses": (("host",), "The language of a doubtful text was asked of the other texts of its host."),
+    "metadata_of": ("ja", "Texts of all languages were matched against the entries in Japanese."),
+    "merge_languages": (True, "Texts of all languages were matched against one list of all entries."),
+    "threshold_per_language": ("same", "All languages have the t of English."),
+    "balance": (False, "Nothing was balanced: each image with a matching text that passed was kept."),
+}
+SIZED = ("target_size", "balance")  # beside which no threshold may be given
+DECIDE_NOTHING = {
+    "matcher": "ahocorasick",  # which gives the same matches
+    "max_bad_files": 0.9,  # these end a run
+    "max_bad_records": 0.9,
+    "max_shared_uids": 0.9,
+    "rows_per_file": 9,
+    "row_group_rows": 9,
+}
+# Of each option of a gate values of all that it needs, and what the card then says.
+OPTIONS = {
+    "status": ({"status": ["results"]}, "Of images it was asked: `status = 'success'` (0 removed)."),
+    "only": ({"only": ["only.txt"]}, "Of images it was asked: `in only.txt` (0 removed)."),
+    "keep": ({"images": [["hashes.parquet"]], "keep": "noai"}, "Of images it was asked: `noai` (0 removed)."),
+    "policy": (
+        {"policy": ["noai", "min_words:3"]},
+        "Removed were images of pages that state `noai` to robots (0 removed).",
+    ),
+    "robots": ({"robots": ["robots.parquet"]}, "What hosts state was read from `robots.parquet`;"),
+    "robots_agents": (
+        {"robots": ["robots.parquet"], "robots_agents": ["OneBot"]},
+        "robots.txt for the agents `OneBot`.",
+    ),
+    "decontaminate": (
+        {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"]},
+        "`not in evaluation set pets",
+    ),
+    "decontaminate_within": (
+        {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"], "decontaminate_within": 2},
+        "An image is in an evaluation set if its pHash is within 2 bits of that of one of its pictures.",
+    ),
+    "decontaminate_texts": (
+        {"decontaminate_texts": ["only.txt"]},
+        "Of texts it was asked: `no text of an evaluation set`",
+    ),
+    "same_image": (
+        {"images": [["hashes.parquet"]], "same_image": "sha256"},
+        "Of images it was asked: `one image of a picture, by sha256` (0 removed).",
+    ),
+    "same_meaning": ({"same_meaning": ["copies.parquet"]}, "Of images it was asked: `one image of a meaning"),
+    "match_captions": (
+        {"captions": ["captions.parquet"], "match_captions": True},
+        "Images were balanced by the captions in `captions.parquet`; 0 images without one by texts.",
+    ),
+    "steps": ({"steps": ["secure"]}, "Of images it was asked: `an address with https` (0 removed)."),
+}
+SERVE_OTHERS = {
+    "images": "keep, same_image and decontaminate",
+    "captions": "match_captions",
+    "keep_removed": "what is written down of removed texts",
+}
+STEP = """
+from curation.gate.steps import Step, removed
+
+class Secure(Step):
+    def facts(self, counted):
+        return {"conditions": [removed("an address with https", counted)]}
+
+def step(spark, plan):
+    return Secure() if "secure" in plan.named else None
+"""
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch) -> None:
+    """The tables of OPTIONS, in the working folder."""
+    (tmp_path / "results").mkdir()
+    uid, hashes = "0" * 32, pa.array([b"\x12\x34" * 4])
+    for path, columns in {
+        "hashes": {"uid": [uid], "noai": [True], "sha256": ["ab" * 32], "phash": hashes},
+        "pets": {"uid": ["a.jpg"], "phash": hashes},
+        "robots": {"host": ["a.example"], "text": ["User-agent: *\nDisallow: /"]},
+        "copies": {"uid": [uid], "copy_of": ["1" * 32], "cosine": pa.array([0.9], pa.float32())},
+        "captions": {"uid": [uid], "caption": ["a dog"]},
+        "results/00000": {"uid": [uid], "status": ["success"]},
+    }.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{path}.parquet")
+    (tmp_path / "only.txt").write_text(uid)
+    install(
+        monkeypatch, tmp_path / "installed", "my_parts", STEP, "[clip_curation.gate_steps]\nsecure = my_parts:step\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(conditions, "checked", lambda spark, keep, *_: [Condition(keep, (keep,))])
+
+
+def with_parameters(facts: dict, **given) -> dict:
+    """Facts of a run with these parameters, as run.json has them."""
+    parameters = json.loads(json.dumps(asdict(CurationConfig(**{"english_threshold": 5} | given))))
+    t = parameters["english_threshold"]
+    return facts | {
+        "parameters": parameters,
+        "languages": facts["languages"] | {"en": facts["languages"]["en"] | {"t": t}},
+    }
+
+
+def with_gate(facts: dict, **options) -> dict:
+    """Facts of a run with a gate of these options that removed nothing."""
+    steps = Gate.open(in_turn(), GatePlan.find(GateOptions(**options))).steps
+    gate = Gated(steps, {name: Tallies() for name in steps}).facts()["gate"]
+    return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
+
+
+@pytest.fixture
+def facts(run) -> dict:
+    return Results.open(run.path).facts
+
+
+def page(facts: dict) -> str:
+    return card(facts, HuggingFace(), "pairs")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(CurationConfig)])
+def test_each_parameter_has_a_sentence_or_decides_about_no_rows(facts, name):
+    usual = page(with_parameters(facts))
+    if name in DECIDE_NOTHING:
+        assert page(with_parameters(facts, **{name: DECIDE_NOTHING[name]})) == usual
+        return
+    value, sentence = PARAMETERS[name]
+    given = {name: value} | ({"english_threshold": CurationConfig.english_threshold} if name in SIZED else {})
+    assert sentence in page(with_parameters(facts, **given))
+    assert sentence not in usual
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(GateOptions)])
+def test_each_option_of_the_gate_has_a_sentence_or_serves_one_that_has(facts, tables, name):
+    if name not in SERVE_OTHERS:
+        options, sentence = OPTIONS[name]
+        assert name in options
+        assert sentence in page(with_gate(facts, **options))
+        assert sentence not in page(facts)
+
+
+def test_a_rule_says_what_it_removes_and_how_many(facts, tables):
+    gated = with_gate(facts, policy=["noai", "min_stated_size:64", "min_words:3", "max_images_per_text:5"])
+    for row in gated["gate"]["conditions"] + gated["gate"]["texts"]:
+        row["removed"] = 1234
+    written = page(gated)
+    for removed in (
+        "images of pages that state `noai` to robots",
+        "images that a page shows with a side below 64 pixels",
+        "texts of fewer than 3 words",
+        "texts that more than 5 images have",
+    ):
+        assert f"\n- Removed were {removed} (1,234 removed).\n" in written
+    assert "with a matching text: 60; that passed what is asked below: 60; kept" in written
+
+
+def test_gates_of_before_are_not_said_to_keep_what_their_rules_removed(facts):
+    gate = {"conditions": [{"text": "noai", "removed": 7}], "texts": []}
+    assert "- Of images it was asked: `noai` (7 removed).\n" in page(facts | {"gate": gate})
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({}, "They were not filtered for safety, privacy or quality; they were only balanced, as described here."),
+        ({"balance": False}, "They were not filtered for safety, privacy or quality; they were only matched, as"),
+        ({"gate": {"conditions": [{"text": "a > 1"}]}}, "They were filtered and balanced as described here; nothing"),
+        ({"removals": [{"removed": 3}]}, "They were filtered and balanced as described here; nothing more was done"),
+        ({"exclusion": "ab", "balance": False}, "They were filtered as described here; nothing more was done for"),
+    ],
+)
+def test_the_card_says_whether_rows_were_filtered_and_balanced(facts, more, sentence):
+    balance, exclusion = more.pop("balance", True), more.pop("exclusion", None)
+    made_from = facts["made_from"] | {"exclusion": exclusion}
+    made = facts | more | {"made_from": made_from, "parameters": facts["parameters"] | {"balance": balance}}
+    assert f"\n{sentence}" in page(made)
+    assert page(made).count("They were") == 1
+
+
+def test_without_balancing_nothing_speaks_of_thresholds(facts):
+    facts["parameters"]["balance"] = False
+    assert "threshold" not in page(facts)
+    assert "t / count" not in page(facts) + json.dumps(croissant(facts, HuggingFace(), "pairs", {}))
+    assert description(facts).startswith(
+        f"{facts['rows']['kept']} image-text pairs in 3 languages, matched with metadata"
+    )
+
+
+def test_lists_models_and_removals_have_sentences(facts):
+    facts["made_from"] |= {"exclusion": "0" * 32, "model": {"name": "a`b.bin", "digest": "1" * 32}}
+    facts["dropped"] = {"excluded_domain": 1200, "excluded_uid": 34, "no_url": 5}
+    facts["removals"] = [{"removed": 1}, {"removed": 2}]
+    written = page(facts)
+    assert "\n- Images that exclusion lists name were left out: 1,234 pairs.\n" in written
+    assert "\n- The language of texts was identified by `` a`b.bin ``.\n" in written
+    assert (
+        "\n- Exclusion lists removed 1 pair after sampling.\n- Exclusion lists removed 2 pairs after sampling.\n"
+        in written
+    )
+
+
+def test_the_card_says_where_entries_are_starter_metadata(facts):
+    assert "starter" not in page(facts)
+    facts["metadata"] |= {"starter": True, "versions": {"icu": "78.3", "wordfreq": "3.1.1"}}
+    assert "\n- The entries are starter metadata, frequent words from wordfreq 3.1.1: they lack most names" in page(
+        facts
+    )
+
+
+def test_one_thing_is_no_plural(facts):
+    facts["rows"] |= {"kept": 1, "images": 1}
+    facts["languages"] = {"en": facts["languages"]["en"]}
+    assert description(facts).startswith(
+        "1 image-text pair in 1 language, balanced over metadata entries from 1 image of"
+    )
+
+
+def test_the_card_has_what_was_stated_and_leaves_out_the_rest(facts):
+    bare = page(facts)
+    stated = card(facts, HuggingFace(license="cc-by-4.0", cite="Ada: Pairs,\n  2026"), "Paare für alle")
+    assert "license" not in bare
+    assert "Citation" not in bare
+    assert 'license: "cc-by-4.0"\n' in stated
+    assert 'pretty_name: "Paare für alle"\n' in stated
+    assert stated.endswith("## Citation\n\n```\nAda: Pairs,\n  2026\n```\n")
+
+
+def test_a_name_that_looks_like_markdown_is_shown_as_it_is(facts):
+    written = card(facts, HuggingFace(), "a [b](c)\n# <script>*d*</script> e_f")
+    title, pretty = r"# a \[b\](c) # \<script\>\*d\*\</script\> e\_f", r'"a [b](c)\n# <script>*d*</script> e_f"'
+    assert f"\n{title}\n\n" in written
+    assert f"pretty_name: {pretty}\n" in written
+
+
+def named(text: str, facts: dict) -> dict:
+    """Facts in which a text stands wherever users, tables and files name something."""
+    hosts = {"name": text, "agents": [text, "OneBot"]}
+    captions = {"table": {"name": text}, "without": 1}
+    rows = [{"text": text, "removed": 1}, {"text": "width > 1", "removed": 1}]
+    return facts | {
+        "metadata": {"starter": True, "name": text, "versions": {"wordfreq": text}},
+        "made_from": facts["made_from"] | {"model": {"name": text}},
+        "gate": {"conditions": rows, "texts": rows, "hosts": hosts, "captions": captions},
+    }
+
+
+@pytest.mark.parametrize("text", EVERY, ids=range(len(EVERY)))
+def test_nothing_that_users_or_tables_name_acts_in_the_card(facts, text):
+    written, usual = (card(named(each, facts), HuggingFace(license=each, cite=each), each) for each in (text, "a name"))
+    _, front, body = written.split("---\n", 2)
+    stated = yaml.safe_load(front)
+    assert (stated["pretty_name"], stated["license"]) == (text, text)
+    assert stated.keys() == yaml.safe_load(usual.split("---\n", 2)[1]).keys()
+    assert kinds_of(body) == kinds_of(usual.split("---\n", 2)[2])
+    assert ACTING.findall(body) == []
+
+
+def kinds_of(markdown: str) -> list[str]:
+    """Return the kinds of all elements of a document, in order, besides its texts."""
+    parser: Callable = pytest.importorskip("markdown_it").MarkdownIt  # which the oldest versions do without
+    blocks = parser("commonmark").enable("table").enable("strikethrough").parse(markdown)
+    return [each.type for block in blocks for each in (block, *(block.children or ())) if each.type != "text"]
