@@ -130,8 +130,8 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
         "versions": versions(),
     }
     note = (
-        f"{removal['removed']:,} pairs were removed after sampling; all figures but those of what is kept are those "
-        "before, and so are the probabilities."
+        f"Pairs that were removed after sampling: {removal['removed']:,}. All figures but those of what is kept are "
+        "those before, and so are the probabilities."
     )
     more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
     return with_kept(facts, kept) | more

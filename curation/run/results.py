@@ -191,7 +191,15 @@ class Results:
         return counts.values
 
     def files(self, part: str) -> list[OwnFile]:
-        """Return the Parquet files of a part, such as curated; refuse a part with missing or additional files."""
+        """Return the Parquet files of a part, such as curated; refuse a part with missing or additional files.
+
+        What images were removed from has a manifest alone.
+        """
+        if self.facts.get("removals") and part in (MATCHED_PART, self.counted[0].name):
+            raise InputError(
+                f"{self.path} is a manifest from which images were removed, and has no matched images; give the run "
+                "that it came from, or curate that again with --exclude"
+            )
         known, prefix = self.facts.get("checksums", {}), f"{part}/"
         own = {path.removeprefix(prefix): each for path, each in known.items() if path.startswith(prefix)}
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy

@@ -14,6 +14,7 @@ from curation.commands.remove import main
 from curation.exclusion import Exclusion
 from curation.export.forms import export
 from curation.export.huggingface import HuggingFace
+from curation.export.metaclip import MetaClip
 from curation.export.removal import REMOVED, remove
 from curation.run.results import Results
 from curation.run.verify import verify
@@ -25,6 +26,7 @@ from tests.naive.exclusion import naive_excluded
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image, write_parts
 from tests.support.in_turn import in_turn
+from tests.support.online_run import write_tar
 from tests.support.refusals import refusal
 
 DOMAIN = "bücher.example"
@@ -64,6 +66,17 @@ def test_what_went_is_listed_with_the_reason(run, tmp_path):
     reasons = [(row, naive_excluded(row, **listed)) for file in rows(run.path) for row in file]
     assert removed.schema.equals(REMOVED)
     assert removed.to_pylist() == [{"uid": row["uid"], "url": row["url"], "why": why} for row, why in reasons if why]
+
+
+def test_what_needs_matched_images_is_refused_of_a_removal(run, tmp_path):
+    remove(in_turn(), run.path, Exclusion.of(domains=[DOMAIN]), tmp_path / "new")
+    images = tmp_path / "00000.tar"
+    write_tar(images, run.images)
+    for form in (MetaClip(), MetaClip([images])):
+        with pytest.raises(InputError, match="removed, and has no matched images; give the run that it came from, or"):
+            export(in_turn(), tmp_path / "new", tmp_path / "out", form)
+    with pytest.raises(InputError, match="has no matched images"):
+        next(Results.open(tmp_path / "new").matched())
 
 
 def test_where_nothing_goes_the_files_are_the_same_byte_for_byte(run, tmp_path):
