@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import combinations
 from operator import add
 from os import PathLike
 from typing import Any
@@ -94,12 +95,37 @@ def common_rates(
 ) -> np.ndarray:
     """Return one rate per entry, float32, by the sums of the counts of several runs over the same metadata.
 
-    English has this threshold, and other languages its tail share, as in one run over the inputs of all.
+    English has this threshold, and other languages its tail share, as in one run over the inputs of all. Runs that read
+    an input in common, or that match by different rules, are refused.
     """
     require_several("runs", runs)
     if not runs:
         raise InputError("common rates are of no run; give the output folders of one or several")
     found = [Results.open(run) for run in runs]
+    for one, other in combinations(found, 2):
+        _require_addable(one, other)
     counts = reduce(add, (EntryCounts.open(str(run.path / "counts.parquet")) for run in found))
     languages, config = found[0].languages, CurationConfig(english_threshold=english_threshold)
     return rates_of(counts.values, languages, thresholds_at(english_threshold, counts.by_language(languages), config))
+
+
+def _require_addable(one: Results, other: Results) -> None:
+    """Refuse two runs that count the same texts, or whose counts mean different things."""
+    of_one, of_other = one.facts["made_from"], other.facts["made_from"]
+    for name in ("rules", "evidence", "metadata_of", "merge_languages"):
+        values = [each.get(name, getattr(CurationConfig, name)) for each in (of_one, of_other)]
+        if values[0] != values[1]:
+            raise InputError(
+                f"{one.path} was matched with {name} {values[0]}, and {other.path} with {values[1]}: their counts "
+                "cannot be added; curate both alike"
+            )
+    if of_one.get("columns") == of_other.get("columns") and (shared := _inputs(of_one) & _inputs(of_other)):
+        raise InputError(
+            f"{one.path} and {other.path} both read {min(shared)[0]}, and its texts would count twice; give one of them"
+        )
+
+
+def _inputs(made_from: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return what tells the inputs of a run from others, the path first; a row group of a file is one of its own."""
+    names = ("path", "row_groups", "file_size", "modified", "etag")
+    return {tuple(str(each.get(name)) for name in names) for each in made_from.get("inputs", [])}

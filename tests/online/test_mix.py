@@ -11,9 +11,12 @@ import pytest
 
 from curation import online
 from curation.balancing.thresholds import rates
+from curation.exclusion import Exclusion
+from curation.export.removal import remove
 from runtime.errors import InputError
 from tests.naive.mix import naive_turns
 from tests.naive.online import naive_epoch
+from tests.support.in_turn import in_turn
 from tests.support.online_run import FORKS, build, images, pairs, write_run, write_tar
 
 WEIGHTS = {"web": 3, "own": 1}
@@ -151,6 +154,49 @@ def test_common_rates_are_those_of_one_run_over_all(made, own):
     for none, fault in ((str(made.folder / "run"), "must be a sequence of strings; got one"), ([], "are of no run")):
         with pytest.raises(InputError, match=fault):
             online.common_rates(none)
+
+
+def of_inputs(folder, *paths, **made_from):
+    """A run that read these inputs."""
+    write_run(folder, images(20))
+    facts = json.loads((folder / "run.json").read_text())
+    inputs = [{"path": path, "row_groups": None, "file_size": 9, "modified": 1, "etag": None} for path in paths]
+    facts["made_from"] |= {"inputs": inputs} | made_from
+    (folder / "run.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_common_rates_count_no_text_twice(tmp_path):
+    web, more = of_inputs(tmp_path / "web", "1.wat", "2.wat"), of_inputs(tmp_path / "more", "2.wat", "3.wat")
+    other, columns = of_inputs(tmp_path / "o", "4.wat"), of_inputs(tmp_path / "c", "1.wat", columns={"text": "title"})
+    (tmp_path / "link").symlink_to(web)
+    remove(in_turn(), web, Exclusion.of(domains=["no.example"]), tmp_path / "less")
+    twice = "and its texts would count twice; give one of them"
+    for runs in ([web, web], [web, other, tmp_path / "link"], [web, tmp_path / "less"]):
+        with pytest.raises(InputError, match=f"both read 1.wat, {twice}"):
+            online.common_rates(runs)
+    with pytest.raises(InputError, match=f"{web} and {more} both read 2.wat, {twice}"):
+        online.common_rates([web, more])
+    online.common_rates([web, other, columns])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "usual"),
+    [
+        ("rules", "meta", "unicode"),
+        ("evidence", "letters", "any"),
+        ("metadata_of", "en", None),
+        ("merge_languages", True, False),
+    ],
+)
+def test_counts_of_different_matches_have_no_common_rates(tmp_path, name, value, usual):
+    one, other = of_inputs(tmp_path / "a", "1.wat"), of_inputs(tmp_path / "b", "2.wat", **{name: value})
+    with pytest.raises(
+        InputError, match=f"a was matched with {name} {usual}, and .*b with {value}: their counts cannot"
+    ):
+        online.common_rates([one, other])
+    other = of_inputs(tmp_path / "c", "3.wat", **{name: value})
+    online.common_rates([tmp_path / "b", other])
 
 
 @pytest.mark.parametrize(
