@@ -24,7 +24,7 @@ from curation.run.making import Derived, Item, Made, Task
 from curation.run.results import Results
 from curation.schemas import CURATED, TRAINED_TEXTS
 from curation.tars.damage import TALLY, require_sound
-from curation.tars.samples import fault_of, samples_in
+from curation.tars.samples import IMAGES, fault_of, passed_over, samples_in
 from curation.tars.sources import opened
 from runtime.engine.interface import Engine
 from runtime.errors import AGAIN, InputError
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 1 << 13  # samples that a writer is given
 IMAGES_AT_ONCE = 1 << 14  # of a run, that a task reads
 WITHOUT, FIRST, SIZE = "without", "first.", "size."  # names of tallies: samples without uid, the first one, all
+NO_PICTURE, FIRST_OF_NONE = "no_picture", "no_picture."  # keys without a picture, and the first one
 
 TEXT = CURATED.field("text")
 
@@ -101,7 +102,12 @@ def scan(
     require_sound({tars[number].path: fault for number, fault in _said(tallies, TALLY)}, len(tars), most_damaged)
     rows = tallies.beginning(SIZE)
     sizes = [int(rows[str(number)]) for number in range(len(tars))]
-    first = next((f"{key} in {tars[number].path}" for number, key in _said(tallies, FIRST)), "")
+    first, other = (_first(tallies, name, tars) for name in (FIRST, FIRST_OF_NONE))
+    if none := int(tallies[NO_PICTURE]):
+        _log.warning(
+            "%s of %s keys in the tars have files but no picture (%s), such as %s; they are passed over",
+            *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), other),
+        )
     _report(int(tallies[WITHOUT]), sum(sizes), first, done)
     known = checksums_in(tallies)
     return [OwnFile(folder / name, known[name], AGAIN) for name in map(_name, range(len(tars)))], sizes
@@ -138,6 +144,10 @@ def _scan(numbered: Numbered, folder: Path) -> Tallies:
         writer.write(found)
     tally(tallies, path, writer.checksum)
     tallies.add(f"{SIZE}{number}", found.num_rows)
+    none, key = passed_over(found)
+    if none:
+        tallies.add(NO_PICTURE, none)
+        tallies.add(f"{FIRST_OF_NONE}{number}.{key!r}")
     without = found["key"].filter(pc.is_null(found["uid"]))
     if len(without):
         tallies.add(WITHOUT, len(without))
@@ -147,6 +157,11 @@ def _scan(numbered: Numbered, folder: Path) -> Tallies:
 
 def _name(number: int) -> str:
     return f"{number:05}.parquet"
+
+
+def _first(tallies: Tallies, prefix: str, tars: Sequence[Input]) -> str:
+    """Return the first key that tallies name behind the number of its tar, and the tar."""
+    return next((f"{key} in {tars[number].path}" for number, key in _said(tallies, prefix)), "")
 
 
 def _said(tallies: Tallies, prefix: str) -> list[tuple[int, str]]:

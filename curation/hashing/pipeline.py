@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from curation.hashing.picture_hashes import hash_picture
 from curation.inputs.files import Input
-from curation.run.file_per_input import Claim, Filled, fill, statuses, write_part
+from curation.run.file_per_input import STATUS, Claim, Filled, fill, statuses, write_part
 from curation.run.ledger import Ledger, Stamps
 from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
 from curation.tars.pictures import TOO_LARGE
@@ -41,6 +41,7 @@ HASHED = pa.schema(
 )
 VERSION = 1
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # of a folder, that one task hashes into one file
+NO_PICTURE = "no_picture"
 _BATCH = 1000  # rows
 
 
@@ -50,7 +51,7 @@ class Hashes(Filled):
 
     tars: int
     damaged: dict[str, str]  # what is wrong with tars that were read up to their damage, by path
-    statuses: dict[str, int]  # pictures
+    statuses: dict[str, int]  # pictures, and as NO_PICTURE keys of tars that have none, and no row
 
 
 def hash_images(
@@ -121,6 +122,6 @@ def _pictures(task: list[Source], tallies: Tallies) -> Iterator[Picture]:
     """Yield the pictures of all sources, of a damaged tar those before the damage, which is tallied."""
     for source in task:
         try:
-            yield from read(source)
+            yield from read(source, lambda _: tallies.add(f"{STATUS}{NO_PICTURE}"))
         except DamagedTar as damage:
             tallies.add(f"{TALLY}{damage}")

@@ -29,8 +29,9 @@ SAMPLES = pa.schema(
         pa.field("size", pa.int64()),
     ]
 )
-FAULT = b"fault"  # in the metadata of SAMPLES: what is wrong with the tar, where it is damaged
-IMAGES = ("jpg", "jpeg", "png", "webp")
+# In the metadata of SAMPLES: what is wrong with a damaged tar; how many keys have no picture, and the first of them.
+FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first that a sample has
 MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # bytes that are read of a json and of a text
 Identity = tuple[str | None, str | None]
 
@@ -41,26 +42,38 @@ def samples(path: Path) -> pa.RecordBatch:
 
 
 def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
-    """Return the SAMPLES of one tar; files without an image beside them are left out.
+    """Return the SAMPLES of one tar; files without an image beside them are left out, and counted by `passed_over`.
 
     Of a damaged tar they are those before the damage, and `fault_of` says what is wrong with it.
     """
-    rows, fault = [], None
+    rows: list[tuple] = []
+    without: list[str] = []
+    stated: dict[bytes, bytes] = {}
     try:
         with opened as data:
             for key, files in by_key(members(data)):
                 if row := _sample(key, files, data):
                     rows.append(row)
+                else:
+                    without.append(readable(key))
     except DamagedTar as damage:
-        fault = {FAULT: str(damage)}
+        stated[FAULT] = str(damage).encode()
+    if without:
+        stated |= {WITHOUT: b"%d" % len(without), FIRST: without[0].encode()}
     columns = list(zip(*rows, strict=True)) or [()] * len(SAMPLES)
-    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES.with_metadata(fault))
+    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, SAMPLES.types)), schema=SAMPLES.with_metadata(stated))
 
 
 def fault_of(found: pa.RecordBatch) -> str | None:
     """Return the fault of the tar that these SAMPLES come from, None if it is whole."""
     fault = (found.schema.metadata or {}).get(FAULT)
     return None if fault is None else fault.decode()
+
+
+def passed_over(found: pa.RecordBatch) -> tuple[int, str]:
+    """Return how many keys of the tar of these SAMPLES have files but no picture, and the first of them."""
+    stated = found.schema.metadata or {}
+    return int(stated.get(WITHOUT, b"0")), stated.get(FIRST, b"").decode()
 
 
 def texts(path: Path) -> list[bytes | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 from curation.inputs.files import Input
 from curation.tars.headers import Member, members
 from curation.tars.pictures import MOST_BYTES
-from curation.tars.samples import by_key, identity, mapped, readable
+from curation.tars.samples import IMAGES, by_key, identity, image_of, mapped, readable
 from runtime.caches import cache_folder
 from runtime.errors import InputError, require_several
 from runtime.redaction import hidden
@@ -29,7 +29,6 @@ from runtime.storage.listing import ListedFile, name_of
 from runtime.storage.versions import Version
 
 TAR, PICTURE = "tar", "picture"
-ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,11 @@ def find(paths: Iterable[str | PathLike[str]]) -> list[Source]:
     return [found[path] for path in sorted(found)]
 
 
-def read(source: Source) -> Iterator[Picture]:
-    """Yield the pictures of a source; DamagedTar where a tar's damage begins, InputError if it has changed."""
+def read(source: Source, pass_over: Callable[[str], object] = lambda key: None) -> Iterator[Picture]:
+    """Yield the pictures of a source; `pass_over` is called with each key of a tar that has files but no picture.
+
+    DamagedTar where a tar's damage begins, InputError if the source has changed.
+    """
     if source.format == PICTURE:
         with _listed(source).open() as file:
             data = file.read(MOST_BYTES + 1)
@@ -65,8 +67,10 @@ def read(source: Source) -> Iterator[Picture]:
         return
     with opened(source) as tar:
         for key, files in by_key(members(tar)):
-            name = next((ending for ending in ENDINGS if ending in files), None)
-            if name:
+            name = image_of(files)
+            if name is None:
+                pass_over(key)
+            else:
                 yield _picture(Path(source.path).stem, key, files, files[name], tar)
 
 
@@ -136,7 +140,7 @@ def _found(path: str) -> list[Source]:
         raise InputError(f"{path} does not exist; give tars, pictures, a folder of them, a glob or a URL")
     known = [_source(name, version, path, found) for name, version in found.files if _kind(name)]
     if not known:
-        raise InputError(f"{path} holds neither tars nor pictures ({', '.join(ENDINGS)}); give img2dataset's output")
+        raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); give img2dataset's output")
     return known
 
 
@@ -155,7 +159,7 @@ def _below(name: str, found: listing.Found) -> str:
 
 def _kind(name: str) -> str:
     ending = name_of(name).rpartition(".")[2]
-    return TAR if ending == "tar" else PICTURE if ending in ENDINGS else ""
+    return TAR if ending == "tar" else PICTURE if ending in IMAGES else ""
 
 
 @contextmanager
