@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from curation.hashing.pipeline import Hashes, hash_images
+from curation.report.numbers import counted
 from curation.tars.damage import told
 from curation.tars.pictures import OK
 from runtime.arguments import Parser
@@ -38,7 +39,7 @@ def summary(hashes: Hashes) -> str:
     """Return the summary that the command prints at the end."""
     broken = {status: number for status, number in hashes.statuses.items() if status != OK}
     reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items()) or "none"
-    first = f"{hashes.statuses.get(OK, 0):,} pictures hashed; without a hash: {reasons}"
+    first = f"{counted(hashes.statuses.get(OK, 0), 'picture')} hashed; without a hash: {reasons}"
     return "\n".join([first, *told(hashes.damaged, hashes.tars), f"hashes: {hashes.path}"])
 
 

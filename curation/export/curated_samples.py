@@ -87,12 +87,15 @@ class CuratedSamples(Form):
 
     def __post_init__(self) -> None:
         if not self.tars:
-            raise InputError(f"the format {self.name} is written of tars; give those of img2dataset")
+            raise InputError(f"the format {self.name} is written of tars; give those of img2dataset (--tars)")
         if not self.captions and (self.caption_ratio, self.epoch) != (RATIO, CaptionDraw.epoch):
-            raise InputError("captions are drawn where there are some; give captions, or no ratio and epoch")
+            raise InputError(
+                "captions are drawn where there are some; give captions (--captions), or neither a ratio nor an epoch "
+                "(--caption-ratio, --epoch)"
+            )
         require_captions(self.captions, self.caption_sources)
         if self.caption_sources and self.caption_ratio != RATIO:
-            raise InputError("of captions by source each has a share of its own: NAME=SHARE; give no caption_ratio")
+            raise InputError("of captions by source each has a share of its own: NAME=SHARE; give no --caption-ratio")
         _ = self._draw  # its numbers are checked
         self.clusters.require_choice(self.name)
 

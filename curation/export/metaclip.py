@@ -44,13 +44,13 @@ class MetaClip(Form):
     clusters: ByCluster = ALL
 
     writes = "counts, probabilities and texts for a loader that balances as it reads"
-    elsewhere = "names are for what metaclip writes of tars; give the tars, too"
+    elsewhere = "names are for what metaclip writes of tars; give the tars, too (--tars)"
 
     def __post_init__(self) -> None:
         if self.names and not self.tars:
             raise InputError(self.elsewhere)
         if self.clusters.tables and not self.tars:
-            raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars, too")
+            raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
         self.clusters.require_choice("metaclip")
 
     @classmethod

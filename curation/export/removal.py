@@ -139,7 +139,8 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
 
 def _summary(before: int, removed: dict[str, int], to: Path) -> str:
     reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removed.items())
+    pairs = f"{before:,} pair{'s' if before != 1 else ''}"
     return (
-        f"removed {sum(removed.values()):,} of {before:,} pairs{f' ({reasons})' if reasons else ''}; "
+        f"removed {sum(removed.values()):,} of {pairs}{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed'}"
     )

@@ -24,6 +24,7 @@ from curation.gate.policies import RULES, Policy
 from curation.gate.robots_agents import robots_agents
 from curation.gate.same_meaning import SameMeaning
 from curation.gate.steps import Gate, named
+from curation.report.numbers import counted
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -122,9 +123,9 @@ class GatePlan:
             "named in": [self.only.name] if self.only else [],
             "keep": [self.keep] if self.keep is not None else [],
             "policy": self.policy.names,
-            "hosts say": [f"{self.hosts.name} ({len(self.hosts.files):,} files)"] if self.hosts else [],
+            "hosts say": [f"{self.hosts.name} ({counted(len(self.hosts.files), 'file')})"] if self.hosts else [],
             "no picture of": sets,
-            "no text of": [f"{len(self.evaluation_texts.keys):,} texts of evaluation sets"]
+            "no text of": [f"{counted(len(self.evaluation_texts.keys), 'text')} of evaluation sets"]
             if self.evaluation_texts
             else [],
             "one image for each": [str(self.pictures.same)] if self.pictures else [],
@@ -132,7 +133,7 @@ class GatePlan:
             "balanced by": [self.captions.name] if self.captions else [],
             "steps": [f"{name}={value}" if value else name for name, value in self.named.items()],
         }
-        tables = [f"{table.name} ({len(table.files):,} files)" for table in self.tables]
+        tables = [f"{table.name} ({counted(len(table.files), 'file')})" for table in self.tables]
         return [f"{what}: {', '.join(each)}" for what, each in (conditions | {"tables": tables}).items() if each]
 
     def open(self, engine: Engine) -> Gate:

@@ -124,7 +124,12 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
 def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
     if differing := [table for table in gate.get("tables", []) if table.get("differing")]:
         named = (
-            (Quoted(table["name"]), f" ({number(table['differing'])} images, such as ", Quoted(table["example"]), ")")
+            (
+                Quoted(table["name"]),
+                f" ({counted(table['differing'], 'image')}, such as ",
+                Quoted(table["example"]),
+                ")",
+            )
             for table in differing[:NAMED]
         )
         yield (
@@ -205,7 +210,7 @@ CHECKS = (
     ),
     Check(
         _is_doubtful,
-        lambda row: (f"{row['mean_score']:.2f} over {number(row['identified'])} texts",),
+        lambda row: (f"{row['mean_score']:.2f} over {counted(row['identified'], 'text')}",),
         "Low mean language score: ",
         ". Many of these texts may be in another language or, like file names, in none; "
         "with --min-language-score 0.5 the doubtful ones count as “other”.",
@@ -225,7 +230,7 @@ CHECKS = (
     ),
     Check(
         _is_in_other_scripts,
-        lambda row: (f"{percent(row['other_script'], row['texts'])} of {number(row['texts'])} texts",),
+        lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
         "Texts in scripts in which the language is not written: ",
         ". Is the language that the input states right?",
     ),
@@ -237,7 +242,7 @@ CHECKS = (
     ),
     Check(
         _is_without_entries,
-        lambda row: (f"{number(row['texts'])} texts",),
+        lambda row: (counted(row["texts"], "text"),),
         "No entries: ",
         ". Texts in a language without entries are never kept.",
         asks=lambda parameters: parameters.get("metadata_of") is None and not parameters.get("merge_languages"),

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.report.console import aligned
-from curation.report.numbers import number
+from curation.report.numbers import counted, number
 from curation.run.file_per_input import Filled, statuses
 from curation.run.ledger import Ledger
 from curation.tars.damage import told
@@ -67,7 +67,7 @@ def table(scores: Filled) -> str:
     """Return the summary for a person: the number of scored images, quantiles, and the folder."""
     facts = scores.facts
     reasons = ", ".join(f"{number(each)} {status}" for status, each in facts["statuses"].items() if status != OK)
-    lines = [f"{number(facts['scores']['images'])} images scored; without a score: {reasons or 'none'}"]
+    lines = [f"{counted(facts['scores']['images'], 'image')} scored; without a score: {reasons or 'none'}"]
     if facts["scores"]["images"]:
         named = [(f"{language(code).name} ({code})", each) for code, each in facts["languages"].items()][:LANGUAGES]
         heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))

@@ -79,6 +79,12 @@ def test_a_language_at_the_border_or_of_few_texts_is_not_warned_of(changes):
     assert said(facts_of(**changes)) == []
 
 
+def test_one_text_is_no_plural():
+    changes = {"entries": 0, "texts": 1, "identified": 1, "matches": 0}
+    (warning,) = said(facts_of(**changes))
+    assert "(1 text)" in warning
+
+
 def test_many_languages_with_one_fault_are_named_in_one_warning():
     facts = facts_of(mean_score=0.1)
     facts["languages"] = {language.code: facts["languages"]["sw"] for language in LANGUAGES[:40]}
