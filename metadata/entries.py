@@ -37,10 +37,12 @@ from runtime.arrow.buffers import one_array, require
 from runtime.errors import InputError, require_several
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import read_table
-from runtime.storage.paths import as_path, reachable, read_bytes
+from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.storage.whole import content_of
+from runtime.storage.wrong_folders import described
 
 SHOWN = 5  # languages in a repr
+EXPECTED = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
 ABOUT = ("name", "starter", "versions", "licences")
 
 
@@ -174,10 +176,8 @@ class Entries:
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise InputError(
-                f"{directory} holds no readable metadata ({error}); expected metadata.json and entries.parquet "
-                "as build_metadata writes them"
-            ) from None
+            what = f"holds no readable metadata ({error})" if FACTS in names(directory) else described(directory)
+            raise InputError(f"{directory} {what}; {EXPECTED}") from None
         if version != VERSION:
             raise InputError(
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"

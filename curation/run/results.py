@@ -34,13 +34,15 @@ from runtime.errors import InputError
 from runtime.redaction import redacted
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table
-from runtime.storage.paths import as_path, reachable, read_bytes
+from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.storage.whole import content_of
+from runtime.storage.wrong_folders import described
 
 BATCH = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
 MATCHED_PART = "matched"  # which runs take over from one another; all other parts are written anew
 RERUN = "run the same command of curate again"
+EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +64,9 @@ class Results:
             raise
         except ValueError as error:
             raise OwnFile(path / "run.json", None, RERUN).damaged(error) from None
-        except (OSError, KeyError, TypeError):
-            raise InputError(
-                f"{path} holds no run.json of a finished run; run `make demo` first, which writes .demo/curated, "
-                "or give the output folder of curate.py"
-            ) from None
+        except (OSError, KeyError, TypeError) as error:
+            what = f"has a run.json of no run ({error!r})" if "run.json" in names(path) else described(path)
+            raise InputError(f"{path} {what}; {EXPECTED}") from None
 
     def __repr__(self) -> str:
         rows = self.facts["rows"]

@@ -17,6 +17,7 @@ from runtime.packed_rows import ENDING, read_blocks
 from runtime.storage.own_files import OwnFile, content_digest, intact
 from runtime.storage.paths import FullDisk, as_path, files, in_threads, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
+from runtime.storage.wrong_folders import described
 
 CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
 # Folders whose files are all known.
@@ -58,9 +59,7 @@ def verify(folder: str | PathLike[str]) -> str:
         if CLUSTERED in found:
             facts = _facts(path / CLUSTERED, CLUSTER)
             return _verified(path, _of_checksums(path, CLUSTERED, facts), _unknown(path, facts["checksums"]))
-    raise InputError(
-        f"{path} holds no run.json, {FACTS} or {CLUSTERED}; give the folder of a run, of metadata or of clusters"
-    )
+    raise InputError(f"{path} {described(path)}; give the folder of a run, of metadata or of clusters")
 
 
 def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:

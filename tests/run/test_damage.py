@@ -66,7 +66,7 @@ def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
 
 
 def test_a_folder_of_neither_a_run_nor_metadata_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no run.json, metadata.json or clusters.json"):
+    with pytest.raises(InputError, match="is empty; give the folder of a run, of metadata or of clusters"):
         verify(tmp_path)
 
 
@@ -144,4 +144,4 @@ def test_the_command_verifies_a_folder(run, tmp_path, capsys):
     with pytest.raises(SystemExit) as done:
         main([str(tmp_path)])
     assert done.value.code == 2
-    assert capsys.readouterr().err.startswith(f"verify: {tmp_path} holds no run.json")
+    assert capsys.readouterr().err.startswith(f"verify: {tmp_path} is empty; give the folder of a run")
