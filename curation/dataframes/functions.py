@@ -82,14 +82,17 @@ def dropped(
     config: CurationConfig | None = None,
     options: MatchOptions | None = None,
 ) -> DataFrame:
-    """Return `name` and `count` of what `match` counts as it reads the same pairs, under the names of run.json.
+    """Return `name` and `count` of what `match` reads and drops of the same pairs, under the names of run.json.
 
-    These are `records`, `pairs`, `cut_text` and `dropped.REASON`. The pairs are read once more, but not matched.
+    These are `records`, `pairs`, `cut_text` and `dropped.REASON`. The pairs are read and brought together by image once
+    more, but not matched. What is not there was not counted.
     """
     config, options = honoured(config), options or MatchOptions()
     entries = entries_for(config, metadata)
     rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
-    tallies = map_batches(rows, partial(tasks.tallies, plan=plan), tasks.TALLIES)
+    read = map_batches(rows, partial(tasks.tallies, plan=plan, unique=options.unique_images), tasks.COUNTED)
+    buckets = read.repartition("bucket")
+    tallies = map_batches(buckets, partial(tasks.all_tallies, max_texts=config.max_texts), tasks.TALLIES)
     return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from curation.balancing.sampling import sample_batch
 from curation.images import combine
-from curation.images.tasks import images_of, keyed, pack_pairs, runs, without_tallies
+from curation.images.tasks import images_of, key_of, keyed, pack_pairs, runs, tally_copies, without_tallies
 from curation.inputs import candidates
 from curation.inputs.tables.parquet import from_batch
 from curation.run import warm
@@ -20,6 +20,8 @@ from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, SAMPLED
 from metadata.entry_files import entries_file
 from runtime.arrow.buffers import require
+from runtime.buckets import Packer
+from runtime.packed_rows import Block
 from runtime.shipping import Shipped
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
@@ -31,6 +33,7 @@ BUCKETS = 1 << 10  # ranges of keys: enough for many tasks, and few enough that 
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
 BATCH_ROWS = 1 << 14  # of images that Spark gets at a time
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
+COUNTED = pa.schema([*BLOCKS, *TALLIES])  # a block, or a tally
 NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
 
@@ -59,12 +62,34 @@ def group(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
             yield images.slice(at, BATCH_ROWS)
 
 
-def tallies(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the tallies of reading a partition, as TALLIES rows."""
+def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.RecordBatch]:
+    """Yield the tallies of reading a partition, and its pairs, each text of an image once, as COUNTED.
+
+    `unique`: each row is an image of its own, and no pair is needed.
+    """
     _prepare()
-    for batch in _candidates(batches, plan):
-        counted = batch.filter(batch["tally"].is_valid())
-        yield pa.RecordBatch.from_arrays([counted["text"], counted["tally"]], schema=TALLIES)
+    tallied, packer = Tallies(), Packer(BUCKETS)
+    for run in runs(keyed(rows) for rows in without_tallies(_candidates(batches, plan), tallied)):
+        if not unique:
+            rows = combine.combine(run, plan.max_texts, tallied)
+            yield from map(_counted, packer.deal(rows, key_of(rows)))
+    yield from map(_counted, packer.finish())
+    yield pa.RecordBatch.from_pylist(_rows(tallied), COUNTED)
+
+
+def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
+    """Yield the tallies among COUNTED rows, given all of a bucket, and those of the texts that its images drop."""
+    _prepare()
+    tallied = Tallies()
+
+    def blocks() -> Iterator[pa.Buffer]:
+        for batch in batches:
+            for row in batch.select(TALLIES.names).filter(batch["name"].is_valid()).to_pylist():
+                tallied.add(row["name"], row["count"])
+            yield from (block.as_buffer() for block in batch["block"].drop_null())
+
+    tally_copies(blocks(), BUCKETS, max_texts, tallied)
+    yield pa.RecordBatch.from_pylist(_rows(tallied), TALLIES)
 
 
 def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
@@ -87,6 +112,14 @@ def sample(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.RecordBat
     opened = rates.array()
     for batch in batches:
         yield sample_batch(require(batch, SAMPLED), opened, seed)
+
+
+def _counted(block: Block) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], COUNTED)
+
+
+def _rows(tallied: Tallies) -> list[dict]:
+    return [{"name": row["name"], "count": int(row["value"])} for row in tallied.rows() if row["value"]]
 
 
 def _candidates(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:

@@ -65,12 +65,17 @@ def group(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.Re
         tallies.add(SHARED_UIDS, shared)
         rows = _with_signals(rows, signals & ~SEVERAL_URLS)
     tallies.add("texts", rows.num_rows)
-    tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
+    tally_duplicates(rows, tallies)
     for each in pc.value_counts(rows["judged"].drop_null()).to_pylist():
         name = each["values"]
         tallies.add(f"{'witness' if name in WITNESSES else 'undetermined'}.{name}", each["counts"])
     _tally_languages(rows, found, tallies)
     return _images(rows.filter(found), (np.cumsum(new_image) - 1)[found.to_numpy(zero_copy_only=False)])
+
+
+def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
+    """Count the rows that combined rows stand for besides themselves."""
+    tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
 
 
 def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, tallies: Tallies) -> pa.RecordBatch:

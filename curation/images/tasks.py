@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.images.combine import combine, group
+from curation.images.combine import combine, group, tally_duplicates
 from curation.images.uids import hashes, uid_hashes, uids
 from curation.inputs.crawl.page_signals import SIGNAL, SIGNALS
 from curation.matching.by_language import Matching
@@ -73,6 +73,12 @@ def images_of(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tal
     """Yield the matched images of blocks of pairs in this number of buckets, one bucket after the other."""
     for pairs in by_bucket(blocks, number, PAIRS, key_of):
         yield group(_combined(pairs, max_texts, tallies), tallies)
+
+
+def tally_copies(blocks: Iterable[bytes], number: int, max_texts: int, tallies: Tallies) -> None:
+    """Count what `images_of` drops, given blocks of KEYED rows that were not matched."""
+    for rows in by_bucket(blocks, number, KEYED, key_of):
+        tally_duplicates(_combined(rows, max_texts, tallies), tallies)
 
 
 def key_of(pairs: pa.RecordBatch) -> np.ndarray:

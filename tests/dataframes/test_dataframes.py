@@ -81,12 +81,17 @@ def test_thresholds_and_rates_are_those_of_the_job(folder, taken, cut):
 
 def test_what_reading_drops_is_counted_as_the_job_counts_it(folder, taken):
     facts = json.loads((folder / "job" / "run.json").read_text())
-    found = {row["name"]: row["count"] for row in pq.read_table(taken / "steps" / "dropped.parquet").to_pylist()}
+    found, spread = (
+        {row["name"]: row["count"] for row in pq.read_table(taken / cut / "dropped.parquet").to_pylist()}
+        for cut in ("steps", "spread")
+    )
     dropped = {name.removeprefix("dropped."): n for name, n in found.items() if name.startswith("dropped.")}
-    assert set(dropped) == {"empty_url", "empty_text", "not_http"}
-    assert dropped.items() <= facts["dropped"].items()
-    assert found["records"] - sum(dropped.values()) == found["pairs"]
+    of_images = {"duplicate_text", "text_over_limit"}
+    assert set(dropped) == {"empty_url", "empty_text", "not_http", *of_images}
+    assert dropped == {name: rows for name, rows in facts["dropped"].items() if rows}
+    assert found["records"] - sum(rows for name, rows in dropped.items() if name not in of_images) == found["pairs"]
     assert found["cut_text"] > 0
+    assert spread == found
 
 
 def test_no_rows_give_no_images_and_a_count_of_zero_for_each_entry(folder, taken):
