@@ -201,6 +201,7 @@ def _facts(tallies: Tallies, part: str) -> dict[str, Any]:
         "urls_of": part,
         "images": sum(reasons.values()),
         "not_tried": reasons.get("", 0),
+        "downloaded": tried.pop(SUCCESS, 0),
         "again": {name: images for name, images in tried.items() if name in PASSING},
         "not_again": {name: images for name, images in tried.items() if name not in PASSING},
     }

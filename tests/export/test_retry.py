@@ -174,6 +174,7 @@ def test_rows_are_those_of_a_naive_twin_and_img2dataset_reads_them(run, tmp_path
     facts = json.loads((tmp_path / "out" / "retry.json").read_text("utf-8"))
     counts = Counter(reasons.values())
     assert (facts["images"], facts["not_tried"], facts["urls_of"]) == (len(of_run), counts.pop(None), part)
+    assert facts["downloaded"] == counts.pop("success") > 0
     assert facts["again"] | facts["not_again"] == counts
     assert {*facts["again"]} == {*counts} & PASS
     assert said.startswith(f"{len(again)} URLs of {len(of_run)} to download again (")
