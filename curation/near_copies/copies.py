@@ -29,6 +29,7 @@ from curation.near_copies.words import (
     band_of,
     binaries,
     bytes_of,
+    hash_binaries,
     in_order,
     require_distance,
     shuffled,
@@ -55,6 +56,7 @@ SWEPT_PAIRS = 1 << 24  # that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
 _PAIRS = pa.schema([pa.field("later", pa.binary()), pa.field("earlier", pa.binary())])
 _COPIES = pa.schema([pa.field("key", pa.binary()), pa.field("leader", pa.binary())])
+_KEYED = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.binary())])
 _SENT = pa.schema([_COPIES.field("key")])
 
 
@@ -76,11 +78,14 @@ class Comparison:
 def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64) -> DataFrame:
     """Return all images that have a copy, with `copy_of`: their own uid if they stay, else the leader's uid.
 
-    `images` has one row each, with `uid`, with the `key` of its hash of so many bits (`keys_of_hashes`), and with any
-    other columns; it is read several times. Of images with one hash that with the smallest uid stays.
+    `images` has one row each, with `uid` and `hash`, bytes or hexadecimal digits of so many bits; without a hash it is
+    no copy. It may instead have the `key` of the hash (`keys_of_hashes`) and any other columns, which stay. `images` is
+    read several times. Of images with one hash that with the smallest uid stays.
     `work` is a local folder that all machines share, for what is found on the way; the rows are read from there.
     """
     require_distance(distance, bits)
+    if "key" not in images.columns:
+        return copies_of(_keyed(images, bits), distance, work, bits).select("uid", "copy_of")
     folder = make_folder(Path(work).absolute())
     require_shared(images.sparkSession, folder)
     compile_kernels({compare_some: 1})
@@ -93,6 +98,19 @@ def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
     """Return the keys of hashes, both as binaries; null is null, and a hash of another size is refused."""
     keys = _binary(shuffled(_words(hashes, bits)))
     return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
+
+
+def _keyed(images: DataFrame, bits: int) -> DataFrame:
+    """Return uid and key of the images that have a hash."""
+    if missing := {"uid", "hash"} - {*images.columns}:
+        raise InputError(f"the images have no column {' and '.join(sorted(missing))}; give uid and hash of each")
+    return map_batches(images.select("uid", "hash"), partial(_with_keys, bits=bits), _KEYED)
+
+
+def _with_keys(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        keys = keys_of_hashes(hash_binaries(batch["hash"], "hash"), bits)
+        yield pa.RecordBatch.from_arrays([batch["uid"], keys], schema=_KEYED).filter(keys.is_valid())
 
 
 def compare_some() -> None:

@@ -1,0 +1,100 @@
+"""Every Python example of README and docs/ runs in a test; here are those that no other file runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metadata import Entries
+from tests.support.checkout import ROOT, of_a_user
+from tests.support.online_run import Made
+from tests.support.stand_ins import needed
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+RUN_BY = {  # the test that runs the examples of a page
+    "README.md": "setup.cfg",
+    "docs/how-to/choosing-t.md": "tests/docs/test_docs.py",
+    "docs/how-to/dataframes.md": "tests/dataframes/test_page.py",
+    "docs/how-to/extending.md": "tests/gate/test_extending.py",
+    "docs/how-to/feeding-training.md": "tests/feeds/test_feeds.py",
+    "docs/how-to/gates.md": "tests/docs/test_docs.py",
+    "docs/how-to/library.md": "setup.cfg",
+    "docs/how-to/near-copies.md": "tests/docs/test_examples.py",
+    "docs/how-to/online-balancing.md": "tests/online/test_training.py",
+    "docs/how-to/soft-cap.md": "tests/docs/test_examples.py",
+    "docs/start/crawl-to-training.md": "tests/feeds/test_chain.py",
+    "docs/start/first-manifest.md": "tests/jobs/test_starter.py",
+    "docs/start/new-language.md": "tests/docs/test_docs.py",
+    "docs/start/quick-start.md": "tests/docs/test_docs.py",
+}
+
+
+def examples(page: str) -> list[str]:
+    return BLOCK.findall((ROOT / "docs" / page).read_text("utf-8"))
+
+
+def test_every_page_with_python_names_the_test_that_runs_it():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    with_python = {str(page.relative_to(ROOT)) for page in pages if BLOCK.search(page.read_text("utf-8"))}
+    assert with_python == RUN_BY.keys()
+    for page, test in RUN_BY.items():
+        assert Path(page).name in (ROOT / test).read_text("utf-8"), page
+
+
+@pytest.mark.spark
+def test_the_example_of_near_copies_finds_the_copies_of_pictures(spark, tmp_path, monkeypatch):
+    (example,) = examples("how-to/near-copies.md")
+    monkeypatch.chdir(tmp_path)
+    hashes = {"a": b"\0" * 8, "b": b"\0" * 7 + b"\x0f", "far": b"\xff" * 8, "broken": None, "also broken": None}
+    columns = {"uid": [*hashes], "phash": pa.array([*hashes.values()], pa.binary(8))}
+    (tmp_path / "hashes").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "hashes" / "00000.parquet")
+    names: dict = {"spark": spark}
+    exec(example.replace('"hashes"', f'"file://{tmp_path}/hashes"'), names)
+    assert names["copies"].columns == ["uid", "copy_of"]
+    found = dict(map(tuple, names["copies"].collect()))
+    assert found.keys() == {"a", "b"}
+    assert found["a"] == found["b"] in found
+
+
+@pytest.mark.spark
+def test_the_whole_run_as_a_function_keeps_images(sample, tmp_path):
+    (example,) = [each for each in examples("how-to/library.md") if not each.startswith(">>>")]
+    (tmp_path / "crawl").mkdir()
+    first = min((sample / "crawl").glob("*.wat.gz"))
+    (tmp_path / "crawl" / first.name).symlink_to(first)
+    rows = {"url": [f"http://a.example/{number}.jpg" for number in range(9)], "text": ["a dog in the park"] * 9}
+    pq.write_table(pa.table(rows), tmp_path / "pairs.parquet")
+    Entries.build({"en": ["dog", "the", "park"]}).save(tmp_path / "my-metadata")
+    (tmp_path / "opt-outs.txt").write_text("http://a.example/0.jpg\n")
+    environment = of_a_user(PYTHONPATH=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    kept = pq.read_table(tmp_path / "curated" / "curated")["url"].to_pylist()
+    assert int(done.stdout) == len(kept) > 5
+    assert "http://a.example/0.jpg" not in kept
+
+
+@pytest.mark.feeds
+def test_the_example_of_the_soft_cap_shows_each_image_as_often_as_its_weight_says(tmp_path, monkeypatch, capsys):
+    needed("torch")
+    (example,) = examples("how-to/soft-cap.md")
+    monkeypatch.chdir(tmp_path)
+    made = Made(tmp_path)
+    (tmp_path / "run").rename(tmp_path / "out")
+    made.index.folder.rename(tmp_path / "images-index")
+    weights = {row["uid"]: number % 3 for number, row in enumerate(made.there)}
+    (tmp_path / "drawn" / "weights").mkdir(parents=True)
+    table = {"uid": [*weights], "weight": pa.array([*weights.values()], pa.float64())}
+    pq.write_table(pa.table(table), tmp_path / "drawn" / "weights" / "00000.parquet")
+    names: dict = {"pair": lambda sample: sample["__uid__"]}
+    exec(example, names)
+    shown = [*names["dataset"]]
+    assert {uid: shown.count(uid) for uid in weights} == weights
+    assert int(capsys.readouterr().out) == 100
