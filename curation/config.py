@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
 from metadata.rules.text import RULES, Rules
-from runtime.errors import ParameterError, require_integer, require_one_of, require_several, require_share
+from runtime.errors import ParameterError, require_integer, require_one_of, require_several, require_share, typed
 
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
@@ -28,6 +28,7 @@ OtherThreshold = Literal["own", "same"]
 THRESHOLDS: tuple[OtherThreshold, ...] = get_args(OtherThreshold)
 
 
+@typed
 @dataclass(frozen=True)
 class CurationConfig:
     """The parameters of one curation; their defaults are those of the command line.

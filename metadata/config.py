@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from metadata.rules.text import RULES, Rules
-from runtime.errors import require_integer, require_number, require_one_of, require_share
+from runtime.errors import require_integer, require_number, require_one_of, require_share, typed
 
 ENGLISH = "en"  # has a least count or views instead of a share [1]
 BigramScore = Literal["association", "pmi"]
 BIGRAM_SCORES: tuple[BigramScore, ...] = get_args(BigramScore)
 
 
+@typed
 @dataclass(frozen=True)
 class MetadataConfig:
     """The parameters of one build; their defaults are those of the command line.

@@ -34,7 +34,7 @@ from metadata.entry_files import (
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.characters import have_letters
 from runtime.arrow.buffers import one_array, require
-from runtime.errors import InputError, require_several
+from runtime.errors import InputError, require_integer, require_several, typed
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import read_table
 from runtime.storage.paths import as_path, names, reachable, read_bytes
@@ -46,6 +46,7 @@ EXPECTED = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
 ABOUT = ("name", "starter", "versions", "licences")
 
 
+@typed
 @dataclass(frozen=True)
 class Entries:
     """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids.
@@ -60,9 +61,6 @@ class Entries:
     @classmethod
     def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
         """Return the entries given as {language code: strings}; a repeated, empty or null entry is refused."""
-        if not isinstance(lists, Mapping):
-            given = type(lists).__name__
-            raise InputError(f'entries are given as {given}; give those of each language, as {{"en": ["dog"]}}')
         columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
         rows = [
             pa.table({"language": pa.repeat(known.code, len(columns[known.code])), "entry": columns[known.code]})
@@ -128,6 +126,7 @@ class Entries:
         return self.table["language"][self._known(id)].as_py()
 
     def _known(self, id: int) -> int:
+        require_integer("id", id)
         if not 0 <= id < len(self):
             raise InputError(f"there is no entry {id}; ids go from 0 to {len(self) - 1}")
         return id

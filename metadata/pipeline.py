@@ -16,6 +16,7 @@ from metadata.stages.ngrams import ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
+from runtime.errors import typed
 from runtime.progress import Progress
 from runtime.storage.locks import owned
 from runtime.storage.own_files import checksums_in
@@ -28,6 +29,7 @@ log = logging.getLogger("metadata")
 _COUNTS = "counts"  # a folder of what is counted until entries are chosen
 
 
+@typed
 def build_metadata(
     engine: Given, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
 ) -> Entries:

@@ -16,9 +16,10 @@ from metadata.wikipedia import pageviews as views
 from metadata.wikipedia.files import WikipediaFile
 from metadata.wordnet import formats, packaged
 from metadata.wordnet.formats import WordnetFile
-from runtime.errors import require_several
+from runtime.errors import require_several, typed
 
 
+@typed
 @dataclass(frozen=True)
 class Sources:
     """The files of a build as their modules find them, and lists of entries that replace them in some languages."""

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from runtime.errors import typed
+
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 
@@ -17,6 +19,7 @@ class DeprecatedWarning(FutureWarning):
     """Something that a later release will not have is in use; unlike a DeprecationWarning it is shown by default."""
 
 
+@typed
 def deprecated(*, since: str, until: str, instead: str) -> Callable[[Called], Called]:
     """Return a decorator of a function or class that works as before and warns its callers.
 

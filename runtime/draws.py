@@ -10,10 +10,11 @@ from numbers import Integral
 import numpy as np
 
 from runtime.arrow.buffers import Strings, string_array, string_buffers
-from runtime.errors import InputError
+from runtime.errors import InputError, typed
 from runtime.kernels.hashes import number_keys, siphash
 
 
+@typed
 def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = None) -> np.ndarray:
     """Return one float64 in [0, 1) per uid; another seed or purpose gives independent numbers.
 

@@ -1,16 +1,37 @@
-"""Define the exceptions of all packages for input that cannot be used, and checks of config parameters."""
+"""Define the exceptions of all packages for input that cannot be used, and checks of parameters and their types."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any
+from types import FunctionType, NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from runtime.redaction import redacted
 
+Called = TypeVar("Called", bound=Callable[..., Any])
+_IN_WORDS = {
+    "str": "a string",
+    "bool": "True or False",
+    "Path": "a path",
+    "PathLike": "a path",
+    "Mapping": "a mapping",
+    "dict": "a mapping",
+    "Sequence": "a list",
+    "Iterable": "a list",
+    "Callable": "a function",
+    "Array": "an Arrow array",
+    "ChunkedArray": "an Arrow array",
+    "NoneType": "None",
+}
+_NUMBERS = {int, float, NoneType}
+_WITH_STAND_INS = "SparkSession"  # the class
 AGAIN = "run the same command again to go on"
 
 
@@ -117,3 +138,85 @@ def require_several(what: str, values: object) -> None:
     if isinstance(values, str | bytes | PathLike):
         one = redacted(values)[:40] if isinstance(values, str) else values
         raise InputError(f"{what} must be a sequence of strings; got one, {one!r}: put it into a list")
+
+
+def typed(called: Called) -> Called:
+    """Refuse arguments of other types than the annotations name, in a function or in all public methods of a class.
+
+    So does a class that checks its fields in __post_init__; another one is made of parts, which may be stand-ins.
+
+    Numbers, choices and strings in place of lists are left to `require_integer`, `require_one_of`, `require_several`
+    and their like, whose sentences say more; so is what is in a list or mapping.
+
+    >>> @typed
+    ... def kept(name: str, balance: bool = True) -> None: ...
+    >>> kept("a", balance="no")
+    Traceback (most recent call last):
+    runtime.errors.ParameterError: balance is of type str; give True or False
+    """
+    if not isinstance(called, type):
+        return _typed(called)
+    own = {"__init__"} if hasattr(called, "__post_init__") else set()
+    for name, member in [*vars(called).items()]:
+        if name.startswith("_") and name not in own:
+            continue
+        if isinstance(member, classmethod):
+            setattr(called, name, classmethod(_typed(member.__func__)))
+        elif isinstance(member, FunctionType):
+            setattr(called, name, _typed(member))
+    return called
+
+
+def _typed(function: Any) -> Any:
+    names = [*inspect.signature(function).parameters]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        hints = _hints(function)
+        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+            if name in hints and not _fits(value, hints[name]):
+                give = " or ".join(dict.fromkeys(_in_words(hints[name])))
+                raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
+        return function(*args, **kwargs)
+
+    return checked
+
+
+@functools.cache
+def _hints(function: Any) -> dict[str, Any]:
+    """Return the types of parameters, but for numbers and for types that only a type checker imports."""
+    hints = {}
+    for name, hint in function.__annotations__.items():
+        with suppress(NameError):
+            known = eval(hint, function.__globals__) if isinstance(hint, str) else hint
+            if not all(each in _NUMBERS for each in _of_union(known)):
+                hints[name] = known
+    return hints
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if len(kinds := _of_union(hint)) > 1:
+        return any(_fits(value, each) for each in kinds)
+    kind = get_origin(hint) or hint
+    kind = {None: NoneType, dict: Mapping, int: Integral, float: Real}.get(kind, kind)
+    if not isinstance(kind, type) or kind.__name__ == _WITH_STAND_INS:
+        return True
+    if getattr(kind, "_is_protocol", False):
+        has = (hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
+        return not isinstance(value, str) and all(has)  # a string has methods of many names
+    return isinstance(value, kind) or (kind in (Sequence, Iterable) and isinstance(value, PathLike))
+
+
+def _in_words(hint: Any) -> list[str]:
+    """Return what to give, for each type of a union.
+
+    >>> _in_words(str | PathLike[str] | None)
+    ['a string', 'a path', 'None']
+    """
+    kinds = [get_origin(each) or each for each in _of_union(hint)]
+    names = [getattr(kind, "__name__", str(kind)) for kind in kinds]
+    return [_IN_WORDS.get(name, name) for name in names]
+
+
+def _of_union(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

@@ -14,7 +14,7 @@ from pyarrow.parquet import ParquetFile
 from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
 from runtime.arrow.buffers import parts
-from runtime.errors import InputError
+from runtime.errors import InputError, require_integer, typed
 from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
@@ -24,6 +24,7 @@ VERSION = b"1"
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class EntryCounts:
     """The number of texts that contain each entry, with the digest of the entries to which its ids belong."""
@@ -34,6 +35,7 @@ class EntryCounts:
     @classmethod
     def zeros(cls, size: int, digest: str) -> "EntryCounts":
         """Return the counts of no texts."""
+        require_integer("size", size, 0)
         return cls(np.zeros(size, np.int64), digest)
 
     def count(self, entries: pa.Array | pa.ChunkedArray | Sequence) -> "EntryCounts":
@@ -160,7 +162,7 @@ def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Arra
 def _arrow(entries: Iterable) -> pa.Array:
     try:
         return pa.array(entries, ENTRY_IDS)
-    except (pa.ArrowException, OverflowError) as error:
+    except (pa.ArrowException, OverflowError, TypeError) as error:
         raise InputError(f"entries are no lists of int32 ids: {error}") from error
 
 

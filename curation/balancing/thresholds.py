@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES, CurationConfig
-from runtime.errors import InputError
+from runtime.errors import InputError, typed
 
 
 def tail_share(counts: ArrayLike, t: float) -> float:
@@ -89,6 +89,7 @@ class Distribution:
         return (int(self.sums[i + 1]) + int(self.sums[i + 2])) / (2 * self.total)
 
 
+@typed
 @dataclass(frozen=True)
 class Thresholds:
     """The threshold of each language, and the tail share that all languages share."""
@@ -141,8 +142,10 @@ def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config
     return Thresholds.same(counts, t) if config.one_threshold else Thresholds.of(counts, t, config.tail_share)
 
 
-def rates_of(counts: np.ndarray, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:
+@typed
+def rates_of(counts: ArrayLike, languages: Mapping[str, slice], thresholds: Thresholds) -> np.ndarray:
     """Return one float32 rate per id, over all languages; `languages` maps a language to its slice of ids."""
+    counts = _checked_counts(counts)
     out = np.ones(len(counts), np.float32)
     for language, ids in languages.items():
         out[ids] = rates(counts[ids], thresholds.of_language[language])
@@ -178,8 +181,8 @@ def threshold_for_size(
 
     `size_of` answers several thresholds, ascending, at once (one pass over the data); sizes never fall as t grows.
     """
-    if not target > 0:
-        raise InputError(f"the target size is {target}; it must be above 0")
+    if not isinstance(target, Real) or not target > 0:
+        raise InputError(f"the target size is {target!r}; it must be a number above 0")
     low, high = 1, _whole_threshold(upper)
     size = float(size_of([high])[0])
     if size < target:

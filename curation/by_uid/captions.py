@@ -20,7 +20,7 @@ from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sort
 from curation.by_uid.tables import KEY, ImageTable, Paths
 from curation.inputs.cleaning import clean_array
 from curation.run.results import Results
-from runtime.errors import InputError
+from runtime.errors import InputError, typed
 from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.versions import Version
@@ -79,6 +79,7 @@ def caption_rows(table: ImageTable, file: tuple[str, Version], source: str | Non
         yield rows if source is None else rows.filter(pc.equal(rows[SOURCE], source))
 
 
+@typed
 def build(
     tables: Paths,
     run: Results,

@@ -23,7 +23,7 @@ from curation.by_uid.mapped_rows import MappedRows, in_order, rows_of, save_rows
 from curation.by_uid.tables import KEY, ImageTable, Paths, key_columns, spelled
 from curation.run.finished import curated_files, pool_files
 from curation.run.results import Results
-from runtime.errors import InputError
+from runtime.errors import InputError, typed
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
@@ -69,6 +69,7 @@ class Clustered:
     without: int
 
 
+@typed
 def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Clustered:
     """Write the clusters of the run's images to one file, and count the images that have none.
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from curation.by_uid.mapped_rows import MappedRows, in_order, save_rows_of, sorted_schema
 from curation.by_uid.tables import KEY, ImageTable, Paths, spelled
 from curation.run.results import Results
-from runtime.errors import InputError
+from runtime.errors import InputError, typed
 from runtime.storage.arrays import mapped
 from runtime.storage.key_parts import MOST_PARTS, in_parts
 from runtime.storage.versions import Version
@@ -51,6 +51,7 @@ class Weighted:
     without: int
 
 
+@typed
 def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     """Write the weights of `tables` to one file, and count the images of the run that have none.
 

@@ -36,7 +36,7 @@ from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
 from runtime.engine.sql import map_batches
-from runtime.errors import InputError
+from runtime.errors import InputError, require_integer, typed
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
@@ -54,6 +54,7 @@ class Balance:
     seed: int = 0  # of the config that gave the thresholds
 
 
+@typed
 def match(
     pairs: DataFrame,
     metadata: Folder | Entries,
@@ -76,6 +77,7 @@ def match(
     return images.withMetadata("candidates", {DIGEST: entries.digest})
 
 
+@typed
 def dropped(
     pairs: DataFrame,
     metadata: Folder | Entries,
@@ -96,6 +98,7 @@ def dropped(
     return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
 
 
+@typed
 def count(
     matched: DataFrame,
     metadata: Folder | Entries,
@@ -119,6 +122,7 @@ def count(
     return counts.withMetadata("id", {DIGEST: entries.digest})
 
 
+@typed
 def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balance:
     """Return thresholds and rates, given all rows that `count` returns; they are collected, but for the entries."""
     config = honoured(config)
@@ -129,16 +133,19 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
     return Balance(found, rates_of(values, languages, found), _digest(counts, "id"), config.seed)
 
 
+@typed
 def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefacts: Folder | None = None) -> DataFrame:
     """Return the rows of a run's curated/, in no order: one text of each image, kept with its probability.
 
     Without a seed that of the config is taken which `thresholds` was given.
     """
+    seed = balance.seed if seed is None else seed
+    require_integer("seed", seed)
     require_columns(matched, SAMPLED.names, "match")
     if balance.digest is not None:
         _require_digest(matched, balance.digest)
     rates = save_array(_scratch() / f"rates-{uuid4().hex}.npy", balance.rates)
-    shipped, seed = sender(matched.sparkSession, artefacts, _scratch())(rates), balance.seed if seed is None else seed
+    shipped = sender(matched.sparkSession, artefacts, _scratch())(rates)
     return map_batches(matched.select(*SAMPLED.names), partial(tasks.sample, rates=shipped, seed=seed), CURATED)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
-from runtime.errors import ParameterError, require_several
+from runtime.errors import ParameterError, require_several, typed
 
 Folder = str | Path
 # Fields of CurationConfig that only a run can honour: any value but the default is refused.
@@ -23,6 +23,7 @@ NOT_HONOURED = {
 }
 
 
+@typed
 @dataclass(frozen=True)
 class MatchOptions:
     """The options of `match` besides pairs, metadata and numbers.

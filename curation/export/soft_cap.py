@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from curation.export.last_draw import LOGITS, Clocks, LastDraw
 from curation.report.numbers import counted
 from curation.run.making import Derived, Made
 from runtime.draws import hashes
-from runtime.errors import AGAIN, InputError, ParameterError, require_integer, require_number
+from runtime.errors import AGAIN, InputError, ParameterError, require_integer, require_number, typed
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, checksums_in, tally
 from runtime.storage.parquet import batches, part_writer, rows_of
@@ -43,6 +44,7 @@ PURPOSE = "soft cap"  # of the clocks
 WITHOUT, NOT_FINITE, GREATEST = "without a score", "not finite", "greatest "  # names of tallies; the last is of a file
 
 
+@typed
 @dataclass(frozen=True)
 class SoftCap:
     """How many images are drawn, and by which weighted sum of columns of scores."""
@@ -56,6 +58,9 @@ class SoftCap:
         require_integer("draws", self.draws, 1)
         if self.draws > MOST_DRAWS:
             raise ParameterError(f"is {self.draws:,}; it must be at most {MOST_DRAWS:,}", "draws")
+        for column, weight in self.weights.items():
+            if not (isinstance(weight, Real) and math.isfinite(weight)):
+                raise InputError(f"the weight of {column} is {weight!r}; give a finite number")
         require_number("penalty", self.penalty, 0, MOST_PENALTY)
         require_integer("seed", self.seed)
 

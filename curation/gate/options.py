@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from curation.by_uid.tables import Paths
 from curation.gate.expression_text import require_no_day_of_the_run, require_short
 from curation.gate.image_rules import OF_HOSTS
 from curation.gate.plan import GatePlan
-from runtime.errors import InputError, require_several
+from runtime.errors import InputError, require_integer, require_several, typed
 
 _PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "same_meaning", "captions")
 _SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
 
 
+@typed
 @dataclass(frozen=True)
 class GateOptions:
     """The options of a gate, before any of its files is found or opened.
@@ -55,8 +57,10 @@ class GateOptions:
     keep_removed: float | None = None
 
     def __post_init__(self) -> None:
-        if self.keep_removed is not None and not 0 < self.keep_removed <= 1:
-            raise InputError(f"keep_removed is {self.keep_removed}; it is a share of images, above 0 and at most 1")
+        share = self.keep_removed
+        if share is not None and not (isinstance(share, Real) and 0 < share <= 1):
+            raise InputError(f"keep_removed is {share!r}; it is a share of images, above 0 and at most 1")
+        require_integer("decontaminate_within", self.decontaminate_within, 0)
         for name in _SEVERAL:
             require_several(name, getattr(self, name))
         for table in self.images:

@@ -20,6 +20,7 @@ from curation.tars.pictures import TOO_LARGE
 from curation.tars.sources import PICTURE, TAR, Picture, Source, find, read
 from runtime.arrow.batching import gather
 from runtime.engine.choice import Given, engine_of
+from runtime.errors import typed
 from runtime.packages import require_packages
 from runtime.progress import Progress
 from runtime.storage.output_folders import require_apart
@@ -54,6 +55,7 @@ class Hashes(Filled):
     statuses: dict[str, int]  # pictures, and as NO_PICTURE keys of tars that have none, and no row
 
 
+@typed
 def hash_images(
     engine: Given,
     inputs: Sequence[str | PathLike[str]],

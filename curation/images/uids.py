@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.arrow.buffers import string_array, string_buffers
-from runtime.errors import InputError
+from runtime.arrow.buffers import Strings, string_array, string_buffers
+from runtime.errors import InputError, typed
 from runtime.kernels.hashes import xxhash
 from runtime.kernels.md5 import hex_digits, md5
 
@@ -18,7 +18,8 @@ SEED = 42  # of Spark's xxhash64
 _DIGITS = 32  # of a uid
 
 
-def uids(urls: pa.Array, given: pa.Array | None = None) -> pa.StringArray:
+@typed
+def uids(urls: Strings, given: Strings | None = None) -> pa.StringArray:
     """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or the `given` uid where it is not null.
 
     >>> uids(pa.array(["https://example.org/", None, "b.png"]), given=pa.array([None, None, "b"])).to_pylist()
@@ -27,10 +28,10 @@ def uids(urls: pa.Array, given: pa.Array | None = None) -> pa.StringArray:
     urls = string_array(urls, "urls")
     if given is None:
         return _digests(urls)
-    given = string_array(given, "uids").cast(pa.string())
-    _require_as_many(given, "uids", urls, "urls")
-    missing = given.is_null()
-    return pc.replace_with_mask(given, missing, _digests(urls.filter(missing))) if given.null_count else given
+    own = string_array(given, "uids").cast(pa.string())
+    _require_as_many(own, "uids", urls, "urls")
+    missing = own.is_null()
+    return pc.replace_with_mask(own, missing, _digests(urls.filter(missing))) if own.null_count else own
 
 
 def uid_hashes(uids: pa.Array) -> np.ndarray:

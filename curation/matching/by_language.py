@@ -23,11 +23,13 @@ from metadata.entries import Entries
 from metadata.languages import OTHER
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts, require, string_array
+from runtime.errors import InputError, typed
 
 Labelled = tuple[pa.DictionaryArray, pa.FloatArray]  # label and score of each text
 _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
 
 
+@typed
 @dataclass(frozen=True)
 class Matching:
     """All parts of matching: an identifier of languages, finders of entries, and rules of when a language counts."""
@@ -52,6 +54,8 @@ class Matching:
         """
         texts = string_array(texts, "texts")
         given = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
+        if len(given) != len(texts):
+            raise InputError(f"{len(given):,} languages came with {len(texts):,} texts; give one for each")
         return self._found(texts, given, Stated.nothing(len(texts)), None).select([each.name for each in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -23,13 +23,14 @@ from metadata.entry_files import digest_of
 from metadata.rules.characters import CharacterTable, character_table
 from metadata.rules.text import Rules, meta_can_match, meta_entry
 from runtime.arrow.buffers import list_array, string_array, string_buffers
-from runtime.errors import InputError
+from runtime.errors import InputError, typed
 from runtime.storage.arrays import open_arrays, save_arrays
 
 VERSION = 1  # of the saved form
 LEVELS = 4  # symbols that all walks over a group of texts take in step
 
 
+@typed
 @dataclass(frozen=True)
 class Matcher:
     """Finds the entries of one list in texts; an entry's id is its position in that list."""

@@ -19,12 +19,14 @@ from curation.run.results import Results
 from metadata.entries import Entries
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
+from runtime.errors import typed
 from runtime.progress import Progress
 from runtime.storage.output_folders import require_apart
 from runtime.terminal import in_one_line
 from runtime.warming import compile_kernels
 
 
+@typed
 def curate(
     engine: Given,
     config: CurationConfig,

@@ -20,12 +20,13 @@ from curation.run.ledger import digest_of
 from curation.schemas import MATCHED_VERSION
 from metadata.entries import Entries
 from metadata.entry_lists import FilesOfLanguages
-from runtime.errors import InputError, require_several
+from runtime.errors import InputError, require_several, typed
 
 PDQ, PDQ_BITS = "pdq", 256
 PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
 
 
+@typed
 @dataclass(frozen=True)
 class Options:
     """The options of a run besides inputs, metadata and numbers.

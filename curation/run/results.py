@@ -30,7 +30,7 @@ from curation.schemas import CURATED
 from metadata.languages import OTHER
 from runtime.arrow.buffers import parts
 from runtime.draws import draws
-from runtime.errors import InputError
+from runtime.errors import InputError, require_integer, require_share, typed
 from runtime.redaction import redacted
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import batches, read_table
@@ -45,6 +45,7 @@ RERUN = "run the same command of curate again"
 EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Results:
     """The output folder of a run of curate; `facts` is the content of run.json."""
@@ -118,6 +119,8 @@ class Results:
         Files come in an order that is drawn, the same each time: a file may hold the images of one input alone, so the
         first files would be no sample.
         """
+        if images is not None:
+            require_integer("images", images, 0)
         files = self.files(self.counted[0].name)
         order = np.argsort(draws(0, "files", pa.array([file.path.name for file in files], pa.string())))
         return _batches([files[number] for number in order], rows=images)
@@ -178,6 +181,7 @@ class Results:
 
         The share is drawn by uid, the same in every run, so that shares of two runs can be compared.
         """
+        require_share("share", share)
         columns = ["uid", "language", "probability"]
         batches = _batches(self.files("curated"), columns)
         some = [batch.filter(pa.array(draws(0, "compare", batch["uid"]) < share)) for batch in batches]

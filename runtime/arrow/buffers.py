@@ -19,6 +19,8 @@ def string_array(values: Strings, what: str) -> pa.Array:
     `what` names them in the sentence that refuses anything else; nulls pass.
     """
     require_several(what, values)
+    if hasattr(values, "columns"):
+        raise InputError(f"{what} must be strings; got a {type(values).__name__}: give one of its columns")
     try:
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from runtime.engine.interface import Engine
 from runtime.engine.local import Local
+from runtime.errors import ParameterError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,6 +26,11 @@ def engine_of(given: Given) -> Engine:
         return Local()
     if hasattr(given, "exchange"):
         return cast(Engine, given)
+    if not (callable(given) or hasattr(given, "sparkContext")):
+        raise ParameterError(
+            f"is of type {type(given).__name__}; give None for processes of this machine, Local(), or a Spark session",
+            "engine",
+        )
     return _spark(given)
 
 

@@ -1,7 +1,5 @@
 """Counts of texts for each entry: added up, saved, and refused where they are damaged."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 from curation.balancing import counts as counts_module
 from curation.balancing.counts import SEEN, EntryCounts
 from curation.schemas import COUNTS
+from metadata.entries import Entries
 from runtime.errors import InputError
 from tests.naive.sampling import naive_counts
 
@@ -19,8 +18,15 @@ TEXTS = st.lists(st.none() | st.lists(st.integers(0, 6), unique=True, max_size=5
 LISTS = pa.list_(pa.int32())
 
 
-def entries():
-    return SimpleNamespace(
+def stated(**members) -> Entries:
+    """Entries that have these members alone."""
+    entries = object.__new__(Entries)
+    vars(entries).update(members)
+    return entries
+
+
+def entries() -> Entries:
+    return stated(
         strings=pa.array(["a", "of", "crème", "犬", "猫"], pa.large_string()),
         languages={"en": slice(0, 2), "empty": slice(2, 2), "fr": slice(2, 3), "ja": slice(3, 5)},
         digest="d1",
@@ -126,7 +132,7 @@ def test_saved_counts_are_a_row_per_entry_and_open_again(tmp_path):
 
 
 def test_counts_of_no_entries_open_again(tmp_path):
-    none = SimpleNamespace(strings=pa.array([], pa.string()), languages={}, digest="d0")
+    none = stated(strings=pa.array([], pa.string()), languages={}, digest="d0")
     EntryCounts.zeros(0, "d0").save(tmp_path / "counts.parquet", none)
     assert len(EntryCounts.open(tmp_path / "counts.parquet")) == 0
 

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from curation.inputs.references import copies_like, is_table
 from curation.inputs.tables.dialects import DIALECTS
-from runtime.errors import InputError, ParameterError
+from runtime.errors import InputError, ParameterError, typed
 
 RECOGNISED = {  # in this order, and in any case
     "url": ("url", "URL", "image_url"),
@@ -28,6 +28,7 @@ FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header; PATTE
 FIELD = "{}_column of TableOptions"
 
 
+@typed
 @dataclass(frozen=True)
 class TableOptions:
     """The columns that hold the pairs: names, or for CSV and TSV without header numbers from 0; None: usual names.

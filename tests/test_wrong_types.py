@@ -1,0 +1,243 @@
+"""Whatever of a wrong type a program gives to a public name is refused in one sentence, before anything is done."""
+
+import inspect
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame
+
+import curation
+import metadata
+from curation import CurationConfig, EntryCounts, GateOptions, Matcher, Matching, Options, Results, Thresholds
+from curation.dataframes import Balance, MatchOptions
+from curation.export.soft_cap import SoftCap
+from curation.inputs.tables.columns import TableOptions
+from metadata import Entries, InputError, MetadataConfig, Sources
+from tests.support.written_run import write_run
+
+ENTRIES = Entries.build({"en": ["dog", "cat"]})
+COUNTS = EntryCounts.zeros(2, ENTRIES.digest)
+THRESHOLDS = Thresholds.of({"en": [1, 2]}, 1)
+WHERE_CHOSEN = ("spark", "engine")  # refused where it is called, as what only looks like a session may do
+
+
+def frame() -> DataFrame:
+    """A DataFrame of which nothing but the type is asked."""
+    return object.__new__(DataFrame)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Results:
+    return Results.open(write_run(tmp_path_factory.mktemp("run") / "out", ENTRIES, [[("dog", "en", [0])]] * 3, t=5))
+
+
+def calls(package: ModuleType, run: Results | None = None) -> dict:
+    """Return the public names of a package, each with the functions of it and values that they take."""
+    out = Path("nowhere", "out")
+    config = {"metadata": ENTRIES, "config": None}
+    build = {"tables": ["none.parquet"], "run": run, "path": out}
+    return {
+        "curation": {
+            "BalancedDataset": [],  # tests/online/test_dataset.py
+            "DeprecatedWarning": [],
+            "InputError": [],
+            "dataframes": [],
+            "CurationConfig": [(CurationConfig, {})],
+            "EntryCounts": [
+                (EntryCounts.zeros, {"size": 2, "digest": ""}),
+                (COUNTS.count, {"entries": [[0]]}),
+                (COUNTS.add_seen, {"batch": COUNTS.seen()}),
+                (COUNTS.by_language, {"languages": {}}),
+                (COUNTS.save, {"path": out, "entries": ENTRIES, "rates": None}),
+                (EntryCounts.open, {"path": out, "digest": None}),
+            ],
+            "GateOptions": [(GateOptions, {})],
+            "Matcher": [
+                (Matcher.build, {"entries": ["dog"], "rules": "unicode"}),
+                (Matcher.build(["dog"]).find, {"texts": ["dog"]}),
+            ],
+            "Matching": [
+                (Matching.of, {"entries": ENTRIES, "rules": "unicode", "model": None}),
+                (Matching.of(ENTRIES).find, {"texts": ["dog"], "languages": None}),
+            ],
+            "Options": [(Options, {})],
+            "Results": [
+                (Results.open, {"path": out}),
+                *(
+                    (getattr(run, name), given)
+                    for name, given in {
+                        "entries": {"code": "en"},
+                        "examples": {"ids": [0], "images": None},
+                        "thresholds": {"english_threshold": 1, "tail_share": None},
+                        "expected": {"thresholds": [THRESHOLDS], "images": None},
+                        "threshold_for": {"size": 1, "images": None},
+                        "kept": {"share": 1.0},
+                    }.items()
+                    if run
+                ),
+            ],
+            "Thresholds": [
+                (Thresholds.of, {"counts": {}, "english_threshold": 1, "tail_share": None}),
+                (Thresholds.same, {"counts": {}, "t": 1}),
+                (Thresholds.unlimited, {"counts": {}}),
+            ],
+            "captions": [(curation.captions.build, {**build, "source": None, "part_bytes": 1 << 20})],
+            "clusters": [(curation.clusters.build, build)],
+            "weights": [(curation.weights.build, build)],
+            "curate": [
+                (
+                    curation.curate,
+                    {
+                        "spark": None,
+                        "inputs": ["none.parquet"],
+                        "output": out,
+                        "options": None,
+                        "progress": None,
+                        **config,
+                        "config": CurationConfig(),
+                    },
+                )
+            ],
+            "deprecated": [(curation.deprecated, {"since": "1", "until": "2", "instead": ""})],
+            "draws": [(curation.draws, {"seed": 0, "purpose": "keep", "uids": ["a"], "numbers": None})],
+            "hash_images": [
+                (
+                    curation.hash_images,
+                    {
+                        "spark": None,
+                        "inputs": ["none"],
+                        "output": out,
+                        "pdq": False,
+                        "overwrite": False,
+                        "progress": None,
+                    },
+                )
+            ],
+            "keep_probability": [(curation.keep_probability, {"entries": [[0]], "rates": [0.5]})],
+            "rates": [(curation.rates, {"counts": [1], "t": 1})],
+            "rates_of": [(curation.rates_of, {"counts": [1, 2], "languages": {}, "thresholds": THRESHOLDS})],
+            "tail_share": [(curation.tail_share, {"counts": [1], "t": 1})],
+            "threshold": [(curation.threshold, {"counts": [1], "p": 0.1})],
+            "uids": [(curation.uids, {"urls": ["a"], "given": None})],
+        },
+        "metadata": {
+            "InputError": [],
+            "Entries": [
+                (Entries.build, {"lists": {"en": ["a"]}, "source": "list"}),
+                (Entries.of_table, {"table": ENTRIES.table}),
+                (Entries.open, {"directory": out}),
+                (ENTRIES.save, {"directory": out, "facts": None}),
+                *((function, {"id": 0}) for function in (ENTRIES.entry, ENTRIES.language)),
+                *((function, {"code": "en"}) for function in (ENTRIES.of, ENTRIES.only, ENTRIES.ids)),
+            ],
+            "MetadataConfig": [(MetadataConfig, {})],
+            "Sources": [
+                (
+                    Sources.find,
+                    {
+                        **dict.fromkeys(["wordnet", "wikipedia", "pageviews", "frequencies"], ()),
+                        **dict.fromkeys(["lists", "languages", "wikipedia_code"]),
+                    },
+                )
+            ],
+            "build_metadata": [
+                (
+                    metadata.build_metadata,
+                    {
+                        "spark": None,
+                        "config": MetadataConfig(),
+                        "sources": Sources(),
+                        "output": out,
+                        "progress": None,
+                    },
+                )
+            ],
+        },
+        "curation.dataframes": {
+            "DIGEST": [],
+            "Folder": [],
+            "Balance": [],
+            "MatchOptions": [(MatchOptions, {}), (TableOptions, {})],
+            "match": [(curation.dataframes.match, {"pairs": frame(), "options": None, **config})],
+            "dropped": [(curation.dataframes.dropped, {"pairs": frame(), "options": None, **config})],
+            "count": [(curation.dataframes.count, {"matched": frame(), "artefacts": None, **config})],
+            "thresholds": [(curation.dataframes.thresholds, {"counts": frame(), "config": None})],
+            "sample": [
+                (
+                    curation.dataframes.sample,
+                    {
+                        "matched": frame(),
+                        "balance": Balance(THRESHOLDS, np.ones(2), None),
+                        "seed": None,
+                        "artefacts": None,
+                    },
+                )
+            ],
+        },
+    }[package.__name__]
+
+
+PACKAGES = [curation, metadata, curation.dataframes]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_every_public_name_and_each_of_its_parameters_is_looked_at(package):
+    called = calls(package)
+    assert called.keys() == {*package.__all__}
+    for function, given in (each for name in called for each in called[name] if each[1]):
+        assert given.keys() == inspect.signature(function).parameters.keys(), function
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    taken = []
+    for function, given in (each for several in calls(package, run).values() for each in several):
+        names = [field.name for field in fields(function)] if is_dataclass(function) else [*given]
+        for name in (name for name in names if name not in WHERE_CHOSEN):
+            try:
+                function(**given | {name: object()})
+                taken.append((function.__qualname__, name))
+            except InputError:
+                continue
+            except Exception as error:
+                taken.append((function.__qualname__, name, error))
+    assert taken == []
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        (lambda: Matching.of(["dog"]), "entries is of type list; give Entries"),
+        (lambda: Thresholds.of([1, 2], 1), "counts is of type list; give a mapping"),
+        (lambda: Thresholds.of({}, "1"), "the threshold is '1'; it must be an integer"),
+        (lambda: curation.curate(print, None, inputs=["a"], metadata="m", output="o"), "NoneType; give CurationConfig"),
+        (lambda: curation.curate(print, {}, inputs=["a"], metadata="m", output="o"), "dict; give CurationConfig"),
+        (lambda: curation.dataframes.match(frame(), ENTRIES, {"seed": 1}), "dict; give CurationConfig or None"),
+        (lambda: curation.dataframes.match([], ENTRIES), "pairs is of type list; give DataFrame"),
+        (lambda: Options(gate="x"), "gate is of type str; give GateOptions or None"),
+        (lambda: Options(columns="url"), "columns is of type str; give TableOptions"),
+        (lambda: GateOptions(images=["a"]), "each table of images must be a sequence of strings; got one, 'a'"),
+        (lambda: GateOptions(decontaminate_within="4"), "decontaminate_within is '4'; it must be an integer"),
+        (lambda: CurationConfig(balance="x"), "balance is of type str; give True or False"),
+        (lambda: CurationConfig(min_language_scores=[0.5]), "min_language_scores is of type list; give a mapping"),
+        (lambda: SoftCap(float("nan"), 5), "weights is of type float; give a mapping"),
+        (lambda: SoftCap({"clip": float("nan")}, 5), "the weight of clip is nan; give a finite number"),
+        (lambda: SoftCap({"clip": "1"}, 5), "the weight of clip is '1'; give a finite number"),
+        (lambda: curation.draws(0, 3, ["a"]), "purpose is of type int; give a string"),
+        (lambda: Matching.of(ENTRIES).find(["a", "b"], ["en"]), "1 languages came with 2 texts; give one for each"),
+        (lambda: Matching.of(ENTRIES).find(pd.DataFrame({"text": ["a"]})), "got a DataFrame: give one of its columns"),
+        (lambda: Matcher.build(["dog"]).find(pa.table({"text": ["a"]})), "Table; give a list or an Arrow array"),
+        (lambda: Sources.find(lists=["dog"]), "lists is of type list; give a mapping or None"),
+    ],
+)
+def test_the_sentence_says_what_to_give(mistake, sentence):
+    with pytest.raises(InputError) as refusal:
+        mistake()
+    assert sentence in str(refusal.value)
