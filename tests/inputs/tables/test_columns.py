@@ -66,7 +66,7 @@ def test_columns_can_be_named():
 
 def test_a_column_of_uids_can_be_named_or_left_out():
     columns = {"url": [URL], "text": ["x"], "uid": ["0"], "md5": ["1"]}
-    for uid_column, expected in ((None, "0"), ("md5", "1"), ("none", None)):
+    for uid_column, expected in ((None, "0"), ("md5", "1"), ("none", None), (("none", "md5"), None)):
         assert of_parquet(columns, TableOptions(uid_column=uid_column))[0][0].get("uid") == expected
     with pytest.raises(InputError, match=r"no column key for the uid; it has url, text, uid, md5: .*--uid-column"):
         of_parquet(columns, TableOptions(uid_column="key"))
