@@ -41,13 +41,19 @@ def cut(batches: Iterable[pa.RecordBatch], length: int) -> Iterator[pa.RecordBat
     """Yield CANDIDATES batches with texts of at most `length` characters, and then a tally of those that were cut."""
     total = 0
     for batch in batches:
-        texts, number = shorter(batch["text"], length)
+        texts, number = shorter(texts_of(batch), length)
         if number:
             total += number
+            texts = pc.coalesce(texts, batch["text"])
             batch = batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), texts)
         yield batch
     if total:
         yield tallies(Counter({CUT: total}))
+
+
+def texts_of(rows: pa.RecordBatch) -> pa.Array:
+    """Return the texts of CANDIDATES; null for a tally, whose `text` is a name."""
+    return pc.if_else(rows["tally"].is_null(), rows["text"], None)
 
 
 def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from curation.exclusion.sets import hosts
 from curation.inputs.candidates import ROWS as ROWS_READ
-from curation.inputs.limits import shorter
+from curation.inputs.limits import shorter, texts_of
 from curation.language.hosts import host_languages
 from curation.language.identify import Identifier
 from curation.schemas import LABELS
@@ -27,8 +27,7 @@ def with_host_languages(
     The host is that of the page, or else of the image. Labels are those of the texts as they are matched.
     """
     for rows in gather_rows(batches, ROWS, BYTES):
-        texts = pc.if_else(rows["url"].is_valid(), rows["text"], None)  # of tallies, it is a name
-        texts, _ = shorter(texts, max_text_length)
+        texts, _ = shorter(texts_of(rows), max_text_length)
         labelled = identifier.predict(texts)
         urls = pc.coalesce(rows["page_url"], rows["url"]).dictionary_encode()  # a page has many images
         found = host_languages(texts, labelled, hosts(urls.dictionary, str.lower).take(urls.indices))

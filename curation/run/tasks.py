@@ -153,7 +153,7 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
     compile_kernels(warm.needed(task))  # on machines where the driver has not
     name = stamps.name_of(task)
     batches_read = (each for source in task for each in _read(source, columns, plan))
-    found = plan.candidates(counted(batches_read))
+    found = plan.candidates(_counted_pairs(batches_read))
     if buckets:
         file, tallies = f"{name}{ENDING}", Tallies()
         blocks = pack_pairs(found, plan.open(), plan.max_texts, buckets, tallies)
@@ -163,6 +163,13 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
         tallies = write_unique(found, plan.open(), stamps.folder / file)
     stamps.write(task, [file], tallies)
     return Tallies()
+
+
+def _counted_pairs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield CANDIDATES batches, and count their rows but for tallies."""
+    for batch in batches:
+        advance(rows=batch["tally"].null_count)
+        yield batch
 
 
 def _read(source: Input, columns: TableOptions, plan: MatchPlan) -> Iterator[pa.RecordBatch]:

@@ -32,11 +32,11 @@ def cut(batches, length) -> tuple[list, int]:
     return texts, tallies["cut_text"]
 
 
-def read(path) -> tuple[list, Tallies]:
+def read(path, length: int = CONFIG.max_text_length) -> tuple[list, Tallies]:
     """The pairs of a file as url and text, and what was tallied, as a worker has them."""
     (source,) = inputs.find([str(path)])
     tallies = Tallies()
-    batches = limits.cut(limits.tally_damage(inputs.read(source), str(path)), CONFIG.max_text_length)
+    batches = limits.cut(limits.tally_damage(inputs.read(source), str(path)), length)
     rows = [row for batch in without_tallies(batches, tallies) for row in batch.to_pylist()]
     return [(row["url"], row["text"]) for row in rows], tallies
 
@@ -59,6 +59,23 @@ def test_no_rows_and_tallies_pass_as_they_are():
     tally = candidates({"url": None, "text": "dropped.a_name_that_is_longer", "tally": 3})
     batches = list(limits.cut([candidates(), tally], 100))
     assert [batch.to_pylist() for batch in batches] == [[], tally.to_pylist()]
+
+
+@pytest.mark.parametrize("length", [1, 2, 6, 77])
+def test_names_of_tallies_are_never_cut(tmp_path, length):
+    paths = [tmp_path / f"{'a' * 77}{name}.jsonl" for name in "bc"]
+    told = Tallies()
+    for path in paths:
+        path.write_text('{"url": "http://a/b", "text": "a dog"}\n{\n')
+        told += read(path, length)[1]
+    assert [told[name] for name in ("files", "records", "pairs", "dropped.bad_json")] == [2, 4, 2, 2]
+    assert told.beginning("damaged.") == {str(path): 1 for path in paths}
+    assert told["cut_text"] == (2 if length < len("a dog") else 0)
+
+
+def test_in_one_batch_texts_are_cut_and_tallies_are_not():
+    batch = candidates({"url": "http://a/", "text": "a dog"}, {"url": None, "text": "records", "tally": 3})
+    assert next(limits.cut([batch], 3))["text"].to_pylist() == ["a d", "records"]
 
 
 def test_a_batch_without_long_texts_is_the_same_object():

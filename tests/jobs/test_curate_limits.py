@@ -103,6 +103,11 @@ def test_texts_are_cut_before_they_are_matched(job, command, first, kind, tmp_pa
     assert facts(tmp_path / "out")["rows"]["pairs"] == facts(first)["rows"]["pairs"]
 
 
+def test_progress_counts_pairs_and_no_tallies(first):
+    read = json.loads((first / "times.json").read_text())["stages"]
+    assert [stage["rows"] for stage in read if stage["stage"].startswith("match ")] == [facts(first)["rows"]["pairs"]]
+
+
 def test_a_run_of_broken_files_stops_before_anything_looks_whole(job, command, kind, tmp_path, capsys):
     folder = tmp_path / "broken"
     folder.mkdir()
