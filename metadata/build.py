@@ -29,7 +29,7 @@ from metadata.words.segment import ICU_VERSION
 from runtime.arrow.batching import gather
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import with_secrets
-from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.own_files import OwnFile, is_sound, own_files
 from runtime.storage.parquet import read_table
 from runtime.storage.versions import version_of
 from runtime.storage.whole import STAMP, Parts
@@ -109,9 +109,12 @@ class Build:
         return {code: self._dumps(code) for code in self.sources.counted} | kept
 
     def has(self, part: Part) -> bool:
-        """Return whether a part is whole, and made from the same files and numbers."""
+        """Return whether a part is whole and undamaged, and made from the same files and numbers."""
         stamp = self.parts.stamp(part.name)
-        return stamp is not None and stamp["made_from"] == json.loads(json.dumps(part.made_from))
+        if stamp is None or stamp["made_from"] != json.loads(json.dumps(part.made_from)):
+            return False
+        folder = self.parts.folder / part.name
+        return all(is_sound(OwnFile(folder / name, each, AGAIN)) for name, each in stamp.get("checksums", {}).items())
 
     def sources_of(self, code: str, read: Read) -> list[Source]:
         """Return the sources of a language, in the order in which they own entries; count in `read` what they hold."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 from isal import isal_zlib as zlib  # its checksums take a tenth of the time
 
 from runtime.errors import InputError
+from runtime.storage.own_files import checksum_of
 from runtime.storage.paths import is_url
 from runtime.storage.whole import whole
 
@@ -73,14 +74,16 @@ def unpack(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
     return pa.ipc.read_record_batch(_CODEC.decompress(packed, int(head["unpacked"])), schema)
 
 
-def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> None:
-    """Write blocks to a file that is whole under its name."""
-    with whole(path) as partial, partial.open("wb") as file:
-        passed = 0
-        for block in chain([packed(schema.serialize())], blocks):
-            file.write(block.data)
-            passed = _passed(block, passed)
-        file.write(packed(_END, passed).data)
+def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
+    """Write blocks to a file that is whole under its name; return its checksum."""
+    with whole(path) as partial:
+        with partial.open("wb") as file:
+            passed = 0
+            for block in chain([packed(schema.serialize())], blocks):
+                file.write(block.data)
+                passed = _passed(block, passed)
+            file.write(packed(_END, passed).data)
+        return checksum_of(partial)
 
 
 def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:

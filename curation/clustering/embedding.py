@@ -14,16 +14,16 @@ import pyarrow as pa
 
 from curation.clustering.encoder import Encoder
 from curation.run.finished import curated_files, matched_files
-from curation.run.recorded import stamp_of
+from curation.run.recorded import recorded, stamp_of
 from curation.run.results import Results
 from runtime.arrow.buffers import parts
 from runtime.draws import draws
-from runtime.errors import InputError
+from runtime.errors import AGAIN, InputError
 from runtime.progress import advance
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile
+from runtime.storage.own_files import OwnFile, is_sound
 from runtime.storage.parquet import batches, part_writer
-from runtime.storage.paths import make_folder, names, remove
+from runtime.storage.paths import in_threads, make_folder, names, remove
 from runtime.storage.whole import STAMP, read_json, write_json
 from runtime.tallies import Tallies
 
@@ -73,8 +73,10 @@ def missing_spans(files: Sequence[OwnFile], rows: Sequence[int], folder: Path) -
         for number, (file, end) in enumerate(zip(files, rows, strict=True))
         for begin in range(0, end, SPAN)
     ]
-    done = names(folder)
-    return [span for span in spans if not {span.name, stamp_of(span.name)} <= done], len(spans)
+    checksums = recorded([str(folder / span.name) for span in spans])
+    own = [OwnFile(folder / span.name, checksums.get(str(folder / span.name)), AGAIN) for span in spans]
+    sound = in_threads(lambda file: file.checksum is not None and is_sound(file), own)
+    return [span for span, is_done in zip(spans, sound, strict=True) if not is_done], len(spans)
 
 
 def embed(span: Span, how: Embedding) -> Tallies:

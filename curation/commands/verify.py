@@ -1,4 +1,4 @@
-"""The command `clip-verify`: check that a finished run, metadata or clusters are undamaged, without Spark."""
+"""The command `clip-verify`: check that what a command wrote is undamaged, without Spark."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
-        "Check that the files of a finished run, of metadata or of clusters are as they were written, and name those "
-        "that are damaged, missing or not of the run.",
+        "Check that the files of a folder that one of the commands has finished are as they were written, and name "
+        "those that are damaged, missing or not of the folder.",
     )
     parser.add_argument(
         "run",
         metavar="RUN",
         type=absolute,
-        help="output folder of clip-curate, clip-metadata or clip-cluster; or its URL",
+        help="output folder of clip-curate, clip-metadata, clip-export, clip-remove, clip-hash, clip-score, "
+        "clip-cluster or clip-align, or an index of the online loader; or its URL",
     )
     return parser.parse_args(argv)

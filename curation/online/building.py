@@ -29,7 +29,7 @@ from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.arrays import sums_of, write_batches
 from runtime.storage.locks import is_free
-from runtime.storage.own_files import OwnFile, checksums_in
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in
 from runtime.storage.paths import absolute
 from runtime.storage.whole import read_json, write_json
 from runtime.tallies import Tallies
@@ -120,8 +120,8 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
     path = made.path("", file_name(number))
     rows = gather_rows(_rows(scan, number, made.tallies), block_rows, maxsize, exact=True)
     checksum = write_batches(path, WRITTEN, rows)
-    for each in (path, sums_of(path)):
-        made.wrote("", each.name, checksum)
+    made.wrote("", path.name, checksum_of(path))
+    made.wrote("", sums_of(path).name, checksum)
     made.tallies.add(f"{SAMPLES}{number}", scan.samples)
 
 
@@ -134,12 +134,16 @@ def _rows(scan: Scan, number: int, tallies: Tallies) -> Iterator[pa.RecordBatch]
             yield pa.RecordBatch.from_arrays(columns, schema=WRITTEN)
 
 
+def _sums_name(number: int) -> str:
+    return sums_of(Path(file_name(number))).name
+
+
 def _described(shards: list[Shard], tallies: Tallies) -> list[dict]:
     """Return what index.json says of the shards."""
     checksums = checksums_in(tallies)
     samples, matched = (tallies.take(name) for name in (SAMPLES, MATCHED))
     numbers = [
-        {"samples": int(samples[name]), "matched": int(matched.get(name, 0)), "checksum": checksums[file_name(number)]}
+        {"samples": int(samples[name]), "matched": int(matched.get(name, 0)), "checksum": checksums[_sums_name(number)]}
         for number, name in enumerate(map(str, range(len(shards))))
     ]
     return [asdict(shard) | more for shard, more in zip(shards, numbers, strict=True)]

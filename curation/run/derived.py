@@ -15,7 +15,9 @@ Exports, removals and indexes are such folders, local or at a URL. An example, f
 
 A part, here `urls/`, gets its name when all its files are there; at a URL, whose parts cannot be renamed, its files are
 there before. In both places the folder is whole once it has the file `whole_by`, which a caller writes last. What is
-done is in stamps below `.work` (`ledger`), with all that tasks tallied; the stamps go when the folder is whole.
+done is in stamps below `.work` (`ledger`), with all that tasks tallied; the stamps go when the folder is whole. Before
+a command goes on it compares what is done with the checksums in these stamps, and makes anew what is damaged. Last of
+all, `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.run.ledger import digest_of
-from curation.run.making import STAMPS, Derived
+from curation.run.making import CHECKSUMS, STAMPS, Derived
 from runtime.engine.choice import Given, engine_of
 from runtime.errors import InputError
 from runtime.progress import Progress
@@ -98,12 +100,14 @@ def deriving(
         if not has_begun:
             _clear(parts)
             write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
-        remove(folder / wanted.whole_by)
+        for name in (wanted.whole_by, CHECKSUMS):
+            remove(folder / name)
         found = names(folder)
         for name in found - finished(found):
             remove(folder / name)
+        derived = Derived(parts, wanted.made_from, progress or Progress(), engine_of(engine))
         try:
-            yield Derived(parts, wanted.made_from, progress or Progress(), engine_of(engine))
+            yield derived
         except BaseException:
             parts.owner.require()  # it may be the folder of a run that has taken over
             if not _are_stamped(folder):
@@ -113,6 +117,8 @@ def deriving(
         for name in files_below(folder):
             if name.endswith(PARTIAL):  # of a task, or a command, that was killed
                 remove(folder / name)
+        if wanted.whole_by != "run.json":  # which lists checksums itself
+            derived.seal()
         _clear_work(parts)
 
 

@@ -163,6 +163,10 @@ class Steps:
         inputs, unique = self.request.files, self.request.options.unique_images
         plan = self._match_plan
         ledger = self.output.ledger(inputs, unique)
+        if ledger.done:
+            with self.progress.stage("compare what is done"):
+                ledger.stamps.forget_damaged()
+            ledger = self.output.ledger(inputs, unique)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(inputs)} files"):
             buckets = 0 if unique else pair_buckets(inputs)
             tasks.match(self.engine, ledger, self.request.options.columns, plan, buckets)
@@ -171,6 +175,7 @@ class Steps:
         ledger.prune()
         tallies = require_sound(ledger.tallies(), self.request.config)
         if not unique:
+            checksums_in(tallies)  # of pairs/, which are in its stamps
             with self.progress.stage("group by image", "ranges"):
                 tallies += tasks.group(self.engine, ledger, plan.max_texts, self.output.parts.begin("matched"))
         self.output.finish_matched(tallies)

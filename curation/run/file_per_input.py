@@ -84,6 +84,9 @@ def fill(
             remove(folder / name)
         write_json(folder / STAMP, claim.description)
         ledger = claim.ledger(folder, inputs)
+        if ledger.done:
+            ledger.stamps.forget_damaged()
+            ledger = claim.ledger(folder, inputs)
         summary = folder / f"_{claim.called}.json"
         if ledger.missing:
             remove(summary)  # else it would describe a folder that holds more by and by

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from curation.inputs.files import Input
 from runtime.arrow.batching import gather
+from runtime.errors import AGAIN
+from runtime.storage.own_files import OwnFile, checksums_in, is_sound
 from runtime.storage.paths import files, files_below, in_threads, remove
 from runtime.storage.whole import EARLIER, STAMP, read_json, write_json
 from runtime.tallies import Tallies
@@ -66,6 +68,22 @@ class Stamps:
             stamp = _stamp(content) if content else None
             if stamp and stamp.made_from == self.made_from and names >= {*stamp.files}:
                 yield path, stamp
+
+    def forget_damaged(self) -> None:
+        """Remove the stamps of tasks of which a file is not as it was written: these tasks are to be done again."""
+        stamped = [(path, file) for path, stamp in self.read() for file in self._recorded(stamp)]
+        sound = in_threads(is_sound, (file for _, file in stamped))
+        for path in {path for (path, _), is_whole in zip(stamped, sound, strict=True) if not is_whole}:
+            remove(path)
+
+    def _recorded(self, stamp: Stamp) -> Iterator[OwnFile]:
+        """Yield the files of a stamp whose checksums its task has tallied."""
+        parts = {part.name: part for part in self.parts}
+        checksums = checksums_in(Tallies(stamp.tallies))
+        for name in checksums.keys() & {*stamp.files}:
+            part, _, rest = name.partition("/")
+            path = parts[part] / rest if part in parts else (self.root or self.folder) / name
+            yield OwnFile(path, checksums[name], AGAIN)
 
 
 def is_stamp(content: object) -> bool:

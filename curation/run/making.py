@@ -11,14 +11,16 @@ from typing import Generic, TypeVar
 from curation.inputs.files import Input
 from curation.run.ledger import Ledger, Stamps
 from runtime.engine.interface import Engine
-from runtime.errors import InputError
+from runtime.errors import AGAIN, InputError
 from runtime.progress import Progress
 from runtime.storage.output_folders import Claimed
-from runtime.storage.own_files import OwnFile, recorded
-from runtime.storage.paths import make_folder, names, remove
+from runtime.storage.own_files import OwnFile, checksum_of, checksums_in, intact, recorded
+from runtime.storage.paths import files_below, make_folder, names, remove
+from runtime.storage.whole import write_json
 from runtime.tallies import Tallies
 
 STAMPS = ".stamps"  # ends the name of the folder of a part's stamps, below the folder of work
+CHECKSUMS = ".checksums.json"  # of all files of a whole folder; programs that read the folder pass over the name
 Content = TypeVar("Content")
 
 
@@ -77,6 +79,7 @@ class Derived:
     made_from: str
     progress: Progress
     _engine: Engine
+    _checksums: dict[str, str] = field(default_factory=dict)  # of the files that tasks have made
 
     @property
     def path(self) -> Path:
@@ -118,6 +121,9 @@ class Derived:
         folders = tuple(map(self.parts.reopen, parts))
         own = make_folder(work / f"{'+'.join(parts)}{STAMPS}")
         stamps = Stamps(own, self.made_from, folders, None if parts else self.path)
+        if names(own):
+            with self.progress.stage("compare what is done"):
+                stamps.forget_damaged()
         ledger = Ledger.of(stamps, [*known])
         if ledger.missing:
             within = folders[0].parent if parts else self.path
@@ -130,12 +136,19 @@ class Derived:
             )
         for part in parts:
             self.finish(part)
+        self._checksums.update(checksums_in(ledger.tallies()))
         return ledger.sums
 
     def finish(self, part: str) -> None:
         """Give a part its name, also one that the driver has written itself (`parts.reopen`)."""
         self.parts.owner.require()
         self.parts.finish(part)
+
+    def seal(self) -> None:
+        """List the checksums of all files of the folder, for `clip-verify`."""
+        found = sorted({*files_below(self.path)} - {CHECKSUMS})
+        checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in found}
+        write_json(self.path / CHECKSUMS, {"checksums": checksums})
 
     def forget(self) -> None:
         """Forget what is done, so that nothing is left after an error."""
@@ -144,6 +157,11 @@ class Derived:
         for name in names(work):
             if name.endswith(STAMPS):
                 remove(work / name)
+
+
+def _checksum(path: Path) -> str:
+    with intact(OwnFile(path, None, AGAIN)) as local:
+        return checksum_of(local)
 
 
 def items_of(own: Sequence[OwnFile]) -> list[Item[OwnFile]]:

@@ -43,13 +43,13 @@ def _in_folder(folder: str, paths: list[str]) -> dict[str, str]:
     names = {path.rpartition("/")[2]: path for path in paths}
     stamps = [own / name for name in (STAMP, *map(stamp_of, names)) if name in present]
     facts = [own.parent / name for name in names_in(above or "/") if name in FACTS]
-    known = {name: each for found in in_threads(_of_stamp, stamps) for name, each in found.items()}
+    known = {name: each for found in in_threads(checksums_of, stamps) for name, each in found.items()}
     of_parts = {name: each for found in in_threads(_checksums, facts) for name, each in found.items()}
     known |= {name: of_parts[f"{part}/{name}"] for name in names if f"{part}/{name}" in of_parts}
     return {path: known[name] for name, path in names.items() if name in known}
 
 
-def _of_stamp(path: Path) -> dict[str, str]:
+def checksums_of(path: Path) -> dict[str, str]:
     """Return the checksums in a stamp: among the tallies of a task, or by name."""
     content = read_json(path)
     if is_stamp(content):

@@ -157,7 +157,7 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
     if buckets:
         file, tallies = f"{name}{ENDING}", Tallies()
         blocks = pack_pairs(found, plan.open(), plan.max_texts, buckets, tallies)
-        write_blocks(stamps.folder / file, PAIRS, blocks)
+        tally(tallies, Path(file), write_blocks(stamps.folder / file, PAIRS, blocks))
     else:
         file = f"{name}.parquet"
         tallies = write_unique(found, plan.open(), stamps.folder / file)

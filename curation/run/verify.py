@@ -1,4 +1,4 @@
-"""Check file by file that a finished run, metadata or clusters are undamaged, for `clip-verify`."""
+"""Check file by file that a folder which one of the commands wrote is undamaged, for `clip-verify`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 
 from curation.inputs.references import FOLDER
 from curation.run.ledger import STAMP_NAME, is_stamp
+from curation.run.making import CHECKSUMS
+from curation.run.recorded import checksums_of
 from curation.run.results import RERUN
 from metadata.entry_files import ENTRIES, FACTS
 from runtime.errors import InputError
 from runtime.packed_rows import ENDING, read_blocks
-from runtime.storage.own_files import OwnFile, content_digest, intact
-from runtime.storage.paths import FullDisk, as_path, files, in_threads, names, reachable, read_bytes
+from runtime.storage.own_files import OwnFile, content_digest, intact, part_files
+from runtime.storage.paths import FullDisk, as_path, files, files_below, in_threads, names, reachable, read_bytes
 from runtime.storage.whole import EARLIER, STAMP, content_of, is_exact, read_json, text_of
 from runtime.storage.wrong_folders import described
 
@@ -24,6 +26,12 @@ CLUSTERED = "clusters.json"  # of a folder that clip-cluster wrote
 PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters", "copies")
 NAMED = 5  # files that a sentence names
 BUILD, CLUSTER = "build the metadata again", "cluster again with --overwrite"
+MAKE = "make the folder again, under another name or with --overwrite"
+REMEDIES = {
+    CLUSTERED: CLUSTER,
+    CHECKSUMS: MAKE,
+    STAMP: "delete what is not of this folder, and run the command that made it again",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Check:
 
 
 def verify(folder: str | PathLike[str]) -> str:
-    """Return a sentence if all files of a run, of metadata or of clusters are as they were written; else InputError."""
+    """Return a sentence if all files of a folder of ours are as they were written; else InputError."""
     path = as_path(folder)
     with reachable(path):
         found = names(path)
@@ -59,7 +67,13 @@ def verify(folder: str | PathLike[str]) -> str:
         if CLUSTERED in found:
             facts = _facts(path / CLUSTERED, CLUSTER)
             return _verified(path, _of_checksums(path, CLUSTERED, facts), _unknown(path, facts["checksums"]))
-    raise InputError(f"{path} {described(path)}; give the folder of a run, of metadata or of clusters")
+        if CHECKSUMS in found:
+            facts = _facts(path / CHECKSUMS, MAKE)
+            more = sorted({*files_below(path)} - {CHECKSUMS, *facts["checksums"]})
+            return _verified(path, _of_checksums(path, CHECKSUMS, facts), more)
+        if STAMP in found:
+            return _verified(path, *_of_stamps(path))
+    raise InputError(f"{path} {described(path)}; give a folder that a command of this project has finished")
 
 
 def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
@@ -67,7 +81,7 @@ def _verified(folder: Path, checks: list[Check], unknown: list[str]) -> str:
     faults += [f"{name} is not of this run" for name in unknown]
     if faults:
         more = f", and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
-        remedy = CLUSTER if checks[0].name == CLUSTERED else _remedy(faults)
+        remedy = REMEDIES.get(checks[0].name) or _remedy(faults)
         raise InputError(f"{folder} is not as it was written: {', '.join(faults[:NAMED])}{more}; {remedy}")
     return f"{folder}: all {len(checks):,} files are as they were written"
 
@@ -113,6 +127,17 @@ def _of_checksums(path: Path, name: str, facts: dict) -> list[Check]:
     return [Check(name, lambda: None), *known]
 
 
+def _of_stamps(path: Path) -> tuple[list[Check], list[str]]:
+    """Return the checks of tables of hashes, scores or embeddings, and the names of the tables without a stamp."""
+    jsons = [file for file in files(path, ".json") if file.name.startswith("_")]
+    checks = [
+        Check(file.name, partial(_require_json, file)) for file in sorted(jsons, key=lambda file: file.name != STAMP)
+    ]
+    named = {name: each for file in jsons for name, each in checksums_of(file).items()}
+    checks += [Check(name, partial(_require_bytes, path / name, each)) for name, each in sorted(named.items())]
+    return checks, sorted({file.name for file in part_files(path)} - named.keys())
+
+
 def _of_sources(path: Path) -> list[Check]:
     """Return the checks of what was counted of the sources of metadata, where that is on this machine."""
     checks = []
@@ -155,6 +180,11 @@ def _require_bytes(path: Path, checksum: str) -> None:
 def _require_exact(path: Path) -> None:
     if not is_exact(read_bytes(path)):
         raise ValueError("its checksum differs")
+
+
+def _require_json(path: Path) -> None:
+    if not is_exact(read_bytes(path)):
+        _require_stamp(path)
 
 
 def _require_stamp(path: Path) -> None:

@@ -18,7 +18,7 @@ from isal import isal_zlib as zlib  # its checksums take a quarter of the time
 
 from runtime.errors import InputError
 from runtime.redaction import hidden
-from runtime.storage.paths import files, is_outside, is_url, staged
+from runtime.storage.paths import FullDisk, files, is_outside, is_url, staged
 from runtime.tallies import Tallies
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
@@ -58,6 +58,17 @@ def intact(file: OwnFile) -> Iterator[Path]:
         file.path.fs.get_file(file.path.path, str(local))
         _require(file, local)
         yield local
+
+
+def is_sound(file: OwnFile) -> bool:
+    """Say whether a file exists with the bytes of its checksum."""
+    try:
+        with intact(file):
+            return True
+    except FullDisk:  # where a file at a URL is copied to
+        raise
+    except (FileNotFoundError, InputError):
+        return False
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     with pytest.raises(InputError, match="out is not empty; give a new or empty folder, or --overwrite"):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
+    assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
 
 
 def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
@@ -97,7 +97,7 @@ def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run,
     with pytest.raises(InputError, match="out holds what another command began, .* run that one again, or give"):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace("others"))
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    assert list(all_bytes(tmp_path / "out")) == ["uids.npy"]
+    assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
 
 
 @pytest.mark.spark

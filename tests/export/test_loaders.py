@@ -69,7 +69,7 @@ def second(written: Path, t: str = "5") -> SecondLoader:
 
 
 def test_names_are_those_that_the_loaders_open(written, run):
-    assert {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()} == {
+    assert {path.relative_to(written).as_posix() for path in written.rglob("[!.]*") if path.is_file()} == {
         "text_probabilities/0/0.json",
         "text_probabilities/99/1999.json",
         "text_probabilities/21/4321.json",

@@ -54,7 +54,11 @@ def test_samples_are_those_of_webdataset(run, tars, tmp_path):
     found, expected = both(run, tmp_path, [tars])
     assert len(found) == len(run.kept) > 10
     assert found == [*map(plain, expected)]
-    assert {path.name for path in (tmp_path / "mds").iterdir()} == {"00000.00000.mds", "00001.00000.mds", "index.json"}
+    assert {path.name for path in (tmp_path / "mds").glob("[!.]*")} == {
+        "00000.00000.mds",
+        "00001.00000.mds",
+        "index.json",
+    }
 
 
 def test_captions_stand_beside_the_text_and_the_drawn_one_is_that_of_webdataset(run, tars, captions, tmp_path):

@@ -68,7 +68,7 @@ def test_the_subset_file_has_each_uid_as_often_as_it_is_drawn(run, scored, tmp_p
     drawn = {uid: number for uid, number in scored.counts.items() if number}
     assert read_subset(tmp_path / "out" / "uids.npy") == drawn
     assert weights_in(tmp_path / "out") == drawn
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"uids.npy", "weights"}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"uids.npy", "weights"}
     assert (scored.without, scored.not_finite) == (3, 2)
     said = (
         f"uids.npy with 90 uids (of {len(drawn)} images; 3 without a score and 2 with one that is not finite are left"

@@ -64,7 +64,10 @@ def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, t
         found = samples_in(tmp_path / "out" / tar.name)
         assert [*found.items()] == [*expected.items()]
     assert sentence.startswith(f"{len(texts)} samples in 3 tars in ")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"sizes.json", *(f"{stem}.tar" for stem in NUMBERS)}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {
+        "sizes.json",
+        *(f"{stem}.tar" for stem in NUMBERS),
+    }
 
 
 def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, captions, tmp_path, capsys):

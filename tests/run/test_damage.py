@@ -65,8 +65,8 @@ def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
         Results.open(run).kept()
 
 
-def test_a_folder_of_neither_a_run_nor_metadata_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is empty; give the folder of a run, of metadata or of clusters"):
+def test_a_folder_that_no_command_has_finished_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is empty; give a folder that a command of this project has finished"):
         verify(tmp_path)
 
 

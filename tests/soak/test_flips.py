@@ -154,7 +154,7 @@ def test_damaged_stamps_do_not_count(table, finished, tmp_path):
     made_from = read_json(next((finished / "pairs").glob("_*.json")))["made_from"]
 
     def stamps(folder: Path) -> dict:
-        return {path.name: stamp for path, stamp in Stamps(folder / "pairs", made_from).read().items()}
+        return {path.name: stamp for path, stamp in Stamps(folder / "pairs", made_from).read()}
 
     def answer(folder: Path) -> bool:
         return stamps(folder).items() <= right.items()

@@ -58,7 +58,7 @@ def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     """Write the embeddings of a run's texts, as clip-cluster does, without Spark and without a model."""
     monkeypatch.setattr(embedding, "Encoder", lambda path: PlainEncoder())
     monkeypatch.setattr(embedding, "SPAN", 50)
-    folder.mkdir()
+    embedding.embeddings_folder(folder, {"texts": "pool"}, overwrite=False)
     files = matched_files(Results.open(run))
     spans, _ = embedding.missing_spans(files, [number_of(file) for file in files], folder)
     for span in spans:

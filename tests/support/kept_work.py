@@ -1,0 +1,96 @@
+"""Folders of exports and others that broke off before their last task, and how each is gone on with."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import online
+from curation.exclusion import Exclusion
+from curation.export.datacomp import DataComp
+from curation.export.forms import export
+from curation.export.huggingface import HuggingFace
+from curation.export.mds import Mds
+from curation.export.metaclip import MetaClip
+from curation.export.removal import remove
+from curation.export.retry import Retry
+from curation.export.webdataset import WebDataset
+from tests.support import own_tables
+from tests.support.downloaded import results
+from tests.support.finished_run import FinishedRun, finished_run, image
+from tests.support.in_turn import in_turn, killed_at
+from tests.support.online_run import write_tar
+
+FILES = [".work/*/*", "*.tar", "*.mds", "*.arrow", "*.npy", "text_*/*/*", "keys.parquet"]  # that a command may keep
+
+
+class Inputs:
+    """A run, tars of its images, and tables of them."""
+
+    def __init__(self, folder: Path):
+        self.run: FinishedRun = finished_run(folder / "run", [image(number) for number in range(60)], files=3)
+        self.tars, uids = folder / "images", [row["uid"] for row in self.run.images]
+        self.tars.mkdir()
+        for number in range(3):
+            write_tar(self.tars / f"{number:05}.tar", self.run.images[number::3])
+        captions = {"uid": uids[::2], "caption": [f"of {uid}" for uid in uids[::2]]}
+        scores = {"uid": uids, "clip": [float(number % 7) for number in range(60)]}
+        self.captions, self.scores = folder / "captions.parquet", folder / "scores.parquet"
+        for path, columns in ((self.captions, captions), (self.scores, scores)):
+            pq.write_table(pa.table(columns), path)
+        self.status = results(folder / "status", [{"uid": uid, "status": "success"} for uid in uids])
+        pq.write_table(
+            pa.table({"uid": uids, "status": ["failed_to_download"] * 60, "error_message": ["timed out"] * 60}),
+            self.status / "00000.parquet",
+        )
+        self.pictures = own_tables.write_tars(folder / "pictures")
+
+    def form(self, name: str) -> object:
+        """Return the form of an export by its name here."""
+        return {
+            "huggingface": lambda: HuggingFace("pairs"),
+            "huggingface --captions": lambda: HuggingFace("pairs", captions=[self.captions]),
+            "metaclip": MetaClip,
+            "metaclip --tars": lambda: MetaClip([self.tars]),
+            "webdataset": lambda: WebDataset([self.tars]),
+            "mds": lambda: Mds([self.tars], shard_bytes=20_000),
+            "retry": lambda: Retry([self.status]),
+            "datacomp --scores": lambda: DataComp(scores=[self.scores], weights=["clip=1"], draws=90),
+        }[name]()
+
+    def make(self, name: str, session: object, out: Path) -> None:
+        """Make a folder, or go on with it."""
+        if name == "removal":
+            remove(session, self.run.path, Exclusion.of(regexes=["7"]), out)
+        elif name == "index":
+            online.build([self.tars], self.run.path, out, spark=session)
+        elif name == "hashes":
+            own_tables.write_hashes(self.pictures, out)
+        elif name == "scores":
+            own_tables.write_scores(self.pictures, out)
+        elif name == "embeddings":
+            with pytest.MonkeyPatch.context() as patched:
+                own_tables.write_embeddings(self.run.path, out, patched)
+        else:
+            export(session, self.run.path, out, self.form(name))
+
+
+EXPORTS = ["huggingface", "huggingface --captions", "metaclip", "metaclip --tars", "webdataset", "mds", "retry",
+           "datacomp --scores"]  # fmt: skip
+DERIVED = [*EXPORTS, "removal", "index"]
+TABLES = ["hashes", "scores", "embeddings"]  # which are gone on with when they are whole, too
+
+
+def broken_off(make: Callable[[object, Path], object], folder: Path) -> Path:
+    """Return a folder as it is where a command ends before its last task; some of its work is kept."""
+    begun: list[int] = []
+    make(in_turn(begun.append), folder / "quiet")
+    with suppress(KeyboardInterrupt):
+        make(in_turn(killed_at(begun[-1])), folder / "out")
+    kept = [stamp for stamp in (folder / "out" / ".work").glob("*.stamps/_*.json") if json.loads(stamp.read_text())]
+    assert kept, "nothing is kept"
+    return folder / "out"
