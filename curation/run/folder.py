@@ -32,7 +32,7 @@ from runtime.storage.output_folders import usable
 from runtime.storage.own_files import OwnFile, checksums_in, own_files
 from runtime.storage.parquet import first_rows
 from runtime.storage.paths import is_url, make_folder, names, remove
-from runtime.storage.whole import Parts, read_json, write_json
+from runtime.storage.whole import Parts, read_json, require_no_link, write_json
 from runtime.tallies import Tallies
 
 SAMPLE_ROWS = 1000  # curated rows of which the report shows some of each language
@@ -68,6 +68,8 @@ class Output:
             try:
                 if overwrite or require_like(folder, description):
                     _clear(folder)
+                for name in PARTS:
+                    require_no_link(folder / name)
                 _clear_work(work, () if overwrite else REOPENED)
                 write_json(work / CLAIM, stamped(description))
             except BaseException:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -107,7 +108,10 @@ def own(folder: Path, wait: bool = False) -> Owner:
 
     InputError where another process has the lock; with `wait` it is taken once it is free.
     """
-    return Owner(folder, None if is_url(folder) else _locked(folder, wait))
+    if is_url(folder):
+        return Owner(folder, None)
+    _require_own(folder / WORK)
+    return Owner(folder, _locked(folder, wait))
 
 
 @contextmanager
@@ -137,6 +141,20 @@ def is_free(folder: Path) -> bool:
     """Return whether a folder is new or empty, but for the files of a run that has begun, or was killed, so far."""
     left = finished(names(folder / WORK)) - {LOCK, TOKEN}
     return finished(names(folder)) <= {WORK} and all(map(_RUN.fullmatch, left))
+
+
+def _require_own(work: Path) -> None:
+    """Refuse a folder of unfinished work that is a link or someone else's, or that holds such: what is in it goes.
+
+    Whoever owns the folder above may have put it there.
+    """
+    for path in (work, *(work / name for name in ([] if os.path.islink(work) else names(work)))):
+        with suppress(OSError):  # of a run that has ended at this moment; `_locked` says what else it is
+            found = path.lstat()
+            if stat.S_ISLNK(found.st_mode):
+                raise InputError(f"{path} is a link, which is not followed; remove it, or give another output folder")
+            if found.st_uid not in (os.getuid(), work.parent.stat().st_uid):
+                raise InputError(f"{path} belongs to someone else; remove it, or give another output folder")
 
 
 def _impossible(folder: Path, error: OSError) -> InputError:

@@ -166,10 +166,10 @@ def make_folder(folder: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, if it exists."""
+    """Remove a file, or a folder with all in it, if it exists; of a link the link alone."""
     if is_url(path):
         list(in_threads(path.fs.rm_file, path.fs.find(path.path)))
-    elif path.is_dir():
+    elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         if path.is_dir():  # a listing was late: what it lacked is in the next one
             shutil.rmtree(path, ignore_errors=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from runtime.errors import AGAIN
+from runtime.errors import AGAIN, InputError
 from runtime.storage.own_files import OwnFile, checksum_of, intact
 from runtime.storage.paths import as_path, files, is_url, make_folder, move_files, read_bytes, remove, room, staged
 
@@ -133,6 +133,14 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
+def require_no_link(part: Path) -> None:
+    """Refuse a link for the folder of a part: what is not of the part would be removed from where it leads."""
+    if not is_url(part) and part.is_symlink():
+        raise InputError(
+            f"{part} is a link, which is not followed; put the folder there, or give another output folder"
+        )
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts below `folder`; unfinished ones are below `work`, which is on the same disk or object store.
@@ -157,6 +165,7 @@ class Parts:
             self._take_stamp(name)
             return self.folder / name
         folder = self._reopened(name)
+        require_no_link(self.folder / name)
         if (self.folder / name).exists():
             remove(folder)
             (self.folder / name).rename(folder)

@@ -189,3 +189,16 @@ def test_files_of_another_version_are_refused(folder):
     write_json(stamp, (read_json(stamp) or {}) | {"version": 0})
     with pytest.raises(InputError, match="version of this program"):
         claimed(folder / "out")
+
+
+@pytest.mark.parametrize("name", ["pairs", "matched", "curated"])
+def test_a_link_for_a_part_is_refused_and_goes_where_the_folder_is_emptied(tmp_path, name):
+    claimed(tmp_path / "out")
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "dog.jpg").touch()
+    (tmp_path / "out" / name).symlink_to(tmp_path / "photographs")
+    with pytest.raises(InputError, match=f"out/{name} is a link, which is not followed; put the folder there"):
+        claimed(tmp_path / "out")
+    claimed(tmp_path / "out", overwrite=True)
+    assert names(tmp_path / "photographs") == {"dog.jpg"}
+    assert name not in names(tmp_path / "out")

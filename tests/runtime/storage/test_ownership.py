@@ -1,6 +1,7 @@
 """One process at a time writes into a folder, and nothing of what it needed for that stays."""
 
 import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.storage import locks
-from runtime.storage.locks import is_free, own, owned
-from runtime.storage.paths import names
+from runtime.storage.locks import WORK, is_free, own, owned
+from runtime.storage.paths import names, remove
 
 
 @pytest.fixture(params=["with locks", "without locks"])
@@ -127,3 +128,43 @@ def test_the_lock_of_a_run_that_begins_in_a_folder_which_has_replaced_this_ones_
     with pytest.raises(InputError, match="another run is writing"):
         own(folder)
     next_one.end()
+
+
+def test_links_for_unfinished_work_are_refused_and_not_followed(tmp_path):
+    photographs = tmp_path / "photographs"
+    (photographs / ("0a" * 16)).mkdir(parents=True)
+    (photographs / "dog.jpg").touch()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / WORK).symlink_to(photographs)
+    with pytest.raises(InputError, match=r"out/.work is a link, which is not followed; remove it"), owned(out):
+        pass
+    (out / WORK).unlink()
+    (out / WORK).mkdir()
+    (out / WORK / "matched").symlink_to(photographs)
+    with pytest.raises(InputError, match=r"out/.work/matched is a link"), owned(out):
+        pass
+    assert names(photographs) == {"0a" * 16, "dog.jpg"}
+
+
+def test_unfinished_work_of_someone_else_is_refused(tmp_path, monkeypatch):
+    (tmp_path / WORK).mkdir()
+    (tmp_path / WORK / "lock").touch()
+    others, lstat = os.stat(tmp_path / WORK).st_uid + 1, Path.lstat
+
+    def of_others(path: Path) -> os.stat_result:
+        found = lstat(path)
+        return os.stat_result((*found[:4], others, *found[5:])) if path.name == "lock" else found
+
+    monkeypatch.setattr(Path, "lstat", of_others)
+    with pytest.raises(InputError, match=r".work/lock belongs to someone else; remove it, or give another"):
+        own(tmp_path)
+
+
+def test_what_is_removed_of_a_link_is_the_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "dog.jpg").touch()
+    (tmp_path / "link").symlink_to("elsewhere")
+    remove(tmp_path / "link")
+    assert names(tmp_path) == {"elsewhere"}
+    assert names(tmp_path / "elsewhere") == {"dog.jpg"}
