@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 
 from runtime.errors import InputError
 
@@ -57,7 +59,34 @@ def cache_folder() -> Path:
     # Spark names workers a folder of their executor's own, which is below the one that the machine's executors share.
     while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
         disk = disk.parent
-    return own_folder(disk / f"clip-curation-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS")
+    folder, remedy = disk / f"clip-curation-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS"
+    try:
+        return own_folder(folder, remedy)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{folder} cannot be a folder ({error.strerror}); remove what is there, or {remedy}") from None
+
+
+class _CheckedFile(IndexDataCacheFile):
+    """Numba's files of a kernel, with checksums: of damaged ones the kernel is compiled again."""
+
+    def _load_index(self) -> dict:
+        with suppress(Exception):  # what is cut off may raise anything as it is unpickled
+            return super()._load_index()
+        return {}
+
+    def _load_data(self, name: str) -> Any:
+        content = Path(self._data_path(name)).read_bytes()
+        if _checksum(content[:-4]) != content[-4:]:
+            raise OSError("its checksum differs")  # which Numba takes for a file that is gone
+        return super()._load_data(name)
+
+    def _dump(self, obj: object) -> bytes:
+        content = super()._dump(obj)
+        return content + _checksum(content)  # behind the end of the pickle, where nobody reads on
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(4, "little")
 
 
 def cached(**options: Any) -> Callable[[Callable], Any]:
@@ -79,6 +108,7 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
             kernel = numba.njit(cache=True, **options)(function)
             if folder in Path(kernel.stats.cache_path).parents:  # else Numba has chosen one that was not looked at
                 file = kernel._cache._cache_file
+                file.__class__ = _CheckedFile
                 file._source_stamp = (file._source_stamp, *map(_state_of, (source, *_KERNELS)))
                 return kernel
     return numba.njit(**options)(function)

@@ -19,7 +19,7 @@ from pathlib import Path
 from runtime import terminal
 from runtime.arguments import flag
 from runtime.caches import require_safe
-from runtime.errors import AGAIN, InputError, ParameterError, refusal_in, without_secrets
+from runtime.errors import AGAIN, InputError, ParameterError, few_files, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.packages import missing_package
 from runtime.progress import current
@@ -125,6 +125,8 @@ def sentence_for(error: Exception) -> tuple[str, int] | None:
 
 def spark_failure(text: str) -> tuple[str, int]:
     """Return the sentence for an error that Spark raised, and the exit status."""
+    if ("JAVA_GATEWAY_EXITED" in text or "Too many open files" in text) and (reason := few_files()):
+        return reason, FAILED
     refused = refusal_in(text)
     if refused:
         return refused, BAD_INPUT
@@ -147,6 +149,8 @@ def _outside(error: Exception) -> str:
         return f"{NO_SPACE} {Path(error.filename).parent if error.filename else tempfile.gettempdir()}; {MAKE_ROOM}"
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
         return _denied(error.filename, error.errno == errno.EROFS)
+    if isinstance(error, OSError) and error.errno == errno.EMFILE and (reason := few_files()):
+        return reason
     if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename:
         return f"{error.filename} can be neither made nor opened ({error.strerror}); give another path"
     return f"{' '.join(str(error).split()) or type(error).__name__}; {AGAIN}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import resource
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +33,7 @@ _IN_WORDS = {
 }
 _NUMBERS = {int, float, NoneType}
 _WITH_STAND_INS = "SparkSession"  # the class
+OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
 AGAIN = "run the same command again to go on"
 
 
@@ -69,6 +71,14 @@ class ParameterError(InputError):
     def spelled(self, spell: Callable[[str], str]) -> str:
         """Return the message with each name as `spell` spells it."""
         return f"{' and '.join(map(spell, self.names))} {self.fault}"
+
+
+def few_files() -> str | None:
+    """Return what to do about the limit of open files, where it is low."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY or limit >= OPEN_FILES:
+        return None
+    return f"only {limit:,} files may be open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
 
 
 def require_utf8(name: str) -> None:

@@ -144,3 +144,36 @@ def test_a_kernel_is_compiled_again_when_another_file_that_it_inlines_has_change
     results = [call(source).stdout.split()[0] for _ in range(2)]
     (source / "inner.py").write_text((source / "inner.py").read_text().replace("x + x", "x + x + x"))
     assert [*results, call(source).stdout.split()[0]] == ["42", "42", "63"]
+
+
+@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: data[:-1]])
+def test_a_file_of_the_cache_that_is_cut_or_empty_is_made_again(source, ending, damage):
+    assert call(source).stdout.split()[0] == "42"
+    (file,) = source.rglob(f"*{ending}")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    done = call(source)
+    assert (done.stdout.split()[:1], done.stderr) == (["42"], "")
+    assert file.read_bytes()[: len(whole) // 2] == whole[: len(whole) // 2]
+
+
+def test_a_bit_that_flips_in_compiled_code_is_not_run(source):
+    assert call(source).stdout.split()[0] == "42"
+    (file,) = source.rglob("*.nbc")
+    data = bytearray(file.read_bytes())
+    for at in range(0, len(data), 97):
+        data[at] ^= 1
+    file.write_bytes(data)
+    done = call(source)
+    assert (done.stdout.split()[:1], done.stderr, done.returncode) == (["42"], "", 0)
+
+
+def test_a_file_where_the_folder_of_the_cache_should_be_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    (tmp_path / f"clip-curation-{os.getuid()}").touch()
+    with pytest.raises(InputError, match=r"clip-curation-\d+ cannot be a folder \(File exists\); remove what is there"):
+        caches.cache_folder()
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / f"clip-curation-{os.getuid()}"))
+    with pytest.raises(InputError, match="cannot be a folder .*; remove what is there, or name another disk"):
+        caches.cache_folder()

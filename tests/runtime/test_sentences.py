@@ -1,11 +1,13 @@
 """The sentence for each way in which Spark fails; the texts are those that Spark 4.3 gave in such cases, shortened."""
 
+import errno
 import logging
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
 from metadata import InputError
+from runtime import errors
 from runtime.console import command, spark_failure
 from runtime.storage.paths import reachable
 
@@ -163,3 +165,17 @@ def test_a_url_without_its_package_names_the_extra_that_brings_it():
     sentence = r"s3://b/k cannot be used \(s3fs is not installed: pip install 's3fs>=\S+'\)"
     with pytest.raises(InputError, match=sentence), reachable("s3://b/k"):
         raise ImportError("Install s3fs to access S3")
+
+
+def test_too_few_open_files_are_said_to_be_too_few(monkeypatch, capsys):
+    monkeypatch.setattr(errors.resource, "getrlimit", lambda of: (256, 256))
+    said = "only 256 files may be open at once; allow more with ulimit -n 4096, and run the same command again to go on"
+    assert spark_failure("[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.") == (
+        said,
+        1,
+    )
+    with pytest.raises(SystemExit), command("curate"):
+        raise OSError(errno.EMFILE, "Too many open files", "out/a.parquet")
+    assert capsys.readouterr().err == f"curate: {said}\n"
+    monkeypatch.setattr(errors.resource, "getrlimit", lambda of: (errors.resource.RLIM_INFINITY,) * 2)
+    assert "Java did not start" in spark_failure("JAVA_GATEWAY_EXITED")[0]
