@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -22,7 +23,7 @@ from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
 from runtime import terminal
-from runtime.errors import InputError
+from runtime.errors import InputError, few_files
 
 # Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
 # of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
@@ -49,6 +50,7 @@ _OF_SPARK = "(?i)secret|password|token|access[.]?key"
 _OF_URLS = (
     r"(?i)signature|credential|[?&]\w*(sig|key|auth|pass\w*|pwd|sas|jwt)=|://[^\s/]*@|://[^\s/:]*:(?!\d*/)[^\s@]*@"
 )
+_FILES = 512  # Spark opens some 300 archives
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -57,6 +59,7 @@ def session(name: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
     _require_spark()
     _require_java()
+    _require_files()
     _configure_logging_of_new_jvm()
     with _ended_with_this():
         return _started(name)
@@ -149,6 +152,13 @@ def _require_java() -> None:
     if "PYSPARK_GATEWAY_PORT" not in os.environ and shutil.which(java) is None:
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
         raise InputError(f"Spark needs Java 17 or later: {where}; install one, or set JAVA_HOME to it")
+
+
+def _require_files() -> None:
+    """Refuse a limit of open files at which Java ends with a trace; below its highest value Java raises it itself."""
+    _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if highest != resource.RLIM_INFINITY and highest < _FILES and (reason := few_files()):
+        raise InputError(reason)
 
 
 def _configure_logging_of_new_jvm() -> None:

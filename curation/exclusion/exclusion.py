@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.exclusion.lists import HASHES, KINDS, first_bad, flags, read_list
+from curation.exclusion.lists import HASHES, KINDS, first_bad, flags, read_whole_list
 from curation.exclusion.sets import KeySet, domain_keys, url_keys
 from curation.inputs.candidates import tallies
 from runtime.arrow.buffers import string_array, string_buffers
@@ -53,7 +53,7 @@ class Exclusion:
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
         """Return what the lists in these files exclude; without files, nothing."""
-        return cls._of_values(part for path in paths for part in read_list(str(path), "the exclusion list"))
+        return cls._of_values(part for path in paths for part in read_whole_list(str(path), "the exclusion list"))
 
     @classmethod
     def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from string import whitespace
 from typing import BinaryIO
 
 import numpy as np
@@ -98,6 +99,7 @@ KINDS |= {
     for name, size in HASHES.items()
 }
 _HASH = re.compile("[0-9a-fA-F]{32}")
+_HEAD = 1 << 16  # bytes of a file without values in which a comment or a header is looked for
 _SHOWN = 80  # characters of a bad line that a refusal shows
 
 # A line without `kind:` is of the first kind whose form it has.
@@ -120,10 +122,30 @@ _KIND_OF_HASHES = {name: name for name in HASHES}
 
 def read_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
     """Yield kind and values, many at once, of a file; one that cannot be read, or a bad line, is refused."""
-    kind, equals, rest = path.partition("=")
-    only, path = (kind, rest) if equals and kind in HASHES else (None, path)
+    only, path = _kind_and_path(path)
     with opened(path, what) as file:
         yield from (_read_table if is_table(path) else _read_text)(file, path, only)
+
+
+def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
+    """Yield what `read_list` does; refuse an empty file, which may be one that was not written to its end."""
+    number = 0
+    for kind, values in read_list(path, what):
+        number += len(values)
+        yield kind, values
+    if not number:
+        with opened(_kind_and_path(path)[1], what) as file:
+            if not file.read(_HEAD).strip("\ufeff".encode() + whitespace.encode()):
+                raise InputError(
+                    f"{what} {path} is empty; leave it out, or let a list that is to name nothing say so in a "
+                    "line that begins with #"
+                )
+
+
+def _kind_and_path(given: str) -> tuple[str | None, str]:
+    """Return the kind of hashes that is stated before the path of a list, if one is, and the path."""
+    kind, equals, path = given.partition("=")
+    return (kind, path) if equals and kind in HASHES else (None, given)
 
 
 def _read_text(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[str, pa.Array]]:

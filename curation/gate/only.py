@@ -50,4 +50,6 @@ def _files(path: str) -> list[str]:
         found = expand(path)
     if found is None or not found.paths:
         raise InputError(f"{path} does not exist; expected a list of the uids or URLs of images that may stay")
+    if all(version.size == 0 for _, version in found.files):
+        raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
     return sorted(found.paths)

@@ -16,11 +16,11 @@ from curation.inputs.files import Input
 from curation.run.file_per_input import STATUS, Claim, Filled, fill, statuses, write_part
 from curation.run.ledger import Ledger, Stamps
 from curation.tars.damage import MOST, TALLY, DamagedTar, require_sound
-from curation.tars.pictures import TOO_LARGE
+from curation.tars.pictures import OK, TOO_LARGE
 from curation.tars.sources import PICTURE, TAR, Picture, Source, find, read
 from runtime.arrow.batching import gather
 from runtime.engine.choice import Given, engine_of
-from runtime.errors import typed
+from runtime.errors import InputError, typed
 from runtime.packages import require_packages
 from runtime.progress import Progress
 from runtime.storage.output_folders import require_apart
@@ -91,7 +91,19 @@ def hash_images(
     filled = fill(output, claim, found, make, describe, overwrite)
     hashes = Hashes(filled.path, filled.facts, **filled.facts)
     require_sound(hashes.damaged, hashes.tars, MOST)
+    _require_pictures(hashes.statuses)
     return hashes
+
+
+def _require_pictures(statuses: dict[str, int]) -> None:
+    """Refuse pictures most of which have no hash."""
+    broken = {status: number for status, number in statuses.items() if status != OK}
+    bad, total = sum(broken.values()), sum(statuses.values())
+    if bad > MOST * total:
+        reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items())
+        raise InputError(
+            f"{bad:,} of {total:,} pictures have no hash ({reasons}); give whole pictures, or leave out others"
+        )
 
 
 def tasks(sources: Iterable[Input]) -> list[list[Source]]:

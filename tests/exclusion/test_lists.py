@@ -237,3 +237,16 @@ def test_hashes_beside_uids_or_urls_are_not_of_the_list(tmp_path):
     table = written(tmp_path / "hashes.csv", "uid,sha256,pdq", f"{UID},{HASH},")
     assert Exclusion.read([table]).digest == Exclusion.of(uids=[UID]).digest
     assert [*Exclusion.read([f"sha256={table}"]).hashes] == ["sha256"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n  \n", "\ufeff".encode()])
+@pytest.mark.parametrize("before", ["", "md5="])
+def test_an_empty_list_is_refused_and_one_that_says_so_is_not(tmp_path, content, before):
+    path = tmp_path / "a=list.txt"
+    path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"a=list.txt is empty; leave it out, or let a list that is to name nothing say"
+    ):
+        Exclusion.read([f"{before}{path}"])
+    path.write_text("# nobody has asked yet\n")
+    assert not len(Exclusion.read([f"{before}{path}"]))

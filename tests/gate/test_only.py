@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.gate.only import UidList
 from curation.gate.options import GateOptions
 from curation.gate.plan import GatePlan
 from curation.images.uids import uids
@@ -62,3 +63,11 @@ def test_lists_that_name_no_images_are_refused(engine, tmp_path, images, line, s
 def test_a_list_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"gone.txt does not exist; expected a list of the uids or URLs"):
         GatePlan.find(GateOptions(only=[str(tmp_path / "gone.txt")]))
+
+
+def test_an_empty_list_is_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "only.txt").touch()
+    with pytest.raises(
+        InputError, match="only.txt is empty; give the uids or URLs of images that may stay, or leave out"
+    ):
+        UidList.find([tmp_path / "only.txt"])

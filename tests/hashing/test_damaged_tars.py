@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import nullcontext, suppress
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ from curation.scoring.pipeline import Request, score_images
 from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented
 from tests.fuzz.tars import make, wholes
-from tests.support.pictures import downloaded_tar
+from tests.support.pictures import downloaded_tar, picture, stored
 from tests.support.plain_scorer import PlainScorer
 from tests.support.refusals import refusal
 from tests.support.without_spark import without_spark
@@ -104,9 +105,24 @@ def test_a_run_over_damaged_tars_names_them_and_no_whole_one(tmp_path, tars):
         whole = kinds[seed % len(kinds)]
         (folder / f"{seed}-whole.tar").write_bytes(whole)
         (folder / f"{seed}.tar").write_bytes(make(whole, random.Random(seed)))
-    with without_spark():
+    with without_spark(), suppress(SystemExit):  # most of what they hold are no pictures
         main(["--input", str(folder), "--output", str(tmp_path / "hashes")])
     damaged = facts(tmp_path)["damaged"]
     assert score_images(Request([str(folder)], tmp_path / "scores"), PlainScorer()).facts["damaged"] == damaged
     assert damaged
     assert not any("whole" in path for path in damaged)
+
+
+@pytest.mark.parametrize(("broken", "status"), [(5, 0), (6, 2)])
+def test_pictures_most_of_which_are_broken_are_refused(tmp_path, capsys, broken, status):
+    (tmp_path / "images").mkdir()
+    for number in range(10):
+        content = b"no picture" if number < broken else stored(picture(number))
+        (tmp_path / "images" / f"{number}.jpg").write_bytes(content)
+    with without_spark(), pytest.raises(SystemExit) if status else nullcontext() as ended:
+        main(["--input", str(tmp_path / "images"), "--output", str(tmp_path / "hashes")])
+    if status:
+        assert ended.value.code == status
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said == "hash: 6 of 10 pictures have no hash (6 not_an_image); give whole pictures, or leave out others"
+    assert facts(tmp_path)["statuses"]["not_an_image"] == broken
