@@ -18,6 +18,7 @@ from metadata.entry_files import FACTS
 from metadata.entry_lists import read_lists
 from metadata.frequency_lists import WORDFREQ
 from metadata.languages import language
+from metadata.pipeline import DOWNLOADS
 from metadata.recipe import read_recipe, recipe, require_entries, require_sources
 from metadata.rules.text import RULES
 from metadata.sources import Sources
@@ -44,7 +45,6 @@ NUMBERS = {
     "--english-title-views N": "least views of an English title",
     "--least-zipf Z": "least Zipf value of a word of a frequency list: 3 is once in a million words, 2 in ten million",
 }
-DOWNLOADS = "downloads"  # a folder in the output
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -65,6 +65,7 @@ def run(args: Namespace) -> None:
             setattr(args, flag, [*getattr(args, flag), *found])
     lists = [each.rpartition("=")[2] for each in args.frequencies if each != WORDFREQ]
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *lists], except_in=[DOWNLOADS])
+    pipeline.require_claimable(output)
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return

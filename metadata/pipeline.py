@@ -10,22 +10,25 @@ from pathlib import Path
 from metadata.build import NGRAMS, Build, Part
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
+from metadata.entry_files import ENTRIES, FACTS
 from metadata.sources import Sources
 from metadata.stages.counts import NgramPlan
 from metadata.stages.ngrams import ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
-from runtime.errors import typed
+from runtime.errors import InputError, typed
 from runtime.progress import Progress
-from runtime.storage.locks import owned
+from runtime.storage.locks import WORK
+from runtime.storage.output_folders import claimed
 from runtime.storage.own_files import checksums_in
-from runtime.storage.paths import remove
-from runtime.storage.whole import Parts
+from runtime.storage.paths import names, remove
+from runtime.storage.whole import Parts, finished
 from runtime.tallies import Tallies
 
 log = logging.getLogger("metadata")
 
+COUNTED, DOWNLOADS = "sources", "downloads"  # folders in the output: what was counted, and what was fetched
 _COUNTS = "counts"  # a folder of what is counted until entries are chosen
 
 
@@ -47,13 +50,20 @@ def write_metadata(
     None for processes of this machine, a Spark session, or a function that starts one: it is called only if something
     must be counted. `progress` is entered for each stage that workers work on.
     """
-    with owned(Path(output)) as owner:
-        build = Build(config, sources, Parts(Path(output, "sources"), owner.work))
+    with claimed(Path(output), require_claimable) as parts:
+        build = Build(config, sources, Parts(Path(output, COUNTED), parts.work))
         counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
         with counting.progress.stage("write entries"):
-            build.write(Path(output), owner.require)
+            build.write(Path(output), parts.owner.require)
+
+
+def require_claimable(folder: Path) -> None:
+    """Refuse a folder that holds anything but metadata, or what a build of them began with."""
+    found = finished(names(folder)) - {WORK}
+    if FACTS not in found and (more := sorted(found - {ENTRIES, COUNTED, DOWNLOADS})):
+        raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 import shutil
 
-from metadata import Entries, commands
+import pytest
+
+from metadata import Entries, InputError, MetadataConfig, Sources, commands
+from metadata.pipeline import write_metadata
 from tests.support.refusals import refusal
 
 
@@ -26,3 +29,20 @@ def test_the_package_itself_as_the_output(tmp_path, capsys):
     assert "metadata is the folder of a Python package" in refusal(
         capsys, commands.main, "--output", tmp_path / "metadata"
     )
+
+
+@pytest.mark.parametrize("name", ["run.json", "00000.tar"])
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(sample, tmp_path, capsys, name):
+    (tmp_path / name).write_text("of someone")
+    said = refusal(capsys, commands.main, "--wordnet", sample / "wordnet", "--output", tmp_path)
+    assert f"output {tmp_path} holds {name}, which is of no metadata; give an empty or new folder" in said
+    with pytest.raises(InputError, match="which is of no metadata"):
+        write_metadata(lambda: None, MetadataConfig(), Sources.find(), tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "of someone"}
+
+
+def test_metadata_are_built_again_beside_what_someone_has_put_there(sample, tmp_path):
+    for _ in range(2):
+        commands.main(["--wordnet", str(sample / "wordnet"), "--output", str(tmp_path / "out")])
+        (tmp_path / "out" / "notes.txt").write_text("of someone")
+    assert (tmp_path / "out" / "notes.txt").exists()

@@ -1,6 +1,7 @@
 """The session of a command: quiet from its first line on, live on a terminal, and ended by Ctrl-C in one sentence."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -52,6 +53,13 @@ def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
         session("job")
     monkeypatch.setenv("JAVA_HOME", "/no/java")
     with pytest.raises(InputError, match="JAVA_HOME is /no/java, which has no bin/java"):
+        session("job")
+
+
+def test_a_limit_of_open_files_that_java_cannot_start_with_is_told(monkeypatch):
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    monkeypatch.setattr(resource, "getrlimit", lambda of: (256, 256))
+    with pytest.raises(InputError, match="only 256 files may be open at once; allow more with ulimit -n 4096"):
         session("job")
 
 
