@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get
 from runtime import run_flags, terminal
 from runtime.errors import InputError, require_utf8
 from runtime.packages import PROJECT, __version__
-from runtime.redaction import redacted
+from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Parser(argparse.ArgumentParser):
         try:
             given = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
             for each in given:
+                note(each)
                 require_utf8(each)
         except (argparse.ArgumentError, InputError) as error:  # Python 3.14 raises where earlier ones call error()
             self.error(str(error))

@@ -1,18 +1,27 @@
 """Remove secrets from the URLs that are shown or stored (user, password, secret query values), and keep them in memory.
 
-`redacted` drops secrets without a mark: an object under a new signature is shown, and recognised, as the same URL.
+Secrets are dropped from URLs without a mark: an object under a new signature is shown, and recognised, as the same URL.
 `hidden` removes the secrets of a URL when the driver receives it, and remembers them in the process. `with_secrets`
 puts them back when the URL is opened. The driver sends its secrets to workers (`known`, then `learn`). Another URL on a
 server that was given with a user, such as the index beside a dump, is opened as that user.
+
+Libraries take URLs apart, and escape or quote the parts. So `redacted` also hides the secrets of all URLs that the
+process was given, wherever they occur in a text. Those of one to three characters are hidden only beside their user
+or name: hidden everywhere, they would take letters out of words. A secret that could be a word (`data`) is hidden
+where a sign stands before it, and not in a sentence.
 """
 
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
+from urllib.parse import quote, unquote
 
 # Whoever is named before the @ here is a container, or a repository, and decides what is read.
-NAMED_BEFORE_AT = ("abfs", "abfss", "wasb", "wasbs", "github", "git")
+NAMED_BEFORE_AT = ("abfs", "abfss", "wasb", "wasbs", "github")
 # Names of parameters that are dropped wherever they are. `key` and `code` are not: they name objects as often.
 SECRET = re.compile(
     r"""(?xi)
@@ -36,17 +45,32 @@ OF_SIGNATURE = re.compile(
     r"(?i)expir(es|y|ation)|exp|policy|hash-algorithm|s[a-z]|s(rt|pr|ip|dd|es|kt|ke|ks|kv)|sk[ot]id|s[au]oid|scid"
 )
 
-_USER = re.compile(
-    r"""(?x)
-    (?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?P<slashes>:/+)         # one slash, where a URL was taken for a local path
-    ( [^\s/?\#'"<>]*@                                           # user:password@
-    | [^\s/?\#@:\['"<>]*:(?!:|\d*([/?\#\s]|$))[^\s@'"<>]*@ )      # a password with a slash; no port, nor a chain
-    """
-)
+# Parameters of a signature that grant nothing by themselves: their values are words, numbers and names of regions.
+HARMLESS = re.compile(r"(?i)x-\w+-(algorithm|date|expires|signed-?headers|content-.*|meta-.*)|q-(?!ak|signature).*")
+
+_USER = r"""(?x)
+    (?P<scheme>(?P<no_port>\b(?:s3[an]?|gc?s|oss|obs|cosn?)(?=:))?(?(no_port)|[A-Za-z][A-Za-z0-9+.-]*))
+    (?P<slashes>:/+)                                           # one slash, where a URL was taken for a local path
+    (?P<user> [^/?\#{end}]*                                    # user:password@
+    | [^/?\#@:\[{end}]*:(?(no_port)|(?!:|\d*([/?\#\s]|$)))[^@{end}]* )@      # a password with a slash; nor a chain
+    | (?<![\w:/\[.@-])(?P<bare>[A-Za-z][A-Za-z0-9+.-]*:)       # without slashes: s3:key:secret@bucket
+      (?P<pair>[^/?\#@:{end}]+:[^\]\[@{end}]+)@
+"""
+_USER_IN_TEXT, _USER_OF_ADDRESS = (re.compile(_USER.format(end=end)) for end in (r"""\s'"<>""", ""))
 _QUERY = re.compile(r"""[?#][^\s'"<>]*=[^\s'"<>]*""")
+_WHOLE_QUERY = re.compile(r"[?#].*=.*", re.DOTALL)  # of an address: its end is known, so it may hold any character
 _PARAMETER = re.compile(r"([?&;#])([^?&;#]*)")
+_ESCAPED = re.compile(r"""[^\s'"<>]*%[0-9A-Fa-f]{2}[^\s'"<>]*""")
 _CHAIN = "::"  # between the links of a chain of fsspec, as in simplecache::https://a.org/b
+_FEWEST, _MANY = 4, 8  # characters of what is hidden between others than letters and digits, and of what is anywhere
+_WORD = re.compile(r"[A-Za-z]?[a-z]{,11}")
+_ROUNDS = 5  # of escapes that were escaped again
+_ESCAPE = "%(?:25)*"  # begins one, also one that was escaped again
+_BLANK = f"[ +]|{_ESCAPE}2[0b]"
+_OTHER_FORMS = {" ": _BLANK, "+": _BLANK, "'": r"\\*'", '"': r'\\*"', "\\": r"\\*", "&": "&(?:amp;)?"}
 _addresses: dict[str, str] = {}  # URLs without secrets → with them; likewise of servers, for their users
+_unread: list[str] = []  # addresses whose secrets `_values` lacks
+_values: dict[str, str] = {}  # secrets as they are looked for → without escapes
 
 
 def redacted(text: str) -> str:
@@ -57,18 +81,50 @@ def redacted(text: str) -> str:
     >>> redacted("abfs://box@a.dfs.core.windows.net/b.csv?sv=2024&sp=r&sig=0f : 403")
     'abfs://box@a.dfs.core.windows.net/b.csv : 403'
     """
-    if ":/" in text:
-        text = _USER.sub(_without_user, text)
-    return _QUERY.sub(_without_secrets, text) if "=" in text else text
+    return _without_known(_in_escapes(_without(text)))
+
+
+def _without(text: str, is_address: bool = False) -> str:
+    """Return a text, or the whole of an address, without what the forms of URLs say to be secret."""
+    user, query = (_USER_OF_ADDRESS, _WHOLE_QUERY) if is_address else (_USER_IN_TEXT, _QUERY)
+    if ":" in text and "@" in text:
+        text = user.sub(_without_user, text)
+    return query.sub(_without_secrets, text) if "=" in text else text
+
+
+def _in_escapes(text: str) -> str:
+    """Return a text without the secrets of URLs that are %-escaped in it."""
+    return _ESCAPED.sub(lambda found: _of_escapes(found[0]), text) if "%" in text else text
+
+
+def _of_escapes(url: str) -> str:
+    shown, is_changed = url, False
+    for _ in range(_ROUNDS):
+        if (plain := _unquoted(shown)) == shown:
+            break
+        shown = _without(plain, is_address=True)
+        is_changed |= shown != plain
+    return quote(shown, safe="!#$%&'()*+,/:;=?@[]~", errors="surrogateescape") if is_changed else url
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="surrogateescape") if "%" in text else text
+
+
+def _levels(text: str) -> list[str]:
+    """Return a text, and what it is without escapes, without those of escapes, and so on."""
+    return [*dict.fromkeys(accumulate([text] * _ROUNDS, lambda found, _: _unquoted(found)))]
 
 
 def _without_user(found: re.Match) -> str:
+    if found["bare"]:
+        return found["bare"]
     is_name = found["scheme"].lower() in NAMED_BEFORE_AT
     return found[0] if is_name else found["scheme"] + found["slashes"]
 
 
 def _without_secrets(found: re.Match) -> str:
-    parameters = [(mark, *each.partition("=")) for mark, each in _PARAMETER.findall(found[0])]
+    parameters = _parameters(found[0])
     if not any(_is_secret(name, value) for _, name, _, value in parameters):
         return found[0]
     kept = [
@@ -77,6 +133,10 @@ def _without_secrets(found: re.Match) -> str:
         if not (_is_secret(name, value) or OF_SIGNATURE.fullmatch(unquote(name)))
     ]
     return "".join(("?" if number == 0 and mark in "&;" else mark) + each for number, (mark, each) in enumerate(kept))
+
+
+def _parameters(query: str) -> list[tuple[str, str, str, str]]:
+    return [(mark, *each.partition("=")) for mark, each in _PARAMETER.findall(query)]
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -90,7 +150,16 @@ def hidden(path: str) -> str:
 
 def with_secrets(path: str) -> str:
     """Return the URL with the secrets that `hidden` removed; any other path is returned unchanged."""
-    return _CHAIN.join(map(_address, path.split(_CHAIN))) if _addresses and "://" in path else path
+    if "://" not in path:
+        return path
+    note(path)
+    return _CHAIN.join(map(_address, path.split(_CHAIN))) if _addresses else path
+
+
+def note(address: str) -> None:
+    """Remember the secrets of what may be an address, so that no text shows them."""
+    if _shown(address) != address:
+        _unread.append(address)
 
 
 def known() -> dict[str, str]:
@@ -100,13 +169,18 @@ def known() -> dict[str, str]:
 
 def learn(addresses: dict[str, str]) -> None:
     """Remember what another process knows."""
+    _unread.extend(link for shown, link in addresses.items() if _addresses.get(shown) != link)
     _addresses.update(addresses)
 
 
+def _shown(link: str) -> str:
+    return _of_escapes(_without(link, is_address=True))
+
+
 def _hidden(link: str) -> str:
-    shown = redacted(link)
+    shown = _shown(link)
     if shown != link:
-        _addresses[shown] = link
+        learn({shown: link})
         if _server(shown) != _server(link):
             _addresses[_server(shown)] = _server(link)
     return shown
@@ -127,3 +201,70 @@ def _server(link: str) -> str:
     """
     end = link.find("/", link.find("://") + len("://"))
     return link if end < 0 else link[:end]
+
+
+def _without_known(text: str) -> str:
+    """Return a text without the secrets of the addresses that this process was given."""
+    while _unread:
+        _values.update((_plain(value), _levels(value)[-1]) for value in _secrets_of(_unread.pop()))
+    if not _values:
+        return text
+    plain = _plain(text)  # of a hundred thousand secrets, a text has few
+    for value in sorted((value for key, value in _values.items() if key in plain), key=len, reverse=True):
+        text = _pattern(value).sub(r"\1***" + "@" * value.endswith("@"), text)
+    return text
+
+
+def _secrets_of(address: str) -> Iterator[str]:
+    """Yield the secrets of an address, and parts of them that a library may show."""
+    for text in _levels(address):
+        for found in _USER_OF_ADDRESS.finditer(text):
+            if (found["scheme"] or "").lower() not in NAMED_BEFORE_AT:
+                yield from _of_user(found["user"] or found["pair"])
+        for query in _WHOLE_QUERY.findall(text):
+            for _, name, _, value in _parameters(query):
+                if _is_secret(name, value) and not HARMLESS.fullmatch(unquote(name)):
+                    yield from _of_parameter(name, value)
+
+
+def _of_user(user: str) -> Iterator[str]:
+    name, _, word = user.partition(":")
+    yield user + "@"
+    yield b64encode(user.encode("utf-8", "surrogateescape")).decode().rstrip("=")  # of the header of a request
+    # A library may take a part of it for a host.
+    yield from _of_length(_FEWEST, [name, word, *re.split(r"[/?#]", user), *re.split(r"[/?#@:]", user)])
+
+
+def _of_parameter(name: str, value: str) -> Iterator[str]:
+    yield f"{name}={value}"
+    yield from _of_length(_FEWEST, [value])
+    parts = value.split("/")  # of a credential, a date and a region follow the key
+    yield from _of_length(_MANY, parts[:1] if "credential" in name.lower() else parts)
+
+
+def _of_length(fewest: int, secrets: list[str]) -> Iterator[str]:
+    return (each for each in secrets if len(_levels(each)[-1]) >= fewest)
+
+
+def _plain(text: str) -> str:
+    """Return a text in the form in which secrets are looked for."""
+    return _levels(text)[-1].replace("\\", "").replace("&amp;", "&").replace("+", " ").lower()
+
+
+@lru_cache
+def _pattern(value: str) -> re.Pattern:
+    """Return what finds a secret in any spelling; its first group is to stay."""
+    spelled = "".join(map(_spelled, value))
+    end, before = "(?![a-z0-9])", f"({_ESCAPE}[0-9a-f]{{2}})"
+    if _WORD.fullmatch(value):
+        pattern = f"(?:(?<=[:=@'\"`])|{before}|(?<![a-z0-9])(?={spelled}(?:@|{_ESCAPE}40))){spelled}{end}"
+    elif len(value) >= _MANY:
+        pattern = f"(){spelled}"
+    else:
+        pattern = f"(?:(?<![a-z0-9])|{before}){spelled}" + end * (not value.endswith("@"))
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def _spelled(character: str) -> str:
+    escapes = "".join(f"{_ESCAPE}{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    return f"(?:{_OTHER_FORMS.get(character) or re.escape(character)}|{escapes})"

@@ -108,7 +108,7 @@ def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None
         if _is_quiet:
             return None
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        _live_line = in_one_line(line)[: width - 1]  # a longer one would take a second row, which stays
+        _live_line = in_one_line(redacted(line))[: width - 1]  # a longer one would take a second row, which stays
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
         return None
 

@@ -59,6 +59,8 @@ def as_path(path: str | os.PathLike) -> Path:
         return cast(Path, UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False))
     except ValueError as error:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
+    except ImportError as error:
+        raise InputError(f"{path} cannot be opened: {missing_package(str(error)) or error}") from None
 
 
 def absolute(path: str | os.PathLike) -> Path:

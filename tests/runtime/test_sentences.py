@@ -9,7 +9,7 @@ import pytest
 from metadata import InputError
 from runtime import errors
 from runtime.console import command, spark_failure
-from runtime.storage.paths import reachable
+from runtime.storage.paths import as_path, reachable
 
 ABORTED = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 1.0 failed 4 times, most recent \
@@ -179,3 +179,8 @@ def test_too_few_open_files_are_said_to_be_too_few(monkeypatch, capsys):
     assert capsys.readouterr().err == f"curate: {said}\n"
     monkeypatch.setattr(errors.resource, "getrlimit", lambda of: (errors.resource.RLIM_INFINITY,) * 2)
     assert "Java did not start" in spark_failure("JAVA_GATEWAY_EXITED")[0]
+
+
+def test_a_url_that_needs_a_package_which_is_not_installed_is_refused_in_a_sentence():
+    with pytest.raises(InputError, match="^git://h/x cannot be opened: Install pygit2"):
+        as_path("git://me:SECRET@h/x")
