@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from protego import Protego
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from curation.gate.host_files import AI_TXT, ROBOTS_TXT, TDMREP
+from curation.gate.path_rules import PathRules, compared, spelled
 from curation.gate.robots_text import (
     ALLOW,
     CONTENT_SIGNAL,
@@ -19,47 +19,33 @@ from curation.gate.robots_text import (
     Group,
     Rule,
     decoded,
-    escaped,
     groups,
 )
 from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 
 NO_JSON = "no_json"  # a fault of tdmrep.json, which then says nothing
+WILDCARDS = "wildcards"  # a fault: so many that some patterns are read up to their first one only
 # What counts as a refusal of training, and what as a permission, in the words of each field.
 _STATED = {
     CONTENT_SIGNAL: ({"ai-train"}, {"no": True, "yes": False}),
     CONTENT_USAGE: ({"train-ai", "train-genai"}, {"n": True, "y": False}),
 }
-_ALL = {"/", "/*", "*"}  # patterns of all paths
-_ORIGIN = "http://h"  # a URL is asked for, and only its path counts
 Patterns = list[tuple[bool, str]]  # whether it refuses the paths, and a pattern of them
-
-
-class Paths:
-    """The paths of a host that patterns refuse, as RFC 9309 matches them: the longest pattern that fits decides."""
-
-    def __init__(self, patterns: Iterable[tuple[bool, str]]):
-        given = set(patterns)
-        self.are_all = all(refuses for refuses, _ in given) and any(pattern in _ALL for _, pattern in given)
-        lines = (f"{'Disallow' if refuses else 'Allow'}: {pattern}\n" for refuses, pattern in sorted(given))
-        self._parsed = None if self.are_all else Protego.parse("User-agent: *\n" + "".join(lines))
-
-    def has(self, path: str) -> bool:
-        """Return whether a path with its query is refused."""
-        return self._parsed is None or not self._parsed.can_fetch(_ORIGIN + path, EVERYONE)
 
 
 class HostRules:
     """What one host says of its paths, of which `signals` are the bits; `faults` are those of its files.
 
+    size: the bytes that it takes, about.
     agents: names in lower case; what any of them is refused counts.
     """
 
     def __init__(self, files: Mapping[str, bytes], agents: Sequence[str]):
         self.faults: list[str] = []
         refused = [*self._refused(files, agents)]
-        self._always = sum({bit for bit, paths in refused if paths.are_all})
-        self._sometimes = [(bit, paths) for bit, paths in refused if not bit & self._always]
+        self._always = sum({bit for bit, rules in refused if rules.refuse_all})
+        self._sometimes = [(bit, rules) for bit, rules in refused if not bit & self._always]
+        self.size = sum(rules.size for _, rules in self._sometimes)
 
     @property
     def is_silent(self) -> bool:
@@ -68,29 +54,30 @@ class HostRules:
 
     def signals(self, path: str) -> int:
         """Return the signals of a path with its query, as bits."""
-        found = self._always
-        for bit, paths in self._sometimes:
-            if not found & bit and paths.has(path):
+        found, path = self._always, compared(spelled(path))
+        for bit, rules in self._sometimes:
+            if not found & bit and rules.refuse(path):
                 found |= bit
         return found
 
-    def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, Paths]]:
-        """Yield the bit of each signal that some paths have, with these paths; a signal may come several times."""
+    def _refused(self, files: Mapping[str, bytes], agents: Sequence[str]) -> Iterator[tuple[int, PathRules]]:
+        """Yield the bit of each signal that some paths have, with rules of paths; a signal may come several times."""
         for name, signal in ((ROBOTS_TXT, "robots"), (AI_TXT, "ai.txt")):
             if name not in files:
                 continue
             text, faults = decoded(files[name])
             self.faults += faults
             found = [*groups(text)]
-            yield from _paths(HOST_SIGNALS[signal], _fetching(found, agents))
+            yield from self._rules(HOST_SIGNALS[signal], _fetching(found, agents))
             if name == ROBOTS_TXT:
                 for field in _STATED:
-                    yield from _paths(HOST_SIGNALS[field], _stated(found, field, agents))
+                    yield from self._rules(HOST_SIGNALS[field], _stated(found, field, agents))
         if TDMREP in files:
-            yield from _paths(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])])
+            in_order = partial(PathRules, in_order=True)
+            yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order)
 
     def _reserved(self, content: bytes) -> Patterns:
-        """Return the patterns of paths that tdmrep.json reserves, and of those that it does not."""
+        """Return the patterns in tdmrep.json, in its order, with whether it reserves their paths."""
         if len(content) > MOST_BYTES:
             self.faults.append(CUT)
             return []
@@ -101,14 +88,18 @@ class HostRules:
             return []
         rows = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
         stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
-        return _firm((value == "1", _pattern(at)) for value, at in stated if value in ("0", "1") and _is_path(at))
+        return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
 
-
-def _paths(bit: int, lists: Iterable[Patterns]) -> Iterator[tuple[int, Paths]]:
-    """Yield the bit with the paths of each list that refuses any; equal lists once."""
-    for patterns in dict.fromkeys(map(tuple, lists)):
-        if any(refuses for refuses, _ in patterns):
-            yield bit, Paths(patterns)
+    def _rules(
+        self, bit: int, lists: Iterable[Patterns], made: Callable[[Patterns], PathRules] = PathRules
+    ) -> Iterator[tuple[int, PathRules]]:
+        """Yield the bit with the rules of each list that refuses any path; equal lists once."""
+        for patterns in dict.fromkeys(map(tuple, lists)):
+            if any(refuses for refuses, _ in patterns):
+                rules = made([*patterns])
+                if rules.are_cut and WILDCARDS not in self.faults:
+                    self.faults.append(WILDCARDS)
+                yield bit, rules
 
 
 def _fetching(found: Sequence[Group], agents: Sequence[str]) -> Iterator[Patterns]:
@@ -158,12 +149,3 @@ def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
     given = [*dict.fromkeys(patterns)]
     refused = {pattern for refuses, pattern in given if refuses}
     return [(refuses, pattern) for refuses, pattern in given if refuses or pattern not in refused]
-
-
-def _is_path(location: object) -> bool:
-    return isinstance(location, str) and bool(location.strip())
-
-
-def _pattern(location: str) -> str:
-    """Return a location of JSON in the form of a line of robots.txt."""
-    return escaped(location.strip().encode("utf-8", "replace").decode("latin-1")).replace("#", "%23")

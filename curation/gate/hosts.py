@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from curation.by_uid.by_key import Places
 from curation.config import CurationConfig
 from curation.exclusion.sets import domain_keys
-from curation.gate.host_files import HostFiles, parts_of, read
-from curation.gate.known_hosts import ASKED, ASKED_FOR, FAULT, FOUND, IMAGE, KNOWN, OF_PAGES, PAGE, KnownHosts
+from curation.gate.host_files import TDMREP, HostFiles, parts_of, read
+from curation.gate.known_hosts import ASKED, ASKED_FOR, FAULT, FOUND, IMAGE, KNOWN, OF_PAGES, PAGE, Contents, KnownHosts
 from curation.gate.plan import GatePlan
 from curation.gate.removed import StepFolder
 from curation.gate.rewriting import Begin, rewrite_one
+from curation.gate.robots_text import condensed
 from curation.gate.steps import Step
 from curation.images.tasks import MATCHED_ROW_GROUP
 from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
@@ -41,7 +42,7 @@ from runtime.tallies import Tallies
 
 BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
 URLS_OF_IMAGE = 3  # about so many are asked for: its own, and those of its pages
-BUCKET_BYTES = 4 << 20  # of packed files of hosts: these are three to four times as large, and parsed 40 to 50 times
+BUCKET_BYTES = 4 << 20  # of packed files of hosts, of which a task holds few unpacked, whatever their size
 READ, SIGNALLED = "host_files.", "signalled."  # before names of tallies
 Item = tuple[int, OwnFile] | list[tuple[str, Version]]  # a file of images with its number, or files of hosts
 
@@ -135,10 +136,19 @@ def _files_of_hosts(files: Sequence[tuple[str, Version]], tallies: Tallies) -> I
     tally: Counter[str] = Counter()
     for path, version in files:
         for batch in read(path, version, tally):
-            yield _asked(batch["host"], {name: batch[name] for name in ("name", "date", "content")})
+            said = [*map(_condensed, batch["name"].to_pylist(), batch["content"].to_pylist())]
+            contents = pa.array((content for content, _ in said), pa.binary())
+            faults = pa.array((faults for _, faults in said), ASKED.field("faults").type)
+            columns = {"name": batch["name"], "date": batch["date"], "content": contents, "faults": faults}
+            yield _asked(batch["host"], columns)
     for name, number in tally.items():
         if number:
             tallies.add(f"{READ}{name}", number)
+
+
+def _condensed(name: str, content: bytes) -> tuple[bytes, list[str]]:
+    """Return what counts of a file, and its faults as far as they are known without parsing it."""
+    return (content, []) if name == TDMREP else condensed(content)
 
 
 def _urls(number: int, file: OwnFile) -> Iterator[pa.RecordBatch]:
@@ -182,16 +192,18 @@ def _asked(hosts: pa.Array, columns: dict[str, pa.Array]) -> pa.RecordBatch:
 
 def _pass_on(partition: int, blocks: Iterable[bytes], tallies: Tallies, meeting: Meeting) -> Iterator[Block]:
     """Yield the signals of images by file. All rows of a batch are of one range of hosts; its files come first."""
-    packer, known, own = Packer(meeting.places.tasks), KnownHosts(meeting.agents, tallies), None
-    for bucket in by_bucket(blocks, meeting.buckets, ASKED, meeting.keys):
-        for rows in bucket:
-            if (first := meeting.range_of(rows)) != own:
-                known, own = KnownHosts(meeting.agents, tallies), first
-            if rows["path"].null_count:
-                known.learn(rows)
-                continue
-            found = known.found(rows)
-            yield from packer.deal(found, meeting.places.keys(found))
+    packer = Packer(meeting.places.tasks)
+    own: int | None = None
+    with Contents() as contents:
+        for bucket in by_bucket(blocks, meeting.buckets, ASKED, meeting.keys):
+            for rows in bucket:
+                if (first := meeting.range_of(rows)) != own:
+                    known, own = KnownHosts(meeting.agents, tallies, contents), first
+                if rows["path"].null_count:
+                    known.learn(rows)
+                    continue
+                found = known.found(rows)
+                yield from packer.deal(found, meeting.places.keys(found))
     yield from packer.finish()
 
 

@@ -23,7 +23,8 @@ _FIELDS = dict.fromkeys((_AGENT, "useragent", "user agent"), _AGENT) | {
 _BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _TOKEN = re.compile(r"\*$|[^\s/*;,()]+")  # of an agent: `GPTBot/1.0` names GPTBot
 _LINE_ENDS = re.compile(r"\r\n?|\n")
-_NO_PATH = re.compile(r"[^\x20-\x7e]")
+_NO_PATH = re.compile(r"[^\x20-\x7e\n]")
+_COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
 
 
 class Rule(NamedTuple):
@@ -60,13 +61,22 @@ def decoded(content: bytes) -> tuple[str, list[str]]:
         content.decode()
     except UnicodeDecodeError:
         faults.append(NOT_UTF8)
-    lines = _LINE_ENDS.split(content.decode("latin-1"))
-    return "\n".join(escaped(line.replace("\t", " ")) for line in lines), faults
+    return escaped(_LINE_ENDS.sub("\n", content.decode("latin-1")).replace("\t", " ")), faults
+
+
+def condensed(content: bytes) -> tuple[bytes, list[str]]:
+    """Return a file without comments and empty lines, which says the same, and the faults of the file.
+
+    >>> condensed(b"# mine\\nUser-agent: *\\r\\n\\r\\nDisallow: /x # why")
+    (b'\\nUser-agent: *\\nDisallow: /x', [])
+    """
+    text, faults = decoded(content)
+    return _EMPTY_LINES.sub("\n", _COMMENT.sub("", text)).encode(), faults
 
 
 def escaped(text: str) -> str:
-    """Return a text with each character outside ASCII and each control %-escaped: characters up to U+FF are bytes."""
-    return text if text.isascii() and text.isprintable() else _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    """Return a text with what is neither ASCII nor a line end %-escaped, and controls: characters to U+FF are bytes."""
+    return _NO_PATH.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 def groups(text: str) -> Iterator[Group]:

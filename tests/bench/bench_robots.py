@@ -1,7 +1,7 @@
 """Compare what robots.txt files say, by our reader, with others: python tests/bench/bench_robots.py [FILES].
 
-The others are a naive twin of RFC 9309 (tests/naive/robots.py), protego and urllib.robotparser by themselves, and
-robotspy where it is installed. A file on which two differ is of the class whose lines, once they are left out, let both
+The others are a naive twin of RFC 9309 (tests/naive/robots.py), urllib.robotparser, and protego and robotspy where they
+are installed. A file on which two differ is of the class whose lines, once they are left out, let both
 agree: the first in the order of CLASSES.
 """
 
@@ -10,8 +10,6 @@ import sys
 import time
 from collections import Counter
 from urllib.robotparser import RobotFileParser
-
-from protego import Protego
 
 from curation.gate.host_rules import HostRules
 from curation.inputs.crawl.page_signals import HOST_SIGNALS
@@ -64,7 +62,13 @@ def robotspy(content):
     return lambda agent, path: parsed.can_fetch(agent, ORIGIN + path)
 
 
-OTHERS = {"twin": twin, "protego": protego, "urllib": standard_library}
+OTHERS = {"twin": twin, "urllib": standard_library}
+try:
+    from protego import Protego
+
+    OTHERS["protego"] = protego
+except ImportError:
+    print("protego is not installed: pip install protego")
 try:
     from robots import RobotsParser
 

@@ -1,22 +1,49 @@
 """What a host says of its paths: robots.txt as a naive twin of RFC 9309 says, content signals, tdmrep.json, ai.txt."""
 
 import gzip
+import json
+import random
+import sys
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from curation.gate.host_files import AI_TXT, ROBOTS_TXT, TDMREP, HostFiles, read
 from curation.gate.host_rules import HostRules
+from curation.gate.path_rules import MOST_WILDCARDS
 from curation.gate.robots_agents import robots_agents
 from curation.gate.robots_text import MOST_BYTES
 from curation.inputs.crawl.page_signals import HOST_SIGNALS, SIGNALS
 from runtime.errors import InputError
-from tests.naive.robots import naive_is_allowed
+from tests.naive.robots import naive_is_allowed, naive_is_reserved
 from tests.support.robots_files import AGENTS, paths, robots_file
 from tests.support.robots_warc import robots_warc
 
 ROBOTS, CONTENT, USAGE, AI, TDM = (*HOST_SIGNALS.values(), SIGNALS["tdm-reservation"])
 EVERYONE = b"User-agent: *\n"
+FIELDS = ("Disallow", "Disallow", "Allow")
+PIECES = (
+    "a",
+    "b",
+    "/",
+    "*",
+    "*",
+    "$",
+    "?",
+    "=",
+    "%",
+    "%61",
+    "%24",
+    "%2a",
+    "%2F",
+    "%3f",
+    "%e9",
+    "%C3%A9",
+    "é",
+    "~",
+    "%7E",
+)
 
 
 def said(
@@ -28,16 +55,88 @@ def said(
 
 def test_robots_txt_says_what_a_naive_twin_of_rfc_9309_says():
     forbidden = Counter()
-    # protego takes the length of ? as that of %3F, and an Allow of index.html for one of its folder, as Google does.
-    files = [(seed, robots_file(seed)) for seed in range(600)]
-    for seed, content in files:
-        if b"?" in content or b"index" in content.lower():
-            continue
+    for seed, content in ((seed, robots_file(seed)) for seed in range(600)):
         for agent in AGENTS:
             expected = [0 if naive_is_allowed(content, agent, path) else ROBOTS for path in paths(seed)]
             assert said(content, *paths(seed), agents=(agent.lower(),)) == expected, content
             forbidden.update(expected)
     assert min(forbidden.values()) > 300
+
+
+def some_path(chance: random.Random, pieces: Sequence[str]) -> str:
+    return "/" + "".join(chance.choices(pieces, k=chance.randint(0, 4)))
+
+
+def test_any_patterns_fit_any_paths_as_for_a_naive_twin_of_rfc_9309():
+    chance, found = random.Random(37), Counter()
+    for _ in range(4000):
+        rules = [(chance.choice(FIELDS), some_path(chance, PIECES)) for _ in range(chance.randint(1, 6))]
+        path = some_path(chance, PIECES)
+        robots = EVERYONE + "".join(f"{field}: {pattern}\n" for field, pattern in rules).encode()
+        is_allowed = naive_is_allowed(robots, "gptbot", path)
+        assert said(robots, path, agents=("gptbot",)) == [0 if is_allowed else ROBOTS], (robots, path)
+        rows = [{"location": pattern, "tdm-reservation": int(field == "Disallow")} for field, pattern in rules]
+        tdmrep = json.dumps(rows).encode()
+        is_reserved = naive_is_reserved(tdmrep, path)
+        assert said(tdmrep, path, name=TDMREP) == [TDM * is_reserved], (tdmrep, path)
+        found.update([f"allowed {is_allowed}", f"reserved {is_reserved}", f"differ {is_allowed == is_reserved}"])
+    assert min(found.values()) > 200
+
+
+@pytest.mark.parametrize(
+    ("pattern", "refused", "allowed"),
+    [
+        ("/a$", ["/a"], ["/a$", "/a$b", "/ab"]),
+        ("/a%24", ["/a$", "/a%24b"], ["/a", "/a%"]),
+        ("/a$b", ["/a$b", "/a%24bc"], ["/a", "/ab"]),
+        ("/a%2A", ["/a*", "/a%2a"], ["/ab"]),
+        ("/caf%E9", ["/caf%e9", "/caf%E9/x"], ["/caf%E8", "/caf%EF%BF%BD"]),
+        ("/100%", ["/100%", "/100%25", "/100%zz"], ["/100"]),
+        ("/%zz", ["/%zz"], ["/%25zz", "/zz"]),
+        ("/a%2Fb", ["/a%2fb"], ["/a/b"]),
+        ("/?u=http://b", ["/?u=http://b", "/%3Fu%3Dhttp%3A//b"], ["/u"]),
+        ("/foo/bar/%62%61%7A", ["/foo/bar/baz"], []),
+        ("/foo/bar/ツ", ["/foo/bar/%E3%83%84"], ["/foo/bar/"]),
+    ],
+)
+def test_octets_are_compared_whatever_their_spelling(pattern, refused, allowed):
+    content = EVERYONE + f"Disallow: {pattern}".encode()
+    assert said(content, *refused, *allowed) == [ROBOTS] * len(refused) + [0] * len(allowed)
+
+
+def steps(rules: HostRules, path: str) -> int:
+    """Return the number of calls of functions, of Python and of C, that an answer takes."""
+    counted: Counter[str] = Counter()
+    sys.setprofile(lambda _, event, __: counted.update([event]))
+    try:
+        rules.signals(path)
+    finally:
+        sys.setprofile(None)
+    return counted["call"] + counted["c_call"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"Disallow: /*{number}x*y*z$" for number in range(20_000)],
+        [f"Disallow: /*{'a*' * 100_000}b"],
+        [f"Allow: /{'a' * number}$\nDisallow: /{'a' * number}b*" for number in range(600)],
+        [f"Disallow: /{'a' * number}b" for number in range(900)],
+        [f"Disallow: /{'a' * number}" for number in range(2, 900)],
+    ],
+)
+def test_the_steps_of_an_answer_are_bounded_whatever_the_rules(lines):
+    rules = HostRules({ROBOTS_TXT: EVERYONE + "\n".join(lines).encode()}, ("gptbot",))
+    for path in ("/" + "a" * 2000, "/" + "aby" * 2000):
+        assert steps(rules, path) < 6 * MOST_WILDCARDS
+
+
+def test_a_rule_past_the_most_wildcards_is_read_up_to_its_first_one():
+    lines = [f"Disallow: /*{number}." for number in range(MOST_WILDCARDS)]
+    lines += ["Disallow: /late/*.jpg", "Allow: /late/*.png"]
+    rules = HostRules({ROBOTS_TXT: EVERYONE + "\n".join(lines).encode()}, ("gptbot",))
+    assert [rules.signals(path) for path in ("/x7.jpg", "/late/x.jpg", "/late/x", "/x.jpg")] == [ROBOTS] * 3 + [0]
+    assert rules.faults == ["wildcards"]
 
 
 def test_what_any_agent_is_refused_counts():
@@ -72,7 +171,9 @@ def test_robots_txt_keeps_paths_from_training(content, signals):
     ("content", "signals", "faults"),
     [
         (b'[{"location": "/x*", "tdm-reservation": 1}]', TDM, []),
-        (b'[{"location": "/x*", "tdm-reservation": 1}, {"location": "/x.jpg", "tdm-reservation": 0}]', 0, []),
+        (b'[{"location": "/x*", "tdm-reservation": 1}, {"location": "/x.jpg", "tdm-reservation": 0}]', TDM, []),
+        (b'[{"location": "/x", "tdm-reservation": 0}, {"location": "/x.jpg", "tdm-reservation": 1}]', 0, []),
+        (b'[{"location": "/x", "tdm-reservation": 2}, {"location": "/x.jpg", "tdm-reservation": 1}]', 0, []),
         (b'{"location": "*", "tdm-reservation": "1"}', TDM, []),
         (
             b'[{"location": "/x#\\nAllow: /", "tdm-reservation": 1}, {"location": 3, "tdm-reservation": 1}, 7, null]',

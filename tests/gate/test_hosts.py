@@ -1,6 +1,8 @@
 """Images get the signals that hosts state, as a naive twin says, however files are cut; rules then remove them."""
 
 import random
+import tracemalloc
+from collections.abc import Sequence
 from unittest.mock import patch
 
 import pyarrow as pa
@@ -8,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.by_uid.by_key import Places
+from curation.gate import known_hosts
 from curation.gate.host_files import HostFiles
+from curation.gate.host_rules import HostRules
 from curation.gate.hosts import BITS, Meeting, _pass_on, _send
-from curation.gate.known_hosts import FOUND
+from curation.gate.known_hosts import ASKED, FOUND, Contents, KnownHosts
 from curation.gate.options import GateOptions
+from curation.gate.robots_text import condensed
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.packed_rows import unpack
@@ -171,3 +176,41 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
         answers.append((sorted(rows, key=str), tallies.rows()))
     assert len(answers[0][0]) > 50
     assert answers[0] == answers[1] == answers[2]
+
+
+def asked(hosts: Sequence[int], **columns: Sequence[object]) -> pa.RecordBatch:
+    """Return ASKED rows of hosts, by number."""
+    known = {"high": hosts, "low": hosts} | columns
+    nulls = {field.name: [None] * len(hosts) for field in ASKED if field.name not in known}
+    return pa.RecordBatch.from_pydict(known | nulls, ASKED)
+
+
+def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
+    """Here 300 hosts have rules of 12 MB, which come 10 hosts at a time and are asked for twice."""
+    numbers, tallies = range(300), Tallies()
+    with patch.multiple(known_hosts, HELD_BYTES=1 << 18, RULES_BYTES=2 << 20), Contents() as contents:
+        known, answers = KnownHosts(("gptbot",), tallies, contents), []
+        tracemalloc.start()
+        for begin in range(0, 300, 10):
+            some = numbers[begin : begin + 10]
+            texts = ["User-agent: *\n" + "".join(f"Disallow: /{host}/{i}/\n" for i in range(2000)) for host in some]
+            known.learn(asked(some, name=["/robots.txt"] * 10, date=[1] * 10, content=texts, faults=[["cut"]] * 10))
+        for path in ("/7/1/x", "/7/1x"):
+            rows = asked(numbers, file=[0] * 300, row=numbers, kind=["image"] * 300, path=[path] * 300)
+            answers.append(known.found(rows).to_pylist())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert answers == [[{"file": 0, "row": 7, "signals": BITS["robots"]}], []]
+    assert tallies["fault.cut"] == 300
+    assert peak < 8 << 20
+
+
+def test_a_file_without_its_comments_says_the_same():
+    agents = tuple(map(str.lower, AGENTS))
+    odd = [b"\xef\xbb\xbf", b"\xff\xfea\0", b"Disallow: /", b"# \xe9\nUser-agent: *\nDisallow: /\xe9#" + b"x" * 600_000]
+    for content in [*odd, *map(robots_file, range(300))]:
+        said, faults = condensed(content)
+        whole, part = (HostRules({"/robots.txt": each}, agents) for each in (content, said))
+        assert [whole.signals(url) for url in URLS] == [part.signals(url) for url in URLS]
+        assert whole.faults == faults + part.faults
+        assert len(said) <= len(content) or len(content) < 200

@@ -1,5 +1,6 @@
 """Naive twin of what robots.txt says, written from RFC 9309: groups, tokens, and the longest pattern that fits."""
 
+import json
 import re
 
 TYPOS = ("dissallow", "dissalow", "disalow", "diasllow", "disallaw")
@@ -45,9 +46,17 @@ def naive_is_allowed(content, agent, path):
     for field, value in (rule for group in own for rule in group[1]):
         if field in ("allow", "disallow"):
             pattern = normal(value)
-            if fits(pattern, normal(path.encode())):
+            if fits(pattern, path):
                 best = max(best, (len(pattern), field == "allow"))
     return best[1]
+
+
+def naive_is_reserved(content, path):
+    """Say whether tdmrep.json reserves a path: the first location that fits decides."""
+    for row in json.loads(content):
+        if fits(normal(row["location"].encode()), path):
+            return row["tdm-reservation"] == 1
+    return False
 
 
 def normal(path):
@@ -61,8 +70,14 @@ def normal(path):
     return out
 
 
+def octets(text):
+    """Return the octets that are compared: those that RFC 3986 reserves are %-escaped, but for the / between parts."""
+    return "".join(f"%{ord(each):02X}" if each not in "/%-._~" and not each.isalnum() else each for each in text)
+
+
 def fits(pattern, path):
     """Say whether a pattern, with * and a $ at its end, fits the beginning of a path."""
     ends = pattern.endswith("$")
-    expression = ".*".join(map(re.escape, (pattern[:-1] if ends else pattern).split("*")))
-    return re.match(expression + (r"\Z" if ends else ""), path, re.S) is not None
+    parts = (pattern[:-1] if ends else pattern).split("*")
+    expression = ".*".join(re.escape(octets(part)) for part in parts)
+    return re.match(expression + (r"\Z" if ends else ""), octets(normal(path.encode())), re.S) is not None
