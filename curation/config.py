@@ -9,7 +9,16 @@ from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
 from metadata.rules.text import RULES, Rules
-from runtime.errors import ParameterError, require_integer, require_one_of, require_several, require_share, typed
+from runtime.errors import (
+    MOST_ROWS,
+    ParameterError,
+    require_integer,
+    require_one_of,
+    require_seed,
+    require_several,
+    require_share,
+    typed,
+)
 
 ENGLISH = "en"  # the language whose threshold is given; all others follow from it [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; taken where a run has no English match
@@ -91,16 +100,17 @@ class CurationConfig:
     balance: bool = True  # [1, ablation]
 
     def __post_init__(self) -> None:
-        for name in ("english_threshold", "max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
+        require_integer("english_threshold", self.english_threshold, 1, MOST_ROWS)
+        for name in ("max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
             require_integer(name, getattr(self, name), minimum=1)
         if self.sample_files is not None:
             require_integer("sample_files", self.sample_files, minimum=1)
         if self.target_size is not None:
-            require_integer("target_size", self.target_size, minimum=1)
+            require_integer("target_size", self.target_size, 1, MOST_ROWS)
             self._require_nothing_beside_size()
         if self.tail_share is not None:
             require_share("tail_share", self.tail_share)
-        require_integer("seed", self.seed)
+        require_seed(self.seed)
         for name in ("min_language_score", "max_bad_files", "max_bad_records", "max_shared_uids"):
             require_share(name, getattr(self, name))
         for code, score in self.min_language_scores.items():

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from metadata.rules.text import RULES, Rules
-from runtime.errors import require_integer, require_number, require_one_of, require_share, typed
+from runtime.errors import MOST_ROWS, require_integer, require_number, require_one_of, require_share, typed
 
 ENGLISH = "en"  # has a least count or views instead of a share [1]
 BigramScore = Literal["association", "pmi"]
@@ -55,8 +55,9 @@ class MetadataConfig:
     def __post_init__(self) -> None:
         for name in ("unigram_limit", "bigram_limit", "title_limit"):
             require_integer(name, getattr(self, name), minimum=0)
-        for name in ("english_unigram_count", "english_title_views", "longest_entry"):
-            require_integer(name, getattr(self, name), minimum=1)
+        for name in ("english_unigram_count", "english_title_views"):
+            require_integer(name, getattr(self, name), 1, MOST_ROWS)
+        require_integer("longest_entry", self.longest_entry, minimum=1)
         for name in ("unigram_share", "bigram_share", "title_share"):
             require_share(name, getattr(self, name))
         require_number("pmi_percentile", self.pmi_percentile, 0, 100)

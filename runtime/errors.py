@@ -35,6 +35,9 @@ _NUMBERS = {int, float, NoneType}
 _WITH_STAND_INS = "SparkSession"  # the class
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
 AGAIN = "run the same command again to go on"
+MOST = 10**9  # of what is held or made at a time; more is a slip of the keyboard
+MOST_ROWS = 10**12  # of images, texts and their matches: all that was ever crawled has fewer
+_SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
 class InputError(ValueError):
@@ -112,17 +115,24 @@ def refusal_in(trace: str) -> str | None:
     return next((line.partition("InputError: ")[2] for line in lines if "InputError: " in line), None)
 
 
-def require_integer(name: str, value: object, minimum: int | None = None) -> None:
-    """Refuse anything but an integer of at least `minimum`."""
+def require_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> None:
+    """Refuse anything but an integer from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise ParameterError(f"is {value!r}; it must be an integer", name)
-    if minimum is not None and value < minimum:
+    if value < minimum:
         raise ParameterError(f"is {value}; it must be at least {minimum}", name)
+    if value > maximum:
+        raise ParameterError(f"is {value:,}; it must be at most {maximum:,}", name)
+
+
+def require_seed(value: object) -> None:
+    """Refuse anything but an integer of 64 bits."""
+    require_integer("seed", value, *_SEEDS)
 
 
 def require_number(name: str, value: object, least: float, most: float) -> None:
     """Refuse anything but a number from `least` to `most`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
         raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
 
 

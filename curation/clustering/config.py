@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from runtime.errors import InputError, ParameterError, require_integer, require_one_of, require_share
+from runtime.errors import InputError, ParameterError, require_integer, require_one_of, require_seed, require_share
 
 Texts = Literal["curated", "pool"]
 TEXTS: tuple[Texts, ...] = get_args(Texts)
 FEWEST = 8  # training vectors for each fine cluster
 SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: by chance, sizes are then off by 1 %
+MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
 MOST_BYTES = 2 << 30  # of training vectors in the driver
 
 
@@ -34,9 +35,9 @@ class ClusterConfig:
     same_meaning: float | None = None
 
     def __post_init__(self) -> None:
-        require_integer("fine", self.fine, minimum=1)
-        require_integer("coarse", self.coarse, minimum=1)
-        require_integer("seed", self.seed)
+        require_integer("fine", self.fine, 1, MOST_FINE)
+        require_integer("coarse", self.coarse, 1, MOST_FINE)
+        require_seed(self.seed)
         require_share("sample", self.sample)
         require_one_of("texts", self.texts, TEXTS)
         if self.same_meaning is not None and not 0 < self.same_meaning <= 1:

@@ -12,11 +12,11 @@ Exponential variables have no memory, so the first N times of all images are the
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,14 @@ from curation.export.last_draw import LOGITS, Clocks, LastDraw
 from curation.report.numbers import counted
 from curation.run.making import Derived, Made
 from runtime.draws import hashes
-from runtime.errors import AGAIN, InputError, ParameterError, require_integer, require_number, typed
+from runtime.errors import AGAIN, InputError, require_integer, require_number, require_seed, typed
 from runtime.progress import counted as advanced
 from runtime.storage.own_files import OwnFile, checksums_in, tally
 from runtime.storage.parquet import batches, part_writer, rows_of
 from runtime.tallies import Tallies
 
-MOST_DRAWS = 10**12
+MOST_DRAWS = 10**11  # the longest trainings saw 40 billion samples
+MOST_WEIGHT = sys.float_info.max  # sums that are not finite are counted
 MOST_PENALTY = 100.0  # with it an image comes again when all of its kind have come as often
 WEIGHTS = "weights"  # a part
 WEIGHED = pa.schema([pa.field("uid", pa.string()), pa.field("weight", pa.int64())])
@@ -55,14 +56,11 @@ class SoftCap:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_integer("draws", self.draws, 1)
-        if self.draws > MOST_DRAWS:
-            raise ParameterError(f"is {self.draws:,}; it must be at most {MOST_DRAWS:,}", "draws")
         for column, weight in self.weights.items():
-            if not (isinstance(weight, Real) and math.isfinite(weight)):
-                raise InputError(f"the weight of {column} is {weight!r}; give a finite number")
+            require_number(f"the weight of {column}", weight, -MOST_WEIGHT, MOST_WEIGHT)
+        require_integer("draws", self.draws, 1, MOST_DRAWS)
         require_number("penalty", self.penalty, 0, MOST_PENALTY)
-        require_integer("seed", self.seed)
+        require_seed(self.seed)
 
     @property
     def decay(self) -> float:

@@ -10,7 +10,8 @@ from curation.by_uid.tables import Paths
 from curation.gate.expression_text import require_no_day_of_the_run, require_short
 from curation.gate.image_rules import OF_HOSTS
 from curation.gate.plan import GatePlan
-from runtime.errors import InputError, require_integer, require_several, typed
+from curation.near_copies.words import WORD_BITS, require_distance
+from runtime.errors import InputError, require_several, typed
 
 _PATHS = ("status", "only", "images", "robots", "decontaminate", "decontaminate_texts", "same_meaning", "captions")
 _SEVERAL = (*_PATHS, "robots_agents", "policy", "steps")  # options that are lists
@@ -57,10 +58,10 @@ class GateOptions:
     keep_removed: float | None = None
 
     def __post_init__(self) -> None:
+        require_distance(self.decontaminate_within, WORD_BITS, "decontaminate_within")
         share = self.keep_removed
         if share is not None and not (isinstance(share, Real) and 0 < share <= 1):
             raise InputError(f"keep_removed is {share!r}; it is a share of images, above 0 and at most 1")
-        require_integer("decontaminate_within", self.decontaminate_within, 0)
         for name in _SEVERAL:
             require_several(name, getattr(self, name))
         for table in self.images:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.kernels import near_copies as kernels
-from runtime.errors import InputError, require_integer
+from runtime.errors import InputError, ParameterError, require_integer
 
 HASH_BITS = (64, 256)
 WORD_BITS = 64
@@ -21,13 +21,13 @@ PLAIN_BITS = 8
 _EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
 
 
-def require_distance(k: int, bits: int) -> None:
-    """Refuse a distance that is none, or too large to mean a copy."""
-    require_integer("distance", k, 0)
+def require_distance(k: int, bits: int, name: str = "distance") -> None:
+    """Refuse a distance that is none, or too large to mean a copy; `name` is that of the parameter."""
+    require_integer(name, k, 0)
     if bits not in HASH_BITS:
         raise InputError(f"the hashes have {bits} bits; give hashes of 64 bits, as pHash, or of 256, as PDQ")
     if k > bits // MOST_SHARE:
-        raise InputError(f"distance is {k}; of {bits} bits at most {bits // MOST_SHARE} may differ in copies")
+        raise ParameterError(f"is {k}; of {bits} bits at most {bits // MOST_SHARE} may differ in copies", name)
 
 
 def shuffled(words: np.ndarray) -> np.ndarray:

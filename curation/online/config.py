@@ -20,7 +20,7 @@ from curation.by_uid.weights import Weights
 from curation.online.batches import ByEntries
 from curation.online.drawing import CaptionDraw, Ratio, require_ratio
 from runtime.draws import draws
-from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_share
+from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed, require_share
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         require_share("outsiders", self.outsiders)
-        require_integer("seed", self.seed)
+        require_seed(self.seed)
         require_kind("coarse", self.coarse, Collection, "the numbers of coarse clusters, such as (2,)")
         if not self.coarse:
             raise InputError("an expert has no cluster; give the number of one at least")
@@ -129,7 +129,7 @@ class OnlineConfig:
     weights: Weights | None = None
 
     def __post_init__(self) -> None:
-        require_integer("seed", self.seed)
+        require_seed(self.seed)
         require_integer("mixed_blocks", self.mixed_blocks, 1)
         require_ratio(self.caption_ratio)
         if self.expert is not None:
@@ -148,8 +148,8 @@ class World:
     size: int = 1
 
     def __post_init__(self) -> None:
-        require_integer("rank", self.rank)
-        require_integer("size", self.size)
+        require_integer("rank", self.rank, 0)
+        require_integer("size", self.size, 1)
         if not 0 <= self.rank < self.size:
             raise InputError(
                 f"rank {self.rank} of {self.size} processes; ranks go from 0 to one less than their number"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from curation.by_uid.captions import Captions
 from runtime.draws import draws
-from runtime.errors import ParameterError, require_integer, require_share
+from runtime.errors import ParameterError, require_integer, require_seed, require_share
 
 RATIO = 0.15  # as in Altogether (2410.17251)
 # The share of samples with a caption whose text it is, or such shares by source.
@@ -32,6 +32,7 @@ class CaptionDraw:
 
     def __post_init__(self) -> None:
         require_ratio(self.ratio)
+        require_seed(self.seed)
         require_integer("epoch", self.epoch, 0)
 
     def of(

@@ -19,6 +19,7 @@ from curation.kernels.mixing import deal
 from curation.run.results import Results
 from runtime.errors import InputError, ParameterError, require_kind, require_number, require_several
 
+MOST_WEIGHT = 1e12
 RUN = 1024  # samples that are dealt out at a time
 
 
@@ -39,8 +40,8 @@ class Mix:
         if not self.weights:
             raise InputError("a mix has no part; give the weight of each part by its name")
         for name, weight in self.weights.items():
-            require_number(f"the weight of {name}", weight, 0, float("inf"))
-            if not 0 < weight < float("inf"):
+            require_number(f"the weight of {name}", weight, 0, MOST_WEIGHT)
+            if not weight:
                 raise InputError(f"the weight of {name} is {weight}; give a number above 0, or leave the part out")
         if self.epoch_of is not None and self.epoch_of not in self.weights:
             raise ParameterError(f"is {self.epoch_of}; the parts are {', '.join(self.weights)}", "epoch_of")

@@ -55,7 +55,7 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("exclude", "classes", "templates"):
             require_several(name, getattr(self, name))
-        require_distance(self.near, PDQ_BITS)
+        require_distance(self.near, PDQ_BITS, "exclude_bits")
 
     @property
     def near(self) -> int:

@@ -12,6 +12,7 @@ from runtime.errors import ParameterError, require_integer, require_one_of
 AUTO, CPU = "auto", "cpu"
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+MOST_BATCH, MOST_WORKERS = 1 << 16, 1 << 12  # more images would not fit a GPU, and more threads no machine
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
 
@@ -31,8 +32,8 @@ class ScoringConfig:
     workers: int = os.cpu_count() or 1
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "workers"):
-            require_integer(name, getattr(self, name), minimum=1)
+        require_integer("batch_size", self.batch_size, 1, MOST_BATCH)
+        require_integer("workers", self.workers, 1, MOST_WORKERS)
         require_one_of("precision", self.precision, PRECISIONS)
         if not _DEVICE.fullmatch(self.device):
             raise ParameterError(f"is {self.device!r}; expected auto, cpu, cuda or, of several GPUs, cuda:1", "device")

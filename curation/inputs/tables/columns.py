@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from curation.inputs.references import copies_like, is_table
 from curation.inputs.tables.dialects import DIALECTS
-from runtime.errors import InputError, ParameterError, typed
+from runtime.errors import InputError, ParameterError, require_integer, typed
 
 RECOGNISED = {  # in this order, and in any case
     "url": ("url", "URL", "image_url"),
@@ -21,6 +21,7 @@ RECOGNISED = {  # in this order, and in any case
 REQUIRED = ("url", "text")
 GIVEN = (*REQUIRED, "uid")  # fields whose columns may be given
 NONE = "none"  # as a column: there is none, whatever the table has
+MOST_COLUMNS = 10**6
 Given = str | int | Sequence[str | int] | None
 
 # How a user names a column, of a file and of a DataFrame.
@@ -44,6 +45,7 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         for name in GIVEN:
+            _require_column(f"{name}_column", self._of(name))
             object.__setattr__(self, f"{name}_column", _given(self._of(name), name in REQUIRED))
         if self.dialect is not None and self.dialect not in DIALECTS:
             raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
@@ -113,6 +115,15 @@ def _given(column: Given, may_be_number: bool) -> Given:
     if isinstance(column, Sequence) and not isinstance(column, str):
         return _given(column[0], may_be_number) if len(column) == 1 else tuple(column) or None
     return int(column) if may_be_number and column is not None and _is_number(column) else column
+
+
+def _require_column(name: str, given: object) -> None:
+    """Refuse what is neither a name nor a number that a column may have."""
+    for column in given if isinstance(given, Sequence) and not isinstance(given, str) else [given]:
+        if isinstance(column, str) and column.isascii() and column.isdigit():
+            column = int(column)
+        if column is not None and not isinstance(column, str):
+            require_integer(name, column, 0, MOST_COLUMNS)
 
 
 def _is_number(name: str | int) -> bool:
