@@ -211,5 +211,5 @@ def _advice(code: str) -> str:
     known = _BY_NAME | _BY_WORDNET | _BY_LABEL
     name = _plain(code).lower()
     near = [name] if name in known else get_close_matches(name, known, n=3, cutoff=0.7)
-    codes = dict.fromkeys(known[each].code for each in near)
+    codes = dict.fromkeys(known[each].code for each in near if known[each] is not OTHER)
     return f"did you mean {' or '.join(codes)}?" if codes else "languages.csv lists all, such as en, ja or sw"

@@ -73,7 +73,15 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
     usable = is_gold(texts, languages)
     if left_out := len(texts) - usable.true_count:
         say(f"{left_out:,} of {len(texts):,} rows are left out: they have no text or no language")
-    if unknown := unknown_labels(languages.filter(usable)):
+    if not usable.true_count:
+        raise InputError(f"{args.gold} has no row with a text and a language; give texts whose languages are known")
+    if (unknown := unknown_labels(languages.filter(usable))) and unknown.total() == usable.true_count:
+        shown = ", ".join(label for label, _ in unknown.most_common(3))
+        raise InputError(
+            f"{args.gold} names no language that languages.csv knows, but {in_one_line(shown)}; give codes such as en "
+            "or deu, or another --language-column"
+        )
+    if unknown:
         say(f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
     identifier, rules = Identifier.open(args.model), LanguageRules.of(made(CurationConfig, args))
     asked = texts, languages, identifier, rules, stated_by(table, texts, identifier)

@@ -40,6 +40,7 @@ from metadata.languages import language
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
 from runtime.engine.interface import Engine
+from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
@@ -75,6 +76,11 @@ def find(options: Options) -> AlignmentObserver | None:
 
 def align(engine: Engine, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
     """Return the alignment of each language in a finished run, local or at a URL."""
+    known = run.facts["languages"]
+    if strange := [code for code in classes if code not in known]:
+        raise InputError(
+            f"the run has no language {strange[0]}, of which classes are given; it has {', '.join(sorted(known)[:20])}"
+        )
     files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
     with (progress or Progress()).stage("count classes"):
         return _counted(engine, files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode"))

@@ -16,6 +16,7 @@ from curation.run.preview import Found, Preview
 from runtime.terminal import in_one_line, readable
 
 WIDTH = 80
+LEAST_COST = 0.01  # core-hours that are told apart
 ROWS = 2  # of each group of inputs
 LANGUAGES = 8  # those with the most pairs
 REASONS = 4  # for which rows were dropped
@@ -79,10 +80,22 @@ def _expected(preview: Preview) -> Iterator[str]:
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
     yield from _wrapped(f"disk: {readable(round(sum(parts.values())))}: {each}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    seconds = preview.core_seconds
-    yield f"  time: {seconds / 3600:.2g} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
+    seconds, hours = preview.core_seconds, preview.core_seconds / 3600
+    yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
     yield "    beside it 10 to 20 s to start, and the gate, where one is asked for"
-    yield f"  cost: {seconds / 3600:.2g} times the price of a core-hour"
+    price = f"{_plainly(hours)} times the price" if hours >= LEAST_COST else "less than a hundredth"
+    yield f"  cost: {price} of a core-hour"
+
+
+def _plainly(hours: float) -> str:
+    """Return a number of two digits without an exponent.
+
+    >>> _plainly(7.3e-05), _plainly(0.0234), _plainly(12_345)
+    ('under 0.01', '0.023', '12,000')
+    """
+    if hours < LEAST_COST:
+        return f"under {LEAST_COST}"
+    return f"{hours:.2g}" if hours < 10 else f"{int(float(f'{hours:.2g}')):,}"
 
 
 def _wrapped(line: str) -> list[str]:

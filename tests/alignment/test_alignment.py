@@ -147,8 +147,8 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
 
 
 def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsys):
-    (tmp_path / "ja.txt").write_text("犬\n", "utf-8")
-    main([str(run), "--classes", f"ja={tmp_path / 'ja.txt'}", "--output", str(tmp_path / "out")])
+    (tmp_path / "de.txt").write_text("犬\n", "utf-8")
+    main([str(run), "--classes", f"de={tmp_path / 'de.txt'}", "--output", str(tmp_path / "out")])
     assert capsys.readouterr().err.splitlines()[-1].split()[-2:] == ["–", "–"]
     ElementTree.parse(tmp_path / "out" / "alignment.svg")
 

@@ -1,0 +1,57 @@
+"""What commands say of small costs, of unknown languages and of long addresses."""
+
+import pytest
+
+from curation.commands import evaluate_languages
+from curation.observers.alignment import align
+from curation.observers.classes import Classes
+from curation.report.page import render
+from curation.run.preview_lines import _plainly
+from metadata.languages import language
+from runtime.errors import InputError
+from tests.report.runs import finished, row
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(7.3e-05, "under 0.01"), (0.0123, "0.012"), (9.87, "9.9"), (123.4, "120"), (25e6, "25,000,000")],
+)
+def test_core_hours_are_written_without_an_exponent(hours, said):
+    assert _plainly(hours) == said
+
+
+def test_other_languages_are_no_advice_for_an_unknown_code():
+    with pytest.raises(InputError) as error:
+        language("xx")
+    assert "did you mean" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("a dog\txx\nein Hund\tyy\n", "names no language that languages.csv knows, but xx, yy"),
+        ("\ten\n", "has no row with a text and a language"),
+    ],
+)
+def test_texts_of_no_known_language_are_not_evaluated(rows, sentence, tmp_path, capsys):
+    (tmp_path / "gold.tsv").write_text(f"text\tlanguage\n{rows}")
+    with pytest.raises(SystemExit, match="2"):
+        evaluate_languages.main(["--gold", str(tmp_path / "gold.tsv"), "--output", str(tmp_path / "out")])
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_of_a_language_that_a_run_has_not_are_refused():
+    class Run:
+        facts = {"languages": {"en": {}, "de": {}}, "made_from": {}}
+
+    with pytest.raises(InputError, match="^the run has no language ja, of which classes are given; it has de, en"):
+        align(None, Run(), {"en": Classes(("dog",), (("dog",),)), "ja": Classes(("犬",), (("犬",),))})
+
+
+def test_the_rest_of_a_long_address_is_behind_a_click():
+    url = "https://a.example/" + "x" * 8000
+    html = render(*finished(), [row("a dog", [0]) | {"url": url}])
+    shown, _, rest = html.partition("<details><summary>image ")[2].partition("</summary>")
+    assert f"{url[:100]}…" in shown
+    assert url in rest.partition("</details>")[0]
