@@ -1,5 +1,7 @@
 """What commands say of small costs, of unknown languages and of long addresses."""
 
+import re
+
 import pytest
 
 from curation.commands import evaluate_languages
@@ -49,9 +51,13 @@ def test_classes_of_a_language_that_a_run_has_not_are_refused():
         align(None, Run(), {"en": Classes(("dog",), (("dog",),)), "ja": Classes(("犬",), (("犬",),))})
 
 
-def test_the_rest_of_a_long_address_is_behind_a_click():
-    url = "https://a.example/" + "x" * 8000
-    html = render(*finished(), [row("a dog", [0]) | {"url": url}])
-    shown, _, rest = html.partition("<details><summary>image ")[2].partition("</summary>")
-    assert f"{url[:100]}…" in shown
-    assert url in rest.partition("</details>")[0]
+def test_the_rest_of_a_long_text_is_behind_a_click():
+    url, entry = "https://a.example/" + "x" * 8000, "dog " * 2048
+    html = render(*finished({"en": [entry]}, [3]), [row(entry, [0]) | {"url": url}])
+    page = re.sub(r"<style>.*?</style>|</summary>.*?</details>|title=\"[^\"]*\"", "", html, flags=re.DOTALL)
+    assert f"<summary>{url[:100]}…" in page
+    assert f"<summary>{entry[:100]}…" in page
+    assert url[:400] not in page
+    assert max(map(len, re.findall("[^<>]+", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)))) < 1500
+    assert url in html
+    assert entry in html
