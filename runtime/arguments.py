@@ -41,18 +41,22 @@ class Parser(argparse.ArgumentParser):
 
     An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
     what follows a # are ignored. A value that begins with @ is written `--flag=@value`.
+
+    A flag of several values that is given again adds its values; one of a single value must have the same one each time.
     """
 
     def __init__(self, description: str, prog: str | None = None):
         super().__init__(
             prog=prog,
             description=description,
-            epilog="@FILE stands for the arguments in a file, where # begins a comment.",
+            epilog="@FILE stands for the arguments in a file, where # begins a comment. A flag of several values that is "
+            "given again adds them.",
             fromfile_prefix_chars="@",
             allow_abbrev=False,
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
         self.register("type", int, integer)
+        self.register("action", None, Stored)
         hidden = argparse.SUPPRESS  # the end of the help names it, where it shows more
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
@@ -102,6 +106,7 @@ class Parser(argparse.ArgumentParser):
         except (argparse.ArgumentError, InputError) as error:  # Python 3.14 raises where earlier ones call error()
             self.error(str(error))
         run_flags.apply_format(given)
+        self.given: dict[str, Any] = {}  # the values of one command line so far
         known = self._option_string_actions
         flags = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
         for flag in (match[1] for match in flags if match and match[1] not in known):
@@ -182,6 +187,18 @@ def made(config: type[Config], args: argparse.Namespace) -> Config:
     return config(**{each.name: getattr(args, each.name) for each in fields(config)})
 
 
+class Stored(argparse._StoreAction):
+    """Stores the value of a flag: several are added to those given before, and another single one is refused."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        before = parser.given.setdefault(self.dest, values)
+        if isinstance(values, list) and bool(before) == bool(values):  # an empty one means all that there are
+            parser.given[self.dest] = values if before is values else before + values
+        elif before != values:
+            raise argparse.ArgumentError(self, f"given twice, as {_typed(before)} and as {_typed(values)}; give one")
+        setattr(namespace, self.dest, parser.given[self.dest])
+
+
 class _HelpAll(argparse.Action):
     """Prints the help of all flags as soon as it is met, so that no other flag is required."""
 
@@ -220,6 +237,11 @@ def _spelled(action: argparse.Action) -> str:
     """Return how a user types an argument, such as `--input PATH ...`."""
     value = action.metavar or (f"{{{','.join(action.choices)}}}" if action.choices else action.dest.upper())
     return " ".join([*action.option_strings[:1], str(value), *(["..."] if action.nargs == "+" else [])])
+
+
+def _typed(value: Any) -> str:
+    """Return the value of a flag about as a user typed it."""
+    return " ".join(map(str, value)) or "nothing" if isinstance(value, list) else str(value)
 
 
 def absolute(path: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentError, ArgumentParser, Namespace, _ActionsContainer
+from argparse import ArgumentError, Namespace, _ActionsContainer
 from typing import Any
 
 from curation.config import WITNESSES, CurationConfig
-from runtime.arguments import add_fields
+from runtime.arguments import Stored, add_fields
 
 LANGUAGE = {
     "--no-language": "what becomes of texts without letters, names of files, addresses and HTML, which are in no "
@@ -40,27 +40,26 @@ def add_language_rules(group: _ActionsContainer) -> None:
     )
 
 
-class _Witnesses(Action):
+class _Witnesses(Stored):
     """Stores the names of witnesses; none of them where `none` is said."""
 
-    def __call__(
-        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
-    ) -> None:
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
         """Refuse witnesses beside `none`."""
-        if NOBODY in values and len(values) > 1:
-            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(values)}")
-        setattr(namespace, self.dest, [name for name in values if name != NOBODY])
+        super().__call__(parser, namespace, values)
+        asked = getattr(namespace, self.dest)
+        if NOBODY in asked and {*asked} != {NOBODY}:
+            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(asked)}")
+        setattr(namespace, self.dest, [name for name in asked if name != NOBODY])
 
 
-class _Scores(Action):
+class _Scores(Stored):
     """Stores a number under its own name, and those of `LANGUAGE=NUMBER` by language under its name with an s."""
 
-    def __call__(
-        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
-    ) -> None:
-        """Refuse what is no number."""
-        of_each: dict[str, float] = {}
-        for value in values:
+    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+        """Refuse what is no number, and two numbers for one language or for all."""
+        super().__call__(parser, namespace, values)
+        scores: dict[str | None, float] = {}
+        for value in getattr(namespace, self.dest):
             code, equals, score = value.rpartition("=")
             try:
                 number = float(score)
@@ -68,8 +67,7 @@ class _Scores(Action):
                 raise ArgumentError(
                     self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
                 ) from None
-            if equals:
-                of_each[code] = number
-            else:
-                setattr(namespace, self.dest, number)
-        setattr(namespace, f"{self.dest}s", of_each)
+            if scores.setdefault(code if equals else None, number) != number:
+                raise ArgumentError(self, f"two scores for {code or 'all languages'}; give one")
+        setattr(namespace, self.dest, scores.pop(None, parser.get_default(self.dest)))
+        setattr(namespace, f"{self.dest}s", scores)

@@ -129,7 +129,10 @@ def named(asked: Sequence[str]) -> dict[str, str]:
     >>> named([])
     {}
     """
-    values = {name: value for name, _, value in (each.partition("=") for each in asked)}
+    values: dict[str, str] = {}
+    for name, _, value in (each.partition("=") for each in asked):
+        if values.setdefault(name, value) != value:
+            raise InputError(f"--gate-step {name} is given twice, with different values; give one")
     known = hooks(GROUP, OF_FLAGS | NAMED).keys() - OF_FLAGS.keys() if asked else set()
     if unknown := values.keys() - known:
         others = ", ".join(sorted(known)) or "none"

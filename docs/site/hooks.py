@@ -134,7 +134,7 @@ def command_page(name: str, parser: argparse.ArgumentParser) -> str:
             title = {"flags": "flags that most runs need"}.get(group.title, group.title).partition(" (docs/")[0]
             parts.append(f"## {title[0].upper()}{title[1:]}")
             parts.extend(argument(parser, each) for each in shown)
-    parts.append("`@FILE` stands for the arguments in a file, where `#` begins a comment.")
+    parts.append(parser.epilog)
     return "\n\n".join(parts) + "\n"
 
 

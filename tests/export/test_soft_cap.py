@@ -19,7 +19,12 @@ from tests.naive.soft_cap import naive_logits, naive_soft_cap
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn, killed_at
 
-FLAGS = ["--weights", "clip=10", "looks=-0.5", "--draws", "90", "--seed", "4"]
+DRAWN = {"--format": ["datacomp"], "--weights": ["clip=10", "looks=-0.5"], "--draws": ["90"], "--seed": ["4"]}
+
+
+def flags_with(*given: str) -> list[str]:
+    """Return the flags of a draw; those that are given take the place of its own."""
+    return [*given, *(word for flag, values in DRAWN.items() if flag not in given for word in (flag, *values))]
 
 
 def score_rows(uids: list[str]) -> list[dict]:
@@ -64,7 +69,7 @@ def weights_in(folder: Path) -> dict[str, int]:
 
 
 def test_the_subset_file_has_each_uid_as_often_as_it_is_drawn(run, scored, tmp_path, capsys):
-    main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp", "--scores", *scored.paths, *FLAGS])
+    main([str(run.path), "--output", str(tmp_path / "out"), *flags_with("--scores", *scored.paths)])
     drawn = {uid: number for uid, number in scored.counts.items() if number}
     assert read_subset(tmp_path / "out" / "uids.npy") == drawn
     assert weights_in(tmp_path / "out") == drawn
@@ -81,23 +86,23 @@ def test_images_of_an_expert_are_drawn_among_themselves(run, scored, tmp_path):
         {"uid": [*scored.counts], "coarse": pa.array([n % 2 for n in range(len(scored.counts))], pa.int32())}
     )
     pq.write_table(clusters, tmp_path / "clusters.parquet")
-    flags = ["--scores", *scored.paths, *FLAGS, "--clusters", str(tmp_path / "clusters.parquet"), "--expert", "1"]
-    main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp", *flags])
+    clusters = ["--clusters", str(tmp_path / "clusters.parquet"), "--expert", "1"]
+    main([str(run.path), "--output", str(tmp_path / "out"), *flags_with("--scores", *scored.paths, *clusters)])
     found = read_subset(tmp_path / "out" / "uids.npy")
     assert found.total() == 90
     assert {*found} <= {*[*scored.counts][1::2]}
 
 
 def test_logits_may_be_huge(run, scored, tmp_path):
-    flags = ["--scores", *scored.paths, *FLAGS, "--weights", "clip=1e307", "looks=1"]
-    main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp", *flags])
+    flags = flags_with("--scores", *scored.paths, "--weights", "clip=1e307", "looks=1")
+    main([str(run.path), "--output", str(tmp_path / "out"), *flags])
     assert [*read_subset(tmp_path / "out" / "uids.npy").values()] == [90]
 
 
 @pytest.mark.parametrize("files", [1, 5])
 def test_files_and_rows_in_any_order_give_the_same_bytes(tmp_path, files):
     rows = [image(number) for number in range(60)]
-    given = ["--format", "datacomp", "--scores", str(tmp_path / "scores.parquet"), *FLAGS]
+    given = flags_with("--scores", str(tmp_path / "scores.parquet"))
     table = pa.Table.from_pylist([{"uid": row["uid"], "clip": n / 60, "looks": n % 7} for n, row in enumerate(rows)])
     written = []
     for name, images, number in (("one", rows, 2), ("other", rows[::-1], files)):
@@ -150,9 +155,9 @@ def test_uids_are_repeated_in_bounded_memory(tmp_path, monkeypatch):
     ],
 )
 def test_what_cannot_be_drawn_is_refused(run, scored, tmp_path, capsys, flags, fault):
-    command = [str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp", "--scores", *scored.paths]
+    command = [str(run.path), "--output", str(tmp_path / "out"), "--scores", *scored.paths]
     with pytest.raises(SystemExit):
-        main([*command, *FLAGS, *flags])
+        main([*command, *flags_with(*flags)])
     assert fault in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -69,8 +69,8 @@ def tar_of(path: Path, images: dict[str, bytes], texts: list[str]) -> Path:
     return write_tar(path, members)
 
 
-def score(tars: Path, model: Path, output: Path, *more: object) -> dict[str, dict]:
-    main([str(each) for each in ("--input", tars, "--model", model, "--output", output, "--workers", 2, *more)])
+def score(tars: Path, model: Path, output: Path, *more: object, workers: int = 2) -> dict[str, dict]:
+    main([str(each) for each in ("--input", tars, "--model", model, "--output", output, "--workers", workers, *more)])
     return {row["key"]: row for row in pq.read_table(output).to_pylist()}
 
 
@@ -100,12 +100,12 @@ def test_broken_images_and_empty_texts_have_no_score(models, kind, tmp_path):
 def test_the_same_settings_give_the_same_bytes_and_other_ones_nearly_the_same_scores(models, tmp_path):
     downloaded_tar(tmp_path / "tars" / "0.tar", range(20))
 
-    def scored(name: str, *more: object) -> np.ndarray:
-        found = score(tmp_path / "tars", models["open_clip"], tmp_path / name, *more)
+    def scored(name: str, *more: object, workers: int = 2) -> np.ndarray:
+        found = score(tmp_path / "tars", models["open_clip"], tmp_path / name, *more, workers=workers)
         return np.array([row["clip_score"] for row in found.values()])
 
     first = scored("a", "--batch-size", 8)
-    scored("b", "--batch-size", 8, "--workers", 4)
+    scored("b", "--batch-size", 8, workers=4)
     assert all_bytes(tmp_path / "a") == all_bytes(tmp_path / "b")
     assert np.abs(scored("c", "--batch-size", 3) - first).max() < 1e-6
     assert 0 < np.abs(scored("d", "--precision", "bf16") - first).max() < 0.02

@@ -63,8 +63,20 @@ def test_arguments_may_be_in_a_file_with_comments_and_several_words_on_a_line(pa
     (tmp_path / "run.args").write_text(
         "# a run\n\n--input 'my crawl' https://a/#b  # it's two\n   --seed 3\n--output=out\n"
     )
-    args = parser.parse_args([f"@{tmp_path / 'run.args'}", "--seed", "4"])
-    assert (args.input, args.output, args.seed) == (["my crawl", "https://a/#b"], "out", 4)
+    args = parser.parse_args([f"@{tmp_path / 'run.args'}", "--size", "4"])
+    assert (args.input, args.output, args.seed, args.size) == (["my crawl", "https://a/#b"], "out", 3, 4)
+
+
+def test_a_value_in_a_file_and_another_on_the_command_line_are_refused(refused, tmp_path):
+    (tmp_path / "run.args").write_text("--output out --seed 3")
+    assert "argument --seed: given twice, as 3 and as 4; give one" in refused(
+        f"@{tmp_path / 'run.args'}", "--seed", "4"
+    )
+
+
+def test_a_second_command_line_knows_nothing_of_the_first(parser):
+    seeds = [parser.parse_args(["--output", "out", "--seed", seed]).seed for seed in ("3", "4")]
+    assert seeds == [3, 4]
 
 
 def test_a_file_may_name_another_file(parser, tmp_path):
