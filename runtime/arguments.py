@@ -42,15 +42,15 @@ class Parser(argparse.ArgumentParser):
     An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
     what follows a # are ignored. A value that begins with @ is written `--flag=@value`.
 
-    A flag of several values that is given again adds its values; one of a single value must have the same one each time.
+    A flag of several values that is given again adds its values; one of a single value must have the same one again.
     """
 
     def __init__(self, description: str, prog: str | None = None):
         super().__init__(
             prog=prog,
             description=description,
-            epilog="@FILE stands for the arguments in a file, where # begins a comment. A flag of several values that is "
-            "given again adds them.",
+            epilog="@FILE stands for the arguments in a file, where # begins a comment. A flag of several values that "
+            "is given again adds them.",
             fromfile_prefix_chars="@",
             allow_abbrev=False,
         )
