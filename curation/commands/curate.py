@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_curate(argv)
     with command("curate"):
         if args.dry_run:
-            foreseen = preview(**called(args))
+            foreseen = preview(**called(args), spark=partial(session, "curate"))
             say(lines(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)

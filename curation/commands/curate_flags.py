@@ -137,8 +137,8 @@ def _add_main(parser: Parser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="check all of this and look into the inputs, without Spark: columns, first rows, languages, disk and time "
-        "of a run; write nothing",
+        help="check all of this and look into the inputs: columns, first rows, languages, disk and time of a run; "
+        "write nothing, and start Spark for --keep alone",
     )
     add_fields(parser, TableOptions, COLUMNS)
     add_fields(parser.add_mutually_exclusive_group(), CurationConfig, SIZE)

@@ -54,9 +54,12 @@ class HostFiles:
 
     @classmethod
     def find(cls, paths: Paths) -> HostFiles:
-        """Return the files in files, folders, globs or URLs; InputError where there is none."""
+        """Return the files in files, folders, globs or URLs; InputError for none, or a table without host."""
         given = [*map(str, paths)]
         found = {name: version for path in given for name, version in _files(path)}
+        for name, version in found.items():
+            if name_of(name).endswith(PARQUET):
+                next(_rows_of_table(name, version, Counter()), None)
         return cls(", ".join(map(hidden, given)), tuple(sorted(found.items(), key=itemgetter(0))))
 
     @property

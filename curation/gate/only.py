@@ -27,9 +27,12 @@ class UidList:
 
     @classmethod
     def find(cls, paths: Paths) -> UidList:
-        """Return the lists in files, folders, globs or URLs; InputError where there is none."""
+        """Return the lists in files, folders, globs or URLs; InputError for none, or one that begins wrong."""
         given = [*map(str, paths)]
-        return cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
+        found = cls(", ".join(map(hidden, given)), tuple(file for path in given for file in _files(path)))
+        for file in found.files:
+            next((batch for batch in found.read(file) if batch.num_rows), None)
+        return found
 
     def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the KEY of each image that a file names."""

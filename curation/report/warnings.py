@@ -5,7 +5,7 @@ The page, the console and run.json show the same warnings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
     checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
     return [
         *_of_metadata(facts.get("metadata", {})),
-        *_empty(facts["rows"]),
+        *_empty(facts["rows"], facts["dropped"]),
         *_of_files(facts),
         *_of_rows(facts),
         *_of_gate(facts["gate"]),
@@ -76,11 +76,27 @@ def starter(about: dict[str, Any]) -> str:
     )
 
 
-def _empty(rows: dict[str, int]) -> Iterator[Sentence]:
+def without_texts(records: int, dropped: Mapping[str, int]) -> str:
+    """Return why inputs of so many records give no text of any image.
+
+    >>> without_texts(0, {}), without_texts(8, {"not_http": 6, "no_text": 2})
+    ('the inputs hold no rows', 'of 8 records none has a text and the URL of an image (6 not_http, 2 no_text)')
+    """
+    often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED]
+    reasons = ", ".join(f"{number(rows)} {reason}" for rows, reason in often)
+    found = (
+        f"of {counted(records, 'record')} none has a text and the URL of an image"
+        if records
+        else "the inputs hold no rows"
+    )
+    return f"{found} ({reasons})" if reasons else found
+
+
+def _empty(rows: dict[str, int], dropped: dict[str, int]) -> Iterator[Sentence]:
     if rows["kept"]:
         return
     if not rows["texts"]:
-        yield ("Nothing was kept: the inputs hold no text of any image.",)
+        yield (f"Nothing was kept: {without_texts(rows['records'], dropped)}.",)
     elif not rows["matched"]:
         yield ("Nothing was kept: no text contains an entry. Are the entries in the languages of the texts?",)
     else:

@@ -81,6 +81,10 @@ class GatePlan(Protocol):
     def hashes(self) -> HashTables:
         """The tables that listed hashes are looked up in."""
 
+    @property
+    def keep(self) -> str | None:
+        """The condition over columns of tables, which Spark alone can parse."""
+
     def __bool__(self) -> bool: ...
 
     def lines(self) -> list[str]:

@@ -1,12 +1,14 @@
-"""Foresee a run from samples of its inputs, without Spark: what is read, matched and kept, and what that costs.
+"""Foresee a run from samples of its inputs: what is read, matched and kept, and what that costs.
 
-All that a run checks at its start is checked by the run's own functions, and nothing is written.
+All that a run checks at its start is checked by the run's own functions, and nothing is written. Spark is started for a
+condition on images alone, which it parses.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import keep_probability
@@ -26,6 +29,7 @@ from curation.inputs.samples import Sample, samples
 from curation.language.judging import LanguageRules
 from curation.matching.by_language import Matching
 from curation.matching.finders import built_finders
+from curation.report.warnings import without_texts
 from curation.run import warm
 from curation.run.folder import require_claimable
 from curation.run.order import asked
@@ -33,6 +37,7 @@ from curation.run.request import Options, Request
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow.buffers import one_batch
+from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.warming import compile_kernels
 
@@ -147,16 +152,33 @@ def preview(
     output: str | Path,
     options: Options | None = None,
     progress: Progress | None = None,
+    spark: Callable[[], SparkSession] | None = None,
 ) -> Preview:
-    """Return what `curate` would do when called in the same way; InputError for what it would refuse at its start."""
+    """Return what `curate` would do when called in the same way; InputError for what it would refuse at its start.
+
+    `spark` makes the session that checks a condition on images; None: only Spark would see what is wrong with one.
+    """
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
+    if request.gate and request.gate.keep is not None and spark:
+        with progress.stage("start Spark to check --keep"):
+            request.gate.open(spark())
     compile_kernels(warm.needed(request.files), progress)
     with progress.stage("look into samples"):
         matching = _matching(request)
         found = [_found(each, request, matching) for each in samples(request.files, request.options.columns)]
+    if found and not request.tables:
+        _require_texts(found)
     return Preview(request, found)
+
+
+def _require_texts(found: list[Found]) -> None:
+    """Refuse inputs that are of no use, as far as samples show: their files are then read to the end."""
+    if not any(each.sample.rows.num_rows for each in found):
+        tally = sum((each.sample.tally for each in found), Counter[str]())
+        dropped = {name.removeprefix("dropped."): rows for name, rows in tally.items() if name.startswith("dropped.")}
+        raise InputError(f"{without_texts(tally['records'], dropped)}; give inputs with URLs of images and texts")
 
 
 def _matching(request: Request) -> Matching:

@@ -9,6 +9,7 @@ import pytest
 
 from curation.commands import curate
 from curation.config import CurationConfig
+from curation.gate.plan import GatePlan
 from curation.inputs import samples
 from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
@@ -16,6 +17,7 @@ from curation.run.preview import Found, preview
 from metadata.entries import Entries
 from tests.support.hostile_strings import ACTING
 from tests.support.remote_files import Ranged
+from tests.support.stand_ins import NO_SPARK
 from tests.support.tables import json_lines
 
 TEXTS = ["a dog on the beach", "\x1b[2J a cat\tsleeps", "ein Hund im Garten", "IMG 0231"]
@@ -95,7 +97,9 @@ def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
     assert max(map(len, text.partition("3 inputs")[2].splitlines())) <= 80
 
 
-def test_it_says_what_is_asked_of_images(said, folder):
+def test_it_says_what_is_asked_of_images(said, folder, monkeypatch):
+    monkeypatch.setattr(curate, "session", lambda name: NO_SPARK)
+    monkeypatch.setattr(GatePlan, "open", lambda plan, spark: None)
     pq.write_table(pa.table({"url": ["https://a.org/1"], "width": [200]}), folder / "sizes.parquet")
     _, text = said("--images", folder / "sizes.parquet", "--keep", "width >= 200", "--policy", "min_words:3")
     lines = [line.strip() for line in text.partition("asked of images:")[2].splitlines()]
