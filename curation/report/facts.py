@@ -99,6 +99,7 @@ class Run:
             "downloads": self.downloads,
             "gate": self.gate,
             "expected": self._expected(),
+            **({} if self._least_size is None else {"least_size": self._least_size}),
             "tail_share": self.thresholds.tail_share,
             "languages": {code: self.language_row(code) for code in self.codes()},
             "notes": self._notes(),
@@ -142,6 +143,14 @@ class Run:
             "kept": self.curated["kept"],
         }
 
+    @property
+    def _least_size(self) -> int | None:
+        """The size at t = 1, where a smaller one was asked for; without English matches t has no part in it."""
+        if self.sized is None or self.config.target_size is None or self.thresholds.assumed or self.sized.threshold > 1:
+            return None
+        size = round(self.sized.size)
+        return size if size > self.config.target_size else None
+
     def _expected(self) -> dict[str, float]:
         return {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])}
 
@@ -175,7 +184,7 @@ class Run:
         notes = []
         if self.thresholds.assumed:
             notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
-        if self.sized:
+        if self.sized and self._least_size is None:
             notes.append(self._note_on_size(self.sized))
         if cut := self.matched[CUT]:
             notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")

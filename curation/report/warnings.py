@@ -47,6 +47,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
     return [
         *_of_metadata(facts.get("metadata", {})),
         *_empty(facts["rows"], facts["dropped"]),
+        *_of_size(facts),
         *_of_files(facts),
         *_of_rows(facts),
         *_of_gate(facts["gate"]),
@@ -102,6 +103,16 @@ def _empty(rows: dict[str, int], dropped: dict[str, int]) -> Iterator[Sentence]:
     else:
         matched = number(rows["matched"])
         yield (f"Nothing was kept, although {matched} images have a match: the thresholds are too low.",)
+
+
+def _of_size(facts: dict[str, Any]) -> Iterator[Sentence]:
+    if (least := facts.get("least_size")) is not None:
+        asked = facts["parameters"]["target_size"]
+        yield (
+            f"The target size {number(asked)} is below the smallest size that balancing gives, {number(least)}: at "
+            "t = 1, which was taken, each entry still keeps about one text. Take fewer by a uniform draw of the "
+            "manifest, as docs/how-to/choosing-t.md shows, or give fewer inputs.",
+        )
 
 
 def _of_files(facts: dict[str, Any]) -> Iterator[Sentence]:

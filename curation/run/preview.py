@@ -93,18 +93,25 @@ class Preview:
     @cached_property
     def kept(self) -> float | None:
         """Pairs that balancing keeps; None where each row stands for more of them than the threshold."""
-        config, entries = self.request.config, self.request.entries
+        config, weights = self.request.config, [each.weight for each in self.found]
         if config.target_size is not None:
-            return min(self.matched, config.target_size)
-        if config.balance and max((each.weight for each in self.found), default=0) > config.english_threshold:
+            least = self._kept_at(1, [min(1.0, weight) for weight in weights])  # more pairs have more entries
+            return min(self.matched, max(config.target_size, least))
+        if config.balance and max(weights, default=0) > config.english_threshold:
             return None
+        return self._kept_at(config.english_threshold, weights)
+
+    def _kept_at(self, t: int, weights: Sequence[float]) -> float:
+        """Return the pairs that balancing keeps where each row of a sample stands for so many."""
+        config, entries = self.request.config, self.request.entries
         counts = np.zeros(len(entries))
-        for each in self.found:
-            counts += each.weight * EntryCounts.zeros(len(entries), "").count(each.texts["entries"]).values
+        for each, weight in zip(self.found, weights, strict=True):
+            counts += weight * EntryCounts.zeros(len(entries), "").count(each.texts["entries"]).values
         whole = np.rint(counts).astype(np.int64)
         distributions = {code: Distribution.of(whole[ids]) for code, ids in entries.languages.items()}
-        rates = rates_of(whole, entries.languages, thresholds_at(config.english_threshold, distributions, config))
-        return sum(each.weight * float(keep_probability(each.texts["entries"], rates).sum()) for each in self.found)
+        rates = rates_of(whole, entries.languages, thresholds_at(t, distributions, config))
+        kept = [float(keep_probability(each.texts["entries"], rates).sum()) for each in self.found]
+        return sum(weight * size for weight, size in zip(weights, kept, strict=True))
 
     def languages(self) -> list[tuple[str, float, float]]:
         """Return each language with its pairs and those with a match, the most frequent first."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from textwrap import wrap
 
+from curation.config import CurationConfig
 from curation.report.console import aligned
 from curation.report.languages import named
 from curation.report.numbers import counted, percent, short
@@ -69,14 +70,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     config, parts = preview.request.config, preview.disk()
     share = percent(preview.matched, preview.pairs)
     yield f"expected: {short(preview.pairs)} pairs, {short(preview.matched)} with a match ({share})"
-    t = f"at t = {config.english_threshold:,}" if config.balance else "without balancing"
-    how = "as asked for" if config.target_size is not None else t
-    if preview.kept is None:
-        yield from _wrapped(
-            f"kept {how}: unknown, as each row looked into stands for more pairs; see docs/how-to/choosing-t.md"
-        )
-    else:
-        yield f"  kept {how}: {short(round(preview.kept))}; less where an image or its texts come again"
+    yield from _wrapped(_kept(preview.kept, config))
     each = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
     yield from _wrapped(f"disk: {readable(round(sum(parts.values())))}: {each}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -96,6 +90,21 @@ def _plainly(hours: float) -> str:
     if hours < LEAST_COST:
         return f"under {LEAST_COST}"
     return f"{hours:.2g}" if hours < 10 else f"{int(float(f'{hours:.2g}')):,}"
+
+
+def _kept(kept: float | None, config: CurationConfig) -> str:
+    """Return the line about the pairs that are kept."""
+    asked = config.target_size
+    t = f"at t = {config.english_threshold:,}" if config.balance else "without balancing"
+    if kept is None:
+        return f"kept {t}: unknown, as each row looked into stands for more pairs; see docs/how-to/choosing-t.md"
+    if asked is not None and round(kept) > asked:
+        why = "at t = 1 each entry still keeps about one text; see docs/how-to/choosing-t.md"
+        return f"kept: {short(round(kept))} or more, not the {asked:,} asked for: {why}"
+    if asked is not None and round(kept) < asked:
+        return f"kept: {short(round(kept))}, all that match, fewer than the {asked:,} asked for"
+    how = t if asked is None else "as asked for"
+    return f"kept {how}: {short(round(kept))}; less where an image or its texts come again"
 
 
 def _wrapped(line: str) -> list[str]:

@@ -78,7 +78,7 @@ def follow(page: str, folder: Path, section: str = "") -> None:
         else:
             os.chdir(folder)
             try:
-                run_doctest(block, names, page)
+                run_doctest(block, names, page) if ">>>" in block else exec(block, names)
             finally:
                 os.chdir(here)
 
@@ -115,6 +115,11 @@ def test_the_worked_example_of_a_gate_can_be_followed(folder):
     follow("how-to/gates.md", folder, "A worked example")
     rows = pq.read_table(folder / "gated" / "gated").to_pylist()
     assert ["our dog"] == [text["text"] for row in rows for text in row["candidates"] if "our" in text["text"]]
+
+
+@pytest.mark.spark
+def test_the_first_manifest_can_be_followed_to_one_that_is_balanced(folder):
+    follow("start/first-manifest.md", folder)
 
 
 @pytest.mark.spark

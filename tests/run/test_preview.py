@@ -82,6 +82,18 @@ def test_a_program_reads_the_estimates(said):
     assert numbers["core_seconds"] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [
+        (2, "kept: 5 or more, not the 2 asked for: at t = 1 each entry still keeps about"),
+        (5, "kept as asked for: 5; less where"),
+        (11, "kept: 10, all that match, fewer than the 11 asked for"),
+    ],
+)
+def test_a_target_size_that_cannot_be_met_is_not_said_to_be(said, size, line):
+    assert line in said("--target-size", size)[1]
+
+
 def test_what_lists_exclude_is_not_matched_and_long_texts_are_cut(said, folder):
     (folder / "list").write_text("https://example.org/0/\u202e" + "x" * 100 + ".jpg\n")
     assert "with a match (58.3 %)" in said("--exclude", folder / "list")[1]
