@@ -32,6 +32,7 @@ from runtime.storage.output_folders import require_apart
 from runtime.storage.whole import content_of
 from runtime.terminal import readable, say
 
+NAME = "clip-metadata"
 log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # of the printed table
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     parser = command_line()
     args = parser.parse_args(argv)
-    with command(parser.prog.removesuffix(".py")):
+    with command(NAME):
         run(args)
 
 
@@ -146,8 +147,9 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
 def command_line() -> Parser:
     """Return the parser of the command's flags; their defaults are those of the config."""
     parser = Parser(
+        NAME,
         "Build the metadata entries of each language: numbers, the lemmas of its wordnets, the words, word pairs and "
-        "titles of its Wikipedia, and frequent words. A language whose source is missing is built from the others."
+        "titles of its Wikipedia, and frequent words. A language whose source is missing is built from the others.",
     )
     _add_main(parser)
     sources = parser.add_argument_group("sources")

@@ -45,9 +45,9 @@ class Parser(argparse.ArgumentParser):
     A flag of several values that is given again adds its values; one of a single value must have the same one again.
     """
 
-    def __init__(self, description: str, prog: str | None = None):
+    def __init__(self, name: str, description: str):
         super().__init__(
-            prog=prog,
+            prog=name,
             description=description,
             epilog="@FILE stands for the arguments in a file, where # begins a comment. A flag of several values that "
             "is given again adds them.",
@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in a line of a file.
 
-        >>> Parser("").convert_arg_line_to_args("--input 'my crawl' https://a/#b  # don't forget")
+        >>> Parser("", "").convert_arg_line_to_args("--input 'my crawl' https://a/#b  # don't forget")
         ['--input', 'my crawl', 'https://a/#b']
         """
         stream = StringIO(arg_line)

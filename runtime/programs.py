@@ -1,6 +1,7 @@
 """Start the commands, one function per command.
 
-Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends it with one sentence.
+Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends it with one sentence, and
+the program says that it runs.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from functools import partial
 from importlib import import_module
 from types import FrameType
@@ -15,16 +18,23 @@ from types import FrameType
 INSTALL = (
     "activate the environment that holds this project, or install the project there: pip install FOLDER_OF_THE_PROJECT"
 )
+# Seconds of silence until the first words, until others in the first minute, and later: longer than those of a stage.
+_FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 
 
 def start(name: str, module: str) -> None:
     """Run `main` of a module as a program."""
     signal.signal(signal.SIGINT, partial(_stop, name))
-    from runtime import interrupts, terminal  # from here on Ctrl-C leaves no trace
+    from runtime import interrupts, run_flags, terminal  # from here on Ctrl-C leaves no trace
 
     terminal.attach()
+    run_flags.apply_format(sys.argv)
+    over = threading.Event()
+    if not any(each.startswith("@") for each in sys.argv):  # a file may ask for another format
+        threading.Thread(target=_reassure, args=(name, over), daemon=True).start()
     try:
         main = import_module(module).main
+        terminal.clear()
     except ModuleNotFoundError as error:
         terminal.say(f"{name}: {error.name} is not installed in {sys.executable}: {INSTALL}", "error")
         sys.exit(2)
@@ -35,19 +45,34 @@ def start(name: str, module: str) -> None:
             interrupts.end_in(interrupts.PATIENCE)
         raise
     finally:
+        over.set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop but this process, which ends
 
 
-metadata = partial(start, "build_metadata", "metadata.commands")
-curate = partial(start, "curate", "curation.commands.curate")
-export = partial(start, "export", "curation.commands.export")
-remove = partial(start, "remove", "curation.commands.remove")
-hash_images = partial(start, "hash", "curation.commands.hash_images")
-evaluate_languages = partial(start, "lid-eval", "curation.commands.evaluate_languages")
-align = partial(start, "align", "curation.commands.align")
-cluster = partial(start, "cluster", "curation.commands.cluster")
-score_images = partial(start, "score", "curation.commands.score_images")
-verify = partial(start, "verify", "curation.commands.verify")
+metadata = partial(start, "clip-metadata", "metadata.commands")
+curate = partial(start, "clip-curate", "curation.commands.curate")
+export = partial(start, "clip-export", "curation.commands.export")
+remove = partial(start, "clip-remove", "curation.commands.remove")
+hash_images = partial(start, "clip-hash", "curation.commands.hash_images")
+evaluate_languages = partial(start, "clip-lid-eval", "curation.commands.evaluate_languages")
+align = partial(start, "clip-align", "curation.commands.align")
+cluster = partial(start, "clip-cluster", "curation.commands.cluster")
+score_images = partial(start, "clip-score", "curation.commands.score_images")
+verify = partial(start, "clip-verify", "curation.commands.verify")
+
+
+def _reassure(name: str, over: threading.Event) -> None:
+    """Say whenever nothing was written for seconds that the program runs."""
+    from runtime import terminal
+
+    begin, wait, does, pause = time.monotonic(), _FIRST, "starting", _FIRST
+    while not over.wait(pause):
+        passed = time.monotonic() - begin
+        if terminal.silence() >= wait:
+            terminal.show(f"{name}: {does}, {passed:.0f} s")
+            does = "at work"
+        wait = _NEXT if passed < _MINUTE else _LATER
+        pause = max(0.1, wait - terminal.silence())
 
 
 def _stop(name: str, signum: int, frame: FrameType | None) -> None:

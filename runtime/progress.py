@@ -20,7 +20,8 @@ import pyarrow as pa
 from runtime import terminal
 
 _LOOK_EVERY = 0.5  # seconds
-_LINE_AFTER, _LINE_EVERY = 3.0, 30.0  # seconds until the first line, and between others, where none is written over
+# Seconds until the first line, between others in the first minute, and later, where none is written over.
+_LINE_AFTER, _LINE_EVERY, _MINUTE, _LATER_EVERY = 1.0, 4.0, 60.0, 30.0
 
 
 _advanced: Counter[str] = Counter()  # in this process
@@ -139,7 +140,7 @@ class Progress:
 
 
 class ConsoleProgress(Progress):
-    """The stages of a run, shown on standard error: live on a terminal, elsewhere after 3 s and every 30 s."""
+    """The stages of a run, shown on standard error: live on a terminal, elsewhere in lines, ever fewer."""
 
     def note(self, line: str) -> None:
         """Write the line, which stays."""
@@ -163,6 +164,7 @@ def _watch(stage: Stage, over: threading.Event) -> None:
     shown = time.monotonic() - _LINE_EVERY + _LINE_AFTER
     while not over.wait(_LOOK_EVERY):
         now = time.monotonic()
-        if terminal.is_live() or now - shown > _LINE_EVERY:
+        every = _LINE_EVERY if stage.passed < _MINUTE else _LATER_EVERY
+        if terminal.is_live() or now - shown >= every:
             terminal.show(str(stage), stage.title, stage.numbers())
             shown = now

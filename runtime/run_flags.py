@@ -51,7 +51,7 @@ def add_engine(group: argparse._ArgumentGroup) -> None:
 def apply_format(given: Sequence[str]) -> None:
     """Write in the format that a command line asks for already what is wrong with that."""
     asked = [f"{flag}={value}" for flag, value in zip(given, given[1:], strict=False)]
-    terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text")
+    terminal.write_as("json" if "--log-format=json" in (*given, *asked) else "text", "--quiet" in given)
 
 
 def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:

@@ -11,6 +11,7 @@ import re
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -30,6 +31,7 @@ _format: Format = "text"
 _is_quiet = False
 _lock = threading.RLock()  # a signal handler may write while its own thread does
 _live_line = ""
+_written = time.monotonic()  # when something was last written, or this process began
 _writer: int | None = None  # the thread that is writing
 _deferred: list[Callable[[], object]] = []
 
@@ -91,8 +93,10 @@ def readable(size: int | None) -> str:
 
 def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
     """Write lines that stay; in JSON with the step of a command that they are about, and its numbers."""
+    global _written
     with writing():
-        _clear()
+        clear()
+        _written = time.monotonic()
         for part, own in _of_levels(redacted(text), level):
             if not _is_quiet or own != "info":
                 shown = plain(part) if _format == "text" else _json(part, own, step, numbers or {})
@@ -101,12 +105,13 @@ def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapp
 
 def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
     """Write a line that the next one replaces; where none can be replaced, it stays."""
-    global _live_line
+    global _live_line, _written
     with writing():
         if not is_live():
             return say(line, "info", step, numbers)
         if _is_quiet:
             return None
+        _written = time.monotonic()
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         _live_line = in_one_line(redacted(line))[: width - 1]  # a longer one would take a second row, which stays
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
@@ -147,7 +152,13 @@ def writing() -> Iterator[None]:
                 _deferred.pop(0)()
 
 
-def _clear() -> None:
+def silence() -> float:
+    """Return the seconds in which nothing was written."""
+    return time.monotonic() - _written
+
+
+def clear() -> None:
+    """Take away the line that would be replaced."""
     global _live_line
     if _live_line:
         print("\r\033[K", end="", file=sys.stderr)

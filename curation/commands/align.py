@@ -18,11 +18,13 @@ from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+NAME = "clip-align"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with command("align"):
+    with command(NAME):
         say(table(run(args)))
 
 
@@ -43,6 +45,7 @@ def run(args: Namespace) -> Figures:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Count the texts of a finished run that name the classes of an evaluation set, in the pool that was balanced "
         "and in the manifest, and say how far the counts are from equal: the Kullback-Leibler divergence, in nats.",
     )

@@ -17,6 +17,7 @@ from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+NAME = "clip-cluster"
 SHOWN = 60  # characters of a text
 NUMBERS = {
     "--fine N": "fine clusters",
@@ -33,7 +34,7 @@ NUMBERS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with command("cluster"):
+    with command(NAME):
         say(summary(run(args)))
         say(f"clusters: {args.output}")
 
@@ -71,6 +72,7 @@ def summary(facts: dict[str, Any]) -> str:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Cluster the images of a finished run by balanced k-means, as MoDE does for its data experts: a table of uid, "
         "fine and coarse cluster and distance, the centres, and a page of nearest texts, sizes and languages.",
     )

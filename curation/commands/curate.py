@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from curation.commands.curate_flags import parse_curate
+from curation.commands.curate_flags import NAME, parse_curate
 from curation.config import CurationConfig
 from curation.gate.options import GateOptions
 from curation.inputs.tables.columns import TableOptions
@@ -31,7 +31,7 @@ from runtime.terminal import say
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse_curate(argv)
-    with command("curate"):
+    with command(NAME):
         if args.dry_run:
             foreseen = preview(**called(args), spark=partial(session, "curate"))
             say(lines(foreseen), numbers=foreseen.numbers())

@@ -15,6 +15,7 @@ from curation.inputs.tables.dialects import DIALECTS
 from curation.run.request import PDQ_NEAR, Options
 from runtime.arguments import Parser, add_fields
 
+NAME = "clip-curate"
 COLUMNS = {
     "--url-column NAME": "column of image URLs, where it is not recognised; a number, from 0, in files without header; "
     "of several names the first that a file has; PATTERN=NAME for inputs whose path ends like that, as cc3m*.tsv=1",
@@ -79,6 +80,7 @@ ABLATIONS = {
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line of clip-curate."""
     parser = Parser(
+        NAME,
         "Keep the balanced fraction of image-text pairs: match metadata entries in each text, count, "
         "derive a threshold per language, sample, and write the curated manifest.",
     )

@@ -36,6 +36,7 @@ from runtime.storage.paths import as_path, make_folder
 from runtime.storage.whole import whole
 from runtime.terminal import in_one_line, say
 
+NAME = "clip-lid-eval"
 LINES = 25  # languages on the console, those with the most texts
 BARS = 60  # languages of the plot
 
@@ -59,7 +60,7 @@ READERS: dict[str, Callable[[Any, str, str], pa.Table]] = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with command("lid-eval"):
+    with command(NAME):
         found, witnessed = run(args)
         asked = f"{witness_summary(witnessed)}\n\n" if args.witnesses else ""
         say(f"{summary(found)}\n\n{asked}table: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
@@ -167,8 +168,9 @@ def plot(table: pa.Table) -> str:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Compare the languages that a model and the rules of clip-curate give texts with those that they are in: "
-        f"recall, precision and share of each language. Texts that get no language count as {OTHER.code}."
+        f"recall, precision and share of each language. Texts that get no language count as {OTHER.code}.",
     )
     parser.add_argument(
         "--gold", required=True, metavar="FILE", help=f"a table of texts and their languages: {', '.join(READERS)}"

@@ -14,6 +14,8 @@ from runtime.errors import InputError
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+NAME = "clip-export"
+
 # Flags of all forms, and what is said where a form does not take them.
 SHARED = {
     "tars": "tars are for the formats {takers}; {form} is written without them",
@@ -29,7 +31,7 @@ DRAWN = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
-    with command("export"):
+    with command(NAME):
         known = forms()
         args = parse(argv, known)
         form, engine = asked(args, known), engine_for(args, "export")
@@ -56,7 +58,7 @@ def asked(args: Namespace, known: dict[str, type[Form]]) -> Form:
 def parse(argv: Sequence[str] | None, known: dict[str, type[Form]]) -> Namespace:
     """Return the values of the command line."""
     written = "; ".join(form.writes for form in known.values())
-    parser = Parser(f"Write a finished run of curate for other programs: {written}.")
+    parser = Parser(NAME, f"Write a finished run of curate for other programs: {written}.")
     parser.add_argument("run", metavar="RUN", help="output folder of clip-curate, or its URL")
     parser.add_argument("--format", required=True, choices=tuple(known), help="the form to write")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a URL")

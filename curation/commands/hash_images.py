@@ -15,11 +15,13 @@ from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+NAME = "clip-hash"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with command("hash"):
+    with command(NAME):
         say(summary(run(args)))
 
 
@@ -46,9 +48,10 @@ def summary(hashes: Hashes) -> str:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Write size, SHA-256 and perceptual hash of each picture: of the tars that img2dataset wrote, or of a folder "
         "of pictures, such as an evaluation set. Broken pictures are counted by reason, and damaged tars are read up "
-        "to their damage."
+        "to their damage.",
     )
     parser.add_input("tars or pictures: files, folders with all below them, globs or URLs")
     parser.add_output(

@@ -13,11 +13,13 @@ from runtime.engine.choice import engine_for
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+NAME = "clip-remove"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with command("remove"):
+    with command(NAME):
         exclusion = Exclusion.without_hashes(args.exclude)
         say(remove(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
 
@@ -25,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Write a finished manifest once more, without the images that lists name by uid, URL, domain, "
         "page or regular expression, and a list of what was removed. Nothing is sampled again.",
     )

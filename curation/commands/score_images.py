@@ -15,6 +15,7 @@ from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress
 from runtime.terminal import say
 
+NAME = "clip-score"
 RUNNING = {
     "--batch-size N": "images that the model sees at a time",
     "--device NAME": "auto (a GPU where there is one), cpu, cuda, or as cuda:1",
@@ -27,7 +28,7 @@ PACKAGES = ("open_clip", "transformers", "torch", "PIL")
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
-    with command("score"):
+    with command(NAME):
         say(table(run(args)))
 
 
@@ -47,8 +48,9 @@ def run(args: Namespace) -> Filled:
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Write how well each image of img2dataset's tars fits its text: the cosine similarity that a CLIP model gives "
-        "them. `clip-curate --images DIR --keep 'clip_score >= 0.25'` then balances the pairs above a cut."
+        "them. `clip-curate --images DIR --keep 'clip_score >= 0.25'` then balances the pairs above a cut.",
     )
     parser.add_input("tars of img2dataset on this machine: files, folders with tars directly in them, or globs")
     parser.add_argument(

@@ -10,17 +10,20 @@ from runtime.arguments import Parser, absolute
 from runtime.console import command
 from runtime.terminal import say
 
+NAME = "clip-verify"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Say that all files are as they were written; else end with status 2 and say which are not."""
     args = parse(argv)
-    with command("verify"):
+    with command(NAME):
         say(verify(args.run))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:
     """Return the values of the command line."""
     parser = Parser(
+        NAME,
         "Check that the files of a folder that one of the commands has finished are as they were written, and name "
         "those that are damaged, missing or not of the folder.",
     )

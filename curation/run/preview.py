@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark.sql import SparkSession
 
 from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import keep_probability
@@ -159,7 +159,7 @@ def preview(
     output: str | Path,
     options: Options | None = None,
     progress: Progress | None = None,
-    spark: Callable[[], SparkSession] | None = None,
+    spark: Callable[[], Any] | None = None,
 ) -> Preview:
     """Return what `curate` would do when called in the same way; InputError for what it would refuse at its start.
 

@@ -69,7 +69,7 @@ class Client:
         self.stop = threading.Event()
         self._session = requests.Session()
         self._session.max_redirects = 5
-        about = "; ".join(filter(None, ("build_metadata", manners.contact)))
+        about = "; ".join(filter(None, ("clip-metadata", manners.contact)))
         agent = f"{PROJECT}/{__version__} ({about}) requests/{requests.__version__}"
         # Without encodings: a file is wanted as it is stored, and Range counts its own bytes.
         self._session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})

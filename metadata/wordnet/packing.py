@@ -87,7 +87,7 @@ class Wordnet:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
-    parser = Parser(str(__doc__).split("\n", 1)[0], prog="packing")
+    parser = Parser("packing", str(__doc__).split("\n", 1)[0])
     parser.add_argument("input", nargs="+", metavar="PATH", help="wordnets, as clip-metadata --wordnet takes them")
     parser.add_output("folder of the project, made anew")
     parser.add_argument("--package-version", default="1.0", metavar="V", help="version of the package (default: 1.0)")

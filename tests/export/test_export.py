@@ -154,10 +154,10 @@ def test_the_command_shows_stages_and_says_what_is_written(run, tmp_path, capsys
 
 def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):
     sentence = refused(tmp_path, "--output", tmp_path / "out", "--format", "datacomp")
-    assert sentence.startswith(f"export: {tmp_path} is empty; give the output folder of a finished run")
+    assert sentence.startswith(f"clip-export: {tmp_path} is empty; give the output folder of a finished run")
     assert "\n" not in sentence
 
 
 def test_what_a_card_says_is_refused_where_there_is_no_card(refused, run, tmp_path):
     sentence = refused(run.path, "--output", tmp_path / "o", "--format", "datacomp", "--license", "mit")
-    assert sentence == "export: --license would be said on a dataset card; --format datacomp writes none"
+    assert sentence == "clip-export: --license would be said on a dataset card; --format datacomp writes none"

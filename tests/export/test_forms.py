@@ -53,7 +53,7 @@ def test_a_form_of_another_package_writes_a_file_for_each_of_the_run(urls, run, 
 )
 def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys, form, flags, fault):
     sentence = refusal(capsys, main, run.path, "--output", tmp_path / "out", "--format", form, *flags)
-    assert sentence == f"export: {fault}"
+    assert sentence == f"clip-export: {fault}"
 
 
 def test_a_form_that_cannot_be_imported_is_named(monkeypatch, run, tmp_path, capsys):

@@ -242,5 +242,5 @@ def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path, capsys)
 def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("example.org\nregex:[\n")
     said = refusal(capsys, main, run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
-    assert said.startswith(f"remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
+    assert said.startswith(f"clip-remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
     assert not (tmp_path / "new").exists()

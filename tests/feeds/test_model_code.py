@@ -28,7 +28,7 @@ def test_code_of_a_models_folder_does_not_run(library, tmp_path, capsys):
     given = ("--input", tmp_path / "tars", "--output", tmp_path / "scores", "--model", tmp_path / "model")
     said = refusal(capsys, main, *given)
     assert not ran.exists()
-    assert "score: " in said
+    assert "clip-score: " in said
 
 
 def test_code_of_a_nested_text_tower_does_not_run(tmp_path, monkeypatch):

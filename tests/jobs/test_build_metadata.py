@@ -276,7 +276,7 @@ def test_a_copy_of_the_job_alone_works_and_says_how_to_install_what_is_missing(t
     job = shutil.copy(ROOT / "jobs/build_metadata.py", tmp_path)
     with_package = subprocess.run([sys.executable, job, "--help"], cwd=ROOT, env=ENVIRONMENT, capture_output=True)
     assert with_package.returncode == 0
-    assert b"usage: build_metadata.py" in with_package.stdout
+    assert b"usage: clip-metadata" in with_package.stdout
     without = subprocess.run([sys.executable, "-I", "-S", job], cwd=tmp_path, capture_output=True, text=True)
     assert without.returncode == 2
     (line,) = without.stderr.splitlines()

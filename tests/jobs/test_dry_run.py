@@ -77,7 +77,7 @@ def test_what_a_run_refuses_before_spark_starts(files, capsys, monkeypatch, flag
 def test_a_dry_run_over_inputs_of_no_use(files, tmp_path, capsys, table, reason):
     pq.write_table(pa.table(table), tmp_path / "useless.parquet")
     said = refusal(capsys, curate.main, *COMMAND, "--input", "useless.parquet", "--dry-run")
-    assert f"curate: {reason}" in said.splitlines()[-1]
+    assert f"clip-curate: {reason}" in said.splitlines()[-1]
 
 
 @pytest.mark.spark

@@ -2,15 +2,18 @@
 
 import re
 import sys
+from configparser import ConfigParser
 from functools import partial
 from importlib import import_module
 
 import pytest
 
 from runtime import programs
+from runtime.errors import InputError
+from tests.support.checkout import ROOT
 
 COMMANDS = {each.args[0]: each.args[1] for each in vars(programs).values() if isinstance(each, partial)}
-OF_A_RUN = {"align", "cluster", "export", "remove", "verify"}
+OF_A_RUN = {f"clip-{name}" for name in ("align", "cluster", "export", "remove", "verify")}
 FLAG = re.compile(r"^  (?:-h, )?(--[\w-]+)", re.MULTILINE)
 
 
@@ -45,3 +48,19 @@ def test_no_flag_is_the_plural_of_another(shown):
 def test_a_finished_run_comes_first_and_without_a_flag(shown):
     _, name, first = shown("--help").split()[:3]
     assert (first == "RUN") == (name in OF_A_RUN)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_command_says_begins_with_the_name_that_is_installed(name, monkeypatch, capsys):
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    assert f"{name} = runtime.programs:" in setup["options.entry_points"]["console_scripts"]
+    monkeypatch.setattr(sys, "argv", ["curate.py"])
+    module = import_module(COMMANDS[name])
+    with pytest.raises(SystemExit):
+        module.main(["--no-such-flag"])
+    with pytest.raises(SystemExit), module.command(module.NAME):
+        raise InputError("no such file")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{name}: unrecognized arguments")
+    assert second == f"{name}: no such file"

@@ -200,7 +200,7 @@ def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_
         sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", *flags)
         assert (
             sentence
-            == f"curate: another run is writing to {other.path}; wait until it has ended, or give another folder"
+            == f"clip-curate: another run is writing to {other.path}; wait until it has ended, or give another folder"
         )
         assert (other.path / ".work" / "run.json").exists()
 
@@ -220,7 +220,7 @@ def test_an_output_at_a_url_that_cannot_be_used(refused, words, pairs, s3_server
 @pytest.mark.parametrize("output", ["/proc/out", "/dev/null/out", "words.txt/out", "a" * 300])
 def test_an_output_that_cannot_be_made(refused, words, pairs, tmp_path, output):
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / output)
-    assert sentence.startswith(f"curate: output {tmp_path / output} cannot be made (")
+    assert sentence.startswith(f"clip-curate: output {tmp_path / output} cannot be made (")
     assert sentence.endswith("); give another folder")
 
 
@@ -236,7 +236,7 @@ def test_an_output_at_a_url_whose_server_is_not_there(refused, words, pairs, new
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", "s3://bucket/out")
-    assert sentence.startswith("curate: s3://bucket/out cannot be used (Could not connect to the endpoint URL")
+    assert sentence.startswith("clip-curate: s3://bucket/out cannot be used (Could not connect to the endpoint URL")
 
 
 def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, pairs, s3_server, new_s3, monkeypatch):

@@ -144,4 +144,4 @@ def test_the_command_verifies_a_folder(run, tmp_path, capsys):
     with pytest.raises(SystemExit) as done:
         main([str(tmp_path)])
     assert done.value.code == 2
-    assert capsys.readouterr().err.startswith(f"verify: {tmp_path} is empty; give the folder of a run")
+    assert capsys.readouterr().err.startswith(f"clip-verify: {tmp_path} is empty; give a folder")

@@ -29,7 +29,7 @@ class Fields:
 
 @pytest.fixture
 def parser() -> Parser:
-    parser = Parser("Make something.", prog="make")
+    parser = Parser("make", "Make something.")
     parser.add_argument("--input", nargs="+", default=[])
     parser.add_argument("--output", required=True)
     parser.add_argument("--seed", type=int, help="another seed gives other pairs")
@@ -151,7 +151,7 @@ def printed(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: str) -> str:
-        parser = Parser("Make something.", prog="make")
+        parser = Parser("make", "Make something.")
         parser.add_argument("run", metavar="RUN", help="what is made")
         parser.add_argument("--with", nargs="+", metavar="TOOL", required=True, help="what it is made with")
         either = parser.add_mutually_exclusive_group(required=True)
@@ -214,7 +214,7 @@ def test_a_wrong_parameter_is_told_by_name_or_as_its_user_spells_it():
     ],
 )
 def test_a_flag_takes_what_the_field_of_its_name_holds(given, expected):
-    parser = Parser("Make something.", prog="make")
+    parser = Parser("make", "Make something.")
     helps = {"--share P": "a share", "--column NAME": "a column", "--rules": "some", "--lists FILE": "files"}
     add_fields(parser, Fields, helps | {"--is-fast": "be fast"})
     parser.take_defaults(Fields)

@@ -1,5 +1,6 @@
 """Ctrl-C ends a command in one sentence at any moment, and not once all is written."""
 
+import json
 import os
 import subprocess
 import sys
@@ -102,3 +103,34 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"job: no_such_package is not installed in {sys.executable}: activate the ")
+
+
+TALKATIVE = """
+from runtime import programs
+programs._FIRST, programs._NEXT = 0.2, 0.4
+programs.start("job", "module")
+"""
+SILENT = """
+import sys, time
+time.sleep(1)
+
+def main():
+    time.sleep(1)
+    print("done", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--quiet"], ["--log-format", "json"], ["--log-format=json"]])
+def test_a_program_says_that_it_runs_while_it_is_imported_and_whenever_nothing_is_said(tmp_path, flags):
+    (tmp_path / "module.py").write_text(SILENT)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    program = [sys.executable, "-c", TALKATIVE, *flags]
+    lines = subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stderr.splitlines()
+    assert lines.pop() == "done"
+    if "--quiet" in flags:
+        assert lines == []
+        return
+    said = [json.loads(line)["message"] for line in lines] if flags else lines
+    assert said[0] == "job: starting, 0 s"
+    assert len(said) >= 3
+    assert {line.rpartition(",")[0] for line in said[1:]} == {"job: at work"}

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -67,3 +68,21 @@ def test_rows_of_batches_are_counted():
     with silent.stage("read"):
         assert list(counted([batch, batch.slice(0, 0), batch.slice(1)])) == [batch, batch.slice(0, 0), batch.slice(1)]
     assert silent.times()[0]["rows"] == 5
+
+
+def test_a_stage_is_named_within_two_seconds_and_never_silent_for_five(monkeypatch):
+    said, now = [], [1000.0]
+    monkeypatch.setattr(progress.terminal, "show", lambda *_: said.append(now[0] - 1000))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+
+    class Clock:
+        def wait(self, seconds):
+            now[0] += seconds
+            return now[0] > 1180
+
+    progress._watch(progress.Stage("read", begin=now[0]), Clock())
+    first, *others = said
+    assert first <= 2
+    pauses = [after - before for before, after in pairwise(said)]
+    assert max(pause for at, pause in zip(others, pauses, strict=True) if at <= 60) < 5
+    assert min(pause for at, pause in zip(others, pauses, strict=True) if at > 100) >= 30

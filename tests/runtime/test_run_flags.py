@@ -26,7 +26,7 @@ def test_a_command_ends_with_a_line_of_json(tmp_path, capsys):
         verify.main([str(tmp_path), "--log-format", "json", "--quiet"])
     (line,) = capsys.readouterr().err.splitlines()
     assert (stopped.value.code, json.loads(line)["level"]) == (2, "error")
-    assert json.loads(line)["message"].startswith("verify: ")
+    assert json.loads(line)["message"].startswith("clip-verify: ")
 
 
 @pytest.mark.parametrize("flags", [["--log-format", "json"], ["--log-format=json"]])
@@ -99,5 +99,5 @@ def test_zsh_reads_its_script(script):
 def test_completion_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setattr("runtime.packages.find_spec", lambda _: None)
     with pytest.raises(SystemExit):
-        Parser("x").parse_args(["--print-completion", "bash"])
+        Parser("x", "Make something.").parse_args(["--print-completion", "bash"])
     assert "shtab is not installed: pip install " in capsys.readouterr().err

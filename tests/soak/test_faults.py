@@ -181,6 +181,6 @@ def test_an_input_that_changes_under_the_job_ends_it_in_one_sentence(sample, tmp
         pq.write_table(pa.concat_tables([table, table]), path)
     hold.go()
     status, sentence = ended(job)
-    assert (status, sentence.partition(" has ")[0]) == (2, f"curate: {path}")
+    assert (status, sentence.partition(" has ")[0]) == (2, f"clip-curate: {path}")
     assert what in sentence
     assert not looks_whole(tmp_path / "out")

@@ -64,7 +64,7 @@ def test_random_kills_cost_no_byte(kind, sample, tmp_path, whole, request):
                 assert curated(output) == whole
             assert status < 0 or status in (1, 137, 143) or "another run is writing" in last, (status, last)
             if status == 1:
-                assert last.startswith("curate: "), last
+                assert last.startswith("clip-curate: "), last
         if status != 0:
             finish(start, output)
         assert curated(output) == whole
