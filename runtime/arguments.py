@@ -30,6 +30,9 @@ Config = TypeVar("Config", bound="DataclassInstance")
 Group = argparse._ArgumentGroup  # of flags in the help
 _OWN = 2  # groups that argparse makes itself: of what has no flag, and of flags in no other group
 
+_NEAR = (
+    0.72  # --out is as near to --output as 0.77, --threshold to --english-threshold 0.73, --starter to --status 0.71
+)
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 
 
@@ -110,7 +113,7 @@ class Parser(argparse.ArgumentParser):
         known = self._option_string_actions
         flags = [_FLAG.fullmatch(each) for each in given[: given.index("--") if "--" in given else None]]
         for flag in (match[1] for match in flags if match and match[1] not in known):
-            near = get_close_matches(flag, known, n=1)
+            near = get_close_matches(flag, known, n=1, cutoff=_NEAR)
             self.error(f"unrecognized arguments: {flag}{f'; did you mean {near[0]}?' if near else ''}")
         found = super().parse_args(given, namespace)
         run_flags.apply(found, self.error)

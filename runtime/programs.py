@@ -15,9 +15,7 @@ from functools import partial
 from importlib import import_module
 from types import FrameType
 
-INSTALL = (
-    "activate the environment that holds this project, or install the project there: pip install FOLDER_OF_THE_PROJECT"
-)
+INSTALL = "activate the environment that holds this project, or install the project there: pip install clip-curation"
 # Seconds of silence until the first words, until others in the first minute, and later: longer than those of a stage.
 _FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from curation.inputs.references import input_of, is_table, tables_in
 from curation.run.ledger import STAMP_NAME
+from runtime.arguments import flag
 from runtime.errors import InputError
 from runtime.redaction import hidden
 from runtime.storage.locks import WORK, is_free
@@ -51,13 +52,29 @@ def require_like(path: Path, description: dict) -> bool:
 def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
     """Return what differs between the run of a stamp and this one, as a user calls it."""
     names = [name for name in description if name not in MAY_DIFFER and not is_same(stamp, description, name)]
-    differing = [CALLED.get(name, name) for name in names]
+    differing = [_called(name, stamp["made_from"].get(name), description[name]) for name in names]
     read = [each for each in stamp["made_from"].get("inputs", []) if not is_table(each["path"])]  # but a table's copies
     if not _paths(read, path) <= _paths(description["inputs"], path):
         differing.append("inputs")
     if not differing and stamp.get("version") != VERSION:
         differing.append("version of this program")
     return differing
+
+
+def _called(name: str, there: object, here: object) -> str:
+    """Return a part of the description as a user calls it; of columns, also which differ."""
+    if name != "columns" or not isinstance(there, dict) or not isinstance(here, dict):
+        return CALLED.get(name, name)
+    fields = [field for field in here if there.get(field) != here[field]]
+    said = (f"{flag(field)} {_given(there.get(field))} there, {_given(here[field])} here" for field in fields)
+    return f"{name}: {'; '.join(said)}"
+
+
+def _given(column: object) -> str:
+    """Return the value of a flag of columns as it was given."""
+    if column is None:
+        return "not given"
+    return " ".join(map(str, column)) if isinstance(column, list | tuple) else str(column)
 
 
 def _paths(inputs: list[dict], output: Path) -> set[str]:

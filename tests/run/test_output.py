@@ -9,6 +9,7 @@ from curation.run.folder import Output
 from metadata import InputError
 from runtime.storage.paths import files, make_folder, names, remove
 from runtime.storage.whole import PARTIAL, STAMP, read_json, write_json
+from tests.support import outputs
 from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, description, with_inputs_done, with_matched
 
 
@@ -30,6 +31,14 @@ def test_another_description_is_refused_and_names_what_differs(folder):
     with pytest.raises(InputError, match=r"holds another run \(other rules\).*--overwrite"):
         claimed(folder / "out", rules="meta")
     assert (folder / "out" / "matched" / "00000.parquet").exists()
+
+
+def test_other_columns_are_named(folder, monkeypatch):
+    columns = {"url_column": None, "text_column": "alt"}
+    monkeypatch.setitem(outputs.DESCRIPTION, "columns", columns)
+    with_matched(folder / "out")
+    with pytest.raises(InputError, match=r"\(other columns: --url-column not given there, img src here\)"):
+        claimed(folder / "out", columns=columns | {"url_column": ("img", "src")})
 
 
 @pytest.mark.parametrize("unique", [False, True])

@@ -112,6 +112,16 @@ def test_a_flag_that_is_like_none_gets_no_advice(refused):
     assert "did you mean" not in sentence
 
 
+def test_only_a_flag_that_is_near_is_advised(capsys):
+    parser = Parser("make", "Make something.")
+    for flag in ("--status", "--english-threshold"):
+        parser.add_argument(flag)
+    for misspelt, advice in {"--starter": "", "--stats": "--status?", "--threshold": "--english-threshold?"}.items():
+        with pytest.raises(SystemExit):
+            parser.parse_args([misspelt])
+        assert f"{misspelt}{advice and f'; did you mean {advice}'} (" in capsys.readouterr().err
+
+
 def test_a_flag_is_written_out(refused):
     assert "--out; did you mean --output?" in refused("--out", "out")
 

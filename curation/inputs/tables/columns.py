@@ -88,10 +88,14 @@ class TableOptions:
 
     def _parts(self, field: str) -> Iterator[tuple[str | None, str]]:
         """Yield the pattern, or None, and the name of each column that is given for a field."""
-        given = self._of(field)
-        for each in () if given is None else (given,) if isinstance(given, str | int) else given:
-            pattern, equals, name = str(each).partition("=")
+        for each in self.as_given(field):
+            pattern, equals, name = each.partition("=")
             yield (pattern, name) if equals else (None, pattern)
+
+    def as_given(self, field: str) -> list[str]:
+        """Return what a user gave for a field, patterns included."""
+        given = self._of(field)
+        return [] if given is None else [str(given)] if isinstance(given, str | int) else [*map(str, given)]
 
 
 def is_like(path: str, pattern: str) -> bool:
@@ -154,6 +158,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     required = REQUIRED if not uids or NONE in uids else GIVEN
     lacking = next((field for field in required if columns[field] is None), None)
     if lacking:
+        if meant := next((name for name in options.as_given(lacking) if "=" in name and name in names), None):
+            raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
         wanted = " or ".join(options.candidates(lacking, path) or RECOGNISED[lacking])
         raise InputError(
             f"{path} has no column {wanted} for the {lacking}; it has {', '.join(names) or 'none'}: name the right one "

@@ -33,6 +33,13 @@ def test_the_usual_names_are_recognised_in_any_case():
     assert of_csv(f"{','.join(row)}\n{','.join(row.values())}\n")[0] == expected
 
 
+def test_a_column_whose_name_has_an_equals_sign():
+    table, options = {"url": [URL], "Bild=Text": ["x"]}, TableOptions(text_column="Bild=Text")
+    with pytest.raises(InputError, match=r"has a column Bild=Text, but .* PATTERN=NAME; write \*=Bild=Text$"):
+        of_parquet(table, options)
+    assert of_parquet(table, TableOptions(text_column="*=Bild=Text"))[0] == [{"url": URL, "text": "x", "kind": "text"}]
+
+
 def test_columns_alike_but_for_case_are_refused_unless_one_is_named():
     table = {"URL": [URL], "url": ["y"], "text": ["x"]}
     sentence = (
