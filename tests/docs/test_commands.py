@@ -47,6 +47,19 @@ def flags(parser: Parser) -> set[str]:
     return {flag for action in parser._actions for flag in action.option_strings}
 
 
+OF_A_CLUSTER = {"cluster", "platforms", "dataframes"}  # pages whose commands spark-submit runs
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in OF_A_CLUSTER], ids=lambda page: page.stem)
+def test_examples_are_written_as_someone_types_them_who_has_the_wheel(page):
+    blocks = "".join(first or second for first, second in BLOCK.findall(page.read_text("utf-8")))
+    assert re.findall(r"[^\n]*\bjobs/\w+\.py[^\n]*", blocks) == []
+
+
+def test_the_readme_says_how_to_install_the_wheel():
+    assert "\n    pip install 'clip-curation[starter]'\n" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_every_command_is_on_a_page(parsers):
     assert {command for page in PAGES for command, _ in command_lines(page.read_text("utf-8"))} == {*parsers}
 
