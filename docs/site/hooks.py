@@ -7,6 +7,7 @@ command one with its flags, read from its parser. Links between files of the rep
 from __future__ import annotations
 
 import argparse
+import html
 import os
 import posixpath
 import re
@@ -27,6 +28,15 @@ PAGES = {
     "tests/bench/MEASURED.md": "project/measured.md",
 }
 COMMANDS = "reference/commands"
+# Words that people look for and the pages do not have; the search finds the pages by them.
+KEYWORDS = {
+    "how-to/near-copies.md": ["deduplicate", "duplicates"],
+    "how-to/clusters.md": ["deduplicate", "semantic duplicates"],
+    "how-to/object-storage.md": ["S3", "GCS", "Azure"],
+    "how-to/jobs.md": ["resume", "restart"],
+    "how-to/removing.md": ["delete", "blocklist"],
+    "how-to/gates.md": ["filter", "NSFW"],
+}
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
 FOUND_LAST = "---\nsearch: {boost: 0.3}\n---\n\n"  # notes for those who change the program
@@ -57,6 +67,8 @@ def on_page_markdown(markdown, page, config, files):
     The first mention of each other command leads to its page.
     """
     here = page.file.src_uri
+    if here in KEYWORDS:
+        page.meta["tags"] = KEYWORDS[here]
     of_site = {target: source for source, target in pages().items()}
     folder = posixpath.dirname(of_site.get(here, f"docs/{here}"))
     unlinked = {f"`{name}`": name for name in parsers() if here != f"{COMMANDS}/{name}.md"}
@@ -139,14 +151,15 @@ def command_page(name: str, parser: argparse.ArgumentParser) -> str:
 
 
 def argument(parser, action) -> str:
-    """Return an argument as a term, under its own anchor, and its help as the definition."""
+    """Return an argument as a heading, which the search finds and links to, and its help."""
     values = parser._get_formatter()._format_args(action, action.dest.upper()) if action.nargs != 0 else ""
     spelled = action.option_strings or [values]
-    term = ", ".join(f"`{each} {values}`" if values and action.option_strings else f"`{each}`" for each in spelled)
+    values = f" {values}" if values and action.option_strings else ""
+    term = ", ".join(f"<code>{html.escape(each + values)}</code>" for each in spelled)
     anchor = spelled[-1].lstrip("-") if action.option_strings else action.dest
     help = (action.help or "") % {**vars(action), "prog": parser.prog}
     help = re.sub(r"docs/([\w-]+)/([\w-]+)\.md", r"[\2](../../\1/\2.md)", escaped(help))
-    return f'<span id="{anchor}"></span>{term}\n:   {help[:1].upper()}{help[1:]}'
+    return f'<h3 class="flag" id="{anchor}">{term}</h3>\n\n{help[:1].upper()}{help[1:]}'
 
 
 def escaped(text: str) -> str:

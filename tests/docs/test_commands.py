@@ -66,6 +66,6 @@ def test_every_command_is_on_a_page(parsers):
 
 def test_the_site_shows_the_flags_of_every_command(parsers):
     for name, parser in parsers.items():
-        terms = re.findall(r"^<span .*$", SITE["command_page"](name, parser), re.MULTILINE)
+        terms = re.findall(r"^<h3 .*$", SITE["command_page"](name, parser), re.MULTILINE)
         shown = {flag for action in parser._actions if action.help != SUPPRESS for flag in action.option_strings}
-        assert {flag for term in terms for flag in re.findall(r"`(--?[\w-]+)", term)} == shown
+        assert {flag for term in terms for flag in re.findall(r"<code>(--?[\w-]+)", term)} == shown
