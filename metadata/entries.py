@@ -126,7 +126,7 @@ class Entries:
         return self.table["language"][self._known(id)].as_py()
 
     def _known(self, id: int) -> int:
-        require_integer("id", id)
+        require_integer("id", id, -(2**63))
         if not 0 <= id < len(self):
             raise InputError(f"there is no entry {id}; ids go from 0 to {len(self) - 1}")
         return id

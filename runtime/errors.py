@@ -119,9 +119,9 @@ def require_integer(name: str, value: object, minimum: int, maximum: int = MOST)
     """Refuse anything but an integer from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise ParameterError(f"is {value!r}; it must be an integer", name)
-    if value < minimum:
+    if int(value) < minimum:
         raise ParameterError(f"is {value}; it must be at least {minimum}", name)
-    if value > maximum:
+    if int(value) > maximum:
         raise ParameterError(f"is {value:,}; it must be at most {maximum:,}", name)
 
 
@@ -132,7 +132,7 @@ def require_seed(value: object) -> None:
 
 def require_number(name: str, value: object, least: float, most: float) -> None:
     """Refuse anything but a number from `least` to `most`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
         raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
 
 

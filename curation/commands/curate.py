@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_curate(argv)
     with command(NAME):
         if args.dry_run:
-            foreseen = preview(**called(args), spark=partial(session, "curate"))
+            foreseen = preview(**called(args), engine=engine_for(args, "curate"))
             say(lines(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)

@@ -36,7 +36,7 @@ from metadata.entries import Entries
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
 from runtime.engine.sql import map_batches
-from runtime.errors import InputError, require_integer, typed
+from runtime.errors import InputError, require_seed, typed
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
 from runtime.warming import compile_kernels
@@ -140,7 +140,7 @@ def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefa
     Without a seed that of the config is taken which `thresholds` was given.
     """
     seed = balance.seed if seed is None else seed
-    require_integer("seed", seed)
+    require_seed(seed)
     require_columns(matched, SAMPLED.names, "match")
     if balance.digest is not None:
         _require_digest(matched, balance.digest)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +36,7 @@ from curation.run.request import Options, Request
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from runtime.arrow.buffers import one_batch
+from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.progress import Progress
 from runtime.warming import compile_kernels
@@ -159,18 +159,17 @@ def preview(
     output: str | Path,
     options: Options | None = None,
     progress: Progress | None = None,
-    spark: Callable[[], Any] | None = None,
+    engine: Engine | None = None,
 ) -> Preview:
     """Return what `curate` would do when called in the same way; InputError for what it would refuse at its start.
 
-    `spark` makes the session that checks a condition on images; None: only Spark would see what is wrong with one.
+    A condition in SQL is checked by the engine; without one, only a run would see what is wrong with it.
     """
     progress = progress or Progress()
     request = asked(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
-    if request.gate and request.gate.keep is not None and spark:
-        with progress.stage("start Spark to check --keep"):
-            request.gate.open(spark())
+    if request.gate and request.gate.keep is not None and engine is not None:
+        request.gate.open(engine)
     compile_kernels(warm.needed(request.files), progress)
     with progress.stage("look into samples"):
         matching = _matching(request)
