@@ -23,6 +23,7 @@ from curation.export.metaclip import MetaClip
 from curation.export.removal import remove
 from curation.export.retry import Retry
 from curation.export.webdataset import WebDataset
+from curation.run.making import CHECKSUMS
 from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime.storage import paths
@@ -79,7 +80,7 @@ class OverRun(Kind):
         return names(output) - {RUN, MADE} | super().left(output / MADE)
 
     def require_whole(self, output: Path) -> None:
-        """What is written got its name when it was whole."""
+        verify(output / MADE)
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
         if "curate again" in said or "of curate" in said:
@@ -98,6 +99,9 @@ class Export(OverRun):
     form: Callable[[Path], Form]
     finished: str
     refuses_finished = True
+
+    def is_finished(self, output: Path) -> bool:
+        return super().is_finished(output) and (output / MADE / CHECKSUMS).exists()
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         export(session, output / RUN, output / MADE, self.form(folder), command.overwrite)
@@ -124,9 +128,6 @@ class Removal(OverRun):
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         exclusion = Exclusion.of(uids=_UIDS[:2], domains=["no.example"])
         remove(session, output / RUN, exclusion, output / MADE)
-
-    def require_whole(self, output: Path) -> None:
-        verify(output / MADE)
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
         if "give a new or empty folder" in said:
