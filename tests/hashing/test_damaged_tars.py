@@ -124,5 +124,8 @@ def test_pictures_most_of_which_are_broken_are_refused(tmp_path, capsys, broken,
     if status:
         assert ended.value.code == status
         said = capsys.readouterr().err.strip().splitlines()[-1]
-        assert said == "hash: 6 of 10 pictures have no hash (6 not_an_image); give whole pictures, or leave out others"
+        assert (
+            said
+            == "clip-hash: 6 of 10 pictures have no hash (6 not_an_image); give whole pictures, or leave out others"
+        )
     assert facts(tmp_path)["statuses"]["not_an_image"] == broken

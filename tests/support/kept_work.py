@@ -67,7 +67,7 @@ class Inputs:
         if name == "removal":
             remove(session, self.run.path, Exclusion.of(regexes=["7"]), out)
         elif name == "index":
-            online.build([self.tars], self.run.path, out, spark=session)
+            online.build([self.tars], self.run.path, out, engine=session)
         elif name == "hashes":
             own_tables.write_hashes(self.pictures, out)
         elif name == "scores":
