@@ -12,7 +12,7 @@ from contextlib import suppress
 from numbers import Integral, Real
 from os import PathLike
 from types import FunctionType, NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from runtime.redaction import redacted
 
@@ -132,7 +132,7 @@ def require_seed(value: object) -> None:
 
 def require_number(name: str, value: object, least: float, most: float) -> None:
     """Refuse anything but a number from `least` to `most`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= cast(float, value) <= most:
         raise ParameterError(f"is {value!r}; it must be a number from {least} to {most}", name)
 
 

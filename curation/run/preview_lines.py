@@ -77,7 +77,7 @@ def _expected(preview: Preview) -> Iterator[str]:
     seconds, hours = preview.core_seconds, preview.core_seconds / 3600
     yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
     yield "    beside it 10 to 20 s to start, and the gate, where one is asked for"
-    price = f"{_plainly(hours)} times the price" if hours >= LEAST_COST else "less than a hundredth"
+    price = f"{_plainly(hours)} times the price" if hours >= LEAST_COST else "less than a hundredth of the price"
     yield f"  cost: {price} of a core-hour"
 
 
