@@ -64,7 +64,7 @@ def test_exports_have_pictures_of_all_endings_and_count_what_they_pass_over(
 
 def test_the_online_index_has_them(run, images, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        index = online.build(images, run.path, tmp_path / "index", spark=in_turn())
+        index = online.build(images, run.path, tmp_path / "index", engine=in_turn())
     assert sum(block.num_rows for block in index.rows(0)) == len(ENDINGS)
     assert PASSED_OVER in caplog.text
 

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands import curate
+from runtime.engine.local import Local
 from tests.support.refusals import refusal
 from tests.support.spark_jobs import run_here
 
@@ -54,7 +55,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("flags", "named"), REFUSED)
 def test_what_a_run_refuses_before_spark_starts(files, capsys, monkeypatch, flags, named):
-    monkeypatch.setattr(curate, "session", lambda name: pytest.fail("Spark was started"))
+    monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
     dry, run = (refusal(capsys, curate.main, *COMMAND, *flags, *more) for more in (["--dry-run"], []))
     assert named in dry
     assert dry.splitlines()[-1] == run.splitlines()[-1]

@@ -15,9 +15,9 @@ from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
 from curation.run.preview import Found, preview
 from metadata.entries import Entries
+from runtime.engine.local import Local
 from tests.support.hostile_strings import ACTING
 from tests.support.remote_files import Ranged
-from tests.support.stand_ins import NO_SPARK
 from tests.support.tables import json_lines
 
 TEXTS = ["a dog on the beach", "\x1b[2J a cat\tsleeps", "ein Hund im Garten", "IMG 0231"]
@@ -110,7 +110,7 @@ def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
 
 
 def test_it_says_what_is_asked_of_images(said, folder, monkeypatch):
-    monkeypatch.setattr(curate, "session", lambda name: NO_SPARK)
+    monkeypatch.setattr(curate, "engine_for", lambda args, name: Local(1))
     monkeypatch.setattr(GatePlan, "open", lambda plan, spark: None)
     pq.write_table(pa.table({"url": ["https://a.org/1"], "width": [200]}), folder / "sizes.parquet")
     _, text = said("--images", folder / "sizes.parquet", "--keep", "width >= 200", "--policy", "min_words:3")

@@ -10,6 +10,7 @@ import pytest
 from curation.run.verify import verify
 from curation.scoring.pipeline import Request, score_images
 from metadata import Entries, InputError
+from runtime.engine.local import Local
 from runtime.storage.wrong_folders import KINDS, METADATA, RUN
 from tests.support.refusals import refusal
 from tests.support.written_run import write_run
@@ -79,11 +80,11 @@ OF_TABLES = {
 
 @pytest.fixture
 def refused(capsys, monkeypatch, folders, tmp_path):
-    """Run a command on one of the folders; return the sentence with which it refused before Spark was started."""
+    """Run a command on one of the folders; return the sentence with which it refused before any task was started."""
 
     def run(name: str, arguments: list[str], given: str) -> str:
         command = import_module(f"curation.commands.{name}")
-        monkeypatch.setattr(command, "session", lambda name: pytest.fail("Spark was started"))
+        monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
         words = [word.format(given=folders / given, top=folders, out=tmp_path / "out") for word in arguments]
         return refusal(capsys, command.main, *words).splitlines()[-1]
 
@@ -119,7 +120,7 @@ def test_scores_of_a_runs_texts_say_what_was_given_as_a_run(folders, tmp_path):
         score_images(request, None)
 
 
-@pytest.mark.parametrize("given", NO_RUN.keys() - {"metadata", "clusters.json"})
+@pytest.mark.parametrize("given", [name for name in NO_RUN if name not in ("metadata", "clusters.json")])
 def test_what_is_to_be_verified_is_named(folders, given):
     with pytest.raises(InputError) as refusal:
         verify(folders / given)
