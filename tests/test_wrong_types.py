@@ -23,7 +23,7 @@ from tests.support.written_run import write_run
 ENTRIES = Entries.build({"en": ["dog", "cat"]})
 COUNTS = EntryCounts.zeros(2, ENTRIES.digest)
 THRESHOLDS = Thresholds.of({"en": [1, 2]}, 1)
-WHERE_CHOSEN = ("spark", "engine")  # refused where it is called, as what only looks like a session may do
+WHERE_CHOSEN = ("engine",)  # refused where it is needed, as a session may be any object that has its methods
 
 
 def frame() -> DataFrame:
@@ -93,7 +93,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
                 (
                     curation.curate,
                     {
-                        "spark": None,
+                        "engine": None,
                         "inputs": ["none.parquet"],
                         "output": out,
                         "options": None,
@@ -109,7 +109,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
                 (
                     curation.hash_images,
                     {
-                        "spark": None,
+                        "engine": None,
                         "inputs": ["none"],
                         "output": out,
                         "pdq": False,
@@ -149,7 +149,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
                 (
                     metadata.build_metadata,
                     {
-                        "spark": None,
+                        "engine": None,
                         "config": MetadataConfig(),
                         "sources": Sources(),
                         "output": out,
@@ -228,8 +228,8 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
         (lambda: CurationConfig(balance="x"), "balance is of type str; give True or False"),
         (lambda: CurationConfig(min_language_scores=[0.5]), "min_language_scores is of type list; give a mapping"),
         (lambda: SoftCap(float("nan"), 5), "weights is of type float; give a mapping"),
-        (lambda: SoftCap({"clip": float("nan")}, 5), "the weight of clip is nan; give a finite number"),
-        (lambda: SoftCap({"clip": "1"}, 5), "the weight of clip is '1'; give a finite number"),
+        (lambda: SoftCap({"clip": float("nan")}, 5), "the weight of clip is nan; it must be a number from"),
+        (lambda: SoftCap({"clip": "1"}, 5), "the weight of clip is '1'; it must be a number from"),
         (lambda: curation.draws(0, 3, ["a"]), "purpose is of type int; give a string"),
         (lambda: Matching.of(ENTRIES).find(["a", "b"], ["en"]), "1 languages came with 2 texts; give one for each"),
         (lambda: Matching.of(ENTRIES).find(pd.DataFrame({"text": ["a"]})), "got a DataFrame: give one of its columns"),

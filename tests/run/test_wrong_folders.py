@@ -80,11 +80,11 @@ OF_TABLES = {
 
 @pytest.fixture
 def refused(capsys, monkeypatch, folders, tmp_path):
-    """Run a command on one of the folders; return the sentence with which it refused before any task was started."""
+    """Run a command on one of the folders; return the sentence with which it refused before a task was started."""
+    monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
 
     def run(name: str, arguments: list[str], given: str) -> str:
         command = import_module(f"curation.commands.{name}")
-        monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
         words = [word.format(given=folders / given, top=folders, out=tmp_path / "out") for word in arguments]
         return refusal(capsys, command.main, *words).splitlines()[-1]
 
@@ -95,14 +95,14 @@ def refused(capsys, monkeypatch, folders, tmp_path):
 @pytest.mark.parametrize("name", OF_A_RUN)
 def test_a_command_that_reads_a_run_says_what_it_was_given(refused, folders, name, given):
     what = NO_RUN[given].format(top=folders)
-    assert refused(name, OF_A_RUN[name], given) == f"{name}: {folders / given} {what}; {A_RUN}"
+    assert refused(name, OF_A_RUN[name], given) == f"clip-{name}: {folders / given} {what}; {A_RUN}"
 
 
 @pytest.mark.parametrize("given", NO_METADATA)
 def test_a_run_that_reads_metadata_says_what_it_was_given(refused, folders, given):
     what = NO_METADATA[given].format(top=folders)
     sentence = refused("curate", [*_CURATE, "--metadata", "{given}"], given)
-    assert sentence == f"curate: {folders / given} {what}; {SOME_METADATA}"
+    assert sentence == f"clip-curate: {folders / given} {what}; {SOME_METADATA}"
 
 
 @pytest.mark.parametrize("given", UNLIKE_A_TABLE)
@@ -124,4 +124,4 @@ def test_scores_of_a_runs_texts_say_what_was_given_as_a_run(folders, tmp_path):
 def test_what_is_to_be_verified_is_named(folders, given):
     with pytest.raises(InputError) as refusal:
         verify(folders / given)
-    assert str(refusal.value).startswith(f"{folders / given} {NO_RUN[given].format(top=folders)}; give the folder of")
+    assert str(refusal.value).startswith(f"{folders / given} {NO_RUN[given].format(top=folders)}; give a folder that")
