@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +22,7 @@ from curation.balancing.counts import EntryCounts
 from curation.balancing.sampling import kept_by_language
 from curation.by_uid.join import Join, images_in
 from curation.by_uid.rows import RowStream
-from curation.export.card import card, croissant
+from curation.export.card import LICENSES, card, croissant
 from curation.export.forms import (
     ALL,
     Beside,
@@ -47,6 +49,7 @@ from runtime.storage.paths import is_url
 from runtime.storage.whole import copied, whole
 from runtime.tallies import Tallies
 
+_log = logging.getLogger(__name__)
 GROUP_ROWS = 100_000  # of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
 SHA256 = "sha256."  # before the SHA-256 and the path of a file: the name of a tally
@@ -96,6 +99,13 @@ class HuggingFace(Form):
         Files of the run get a second name (a hard link), or are copied if the folder is elsewhere. With columns beside
         theirs, or if some rows are left out, they are written anew.
         """
+        if self.license is not None and self.license not in LICENSES:
+            near = get_close_matches(self.license.lower(), LICENSES, 1)
+            _log.warning(
+                "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s",
+                self.license,
+                f"did you mean {near[0]}? (--license)" if near else "give its identifier, or other (--license)",
+            )
         counts = run.file("counts.parquet")
         if EntryCounts.open(str(counts.path)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts.path} and the run.json beside it are of two runs; curate again with --overwrite")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ import yaml
 from curation.config import CurationConfig
 from curation.export.card import card, croissant, description
 from curation.export.huggingface import HuggingFace
-from curation.gate import conditions
+from curation.gate import expressions
 from curation.gate.expressions import Condition
 from curation.gate.options import GateOptions
 from curation.gate.plan import GatePlan
@@ -20,7 +21,6 @@ from curation.gate.steps import Gate, Gated
 from curation.run.results import Results
 from runtime.tallies import Tallies
 from tests.support.hostile_strings import ACTING, EVERY
-from tests.support.in_turn import in_turn
 from tests.support.installed import install
 
 # Of each parameter a value that is not the default, and what the card then says.
@@ -102,7 +102,7 @@ class Secure(Step):
     def facts(self, counted):
         return {"conditions": [removed("an address with https", counted)]}
 
-def step(spark, plan):
+def step(engine, plan):
     return Secure() if "secure" in plan.named else None
 """
 
@@ -126,7 +126,7 @@ def tables(tmp_path, monkeypatch) -> None:
         monkeypatch, tmp_path / "installed", "my_parts", STEP, "[clip_curation.gate_steps]\nsecure = my_parts:step\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(conditions, "checked", lambda spark, keep, *_: [Condition(keep, (keep,))])
+    monkeypatch.setattr(expressions, "checked", lambda spark, keep, *_: [Condition(keep, (keep,))])
 
 
 def with_parameters(facts: dict, **given) -> dict:
@@ -141,7 +141,8 @@ def with_parameters(facts: dict, **given) -> dict:
 
 def with_gate(facts: dict, **options) -> dict:
     """Facts of a run with a gate of these options that removed nothing."""
-    steps = Gate.open(in_turn(), GatePlan.find(GateOptions(**options))).steps
+    engine = SimpleNamespace(sql=lambda why: SimpleNamespace(session=None))
+    steps = Gate.open(engine, GatePlan.find(GateOptions(**options))).steps
     gate = Gated(steps, {name: Tallies() for name in steps}).facts()["gate"]
     return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
 

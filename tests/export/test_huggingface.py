@@ -57,6 +57,20 @@ def test_a_date_that_is_none_is_refused(date):
         HuggingFace(date=date)
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("CC-BY 4.0", "did you mean cc-by-4.0?"),
+        ("mine", "give its identifier, or other (--license)"),
+        ("cc-by-4.0", ""),
+    ],
+)
+def test_a_licence_that_is_not_known_is_warned_of(run, tmp_path, caplog, given, sentence):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace(license=given))
+    assert sentence in caplog.text
+    assert (f"the licence {given!r} is none of" in caplog.text) == bool(sentence)
+
+
 # The folder
 
 
