@@ -54,7 +54,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("flags", "named"), REFUSED)
-def test_what_a_run_refuses_before_spark_starts(files, capsys, monkeypatch, flags, named):
+def test_what_a_run_refuses_before_any_task_starts(files, capsys, monkeypatch, flags, named):
     monkeypatch.setattr(Local, "_each", lambda *_: pytest.fail("a task was started"))
     dry, run = (refusal(capsys, curate.main, *COMMAND, *flags, *more) for more in (["--dry-run"], []))
     assert named in dry
