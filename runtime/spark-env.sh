@@ -1,4 +1,4 @@
-# Spark's scripts source this before they start a JVM: it is ready in half the time, and says nothing about itself.
+# Spark's scripts source this before they start a JVM: it is ready sooner, and says nothing about itself.
 # `.ci/setup` copies it into the conf/ of .venv's Spark; `session` names this folder where nobody configured Spark.
 set +a # Spark exports what it sources; the function below is for this script alone
 
@@ -26,32 +26,9 @@ is_java_24() { # or later
 quick="-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
 quick+=" -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
 
-# An archive of Spark's classes, which `runtime.class_archive` makes, for this Java and this Spark. Where it is missing or
-# does not fit, Java loads the classes of the jars.
-class_archive() {
-    local java
-    java=$(command -v "${JAVA_HOME:+$JAVA_HOME/bin/}java") && java=$(readlink -f "$java") || return
-    echo "$SPARK_HOME/classes-$({ echo "$SPARK_HOME" && cat "${java%/bin/java}/release"; } | cksum | cut -d " " -f 1).jsa"
-}
-
-is_configured() { # by someone else; the archive serves only where no folder on the class path holds a file
-    local file
-    for file in "$SPARK_CONF_DIR"/*.{conf,xml,properties}; do
-        [[ -e $file && $file != */log4j2.properties ]] && return
-    done
-    return 1
-}
-
 if [[ ${1:-} == org.apache.spark.deploy.SparkSubmit ]]; then
     if [[ ${SPARK_SUBMIT_OPTS:-} != *log4j* ]]; then
         quick+=" -Dlog4j2.configurationFile=file://${BASH_SOURCE[0]%/*}/log4j2.properties"
-    fi
-    if ! is_configured; then
-        export SPARK_CONF_DIR=$SPARK_HOME/no-settings
-        archive=$(class_archive)
-        if [[ -f $archive && $SPARK_SUBMIT_OPTS != *Archive* ]]; then
-            quick+=" -XX:SharedArchiveFile=$archive -Xlog:cds=off -Xlog:cds+dynamic=off -Xlog:class+path=off"
-        fi
     fi
     export SPARK_SUBMIT_OPTS="$quick ${SPARK_SUBMIT_OPTS:-}"
 fi

@@ -11,12 +11,11 @@ from runtime.engine.local import Local
 from runtime.engine.spark import Spark
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
-from tests.support import spark_archive, spark_jobs
+from tests.support import jvm, spark_jobs
 from tests.support.checkout import SHARED
 from tests.support.http_server import serving
 
-for name, value in spark_archive.environment().items():
-    os.environ.setdefault(name, value)
+os.environ.setdefault("SPARK_SUBMIT_OPTS", jvm.QUICK)
 
 SUBMIT = "PYSPARK_SUBMIT_ARGS"
 

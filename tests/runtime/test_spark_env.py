@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pyspark.find_spark_home import _find_spark_home
 
-from runtime import class_archive
 from tests.support.checkout import ROOT
 
 # Spark's launcher, a class of Java, answers with the command to run; that command prints what it is given.
@@ -51,21 +50,6 @@ def test_options_of_which_java_warns_are_left_out(start, version, kept):
     *given, _, _, exported = start(version)
     assert given == [*kept, "--add-opens=java.base/java.nio=ALL-UNNAMED", "a b", "--add-modules=java.sql"]
     assert exported == "exported: 0"
-
-
-def test_a_job_takes_the_archive_of_its_java_and_its_spark(start, tmp_path, monkeypatch):
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
-    monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))
-    *_, settings, options, _ = start()
-    assert settings == f"settings: {tmp_path}/spark/no-settings"
-    assert "SharedArchiveFile" not in options
-    class_archive.path().touch()
-    *_, options, _ = start(SPARK_SUBMIT_OPTS="-Dmine=1")
-    assert f" -XX:SharedArchiveFile={class_archive.path()} " in options
-    assert options.endswith(" -Dmine=1")
-    assert f"-Dlog4j2.configurationFile=file://{tmp_path}/spark/conf/log4j2.properties" in options
-    *_, options, _ = start("17.0.2")
-    assert "SharedArchiveFile" not in options
 
 
 def test_settings_of_a_user_stay_on_the_class_path(start, tmp_path):

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import cluster, spark_archive
+from tests.support import cluster, jvm
 from tests.support.checkout import ROOT
 
 # Python imports a module of this name by itself where it is on the path: in the driver and in each worker.
@@ -103,7 +103,7 @@ def begin(
 ) -> subprocess.Popen:
     """Start spark-submit on a job with these arguments, on a host other than this one if it is given."""
     path = {"PYTHONPATH": hold.folder} if hold else {}
-    of_executors = ["spark.executor.memory=512m", f"spark.executor.extraJavaOptions={spark_archive.options()}"]
+    of_executors = ["spark.executor.memory=512m", f"spark.executor.extraJavaOptions={jvm.QUICK}"]
     conf = [*of_executors, *conf, *(f"spark.executorEnv.{name}={at}" for name, at in path.items())]
     command = [cluster.BIN / "spark-submit", "--master", master, *(flag for each in conf for flag in ("--conf", each))]
     own = {"SPARK_LOCAL_IP": host.address, **host.variables} if host else {}
