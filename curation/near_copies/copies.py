@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -27,14 +26,14 @@ from curation.kernels.near_copies import find_leaders
 from curation.near_copies.index import pairs_in_band
 from curation.near_copies.words import (
     band_of,
-    binaries,
-    bytes_of,
+    binaries_of_keys,
     hash_binaries,
     in_order,
+    keys_of_hashes,
     require_distance,
     shuffled,
     unshuffled,
-    words_in,
+    words_of_keys,
 )
 from runtime.buckets import Packer
 from runtime.engine.spark import Spark
@@ -92,12 +91,6 @@ def copies_of(images: DataFrame, distance: int, work: str | Path, bits: int = 64
     grouped = images.groupBy("key").agg({"uid": "min", "key": "count"}).select("key", "min(uid)", "count(key)")
     distinct = stored(grouped.toDF("key", "first", "copies"), folder / "distinct")
     return _named(images, distinct, _copies(distinct, distance, folder, bits))
-
-
-def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
-    """Return the keys of hashes, both as binaries; null is null, and a hash of another size is refused."""
-    keys = _binary(shuffled(_words(hashes, bits)))
-    return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
 
 
 def _keyed(images: DataFrame, bits: int) -> DataFrame:
@@ -213,25 +206,25 @@ def _send(file: Path, _: Tallies, comparison: Comparison) -> Iterator[Block]:
     """Yield the keys of a file of distinct hashes, once for each band, in blocks by the band's value."""
     packer = Packer(comparison.partitions)
     for batch in batches(OwnFile(file, None, AGAIN), SENT_HASHES, ["key"]):
-        keys = _words(batch["key"], comparison.bits)
+        keys = words_of_keys(batch["key"], comparison.bits)
         words = unshuffled(keys)
         for band in range(comparison.distance + 1):
             partitions = band * comparison.parts + band_of(words, band, comparison.distance) % comparison.parts
-            yield from packer.add(pa.RecordBatch.from_arrays([_binary(keys)], schema=_SENT), partitions)
+            yield from packer.add(pa.RecordBatch.from_arrays([binaries_of_keys(keys)], schema=_SENT), partitions)
     yield from packer.finish()
 
 
 def _compare(partition: int, blocks: Iterator[bytes], comparison: Comparison, folder: Path) -> Tallies:
     """Write the pairs within the distance among the hashes that came to a partition."""
     bits, limit = comparison.bits, comparison.indexed_below
-    received = [_words(unpack(block, _SENT)["key"], bits) for block in blocks]
+    received = [words_of_keys(unpack(block, _SENT)["key"], bits) for block in blocks]
     keys = np.concatenate([np.empty((0, bits // 64), np.uint64), *received])
     keys = keys[in_order(keys)]
     indexed = len(keys) if limit is None else int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
     band = partition // comparison.parts
     with part_writer(folder / f"{partition:05d}.parquet", _PAIRS, _ROW_GROUP) as writer:
         for pairs in pairs_in_band(unshuffled(keys), comparison.distance, indexed, band):
-            columns = [_binary(keys[side]) for side in pairs.T]
+            columns = [binaries_of_keys(keys[side]) for side in pairs.T]
             writer.write(pa.RecordBatch.from_arrays(columns, schema=_PAIRS))
     return Tallies([{"name": "pairs", "language": None, "value": writer.rows}])
 
@@ -240,19 +233,5 @@ def _swept(rows: Iterable[pa.RecordBatch], bits: int) -> Iterator[pa.RecordBatch
     """Yield copies with their leaders, given all pairs in the order of (later, earlier)."""
     leaders = Leaders(bits // 64)
     for batch in rows:
-        is_led = leaders.of(_words(batch["later"], bits), _words(batch["earlier"], bits))
+        is_led = leaders.of(words_of_keys(batch["later"], bits), words_of_keys(batch["earlier"], bits))
         yield pa.RecordBatch.from_arrays(list(batch.filter(pa.array(is_led)).columns), schema=_COPIES)
-
-
-def _words(column: pa.Array, bits: int) -> np.ndarray:
-    """Return the hashes or keys of a column as rows of uint64; refuse hashes of another size."""
-    try:
-        fixed = column.cast(pa.binary(bits // 8))
-    except pa.ArrowException:
-        expected = f"give the hashes of one kind, as binaries of {bits // 8} bytes"
-        raise InputError(f"a hash has not {bits} bits; {expected}") from None
-    return words_in(fixed)
-
-
-def _binary(words: np.ndarray) -> pa.Array:
-    return binaries(bytes_of(words).ravel(), 8 * words.shape[1])

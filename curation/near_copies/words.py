@@ -154,3 +154,24 @@ def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
     """Return the binaries of `size` bytes that follow each other in `data`."""
     rows = len(data) // size if size else 0
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pa.py_buffer(data)]).cast(pa.binary())
+
+
+def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
+    """Return the keys of hashes, both as binaries; null is null, and a hash of another size is refused."""
+    keys = binaries_of_keys(shuffled(words_of_keys(hashes, bits)))
+    return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
+
+
+def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
+    """Return the hashes or keys of a column as rows of uint64; refuse hashes of another size."""
+    try:
+        fixed = column.cast(pa.binary(bits // 8))
+    except pa.ArrowException:
+        expected = f"give the hashes of one kind, as binaries of {bits // 8} bytes"
+        raise InputError(f"a hash has not {bits} bits; {expected}") from None
+    return words_in(fixed)
+
+
+def binaries_of_keys(words: np.ndarray) -> pa.Array:
+    """Return rows of uint64 as binaries."""
+    return binaries(bytes_of(words).ravel(), 8 * words.shape[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
 from curation.inputs.references import PREFIX
-from curation.run import catalog, warm
+from curation.run import warm
 from curation.run.driver import Counted, Steps
 from curation.run.folder import Output
 from curation.run.request import Options, Request
@@ -78,6 +78,8 @@ def asked(
 
 def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
     """Copy the tables that are asked for into the output folder; return request and output with the files of copies."""
+    from curation.run import catalog  # here, as Spark takes long to import
+
     engine.require_shared(output.path)
     copies = []
     for table in request.tables:

