@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
 from os import PathLike
-from types import FunctionType, NoneType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin
+from pathlib import Path
+from types import FunctionType, NoneType, SimpleNamespace, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from runtime.redaction import redacted
 
@@ -208,7 +209,7 @@ def _hints(function: Any) -> dict[str, Any]:
     hints = {}
     for name, hint in function.__annotations__.items():
         with suppress(NameError):
-            known = eval(hint, function.__globals__) if isinstance(hint, str) else hint
+            known = get_type_hints(SimpleNamespace(__annotations__={name: hint}), function.__globals__)[name]
             if not all(each in _NUMBERS for each in _of_union(known)):
                 hints[name] = known
     return hints
@@ -224,7 +225,10 @@ def _fits(value: object, hint: Any) -> bool:
     if getattr(kind, "_is_protocol", False):
         has = (hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
         return not isinstance(value, str) and all(has)  # a string has methods of many names
-    return isinstance(value, kind) or (kind in (Sequence, Iterable) and isinstance(value, PathLike))
+    if kind in (Sequence, Iterable) and (isinstance(value, PathLike) or getattr(value, "ndim", 0) == 1):
+        return True  # a path is refused by `require_several`; a column of pandas is a list
+    is_url = kind in (Path, PathLike) and hasattr(value, "joinpath")  # a UPath, which is neither
+    return isinstance(value, kind) or is_url
 
 
 def _in_words(hint: Any) -> list[str]:

@@ -129,7 +129,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
     (tmp_path / "de.json").write_text('["Hund"]')
     files = [f"en={tmp_path / 'en.txt'}", f"de={tmp_path / 'de.json'}"]
     main([str(run), "--classes", *files, "--output", str(tmp_path / "out")])
-    said = capsys.readouterr().err.splitlines()[2:]  # after the stages
+    said = capsys.readouterr().err.splitlines()[1:]  # after the stage
     assert said[0].split("  ")[0] == "language"
     assert [line.split(")")[0] for line in said[1:]] == ["English (en", "German (de"]
     english = json.loads((tmp_path / "out" / "alignment.json").read_text())["languages"]["en"]

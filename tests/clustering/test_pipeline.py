@@ -99,7 +99,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
         Request(str(run.path), str(tmp_path / "other"), CONFIG, [embeddings])
     )
     out = str(tmp_path / "out")
-    assert "no run.json" in refusal_of(Request(str(tmp_path), out, CONFIG, [embeddings]))
+    assert "give the output folder of a finished run" in refusal_of(Request(str(tmp_path), out, CONFIG, [embeddings]))
     assert "is in the input" in refusal_of(Request(str(run.path), str(run.path / "clusters"), CONFIG, [embeddings]))
     assert "--embedding-column" in refusal_of(Request(str(run.path), out, CONFIG, [embeddings], column="clip"))
     monkeypatch.setattr("runtime.packages.find_spec", lambda name: None)

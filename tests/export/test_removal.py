@@ -210,7 +210,7 @@ def test_a_folder_that_is_not_empty_or_in_the_run_is_refused_and_left_alone(run,
 
 
 def test_what_is_no_whole_run_is_refused(run, tmp_path):
-    with pytest.raises(InputError, match="no run.json of a finished run"):
+    with pytest.raises(InputError, match="give the output folder of a finished run"):
         remove(in_turn(), tmp_path, Exclusion.of(), tmp_path / "new")
     part_files(run.path / "curated")[0].unlink()
     with pytest.raises(InputError, match=r"holds \d+ images, \d+ were written"):

@@ -221,7 +221,7 @@ def test_paths_that_are_no_tars_are_refused(made, tmp_path, tars, message):
 
 
 def test_a_folder_without_matched_images_is_refused(made, tmp_path):
-    with pytest.raises(InputError, match="output folder of curate"):
+    with pytest.raises(InputError, match="output folder of a finished run"):
         build(made.folder / "tars", tmp_path, tmp_path / "index")
 
 

@@ -9,6 +9,7 @@ import pytest
 from pyspark.errors import PythonException
 
 from runtime.caches import cache_folder
+from runtime.engine import spark
 from runtime.engine.interface import Relay
 from runtime.engine.local import Local
 from runtime.engine.spark import Spark
@@ -95,6 +96,15 @@ def exchanged(engine, items: str, partitions: int, folder: Path) -> tuple[dict[s
     tallies = engine.exchange(ITEMS[items], exchanges.send, receive, partitions)
     rows = {path.name: path.read_text("utf-8").splitlines() for path in folder.iterdir()}
     return rows, {name: tallies[name] for name in ("sent", "weight", "received")}
+
+
+@pytest.mark.parametrize("few", [0, 3, 99])
+@pytest.mark.parametrize("items", [1, 2, 7, 40])
+def test_arrays_of_all_items_are_added(engine, monkeypatch, items, few):
+    monkeypatch.setattr(spark, "FEW_ARRAYS", few)
+    numbers = list(range(items))
+    wanted = sum(map(exchanges.squares, numbers))
+    assert engine.added(numbers, exchanges.squares, 10).tolist() == wanted.tolist()
 
 
 def test_a_block_may_be_large(engine):
