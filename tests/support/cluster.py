@@ -129,7 +129,7 @@ def _start(folder: Path, host: Host, which: str, *arguments: str) -> subprocess.
     (folder / "disk").mkdir(parents=True)
     own = {"SPARK_LOCAL_DIRS": folder / "disk", "SPARK_WORKER_DIR": folder / "work"}
     own |= {"SPARK_LOCAL_IP": host.address, "SPARK_DAEMON_MEMORY": "256m", **host.variables}
-    own["SPARK_DAEMON_JAVA_OPTS"] = jvm.QUICK
+    own |= {"SPARK_DAEMON_JAVA_OPTS": jvm.QUICK, "JAVA_HOME": jvm.home(folder / "java")}
     flags = ["--host", host.address, "--webui-port", "0", *arguments]
     command = [*host.inside, BIN / "spark-class", f"org.apache.spark.deploy.{which}", *flags]
     with (folder / "log").open("w") as log:
