@@ -24,7 +24,7 @@ from curation.gate.rewriting import Begin
 from curation.gate.rule import IMAGES, TEXTS, Rule
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
-from runtime.engine.sql import settings
+from runtime.engine.local import Local
 from runtime.errors import InputError
 from runtime.tallies import Tallies
 from tests.naive.captions import naive_best
@@ -128,12 +128,12 @@ def test_of_each_rule_the_rows_of_the_naive_twin_are_written(engine, tmp_path):
                 assert own == sum(each["removed_texts"].values()), each["text"]
 
 
-@pytest.mark.spark
-def test_bytes_are_the_same_for_any_number_of_partitions(engine, tmp_path):
+def test_bytes_are_the_same_for_any_number_of_cores(tmp_path):
     images, options = some_images(60, random.Random(5)), GateOptions(policy=["noai", "max_images_per_domain:9"])
-    for partitions in ("1", "5"):
-        with settings(engine, {"spark.sql.shuffle.partitions": partitions}):
-            gated(engine, tmp_path / "gates", images, replace(options, keep_removed=0.7), 3, CONFIG)
+    for cores in (1, 3):
+        local = Local(cores)
+        gated(local, tmp_path / "gates", images, replace(options, keep_removed=0.7), 3, CONFIG)
+        local.close()
     one, other = (all_bytes(tmp_path / "gates" / f"gate{number}" / "gate_removed") for number in range(2))
     assert one == other
     assert len(one) == 6
