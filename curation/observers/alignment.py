@@ -39,6 +39,7 @@ from curation.run.results import Results
 from metadata.languages import language
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
+from runtime.engine.choice import Given, engine_of
 from runtime.engine.interface import Engine
 from runtime.errors import InputError
 from runtime.progress import Progress
@@ -74,7 +75,7 @@ def find(options: Options) -> AlignmentObserver | None:
     return AlignmentObserver(tuple(classes.items())) if classes else None
 
 
-def align(engine: Engine, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
+def align(engine: Given, run: Results, classes: dict[str, Classes], progress: Progress | None = None) -> Figures:
     """Return the alignment of each language in a finished run, local or at a URL."""
     known = run.facts["languages"]
     if strange := [code for code in classes if code not in known]:
@@ -83,7 +84,9 @@ def align(engine: Engine, run: Results, classes: dict[str, Classes], progress: P
         )
     files = {POOL: matched_files(run), MANIFEST: curated_files(run)}
     with (progress or Progress()).stage("count classes"):
-        return _counted(engine, files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode"))
+        return _counted(
+            engine_of(engine), files, tuple(classes.items()), run.facts["made_from"].get("rules", "unicode")
+        )
 
 
 def _counted(

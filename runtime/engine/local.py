@@ -184,7 +184,7 @@ class Local:
     def _processes(self) -> ProcessPoolExecutor:
         if self._pool is None:
             _start_server()
-            self._pool = ProcessPoolExecutor(self.cores, _Context(), initializer=_begin)
+            self._pool = ProcessPoolExecutor(self.cores, _Context(), initializer=_begin, initargs=(dict(os.environ),))
         return self._pool
 
 
@@ -413,8 +413,9 @@ def _without_main(name: str) -> dict[str, Any]:
     return {key: value for key, value in _preparation(name).items() if not key.startswith("init_main")}
 
 
-def _begin() -> None:
-    """Begin a worker: Ctrl-C ends it without a trace, and it ends with the driver."""
+def _begin(environment: dict[str, str]) -> None:
+    """Begin a worker in the driver's environment: Ctrl-C ends it without a trace, and it ends with the driver."""
+    os.environ.update(environment)  # the server may be older than a variable
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
     gc.freeze()  # what libraries made stays: looking at it again and again takes a tenth of a worker's time

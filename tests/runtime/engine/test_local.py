@@ -123,6 +123,14 @@ def send_once(item, tallies, folder: Path):
         yield block
 
 
+def test_workers_have_the_environment_of_the_driver(local, monkeypatch):
+    local.run([1, 2], double)  # starts the server that workers are forked from
+    monkeypatch.setenv("LATER", "7")
+    own = Local(2)
+    assert own.run([1, 2], lambda item: tally("sum", int(os.environ["LATER"])))["sum"] == 14
+    own.close()
+
+
 def test_progress_counts_what_workers_have_done(local):
     with Progress().stage("double") as stage:
         local.run([*range(9)], double)
