@@ -147,6 +147,11 @@ class Local:
                 process.kill()
             pool.shutdown(cancel_futures=True)
 
+    def __del__(self) -> None:
+        # Python's own end of a pool that nobody has closed meets one that is closing, and prints a trace.
+        with suppress(Exception):
+            self.close()
+
     def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
         """Yield what `call(place, item)` returns for each item, in any order."""
         if len(items) > 1 and self.cores > 1:
