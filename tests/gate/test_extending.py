@@ -20,6 +20,7 @@ POINTS = "[clip_curation.gate_steps]\nsecure = my_parts:step\n[clip_curation.obs
 def parts(monkeypatch, tmp_path):
     page = (ROOT / "docs" / "how-to" / "extending.md").read_text("utf-8")
     code = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    sys.modules.pop("my_parts", None)  # that of another test
     install(monkeypatch, tmp_path / "installed", "my_parts", code, POINTS)
     yield tmp_path / "installed" / "my_parts.py"
     sys.modules.pop("my_parts", None)
