@@ -8,9 +8,8 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
@@ -24,15 +23,9 @@ from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
 from runtime import terminal
+from runtime.arrow.buffers import ALLOCATORS
 from runtime.errors import InputError, few_files
 
-# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
-# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
-ALLOCATORS = {
-    "MIMALLOC_PURGE_DELAY": "-1",
-    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-}
 _SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
@@ -64,30 +57,6 @@ def session(name: str) -> SparkSession:
     _configure_logging_of_new_jvm()
     with _ended_with_this():
         return _started(name)
-
-
-@contextmanager
-def borrowed(name: str, spark: SparkSession | None = None) -> Iterator[Callable[[], SparkSession]]:
-    """Yield a function that returns a session, or this one; a JVM that it starts ends with the block."""
-    if spark is not None or SparkContext._gateway is not None:
-        yield lambda: spark or session(name)
-        return
-    try:
-        yield partial(session, name)
-    finally:
-        _end()
-
-
-def _end() -> None:
-    """End the session and the JVM of this process, if there is one."""
-    if SparkContext._active_spark_context is not None:
-        SparkSession.builder.getOrCreate().stop()
-    gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
-    if gateway is not None:
-        gateway.shutdown()
-        if gateway.proc is not None:
-            gateway.proc.stdin.close()  # at which it ends
-            gateway.proc.wait()
 
 
 def _started(name: str) -> SparkSession:

@@ -56,9 +56,8 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
     if not missing:
         return
     folder, total = next(iter(missing.values())).parent, sum(calls[call] for call in missing)
-    title = (
-        f"compile {total} kernels, once on this machine (about {_SECONDS * total / min(_cores(), len(missing)):.0f} s)"
-    )
+    seconds = _SECONDS * total / min(usable_cores(), len(missing))
+    title = f"compile {total} kernels, once on this machine (about {seconds:.0f} s)"
     with (progress or Progress()).stage(title, "kernels") as stage:
         stage.follow(partial(_compiled, folder / _COUNT, total))
         with alone(folder / "compiling"):
@@ -134,7 +133,7 @@ def _call_all(count: str, names: list[str]) -> None:
     for name in names:
         resolve_name(name)  # imported once for all processes
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(min(_cores(), len(names)), _count_kernels, [count]) as pool:
+    with context.Pool(min(usable_cores(), len(names)), _count_kernels, [count]) as pool:
         for _ in pool.imap_unordered(_call, names, chunksize=1):
             pass
 
@@ -166,5 +165,6 @@ def _name(call: Call) -> str:
     return f"{call.__module__}:{call.__qualname__}"
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

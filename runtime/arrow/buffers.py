@@ -13,6 +13,15 @@ Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
+# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
+# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
+ALLOCATORS = {
+    "MIMALLOC_PURGE_DELAY": "-1",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+
+
 def string_array(values: Strings, what: str) -> pa.Array:
     """Return strings, given as a sequence or an Arrow array, as one array of type large_string.
 

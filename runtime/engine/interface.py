@@ -7,7 +7,6 @@ items, and add up the same tallies in the same order, so the files that tasks wr
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -120,8 +119,3 @@ def sum_of_part(part: int, tallied: Iterable[Tallied]) -> Tallied:
 def in_order(tallied: Iterable[Tallied]) -> Tallies:
     """Return the sums of tallies, added in the order of places: sums of floats depend on it."""
     return Tallies(chain.from_iterable(rows for _, rows in sorted(tallied, key=itemgetter(0))))
-
-
-def cores_here() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

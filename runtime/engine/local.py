@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cloudpickle
 import numpy as np
 
+from runtime.arrow.buffers import ALLOCATORS
 from runtime.caches import cache_folder
 from runtime.engine.interface import (
     FEW,
@@ -36,7 +37,6 @@ from runtime.engine.interface import (
     Relay,
     Send,
     Tallied,
-    cores_here,
     in_order,
     part_of,
     size,
@@ -53,17 +53,11 @@ from runtime.storage.locks import Held, alone, take
 from runtime.storage.paths import make_folder, remove, room
 from runtime.tallies import Tallies
 from runtime.terminal import say
+from runtime.warming import usable_cores
 
 if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
-# Memory that is given back to the system must be paid for page by page when it is needed again, a moment later: a fifth
-# of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
-ALLOCATORS = {
-    "MIMALLOC_PURGE_DELAY": "-1",
-    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-}
 TRIES = 3  # of a task whose process dies
 AHEAD = 2  # tasks a core that are handed out at a time
 _EXCHANGE = "exchange-"  # begins the name of the folder of this machine's cache that holds the blocks of a process
@@ -82,7 +76,7 @@ class Local:
     """
 
     def __init__(self, cores: int | None = None, sql: Callable[[], Spark] | None = None) -> None:
-        self.cores = cores or cores_here()
+        self.cores = cores or usable_cores()
         self._sql = sql
         self._spark: Spark | None = None
         self._pool: ProcessPoolExecutor | None = None
