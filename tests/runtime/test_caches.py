@@ -52,7 +52,8 @@ def source(tmp_path) -> Path:
 
 def call(source: Path, **environment: object) -> subprocess.CompletedProcess:
     """Call the kernel in another process, in which source and home may or may not be written."""
-    variables = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{source}", "PYTHONDONTWRITEBYTECODE": "1"}
+    path = f"{ROOT}{os.pathsep}{source}"
+    variables = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": ""}
     variables |= {name: str(value) for name, value in environment.items()}
     return subprocess.run([sys.executable, "-c", CALL], env=variables, capture_output=True, text=True, timeout=300)
 
