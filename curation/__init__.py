@@ -1,31 +1,30 @@
 """Match, count, balance and sample image-text pairs.
 
-`curate` does a whole run on Spark; `dataframes` has its steps as functions of DataFrames. `Results` reads a finished
-run, and `BalancedDataset` balances while a model trains. The other names are parts of a run that need no Spark.
+`curate` does a whole run; `dataframes` has its steps as functions of DataFrames. `Results` reads a finished run, and
+`BalancedDataset` balances while a model trains. The other names are parts of a run.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from curation.balancing.counts import EntryCounts
-from curation.balancing.sampling import keep_probability
-from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_share, threshold
-from curation.config import CurationConfig
-from curation.images.uids import uids
-from curation.matching import Matcher, Matching
-from runtime.deprecation import DeprecatedWarning, deprecated
-from runtime.draws import draws
-from runtime.errors import InputError
-
 if TYPE_CHECKING:
     from curation import dataframes
+    from curation.balancing.counts import EntryCounts
+    from curation.balancing.sampling import keep_probability
+    from curation.balancing.thresholds import Thresholds, rates, rates_of, tail_share, threshold
     from curation.by_uid import captions, clusters, weights
+    from curation.config import CurationConfig
     from curation.gate.options import GateOptions
     from curation.hashing.pipeline import hash_images
+    from curation.images.uids import uids
+    from curation.matching import Matcher, Matching
     from curation.online.dataset import BalancedDataset
     from curation.run.order import curate
     from curation.run.request import Options
     from curation.run.results import Results
+    from runtime.deprecation import DeprecatedWarning, deprecated
+    from runtime.draws import draws
+    from runtime.errors import InputError
     from runtime.packages import __version__ as __version__
 
 __all__ = [
@@ -56,24 +55,39 @@ __all__ = [
     "weights",
 ]
 
-# Imported when they are first asked for: workers, and programs that only match, need neither PyTorch nor reports.
-_LATER = {
+# Each is imported when it is first asked for: who matches needs neither PyTorch nor reports, and `--help` none of them.
+_MODULES = {
     "BalancedDataset": "curation.online.dataset",
+    "CurationConfig": "curation.config",
+    "DeprecatedWarning": "runtime.deprecation",
+    "EntryCounts": "curation.balancing.counts",
     "GateOptions": "curation.gate.options",
+    "InputError": "runtime.errors",
+    "Matcher": "curation.matching",
+    "Matching": "curation.matching",
     "Options": "curation.run.request",
     "Results": "curation.run.results",
+    "Thresholds": "curation.balancing.thresholds",
     "__version__": "runtime.packages",
     "captions": "curation.by_uid.captions",
     "clusters": "curation.by_uid.clusters",
     "curate": "curation.run.order",
     "dataframes": "curation.dataframes",
+    "deprecated": "runtime.deprecation",
+    "draws": "runtime.draws",
     "hash_images": "curation.hashing.pipeline",
+    "keep_probability": "curation.balancing.sampling",
+    "rates": "curation.balancing.thresholds",
+    "rates_of": "curation.balancing.thresholds",
+    "tail_share": "curation.balancing.thresholds",
+    "threshold": "curation.balancing.thresholds",
+    "uids": "curation.images.uids",
     "weights": "curation.by_uid.weights",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(_LATER[name])
+    module = import_module(_MODULES[name])
     return getattr(module, name, module)

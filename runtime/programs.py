@@ -31,6 +31,7 @@ def start(name: str, module: str) -> None:
     if not any(each.startswith("@") for each in sys.argv):  # a file may ask for another format
         threading.Thread(target=_reassure, args=(name, over), daemon=True).start()
     try:
+        import_module("runtime.without_pandas")
         main = import_module(module).main
         terminal.clear()
     except ModuleNotFoundError as error:

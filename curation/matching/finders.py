@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache, partial
 from os import PathLike
@@ -12,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import regex
 
 from curation.matching.matcher import VERSION, Matcher
 from metadata.entries import Entries
@@ -19,7 +21,7 @@ from metadata.entry_files import digest_of
 from metadata.rules.text import Rules
 from runtime.arrow.buffers import parts
 from runtime.caches import cache_folder
-from runtime.errors import InputError
+from runtime.errors import AGAIN, InputError
 from runtime.interrupts import process_pool
 from runtime.storage.kept import kept
 from runtime.storage.paths import room
@@ -85,16 +87,14 @@ def open_matchers(folder: Path) -> Finders:
 
 
 def matchers_of(entries: Entries, rules: Rules, folder: Path) -> Path:
-    """Return the folder of all matchers, which are made below `folder`; those of starter metadata once on a machine."""
+    """Return the folder of all matchers, which are made once on a machine; `folder` is for what that takes."""
 
     def build(matchers: Path) -> None:
         entries.save(folder / "metadata")
         save_matchers(folder / "metadata", rules, matchers)
 
-    if entries.about.get("starter"):
-        return kept(cache_folder() / f"matchers-{entries.digest}-{rules}-{VERSION}", build)
-    build(folder / "matchers")
-    return folder / "matchers"
+    versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # of classes of characters
+    return kept(cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}", build)
 
 
 def save_matchers(metadata: Path, rules: Rules, matchers: Path, processes: int | None = None) -> None:
@@ -142,7 +142,10 @@ def _ids(entries: Entries) -> dict[str, range]:
 
 
 def _open_matcher(folder: Path, digest: str) -> Matcher:
-    matcher = Matcher.open(folder)
+    try:
+        matcher = Matcher.open(folder)
+    except InputError as error:
+        raise InputError(f"{error}: delete {folder.parent} and {AGAIN}") from None
     if matcher.digest != digest:
         raise InputError(f"{folder} was built from other entries; build the matchers again")
     return matcher

@@ -4,14 +4,20 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from random import Random
 
+import pyarrow as pa
 import pytest
 
+from curation.matching.finders import matchers_of, open_matchers
 from curation.matching.matcher import Matcher
+from metadata.entries import Entries
 from runtime.errors import InputError
 from tests.naive.matching import naive_matches
 from tests.support.checkout import ROOT
+from tests.support.flips import flip
 from tests.support.mapped import is_mapped
 from tests.support.matching import ENTRIES, RULES, TEXTS, answers, saved
 
@@ -77,6 +83,29 @@ def test_opening_takes_less_than_50_milliseconds(tmp_path):
         Matcher.open(tmp_path)
         took.append(time.perf_counter() - begin)
     assert min(took) < 0.05
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The folder of matchers that a first run has left in an empty cache, and how a run asks for it."""
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
+    entries = Entries.build({"en": ["dog", "a park"], "ja": ["犬"]})
+    ask = partial(matchers_of, entries, "unicode", tmp_path / "work")
+    return ask(), ask
+
+
+def test_a_second_run_on_the_same_entries_builds_nothing(kept, monkeypatch):
+    folder, ask = kept
+    monkeypatch.setattr(Matcher, "build", None)
+    assert ask() == folder
+    assert open_matchers(folder).find("ja", pa.array(["a 犬"])).to_pylist() == [[2]]
+
+
+def test_a_matcher_that_is_damaged_in_the_cache_is_refused_with_what_to_delete(kept):
+    folder, _ = kept
+    flip(max((folder / "en").iterdir(), key=lambda file: file.stat().st_size), Random(0))
+    with pytest.raises(InputError, match=f"is damaged .*: delete {folder} and run the same command again"):
+        open_matchers(folder).find("en", pa.array(["dog"]))
 
 
 def test_the_same_entries_give_the_same_files(tmp_path):
