@@ -5,7 +5,8 @@ An entry's id is its position over all languages, which come in the order of lan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,17 +34,21 @@ from metadata.entry_files import (
 )
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules.characters import have_letters
-from runtime.arrow.buffers import one_array, require
+from runtime.arrow.buffers import one_array, require, string_buffers
+from runtime.caches import cache_folder
 from runtime.errors import InputError, require_integer, require_several, typed
-from runtime.storage.own_files import OwnFile
+from runtime.storage.arrays import open_arrays, save_arrays
+from runtime.storage.kept import opened
+from runtime.storage.own_files import OwnFile, compared
 from runtime.storage.parquet import read_table
-from runtime.storage.paths import as_path, names, reachable, read_bytes
+from runtime.storage.paths import as_path, is_url, names, reachable, read_bytes, room
 from runtime.storage.whole import content_of
 from runtime.storage.wrong_folders import described
 
 SHOWN = 5  # languages in a repr
 EXPECTED = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
 ABOUT = ("name", "starter", "versions", "licences")
+_STRINGS = "strings.json"
 
 
 @typed
@@ -88,7 +93,7 @@ class Entries:
         return cls(table, _ids(table["language"]))
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.strings)
 
     def __repr__(self) -> str:
         shown = [f"{ids.stop - ids.start:,} {code}" for code, ids in self.languages.items()]
@@ -123,7 +128,8 @@ class Entries:
 
     def language(self, id: int) -> str:
         """Return the code of the language to which the entry with that id belongs."""
-        return self.table["language"][self._known(id)].as_py()
+        known = self._known(id)
+        return next(code for code, ids in self.languages.items() if ids.start <= known < ids.stop)
 
     def _known(self, id: int) -> int:
         require_integer("id", id, -(2**63))
@@ -155,7 +161,7 @@ class Entries:
         return self._like(table.set_column(table.schema.get_field_index("language"), "language", others))
 
     def _like(self, table: pa.Table) -> Entries:
-        return replace(self.of_table(table), about=self.about)
+        return replace(Entries.of_table(table), about=self.about)
 
     def save(self, directory: str | Path, facts: dict | None = None) -> None:
         """Write entries.parquet, and metadata.json, which holds `facts`, too: where the entries come from."""
@@ -163,34 +169,94 @@ class Entries:
         languages = (rows.slice(ids.start, ids.stop - ids.start) for ids in self.languages.values())
         write_entries(directory, languages, lambda: facts or {})
 
+    def save_strings(self, folder: Path) -> None:
+        """Write the entries themselves, and which are of which language, for `of_strings`."""
+        offsets, data = string_buffers(self.strings)
+        languages = {code: [ids.start, ids.stop] for code, ids in self.languages.items()}
+        header = {"version": VERSION, "digest": self.digest, "languages": languages}
+        with room(folder.parent):
+            arrays = {"offsets": offsets.astype(np.int32), "data": data[: offsets[-1]]}
+            save_arrays(folder, _STRINGS, header, arrays)
+
+    @classmethod
+    def of_strings(cls, folder: Path) -> Entries:
+        """Return the entries of `save_strings`, mapped into memory, without scores and sources."""
+        return _Strings(folder)
+
     @classmethod
     def open(cls, directory: str | Path) -> Entries:
-        """Read saved entries; a folder that is damaged, or of another version or digest, is refused."""
+        """Return saved entries, with strings that this machine's cache holds mapped into memory.
+
+        A folder that is damaged, or of another version or digest, is refused.
+        """
         directory = as_path(directory)
-        try:
-            with reachable(directory):
-                facts = content_of(read_bytes(directory / FACTS))
-                table = read_table(OwnFile(directory / ENTRIES, facts.get("checksums", {}).get(ENTRIES), REMEDY))
+        with _readable(directory):
+            facts = content_of(read_bytes(directory / FACTS))
+            file = OwnFile(directory / ENTRIES, facts.get("checksums", {}).get(ENTRIES), REMEDY)
             version, digest = facts["version"], facts["digest"]
-        except InputError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-            what = f"holds no readable metadata ({error})" if FACTS in names(directory) else described(directory)
-            raise InputError(f"{directory} {what}; {EXPECTED}") from None
         if version != VERSION:
             raise InputError(
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
-        try:
-            entries = cls.of_table(require(table, SCHEMA).drop_columns("id"))
-        except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
-            raise InputError(f"{directory / 'entries.parquet'} is damaged ({error}): build it again") from None
-        if entries.digest != digest:
-            raise InputError(
-                f"{directory / 'entries.parquet'} has the digest {entries.digest}, metadata.json names {digest}: "
-                "one of them was changed or is damaged; build them again"
-            )
-        return replace(entries, about={name: facts[name] for name in ABOUT if name in facts})
+        return _Saved(file, digest, {name: facts[name] for name in ABOUT if name in facts})
+
+
+class _Strings(Entries):
+    """Entries of which the strings alone are at hand, mapped from the folder of `save_strings`."""
+
+    def __init__(self, folder: Path) -> None:
+        header, arrays = open_arrays(folder, _STRINGS, VERSION)
+        buffers = [None, pa.py_buffer(arrays["offsets"]), pa.py_buffer(arrays["data"])]
+        strings = pa.Array.from_buffers(pa.string(), len(arrays["offsets"]) - 1, buffers)
+        languages = {code: slice(*ids) for code, ids in header["languages"].items()}
+        vars(self).update(strings=strings, languages=languages, digest=header["digest"], about={})
+
+
+class _Saved(_Strings):
+    """Entries of a folder, whose strings this machine's cache holds; what else is asked for is read then."""
+
+    _file: OwnFile
+
+    def __init__(self, file: OwnFile, digest: str, about: dict[str, Any]) -> None:
+        if not is_url(file.path):
+            compared(file)
+        folder = cache_folder() / f"entries-{digest}-{VERSION}"
+        opened(folder, lambda kept: _read(file, digest).save_strings(kept), super().__init__)
+        vars(self).update(_file=file, about=about)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns."""
+        return _read(self._file, self.digest).table
+
+
+def _read(file: OwnFile, digest: str) -> Entries:
+    """Return the entries of a file; refuse any but those of the digest."""
+    with _readable(file.path.parent):
+        table = read_table(file)
+    try:
+        entries = Entries.of_table(require(table, SCHEMA).drop_columns("id"))
+    except (ValueError, KeyError, pa.ArrowException) as error:  # also names that are no UTF-8
+        raise InputError(f"{file.path} is damaged ({error}): build it again") from None
+    if entries.digest != digest:
+        raise InputError(
+            f"{file.path} has the digest {entries.digest}, metadata.json names {digest}: "
+            "one of them was changed or is damaged; build them again"
+        )
+    return entries
+
+
+@contextmanager
+def _readable(directory: Path) -> Iterator[None]:
+    """Refuse a folder that does not hold what the block reads."""
+    try:
+        with reachable(directory):
+            yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        what = f"holds no readable metadata ({error})" if FACTS in names(directory) else described(directory)
+        raise InputError(f"{directory} {what}; {EXPECTED}") from None
 
 
 def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:

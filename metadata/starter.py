@@ -22,7 +22,7 @@ from runtime.caches import cache_folder
 from runtime.errors import InputError
 from runtime.packages import __version__, require_packages
 from runtime.progress import Progress
-from runtime.storage.kept import discard, kept
+from runtime.storage.kept import opened
 from runtime.storage.whole import Parts
 
 EXTRA = "starter"  # that brings what is needed
@@ -45,11 +45,7 @@ def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -
     sources = Sources.find(frequencies=found["frequencies"], wordnet=found["wordnet"])
     folder = cache_folder() / f"{EXTRA}-{_key(config, sources)}"
     build = partial(_build, config=config, sources=sources, progress=progress or Progress())
-    try:
-        return Entries.open(kept(folder, build))
-    except InputError:
-        discard(folder)
-        return Entries.open(kept(folder, build))
+    return opened(folder, build, Entries.open)
 
 
 def _build(folder: Path, config: MetadataConfig, sources: Sources, progress: Progress) -> None:

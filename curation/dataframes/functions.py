@@ -26,15 +26,15 @@ from curation.dataframes.options import Folder, MatchOptions, honoured
 from curation.exclusion import Exclusion
 from curation.inputs.tables.columns import FIELD
 from curation.language.identify import Identifier
-from curation.matching.finders import INDEX, save_matchers
+from curation.matching.finders import matchers_of
 from curation.run import warm
 from curation.run.catalog import pair_columns, require_columns, selected
 from curation.run.request import entries_for
 from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
-from metadata.rules.text import Rules
 from runtime.arrow.buffers import one_array
+from runtime.caches import cache_folder
 from runtime.engine.sql import map_batches
 from runtime.errors import InputError, require_seed, typed
 from runtime.shipping import sender
@@ -167,7 +167,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
     model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, _scratch())
     compile_kernels(warm.CALLS)
-    found = _matchers(entries, config.rules) if config.matcher == "trie" else _saved(entries)
+    found = matchers_of(entries, config.rules) if config.matcher == "trie" else _strings(entries)
     excluded = _scratch() / f"exclusion-{exclusion.digest}"
     if len(exclusion) and not excluded.exists():
         exclusion.save(excluded)
@@ -179,7 +179,7 @@ def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: M
 @lru_cache(maxsize=1)
 def _scratch() -> Path:
     """Return this process's folder for artefacts of workers; it stays while the process runs and computes."""
-    folder = Path(tempfile.mkdtemp(prefix="clip-curation-"))
+    folder = Path(tempfile.mkdtemp(prefix="clip-curation-", dir=cache_folder().parent))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -191,10 +191,10 @@ def _saved(entries: Entries) -> Path:
     return folder
 
 
-def _matchers(entries: Entries, rules: Rules) -> Path:
-    folder = _scratch() / f"matchers-{rules}-{entries.digest}"
-    if not (folder / INDEX).exists():
-        save_matchers(_saved(entries), rules, folder)
+def _strings(entries: Entries) -> Path:
+    folder = _scratch() / f"strings-{entries.digest}"
+    if not folder.exists():
+        entries.save_strings(folder)
     return folder
 
 

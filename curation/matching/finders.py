@@ -64,11 +64,11 @@ def built_finders(entries: Entries, rules: Rules) -> Finders:
 
 
 @lru_cache(maxsize=1)
-def open_automata(metadata: Path, rules: Rules) -> Finders:
-    """Return automata of the entries saved in a folder; a process has one such object."""
+def open_automata(strings: Path, rules: Rules) -> Finders:
+    """Return automata of the entries whose strings were saved in a folder; a process has one such object."""
     from curation.matching.automaton import AhoCorasick  # only here: most runs do without pyahocorasick
 
-    entries = Entries.open(metadata)
+    entries = Entries.of_strings(strings)
     return Finders(_ids(entries), lambda language: AhoCorasick.build(entries.of(language), rules))
 
 
@@ -86,30 +86,27 @@ def open_matchers(folder: Path) -> Finders:
     return Finders(ids, lambda language: _open_matcher(folder / language, digests[language]))
 
 
-def matchers_of(entries: Entries, rules: Rules, folder: Path) -> Path:
-    """Return the folder of all matchers, which are made once on a machine; `folder` is for what that takes."""
-
-    def build(matchers: Path) -> None:
-        entries.save(folder / "metadata")
-        save_matchers(folder / "metadata", rules, matchers)
-
+def matchers_of(entries: Entries, rules: Rules) -> Path:
+    """Return the folder of all matchers, which are built once on a machine."""
     versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # of classes of characters
-    return kept(cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}", build)
+    folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
+    return kept(folder, lambda matchers: save_matchers(entries, rules, matchers))
 
 
-def save_matchers(metadata: Path, rules: Rules, matchers: Path, processes: int | None = None) -> None:
-    """Build the matchers of all languages of the entries saved in `metadata`; by default in processes if that pays."""
-    entries = Entries.open(metadata)
+def save_matchers(entries: Entries, rules: Rules, matchers: Path, processes: int | None = None) -> None:
+    """Build the matchers of all languages; by default in processes if that pays."""
     if processes is None:
         processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
     if processes < 2:
         for language in entries.languages:
             save_matcher(entries, language, rules, matchers)
     else:
+        entries.save_strings(strings := matchers / "strings")
         with process_pool(processes) as pool:
-            save = partial(_save_one, metadata, rules=rules, matchers=matchers)
+            save = partial(_save_one, strings, rules=rules, matchers=matchers)
             for _ in pool.map(save, entries.languages):
                 pass
+        shutil.rmtree(strings)
     index = {
         code: {"first": ids.start, "stop": ids.stop, "digest": digest_of(entries.of(code))}
         for code, ids in _ids(entries).items()
@@ -128,13 +125,11 @@ def save_matcher(entries: Entries, language: str, rules: Rules, matchers: str | 
     unfinished.replace(folder)
 
 
-def _save_one(metadata: Path, language: str, rules: Rules, matchers: Path) -> None:
-    save_matcher(_entries(metadata), language, rules, matchers)
+def _save_one(strings: Path, language: str, rules: Rules, matchers: Path) -> None:
+    save_matcher(_entries(strings), language, rules, matchers)
 
 
-@lru_cache(maxsize=1)
-def _entries(metadata: Path) -> Entries:
-    return Entries.open(metadata)
+_entries = lru_cache(maxsize=1)(Entries.of_strings)
 
 
 def _ids(entries: Entries) -> dict[str, range]:

@@ -13,7 +13,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.report import bars, charts, languages
 from curation.report.facts import Run
@@ -21,9 +21,7 @@ from curation.report.numbers import counted, decimal, number, percent
 from curation.report.samples import samples_of
 from curation.report.warnings import Quoted, warnings
 from metadata.languages import language
-from runtime.caches import cache_folder
 from runtime.storage.own_files import checksum_of
-from runtime.storage.paths import make_folder
 from runtime.storage.whole import whole
 
 Rows = Sequence[dict[str, Any]]
@@ -34,7 +32,6 @@ def environment() -> Environment:
     """Return the Jinja environment of pages and drawings, which escapes every value that is filled in."""
     templates = Environment(
         loader=PackageLoader("curation.report"),
-        bytecode_cache=FileSystemBytecodeCache(str(make_folder(cache_folder() / "templates"))),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

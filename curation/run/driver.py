@@ -194,13 +194,13 @@ class Steps:
     def _artefacts(self) -> tasks.Artefacts:
         """Make what workers need to match, and ship it to them."""
         request, folder = self.request, self.output.artefacts
-        matched, exclusion = folder / "metadata", folder / "exclusion"
+        matched, exclusion = folder / "strings", folder / "exclusion"
         excluded = self._exclusion(folder)
         if request.config.matcher == "trie":
             with self.progress.stage("build matchers"):
-                matched = matchers_of(request.entries, request.config.rules, folder)
+                matched = matchers_of(request.entries, request.config.rules)
         else:
-            request.entries.save(matched)
+            request.entries.save_strings(matched)
         if len(excluded):
             excluded.save(exclusion)
         return tasks.Artefacts(

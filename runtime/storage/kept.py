@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
+from runtime.errors import InputError
 from runtime.storage.locks import alone
 from runtime.storage.whole import sync
 
 KEPT_SECONDS = 7 * 24 * 3600  # since a folder was used last
 _PARTIAL = ".partial"
+T = TypeVar("T")
 
 
 def kept(folder: Path, make: Callable[[Path], object]) -> Path:
@@ -31,6 +34,15 @@ def kept(folder: Path, make: Callable[[Path], object]) -> Path:
                 _clean(cache)
                 _make(folder, make)
     return folder
+
+
+def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
+    """Return what `open` makes of a folder that is kept; one that it refuses is made again."""
+    try:
+        return open(kept(folder, make))
+    except InputError:
+        _discard(folder)
+        return open(kept(folder, make))
 
 
 def _use(folder: Path) -> bool:
@@ -59,10 +71,10 @@ def _clean(cache: Path) -> None:
         is_left = folder.name.endswith(_PARTIAL)
         with suppress(FileNotFoundError):  # what other processes stage here may go at any moment
             if folder.is_dir() and (is_left or time.time() - folder.stat().st_mtime > KEPT_SECONDS):
-                discard(folder)
+                _discard(folder)
 
 
-def discard(folder: Path) -> None:
+def _discard(folder: Path) -> None:
     """Remove a folder of a cache at once: no process finds half of it."""
     shutil.rmtree(folder.replace(_partial(folder)), ignore_errors=True)
 

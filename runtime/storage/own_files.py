@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from mmap import ACCESS_READ, mmap
+from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from runtime.storage.paths import FullDisk, files, is_outside, is_url, staged
 from runtime.tallies import Tallies
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # what Arrow may raise
+_PART = 1 << 24  # bytes
 TALLY = "crc32."  # with the name of a file: how a task says which checksum it wrote
 
 
@@ -42,7 +43,7 @@ class OwnFile:
 
     def require(self, content: mmap) -> None:
         """Refuse the file if its bytes are not those of its checksum, where one is recorded."""
-        if self.checksum not in (None, _hex(zlib.crc32(content))):
+        if self.checksum not in (None, _hex(_crc(content))):
             raise self.damaged("its checksum differs")
 
 
@@ -131,7 +132,7 @@ def checksum_of(path: Path) -> str:
         if not path.stat().st_size:  # which cannot be mapped
             return _hex(0)
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            return _hex(zlib.crc32(content))
+            return _hex(_crc(content))
 
 
 def content_digest(path: Path) -> str:
@@ -174,6 +175,17 @@ def _compare(file: OwnFile, validate: Callable[[Path], object] | None, marks: tu
 def _require(file: OwnFile, local: Path) -> None:
     if file.checksum is not None and checksum_of(local) != file.checksum:
         raise file.damaged("its checksum differs")
+
+
+def _crc(content: mmap) -> int:
+    """Return the CRC-32 of a file that is mapped; memory holds a part of it at a time."""
+    checksum = 0
+    with memoryview(content) as data:
+        for begin in range(0, len(data), _PART):
+            part = data[begin : begin + _PART]
+            checksum = zlib.crc32(part, checksum)
+            content.madvise(MADV_DONTNEED, begin, len(part))
+    return checksum
 
 
 def _hex(checksum: int) -> str:

@@ -277,7 +277,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     args.entries = args.entries or _wordnets(args)
     args.matchers = args.folder / "matchers"
-    save_matchers(Path(args.entries), "unicode", args.matchers)
+    save_matchers(Entries.open(args.entries), "unicode", args.matchers)
     for name in args.parts:
         {"profile": profile, "plain": plain, "cores": cores}[name](args)
 

@@ -90,7 +90,7 @@ def kept(tmp_path, monkeypatch):
     """The folder of matchers that a first run has left in an empty cache, and how a run asks for it."""
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
     entries = Entries.build({"en": ["dog", "a park"], "ja": ["犬"]})
-    ask = partial(matchers_of, entries, "unicode", tmp_path / "work")
+    ask = partial(matchers_of, entries, "unicode")
     return ask(), ask
 
 

@@ -1,14 +1,17 @@
 """Entries: ids in a fixed order, a digest that names them, and files that are refused when they are not as written."""
 
 import json
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from metadata import Entries, InputError, entry_files
+from metadata import entries as entries_module
 from metadata.entry_files import digest_of
 from metadata.entry_lists import read_list, read_lists
+from tests.support.flips import flip
 
 LISTS = {"ja": ["猫", "写真"], "en": ["photo", "dog", "St. Louis"], "other": ["x"], "de": ["Hund"]}
 
@@ -87,6 +90,28 @@ def test_saved_entries_open_as_they_were(tmp_path):
     assert (again.digest, again.languages) == (entries.digest, entries.languages)
     again.save(tmp_path / "again")
     assert (tmp_path / "again" / "entries.parquet").read_bytes() == (tmp_path / "entries.parquet").read_bytes()
+
+
+def test_entries_are_read_once_on_a_machine_and_mapped_from_then_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
+    built = Entries.build(LISTS)
+    built.save(tmp_path / "saved")
+    Entries.open(tmp_path / "saved")
+    monkeypatch.setattr(entries_module, "read_table", None)
+    opened = Entries.open(tmp_path / "saved")
+    assert (opened.strings, opened.languages, opened.digest) == (built.strings, built.languages, built.digest)
+    assert [opened.language(id) for id in range(len(opened))] == built.table["language"].to_pylist()
+
+
+@pytest.mark.parametrize("name", ["strings.json", "offsets.npy", "data.npy"])
+def test_what_is_damaged_in_the_cache_is_read_again(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "cache"))
+    built = Entries.build(LISTS)
+    built.save(tmp_path / "saved")
+    Entries.open(tmp_path / "saved")
+    (kept,) = (tmp_path / "cache").glob(f"*/entries-*/{name}")
+    flip(kept, Random(0))
+    assert Entries.open(tmp_path / "saved").strings == built.strings
 
 
 def test_row_groups_go_across_languages(tmp_path, monkeypatch):

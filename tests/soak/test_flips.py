@@ -202,8 +202,7 @@ def test_matchers_exclusions_and_the_model(table, tmp_path):
         rows = pa.record_batch({"url": ["https://a.example.org/", "https://c.example/a.gif", "https://c.example/"]})
         return Exclusion.open(folder).excluded(rows).to_pylist()
 
-    ENTRIES.save(tmp_path / "metadata")
-    save_matchers(tmp_path / "metadata", "unicode", tmp_path / "matchers")
+    save_matchers(ENTRIES, "unicode", tmp_path / "matchers")
     Exclusion.of(uids=["0" * 32], domains=["example.org"], regexes=["gif$"]).save(tmp_path / "exclusion")
     (tmp_path / "model").mkdir()
     shutil.copy(default_model(), tmp_path / "model")
