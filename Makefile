@@ -19,7 +19,7 @@ CHECKED_KERNELS = $(CURDIR)/.numba/checked
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo quick style lint test wheel release-files floors feeds soak mutants bench docs lock clean
+.PHONY: help demo quick style lint test slow wheel release-files floors feeds soak speed mutants bench docs lock clean
 
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
@@ -32,6 +32,7 @@ help:
 	@echo "make soak    faults, hostile input and size, for up to half an hour"
 	@echo "make mutants small changes of the core that no test without Spark notices, and branches that none runs, in an hour"
 	@echo "make docs    the documentation as a site, in build/site; a broken link or reference fails"
+	@echo "make speed   six ratios of speed, each beside its peer; fails where one has lost a fifth, in five minutes"
 	@echo "make bench   the matcher against its peers"
 	@echo "make lock    choose anew which versions make demo and make test install: requirements/*.txt, from setup.cfg"
 	@echo "make clean   remove .venv*, .demo and whatever was compiled or cached"
@@ -102,6 +103,10 @@ mutants:
 	.ci/in-venv coverage run -m pytest --assert=plain -p tests.mutation.recording -m "$(QUICK)" $(OF_CORE)
 	.ci/in-venv coverage report --show-missing
 	@for module in $(MODULES); do .ci/in-venv python -m tests.mutation.mutants $$module $(MOST) || exit; done
+
+speed:
+	@.ci/setup test
+	.ci/in-venv python tests/bench/speed.py
 
 bench:
 	@.ci/setup bench

@@ -41,7 +41,7 @@ class PlainChain:
 
     def __init__(self, entries):
         self._model = fasttext.load_model(str(default_model())).f
-        self._automata = {code: _automaton(entries.of(code).to_pylist()) for code in entries.languages}
+        self._automata = {code: automaton_of(entries.of(code).to_pylist()) for code in entries.languages}
 
     def match(self, path: Path, out: Path) -> int:
         """Write a JSON line for each text with a match; return the number of texts."""
@@ -79,7 +79,7 @@ def sample(matched: Path, out: Path, tail_share: float) -> int:
     return kept
 
 
-def _automaton(entries: list[str]) -> ahocorasick.Automaton:
+def automaton_of(entries: list[str]) -> ahocorasick.Automaton:
     automaton = ahocorasick.Automaton()
     for id, entry in enumerate(entries):
         automaton.add_word(meta_entry(entry), id)
