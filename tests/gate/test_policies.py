@@ -46,8 +46,8 @@ def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
         assert (" N " in rule.removes) == (rule.numbers is not None) or rule.name == "max_images_per_domain"
 
 
-def test_the_page_about_gates_has_the_table_of_rules():
-    page = (ROOT / "docs" / "how-to" / "gates.md").read_text("utf-8")
+def test_the_page_about_policies_has_the_table_of_rules():
+    page = (ROOT / "docs" / "how-to" / "policies.md").read_text("utf-8")
     for rule in RULES.values():
         number = f"`{rule.name}:{rule.recommended}`" if rule.recommended else "yes"
         assert f"| `{rule.form}` | {rule.removes} | {number if rule.is_recommended else ''} |" in page
