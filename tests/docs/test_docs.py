@@ -205,15 +205,32 @@ def _columns(name: str, type: pa.DataType) -> list[tuple[str, str]]:
 
 
 def require_documented(facts: dict, name: str) -> None:
-    """Assert that each field has a row of its type, and each row a field unless it says when there is none."""
-    rows = [(pattern(field), type, meaning) for field, type, meaning in documented(name)]
+    """Assert that each field has a row of its type, and each row a field unless it, or one above it, may lack.
+
+    An object needs no row if a field in it has one, and neither do items of an array that has one.
+    """
+    rows = documented(name)
+    types_of = [(pattern(field), type) for field, type, _ in rows]
+    implied = [pattern(field) for row, _, _ in rows for field in [*above(row), f"{row}[]"]]
     found = list(fields(facts))
     for field, value in found:
-        types = [type.strip() for known, type, _ in rows if known.fullmatch(field)]
-        assert types, f"{name} has a field {field}, which docs/reference/files do not name"
-        assert "" in types or any(is_of(value, type) for type in types), f"{field} is {value!r}, not {types}"
-    always = [known for known, _, meaning in rows if not meaning.startswith(("With", "Where"))]
-    assert [known.pattern for known in always if not any(known.fullmatch(field) for field, _ in found)] == []
+        rows_of = [(known.pattern.endswith(".+"), type) for known, type in types_of if known.fullmatch(field)]
+        types = [type for rest, type in rows_of if rest == min(rows_of)[0]]  # a row of its own, or else `.*`
+        assert types or any(known.fullmatch(field) for known in implied), (
+            f"{name} has a field {field}, which docs/reference/files do not name"
+        )
+        assert not types or "" in types or any(is_of(value, type) for type in types), f"{field} is {value!r}: {types}"
+    may_lack = tuple(field for field, _, meaning in rows if meaning.startswith(("With", "Where")))
+    below = tuple(field + mark for field in may_lack for mark in ".[")
+    always = [field for field, _, _ in rows if field not in may_lack and not field.startswith(below)]
+    assert [field for field in always if not any(pattern(field).fullmatch(known) for known, _ in found)] == []
+
+
+def above(field: str) -> list[str]:
+    """Return the objects and arrays that a field is in: of `a.b[].c` these are `a`, `a.b` and `a.b[]`."""
+    return [field[: mark.start()] for mark in re.finditer(r"\.|\[\]", field) if mark.start()] + [
+        field[: mark.end()] for mark in re.finditer(r"\[\]", field) if mark.end() < len(field)
+    ]
 
 
 def pattern(field: str) -> re.Pattern:
