@@ -4,7 +4,7 @@ SAMPLE := .demo/sample
 
 # All cores work at tests: each process takes a file at a time, those that start Spark first.
 PYTEST := .ci/in-venv pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-QUICK := not spark and not browser and not shared and not soak
+QUICK := not spark and not browser and not shared and not slow and not soak
 
 # The core, and the tests that run it.
 MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sampling.py \
@@ -12,6 +12,7 @@ MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) cu
 	$(addprefix runtime/,buckets.py packed_rows.py shuffle.py)
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
+OF_KERNELS := $(addprefix tests/,balancing clustering exclusion gate hashing images inputs language matching metadata near_copies online runtime)
 # Numba notices a read out of bounds only when told to, so these kernels have a cache of their own. What tests start as a
 # user does, by spark-submit, checks no bounds.
 CHECKED_KERNELS = $(CURDIR)/.numba/checked
@@ -24,7 +25,8 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --
 help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
-	@echo "make test    format, lint, import contracts and all tests that take seconds, in twelve to twenty minutes"
+	@echo "make test    format, lint, import contracts and tests of everything, each of a second or so, in five minutes"
+	@echo "make slow    types, the tests that take seconds, among them clusters, and kernels with bounds checked, in a quarter of an hour"
 	@echo "make lint    format, lint, import contracts and types"
 	@echo "make wheel   dist/: sdist and wheel, checked, and installed as a stranger does; make release-files checks .github/"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
@@ -72,8 +74,13 @@ lint: style
 	.ci/in-venv mypy
 
 test: style
+	$(PYTEST) -m "not slow and not soak"
+
+slow:
+	@.ci/setup test
 	.ci/in-venv mypy
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST)
+	$(PYTEST) -m "slow and not soak"
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "$(QUICK)" $(OF_KERNELS)
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:

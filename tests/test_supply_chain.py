@@ -50,11 +50,13 @@ def set_up(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_wheel_with_the_hash_of_the_lock_is_installed(set_up):
     _, installed = set_up()
     assert installed == ["GOOD = True\n"]
 
 
+@pytest.mark.slow
 def test_a_wheel_with_another_hash_is_refused(set_up, tmp_path):
     wheel(tmp_path / "wheels", "GOOD = False\n")
     said, installed = set_up()

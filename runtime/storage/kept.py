@@ -38,8 +38,9 @@ def kept(folder: Path, make: Callable[[Path], object]) -> Path:
 
 def opened(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
     """Return what `open` makes of a folder that is kept; one that it refuses is made again."""
+    kept(folder, make)
     try:
-        return open(kept(folder, make))
+        return open(folder)
     except InputError:
         _discard(folder)
         return open(kept(folder, make))

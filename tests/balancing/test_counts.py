@@ -163,6 +163,7 @@ def test_a_server_that_fails_is_not_taken_for_a_damaged_file(monkeypatch):
         EntryCounts.open("memory://run/counts.parquet")
 
 
+@pytest.mark.slow
 def test_no_damaged_byte_changes_a_count_unseen(tmp_path):
     path = saved(tmp_path)
     with open(path, "rb") as file:

@@ -65,6 +65,7 @@ def test_hand_values_of_the_paper_come_out():
     assert keep_probability(pa.array([[0, 1]], LISTS), rates_at([6, 10], 3))[0] == pytest.approx(0.65, abs=1e-7)
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first call compiles
 @given(TEXTS, st.integers(0, 20), st.integers(0, 20))
 def test_probabilities_are_those_of_the_definition_in_every_slice(texts, start, length):
@@ -147,6 +148,7 @@ def test_rows_kept_are_those_of_the_definition():
         assert found.to_pylist() == naive_sample(nasty(), RATES.tolist(), seed)
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first call compiles
 @given(st.integers(0, 45), st.integers(0, 45))
 def test_rows_are_kept_alike_however_the_batch_is_cut(start, length):
@@ -192,6 +194,7 @@ def test_as_many_rows_are_kept_as_expected():
     assert np.std(kept) > deviation / 4
 
 
+@pytest.mark.slow
 def test_every_text_of_an_image_is_chosen_equally_often():
     rows = batch([image(number, [[0], [0], [0]]) for number in range(30_000)])
     chosen = [int(text[-1]) for text in sample_batch(rows, RATES, 0)["text"].to_pylist()]

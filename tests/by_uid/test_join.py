@@ -83,6 +83,7 @@ def count(rows: pa.RecordBatch) -> Tallies:
     return Tallies({"name": name, "language": None, "value": value} for name, value in found.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_small", [False, True])
 def test_files_get_what_a_dictionary_gives_them(engine, tmp_path, monkeypatch, is_small):
     chance = Random(is_small)

@@ -72,6 +72,7 @@ def require_right(folder: Path, vectors: dict[str, np.ndarray], cosine: float) -
     return len(rows)
 
 
+@pytest.mark.slow
 def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings_are_cut(
     run, engine, tmp_path, monkeypatch
 ):

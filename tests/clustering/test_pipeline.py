@@ -52,6 +52,7 @@ def require_right(folder: Path, vectors: dict[str, np.ndarray]) -> None:
     assert facts["inertia"] == pytest.approx(sum(row["distance"] ** 2 for row in rows.values()), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engine, tmp_path):
     vectors = embeddings_of(uids_of(run))
     one = write_embeddings(tmp_path / "one", vectors, 1, pa.list_(pa.float32(), 12))

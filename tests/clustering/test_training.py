@@ -66,6 +66,7 @@ def test_prices_make_weights_equal_rather_than_numbers():
     assert found / found.mean() == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_coarse_clusters_have_fine_ones_that_follow_each_other_and_equal_sizes():
     vectors = blobs(32, 60)
     clusters = Clusters.of(vectors, 32, 4, seed=0)
@@ -99,6 +100,7 @@ def test_one_cluster_and_as_many_coarse_as_fine_ones_work(fine, coarse):
     assert {*clusters.distances(vectors)[0].tolist()} == {*range(fine)}
 
 
+@pytest.mark.slow
 def test_prices_that_have_far_to_go_get_there():
     """More groups than clusters: plain k-means leaves most vectors to one centre, in the middle of all."""
     chance = np.random.default_rng(0)

@@ -124,6 +124,7 @@ def test_the_tables_name_each_field_with_another_value_than_its_default():
         assert value != (known[name].default_factory() if default is MISSING else default)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize("name", ["none", *HONOURED])
 def test_each_number_gives_what_it_gives_in_the_job(spark, folder, default, name):

@@ -57,6 +57,7 @@ def job(folder: Path, part: str) -> list[dict]:
     return rows(folder / "job" / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", ["steps", "spread"])
 @pytest.mark.parametrize("part", PARTS)
 def test_each_step_gives_the_rows_of_the_job_however_the_pairs_are_spread(folder, taken, cut, part):

@@ -110,6 +110,7 @@ def run_doctest(block: str, names: dict, page: str) -> None:
     assert results.attempted
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_worked_example_of_a_gate_can_be_followed(folder):
     follow("how-to/gates.md", folder, "A worked example")
@@ -128,6 +129,7 @@ def test_the_quick_start_and_the_page_on_t_can_be_followed(curated):
     assert json.loads((curated / "run.json").read_text())["parameters"]["target_size"] == 10
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_page_on_a_new_language_can_be_followed(metadata):
     assert json.loads((metadata / "metadata.json").read_text())["sources"]["sw"]["unigrams"] > 50

@@ -45,6 +45,7 @@ def test_every_page_with_python_names_the_test_that_runs_it():
         assert Path(page).name in (ROOT / test).read_text("utf-8"), page
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_example_of_near_copies_finds_the_copies_of_pictures(spark, tmp_path, monkeypatch):
     (example,) = examples("how-to/near-copies.md")
@@ -61,6 +62,7 @@ def test_the_example_of_near_copies_finds_the_copies_of_pictures(spark, tmp_path
     assert found["a"] == found["b"] in found
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_whole_run_as_a_function_keeps_images(sample, tmp_path):
     (example,) = [each for each in examples("how-to/library.md") if not each.startswith(">>>")]

@@ -114,6 +114,7 @@ def outputs(book) -> list:
     return [output for cell in book.cells for output in cell.get("outputs", [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_notebook_shows_its_plots_and_tables(executed, name):
     shown = [kind for output in outputs(executed[name]) for kind in output.get("data", {})]

@@ -107,6 +107,7 @@ parts = st.sampled_from(
 hosts = st.lists(parts, max_size=8).map("".join)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(hosts, hosts, st.sampled_from([None, UID, UID.upper(), "own/1", "own/2"])), max_size=8))
 @settings(max_examples=100, deadline=None)
 def test_rows_are_excluded_as_by_the_naive_twin(drawn):

@@ -282,6 +282,7 @@ def named(text: str, facts: dict) -> dict:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", EVERY, ids=range(len(EVERY)))
 def test_nothing_that_users_or_tables_name_acts_in_the_card(facts, text):
     written, usual = (card(named(each, facts), HuggingFace(license=each, cite=each), each) for each in (text, "a name"))

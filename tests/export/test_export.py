@@ -61,6 +61,7 @@ def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
 FORMS = {"huggingface": lambda *_: HuggingFace("pairs"), "columns": with_columns, "datacomp": lambda *_: DataComp()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "task"), [("local", 0), ("local", 1), ("local", 3), ("s3", 1)], indirect=["folder"])
 @pytest.mark.parametrize("form", FORMS)
 def test_an_export_that_broke_off_is_gone_on_with(run, folder, tmp_path, form, task):

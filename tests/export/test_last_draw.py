@@ -64,6 +64,7 @@ def drawn(folder: Path, logits: dict[str, float], soft_cap: SoftCap, files: int 
     return {uid.as_py(): int(number) for uid, number in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pool", "draws", "penalty"), CASES)
 def test_the_first_draws_of_the_clocks_are_those_of_a_queue(tmp_path, pool, draws, penalty):
     logits = {uid_of(number): logit for number, logit in enumerate(POOLS[pool])}
@@ -109,6 +110,7 @@ def test_at_one_time_the_smaller_uid_comes_first(tmp_path, monkeypatch, draws, f
     assert counts == {uid: rounds + (place < rest) for place, uid in enumerate(sorted(logits))}
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_draws_of_an_image(tmp_path):
     logits = {uid_of(0): 0.0}
     drawn(tmp_path, logits, SoftCap({"a": 1}, 1, 0.0))  # kernels are compiled
@@ -128,6 +130,7 @@ def chi_square(seen: Counter, expected: Counter) -> tuple[float, int]:
     return sum((one - other) ** 2 / (one + other) for one, other in cells), len(cells) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 0.15, 1.0])
 def test_outcomes_are_distributed_as_draws_one_after_the_other(tmp_path, penalty):
     logits, draws, trials = [0.0, 0.5, -1.0, 1.2], 6, 4000

@@ -127,6 +127,7 @@ def test_arrays_hold_the_rate_of_each_entry(written, run):
         begin += len(entries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loader", [first, second])
 def test_what_a_loader_keeps_agrees_with_our_probabilities(written, tars, run, loader):
     """Chi-square over images, each kept or not in many epochs; its mean is 1 a degree of freedom."""

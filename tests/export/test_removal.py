@@ -173,6 +173,7 @@ def broken_off(run, to: Path, exclusion: Exclusion, task: int) -> None:
         remove(in_turn(interrupt), run.path, exclusion, to)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "task"), [("local", 0), ("local", 2), ("s3", 1)], indirect=["folder"])
 def test_a_removal_that_broke_off_is_gone_on_with(run, folder, tmp_path, task):
     exclusion, begun = Exclusion.of(domains=[DOMAIN]), []

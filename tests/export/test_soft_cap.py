@@ -113,6 +113,7 @@ def test_files_and_rows_in_any_order_give_the_same_bytes(tmp_path, files):
     assert written[0] == written[1]
 
 
+@pytest.mark.slow
 def test_an_export_that_broke_off_is_gone_on_with(run, scored, tmp_path):
     form = DataComp(scores=scored.paths, weights=["clip=10", "looks=-0.5"], draws=90, seed=4)
     export(in_turn(), run.path, tmp_path / "whole", form)

@@ -85,6 +85,7 @@ def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, ca
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_bytes(run, tars, captions, tmp_path):
     form, number = WebDataset([tars], captions=[captions], caption_ratio=RATIO), 0
     export(in_turn(), run.path, tmp_path / "whole", form)
@@ -108,6 +109,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_run_tars_and_a_folder_at_urls_give_the_same_bytes_after_a_kill(
     run, tars, captions, s3_folder, tmp_path, form

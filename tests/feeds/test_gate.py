@@ -53,6 +53,7 @@ def download(folder: Path) -> None:
     run_img2dataset([str(word) for option in options.items() for word in option])
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_pictures_are_curated_downloaded_hashed_gated_and_read_by_loaders(web, submit, tmp_path):
     require_img2dataset()

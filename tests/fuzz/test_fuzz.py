@@ -30,6 +30,7 @@ def fuzz(first: int, seconds: float, *names: str, **environment: str) -> None:
     assert (done.returncode, said) == (0, []), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused():
     fuzz(0, -FEW)
 

@@ -43,6 +43,7 @@ KEPT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_images_pass_whose_values_compare_whatever_their_types(engine, tmp_path):
     images = [image(number) for number in range(4)]

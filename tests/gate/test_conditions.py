@@ -48,6 +48,7 @@ def test_what_is_within_strings_and_lists_of_numbers_is_neither_deep_nor_long():
     require_short(f"text = '{'(' * 5000}' AND width IN ({', '.join(map(str, range(2000)))})")
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize("keep", [DEEPEST, LONGEST, "+".join(["width"] * 199) + " > 500"], ids=["deep", "long", "sum"])
 def test_the_deepest_and_longest_expressions_are_evaluated(engine, tmp_path, keep):
@@ -194,6 +195,7 @@ def test_a_part_that_spark_writes_without_the_brackets_that_it_needs_is_kept_as_
     assert texts == ["ok", "(name LIKE 'A%') IS NOT NULL", "(width IS NULL)", "(name LIKE 'a') IN (true, false)"]
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_images_stay_that_meet_a_condition(spark):
     require_as_defined(spark, range(12))

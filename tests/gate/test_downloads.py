@@ -49,6 +49,7 @@ def test_without_a_uid_the_md5_of_the_url_tells_the_image(engine, tmp_path):
     assert there == [images[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_one_too(engine, tmp_path):
     images = [image(number) for number in range(4)]
@@ -73,6 +74,7 @@ def test_a_download_in_which_nothing_succeeded_is_refused(engine, tmp_path, rows
         passed(engine, tmp_path, images, downloaded(results(tmp_path / "a", rows)))
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_refused(engine, tmp_path):
     images = [image(number) for number in range(4)]

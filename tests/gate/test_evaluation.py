@@ -24,6 +24,7 @@ def tables(tmp_path_factory):
     return rows, [write_set(folder, name, each, files=2) for name, each in rows.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [0, 4, 9])
 def test_images_are_found_as_by_the_naive_twin_in_saved_sets_too(tables, tmp_path, distance):
     rows, paths = tables

@@ -101,6 +101,7 @@ NUMBERS = [pa.uint8(), pa.uint64(), pa.float16(), pa.decimal128(30, 2)]
 STRINGS = [pa.large_string(), pa.dictionary(pa.int8(), pa.string()), pa.large_binary(), pa.binary(1)]
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize("kind", [*NUMBERS, *STRINGS], ids=str)
 def test_columns_of_any_type_are_compared(engine, tmp_path, kind):

@@ -53,6 +53,7 @@ def said(
     return [rules.signals(url) for url in urls]
 
 
+@pytest.mark.slow
 def test_robots_txt_says_what_a_naive_twin_of_rfc_9309_says():
     forbidden = Counter()
     for seed, content in ((seed, robots_file(seed)) for seed in range(600)):
@@ -67,6 +68,7 @@ def some_path(chance: random.Random, pieces: Sequence[str]) -> str:
     return "/" + "".join(chance.choices(pieces, k=chance.randint(0, 4)))
 
 
+@pytest.mark.slow
 def test_any_patterns_fit_any_paths_as_for_a_naive_twin_of_rfc_9309():
     chance, found = random.Random(37), Counter()
     for _ in range(4000):
@@ -115,6 +117,7 @@ def steps(rules: HostRules, path: str) -> int:
     return counted["call"] + counted["c_call"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines",
     [

@@ -60,6 +60,7 @@ def said(files: dict[str, bytes], url: str | None) -> bool:
     return content is not None and not all(naive_is_allowed(content, agent, slash + path) for agent in AGENTS)
 
 
+@pytest.mark.slow
 def test_images_get_the_signals_of_the_hosts_of_their_url_and_pages(engine, tmp_path):
     (folder := tmp_path / "robots").mkdir()
     images = some_images(400)
@@ -185,6 +186,7 @@ def asked(hosts: Sequence[int], **columns: Sequence[object]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(known | nulls, ASKED)
 
 
+@pytest.mark.soak
 def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
     """Here 300 hosts have rules of 12 MB, which come 10 hosts at a time and are asked for twice."""
     numbers, tallies = range(300), Tallies()

@@ -60,6 +60,7 @@ def test_hashes_are_found_as_by_brute_force(tmp_path):
     assert saved.has("md5", pa.array([], pa.string()))[0].tolist() == []
 
 
+@pytest.mark.slow
 def test_an_image_with_a_listed_hash_is_in_no_file_of_the_run_and_only_counted(engine, tmp_path):
     chance = random.Random(7)
     urls = [f"https://img.example/{number}.jpg" for number in range(60)]

@@ -77,6 +77,7 @@ def test_captions_that_serve_nothing_are_refused(options, fault):
         GatePlan.find(options)
 
 
+@pytest.mark.slow
 def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(engine, tmp_path):
     write_pairs(tmp_path / "pairs.parquet")
     plain = run(engine, tmp_path)

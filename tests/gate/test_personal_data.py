@@ -56,6 +56,7 @@ def holds(rule: str, texts: list[str | None] | pa.Array) -> list[bool]:
     return RULES[rule].check(structs, np.arange(len(texts)), None).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", KINDS)
 def test_random_texts_hold_what_the_twin_finds(rule):
     chance = random.Random(rule)

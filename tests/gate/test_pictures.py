@@ -53,6 +53,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize(
     ("asked", "form", "parts"),

@@ -90,6 +90,7 @@ def in_order(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: (row["step"], row["uid"], row["text"]))
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_of_each_rule_the_rows_of_the_naive_twin_are_written(engine, tmp_path):
     chance = random.Random(3)
@@ -128,6 +129,7 @@ def test_of_each_rule_the_rows_of_the_naive_twin_are_written(engine, tmp_path):
                 assert own == sum(each["removed_texts"].values()), each["text"]
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_for_any_number_of_cores(tmp_path):
     images, options = some_images(60, random.Random(5)), GateOptions(policy=["noai", "max_images_per_domain:9"])
     for cores in (1, 3):

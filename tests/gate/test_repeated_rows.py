@@ -45,6 +45,7 @@ def test_a_table_of_several_rows_an_image_is_refused_above_the_limit_and_warned_
     assert f"{given} (2 images, such as {IMAGES[0]['uid']})" in "".join(warning)
 
 
+@pytest.mark.slow
 def test_only_columns_that_are_asked_for_are_compared_by_conditions_copies_and_evaluation_sets(engine, tmp_path):
     hashes = pa.array([bytes([number] * 8) for number in range(11)], pa.binary())
     given = repeated(tmp_path / "t.parquet", width=[300] * 11, phash=hashes, page=[*map(str, range(11))])
@@ -59,6 +60,7 @@ def test_only_columns_that_are_asked_for_are_compared_by_conditions_copies_and_e
         assert counted.facts()["gate"]["tables"][0].get("differing", 0) == differing
 
 
+@pytest.mark.slow
 def test_tries_that_failed_and_rows_of_nulls_are_no_other_rows_but_nulls_beside_values_are(engine, tmp_path):
     tries = [{"uid": row["uid"], "status": "failed_to_download", "width": None} for row in IMAGES]
     done = [{"uid": row["uid"], "status": "success", "width": "300"} for row in IMAGES]

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from curation.gate.image_rules import url_words
 from curation.gate.rule import IMAGES, TEXTS
@@ -127,6 +128,7 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
     return rows
 
 
+@pytest.mark.slow
 def test_rules_agree_with_their_naive_twins_on_nasty_images():
     rows = random_images(random.Random(1), 1500)
     twin, fast = expected(rows), found(batch(*rows))

@@ -23,6 +23,7 @@ def hashes() -> list[tuple]:
     return [(image, hash_of(image)) for image in pictures(drawn=40)[-56:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share"), [("JPEG, quality 75", 0.9), ("half as large", 0.9), ("10 % wider", 0.9),
     ("grey", 1), ("1 % cut off at each side", 0.7)])  # fmt: skip
 def test_most_copies_are_near_their_pictures(hashes, kind, share):

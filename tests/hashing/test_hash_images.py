@@ -108,6 +108,7 @@ def stamped(folder) -> dict[str, float]:
     return {path.name: path.stat().st_mtime_ns for path in part_files(folder)}
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     images, output = tmp_path / "images", tmp_path / "out put"

@@ -25,6 +25,7 @@ def made(tmp_path_factory):
     return folder, rows, {row["name"]: hash_picture((folder / row["name"]).read_bytes()) for row in rows}
 
 
+@pytest.mark.slow
 def test_files_are_what_the_table_says(made):
     folder, rows, hashed = made
     assert pq.read_table(folder / TABLE).to_pylist() == rows
@@ -61,6 +62,7 @@ def _apart(one: bytes, other: bytes) -> int:
     return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()
 
 
+@pytest.mark.slow
 def test_the_same_set_is_made_again(made, tmp_path):
     folder, rows, _ = made
     assert make_pictures(tmp_path, NUMBER) == rows

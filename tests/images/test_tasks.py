@@ -98,6 +98,7 @@ def test_what_the_input_states_stays_and_each_row_is_one_copy():
     assert keyed(NOTHING).equals(pa.RecordBatch.from_pylist([], KEYED))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("partitions", "number", "fewest"),
     [(1, 1, 0), (1, 8, 0), (4, 4, 1 << 20), (4, 64, 3000), pytest.param(64, 64, 0, marks=pytest.mark.soak)],
@@ -121,6 +122,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
         assert sums(tallies + more) == {name: value for name, value in expected_tallies.items() if value}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 2_000, 20_000])
 @pytest.mark.parametrize("images", [1, 8, 200])
 def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_path, monkeypatch, images, most):

@@ -41,6 +41,7 @@ def rows_of(output: Path, part: str) -> list[dict]:
     return pq.read_table(output / part).to_pylist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("switches", "variant", "words"),
     [

@@ -145,6 +145,7 @@ def test_what_was_dropped_is_said(whole):
     assert facts(whole)["pageviews"]["dropped.main_page"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_adding_a_language_leaves_the_entries_of_the_others_the_same(whole, few):
     assert set(facts(few)["languages"]) == set(FEW)
@@ -152,6 +153,7 @@ def test_adding_a_language_leaves_the_entries_of_the_others_the_same(whole, few)
         assert rows(few, code) == rows(whole, code) != []
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_bytes_are_the_same_on_one_core_from_files_in_another_order_and_in_two(build, few, sample, tmp_path):
     english, *others = dumps(sample, *FEW)
@@ -272,6 +274,7 @@ def test_arguments_from_a_file(sample, tmp_path, capsys):
     assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_job_alone_works_and_says_how_to_install_what_is_missing(tmp_path):
     job = shutil.copy(ROOT / "jobs/build_metadata.py", tmp_path)
     with_package = subprocess.run([sys.executable, job, "--help"], cwd=ROOT, env=ENVIRONMENT, capture_output=True)

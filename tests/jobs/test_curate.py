@@ -106,6 +106,7 @@ def test_no_language_with_matches_vanishes(first):
     assert {code for code, row in languages.items() if row["matches"] > 100} <= kept
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_on_one_core_and_from_one_file_or_sixteen(first, run, sample, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     regroup(sample, whole, files=1)
@@ -114,6 +115,7 @@ def test_bytes_are_the_same_on_one_core_and_from_one_file_or_sixteen(first, run,
     assert curated(run(inputs=[parts])) == curated(first)
 
 
+@pytest.mark.slow
 def test_a_new_seed_or_threshold_costs_no_matching(first, run):
     before = {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()}
     bytes_before = curated(first)
@@ -124,6 +126,7 @@ def test_a_new_seed_or_threshold_costs_no_matching(first, run):
     assert {path: path.stat().st_mtime_ns for path in (first / "matched").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(first, run, tmp_path):
     output = shutil.copytree(first, tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (output / "matched").iterdir()}
@@ -150,6 +153,7 @@ def test_after_a_download_counting_and_sampling_run_over_the_images_that_exist(f
     assert facts(output)["alignment"] == align(in_turn(), Results.open(output), read_classes(classes))
 
 
+@pytest.mark.slow
 def test_a_target_size_is_met(sample, tmp_path):
     assert run_here(*arguments(sample, tmp_path / "out", "--target-size", 5000)) == 0
     expected = facts(tmp_path / "out")["expected"]
@@ -157,10 +161,12 @@ def test_a_target_size_is_met(sample, tmp_path):
     assert abs(facts(tmp_path / "out")["rows"]["kept"] - 5000) < 4 * expected["standard_deviation"] + 100
 
 
+@pytest.mark.slow
 def test_both_engines_give_the_same_bytes_under_the_meta_rules(run):
     assert curated(run("--rules", "meta")) == curated(run("--rules", "meta", "--matcher", "ahocorasick"))
 
 
+@pytest.mark.slow
 def test_broken_files_are_counted_and_the_rest_is_kept(sample, tmp_path):
     folder = tmp_path / "broken"
     folder.mkdir()
@@ -188,6 +194,7 @@ def extended(run, sample) -> tuple[Path, dict]:
     return run(output=output), before
 
 
+@pytest.mark.slow
 def test_inputs_that_are_added_give_the_bytes_of_a_run_over_all_and_the_others_are_not_read_again(extended, first):
     output, before = extended
     assert curated(output) == curated(first)
@@ -218,6 +225,7 @@ def test_a_run_that_broke_off_goes_on_and_gives_the_same_bytes(extended, run, fi
     assert facts(output)["dropped"] == facts(first)["dropped"]
 
 
+@pytest.mark.slow
 def test_unique_images_give_the_same_bytes_without_grouping_and_may_be_added_to(first, run, tmp_path):
     one, two = unique_pairs(first, tmp_path)
     output = run("--unique-images", inputs=[one])
@@ -231,6 +239,7 @@ def test_unique_images_give_the_same_bytes_without_grouping_and_may_be_added_to(
     assert [each["inputs"] for each in facts(output)["lineage"]] == [1, 1]
 
 
+@pytest.mark.slow
 def test_s3_gives_the_bytes_of_a_local_run_though_it_throttles_and_goes_on_after_a_run_that_broke_off(
     first, run, sample, s3_folder, s3_server
 ):

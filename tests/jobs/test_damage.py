@@ -13,6 +13,7 @@ from tests.support.flips import bytes_of, flip, write_pairs
 ENTRIES = Entries.build({"en": ["a", "photo", "dog", "cat"], "ja": ["犬", "猫"]})
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_run_that_goes_on_refuses_damaged_files_or_makes_them_again(engine, tmp_path):
     inputs = [write_pairs(tmp_path / f"{n}.parquet", range(n * 200, n * 200 + 200)) for n in range(2)]

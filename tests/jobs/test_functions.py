@@ -32,6 +32,7 @@ def test_a_build_that_counts_nothing_needs_no_session_and_returns_its_entries(tm
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_curate_returns_the_results_and_prints_nothing(spark, tmp_path, capfd):
     urls = [f"https://example.org/{number}.jpg" for number in range(40)]

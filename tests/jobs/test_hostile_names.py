@@ -49,6 +49,7 @@ def test_of_a_file(name, require_plain, tmp_path):
     assert len(told({str(folder / name): "is cut"}, 2)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_of_a_run_in_a_card(name, tmp_path):
     run = finished_run(tmp_path / f"a{name}", [image(number) for number in range(9)])

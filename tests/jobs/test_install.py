@@ -55,11 +55,13 @@ def run(installed, tmp_path):
     return started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_wheel_brings_the_commands(run, command):
     assert f"usage: {command}" in run(command, "--help")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_works_copied_alone(run, job, tmp_path):
     shutil.copy(ROOT / "jobs" / f"{job}.py", tmp_path)
@@ -67,6 +69,7 @@ def test_a_job_works_copied_alone(run, job, tmp_path):
     assert f"usage: {name} " in run(sys.executable, f"{job}.py", "--help")
 
 
+@pytest.mark.slow
 def test_a_folder_called_metadata_hides_no_package(run, installed):
     code = "from metadata import Entries; import metadata; print(metadata.__file__)"
     assert run(sys.executable, "-c", code).strip() == str(installed / "metadata" / "__init__.py")

@@ -79,6 +79,7 @@ def texts_of(images: list[dict]) -> dict:
     return {each["text"]: (each["language"], each["entries"]) for image in images for each in image["candidates"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_matched_texts_and_reasons_are_those_of_the_definition(name, engine, spark, tmp_path):
     numbers, rules = OPTIONS[name]

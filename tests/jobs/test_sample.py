@@ -58,6 +58,7 @@ def texts(images):
     return found
 
 
+@pytest.mark.slow
 def test_the_same_bytes_are_made_every_time(directory, tmp_path):
     make_sample(tmp_path)
     files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]

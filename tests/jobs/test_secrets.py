@@ -72,6 +72,7 @@ def told(folder, *texts: str) -> dict[str, str]:
     return {secret: name for name, content in said.items() for secret in SECRETS if secret.encode() in content}
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_run_over_guarded_urls_tells_none_of_their_secrets(guarded, curate, tmp_path):
     metadata = tmp_path / "metadata"
@@ -96,6 +97,7 @@ def test_a_run_over_guarded_urls_tells_none_of_their_secrets(guarded, curate, tm
     assert told(tmp_path, done.stdout, done.stderr) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_run_that_ends_in_a_worker_tells_none_of_them(guarded, curate, tmp_path):
     body = Ranged(b"looked at by a worker")
@@ -124,6 +126,7 @@ def test_metadata_of_guarded_sources_tell_none_of_them(guarded, tmp_path, capsys
     assert told(tmp_path, *capsys.readouterr()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--input", "--metadata", "--exclude", "--model", "--status", "--output"])
 def test_a_refusal_tells_none_of_them(guarded, flag, tmp_path, capsys):
     from curation.commands import curate

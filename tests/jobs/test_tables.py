@@ -65,6 +65,7 @@ def from_table(tmp_path, spark, metadata, table):
     return output
 
 
+@pytest.mark.slow
 def test_a_table_gives_the_rows_of_the_same_pairs_as_files(from_table, from_files):
     assert rows(from_table, "matched") == rows(from_files, "matched")
     assert curated(from_table) == curated(from_files)
@@ -74,6 +75,7 @@ def test_a_table_gives_the_rows_of_the_same_pairs_as_files(from_table, from_file
     assert all("/out/tables/pairs_table/" in path for path in inputs_of(from_table))
 
 
+@pytest.mark.slow
 def test_a_table_that_has_not_changed_is_not_matched_again(from_table, spark, metadata, table):
     before, again = times(from_table / "pairs"), CurationConfig(english_threshold=5, max_texts=16)
     matched = times(from_table / "matched")
@@ -87,6 +89,7 @@ def view(numbers):
     numbers.selectExpr("concat('https://example.org/', id) as url", "'the city' as text").createOrReplaceTempView("v")
 
 
+@pytest.mark.slow
 def test_a_table_that_has_changed_is_read_anew_also_with_fewer_partitions(tmp_path, spark, metadata):
     view(spark.range(40))
     output, inputs = tmp_path / "out", ["table:v"]
@@ -98,6 +101,7 @@ def test_a_table_that_has_changed_is_read_anew_also_with_fewer_partitions(tmp_pa
     assert len(list((output / "tables" / "v").iterdir())) == len(inputs_of(output)) == 1
 
 
+@pytest.mark.slow
 def test_strings_that_are_no_utf8_and_other_types_come_as_from_files(tmp_path, spark, metadata):
     url = "'https://example.org/a'"
     bad = f"select {url} as url, cast(X'FF' as string) as text, 7 as uid"
@@ -123,6 +127,7 @@ def test_tables_and_files_are_read_together(tmp_path, spark, metadata):
     assert results.facts["rows"]["images"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "config", "sentence"),
     [

@@ -48,6 +48,7 @@ def small(directory):
     return opened(model_bytes(SMALL), directory)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)  # the first example may wait for Numba
 @given(LAYOUTS | QUANTISED, TEXTS)
 def test_labels_and_scores_of_any_layout_are_those_of_fasttext(directory, layout, texts):
@@ -72,6 +73,7 @@ def test_bytes_that_are_no_utf8_are_answered_by_the_definition_too(directory, la
     same(answers(opened(content, directory)[0], strings), by_definition(content, texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL])
 @pytest.mark.parametrize("weight", [0.0, 1e-8, 1e-7, 1e-6, 1e-5])
 def test_of_labels_equally_or_nearly_as_likely_the_one_that_fasttext_gives(directory, loss, weight):
@@ -108,6 +110,7 @@ def test_a_slice_a_null_and_no_rows_are_answered_in_their_places(small):
     assert answers(small[0], pa.nulls(2, pa.string())) == [(None, None)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word_ngrams", [1, 2])
 def test_a_megabyte_is_read_like_any_text(directory, word_ngrams):
     chance = random.Random(1)

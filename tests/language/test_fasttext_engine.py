@@ -124,6 +124,7 @@ def test_a_slice_a_null_and_no_rows_are_answered_in_their_places(small):
     assert [column.type for column in small[0].predict(pa.array([], pa.string()))][1] == pa.float32()
 
 
+@pytest.mark.slow
 def test_a_megabyte_is_read_like_any_text():
     chance = random.Random(1)
     words = ["犬", "dog", "х" * 9, "\u00a0", "é", "<", "y" * 80, "__label__"]

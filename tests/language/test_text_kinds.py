@@ -55,6 +55,7 @@ def test_the_naive_twin_agrees_with_the_table():
     assert [(text, naive_kinds(text)) for text, expected in PAIRS if naive_kinds(text) != expected] == []
 
 
+@pytest.mark.slow
 def test_the_naive_twin_agrees_on_random_pieces():
     chance = random.Random(1)
     texts = ["".join(chance.choices(PIECES, k=chance.choice([1, 2, 3, 5, 8]))) for _ in range(20_000)]
@@ -78,6 +79,7 @@ def test_a_text_without_end_takes_time_by_its_length():
     assert kinds_of(texts) == [set()] * len(texts)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_naive_twin_agrees_on_real_texts(shared_data):
     sources = files.find([str(shared_data / "wat"), str(shared_data / "pairs/web_1000.parquet")])

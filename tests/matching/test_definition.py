@@ -55,6 +55,7 @@ def test_every_assigned_character_is_read_as_the_definition_says_whatever_it_sta
     assert answers(Matcher.build(entries, "unicode"), texts) == naive_matches(texts, entries, "unicode")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES)
 @settings(deadline=None, max_examples=300)  # the first call compiles
 @given(texts_and_entries())

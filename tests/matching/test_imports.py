@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.checkout import ROOT
 
 
+@pytest.mark.slow
 def test_matching_by_the_default_engines_imports_no_other_engine():
     code = (
         "import sys; from curation.matching import Matching; from metadata import Entries; "

@@ -58,6 +58,7 @@ def test_what_the_meta_rules_can_never_find_is_left_out(entry, kept):
     assert (entry in merge("en", [Source("titles", [entry])], rules="meta").sources) == kept
 
 
+@pytest.mark.slow
 def test_whether_an_entry_can_match_under_meta_is_what_trying_texts_says():
     rng = random.Random(0)
     texts = ["".join(rng.choices("ab ,.\t", k=rng.randint(0, 6))) for _ in range(20_000)]

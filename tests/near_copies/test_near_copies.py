@@ -19,6 +19,7 @@ def pairs_of(hashes: np.ndarray, k: int, indexed: int | None = None) -> list[tup
     return [tuple(pair) for pairs in found for pair in pairs.tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [0, 1, 6, 10])
 @pytest.mark.parametrize("kind", HASHES)
 def test_pairs_are_all_those_within_the_distance_each_once(kind, k):
@@ -26,6 +27,7 @@ def test_pairs_are_all_those_within_the_distance_each_once(kind, k):
     assert sorted(found) == sorted(map(tuple, naive_pairs(HASHES[kind], k).tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "k"), [("variants", 16), ("256 bits", 31)])
 def test_pairs_are_all_those_within_a_large_distance(kind, k):
     assert sorted(pairs_of(HASHES[kind], k)) == sorted(map(tuple, naive_pairs(HASHES[kind], k).tolist()))
@@ -76,6 +78,7 @@ def test_more_rounds_change_no_leader(monkeypatch):
     assert np.array_equal(near_copies(HASHES["one cluster"], 6), expected)
 
 
+@pytest.mark.slow
 def test_a_cluster_of_many_thousand_hashes_gives_few_pairs():
     hashes = with_bits_in(slice(0, 15), 400_000)  # all 2^15 of them, each within 6 bits of thousands
     copies = (near_copies(hashes, 6) != hashes).any(axis=1)

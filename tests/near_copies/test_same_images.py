@@ -43,6 +43,7 @@ def found(spark, folder, uids, hashes, k, bits=64, partitions=4) -> dict[str, st
     return {row["uid"]: row["copy_of"] for row in copies}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [64, 256])
 def test_copies_are_those_of_one_process_in_one_round_and_in_two(spark, tmp_path, bits, monkeypatch):
     random = np.random.default_rng(bits)

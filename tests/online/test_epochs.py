@@ -82,6 +82,7 @@ def deviations(seen, rows, rates):
     return (of_entry[:, 0] - of_entry[:, 1]) / np.sqrt(of_entry[:, 2])
 
 
+@pytest.mark.slow
 def test_long_run_frequencies_are_the_probabilities(made, seen):
     statistic, freedom = chi_square(seen, made.there, made.rates)
     assert freedom > 300

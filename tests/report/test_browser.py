@@ -117,6 +117,7 @@ def codes(browser) -> list[str]:
 # --- the table of languages ---
 
 
+@pytest.mark.slow
 def test_a_click_on_a_heading_sorts_by_its_numbers_and_another_the_other_way(browser, tmp_path):
     show(browser, tmp_path, *finished())
     heading(browser, "t").click()
@@ -279,6 +280,7 @@ def test_a_script_or_picture_that_came_through_all_the_same_would_be_refused(bro
 # --- any run, any screen ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, PHONE, 320])
 @pytest.mark.parametrize("made", [finished, nothing_read, all_languages, with_sections])
 def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, tmp_path, made, width):

@@ -45,6 +45,7 @@ def test_marking_changes_no_character_and_marks_entries_only(text, entries):
     assert all(piece == match.entry in entries for piece, match in pieces if match)
 
 
+@pytest.mark.slow
 @given(st.text("ab <&\n é犬", max_size=30), st.lists(st.sampled_from(range(3)), max_size=3, unique=True))
 def test_the_page_changes_no_character_of_a_text(text, entries):
     run, rates = finished({"en": ["a", "b <", "犬"]}, [3, 9, 30])

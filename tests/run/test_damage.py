@@ -34,6 +34,7 @@ def run(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("run") / "out", ENTRIES, IMAGES, t=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_flipped_bit_of_a_finished_run_changes_what_is_read_or_passes_verify(run, tmp_path, kind):
     found = outcomes(run, Kind(kind, kind, everything), 8, tmp_path, found_by_verify)

@@ -24,6 +24,7 @@ def gone_on(inputs: Inputs, name: str, folder: Path) -> dict[str, str]:
     return bytes_of(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DERIVED)
 def test_damage_of_what_is_kept_is_made_again(inputs, tmp_path, name):
     folder = broken_off(partial(inputs.make, name), tmp_path)

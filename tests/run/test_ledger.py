@@ -157,6 +157,7 @@ def test_a_stamp_says_in_plain_json_what_was_made_of_which_inputs(folder):
     assert stamp["tallies"] == [{"name": "files", "language": None, "value": 2}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 6, 10, 11, 1000])
 def test_lists_of_files_have_every_file_once_and_rows_enough(folder, limit):
     tasks = [source(f"{number:02}") for number in range(12)]

@@ -152,6 +152,7 @@ def test_unique_images_are_added_to_matched_where_it_was_whole_and_where_adding_
     assert claimed(folder / "out", A, B).matched_tallies()["images"] == 7
 
 
+@pytest.mark.slow
 def test_lineage_says_which_inputs_came_when(folder):
     with_matched(folder / "out", A)
     with_matched(folder / "out", A)

@@ -53,6 +53,7 @@ def test_a_part_that_is_not_there_is_opened_empty(folder):
     assert names(claimed(folder / "out").parts.reopen("matched")) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", range(4))
 def test_a_part_that_took_the_place_of_another_by_half_is_not_whole_and_the_next_run_mends_it(
     s3_folder, monkeypatch, moved

@@ -80,6 +80,7 @@ def naively_in(secret: str, text: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_none_of_a_thousand_random_addresses_shows_a_secret(capsys):
     chance, checked = random.Random(37), 0
     for _ in range(1000):

@@ -62,6 +62,7 @@ def test_a_process_that_dies_is_noticed():
         pool.submit(os._exit, 1).result()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_line_is_written_ends_without_a_trace(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(WRITING)
@@ -73,6 +74,7 @@ def test_ctrl_c_while_a_line_is_written_ends_without_a_trace(tmp_path):
         assert seen.status == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False], ids=["at work", "as they begin"])
 def test_ctrl_c_ends_all_without_a_trace(tmp_path, waits):
     script = tmp_path / "job.py"

@@ -70,6 +70,7 @@ def test_a_wrong_spark_home_is_told(monkeypatch):
         session("job")
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("program", ["spark-submit", "python"])
@@ -81,6 +82,7 @@ def test_a_person_at_a_terminal_sees_live_progress_and_nothing_of_spark(program,
     assert line.startswith("sleep: 6,000 rows, ")
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("program", ["spark-submit", pytest.param("python", marks=pytest.mark.soak)])
@@ -90,6 +92,7 @@ def test_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
     assert seen.status == 130
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_a_copy_that_is_there_serves_without_the_archive(folder, cache):
     assert unpacked(packed, cache) == copy
 
 
+@pytest.mark.slow
 def test_of_many_processes_one_unpacks_and_all_find_it_whole(folder, cache):
     packed = pack(folder, folder.parent)
     with ProcessPoolExecutor(4, get_context("spawn")) as pool:
@@ -158,6 +159,7 @@ def test_an_archive_of_someone_else_writes_nowhere_else(tmp_path, cache, name):
     assert not (cache / "a").exists()
 
 
+@pytest.mark.slow
 def test_matchers_are_the_same_from_one_process_and_from_several(tmp_path):
     entries = Entries.build({"en": ["dog", "black dog"], "ja": ["犬", "黒い犬"], "sw": ["mbwa"]})
     for processes in (1, 2):

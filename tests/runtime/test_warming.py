@@ -40,6 +40,7 @@ def test_calls_are_made_once(cache):
     assert len(list(cache.glob("compiled-*"))) == 2
 
 
+@pytest.mark.slow
 def test_further_calls_and_changed_kernels_are_made_anew(cache, monkeypatch):
     progress = Progress()
     compile_kernels({tempfile.gettempdir: 3})

@@ -55,6 +55,7 @@ def require(simulator: Simulator, kinds: Sequence[Kind], seeds: range) -> Counte
     return met
 
 
+@pytest.mark.slow
 def test_faults_cost_no_byte(simulator):
     require(simulator, [*KINDS.values()], range(100))
 

@@ -56,6 +56,7 @@ PIECES = [
 PIECES += ["\t", "\\", "@", "%20", "data:", "x=1&y", "www.x.org", "\uff03", "\xa0", "\x1f", "HTTP"]
 
 
+@pytest.mark.slow
 def test_fast_links_are_what_urljoin_says():
     dice = random.Random(1)
     for _ in range(30_000):

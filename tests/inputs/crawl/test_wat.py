@@ -66,6 +66,7 @@ heads = st.one_of(st.just("{}"), strings.map(lambda base: f'{{"Base":{base}}}'),
 records = st.builds(envelope, lists, pages, heads).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(records, max_size=4))
 @example([])
@@ -105,6 +106,7 @@ def test_links_that_are_passed_over_are_read_alike(other, comma):
     assert fast(blocks) == slow(blocks)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(records, min_size=1, max_size=3), st.randoms(use_true_random=False))
 def test_broken_records_are_read_alike(blocks, dice):
@@ -174,6 +176,7 @@ def test_strings_of_any_length_are_read_alike(size, end):
     assert fast([block]) == slow([block])
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["recipes", "fundus", "aut-warc-example", "whirlwind"])

@@ -3,6 +3,7 @@
 import json
 from urllib.parse import urljoin
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from tests.support.wat_records import fast, image, of_links, slow
 LINKS = ["http:", "HTTPS:", "/", "//", ".", "..", "./", "?", "#", ";", ":", "[", "a", "b.jpg", "é", " ", "data:", "x+y"]
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.lists(st.sampled_from([*LINKS, "\t", "\x7f", "ſ"]), max_size=7).map("".join), max_size=20))
 def test_links_are_resolved_alike(links):
@@ -36,6 +38,7 @@ PAGES = ["http://", "https://", "HTTP://", "a.org", "-.9", "/", "//", ".", "..",
 PAGES += ['"', "\x7f", "!", "~", "\\", "\n", " ", "[", "data:"]
 
 
+@pytest.mark.slow
 @settings(max_examples=800, deadline=None)
 @given(st.lists(st.sampled_from(PAGES), max_size=9).map("".join), st.booleans(), st.sampled_from(["https://a.org", ""]))
 @example("<http://a.org/b>", True, "")

@@ -83,6 +83,7 @@ def test_many_pairs_come_in_batches():
     assert len(of_wat(packed)[0]) == ROWS + 1
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["recipes", "fundus", "aut-warc-example", "whirlwind"])

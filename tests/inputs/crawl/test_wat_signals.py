@@ -119,6 +119,7 @@ def test_a_record_without_headers_and_metas_says_nothing():
     assert signals(block) == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(stated, stated, st.booleans()), max_size=4))
 @example([([], [("robots", "noai")], False), ([], [], False)])
@@ -146,6 +147,7 @@ odd = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(odd, odd)
 def test_odd_headers_and_metas_are_read_alike(headers, metas):
@@ -156,6 +158,7 @@ def test_odd_headers_and_metas_are_read_alike(headers, metas):
 sizes = st.sampled_from(["", "5", "7px", "100%", "9" * 12, "-1"])
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(stated, stated, st.lists(st.tuples(sizes, st.booleans()), min_size=1, max_size=3))
 def test_pages_say_the_same_through_warc_and_wat_and_to_the_naive_twin(headers, metas, images):

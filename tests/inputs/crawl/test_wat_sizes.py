@@ -6,6 +6,8 @@ import json
 import tracemalloc
 from collections import Counter
 
+import pytest
+
 from curation.inputs.candidates import BYTES, ROWS
 from curation.inputs.crawl import gzip_members, warc_records, wat
 from curation.inputs.crawl.links import LONGEST_BASE
@@ -20,6 +22,7 @@ def test_deep_nesting_breaks_nothing():
         assert fast([block]) == slow([block])
 
 
+@pytest.mark.slow
 def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     url = "https://a.org/" + "é" * (LONGEST_BASE - 20) + "/y"  # two bytes each
     block = of_links(*[image("b.jpg", alt="x")] * 20_000, url=json.dumps(url))
@@ -43,6 +46,7 @@ def test_a_link_of_megabytes_is_a_link():
     assert fast([block]) == slow([block])
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_much_needs_little_memory():
     packed = gzip.compress(bytes(600 << 20), 9)
     assert len(packed) < 1 << 20

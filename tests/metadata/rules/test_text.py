@@ -4,6 +4,7 @@ import unicodedata
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ TEXTS = st.text(CHARACTERS, max_size=20)
 CODE_POINTS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 
+@pytest.mark.slow
 def test_every_character_has_the_class_of_the_definition():
     classes = character_classes()
     letters = np.array([*" psmw"])[classes]
@@ -78,6 +80,7 @@ def test_meta_spacing_is_that_of_the_definition(text):
     assert meta_entry(text) == naive_meta_entry(text)
 
 
+@pytest.mark.slow
 def test_every_open_character_of_meta_is_that_of_the_definition():
     assert [c for c in CODE_POINTS if (meta_entry(c)[0] != " ") != naive_is_open(c) and c != " "] == []
 

@@ -44,6 +44,7 @@ def chosen(folder: Path, code: str, name: str) -> list[tuple]:
     return list(zip(*pq.read_table(path).to_pydict().values(), strict=True)) if path.exists() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers",
     [

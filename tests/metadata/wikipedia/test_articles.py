@@ -139,6 +139,7 @@ def test_bytes_that_are_no_utf8_in_a_table_are_replaced(tmp_path):
     assert articles_of([tmp_path]) == [("en", "a", "caf\ufffd")]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_dumps_give_the_articles_of_the_naive_twin(shared_data):
     paths = sorted((shared_data / "wikipedia").rglob("*.bz2"))

@@ -246,6 +246,7 @@ def _nasty_lines(count: int) -> list[bytes]:
     return lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [40, 1000, 1 << 24])
 def test_nasty_lines_give_what_the_naive_twin_gives_however_the_file_is_cut(read, monkeypatch, block):
     monkeypatch.setattr(pageviews, "BLOCK", block)

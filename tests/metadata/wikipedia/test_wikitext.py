@@ -120,6 +120,7 @@ NASTY += (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", NASTY)
 @pytest.mark.parametrize("per_line", [0, 40, 1000])
 def test_unbalanced_markup_takes_no_more_than_linear_time(unit, per_line):
@@ -141,6 +142,7 @@ def test_long_lines_take_no_more_than_linear_time(line):
 MARKUP = ("|thumb", "}}", "{{", "<ref", "&nbsp;", "__TOC__", "[[", "]]", "colspan", "{|", "|}", "''", "style=", "http:")
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_no_markup_remains_of_real_wikipedias(shared_data):
     rows = articles_of([shared_data / "wikipedia"])

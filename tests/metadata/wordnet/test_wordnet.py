@@ -320,6 +320,7 @@ def test_princetons_wordnet_gives_what_the_naive_twin_gives(shared_data):
             assert lemmas(file, Counter()) == naive_dict_lemmas(text.read())
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_tab_files_lose_only_what_is_odd(shared_data):
     files = find(str(shared_data / "wordnet" / folder) for folder in ("omw", "wiktionary"))

@@ -55,6 +55,7 @@ def test_counts_are_the_naive_counts_in_many_scripts(code):
     assert counted(SAMPLES[code], code) == (words, pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["en", "ja", "bo"])
 def test_counts_of_random_text_are_the_naive_counts(code):
     chance = random.Random(3)

@@ -86,6 +86,7 @@ def test_another_segmenter_is_one_line_in_the_table(monkeypatch):
     assert words("東京", "ja") == ["東京"]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_articles_have_the_words_that_icu_alone_finds(shared_data):
     for code in ("ar", "de", "el", "fa", "he", "hi", "ja", "ka", "ko", "ml", "sv", "th", "zh"):

@@ -24,6 +24,7 @@ def candidates(rows: list[tuple], taken: dict[str, int], size: int, longest: int
     return list(zip(*found.to_pydict().values(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_the_best_of_the_candidates_are_the_best_of_all_in_any_order_of_rows(size):
     chance = random.Random(8)

@@ -74,11 +74,13 @@ def naive_exchange(items: list[tuple[int, int]], partitions: int) -> tuple[dict[
     return {partition: sorted(received) for partition, received in rows.items()}, sums
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("items", "partitions"), [("none", 3), ("one", 1), ("one that sends nothing", 4), ("few", 3)])
 def test_each_partition_gets_exactly_its_blocks_and_sums_are_exact(tmp_path, engine, items, partitions):
     assert exchanged(engine, items, partitions, tmp_path) == naive_exchange(ITEMS[items], partitions)
 
 
+@pytest.mark.slow
 def test_there_may_be_more_partitions_than_blocks_and_than_spark_writes_a_file_for(tmp_path, engine):
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
@@ -98,6 +100,7 @@ def exchanged(engine, items: str, partitions: int, folder: Path) -> tuple[dict[s
     return rows, {name: tallies[name] for name in ("sent", "weight", "received")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [0, 3, 99])
 @pytest.mark.parametrize("items", [1, 2, 7, 40])
 def test_arrays_of_all_items_are_added(engine, monkeypatch, items, few):
@@ -107,6 +110,7 @@ def test_arrays_of_all_items_are_added(engine, monkeypatch, items, few):
     assert engine.added(numbers, exchanges.squares, 10).tolist() == wanted.tolist()
 
 
+@pytest.mark.slow
 def test_a_block_may_be_large(engine):
     items = [(number, LARGE) for number in range(2)]
     tallies = engine.exchange(items, exchanges.send_large, exchanges.receive_sizes, 2)
@@ -120,12 +124,14 @@ def test_an_item_that_cannot_be_sent_ends_in_its_error(engine):
         engine.exchange(items, exchanges.send_or_fail, exchanges.receive_sizes, 2)
 
 
+@pytest.mark.slow
 def test_a_partition_that_cannot_be_received_ends_in_its_error(engine, tmp_path):
     (tmp_path / "1").touch()  # so that its file cannot be made
     with pytest.raises((PythonException, JobFailed, FileExistsError), match="FileExistsError|File exists"):
         engine.exchange(ITEMS["few"], exchanges.send, partial(exchanges.receive, folder=tmp_path), 2)
 
 
+@pytest.mark.slow
 def test_nothing_to_send_and_no_blocks_give_no_sums(engine):
     assert engine.exchange([], exchanges.send, exchanges.receive_nothing, 2).rows() == Tallies().rows()
 

@@ -146,6 +146,7 @@ def test_items_are_spread_over_all_cores():
     assert spread([*range(9)], Local(2)) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_a_driver_that_is_ended(tmp_path, end):
     command = [sys.executable, "-c", WAITING, str(tmp_path)]
@@ -157,6 +158,7 @@ def test_no_process_outlives_a_driver_that_is_ended(tmp_path, end):
     wait_for(lambda: not any(map(runs, workers)))
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_not_closed_ends_without_a_word():
     program = "from runtime.engine.local import Local\nfrom tests.runtime.engine.test_local import double\n"
     program += "def run():\n    return Local(2).run(list(range(9)), double)['sum']\nprint(run())"

@@ -55,6 +55,7 @@ def test_a_parquet_file_of_s3_is_split_at_its_row_groups(s3, monkeypatch):
     assert [text for part in parts for text in contents(part)[0]] == [f"犬 {i}" for i in range(4000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["s3://pairs/deep/ü/a.jsonl", "s3://pairs/c.parquet"])
 def test_an_s3_that_throttles_loses_nothing_and_is_counted(s3, path):
     s3.every = 2
