@@ -74,12 +74,12 @@ lint: style
 	.ci/in-venv mypy
 
 test: style
-	$(PYTEST) -m "not slow and not soak"
+	$(PYTEST) -m "(not spark or smoke) and not slow and not soak"
 
 slow:
 	@.ci/setup test
 	.ci/in-venv mypy
-	$(PYTEST) -m "slow and not soak"
+	$(PYTEST) -m "(slow or spark) and not smoke and not soak"
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "$(QUICK)" $(OF_KERNELS)
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.

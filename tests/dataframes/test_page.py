@@ -17,6 +17,7 @@ assert balance.thresholds.of_language["en"] == 2
 """
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
 def test_the_example_runs_twice_in_the_same_folder(tmp_path):
     example = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[0]

@@ -118,11 +118,13 @@ def test_the_worked_example_of_a_gate_can_be_followed(folder):
     assert ["our dog"] == [text["text"] for row in rows for text in row["candidates"] if "our" in text["text"]]
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
 def test_the_first_manifest_can_be_followed_to_one_that_is_balanced(folder):
     follow("start/first-manifest.md", folder)
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
 def test_the_quick_start_and_the_page_on_t_can_be_followed(curated):
     assert (curated / "report.html").is_file()

@@ -38,6 +38,9 @@ IMAGES = 6_000
 SOURCES = (["numbers"], ["wordnet"], ["wordnet", "unigrams"], ["unigrams"], ["bigrams", "titles"], ["titles"])
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, str]:
     """Metadata, a run, another with other seed and threshold, and clusters, under the names that notebooks look for."""
@@ -114,7 +117,6 @@ def outputs(book) -> list:
     return [output for cell in book.cells for output in cell.get("outputs", [])]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_notebook_shows_its_plots_and_tables(executed, name):
     shown = [kind for output in outputs(executed[name]) for kind in output.get("data", {})]

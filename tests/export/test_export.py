@@ -101,6 +101,7 @@ def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run,
     assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
 def test_on_spark_as_in_this_process(run, spark, tmp_path):
     forms = {name: make(tmp_path, run) for name, make in FORMS.items()}

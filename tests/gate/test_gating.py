@@ -62,6 +62,7 @@ def kept(
     return rows, counted.last
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
 def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_path):
     chance = random.Random(1)

@@ -81,6 +81,7 @@ def of_source(folder: Path, code: str, source: str) -> set[str]:
     return {row["entry"] for row in rows(folder, code) if source in row["sources"]}
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
 def test_the_output_is_what_the_format_says(whole):
     table = pq.read_table(whole / "entries.parquet")

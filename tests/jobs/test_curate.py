@@ -58,6 +58,7 @@ def first(submit, sample, tmp_path_factory) -> Path:
     return output
 
 
+@pytest.mark.smoke
 def test_the_output_is_what_the_format_says(first):
     assert pq.read_schema(first / "curated" / "00000.parquet").equals(CURATED)
     assert pq.read_table(first / "matched").schema.equals(MATCHED)
